@@ -1,0 +1,30 @@
+# The hot loops (cpp/src/levels/*.cpp) are one text, compiled once per instruction-set level into a namespace and an
+# object of their own (the macro HBM_LEVEL names both). cpu.hpp chooses one at load. Everything else is built for
+# the baseline.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
+  set(HBM_FAST_LEVELS v2 v3 v4)
+  set(hbm_baseline_flags -march=x86-64-v2)
+  set(hbm_flags_v2 -march=x86-64-v2)
+  set(hbm_flags_v3 -march=x86-64-v3)
+  set(hbm_flags_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+  set(hbm_level_definition HBM_FAST_X86_LEVELS=1)
+else()
+  set(HBM_FAST_LEVELS portable)
+  set(hbm_baseline_flags "")
+  set(hbm_flags_portable "")
+  set(hbm_level_definition HBM_FAST_X86_LEVELS=0)
+endif()
+
+target_compile_options(hbm_kernels PRIVATE ${hbm_baseline_flags})
+target_compile_definitions(hbm_kernels PUBLIC ${hbm_level_definition})
+
+function(hbm_fast_add_levels target)
+  foreach(level ${HBM_FAST_LEVELS})
+    add_library(hbm_kernels_${level} OBJECT ${ARGN})
+    target_include_directories(hbm_kernels_${level} PRIVATE cpp/include cpp/src)
+    target_compile_definitions(hbm_kernels_${level} PRIVATE HBM_LEVEL=${level} ${hbm_level_definition})
+    hbm_fast_contract(hbm_kernels_${level})
+    target_compile_options(hbm_kernels_${level} PRIVATE ${hbm_flags_${level}})
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:hbm_kernels_${level}>)
+  endforeach()
+endfunction()

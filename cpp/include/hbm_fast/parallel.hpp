@@ -1,0 +1,18 @@
+// Threads that live for one call. Work is cut into chunks by size alone, so that nothing depends on how many threads
+// there are; nothing survives the call, so that a fork inherits nothing.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace hbm_fast {
+
+// Called on the calling thread about every 50 ms between chunks; throws to stop the work (Ctrl-C).
+using Poll = std::function<void()>;
+
+// Calls body(begin, end) on [0, n) in chunks of at most `chunk`. Blocks until all is done. The first exception, of
+// a body or of poll, stops the remaining chunks and is rethrown here. With fewer than two chunks no thread is started.
+void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
+                  const std::function<void(std::size_t, std::size_t)>& body, const Poll& poll = {});
+
+}  // namespace hbm_fast

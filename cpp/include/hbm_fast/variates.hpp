@@ -1,0 +1,23 @@
+// Scalar exact variates on a Stream: the reference for the vector simulator, and what the samplers draw with.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hbm_fast/stream.hpp"
+
+namespace hbm_fast {
+
+double exponential(Stream& stream);
+double normal(Stream& stream);
+
+// log of a Gamma(shape, 1) variate; shape > 0 down to 1e-300, always finite.
+double log_gamma_variate(Stream& stream, double shape);
+
+// log of a Dirichlet(concentration) variate: K values, all finite or (concentration 0) -inf, logsumexp 0.
+void log_dirichlet(Stream& stream, const double* concentration, std::size_t n_categories, double* log_theta);
+
+// Binomial(n, p), n up to 2^31, exact.
+std::int64_t binomial(Stream& stream, std::int64_t n, double p);
+
+}  // namespace hbm_fast

@@ -1,0 +1,86 @@
+#include "hbm_fast/parallel.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace hbm_fast {
+namespace {
+
+constexpr auto poll_interval = std::chrono::milliseconds(50);
+
+}  // namespace
+
+void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
+                  const std::function<void(std::size_t, std::size_t)>& body, const Poll& poll) {
+  if (n == 0) return;
+  chunk = std::max<std::size_t>(chunk, 1);
+  const std::size_t n_chunks = (n + chunk - 1) / chunk;
+  const std::size_t wanted = std::min<std::size_t>(static_cast<std::size_t>(std::max(n_threads, 1)), n_chunks);
+
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> stop{false};
+  std::atomic<std::size_t> running{0};
+  std::exception_ptr failure;
+  std::mutex failure_mutex;
+
+  const auto fail = [&] {
+    const std::lock_guard<std::mutex> lock(failure_mutex);
+    if (!failure) failure = std::current_exception();
+    stop = true;
+  };
+  const auto one_chunk = [&] {
+    const std::size_t c = next.fetch_add(1);
+    if (c >= n_chunks || stop) return false;
+    try {
+      body(c * chunk, std::min(n, (c + 1) * chunk));
+    } catch (...) {
+      fail();
+      return false;
+    }
+    return true;
+  };
+
+  std::vector<std::thread> threads;
+  threads.reserve(wanted - 1);
+  for (std::size_t t = 1; t < wanted; ++t) {
+    ++running;
+    try {
+      threads.emplace_back([&] {
+        while (one_chunk()) {
+        }
+        --running;
+      });
+    } catch (const std::system_error&) {  // out of threads: the rest of us do the work, with the same result
+      --running;
+      break;
+    }
+  }
+
+  auto last_poll = std::chrono::steady_clock::now();
+  const auto poll_if_due = [&] {
+    if (!poll || stop) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_poll < poll_interval) return;
+    last_poll = now;
+    try {
+      poll();
+    } catch (...) {
+      fail();
+    }
+  };
+  while (one_chunk()) poll_if_due();
+  while (poll && running > 0) {  // our share is done; stay interruptible while the others finish
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    poll_if_due();
+  }
+  for (auto& thread : threads) thread.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace hbm_fast

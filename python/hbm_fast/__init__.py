@@ -1,0 +1,46 @@
+"""Hierarchical Dirichlet-multinomial models: counts in, beliefs out.
+
+alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1), theta_n ~ Dirichlet(alpha * beta), x_n ~ Multinomial(M_n, theta_n).
+
+One letter legend everywhere: B datasets, N groups (bags), K categories (colours), M totals, C chains, D draws.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hbm_fast import priors
+from hbm_fast._config import STREAM_VERSION, __version__, show_config
+from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
+from hbm_fast.model import HierarchicalModel
+
+if TYPE_CHECKING:
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
+
+__all__ = [
+    "STREAM_VERSION",
+    "ConvergenceWarning",
+    "HierarchicalModel",
+    "PerformanceWarning",
+    "__version__",
+    "amortize",
+    "calibration",
+    "datasets",
+    "embedding",
+    "integrations",
+    "plots",
+    "priors",
+    "show_config",
+]
+
+# Doors that open when first used: behind each stands something heavier than numpy.
+_LAZY = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return import_module(f"hbm_fast.{name}")
+    raise AttributeError(f"module 'hbm_fast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,37 @@
+"""What was built, and what it runs at."""
+
+import platform
+from importlib import metadata
+
+import numpy as np
+
+from hbm_fast import _core
+
+__version__: str = metadata.version("hbm-fast")
+STREAM_VERSION: int = _core.stream_version
+
+
+def show_config() -> dict[str, str | int]:
+    """Versions and the instruction-set level of the running build.
+
+    Returns
+    -------
+    dict
+        ``version``, ``stream_version``, ``isa`` (``"v2"``, ``"v3"``, ``"v4"`` or ``"portable"``), ``compiler``,
+        ``numpy``, ``python``, ``machine``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.show_config()["stream_version"] == hbm.STREAM_VERSION
+    True
+    """
+    return {
+        "version": __version__,
+        "stream_version": STREAM_VERSION,
+        "isa": _core.isa_level(),
+        "compiler": _core.compiler,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }

@@ -1,0 +1,27 @@
+"""From whatever people pass as ``rng`` to the 128-bit key of an addressed stream (SPEC 7)."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+RNGLike: TypeAlias = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence | int | np.integer | None
+Key: TypeAlias = NDArray[np.uint64]
+
+
+def key(rng: RNGLike) -> Key:
+    """Two uint64 words: the same for the same seed, new ones each time from a Generator (which is advanced)."""
+    if isinstance(rng, bool):
+        raise TypeError("rng must be None, an int, a SeedSequence, a BitGenerator or a Generator; got a bool")
+    if isinstance(rng, np.random.RandomState) or not (
+        rng is None
+        or isinstance(rng, int | np.integer | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator)
+    ):
+        raise TypeError(
+            "rng must be None, an int, a SeedSequence, a BitGenerator or a Generator; "
+            f"got {type(rng).__name__}. For a legacy seed pass the int itself."
+        )
+    if isinstance(rng, int | np.integer) and rng < 0:
+        raise ValueError(f"rng must be a non-negative integer; got {rng}")
+    generator = np.random.default_rng(rng)
+    return generator.integers(0, 2**64, size=2, dtype=np.uint64)

@@ -1,0 +1,114 @@
+"""All checks of what users pass, and all messages: the argument, what was expected, what came, what to do."""
+
+import operator
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Counts = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+def positive_int(value: Any, name: str, *, minimum: int = 1) -> int:
+    """An integer of at least ``minimum``; bools and floats are refused."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an integer; got a bool")
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__})") from None
+    if result < minimum:
+        raise ValueError(f"{name} must be at least {minimum}; got {result}")
+    return result
+
+
+def finite_float(value: Any, name: str, *, positive: bool = False) -> float:
+    """A finite number, optionally above zero."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})") from None
+    if not np.isfinite(result):
+        raise ValueError(f"{name} must be finite; got {result}")
+    if positive and result <= 0:
+        raise ValueError(f"{name} must be positive; got {result}")
+    return result
+
+
+def threads(n_threads: Any) -> int:
+    """None: HBM_FAST_NUM_THREADS, else the CPUs this process may use. Results never depend on it."""
+    if n_threads is None:
+        from_environment = os.environ.get("HBM_FAST_NUM_THREADS", "")
+        if from_environment:
+            if not from_environment.isdigit() or int(from_environment) < 1:
+                raise ValueError(
+                    f"the environment variable HBM_FAST_NUM_THREADS must be a positive integer; got {from_environment!r}"
+                )
+            return int(from_environment)
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+    return positive_int(n_threads, "n_threads")
+
+
+def counts(value: ArrayLike, *, name: str = "counts", ndim: tuple[int, ...] = (2,)) -> Counts:
+    """An integer array as it lies in memory (no copy of an array): shape (N, K), or (B, N, K) where ndim allows 3.
+
+    Negative counts are refused here, so that every kernel behind may trust its input.
+    """
+    array = np.asarray(value)
+    _integer_dtype(array, name)
+    if array.ndim not in ndim:
+        shapes = {1: "(K,)", 2: "(N, K)", 3: "(B, N, K)"}
+        expected = " or ".join(shapes[n] for n in ndim)
+        hint = f" For one group pass {name}[np.newaxis, :]." if array.ndim == 1 else ""
+        raise ValueError(f"{name} must have shape {expected}; got {array.shape}.{hint}")
+    if array.shape[-1] < 1:
+        raise ValueError(f"{name} must have at least one category; got shape {array.shape}")
+    no_negative(array, name)
+    return array
+
+
+def _integer_dtype(array: NDArray[Any], name: str) -> None:
+    if array.dtype == bool:
+        raise TypeError(f"{name} must be integers; got bool. Use {name}.astype(np.uint8).")
+    if array.dtype.kind == "f":
+        raise TypeError(
+            f"{name} must be integers; got {array.dtype}. If they are whole numbers, use {name}.astype(np.int64)."
+        )
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be an array of integers; got dtype {array.dtype}.")
+
+
+def no_negative(array: NDArray[Any], name: str) -> None:
+    """Names the first negative entry."""
+    if array.dtype.kind == "i" and array.size and array.min() < 0:
+        where = tuple(int(i) for i in np.argwhere(array < 0)[0])
+        raise ValueError(f"{name} must not be negative; got {array[where]} at index {where}")
+
+
+def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentration", zero: bool = False) -> Floats:
+    """A float64 array (..., K), positive (or non-negative where zero is allowed) and finite."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
+    result = np.ascontiguousarray(array, dtype=np.float64)
+    if result.ndim < 1 or result.shape[-1] != n_categories:
+        raise ValueError(f"{name} must have shape (..., K) with K = {n_categories}; got {array.shape}")
+    if np.isnan(result).any():
+        where = tuple(int(i) for i in np.argwhere(np.isnan(result))[0])
+        raise ValueError(f"{name} must not be NaN; got nan at index {where}")
+    bad = (result < 0) if zero else (result <= 0)
+    bad |= np.isinf(result)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        need = "non-negative" if zero else "positive"
+        raise ValueError(f"{name} must be {need} and finite; got {result[where]} at index {where}")
+    return result
+
+
+def missing_extra(module: str, extra: str) -> ImportError:
+    """The error for an optional dependency that is not installed."""
+    return ImportError(f"{module} is needed here and is not installed: pip install 'hbm-fast[{extra}]'")

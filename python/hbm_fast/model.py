@@ -1,0 +1,111 @@
+"""The model: a frozen description, no computation."""
+
+from numbers import Real
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hbm_fast import priors
+from hbm_fast._validate import positive_int
+
+
+class HierarchicalModel:
+    """alpha ~ its prior, beta ~ its prior, theta_n ~ Dirichlet(alpha * beta), x_n ~ Multinomial(M_n, theta_n).
+
+    Parameters
+    ----------
+    n_categories : int
+        K, at least 2.
+    alpha : AlphaPrior or float, default ``priors.Exponential(1)``
+        Prior of alpha; a number fixes it.
+    beta : Dirichlet, FixedBeta, float or array_like (K,), default 1
+        Prior of beta; a number or an array is the concentration of a Dirichlet.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else, or lengths other than K.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.HierarchicalModel(2)
+    HierarchicalModel(2, alpha=Exponential(rate=1.0), beta=Dirichlet(concentration=1.0))
+    >>> hbm.HierarchicalModel(3, alpha=hbm.priors.Gamma(2.0, rate=0.5), beta=[0.5, 0.5, 1.0]).beta
+    Dirichlet(concentration=(0.5, 0.5, 1.0))
+    """
+
+    __slots__ = ("_alpha", "_beta", "_n_categories")
+
+    def __init__(
+        self,
+        n_categories: int,
+        *,
+        alpha: priors.AlphaPrior | float | None = None,
+        beta: priors.Dirichlet | priors.FixedBeta | ArrayLike | None = None,
+    ) -> None:
+        self._n_categories = positive_int(n_categories, "n_categories", minimum=2)
+        self._alpha = _alpha_prior(alpha)
+        self._beta = _beta_prior(beta)
+        stated = self._beta.value if isinstance(self._beta, priors.FixedBeta) else self._beta.concentration
+        if isinstance(stated, tuple) and len(stated) != self._n_categories:
+            raise ValueError(f"beta must have K = {self._n_categories} values; got {len(stated)}")
+
+    @property
+    def n_categories(self) -> int:
+        """K, the number of categories."""
+        return self._n_categories
+
+    @property
+    def alpha(self) -> priors.AlphaPrior:
+        """Prior of alpha."""
+        return self._alpha
+
+    @property
+    def beta(self) -> priors.Dirichlet | priors.FixedBeta:
+        """Prior of beta."""
+        return self._beta
+
+    def __repr__(self) -> str:
+        return f"HierarchicalModel({self._n_categories}, alpha={self._alpha}, beta={self._beta})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, HierarchicalModel):
+            return NotImplemented
+        return (self._n_categories, self._alpha, self._beta) == (other._n_categories, other._alpha, other._beta)
+
+    def __hash__(self) -> int:
+        return hash((self._n_categories, self._alpha, self._beta))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (self._n_categories, self._alpha, self._beta)
+
+
+def _rebuild(
+    n_categories: int, alpha: priors.AlphaPrior, beta: priors.Dirichlet | priors.FixedBeta
+) -> HierarchicalModel:
+    return HierarchicalModel(n_categories, alpha=alpha, beta=beta)
+
+
+def _alpha_prior(alpha: priors.AlphaPrior | float | None) -> priors.AlphaPrior:
+    if alpha is None:
+        return priors.Exponential(1.0)
+    if isinstance(alpha, priors.AlphaPrior):
+        return alpha
+    if isinstance(alpha, Real) and not isinstance(alpha, bool):
+        return priors.Fixed(float(alpha))
+    raise TypeError(f"alpha must be a prior of hbm_fast.priors or a number that fixes it; got {alpha!r}")
+
+
+def _beta_prior(beta: priors.Dirichlet | priors.FixedBeta | ArrayLike | None) -> priors.Dirichlet | priors.FixedBeta:
+    if beta is None:
+        return priors.Dirichlet(1.0)
+    if isinstance(beta, priors.Dirichlet | priors.FixedBeta):
+        return beta
+    try:
+        array = np.asarray(beta, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"beta must be priors.Dirichlet, priors.FixedBeta, a number or an array of K numbers; got {beta!r}"
+        ) from None
+    return priors.Dirichlet(float(array) if array.ndim == 0 else tuple(array.tolist()))
