@@ -40,13 +40,13 @@ def finite_float(value: Any, name: str, *, positive: bool = False) -> float:
 def threads(n_threads: Any) -> int:
     """None: HBM_FAST_NUM_THREADS, else the CPUs this process may use. Results never depend on it."""
     if n_threads is None:
-        from_environment = os.environ.get("HBM_FAST_NUM_THREADS", "")
-        if from_environment:
-            if not from_environment.isdigit() or int(from_environment) < 1:
+        stated = os.environ.get("HBM_FAST_NUM_THREADS", "")
+        if stated:
+            if not stated.isdigit() or int(stated) < 1:
                 raise ValueError(
-                    f"the environment variable HBM_FAST_NUM_THREADS must be a positive integer; got {from_environment!r}"
+                    f"the environment variable HBM_FAST_NUM_THREADS must be a positive integer; got {stated!r}"
                 )
-            return int(from_environment)
+            return int(stated)
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
