@@ -82,7 +82,7 @@ def answer(method: str, case: Case, infer: Callable[[], Posterior]) -> tuple[Ans
     posterior = infer()
     seconds = time.perf_counter() - start
     theta = posterior.theta(case.group)[..., case.category]
-    weights = posterior.weights
+    weights = None if posterior.log_weights is None else np.exp(posterior.log_weights)
     return Answer(
         method,
         float(posterior.mean("log_alpha")),
