@@ -5,5 +5,6 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled kernels of hbm_fast; its public face is the package.";
   register_config(m);
   register_prior(m);
+  register_sampling(m);
   register_sufficient_statistics(m);
 }
