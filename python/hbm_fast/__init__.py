@@ -14,6 +14,7 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.simulation import Simulation, simulate
+from hbm_fast.sampling import sample
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
@@ -33,6 +34,7 @@ __all__ = [
     "integrations",
     "plots",
     "priors",
+    "sample",
     "show_config",
     "simulate",
 ]
