@@ -13,8 +13,8 @@ from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.simulation import Simulation, simulate
 from hbm_fast.sampling import sample
+from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots

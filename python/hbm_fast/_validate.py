@@ -263,6 +263,8 @@ def _broadcast(array: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArra
         return np.broadcast_to(array, shape)
     except ValueError:
         raise ValueError(f"{name} must have a shape that broadcasts to {shape}; got {array.shape}") from None
+
+
 def is_ragged(value: Any) -> bool:
     """A list or tuple of (N_b, K) arrays whose N_b differ, or of arrays at all: many datasets."""
     if not isinstance(value, list | tuple) or not value:
