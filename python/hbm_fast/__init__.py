@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hbm_fast import priors
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
+from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.sampling import sample
@@ -26,12 +27,15 @@ __all__ = [
     "PerformanceWarning",
     "Posterior",
     "Simulation",
+    "SufficientStatistics",
     "__version__",
     "amortize",
     "calibration",
     "datasets",
     "embedding",
     "integrations",
+    "log_likelihood",
+    "log_likelihood_gradient",
     "plots",
     "priors",
     "sample",
