@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, priors
