@@ -14,6 +14,8 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import exact_posterior
+from hbm_fast.sampling import sample
+from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
@@ -24,6 +26,7 @@ __all__ = [
     "HierarchicalModel",
     "PerformanceWarning",
     "Posterior",
+    "Simulation",
     "__version__",
     "amortize",
     "calibration",
@@ -33,7 +36,9 @@ __all__ = [
     "integrations",
     "plots",
     "priors",
+    "sample",
     "show_config",
+    "simulate",
 ]
 
 # Doors that open when first used: behind each stands something heavier than numpy.
