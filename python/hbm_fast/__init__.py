@@ -13,6 +13,7 @@ from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
+from hbm_fast.quadrature import exact_posterior
 from hbm_fast.sampling import sample
 from hbm_fast.simulation import Simulation, simulate
 
@@ -31,6 +32,7 @@ __all__ = [
     "calibration",
     "datasets",
     "embedding",
+    "exact_posterior",
     "integrations",
     "plots",
     "priors",
