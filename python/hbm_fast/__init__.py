@@ -14,6 +14,8 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.fitting import FitResult, fit
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
+from hbm_fast.sampling import sample
+from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
@@ -25,6 +27,7 @@ __all__ = [
     "HierarchicalModel",
     "PerformanceWarning",
     "Posterior",
+    "Simulation",
     "__version__",
     "amortize",
     "calibration",
@@ -34,7 +37,9 @@ __all__ = [
     "integrations",
     "plots",
     "priors",
+    "sample",
     "show_config",
+    "simulate",
 ]
 
 # Doors that open when first used: behind each stands something heavier than numpy.
