@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hbm_fast import priors
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
+from hbm_fast.fitting import FitResult, fit
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import exact_posterior
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STREAM_VERSION",
     "ConvergenceWarning",
+    "FitResult",
     "HierarchicalModel",
     "PerformanceWarning",
     "Posterior",
@@ -33,6 +35,7 @@ __all__ = [
     "datasets",
     "embedding",
     "exact_posterior",
+    "fit",
     "integrations",
     "plots",
     "priors",
