@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -25,12 +26,13 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
 
   std::atomic<std::size_t> next{0};
   std::atomic<bool> stop{false};
-  std::atomic<std::size_t> running{0};
+  std::mutex mutex;  // guards failure and running
+  std::condition_variable all_done;
   std::exception_ptr failure;
-  std::mutex failure_mutex;
+  std::size_t running = 0;
 
   const auto fail = [&] {
-    const std::lock_guard<std::mutex> lock(failure_mutex);
+    const std::lock_guard<std::mutex> lock(mutex);
     if (!failure) failure = std::current_exception();
     stop = true;
   };
@@ -46,18 +48,25 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
     return true;
   };
 
+  const auto finished = [&] {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (--running == 0) all_done.notify_one();
+  };
   std::vector<std::thread> threads;
   threads.reserve(wanted - 1);
   for (std::size_t t = 1; t < wanted; ++t) {
-    ++running;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      ++running;
+    }
     try {
       threads.emplace_back([&] {
         while (one_chunk()) {
         }
-        --running;
+        finished();
       });
     } catch (const std::system_error&) {  // out of threads: the rest of us do the work, with the same result
-      --running;
+      finished();
       break;
     }
   }
@@ -75,9 +84,13 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
     }
   };
   while (one_chunk()) poll_if_due();
-  while (poll && running > 0) {  // our share is done; stay interruptible while the others finish
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-    poll_if_due();
+  if (poll) {  // our share is done; stay interruptible while the others finish
+    std::unique_lock<std::mutex> lock(mutex);
+    while (!all_done.wait_for(lock, poll_interval, [&] { return running == 0; })) {
+      lock.unlock();
+      poll_if_due();
+      lock.lock();
+    }
   }
   for (auto& thread : threads) thread.join();
   if (failure) std::rethrow_exception(failure);

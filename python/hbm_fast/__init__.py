@@ -12,6 +12,7 @@ from hbm_fast import priors
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
@@ -21,6 +22,7 @@ __all__ = [
     "ConvergenceWarning",
     "HierarchicalModel",
     "PerformanceWarning",
+    "Posterior",
     "__version__",
     "amortize",
     "calibration",

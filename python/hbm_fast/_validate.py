@@ -40,13 +40,13 @@ def finite_float(value: Any, name: str, *, positive: bool = False) -> float:
 def threads(n_threads: Any) -> int:
     """None: HBM_FAST_NUM_THREADS, else the CPUs this process may use. Results never depend on it."""
     if n_threads is None:
-        from_environment = os.environ.get("HBM_FAST_NUM_THREADS", "")
-        if from_environment:
-            if not from_environment.isdigit() or int(from_environment) < 1:
+        stated = os.environ.get("HBM_FAST_NUM_THREADS", "")
+        if stated:
+            if not stated.isdigit() or int(stated) < 1:
                 raise ValueError(
-                    f"the environment variable HBM_FAST_NUM_THREADS must be a positive integer; got {from_environment!r}"
+                    f"the environment variable HBM_FAST_NUM_THREADS must be a positive integer; got {stated!r}"
                 )
-            return int(from_environment)
+            return int(stated)
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
@@ -112,3 +112,62 @@ def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentra
 def missing_extra(module: str, extra: str) -> ImportError:
     """The error for an optional dependency that is not installed."""
     return ImportError(f"{module} is needed here and is not installed: pip install 'hbm-fast[{extra}]'")
+
+
+def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:
+    """A float64 array of posterior draws, of a given shape where the shape is known; NaN is refused."""
+    array = np.ascontiguousarray(value, dtype=np.float64)
+    if shape is None and array.ndim not in (2, 3):
+        raise ValueError(f"{name} must have shape (C, D) or (B, C, D); got {array.shape}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, as log_alpha says; got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} must hold at least one draw; got shape {array.shape}")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} must not be NaN; got nan at index {tuple(np.argwhere(np.isnan(array))[0].tolist())}")
+    return array
+
+
+def parameter(name: Any) -> str:
+    """A name that mean, sd, quantile and the diagnostics know."""
+    known = ("alpha", "log_alpha", "beta", "log_beta")
+    if name not in known:
+        raise ValueError(f"name must be one of {', '.join(map(repr, known))}; got {name!r}")
+    return str(name)
+
+
+def group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int:
+    """The index of a group given by its number (negative: from the end) or by its name."""
+    if isinstance(group, str):
+        if names is None or group not in names:
+            stated = "no group names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
+            raise ValueError(f"group {group!r} is unknown: {stated}; pass its index, or None for a new group")
+        return names.index(group)
+    if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
+        raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
+    index = operator.index(group)
+    if not -n_groups <= index < n_groups:
+        raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
+    return index % n_groups
+
+
+def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
+    """None, or n strings."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be a sequence of names; got the string {value!r}")
+    result = tuple(str(v) for v in value)
+    if n is None:
+        raise ValueError(f"{name} needs counts to name the groups of; pass counts too")
+    if len(result) != n:
+        raise ValueError(f"{name} must hold {n} names; got {len(result)}")
+    return result
+
+
+def probabilities(value: ArrayLike, name: str) -> Floats:
+    """Numbers in [0, 1]."""
+    array = np.asarray(value, dtype=np.float64)
+    if not ((array >= 0.0) & (array <= 1.0)).all():
+        raise ValueError(f"{name} must lie between 0 and 1; got {value!r}")
+    return array

@@ -1,4 +1,4 @@
-"""Priors of alpha (how alike the groups are) and of beta (the categories over all groups): descriptions, no computation.
+"""Priors of alpha (how alike the groups are) and of beta (the categories over all groups): no computation.
 
 Each is a frozen dataclass; its density and its draws live in the kernels (``cpp/include/hbm_fast/prior.hpp``).
 """

@@ -1,0 +1,105 @@
+#include "hbm_fast/predictive.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "hbm_fast/special.hpp"
+#include "hbm_fast/variates.hpp"
+
+namespace hbm_fast {
+namespace {
+
+// Below this alpha a group is pure to far more digits than a double has; a concentration stays a normal number, and
+// log(U) / concentration finite.
+constexpr double smallest_log_alpha = -600.0;
+constexpr double smallest_concentration = 1e-300;
+
+Stream stream_at(const PosteriorAddress& address, Site site, std::size_t dataset, std::size_t draw) {
+  const Key key{address.key.high ^ splitmix(address.group), address.key.low};
+  return Stream(key, site, address.datasets[dataset], draw);
+}
+
+// lgamma(a + n) - lgamma(a) from log a, which may lie below the logs of all doubles: the first factor is a itself.
+double log_rising_from_log(double log_a, double n) {
+  if (n <= 0.0) return 0.0;
+  const double a = std::exp(log_a);
+  return a > 0.5 ? log_rising(a, n) : log_a + log_rising(1.0 + a, n - 1.0);
+}
+
+}  // namespace
+
+void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const PosteriorAddress& address, double* log_theta,
+                    int n_threads, const Poll& poll) {
+  const std::size_t k_n = draws.n_categories;
+  const std::size_t n = draws.n_datasets * draws.n_draws;
+  parallel_for(n, std::max<std::size_t>(1, 512 / k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+    std::vector<double> concentration(k_n);
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t dataset = i / draws.n_draws;
+      const std::int64_t* row = rows + dataset * k_n;
+      const double log_alpha = std::max(draws.log_alpha[i], smallest_log_alpha);
+      for (std::size_t k = 0; k < k_n; ++k) {
+        const double prior = std::exp(log_alpha + draws.log_beta[i * k_n + k]);
+        concentration[k] = std::max(prior, smallest_concentration) + static_cast<double>(row[k]);
+      }
+      Stream stream = stream_at(address, Site::posterior_group, dataset, i % draws.n_draws);
+      log_dirichlet(stream, concentration.data(), k_n, log_theta + i * k_n);
+    }
+  }, poll);
+}
+
+void group_log_pmf(const DrawsView& draws, const std::int64_t* rows, std::size_t n_rows, bool coefficient,
+                   double* log_pmf, int n_threads, const Poll& poll) {
+  const std::size_t k_n = draws.n_categories;
+  std::vector<double> totals(draws.n_datasets * n_rows, 0.0);
+  std::vector<double> coefficients(totals.size(), 0.0);
+  for (std::size_t r = 0; r < totals.size(); ++r) {
+    for (std::size_t k = 0; k < k_n; ++k) {
+      const auto x = static_cast<double>(rows[r * k_n + k]);
+      totals[r] += x;
+      if (coefficient) coefficients[r] -= log_factorial(x);
+    }
+    if (coefficient) coefficients[r] += log_factorial(totals[r]);
+  }
+  const std::size_t n = draws.n_datasets * draws.n_draws;
+  parallel_for(n, std::max<std::size_t>(1, 1024 / (k_n * std::max<std::size_t>(n_rows, 1))), n_threads,
+               [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t dataset = i / draws.n_draws;
+      for (std::size_t r = 0; r < n_rows; ++r) {
+        const std::size_t at = dataset * n_rows + r;
+        double value = coefficients[at] - log_rising_from_log(draws.log_alpha[i], totals[at]);
+        for (std::size_t k = 0; k < k_n; ++k) {
+          const std::int64_t x = rows[at * k_n + k];
+          if (x > 0) value += log_rising_from_log(draws.log_alpha[i] + draws.log_beta[i * k_n + k], static_cast<double>(x));
+        }
+        log_pmf[i * n_rows + r] = value;
+      }
+    }
+  }, poll);
+}
+
+void draw_predictive_counts(const double* log_theta, std::size_t n_datasets, std::size_t n_draws,
+                            std::size_t n_categories, const std::int64_t* totals, const PosteriorAddress& address,
+                            std::int64_t* counts, int n_threads, const Poll& poll) {
+  const std::size_t n = n_datasets * n_draws;
+  parallel_for(n, std::max<std::size_t>(1, 512 / n_categories), n_threads, [&](std::size_t begin, std::size_t end) {
+    std::vector<double> theta(n_categories);
+    std::vector<double> rest(n_categories + 1);
+    for (std::size_t i = begin; i < end; ++i) {
+      for (std::size_t k = 0; k < n_categories; ++k) theta[k] = std::exp(log_theta[i * n_categories + k]);
+      rest[n_categories] = 0.0;
+      for (std::size_t k = n_categories; k-- > 0;) rest[k] = rest[k + 1] + theta[k];  // sums, not differences from 1
+      Stream stream = stream_at(address, Site::predictive, i / n_draws, i % n_draws);
+      std::int64_t left = totals[i / n_draws];
+      for (std::size_t k = 0; k < n_categories; ++k) {
+        const std::int64_t x = rest[k + 1] > 0.0 ? binomial(stream, left, theta[k] / rest[k]) : left;
+        counts[i * n_categories + k] = x;
+        left -= x;
+      }
+    }
+  }, poll);
+}
+
+}  // namespace hbm_fast

@@ -1,0 +1,53 @@
+"""Sessions of a developer's day: `nox -s tests`, `lint`, `stubs`, `cpp`, `peers`, `bench`."""
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+CONSTRAINTS = ("-c", "constraints.txt")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The Python tests, against an installed wheel."""
+    session.install(*CONSTRAINTS, ".[all,test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """The tests against the heavy peers."""
+    session.install(*CONSTRAINTS, ".[all,test,peers]")
+    session.run("pytest", "-m", "peers", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, mypy, codespell, clang-format."""
+    session.install(*CONSTRAINTS, ".[all,dev]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("codespell")
+
+
+@nox.session
+def stubs(session: nox.Session) -> None:
+    """Compare the committed stub of the compiled module with a generated one."""
+    session.install(*CONSTRAINTS, ".[dev]")
+    session.run("python", "tools/check_stubs.py", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("preset", ["dev", "asan", "tsan"])
+def cpp(session: nox.Session, preset: str) -> None:
+    """The kernels' own tests, plain and under the sanitizers."""
+    session.run("cmake", "--preset", preset, external=True)
+    session.run("cmake", "--build", "--preset", preset, external=True)
+    session.run("ctest", "--preset", preset, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks, with every peer that installs."""
+    session.install(*CONSTRAINTS, ".[all,test,peers]")
+    session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)

@@ -1,0 +1,5 @@
+"""``python -m hbm_fast``: the same as ``hbm-fast``."""
+
+from hbm_fast.cli import main
+
+main()

@@ -1,0 +1,16 @@
+"""The application: every command by name. Nothing heavier than typer is imported before a command runs."""
+
+import typer
+
+from hbm_fast.cli.config import config
+from hbm_fast.cli.demo import demo
+
+app = typer.Typer(
+    name="hbm-fast",
+    help="Hierarchical Dirichlet-multinomial models of counts: simulate, score and infer.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for command in (demo, config):
+    app.command()(command)

@@ -1,0 +1,145 @@
+"""Posterior: summaries, groups and predictions, weights honoured everywhere."""
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+COUNTS = np.array([[3, 1], [0, 4], [2, 2]])
+MODEL = hbm.HierarchicalModel(2)
+
+
+def some_draws(n_chains=2, n_draws=500, n_categories=2, seed=1):
+    rng = np.random.default_rng(seed)
+    log_alpha = rng.normal(size=(n_chains, n_draws))
+    return log_alpha, np.log(rng.dirichlet(np.full(n_categories, 2.0), size=(n_chains, n_draws)))
+
+
+@pytest.fixture
+def post():
+    log_alpha, log_beta = some_draws()
+    return hbm.Posterior(log_alpha, log_beta, model=MODEL, counts=COUNTS, key=[1, 2])
+
+
+def weighted(post, seed=5):
+    log_weights = np.random.default_rng(seed).normal(size=post.log_alpha.shape) * 0.7
+    return hbm.Posterior(post.log_alpha, post.log_beta, model=MODEL, counts=COUNTS, key=[1, 2], log_weights=log_weights)
+
+
+def test_moments_of_plain_draws(post):
+    assert post.mean("alpha") == pytest.approx(post.alpha.mean())
+    assert post.sd("log_alpha") == pytest.approx(post.log_alpha.std())
+    np.testing.assert_allclose(post.mean("beta"), post.beta.mean(axis=(0, 1)))
+    np.testing.assert_allclose(post.quantile("beta", [0.1, 0.9]), np.quantile(post.beta, [0.1, 0.9], axis=(0, 1)))
+
+
+def test_weights_are_honoured(post):
+    heavy = weighted(post)
+    w = np.exp(heavy.log_weights)
+    assert w.sum() == pytest.approx(1.0)
+    assert heavy.mean("alpha") == pytest.approx((w * heavy.alpha).sum())
+    theta = (heavy.alpha[..., None] * heavy.beta + COUNTS[1]) / (heavy.alpha + 4)[..., None]
+    np.testing.assert_allclose(heavy.predict(1), (w[..., None] * theta).sum((0, 1)))
+
+
+def test_predict_is_the_mean_of_theta(post):
+    for group in (None, 0, 1, 2):
+        theta = post.theta(group)
+        assert theta.shape == (2, 500, 2)
+        error = theta.std(axis=(0, 1)) / np.sqrt(1000)
+        assert (abs(theta.mean(axis=(0, 1)) - post.predict(group)) < 6 * error).all()
+
+
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_a_row_not_seen_informs_alpha_and_beta(with_weights):
+    log_alpha, log_beta = some_draws(4, 20_000)
+    post = hbm.Posterior(log_alpha, log_beta, model=MODEL, key=[1, 2])
+    if with_weights:
+        post = hbm.Posterior(log_alpha, log_beta, model=MODEL, key=[1, 2], log_weights=0.5 * log_alpha)
+    row = np.array([0, 3])
+    theta = post.theta(counts=row)
+    mean = theta.mean(axis=(0, 1)) if post.log_weights is None else np.einsum("cd,cdk", np.exp(post.log_weights), theta)
+    np.testing.assert_allclose(mean, post.predict(counts=row), atol=0.01)
+    # the same by hand: weights proportional to p(row | alpha, beta) = rising(ab, 3) / rising(a, 3)
+    a, b = post.alpha, post.beta[..., 1]
+    w = a * b * (a * b + 1) * (a * b + 2) / (a * (a + 1) * (a + 2))
+    w = w if post.log_weights is None else w * np.exp(post.log_weights)
+    assert post.predict(counts=row)[1] == pytest.approx((w * (a * b + 3) / (a + 3)).sum() / w.sum())
+
+
+def test_log_predictive_against_scipy(post):
+    stats = pytest.importorskip("scipy.stats")
+    rows = np.array([[0, 0], [5, 0], [2, 7]])
+    concentration = (post.alpha[..., None] * post.beta).reshape(-1, 2)
+    each = np.array([stats.dirichlet_multinomial.logpmf(row, concentration, row.sum()) for row in rows])
+    expected = np.log(np.exp(each).mean(axis=1))
+    np.testing.assert_allclose(post.log_predictive(rows), expected, rtol=1e-10)
+    assert post.log_predictive(rows[1]) == pytest.approx(expected[1])
+    assert post.log_predictive(rows, jointly=True) == pytest.approx(np.log(np.exp(each.sum(0)).mean()))
+    np.testing.assert_allclose(
+        post.log_likelihood().reshape(-1, 3)[:, 1],
+        stats.dirichlet_multinomial.logpmf(COUNTS[1], concentration, 4),
+        rtol=1e-10,
+    )
+
+
+def test_alpha_below_the_smallest_double():
+    log_alpha = np.full((1, 4000), -800.0)
+    log_beta = np.broadcast_to(np.log([0.25, 0.75]), (1, 4000, 2))
+    post = hbm.Posterior(log_alpha, log_beta, model=MODEL, counts=COUNTS[:2] * [[1, 0], [0, 1]], key=[3, 4])
+    np.testing.assert_allclose(post.predict(None), [0.25, 0.75])
+    np.testing.assert_allclose(post.predict(0), [1.0, 0.0])
+    assert np.isfinite(post.log_theta(None)).all()
+    assert abs(post.theta(None)[..., 1].mean() - 0.75) < 6 * np.sqrt(0.1875 / 4000)
+    assert post.log_predictive([0, 5]) == pytest.approx(np.log(0.75))
+    assert post.log_predictive([1, 1], coefficient=False) == pytest.approx(-800 + np.log(0.1875))
+
+
+def test_batch_equals_its_parts():
+    log_alpha, log_beta = some_draws(6, 100)
+    log_alpha, log_beta = log_alpha.reshape(3, 2, 100), log_beta.reshape(3, 2, 100, 2)
+    counts = np.array([COUNTS, COUNTS + 1, COUNTS * 0])
+    batch = hbm.Posterior(log_alpha, log_beta, model=MODEL, counts=counts, key=[1, 2], log_evidence=[-1.0, -2.0, -3.0])
+    assert len(batch) == 3
+    for b, part in enumerate(batch):
+        assert part.log_evidence == -1.0 - b
+        np.testing.assert_array_equal(batch.theta(1)[b], part.theta(1))
+        np.testing.assert_array_equal(batch.theta(counts=[1, 2])[b], part.theta(counts=[1, 2]))
+        np.testing.assert_array_equal(batch.predictive_counts(None, total=9)[b], part.predictive_counts(None, total=9))
+        np.testing.assert_allclose(batch.predict(2)[b], part.predict(2))
+        np.testing.assert_allclose(batch.mean("beta")[b], part.mean("beta"))
+        np.testing.assert_allclose(batch.quantile("alpha", 0.3)[b], part.quantile("alpha", 0.3))
+        np.testing.assert_allclose(batch.log_predictive([[1, 2], [3, 0]])[b], part.log_predictive([[1, 2], [3, 0]]))
+
+
+def test_predictive_counts(post):
+    drawn = post.predictive_counts(0)
+    assert drawn.shape == (2, 500, 2)
+    assert (drawn.sum(axis=-1) == 4).all()
+    drawn = post.predictive_counts(1, total=50)
+    fraction = drawn[..., 1] / 50
+    assert abs(fraction.mean() - post.predict(1)[1]) < 6 * fraction.std() / np.sqrt(1000)
+    with pytest.raises(ValueError, match="total must be given"):
+        post.predictive_counts()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda p: p.mean("gamma"), ValueError, "name must be one of"),
+        (lambda p: p.theta(3), IndexError, "group must be below N = 3"),
+        (lambda p: p.theta(1.0), TypeError, "group must be an index"),
+        (lambda p: p.theta("a"), ValueError, "no group names"),
+        (lambda p: p.theta(0, counts=[1, 2]), TypeError, "either group or counts"),
+        (lambda p: p.predict(counts=[1, 2, 3]), ValueError, "K = 2"),
+        (lambda p: p.predict(counts=[1.0, 2.0]), TypeError, "astype"),
+        (lambda p: p.log_predictive([-1, 2]), ValueError, "negative"),
+        (lambda p: p.quantile("alpha", 1.5), ValueError, "between 0 and 1"),
+        (lambda p: len(p), TypeError, "one dataset"),
+        (lambda p: hbm.Posterior(p.log_alpha, p.log_beta[:1], model=MODEL), ValueError, "log_beta must have shape"),
+        (lambda p: hbm.Posterior(p.log_alpha * np.nan, p.log_beta, model=MODEL), ValueError, "must not be NaN"),
+    ],
+)
+def test_messages(post, call, error, match):
+    with pytest.raises(error, match=match):
+        call(post)
