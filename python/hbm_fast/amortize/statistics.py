@@ -44,7 +44,7 @@ class ExceedanceInput:
         squares = torch.arange(1.0, 2.0 * self.max_total, 2.0, dtype=torch.float64)
         table = tables[:, :-1].double()
         key = table.sum(-1) + (table @ squares) / 1e9
-        return key.argsort(-1, descending=True, stable=True)
+        return torch.argsort(key, dim=-1, descending=True, stable=True)
 
     def ordered(self, tables: Tensor, order: Tensor | None) -> Tensor:
         """The tables with their categories in the network's order."""
