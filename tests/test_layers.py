@@ -16,7 +16,7 @@ LAYERS = [
     {"_validate", "_random", "errors", "_config"},
     {"priors", "model"},
     {"likelihood", "simulation", "distribution", "datasets", "tables"},
-    {"posterior"},
+    {"_weights", "posterior"},
     {"sampling", "quadrature", "fitting"},
     {"calibration", "amortize"},
     {"embedding"},

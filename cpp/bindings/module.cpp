@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, m) {
   register_predictive(m);
   register_prior(m);
   register_simulate(m);
+  register_sampling(m);
   register_sufficient_statistics(m);
 }

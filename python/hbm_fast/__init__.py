@@ -13,6 +13,7 @@ from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
+from hbm_fast.sampling import sample
 from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "integrations",
     "plots",
     "priors",
+    "sample",
     "show_config",
     "simulate",
 ]

@@ -263,3 +263,43 @@ def _broadcast(array: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArra
         return np.broadcast_to(array, shape)
     except ValueError:
         raise ValueError(f"{name} must have a shape that broadcasts to {shape}; got {array.shape}") from None
+
+
+def is_ragged(value: Any) -> bool:
+    """A list or tuple of (N_b, K) arrays whose N_b differ, or of arrays at all: many datasets."""
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    return (
+        any(isinstance(v, np.ndarray) and v.ndim == 2 for v in value) or len({len(v) for v in value if _nested(v)}) > 1
+    )
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], list | tuple)
+
+
+def zero_padded(arrays: list[Counts]) -> Counts:
+    """(B, N, K) of a list of (N_b, K): groups without draws are added below, which changes nothing."""
+    n_categories = arrays[0].shape[1]
+    for i, array in enumerate(arrays):
+        if array.shape[1] != n_categories:
+            raise ValueError(
+                f"counts[{i}] must have K = {n_categories} categories, as counts[0] has; got shape {array.shape}"
+            )
+    result = np.zeros(
+        (len(arrays), max(len(a) for a in arrays), n_categories), dtype=np.result_type(*(a.dtype for a in arrays))
+    )
+    for padded, array in zip(result, arrays, strict=True):
+        padded[: len(array)] = array
+    return result
+
+
+def same_categories(n_categories: int, model: Any) -> None:
+    """The model's K is that of the counts."""
+    if not hasattr(model, "n_categories"):
+        raise TypeError(f"model must be a HierarchicalModel; got {model!r}")
+    if model.n_categories != n_categories:
+        raise ValueError(
+            f"counts has K = {n_categories} categories and the model {model.n_categories}: "
+            f"pass HierarchicalModel({n_categories}, ...)"
+        )

@@ -1,0 +1,101 @@
+#include <memory>
+#include <vector>
+
+#include "bindings.hpp"
+#include "hbm_fast/sample.hpp"
+
+namespace hbm_fast::bindings {
+namespace {
+
+using Integers = py::array_t<std::int32_t, py::array::c_style>;
+using Bools = py::array_t<bool, py::array::c_style>;
+
+SamplerKind sampler_kind(const std::string& method) {
+  if (method == "hmc") return SamplerKind::hmc;
+  if (method == "gibbs") return SamplerKind::gibbs;
+  if (method == "mh") return SamplerKind::metropolis;
+  throw std::invalid_argument("unknown sampler: " + method);
+}
+
+// Statistics as they are given, or built here from counts (N, K), many datasets at once.
+class Datasets {
+ public:
+  Datasets(const py::list& given, std::size_t n_categories) : built_(given.size()), all_(given.size()) {
+    std::vector<CountsView> counts(given.size());
+    for (std::size_t b = 0; b < given.size(); ++b) {
+      if (py::isinstance<py::array>(given[b])) {
+        counts[b] = to_counts(py::reinterpret_borrow<py::array>(given[b]));
+      } else {
+        all_[b] = given[b].cast<const SufficientStatistics*>();
+        if (all_[b]->n_categories() != n_categories) throw std::invalid_argument("statistics and model differ in K");
+      }
+    }
+    counts_ = std::move(counts);
+    n_categories_ = n_categories;
+  }
+
+  // Without the GIL; the arrays must stay alive.
+  const std::vector<const SufficientStatistics*>& build(int n_threads) {
+    parallel_for(all_.size(), 16, n_threads, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t b = begin; b < end; ++b) {
+        if (all_[b] != nullptr) continue;
+        built_[b] = std::make_unique<SufficientStatistics>(n_categories_);
+        built_[b]->add(counts_[b]);
+        all_[b] = built_[b].get();
+      }
+    }, poll_signals);
+    return all_;
+  }
+
+ private:
+  std::size_t n_categories_ = 0;
+  std::vector<CountsView> counts_;
+  std::vector<std::unique_ptr<SufficientStatistics>> built_;
+  std::vector<const SufficientStatistics*> all_;
+};
+
+py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, const std::string& method, std::size_t n_draws, std::size_t n_chains,
+                          std::size_t n_warmup, const py::array_t<std::uint64_t, py::array::c_style>& key, int n_threads,
+                          const py::object& progress) {
+  const std::size_t n_categories = beta.values.size();
+  Datasets datasets(given, n_categories);
+  const SamplerOptions options{sampler_kind(method), n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  const auto shape = std::vector<std::size_t>{given.size(), n_chains, n_draws};
+  const Doubles log_alpha(shape), log_density(shape), acceptance(shape), step_size(shape);
+  const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
+  const Integers n_evaluations(shape);
+  const Bools diverging(shape);
+  const auto data = [](auto array) { return array.mutable_data(); };
+  const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),
+                         data(step_size), data(n_evaluations), data(diverging)};
+  const ModelView model{alpha, beta};
+  {
+    const py::gil_scoped_release release;
+    sample(datasets.build(n_threads), model, options, out, [&](double share) {
+      poll_signals();
+      if (!progress.is_none()) {
+        const py::gil_scoped_acquire gil;
+        progress(share);
+      }
+    });
+  }
+  py::dict result;
+  result["log_alpha"] = log_alpha;
+  result["log_beta"] = log_beta;
+  result["log_density"] = log_density;
+  result["acceptance_rate"] = acceptance;
+  result["step_size"] = step_size;
+  result["n_steps"] = n_evaluations;
+  result["diverging"] = diverging;
+  return result;
+}
+
+}  // namespace
+
+void register_sampling(py::module_& m) {
+  m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("method"),
+        py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
+        py::arg("progress"), "Draws (B, C, D) of every dataset, with what each step reports.");
+}
+
+}  // namespace hbm_fast::bindings

@@ -1,0 +1,35 @@
+// Step sizes found while warming up, then frozen.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+
+namespace hbm_fast {
+
+// Dual averaging of log(step) towards a mean acceptance (Hoffman & Gelman 2014, section 3.2, arXiv:1111.4246).
+class DualAveraging {
+ public:
+  explicit DualAveraging(double step, double target) : target_(target) { restart(step); }
+
+  void restart(double step) {
+    centre_ = std::log(step);
+    log_step_ = log_average_ = centre_;
+    error_ = 0.0;
+    n_ = 0.0;
+  }
+  void add(double acceptance) {
+    n_ += 1.0;
+    const double weight = 1.0 / (n_ + 5.0);
+    error_ = (1.0 - weight) * error_ + weight * (target_ - acceptance);
+    log_step_ = centre_ - std::sqrt(n_) / 0.2 * error_;
+    const double forget = std::pow(n_, -0.75);
+    log_average_ = forget * log_step_ + (1.0 - forget) * log_average_;
+  }
+  double step() const { return std::exp(log_step_); }
+  double average() const { return std::exp(log_average_); }
+
+ private:
+  double target_, centre_ = 0.0, log_step_ = 0.0, log_average_ = 0.0, error_ = 0.0, n_ = 0.0;
+};
+
+}  // namespace hbm_fast

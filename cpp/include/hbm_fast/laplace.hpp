@@ -1,0 +1,51 @@
+// Where a chain starts and what shape it takes the posterior for: the mode and the curvature there.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "hbm_fast/posterior_density.hpp"
+#include "hbm_fast/stream.hpp"
+
+namespace hbm_fast {
+
+// The linear map y = centre + S (I + (stretch - 1) w w^T) z, S a diagonal and w a unit vector. The posterior's Hessian
+// is diagonal plus rank one (all categories meet only in alpha), so that one w is enough for z to be nearly standard
+// normal, at a cost of K.
+struct Whitening {
+  std::vector<double> centre;
+  std::vector<double> scale;      // the diagonal of S
+  std::vector<double> direction;  // w
+  double stretch = 1.0;
+
+  std::size_t dimension() const { return centre.size(); }
+  // y at z
+  void to_coordinates(const double* z, double* y) const;
+  // the gradient with respect to z, from that with respect to y (may be the same array)
+  void pull_back(const double* gradient_y, double* gradient_z) const;
+};
+
+// The whitening by the curvature at y (its centre is y).
+Whitening whitening_at(const PosteriorDensity& density, const double* y);
+
+// The mode of the density, by damped Newton steps, and the curvature there.
+Whitening laplace(PosteriorDensity& density);
+
+// A draw from the Gaussian of the whitening, tightened until the density there is finite; returns that log density.
+double draw_start(PosteriorDensity& density, const Whitening& whitening, Stream& stream, double* z, double* y);
+
+// Running variances of z along w and along each coordinate without w, for re-shaping a whitening.
+class Reshaper {
+ public:
+  explicit Reshaper(std::size_t dimension) : mean_(dimension + 1), square_(dimension + 1) {}
+  void add(const Whitening& whitening, const double* z);
+  // Rescales S and stretch to the variances seen, drawn towards what they were where few draws were seen. Writes the
+  // old position y as the new z.
+  void apply(Whitening& whitening, const double* y, double* z) const;
+
+ private:
+  double n_ = 0.0;
+  std::vector<double> mean_, square_;  // the last entry is the one along w
+};
+
+}  // namespace hbm_fast

@@ -1,0 +1,96 @@
+#include "hbm_fast/hmc.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "hbm_fast/variates.hpp"
+
+namespace hbm_fast {
+namespace {
+
+double env(const char* n, double d) { const char* s = std::getenv(n); return s ? std::atof(s) : d; }
+const double target_acceptance = env("H_ACC", 0.8);
+const double shortest = env("H_T0", 0.5), longest = env("H_T1", 4.5);
+constexpr double divergence = 1000.0;  // an energy error beyond this one is not rounding or curvature
+
+double half_square(const std::vector<double>& momentum) {
+  double sum = 0.0;
+  for (const double p : momentum) sum += p * p;
+  return 0.5 * sum;
+}
+
+}  // namespace
+
+Hmc::Hmc(const SufficientStatistics& statistics, const ModelView& model, const Whitening& start, Stream stream)
+    : density_(statistics, model),
+      whitening_(start),
+      stream_(stream),
+      adaptation_(1.5 * std::pow(static_cast<double>(start.dimension()), -0.25), target_acceptance),
+      reshaper_(start.dimension()),
+      step_size_(adaptation_.step()),
+      log_density_(0.0),
+      z_(start.dimension()),
+      y_(z_), gradient_(z_), new_z_(z_), new_y_(z_), new_gradient_(z_), momentum_(z_) {
+  draw_start(density_, whitening_, stream_, z_.data(), y_.data());
+  log_density_ = density_.value(y_.data(), gradient_.data());
+  whitening_.pull_back(gradient_.data(), gradient_.data());
+}
+
+StepStatistics Hmc::step() {
+  const std::size_t dimension = z_.size();
+  for (double& p : momentum_) p = normal(stream_);
+  const double energy = half_square(momentum_) - log_density_;
+  // The length of the trajectory is drawn, so that no mode of oscillation is met at the same phase for ever.
+  const double length = shortest + (longest - shortest) * stream_.uniform();
+  const int n_steps = static_cast<int>(std::clamp(std::ceil(length / step_size_), 1.0, 1000.0));
+  const double epsilon = std::min(length / n_steps, step_size_);
+
+  StepStatistics result;
+  result.step_size = step_size_;
+  new_z_ = z_;
+  new_gradient_ = gradient_;
+  double new_log_density = log_density_;
+  for (std::size_t k = 0; k < dimension; ++k) momentum_[k] += 0.5 * epsilon * new_gradient_[k];
+  for (int i = 1; i <= n_steps; ++i) {
+    for (std::size_t k = 0; k < dimension; ++k) new_z_[k] += epsilon * momentum_[k];
+    whitening_.to_coordinates(new_z_.data(), new_y_.data());
+    new_log_density = density_.value(new_y_.data(), new_gradient_.data());
+    result.n_evaluations = i;
+    if (!(std::abs(new_log_density - log_density_) < divergence)) break;
+    whitening_.pull_back(new_gradient_.data(), new_gradient_.data());
+    const double kick = i == n_steps ? 0.5 * epsilon : epsilon;
+    for (std::size_t k = 0; k < dimension; ++k) momentum_[k] += kick * new_gradient_[k];
+  }
+  const double error = half_square(momentum_) - new_log_density - energy;
+  result.diverging = !(error < divergence);
+  result.acceptance = result.diverging ? 0.0 : std::min(1.0, std::exp(-error));
+  if (!result.diverging && stream_.uniform() < result.acceptance) {
+    z_.swap(new_z_);
+    y_.swap(new_y_);
+    gradient_.swap(new_gradient_);
+    log_density_ = new_log_density;
+  }
+  result.log_density = log_density_;
+  return result;
+}
+
+void Hmc::warm_up(std::size_t i, std::size_t n) {
+  adaptation_.add(step().acceptance);
+  step_size_ = adaptation_.step();
+  // The first tenth forgets the start; the shape of the draws until the middle replaces that of the Laplace approximation.
+  const std::size_t middle = n / 2;
+  if (i >= n / 10 && i < middle) reshaper_.add(whitening_, z_.data());
+  if (i + 1 == middle && env("H_RESHAPE", 1) != 0) {
+    reshaper_.apply(whitening_, y_.data(), z_.data());
+    log_density_ = density_.value(y_.data(), gradient_.data());
+    whitening_.pull_back(gradient_.data(), gradient_.data());
+    adaptation_.restart(adaptation_.average());
+    step_size_ = adaptation_.step();
+  }
+  if (i + 1 == n) step_size_ = adaptation_.average();
+}
+
+double Hmc::parameters(double* log_beta) const { return density_.parameters(y_.data(), log_beta); }
+
+}  // namespace hbm_fast

@@ -1,0 +1,64 @@
+"""What every loader returns, and how its file is read."""
+
+import csv
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A small real table of counts.
+
+    Parameters
+    ----------
+    counts : int64 array (N, K)
+        One group a row.
+    group_names : tuple of str (N,)
+    category_names : tuple of str (K,)
+    source : str
+        Who collected it, and from where it was copied.
+    licence : str
+    description : str
+        What a row, a column and a count are.
+    weights : int64 array (N,), optional
+        How often each row was seen, where the table is a frequency table.
+    labels : tuple of str (N,), optional
+        What else is known about each group.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.datasets.load_pollen()
+    Dataset(pollen: 73 groups x 4 categories)
+    """
+
+    name: str
+    counts: Integers
+    group_names: tuple[str, ...]
+    category_names: tuple[str, ...]
+    source: str
+    licence: str
+    description: str
+    weights: Integers | None = None
+    labels: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        n_groups, n_categories = self.counts.shape
+        return f"Dataset({self.name}: {n_groups} groups x {n_categories} categories)"
+
+
+def read_rows(name: str) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a packaged file."""
+    with resources.files(__package__).joinpath(name).open(encoding="utf-8", newline="") as lines:
+        header, *rows = csv.reader(lines)
+    return header, rows
+
+
+def integers(rows: list[list[str]], first: int = 0) -> Integers:
+    """The columns from ``first`` on, as (N, K)."""
+    return np.array([row[first:] for row in rows], dtype=np.int64)

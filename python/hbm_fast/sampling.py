@@ -1,0 +1,152 @@
+"""sample(counts): Markov chain Monte Carlo for (alpha, beta), the groups' theta integrated out."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike, NDArray
+
+from hbm_fast import _core, _validate, priors
+from hbm_fast._random import RNGLike
+from hbm_fast._random import key as new_key
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+
+Method = Literal["auto", "hmc", "gibbs", "mh"]
+
+# Steps dropped at the start of each chain, by measurement (see the Notes of `sample`).
+_WARMUP = {"hmc": 150, "gibbs": 100, "mh": 1000}
+
+
+def sample(
+    counts: ArrayLike | Sequence[ArrayLike] | _core.SufficientStatistics,
+    model: HierarchicalModel | None = None,
+    *,
+    method: Method = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+) -> Posterior:
+    """Draw from the posterior of (alpha, beta) given the counts.
+
+    Parameters
+    ----------
+    counts : integer array_like (N, K) or (B, N, K), list of (N_b, K), or SufficientStatistics
+        One dataset, or many at once. Groups with total 0 change nothing: that is how ragged data is padded; a list of
+        arrays is padded here. Statistics stand for data that need not be at hand any more.
+    model : HierarchicalModel, optional
+        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
+    method : {"auto", "hmc", "gibbs", "mh"}
+        ``"auto"`` chooses by K and the priors, and says what and why in ``.details``.
+    n_draws, n_chains : int
+        D draws of each of C chains, after warm-up.
+    n_warmup : int, optional
+        Steps of each chain before the first draw kept.
+    rng : None, int, SeedSequence, BitGenerator or Generator
+        Chain c of dataset b has a stream of its own: the draws do not depend on ``n_threads``.
+    n_threads : int, optional
+        Default all CPUs this process may use (or HBM_FAST_NUM_THREADS).
+    progress : bool
+        Write the share that is done to stderr.
+
+    Returns
+    -------
+    Posterior
+        ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For counts that are not non-negative integers of these shapes, and for ``method="hmc"`` with a bounded prior of
+        alpha.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hbm_fast as hbm
+    >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])  # ten white bags, ten black, one black marble
+    >>> post = hbm.sample(bags, rng=1)
+    >>> post.beta.shape
+    (4, 1000, 2)
+    >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
+    True
+    """
+    datasets, padded, n_categories, batch = _datasets(counts)
+    if model is None:
+        model = HierarchicalModel(n_categories)
+    _validate.same_categories(n_categories, model)
+    chosen, reason = _choose(method, model)
+    n_draws = _validate.positive_int(n_draws, "n_draws")
+    n_chains = _validate.positive_int(n_chains, "n_chains")
+    warmup = _WARMUP[chosen] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
+    key = new_key(rng)
+    drawn = _core.sample(
+        datasets,
+        model.alpha._kernel(),
+        model.beta._kernel(n_categories),
+        chosen,
+        n_draws,
+        n_chains,
+        warmup,
+        key,
+        _validate.threads(n_threads),
+        _reporter(chosen) if progress else None,
+    )
+    if progress:
+        print(file=sys.stderr)
+    if not batch:
+        drawn = {name: value[0] for name, value in drawn.items()}
+    log_alpha, log_beta = drawn.pop("log_alpha"), drawn.pop("log_beta")
+    details = {
+        "method": chosen,
+        "reason": reason,
+        "n_warmup": warmup,
+        "acceptance_rate": float(drawn["acceptance_rate"].mean()),
+        "evaluations_per_draw": float(drawn["n_steps"].mean()),
+        "n_divergences": int(drawn["diverging"].sum()),
+    }
+    return Posterior(
+        log_alpha,
+        log_beta,
+        model=model,
+        counts=padded,
+        method=chosen,
+        details=details,
+        key=key,
+        sample_stats=drawn,
+    )
+
+
+def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
+    """What the kernel takes (a list), the counts as one array for the Posterior, K, and whether there is a batch."""
+    if isinstance(counts, _core.SufficientStatistics):
+        return [counts], None, counts.n_categories, False
+    if _validate.is_ragged(counts):
+        arrays = [_validate.counts(c, name=f"counts[{i}]") for i, c in enumerate(counts)]
+        padded = _validate.zero_padded(arrays)
+        return arrays, padded, padded.shape[-1], True
+    array = _validate.counts(counts, ndim=(2, 3))
+    return (list(array) if array.ndim == 3 else [array]), array, array.shape[-1], array.ndim == 3
+
+
+def _choose(method: Any, model: HierarchicalModel) -> tuple[str, str]:
+    bounded = isinstance(model.alpha, priors.LogUniform | priors.Power)
+    if method == "auto":
+        return "hmc", "the posterior of log(alpha beta) is smooth"
+    if method not in ("hmc", "gibbs", "mh"):
+        raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
+    if method == "hmc" and bounded:
+        raise ValueError(
+            f"method='hmc' needs a prior of alpha without bounds; got {model.alpha}. Use method='gibbs' or 'auto'."
+        )
+    return method, "asked for"
+
+
+def _reporter(method: str) -> Callable[[float], None]:
+    def report(share: float) -> None:
+        print(f"\rhbm_fast.sample ({method}): {share:4.0%}", end="", file=sys.stderr, flush=True)
+
+    return report
