@@ -54,6 +54,7 @@ inline void poll_signals() {
 void register_config(py::module_& m);
 void register_predictive(py::module_& m);
 void register_prior(py::module_& m);
+void register_simulate(py::module_& m);
 void register_sufficient_statistics(py::module_& m);
 
 }  // namespace hbm_fast::bindings

@@ -6,5 +6,6 @@ PYBIND11_MODULE(_core, m) {
   register_config(m);
   register_predictive(m);
   register_prior(m);
+  register_simulate(m);
   register_sufficient_statistics(m);
 }

@@ -13,6 +13,7 @@ from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
+from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
@@ -23,6 +24,7 @@ __all__ = [
     "HierarchicalModel",
     "PerformanceWarning",
     "Posterior",
+    "Simulation",
     "__version__",
     "amortize",
     "calibration",
@@ -32,6 +34,7 @@ __all__ = [
     "plots",
     "priors",
     "show_config",
+    "simulate",
 ]
 
 # Doors that open when first used: behind each stands something heavier than numpy.

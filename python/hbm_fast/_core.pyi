@@ -12,9 +12,15 @@ import numpy.typing
 __all__: list[str] = [
     "AlphaPrior",
     "BetaPrior",
+    "IntegerSource",
     "SufficientStatistics",
     "compiler",
+    "draw_log_theta",
+    "draw_predictive_counts",
+    "exceedance_counts",
+    "group_log_pmf",
     "isa_level",
+    "simulate",
     "stream_version",
     "version",
 ]
@@ -37,6 +43,25 @@ class AlphaPrior:
 class BetaPrior:
     def __init__(self, fixed: bool, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None: ...
 
+class IntegerSource:
+    @typing.overload
+    def __init__(
+        self, low: typing.SupportsInt | typing.SupportsIndex, high: typing.SupportsInt | typing.SupportsIndex
+    ) -> None:
+        """
+        Uniform on low..high inclusive.
+        """
+    @typing.overload
+    def __init__(
+        self,
+        values: numpy.typing.NDArray[numpy.int64],
+        dataset_stride: typing.SupportsInt | typing.SupportsIndex,
+        group_stride: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None:
+        """
+        Given values; the strides (in elements) must stay inside for every dataset and group asked for.
+        """
+
 class SufficientStatistics:
     def __init__(self, n_categories: typing.SupportsInt | typing.SupportsIndex) -> None: ...
     def add(self, counts: numpy.ndarray) -> None: ...
@@ -58,9 +83,76 @@ class SufficientStatistics:
     @property
     def n_groups(self) -> float: ...
 
+def draw_log_theta(
+    log_alpha: numpy.typing.NDArray[numpy.float64],
+    log_beta: numpy.typing.NDArray[numpy.float64],
+    rows: numpy.typing.NDArray[numpy.int64],
+    key: numpy.typing.NDArray[numpy.uint64],
+    group: typing.SupportsInt | typing.SupportsIndex,
+    datasets: numpy.typing.NDArray[numpy.uint64],
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes log theta ~ Dirichlet(alpha beta + x) of every draw.
+    """
+
+def draw_predictive_counts(
+    log_theta: numpy.typing.NDArray[numpy.float64],
+    totals: numpy.typing.NDArray[numpy.int64],
+    key: numpy.typing.NDArray[numpy.uint64],
+    group: typing.SupportsInt | typing.SupportsIndex,
+    datasets: numpy.typing.NDArray[numpy.uint64],
+    out: numpy.typing.NDArray[numpy.int64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes multinomial counts of every draw of theta.
+    """
+
+def exceedance_counts(
+    counts: numpy.ndarray,
+    out: numpy.typing.NDArray[numpy.float32],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def group_log_pmf(
+    log_alpha: numpy.typing.NDArray[numpy.float64],
+    log_beta: numpy.typing.NDArray[numpy.float64],
+    rows: numpy.typing.NDArray[numpy.int64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes log p(x | alpha, beta) of every draw and row.
+    """
+
 def isa_level() -> str:
     """
     The instruction-set level the hot loops run at.
+    """
+
+def simulate(
+    key: numpy.typing.NDArray[numpy.uint64],
+    first: typing.SupportsInt | typing.SupportsIndex,
+    alpha: AlphaPrior,
+    beta: BetaPrior,
+    alpha_given: bool,
+    beta_given: bool,
+    n_groups: IntegerSource,
+    totals: IntegerSource,
+    max_groups: typing.SupportsInt | typing.SupportsIndex,
+    log_alpha: numpy.typing.NDArray[numpy.float64],
+    log_beta: numpy.typing.NDArray[numpy.float64],
+    n_groups_out: numpy.typing.NDArray[numpy.int64],
+    log_theta: numpy.typing.NDArray[numpy.float64] | None,
+    theta: numpy.typing.NDArray[numpy.float64] | None,
+    counts: numpy.ndarray | None,
+    statistics: numpy.typing.NDArray[numpy.float32] | None,
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes datasets first, first + 1, ... into the given arrays.
     """
 
 compiler: str

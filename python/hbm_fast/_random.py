@@ -9,8 +9,15 @@ RNGLike: TypeAlias = np.random.Generator | np.random.BitGenerator | np.random.Se
 Key: TypeAlias = NDArray[np.uint64]
 
 
-def key(rng: RNGLike) -> Key:
-    """Two uint64 words: the same for the same seed, new ones each time from a Generator (which is advanced)."""
+def key(rng: RNGLike | Key) -> Key:
+    """Two uint64 words: the same for the same seed, new ones each time from a Generator (which is advanced).
+
+    A key itself passes through, so that a stored stream can be continued.
+    """
+    if isinstance(rng, np.ndarray):
+        if rng.dtype != np.uint64 or rng.shape != (2,):
+            raise TypeError(f"a key must be an array of two uint64 words; got shape {rng.shape}, dtype {rng.dtype}")
+        return rng.copy()
     if isinstance(rng, bool):
         raise TypeError("rng must be None, an int, a SeedSequence, a BitGenerator or a Generator; got a bool")
     if isinstance(rng, np.random.RandomState) or not (

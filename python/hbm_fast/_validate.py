@@ -171,3 +171,95 @@ def probabilities(value: ArrayLike, name: str) -> Floats:
     if not ((array >= 0.0) & (array <= 1.0)).all():
         raise ValueError(f"{name} must lie between 0 and 1; got {value!r}")
     return array
+
+
+def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
+    """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
+    if isinstance(value, tuple) and len(value) == 2:
+        low = positive_int(value[0], f"{name}'s low", minimum=minimum)
+        high = positive_int(value[1], f"{name}'s high", minimum=minimum)
+        if low > high:
+            raise ValueError(f"{name} must be (low, high) with low <= high; got {value}")
+        _at_most(high, name, maximum)
+        return low, high
+    if isinstance(value, tuple):
+        raise ValueError(
+            f"{name} must be (low, high), inclusive; got a tuple of {len(value)}. For given values use an array."
+        )
+    if isinstance(value, list | np.ndarray) and np.ndim(value) > 0:
+        array = np.asarray(value)
+        _integer_dtype(array, name)
+        if array.size == 0:
+            raise ValueError(f"{name} must not be empty; got shape {array.shape}")
+        if array.min() < minimum:
+            where = tuple(int(i) for i in np.argwhere(array < minimum)[0])
+            raise ValueError(f"{name} must be at least {minimum}; got {array[where]} at index {where}")
+        _at_most(int(array.max()), name, maximum)
+        return np.ascontiguousarray(array, dtype=np.int64)
+    single = positive_int(value, name, minimum=minimum)
+    _at_most(single, name, maximum)
+    return single, single
+
+
+def _at_most(value: int, name: str, maximum: int) -> None:
+    if value > maximum:
+        raise ValueError(f"{name} must be at most {maximum}; got {value}")
+
+
+def count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
+    """An integer dtype that holds the largest total there can be."""
+    result = np.dtype(dtype)
+    if result.kind not in "iu":
+        raise TypeError(f"dtype must be an integer type for the counts; got {result}")
+    if largest > np.iinfo(result).max:
+        fits = next(t for t in (np.uint8, np.uint16, np.int32, np.int64) if largest <= np.iinfo(t).max)
+        raise ValueError(
+            f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
+            f"pass dtype=np.{np.dtype(fits).name}"
+        )
+    return result.newbyteorder("=")
+
+
+def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """The caller's buffer: exactly this shape and dtype, C-contiguous, writeable."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a numpy array to write into; got {type(value).__name__}")
+    if value.dtype != dtype:
+        raise TypeError(f"{name} must have dtype {np.dtype(dtype)}; got {value.dtype}")
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}; got {value.shape}")
+    if not value.flags.c_contiguous or not value.flags.writeable:
+        raise ValueError(
+            f"{name} must be C-contiguous and writeable; pass np.empty({shape}, np.{np.dtype(dtype).name})"
+        )
+    return value
+
+
+def positive_array(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
+    """Positive finite numbers that broadcast to ``shape``."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
+    bad = ~(np.isfinite(array) & (array > 0))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} must be positive and finite; got {array[where]} at index {where}")
+    return _broadcast(array.astype(np.float64), name, shape)
+
+
+def proportions(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
+    """Non-negative rows that sum to one (renormalised), broadcast to ``shape``."""
+    array = concentration(value, shape[-1], name=name, zero=True)
+    sums = array.sum(axis=-1, keepdims=True)
+    bad = np.abs(sums[..., 0] - 1.0) > 1e-6
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} must have rows that sum to 1; got {sums[where][0]} at index {where}")
+    return _broadcast(array / sums, name, shape)
+
+
+def _broadcast(array: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(f"{name} must have a shape that broadcasts to {shape}; got {array.shape}") from None

@@ -1,0 +1,268 @@
+"""Endless reproducible datasets from a model: ``simulate`` and the batched exceedance counts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from hbm_fast import _core, _random, _validate
+from hbm_fast._validate import Counts, Floats
+from hbm_fast.model import HierarchicalModel
+
+MAX_TOTAL = 2_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Datasets ``first, first + 1, ...`` of the endless stream of ``key``; what was not asked for is None.
+
+    Attributes
+    ----------
+    alpha, log_alpha : ndarray (B,)
+        How alike the groups are.
+    beta, log_beta : ndarray (B, K)
+        The categories over all groups; ``log_beta`` stays exact where ``beta`` underflows.
+    log_theta, theta : ndarray (B, N, K) or None
+        The categories of each group; rows sum to one. Zeros in padding.
+    counts : ndarray (B, N, K) or None
+        What was drawn. Zeros in padding.
+    n_groups : ndarray (B,)
+        Number of groups of each dataset: the rows from there on are padding.
+    statistics : ndarray (B, K + 1, J) or None
+        Exceedance counts of each category, then of the totals: see `exceedance_counts`.
+    key : ndarray (2,)
+        The address of the stream: pass it as ``rng`` with ``first`` to continue.
+    first, stream_version : int
+    model : HierarchicalModel
+    """
+
+    alpha: Floats
+    log_alpha: Floats
+    beta: Floats
+    log_beta: Floats
+    log_theta: Floats | None
+    theta: Floats | None
+    counts: Counts | None
+    n_groups: NDArray[np.int64]
+    statistics: NDArray[np.float32] | None
+    key: _random.Key
+    first: int
+    stream_version: int
+    model: HierarchicalModel
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+
+def simulate(
+    model: HierarchicalModel,
+    n_datasets: int,
+    *,
+    n_groups: int | tuple[int, int] | ArrayLike,
+    totals: int | tuple[int, int] | ArrayLike,
+    rng: _random.RNGLike | _random.Key = None,
+    first: int = 0,
+    alpha: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    theta: bool = True,
+    counts: bool = True,
+    statistics: bool | NDArray[np.float32] = False,
+    dtype: DTypeLike = np.int32,
+    out: Simulation | None = None,
+    n_threads: int | None = None,
+) -> Simulation:
+    """Draw whole datasets: alpha, beta, theta of every group, counts of every group.
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+        The priors, K categories.
+    n_datasets : int
+        B.
+    n_groups : int, (low, high) or array_like (B,)
+        Groups of each dataset: fixed, uniform on an inclusive range (a tuple), or given (a list or an array). The
+        arrays have N rows, N the largest number there can be; rows past ``n_groups[b]`` are zero.
+    totals : int, (low, high) or array_like (N,) or (B, N)
+        Draws from each group, at most 2,000,000,000: fixed, uniform on an inclusive range, or given.
+    rng : None, int, SeedSequence, BitGenerator, Generator, or a key
+        The stream. ``Simulation.key`` is accepted too and continues the same stream.
+    first : int, default 0
+        Number of the first dataset: the bits of dataset i, group n depend on (key, i, n) and the settings alone.
+    alpha, beta : array_like, optional
+        Given hyperparameters, () or (B,), and (K,) or (B, K) with rows that sum to one: simulation conditional on
+        them, as in prior and posterior predictive checks.
+    theta : bool, default True
+        Whether ``theta`` and ``log_theta`` are wanted; the counts are the same without.
+    counts : bool, default True
+        Whether the counts are wanted.
+    statistics : bool or ndarray (B, K + 1, J) float32, default False
+        Whether the exceedance counts of each dataset are wanted (J the largest total there can be), or the buffer
+        to write them into (J at least that).
+    dtype : dtype, default int32
+        Integer type of the counts.
+    out : Simulation, optional
+        An earlier result of the same shapes and dtypes, whose arrays are written over.
+    n_threads : int, optional
+        The results never depend on it.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else, and where totals do not fit in ``dtype``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> model = hbm.HierarchicalModel(2)
+    >>> sims = hbm.simulate(model, 1000, n_groups=21, totals=20, rng=0)
+    >>> sims.counts.shape, int(sims.counts[7].sum())
+    ((1000, 21, 2), 420)
+    >>> later = hbm.simulate(model, 100, n_groups=21, totals=20, rng=0, first=900)
+    >>> bool((later.counts == sims.counts[900:]).all())
+    True
+    """
+    n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
+    first = _validate.positive_int(first, "first", minimum=0)
+    k = model.n_categories
+    groups = _validate.integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
+    draws = _validate.integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)
+    max_groups = int(groups.max()) if isinstance(groups, np.ndarray) else groups[1]
+    max_total = int(draws.max()) if isinstance(draws, np.ndarray) else draws[1]
+    count_type = _validate.count_dtype(dtype, max_total)
+    if isinstance(groups, np.ndarray) and groups.shape != (n_datasets,):
+        raise ValueError(f"n_groups must be an int, (low, high) or have shape ({n_datasets},); got {groups.shape}")
+    if isinstance(draws, np.ndarray) and draws.shape not in ((max_groups,), (n_datasets, max_groups)):
+        raise ValueError(
+            "totals must be an int, (low, high) or have shape (N,) or (B, N) "
+            f"with B = {n_datasets}, N = {max_groups}; got {draws.shape}"
+        )
+    key = _random.key(rng)
+
+    shape = (n_datasets, max_groups, k)
+    log_alpha = _buffer(out, "log_alpha", (n_datasets,), np.float64)
+    log_beta = _buffer(out, "log_beta", (n_datasets, k), np.float64)
+    if alpha is not None:
+        log_alpha[...] = np.log(_validate.positive_array(alpha, "alpha", (n_datasets,)))
+    if beta is not None:
+        with np.errstate(divide="ignore"):
+            log_beta[...] = np.log(_validate.proportions(beta, "beta", (n_datasets, k)))
+    table = _statistics_buffer(statistics, out, n_datasets, k, max_total)
+    result = Simulation(
+        alpha=_buffer(out, "alpha", (n_datasets,), np.float64),
+        log_alpha=log_alpha,
+        beta=_buffer(out, "beta", (n_datasets, k), np.float64),
+        log_beta=log_beta,
+        log_theta=_buffer(out, "log_theta", shape, np.float64) if theta else None,
+        theta=_buffer(out, "theta", shape, np.float64) if theta else None,
+        counts=_buffer(out, "counts", shape, count_type) if counts else None,
+        n_groups=_buffer(out, "n_groups", (n_datasets,), np.int64),
+        statistics=table,
+        key=key,
+        first=first,
+        stream_version=_core.stream_version,
+        model=model,
+    )
+    _core.simulate(
+        key,
+        first,
+        model.alpha._kernel(),
+        model.beta._kernel(k),
+        alpha is not None,
+        beta is not None,
+        _source(groups, by_dataset=True),
+        _source(draws, by_dataset=False),
+        max_groups,
+        log_alpha,
+        log_beta,
+        result.n_groups,
+        result.log_theta,
+        result.theta,
+        result.counts,
+        result.statistics,
+        _validate.threads(n_threads),
+    )
+    np.exp(log_alpha, out=result.alpha)
+    np.exp(log_beta, out=result.beta)
+    return result
+
+
+def exceedance_counts(
+    counts: ArrayLike,
+    max_total: int | None = None,
+    *,
+    out: NDArray[np.float32] | None = None,
+    n_threads: int | None = None,
+) -> NDArray[np.float32]:
+    """For each dataset and j the number of groups with count > j, for each category and for the totals.
+
+    The table determines the likelihood of a concentration shared by the groups; it is the input of the networks.
+
+    Parameters
+    ----------
+    counts : array_like (B, N, K)
+        Integers of any type; zero rows are padding and change nothing.
+    max_total : int, optional
+        J, at least the largest total; by default the largest total.
+    out : ndarray (B, K + 1, J) float32, optional
+        Written in full and returned.
+    n_threads : int, optional
+
+    Returns
+    -------
+    ndarray (B, K + 1, J) float32
+        ``[b, k, j]`` for the categories, ``[b, K, j]`` for the totals.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For counts that are no integers, negative, or whose totals exceed ``max_total``.
+
+    Examples
+    --------
+    >>> from hbm_fast.simulation import exceedance_counts
+    >>> exceedance_counts([[[2, 0], [1, 1]]], 2).tolist()
+    [[[2.0, 1.0], [1.0, 0.0], [2.0, 2.0]]]
+    """
+    array = _validate.counts(counts, ndim=(3,))
+    if max_total is None:
+        max_total = int(array.sum(axis=-1, dtype=np.int64).max(initial=0))
+    columns = _validate.positive_int(max_total, "max_total", minimum=0)
+    shape = (array.shape[0], array.shape[2] + 1, columns)
+    table = np.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
+    _core.exceedance_counts(array, table, _validate.threads(n_threads))
+    return table
+
+
+def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    if out is None:
+        return np.empty(shape, dtype)
+    value = getattr(out, name, None)
+    if value is None:
+        raise ValueError(f"out has no {name}: it must come from a call with the same settings")
+    return _validate.output(value, f"out.{name}", shape, dtype)
+
+
+def _statistics_buffer(
+    statistics: bool | NDArray[np.float32], out: Simulation | None, n_datasets: int, k: int, max_total: int
+) -> NDArray[np.float32] | None:
+    if isinstance(statistics, np.ndarray):
+        columns = statistics.shape[2] if statistics.ndim == 3 else max_total
+        if columns < max_total:
+            raise ValueError(f"statistics must have J >= {max_total} columns, the largest total; got {columns}")
+        return _validate.output(statistics, "statistics", (n_datasets, k + 1, columns), np.float32)
+    if not statistics:
+        return None
+    return _buffer(out, "statistics", (n_datasets, k + 1, max_total), np.float32)
+
+
+def _source(value: tuple[int, int] | NDArray[np.int64], *, by_dataset: bool) -> _core.IntegerSource:
+    if isinstance(value, tuple):
+        return _core.IntegerSource(*value)
+    if by_dataset:
+        return _core.IntegerSource(value, 1, 0)
+    return _core.IntegerSource(value, value.shape[1] if value.ndim == 2 else 0, 1)

@@ -1,0 +1,58 @@
+"""The bits of a draw depend on its address alone."""
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+FIELDS = ("alpha", "log_alpha", "beta", "log_beta", "log_theta", "theta", "counts", "n_groups", "statistics")
+SETTINGS = {
+    "bags": dict(model=hbm.HierarchicalModel(2), n_groups=21, totals=20),
+    "ragged": dict(model=hbm.HierarchicalModel(2), n_groups=(1, 41), totals=(0, 40)),
+    "ten": dict(model=hbm.HierarchicalModel(10, beta=0.5), n_groups=(3, 7), totals=(0, 300)),
+    "many": dict(model=hbm.HierarchicalModel(150, alpha=hbm.priors.LogNormal(0.0, 3.0)), n_groups=5, totals=1000),
+    "large": dict(model=hbm.HierarchicalModel(3), n_groups=4, totals=2_000_000_000),
+}
+
+
+def draw(name, n, **more):
+    settings = SETTINGS[name]
+    rest = {key: value for key, value in settings.items() if key != "model"} | {"rng": 5, "statistics": name != "large"}
+    return hbm.simulate(settings["model"], n, **(rest | more))
+
+
+def assert_same(a, b, rows=slice(None)):
+    for field in FIELDS:
+        left, right = getattr(a, field), getattr(b, field)
+        if left is not None and right is not None:
+            np.testing.assert_array_equal(left, right[rows], err_msg=field)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_threads_do_not_matter(name):
+    one = draw(name, 103, n_threads=1)
+    for n_threads in (2, 3, 7):
+        assert_same(draw(name, 103, n_threads=n_threads), one)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_any_slice_is_the_slice_of_the_whole(name):
+    whole = draw(name, 97)
+    for first, n in ((0, 1), (1, 1), (13, 29), (96, 1), (60, 37)):
+        assert_same(draw(name, n, first=first), whole, slice(first, first + n))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_counts_are_the_same_without_theta(name):
+    assert_same(draw(name, 40, theta=False), draw(name, 40))
+    assert draw(name, 2, theta=False).theta is None
+
+
+def test_a_stored_key_continues_its_stream():
+    start = draw("bags", 10, rng=None)
+    assert_same(draw("bags", 4, rng=start.key, first=6), start, slice(6, 10))
+
+
+def test_other_keys_give_other_data():
+    a, b = draw("bags", 20, rng=1), draw("bags", 20, rng=2)
+    assert not np.isin(a.alpha, b.alpha).any()
