@@ -14,6 +14,7 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.fitting import FitResult, fit
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
+from hbm_fast.quadrature import exact_posterior
 from hbm_fast.sampling import sample
 from hbm_fast.simulation import Simulation, simulate
 
@@ -33,6 +34,7 @@ __all__ = [
     "calibration",
     "datasets",
     "embedding",
+    "exact_posterior",
     "fit",
     "integrations",
     "plots",
