@@ -19,7 +19,7 @@ from hbm_fast.sampling import sample
 from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, tables
 
 __all__ = [
     "STREAM_VERSION",
@@ -42,10 +42,11 @@ __all__ = [
     "sample",
     "show_config",
     "simulate",
+    "tables",
 ]
 
 # Doors that open when first used: behind each stands something heavier than numpy.
-_LAZY = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots"}
+_LAZY = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "tables"}
 
 
 def __getattr__(name: str) -> Any:

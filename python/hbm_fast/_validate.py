@@ -318,3 +318,18 @@ def same_categories(n_categories: int, model: Any) -> None:
             f"counts has K = {n_categories} categories and the model {model.n_categories}: "
             f"pass HierarchicalModel({n_categories}, ...)"
         )
+
+
+def whole_number(cell: Any, where: str) -> None:
+    """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
+    text = str(cell).strip()
+    if text in ("", "None", "nan"):
+        raise ValueError(f"{where}: missing; write 0 for none")
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{where}: counts must be whole numbers; got {text!r}") from None
+    if number < 0:
+        raise ValueError(f"{where}: counts must not be negative; got {text}")
+    if number >= 2**63:
+        raise ValueError(f"{where}: the count {text} is beyond 64 bits")
