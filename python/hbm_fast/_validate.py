@@ -186,6 +186,8 @@ def weights(value: ArrayLike, n_groups: int) -> Floats:
         where = int(np.argmax(bad))
         raise ValueError(f"weights must be finite and not negative; got {result[where]} at index {where}")
     return result
+
+
 def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
     """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
     if isinstance(value, tuple) and len(value) == 2:

@@ -87,14 +87,10 @@ class TopDown(nn.Module):
         parameters = self.encoder(features)
         if self.n_draws == 0 or progress < 0.1:
             return objectives.inference_compilation(self.head, parameters, z)
-        return objectives.rao_blackwellised(
-            self.head, parameters, z, tables, self.coordinates, self.n_draws, generator
-        )
+        return objectives.rao_blackwellised(self.head, parameters, z, tables, self.coordinates, self.n_draws, generator)
 
     @torch.no_grad()
-    def draw(
-        self, tables: Tensor, n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
-    ) -> Draws:
+    def draw(self, tables: Tensor, n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1) -> Draws:
         """n draws for each of the tables (B, K + 1, J)."""
         order = self.input.order(tables)
         tables = self.input.ordered(tables, order)
