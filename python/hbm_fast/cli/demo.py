@@ -105,6 +105,7 @@ def table(case: Case, answers: list[Answer]) -> Table:
         title_style="bold",
         caption_style="italic",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     for column in ("", "E\\[log alpha]", "E\\[beta]", "P(next)", "P(>.9)", "seconds", "draws/s"):
         result.add_column(column, justify="left" if column == "" else "right", no_wrap=True)
