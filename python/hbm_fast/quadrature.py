@@ -69,7 +69,7 @@ class Quadrature:
     def log_density(self, log_alpha: ArrayLike, logit_beta: ArrayLike) -> Floats:
         """Normalised log density of (log alpha, logit of beta[1]) at pairs of points, broadcast."""
         t, u = np.broadcast_arrays(np.asarray(log_alpha, dtype=np.float64), np.asarray(logit_beta, dtype=np.float64))
-        return self._density(t, u) - self._grid.log_total
+        return np.asarray(self._density(t, u) - self._grid.log_total)
 
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter.
@@ -203,7 +203,7 @@ class Quadrature:
         return 0.5 * (low + high)
 
 
-class _Several:
+class QuadratureBatch:
     """The quadratures of a batch, their nodes padded with nodes of no weight."""
 
     def __init__(self, parts: Sequence[Quadrature]) -> None:
@@ -323,5 +323,5 @@ def exact_posterior(
             "n_nodes": np.array([part.log_weights.size for part in parts]) if batch else parts[0].log_weights.size
         },
         key=key,
-        moments=_Several(parts) if batch else parts[0],
+        moments=QuadratureBatch(parts) if batch else parts[0],
     )
