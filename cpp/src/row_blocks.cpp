@@ -97,7 +97,7 @@ void RowBlocks::evaluate_one() {
   kernels_.one_category(one_.a, one_.b, one_.total, one_.largest, excess);
   kernels_.log1p(excess, static_cast<std::size_t>(one_.n), one_.value);
   for (int i = 0; i < one_.n; ++i) {
-    out_[one_.row[i]] = -one_.value[i];
+    out_[one_.row[i]] = 0.0 - one_.value[i];  // never -0
     if (!(excess[i] < 1e280)) refused_.push_back(one_.row[i]);
   }
   one_.clear();

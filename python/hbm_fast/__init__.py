@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
+from hbm_fast.distribution import dirichlet_multinomial
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
 from hbm_fast.model import HierarchicalModel
@@ -39,6 +40,7 @@ __all__ = [
     "amortize",
     "calibration",
     "datasets",
+    "dirichlet_multinomial",
     "embedding",
     "exact_posterior",
     "fit",
