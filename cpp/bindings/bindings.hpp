@@ -51,7 +51,9 @@ inline void poll_signals() {
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
+void register_amortize(py::module_& m);
 void register_config(py::module_& m);
+void register_dirichlet_multinomial(py::module_& m);
 void register_predictive(py::module_& m);
 void register_prior(py::module_& m);
 void register_simulate(py::module_& m);

@@ -1,0 +1,86 @@
+"""(alpha, beta) in coordinates in which the prior is exactly N(0, I).
+
+The posterior is then N(0, I) times a bounded likelihood: no heavy tail, no boundary, nothing for a network to learn
+about the prior. alpha takes one coordinate; beta takes K - 1, by breaking a stick: v_k = beta_k / (1 - beta_1 - ... -
+beta_(k-1)) are independent Beta variates when beta is Dirichlet.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hbm_fast import priors
+from hbm_fast.amortize.transport import alpha_transport, beta_transport
+from hbm_fast.model import HierarchicalModel
+
+
+class Coordinates:
+    """The map between (log alpha, log beta) and z, float64.
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+        Its priors; what is fixed there takes no coordinate.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to infer.
+
+    Examples
+    --------
+    >>> import torch, hbm_fast as hbm
+    >>> from hbm_fast.amortize.coordinates import Coordinates
+    >>> c = Coordinates(hbm.HierarchicalModel(2))
+    >>> log_alpha, log_beta = c.from_z(torch.zeros(1, 2, dtype=torch.float64))
+    >>> [round(float(v), 4) for v in (log_alpha.exp(), *log_beta.exp()[0])]
+    [0.6931, 0.5, 0.5]
+    """
+
+    def __init__(self, model: HierarchicalModel) -> None:
+        self.model = model
+        self.n_categories = model.n_categories
+        self._alpha = None if isinstance(model.alpha, priors.Fixed) else alpha_transport(model.alpha)
+        self._sticks = []
+        if isinstance(model.beta, priors.Dirichlet):
+            c = np.broadcast_to(np.asarray(model.beta.concentration, dtype=np.float64), (model.n_categories,))
+            rest = np.cumsum(c[::-1])[::-1]
+            self._sticks = [beta_transport(float(a), float(b)) for a, b in zip(c[:-1], rest[1:], strict=True)]
+        self.dim = (self._alpha is not None) + len(self._sticks)
+        if self.dim == 0:
+            raise ValueError("the model fixes alpha and beta: there is nothing to infer")
+
+    @property
+    def exchangeable(self) -> bool:
+        """Whether the prior treats all categories alike, so that their order may be chosen freely."""
+        beta = self.model.beta
+        if isinstance(beta, priors.FixedBeta):
+            return len(set(beta.value)) == 1
+        return not isinstance(beta.concentration, tuple) or len(set(beta.concentration)) == 1
+
+    def to_z(self, log_alpha: Tensor, log_beta: Tensor) -> Tensor:
+        """(...), (..., K) -> (..., dim)."""
+        parts = [] if self._alpha is None else [self._alpha.to_z(log_alpha)]
+        if self._sticks:
+            # log of what is left behind category k, by sums from the smallest end
+            tail = torch.logcumsumexp(log_beta.flip(-1), -1).flip(-1)
+            parts += [stick.to_z(log_beta[..., k] - tail[..., k + 1]) for k, stick in enumerate(self._sticks)]
+        return torch.stack(parts, -1)
+
+    def from_z(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., dim) -> (...), (..., K)."""
+        z = z.double()
+        if self._alpha is None:
+            log_alpha = torch.full(z.shape[:-1], float(np.log(self.model.alpha.value)), dtype=torch.float64)  # type: ignore[attr-defined]
+            first = 0
+        else:
+            log_alpha, first = self._alpha.from_z(z[..., 0]), 1
+        if not self._sticks:
+            log_beta = torch.log(torch.tensor(self.model.beta.value, dtype=torch.float64))  # type: ignore[union-attr]
+            return log_alpha, log_beta.expand(*z.shape[:-1], self.n_categories)
+        parts, left = [], torch.zeros_like(log_alpha)
+        for k, stick in enumerate(self._sticks):
+            logit = stick.from_z(z[..., first + k])
+            parts.append(left + torch.nn.functional.logsigmoid(logit))
+            left = left + torch.nn.functional.logsigmoid(-logit)
+        return log_alpha, torch.stack([*parts, left], -1)

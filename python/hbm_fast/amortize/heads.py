@@ -1,0 +1,142 @@
+"""Posterior heads: densities on R^D whose parameters a network puts out.
+
+A head turns parameters (B, P) into ``log_prob(parameters, z (B, S, D)) -> (B, S)`` and
+``sample(parameters, n, generator) -> (B, n, D)``.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class GaussianMixture(nn.Module):
+    """A mixture of Gaussians, each given by its mean and the Cholesky factor of its precision.
+
+    Parametrised by the whitening map y = diag(exp(s)) L (z - mean), L unit lower triangular: log_prob needs no solve.
+
+    Parameters
+    ----------
+    dim : int
+        D.
+    n_components : int
+        1 for a single Gaussian.
+    full_rank : bool
+        Whether L may differ from the identity.
+    """
+
+    def __init__(self, dim: int, n_components: int = 8, *, full_rank: bool = True) -> None:
+        super().__init__()
+        self.dim, self.n_components, self.full_rank = dim, n_components, full_rank
+        self.n_lower = dim * (dim - 1) // 2 if full_rank else 0
+        self.n_parameters = n_components * (1 + 2 * dim + self.n_lower)
+
+    def initial_bias(self) -> Tensor:
+        """Parameters of components spread over the prior N(0, I), fixed by construction."""
+        c, d = self.n_components, self.dim
+        spread = torch.zeros(c, d)
+        if c > 1:  # a low-discrepancy sequence (Roberts' R-sequence) through the normal quantile
+            root = 1.5
+            for _ in range(40):
+                root = (1.0 + root) ** (1.0 / (d + 1))
+            steps = root ** -torch.arange(1, d + 1, dtype=torch.float64)
+            u = (0.5 + torch.arange(1, c + 1, dtype=torch.float64)[:, None] * steps) % 1.0
+            spread = torch.special.ndtri(0.1 + 0.8 * u).float()
+        scales = torch.full((c, d), 0.3 if c > 1 else 0.0)
+        return torch.cat([torch.zeros(c), spread.flatten(), scales.flatten(), torch.zeros(c * self.n_lower)])
+
+    def unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, P) -> log weights (B, C), means and log scales of the whitening (B, C, D), its lower part (B, C, L)."""
+        b, c, d = parameters.shape[0], self.n_components, self.dim
+        logits, mean, scale, lower = torch.split(parameters, [c, c * d, c * d, c * self.n_lower], -1)
+        # the scales stay within exp(+-7): a posterior is neither wider than the prior by that much nor narrower
+        log_scale = 7.0 * torch.tanh(scale / 7.0)
+        return logits.log_softmax(-1), mean.view(b, c, d), log_scale.view(b, c, d), lower.reshape(b, c, self.n_lower)
+
+    def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
+        """(B, P), (B, S, D) -> (B, S)."""
+        log_weight, mean, log_scale, lower = self.unpack(parameters)
+        constant = log_weight + log_scale.sum(-1) - 0.5 * self.dim * math.log(2.0 * math.pi)
+        scale = log_scale.exp()
+        quadratic: Tensor | float = 0.0
+        deviations: list[Tensor] = []
+        used = 0
+        for i in range(self.dim):
+            deviation = z[:, :, None, i] - mean[:, None, :, i]
+            y = deviation
+            if self.n_lower:
+                for j in range(i):
+                    y = torch.addcmul(y, lower[:, None, :, used + j], deviations[j])
+                used += i
+            deviations.append(deviation)
+            quadratic = quadratic + (y * scale[:, None, :, i]).square()
+        return torch.logsumexp(constant[:, None] - 0.5 * quadratic, -1)
+
+    def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """(B, P) -> (B, n, D)."""
+        log_weight, mean, log_scale, lower = self.unpack(parameters)
+        b, device = parameters.shape[0], parameters.device
+        u = torch.rand(b, n, generator=generator, device=device)
+        edges = log_weight.exp().cumsum(-1)[:, :-1].contiguous()
+        component = torch.searchsorted(edges, u)
+        noise = torch.randn(b, n, self.dim, generator=generator, device=device)
+        # one gather of all that a draw needs
+        table = torch.cat([mean, torch.exp(-log_scale), lower], -1)
+        chosen = torch.gather(table, 1, component[:, :, None].expand(-1, -1, table.shape[-1]))
+        centre, spread, low = torch.split(chosen, [self.dim, self.dim, self.n_lower], -1)
+        y = noise * spread
+        deviations: list[Tensor] = []
+        used = 0
+        for i in range(self.dim):  # forward substitution in L (z - mean) = y
+            deviation = y[..., i]
+            if self.n_lower:
+                for j in range(i):
+                    deviation = deviation - low[..., used + j] * deviations[j]
+                used += i
+            deviations.append(deviation)
+        return centre + torch.stack(deviations, -1)
+
+
+class SplineFlow(nn.Module):
+    """zuko's neural spline flow, conditioned on the context."""
+
+    def __init__(self, dim: int, *, n_context: int = 64, transforms: int = 2, bins: int = 8) -> None:
+        super().__init__()
+        try:
+            import zuko
+        except ImportError as error:
+            from hbm_fast._validate import missing_extra
+
+            raise missing_extra("zuko", "amortize") from error
+        self.dim = dim
+        self.n_parameters = n_context
+        self.flow = zuko.flows.NSF(dim, n_context, transforms=transforms, bins=bins, hidden_features=(64, 64))
+
+    def initial_bias(self) -> Tensor:
+        """Nothing to spread."""
+        return torch.zeros(self.n_parameters)
+
+    def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
+        """(B, P), (B, S, D) -> (B, S)."""
+        out: Tensor = self.flow(parameters[:, None]).log_prob(z)
+        return out
+
+    def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """(B, P) -> (B, n, D)."""
+        noise = torch.randn(parameters.shape[0], n, self.dim, generator=generator, device=parameters.device)
+        out: Tensor = self.flow(parameters[:, None]).transform.inv(noise)
+        return out
+
+
+def head(name: str, dim: int, n_components: int = 8) -> GaussianMixture | SplineFlow:
+    """By name: "mixture", "gaussian", "diagonal" or "spline"."""
+    match name:
+        case "mixture":
+            return GaussianMixture(dim, n_components)
+        case "gaussian":
+            return GaussianMixture(dim, 1)
+        case "diagonal":
+            return GaussianMixture(dim, 1, full_rank=False)
+        case "spline":
+            return SplineFlow(dim)
+    raise ValueError(f'head must be "mixture", "gaussian", "diagonal" or "spline"; got {name!r}')

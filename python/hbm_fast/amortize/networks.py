@@ -1,0 +1,129 @@
+"""Networks: an encoder of the data and a head on top, q(z | data), that know how to prepare data, learn and draw."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hbm_fast.amortize import heads, objectives
+from hbm_fast.amortize.coordinates import Coordinates
+from hbm_fast.amortize.encoders import ExceedanceEncoder
+from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order
+from hbm_fast.amortize.stream import Block
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.simulation import exceedance_counts
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of a network for B datasets, in the user's order of the categories, float64."""
+
+    log_alpha: Tensor  # (B, S)
+    log_beta: Tensor  # (B, S, K)
+    log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
+    log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
+
+    @staticmethod
+    def concatenated(parts: "list[Draws]") -> "Draws":
+        """The draws of consecutive datasets as one."""
+
+        def joined(name: str) -> Tensor | None:
+            tensors = [getattr(part, name) for part in parts]
+            return None if tensors[0] is None else torch.cat(tensors)
+
+        log_alpha, log_beta = joined("log_alpha"), joined("log_beta")
+        assert log_alpha is not None
+        assert log_beta is not None
+        thetas = [part.log_theta for part in parts if part.log_theta is not None]
+        theta = (lambda n: np.concatenate([t(n) for t in thetas])) if thetas else None
+        return Draws(log_alpha, log_beta, joined("log_weight"), theta)
+
+
+class Trainable(Protocol):
+    """What the training loop needs of a module: see `training.fit`."""
+
+    def calibrate_input(self, block: Block) -> None: ...
+
+    def prepare(self, block: Block) -> tuple[Tensor, ...]: ...
+
+    def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor: ...
+
+
+class TopDown(nn.Module):
+    """q(alpha, beta | x): exceedance statistics -> residual MLP -> a density in z, where the prior is N(0, I).
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+    max_total : int
+        J, the largest total of a group.
+    head : str
+        "mixture" (of full-rank Gaussians), "gaussian", "diagonal" or "spline".
+    n_components, width, depth : int
+    n_draws : int
+        Draws of q next to each pair of the simulator, see `objectives.rao_blackwellised`; 0 for the plain objective.
+    """
+
+    def __init__(
+        self,
+        model: HierarchicalModel,
+        max_total: int,
+        *,
+        head: str = "mixture",
+        n_components: int = 8,
+        width: int = 128,
+        depth: int = 2,
+        n_draws: int = 7,
+    ) -> None:
+        super().__init__()
+        self.coordinates = Coordinates(model)
+        self.input = ExceedanceInput(model.n_categories, max_total, self.coordinates.exchangeable)
+        self.head = heads.head(head, self.coordinates.dim, n_components)
+        self.n_draws = n_draws
+        self.encoder = ExceedanceEncoder(self.input.n_features, self.head.n_parameters, width=width, depth=depth)
+        last = self.encoder.mlp.last
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            last.bias.copy_(self.head.initial_bias())
+
+    def calibrate_input(self, block: Block) -> None:
+        """Measure the features' means and scales."""
+        self.encoder.standardize.fit(self.prepare(block)[0])
+
+    def prepare(self, block: Block) -> tuple[Tensor, ...]:
+        """Features (B, F), tables (B, K + 1, J) and z (B, D), all in the network's order of the categories."""
+        order = self.input.order(block.tables)
+        tables = self.input.ordered(block.tables, order)
+        z = self.coordinates.to_z(block.log_alpha, to_network_order(block.log_beta, order))
+        return self.input.features(tables), tables, z.float()
+
+    def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
+        """The first tenth learns from the simulator's pairs alone, the rest from draws of q as well."""
+        features, tables, z = batch
+        parameters = self.encoder(features)
+        if self.n_draws == 0 or progress < 0.1:
+            return objectives.inference_compilation(self.head, parameters, z)
+        z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
+        target = objectives.log_posterior(tables, self.coordinates, z)
+        return objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
+
+    @torch.no_grad()
+    def draw(
+        self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
+    ) -> Draws:
+        """n draws for each dataset of counts (B, N, K)."""
+        tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
+        order = self.input.order(tables)
+        tables = self.input.ordered(tables, order)
+        parameters = self.encoder(self.input.features(tables))
+        z = self.head.sample(parameters, n, generator)
+        log_weight = None
+        if weigh:
+            target = objectives.log_posterior(tables, self.coordinates, z, n_threads)
+            log_weight = target - self.head.log_prob(parameters, z).double()
+        log_alpha, log_beta = self.coordinates.from_z(z)
+        return Draws(log_alpha, to_user_order(log_beta, order), log_weight)

@@ -1,0 +1,86 @@
+"""The endless training data: prior draws of (alpha, beta), groups of ragged sizes, and their exceedance tables."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hbm_fast import simulation
+from hbm_fast._random import Key
+from hbm_fast.model import HierarchicalModel
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some consecutive datasets of the stream."""
+
+    tables: Tensor  # (B, K + 1, J) float32
+    log_alpha: Tensor  # (B,) float64
+    log_beta: Tensor  # (B, K) float64
+    counts: Tensor | None = None  # (B, N, K) int16
+    log_theta: Tensor | None = None  # (B, N, K) float64
+
+
+@dataclass(frozen=True)
+class TrainingStream:
+    """Datasets of every size in range, addressed by number: block i is the same whenever it is asked for.
+
+    The number of groups is uniform on ``n_groups``. The totals of a dataset follow one of three designs: each uniform
+    (35 %); one common total with a few smaller exceptions, as when a new bag has just been opened (40 %); each uniform
+    up to a bound of the dataset's own (25 %).
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+    n_groups, totals : (low, high)
+        Inclusive ranges.
+    key : (2,) uint64
+        Of the simulator's streams and of the totals.
+    with_groups : bool
+        Whether blocks carry counts and log theta of the groups too.
+    """
+
+    model: HierarchicalModel
+    n_groups: tuple[int, int]
+    totals: tuple[int, int]
+    key: Key
+    with_groups: bool = False
+    n_threads: int | None = 1
+
+    def block(self, index: int, size: int) -> Block:
+        """Datasets index * size, ..., index * size + size - 1."""
+        tables = np.empty((size, self.model.n_categories + 1, self.totals[1]), np.float32)
+        data = simulation.simulate(
+            self.model,
+            size,
+            n_groups=self.n_groups,
+            totals=self._totals(index, size),
+            rng=self.key,
+            first=index * size,
+            theta=self.with_groups,
+            counts=self.with_groups,
+            statistics=tables,
+            n_threads=self.n_threads,
+        )
+        return Block(
+            torch.from_numpy(tables),
+            torch.from_numpy(data.log_alpha),
+            torch.from_numpy(data.log_beta),
+            None if data.counts is None else torch.from_numpy(data.counts),
+            None if data.log_theta is None else torch.from_numpy(data.log_theta),
+        )
+
+    def _totals(self, index: int, size: int) -> NDArray[np.int64]:
+        low, high = self.totals
+        generator = np.random.default_rng([*self.key.tolist(), index, size])
+        u = generator.random((size, self.n_groups[1]), dtype=np.float32)
+        design, bound, share = generator.random((3, size, 1), dtype=np.float32)
+        bound = np.where(design < 0.35, high, low + np.floor(bound * (high + 1 - low)))
+        # a common total: the share of smaller ones is 0 for half of the datasets, otherwise up to 0.3
+        common = design >= 0.6
+        share = np.where(common, np.maximum(0.0, 0.6 * share - 0.3), 1.0).astype(np.float32)
+        v = u / np.maximum(share, np.float32(1e-9))
+        v = np.where(common, v * v, v)  # smaller exceptions are the commoner
+        return np.where(u < share, low + np.floor(v * (bound + 1 - low)), bound).astype(np.int64)

@@ -1,0 +1,204 @@
+"""The training loop: one for every network here, and for the embedding."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hbm_fast.amortize.networks import Trainable
+from hbm_fast.amortize.stream import Block
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop: after ``steps`` (repeats exactly), after ``minutes`` (for people), or once the held-out KL falls
+    below ``target``, whichever comes first."""
+
+    steps: int | None = None
+    minutes: float | None = None
+    target: float | None = None
+
+    def progress(self, step: int, seconds: float) -> float:
+        """0 at the start, 1 at the end."""
+        parts = [0.0]
+        if self.steps is not None:
+            parts.append(step / self.steps)
+        if self.minutes is not None:
+            parts.append(seconds / (60.0 * self.minutes))
+        return max(parts)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW with a short warm-up and a cosine decay to zero."""
+
+    batch_size: int = 256
+    learning_rate: float = 2e-3
+    warm_up: int = 100
+    clip: float = 5.0
+    steps_per_block: int = 16
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate of a step."""
+        return self.learning_rate * min(1.0, (step + 1) / self.warm_up) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+@dataclass
+class State:
+    """Where a training stands; with it the next step is the same bits, on CPU."""
+
+    step: int = 0
+    seconds: float = 0.0
+    simulator_seconds: float = 0.0
+    generator: Tensor | None = None
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@contextmanager
+def torch_threads(n: int) -> Iterator[None]:
+    """torch's number of threads for a while; the caller's is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def fit(
+    module: nn.Module,
+    task: Trainable,
+    block: Callable[[int, int], Block],
+    budget: Budget,
+    *,
+    seed: int,
+    optimizer: Optimizer | None = None,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    report: Callable[[State, float], None] | None = None,
+    state: State | None = None,
+    pause_at: int | None = None,
+    device: str = "cpu",
+    mixed_precision: bool = False,
+) -> State:
+    """Minimise ``task.loss`` over the endless stream ``block(index, size)``.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Whose parameters are learnt.
+    task : Trainable
+        Turns blocks into tensors, and these into a loss; often the module itself.
+    block : callable
+        ``block(i, size)`` gives datasets i * size, ... of the stream.
+    budget, optimizer
+    seed : int
+        Of the draws that the loss makes.
+    evaluate : callable, optional
+        Held-out figures, asked for about twenty times; ``"kl"`` among them is what ``budget.target`` compares.
+    report : callable, optional
+        Called with the state and the progress in [0, 1] after every block.
+    state : State, optional
+        Of an earlier call, to go on from there.
+    pause_at : int, optional
+        Stop at this step without ending the schedule, to save and to resume.
+    device : str
+        Where the network learns; data are simulated on the CPU.
+    mixed_precision : bool
+        bfloat16 matrix products.
+
+    Raises
+    ------
+    FloatingPointError
+        Where the loss is not finite; the batch is saved and named.
+    """
+    settings = optimizer or Optimizer()
+    state = state or State()
+    generator = torch.Generator(device).manual_seed(seed)
+    module.to(device)
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    adam = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    if state.step == 0:
+        task.calibrate_input(block(_CALIBRATION_BLOCK, 4096))
+    else:
+        if state.generator is not None:
+            generator.set_state(state.generator)
+        _load_adam(adam, parameters, state.optimizer)
+    module.train()
+    start = time.perf_counter() - state.seconds
+    evaluated = 0.05 * math.floor(20.0 * budget.progress(state.step, state.seconds))
+    size, per_block = settings.batch_size, settings.steps_per_block
+    finished = False
+    while not finished:
+        begin = time.perf_counter()
+        data = block(state.step // per_block, per_block * size)
+        state.simulator_seconds += time.perf_counter() - begin
+        tensors = tuple(t.to(device) for t in task.prepare(data))
+        loss_value = 0.0
+        for i in range(state.step % per_block, per_block):
+            state.seconds = time.perf_counter() - start
+            progress = budget.progress(state.step, state.seconds)
+            finished = progress >= 1.0 or state.step == pause_at
+            if finished:
+                break
+            batch = tuple(t[i * size : (i + 1) * size] for t in tensors)
+            adam.param_groups[0]["lr"] = settings.rate(state.step, progress)
+            with torch.autocast(device, torch.bfloat16, enabled=mixed_precision):
+                loss = task.loss(batch, progress, generator)
+            loss_value = float(loss.detach())
+            if not math.isfinite(loss_value):
+                raise FloatingPointError(_save_batch(batch, state.step))
+            adam.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+            adam.step()
+            state.step += 1
+        state.seconds = time.perf_counter() - start
+        progress = min(1.0, budget.progress(state.step, state.seconds))
+        if evaluate is not None and (progress >= evaluated + 0.05 or finished):
+            evaluated = progress
+            module.eval()
+            figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value, **evaluate()}
+            module.train()
+            state.history.append(figures)
+            finished = finished or (budget.target is not None and figures.get("kl", math.inf) <= budget.target)
+        if report is not None:
+            report(state, progress)
+    module.eval()
+    module.to("cpu")
+    state.generator = generator.get_state()
+    state.optimizer = _save_adam(adam, parameters)
+    return state
+
+
+# Far outside any training: the first data of the stream are for learning.
+_CALIBRATION_BLOCK = 2**40 // 4096
+
+
+def _save_adam(adam: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
+    saved: dict[str, Tensor] = {}
+    for i, parameter in enumerate(parameters):
+        for name, value in adam.state[parameter].items():
+            saved[f"{i}.{name}"] = value.detach().cpu().clone()
+    return saved
+
+
+def _load_adam(adam: torch.optim.Optimizer, parameters: list[nn.Parameter], saved: dict[str, Tensor]) -> None:
+    for key, value in saved.items():
+        i, name = key.split(".", 1)
+        adam.state[parameters[int(i)]][name] = value.clone()
+
+
+def _save_batch(batch: tuple[Tensor, ...], step: int) -> str:
+    path = Path(os.environ.get("HBM_FAST_DEBUG_DIR", ".")) / f"hbm-fast-bad-batch-{step}.npz"
+    arrays: dict[str, Any] = {f"tensor_{i}": tensor.detach().cpu().numpy() for i, tensor in enumerate(batch)}
+    np.savez(path, **arrays)
+    return f"the loss is not finite at step {step}; the batch is in {path}"
