@@ -12,14 +12,14 @@ from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 
 if TYPE_CHECKING:
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, tables
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.model import HierarchicalModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.quadrature import exact_posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.variates import dirichlet, multinomial
 
 __all__ = [
     "STREAM_VERSION",
@@ -33,10 +33,12 @@ __all__ = [
     "amortize",
     "calibration",
     "datasets",
+    "dirichlet",
     "embedding",
     "exact_posterior",
     "fit",
     "integrations",
+    "multinomial",
     "plots",
     "priors",
     "sample",
@@ -54,8 +56,10 @@ _ROOM_OF = {
     "HierarchicalModel": "model",
     "Posterior": "posterior",
     "Simulation": "simulation",
+    "dirichlet": "variates",
     "exact_posterior": "quadrature",
     "fit": "fitting",
+    "multinomial": "variates",
     "sample": "sampling",
     "simulate": "simulation",
 }

@@ -333,3 +333,13 @@ def whole_number(cell: Any, where: str) -> None:
         raise ValueError(f"{where}: counts must not be negative; got {text}")
     if number >= 2**63:
         raise ValueError(f"{where}: the count {text} is beyond 64 bits")
+
+
+def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
+    """Non-negative integers of any shape, at most ``maximum``."""
+    array = np.asarray(value)
+    _integer_dtype(array, name)
+    no_negative(array, name)
+    if array.size:
+        _at_most(int(array.max()), name, maximum)
+    return array.astype(np.int64)
