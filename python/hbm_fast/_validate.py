@@ -232,7 +232,7 @@ def count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
             f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
             f"pass dtype=np.{np.dtype(fits).name}"
         )
-    return result.newbyteorder("=")
+    return np.dtype(result.newbyteorder("="))
 
 
 def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
