@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
+from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+from hbm_fast.sampling import sample
+from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
@@ -29,6 +34,7 @@ __all__ = [
     "PerformanceWarning",
     "Posterior",
     "Simulation",
+    "SufficientStatistics",
     "__version__",
     "amortize",
     "calibration",
@@ -39,6 +45,8 @@ __all__ = [
     "fit",
     "integrations",
     "multinomial",
+    "log_likelihood",
+    "log_likelihood_gradient",
     "plots",
     "priors",
     "sample",
