@@ -12,8 +12,7 @@ from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 
 if TYPE_CHECKING:
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, tables
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.model import HierarchicalModel
     from hbm_fast.posterior import Posterior
