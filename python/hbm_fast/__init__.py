@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
+from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+from hbm_fast.sampling import sample
+from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
@@ -28,6 +33,7 @@ __all__ = [
     "PerformanceWarning",
     "Posterior",
     "Simulation",
+    "SufficientStatistics",
     "__version__",
     "amortize",
     "calibration",
@@ -36,6 +42,8 @@ __all__ = [
     "exact_posterior",
     "fit",
     "integrations",
+    "log_likelihood",
+    "log_likelihood_gradient",
     "plots",
     "priors",
     "sample",
