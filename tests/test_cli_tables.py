@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -182,19 +183,22 @@ def test_ctrl_c_keeps_what_was_drawn(monkeypatch, run, pollen, tmp_path):
 def test_ctrl_c_from_outside(tmp_path):
     # a real SIGINT to a real process, once the first block is announced as done
     rng = np.random.default_rng(0)
-    counts = np.array([rng.multinomial(4000, p) for p in rng.dirichlet(np.full(40, 0.5), size=60)])
+    counts = np.array([rng.multinomial(20_000, p) for p in rng.dirichlet(np.full(40, 0.5), size=60)])
     np.savez(tmp_path / "big.npz", counts=counts)
     out = tmp_path / "draws.csv"
     command = [sys.executable, "-m", "hbm_fast", "sample", str(tmp_path / "big.npz"), "--draws", "2000000"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--chains", "1", "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "draws of each chain" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    stdout, stderr = process.communicate(timeout=120)
+    ) as process:
+        watchdog = threading.Timer(240, process.kill)
+        watchdog.start()
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "draws of each chain" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        stdout, stderr = process.communicate()
+        watchdog.cancel()
     assert process.returncode == 130, stderr
     assert "were kept" in stderr
     assert "log_alpha" in stdout

@@ -232,7 +232,7 @@ def count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
             f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
             f"pass dtype=np.{np.dtype(fits).name}"
         )
-    return result.newbyteorder("=")
+    return np.dtype(result.newbyteorder("="))
 
 
 def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -472,3 +472,11 @@ def random_state(value: Any) -> np.random.Generator | np.random.RandomState:
     if isinstance(value, np.random.RandomState):
         return value
     return np.random.default_rng(value)
+def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
+    """Non-negative integers of any shape, at most ``maximum``."""
+    array = np.asarray(value)
+    _integer_dtype(array, name)
+    no_negative(array, name)
+    if array.size:
+        _at_most(int(array.max()), name, maximum)
+    return array.astype(np.int64)

@@ -24,7 +24,7 @@ from hbm_fast.tables import CountTable, read_counts
 
 # Table entries visited between two chances to keep what was drawn: a few seconds. Part of the definition of the
 # draws, as the block that a draw belongs to decides its stream.
-_ENTRIES_A_BLOCK = 200_000_000
+_ENTRIES_A_BLOCK = 50_000_000
 _SMALLEST_BLOCK = 500
 
 
@@ -68,7 +68,7 @@ def sample(
     prior = parse_alpha(alpha)
     table = read_counts(data, layout=layout.value)
     model = HierarchicalModel(table.counts.shape[1], alpha=prior, beta=beta)
-    post, interrupted = _posterior(table, model, method, draws, chains, seed, quiet or not sys.stderr.isatty())
+    post, interrupted = _posterior(table, model, method, draws, chains, seed, quiet)
 
     summary, complaint = _summary(post)
     facts: dict[str, Any] = {
@@ -116,11 +116,15 @@ def _posterior(
             for size in _blocks(counts, draws, chains):
                 # the first block alone is what hbm.sample(..., rng=seed) gives
                 rng = seed if not parts else np.random.SeedSequence([seed, len(parts)])
+                bar = not quiet and sys.stderr.isatty()
                 parts.append(
                     sample_counts(
-                        counts, model, method=method.value, n_draws=size, n_chains=chains, rng=rng, progress=not quiet
+                        counts, model, method=method.value, n_draws=size, n_chains=chains, rng=rng, progress=bar
                     )
                 )
+                if not quiet and size < draws:
+                    done = sum(part.n_draws for part in parts)
+                    print(f"hbm-fast: {done} of {draws} draws of each chain", file=sys.stderr, flush=True)
         except KeyboardInterrupt:
             interrupted = True
         if not parts:
