@@ -201,4 +201,27 @@ void log_pmf(const SparseRows<std::int64_t>& rows, bool coefficient, double* out
   sparse_log_pmf(rows, coefficient, out, n_threads, poll);
 }
 
+void log_pmf_rows(const std::int64_t* counts, const double* concentration, std::int64_t n_rows, std::int64_t n_categories,
+                  std::int64_t concentration_row_stride, std::int64_t coefficient, double* out) noexcept {
+  try {
+    const auto k_n = static_cast<std::size_t>(n_categories);
+    const Rows rows{{counts, CountType::int64, 0, k_n, 0, 1}, concentration, 1, {static_cast<std::size_t>(n_rows)},
+                    {n_categories}, {concentration_row_stride}};
+    log_pmf(rows, coefficient != 0, out, 1, {});
+  } catch (...) {
+    std::fill(out, out + n_rows, std::numeric_limits<double>::quiet_NaN());
+  }
+}
+
+double log_pmf_group(const std::int64_t* counts, const double* concentration, std::int64_t n_categories, std::int64_t coefficient) noexcept {
+  try {
+    const auto k_n = static_cast<std::size_t>(n_categories);
+    GatheredRow row(k_n);
+    row.read(counts, 1, concentration, 1, k_n);
+    return careful_log_pmf(row.group(), coefficient != 0);
+  } catch (...) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
 }  // namespace hbm_fast

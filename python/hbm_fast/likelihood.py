@@ -183,7 +183,7 @@ class SufficientStatistics:
     >>> stats.n_groups
     3.0
     >>> stats.log_likelihood([[0.1, 0.1], [1.0, 1.0]]).round(4).tolist()
-    [-2.6811, -6.7822]
+    [-2.7461, -6.7822]
     """
 
     def __init__(
