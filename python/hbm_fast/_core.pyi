@@ -21,9 +21,14 @@ __all__: list[str] = [
     "exceedance_counts",
     "group_log_pmf",
     "isa_level",
+    "log_pmf",
+    "log_pmf_gradient",
+    "log_pmf_group_address",
+    "log_pmf_rows_address",
     "multinomial",
     "sample",
     "simulate",
+    "sparse_log_pmf",
     "stream_version",
     "table_log_likelihood",
     "version",
@@ -67,19 +72,57 @@ class IntegerSource:
         """
 
 class SufficientStatistics:
+    def __getstate__(self) -> tuple: ...
     def __init__(self, n_categories: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-    def add(self, counts: numpy.ndarray) -> None: ...
+    def __setstate__(self, arg0: tuple) -> None: ...
+    def add(self, counts: numpy.ndarray, weights: numpy.typing.NDArray[numpy.float64] | None = None) -> None: ...
+    @typing.overload
+    def add_sparse(
+        self,
+        values: numpy.ndarray,
+        columns: numpy.typing.NDArray[numpy.int32],
+        offsets: numpy.typing.NDArray[numpy.int32],
+        weights: numpy.typing.NDArray[numpy.float64] | None = None,
+    ) -> None: ...
+    @typing.overload
+    def add_sparse(
+        self,
+        values: numpy.ndarray,
+        columns: numpy.typing.NDArray[numpy.int64],
+        offsets: numpy.typing.NDArray[numpy.int64],
+        weights: numpy.typing.NDArray[numpy.float64] | None = None,
+    ) -> None: ...
+    def has_table(self, column: typing.SupportsInt | typing.SupportsIndex) -> bool:
+        """
+        Whether a category (K: the totals) is evaluated over its table; else over pairs.
+        """
+    def hessian(
+        self,
+        concentration: numpy.typing.NDArray[numpy.float64],
+        diagonal: numpy.typing.NDArray[numpy.float64],
+        constant: numpy.typing.NDArray[numpy.float64],
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None:
+        """
+        Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.
+        """
     def log_likelihood(
         self,
         concentration: numpy.typing.NDArray[numpy.float64],
         value: numpy.typing.NDArray[numpy.float64],
-        gradient: typing.Any,
+        gradient: numpy.typing.NDArray[numpy.float64] | None,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None:
         """
         Writes the log-likelihood without the coefficient, and the gradient unless None.
         """
     def merge(self, other: SufficientStatistics) -> None: ...
+    def pairs(
+        self, column: typing.SupportsInt | typing.SupportsIndex
+    ) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+        """
+        The distinct counts of a category (K: the totals) and how often each occurs.
+        """
     @property
     def log_coefficient(self) -> float: ...
     @property
@@ -146,6 +189,29 @@ def isa_level() -> str:
     The instruction-set level the hot loops run at.
     """
 
+def log_pmf(
+    counts: numpy.ndarray,
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes the log pmf of every row.
+    """
+
+def log_pmf_gradient(
+    counts: numpy.ndarray,
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    gradient: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes the log pmf of every row and its gradient.
+    """
+
 def multinomial(
     key: numpy.typing.NDArray[numpy.uint64],
     totals: numpy.typing.NDArray[numpy.int64],
@@ -192,6 +258,30 @@ def simulate(
     Writes datasets first, first + 1, ... into the given arrays.
     """
 
+@typing.overload
+def sparse_log_pmf(
+    values: numpy.ndarray,
+    columns: numpy.typing.NDArray[numpy.int32],
+    offsets: numpy.typing.NDArray[numpy.int32],
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes the log pmf of every row of CSR counts; concentration is (1, K) or (N, K).
+    """
+
+@typing.overload
+def sparse_log_pmf(
+    values: numpy.ndarray,
+    columns: numpy.typing.NDArray[numpy.int64],
+    offsets: numpy.typing.NDArray[numpy.int64],
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def table_log_likelihood(
     tables: numpy.typing.NDArray[numpy.float32],
     log_alpha: numpy.typing.NDArray[numpy.float64],
@@ -204,5 +294,7 @@ def table_log_likelihood(
     """
 
 compiler: str
+log_pmf_group_address: int = 140657842073488
+log_pmf_rows_address: int = 140657842072816
 stream_version: int = 1
 version: str

@@ -373,6 +373,8 @@ def csr(value: Any, name: str = "counts") -> tuple[Counts, NDArray[Any], NDArray
     if columns.dtype != offsets.dtype:
         columns, offsets = columns.astype(np.int64), offsets.astype(np.int64)
     return matrix.data, columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
+
+
 def whole_number(cell: Any, where: str) -> None:
     """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
     text = str(cell).strip()
@@ -414,7 +416,7 @@ def count_table(value: ArrayLike, n_categories: int, name: str = "counts") -> Co
     return array if array.dtype.isnative and array.flags.aligned else array.astype(array.dtype.newbyteorder("="))
 
 
-def weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
+def group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
     """Non-negative finite weights of exactly this shape, or None."""
     if value is None:
         return None
@@ -472,6 +474,8 @@ def random_state(value: Any) -> np.random.Generator | np.random.RandomState:
     if isinstance(value, np.random.RandomState):
         return value
     return np.random.default_rng(value)
+
+
 def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
     """Non-negative integers of any shape, at most ``maximum``."""
     array = np.asarray(value)
