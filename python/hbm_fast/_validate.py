@@ -430,6 +430,8 @@ def weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"weights must be non-negative and finite; got {array[where]} at index {where}")
     return np.ascontiguousarray(array, dtype=np.float64)
+
+
 def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
     """Non-negative integers of any shape, at most ``maximum``."""
     array = np.asarray(value)
