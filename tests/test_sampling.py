@@ -56,9 +56,7 @@ def test_padding_changes_no_bit(method):
 def test_any_integer_type_and_any_strides(method):
     reference = hbm.sample(BAGS, method=method, rng=2, n_draws=40).log_alpha
     for dtype in (np.int8, np.uint8, np.int16, np.uint64):
-        np.testing.assert_array_equal(
-            hbm.sample(BAGS.astype(dtype), method=method, rng=2, n_draws=40).log_alpha, reference
-        )
+        np.testing.assert_array_equal(hbm.sample(BAGS.astype(dtype), method=method, rng=2, n_draws=40).log_alpha, reference)
     strided = np.asfortranarray(np.repeat(BAGS, 3, axis=0))[::3]
     np.testing.assert_array_equal(hbm.sample(strided, method=method, rng=2, n_draws=40).log_alpha, reference)
 
