@@ -373,6 +373,8 @@ def csr(value: Any, name: str = "counts") -> tuple[Counts, NDArray[Any], NDArray
     if columns.dtype != offsets.dtype:
         columns, offsets = columns.astype(np.int64), offsets.astype(np.int64)
     return matrix.data, columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
+
+
 def whole_number(cell: Any, where: str) -> None:
     """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
     text = str(cell).strip()
