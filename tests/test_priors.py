@@ -198,10 +198,13 @@ def test_rats_as_in_bayesian_data_analysis():
     found = optimize.minimize(
         lambda point: -bda_log_density(counts, prior, point), [-1.5, 2.5], method="Nelder-Mead", tol=1e-8
     )
-    np.testing.assert_allclose(found.x, [-1.786, 2.744], atol=1e-3)
+    # read off a grid: the density there is lower than at our mode, by less than one part in ten thousand
+    published = [-1.786, 2.744]
+    np.testing.assert_allclose(found.x, published, atol=3e-3)
+    assert -1e-4 < bda_log_density(counts, prior, published) + found.fun < 0
     post = hbm.exact_posterior(counts, hbm.HierarchicalModel(2, alpha=prior), n_draws=20_000, rng=1)
     a = post.alpha[..., np.newaxis] * post.beta
-    np.testing.assert_allclose(a.mean(axis=(0, 1)), [2.4, 14.3], atol=0.2)
+    np.testing.assert_allclose(a.mean(axis=(0, 1)), [2.4, 14.3], atol=0.05)
 
 
 @pytest.mark.parametrize("prior", [priors.Power(-1.5, lower=0.05, upper=1e4), priors.HalfCauchy(5.0), priors.Lomax()])
