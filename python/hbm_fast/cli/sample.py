@@ -90,7 +90,9 @@ def sample(
     if groups is not None:
         _write_groups(post, groups)
     if figure is not None:
-        _draw(post, figure, data.name)
+        from hbm_fast import plots
+
+        plots.proportions(post).savefig(figure, dpi=150)
     print(json.dumps(_files.finite(facts), ensure_ascii=False) if as_json else summary)
     if complaint:
         print(f"hbm-fast: warning: {complaint}", file=sys.stderr)
@@ -202,13 +204,3 @@ def _write_groups(post: Posterior, target: Path) -> None:
                 yield [name, *figures]
 
     _files.write_csv(target, ["group", "category", "count", "mean", "lower", "upper"], rows())
-
-
-def _draw(post: Posterior, target: Path, name: str) -> None:
-    from hbm_fast.cli._figures import intervals
-
-    lower, upper = post.quantile("beta", [0.05, 0.95])
-    title = f"{name}: alpha = {post.mean('alpha'):.4g} ± {post.sd('alpha'):.2g}"
-    intervals(
-        target, title, "proportion over all groups, with 90 % intervals", _labels(post), post.mean("beta"), lower, upper
-    )
