@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PAGES = sorted((Path(__file__).parent.parent / "docs").glob("tutorial_*.md"))
-BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n((?:    .*\n)+))?", re.DOTALL)
+BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n((?:    [^\n]*\n)+))?", re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -20,7 +20,7 @@ def test_page(page, tmp_path, monkeypatch, capsys):
     for code, expected in blocks:
         exec(compile(code, str(page), "exec"), names)
         printed = capsys.readouterr().out
-        assert printed == re.sub(r"^    ", "", expected, flags=re.MULTILINE)
+        assert printed == re.sub(r"^ {4}", "", expected, flags=re.MULTILINE)
     figures = list(tmp_path.glob("*.png"))
     assert figures
     assert all(figure.stat().st_size > 10_000 for figure in figures)
