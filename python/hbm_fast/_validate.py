@@ -173,21 +173,6 @@ def probabilities(value: ArrayLike, name: str) -> Floats:
     return array
 
 
-def weights(value: ArrayLike, n_groups: int) -> Floats:
-    """Non-negative finite numbers (N,), one for each group."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"weights must be an array of numbers; got dtype {array.dtype}")
-    if array.shape != (n_groups,):
-        raise ValueError(f"weights must have shape (N,) with N = {n_groups}; got {array.shape}")
-    result = np.ascontiguousarray(array, dtype=np.float64)
-    bad = ~((result >= 0) & np.isfinite(result))
-    if bad.any():
-        where = int(np.argmax(bad))
-        raise ValueError(f"weights must be finite and not negative; got {result[where]} at index {where}")
-    return result
-
-
 def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
     """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
     if isinstance(value, tuple) and len(value) == 2:
