@@ -114,10 +114,15 @@ def test_arguments_are_checked(small):
 @pytest.mark.parametrize("head", ["gaussian", "diagonal", "spline"])
 def test_every_head_trains(head):
     est = hbm.amortize.train(
-        hbm.HierarchicalModel(3, alpha=hbm.priors.Gamma(2.0, rate=1.0)), steps=60, rng=0, head=head, **SMALL
+        hbm.HierarchicalModel(3, alpha=hbm.priors.Gamma(2.0, rate=1.0)), steps=12, rng=0, head=head, **SMALL
     )
     assert np.isfinite(est.figures["kl"])
     assert est.sample([[1, 2, 3]], n_draws=10, rng=0, correct=False).beta.shape == (1, 10, 3)
+
+
+def test_a_wake_phase_does_no_harm():
+    est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=400, rng=0, width=32, n_components=4, wake=0.3, **SMALL)
+    assert est.figures["kl"] < 0.1
 
 
 def test_asymmetric_and_fixed_priors_train():
@@ -172,7 +177,7 @@ def test_files_round_trip_and_refuse_what_they_do_not_know(small, tmp_path):
     np.testing.assert_array_equal(
         small.sample(data, rng=0, n_draws=20).log_alpha, again.sample(data, rng=0, n_draws=20).log_alpha
     )
-    with pytest.raises(FileNotFoundError, match="marbles"):
+    with pytest.raises(FileNotFoundError, match="networks that come with"):
         hbm.amortize.load(tmp_path / "nothing")
     (tmp_path / "text").write_text("hello")
     with pytest.raises(ValueError, match="safetensors"):

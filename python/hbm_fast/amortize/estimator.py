@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _config, _validate
+from hbm_fast import _config, _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
@@ -17,6 +17,7 @@ from hbm_fast.amortize.any_k import AnyK
 from hbm_fast.amortize.bottom_up import BottomUp
 from hbm_fast.amortize.correction import Weights, weigh
 from hbm_fast.amortize.networks import Draws, TopDown
+from hbm_fast.amortize.report import Report, calibrate
 from hbm_fast.amortize.training import State, torch_threads
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -189,6 +190,76 @@ class Estimator:
             else:
                 reasons.append("")
         return reasons
+
+    def calibrate(
+        self,
+        n_datasets: int = 1000,
+        *,
+        n_categories: int | None = None,
+        rng: RNGLike = 0,
+        figure: str | Path | None = None,
+    ) -> Report:
+        """Measure the raw network on fresh datasets of its range, and print the table.
+
+        Parameters
+        ----------
+        n_datasets : int
+            Datasets whose truth is ranked among 62 draws; the KL is taken on the first 100.
+        n_categories : int, optional
+            K, for an any-K network; default the smallest.
+        rng : None, int, SeedSequence, BitGenerator or Generator
+        figure : path, optional
+            Where to save the histograms of the ranks.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        ValueError
+            For fewer than one dataset.
+        """
+        return calibrate(
+            self,
+            _validate.positive_int(n_datasets, "n_datasets"),
+            n_categories=n_categories,
+            rng=rng,
+            figure=figure,
+        )
+
+    def log_density(self, counts: ArrayLike, log_alpha: ArrayLike, logit_beta: ArrayLike) -> NDArray[np.float64]:
+        """Log density of the raw network in (log alpha, log(beta[1] / beta[0])), of a top-down one with K = 2.
+
+        Parameters
+        ----------
+        counts : integer array_like (N, 2)
+        log_alpha, logit_beta : array_like (S,)
+
+        Returns
+        -------
+        (S,)
+
+        Raises
+        ------
+        ValueError
+            For other networks.
+        """
+        if self.factorization != "top-down" or self.model is None or self.model.n_categories != 2:
+            raise ValueError("log_density is known of a top-down network with two categories")
+        table = _validate.counts(counts)
+        t = torch.as_tensor(np.asarray(log_alpha, dtype=np.float64))
+        u = torch.as_tensor(np.asarray(logit_beta, dtype=np.float64))
+        log_beta = torch.stack([torch.nn.functional.logsigmoid(-u), torch.nn.functional.logsigmoid(u)], -1)
+        relative = self.network.log_relative_density(table[np.newaxis], t[None], log_beta[None])[0].numpy()
+        prior = np.zeros(t.shape)
+        if not isinstance(self.model.alpha, priors.Fixed):
+            prior = prior + self.model.alpha._kernel().log_density(t.numpy())
+        if isinstance(self.model.beta, priors.Dirichlet):
+            c = torch.tensor(self.model.beta.concentration, dtype=torch.float64).expand(2)
+            constant = float(torch.lgamma(c.sum()) - torch.lgamma(c).sum())
+            prior = prior + constant + (log_beta * c).sum(-1).numpy()
+        return np.asarray(relative + prior)
 
     def _model(self, n_categories: int) -> HierarchicalModel:
         if self.model is not None:

@@ -66,6 +66,8 @@ class TopDown(nn.Module):
     n_components, width, depth : int
     n_draws : int
         Draws of q next to each pair of the simulator, see `objectives.rao_blackwellised`; 0 for the plain objective.
+    wake : float
+        Share of the training, at its end, that maximises the evidence lower bound instead: KL(q || p).
     """
 
     def __init__(
@@ -78,12 +80,13 @@ class TopDown(nn.Module):
         width: int = 128,
         depth: int = 2,
         n_draws: int = 7,
+        wake: float = 0.0,
     ) -> None:
         super().__init__()
         self.coordinates = Coordinates(model)
         self.input = ExceedanceInput(model.n_categories, max_total, self.coordinates.exchangeable)
         self.head = heads.head(head, self.coordinates.dim, n_components)
-        self.n_draws = n_draws
+        self.n_draws, self.wake = n_draws, wake
         self.encoder = ExceedanceEncoder(self.input.n_features, self.head.n_parameters, width=width, depth=depth)
         last = self.encoder.mlp.last
         with torch.no_grad():
@@ -109,7 +112,18 @@ class TopDown(nn.Module):
             return objectives.inference_compilation(self.head, parameters, z)
         z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
         target = objectives.log_posterior(tables, self.coordinates, z)
+        if progress >= 1.0 - self.wake:
+            return objectives.reverse(self.head.log_prob(parameters, z[:, 1:]), target[:, 1:])
         return objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
+
+    @torch.no_grad()
+    def log_relative_density(self, counts: NDArray[Any], log_alpha: Tensor, log_beta: Tensor) -> Tensor:
+        """log of q(alpha, beta | x) / p(alpha, beta): (B, N, K), (B, S), (B, S, K) -> (B, S), float64."""
+        tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total))
+        order = self.input.order(tables)
+        parameters = self.encoder(self.input.features(self.input.ordered(tables, order)))
+        z = self.coordinates.to_z(log_alpha, to_network_order(log_beta, order))
+        return self.head.log_prob(parameters, z.float()).double() - objectives.log_normal(z)
 
     @torch.no_grad()
     def draw(

@@ -72,7 +72,7 @@ def train(
         Stop at this step as if interrupted.
     **network
         Of the network: ``head="mixture"`` ("gaussian", "diagonal", "spline"), ``n_components=8``, ``width=128``,
-        ``depth=2``, ``n_draws=7``.
+        ``depth=2``, ``n_draws=7``, ``wake=0.0``.
 
     Returns
     -------
@@ -97,21 +97,22 @@ def train(
     if model is None and factorization != "any-k":
         model = HierarchicalModel(2)
     groups, draws = _range(n_groups, "n_groups", 1), _range(totals, "totals", 0)
-    if steps is None and minutes is None and target is None:
+    if steps is None and minutes is None:
         minutes = 5.0
     budget = Budget(
         None if steps is None else _validate.positive_int(steps, "steps"),
         None if minutes is None else _validate.finite_float(minutes, "minutes", positive=True),
         None if target is None else _validate.finite_float(target, "target", positive=True),
     )
-    key = new_key(rng)
-    seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
+    earlier = None
     if resume is not None:
-        estimator = resume if isinstance(resume, Estimator) else load(resume)
-        if estimator.state is None:
+        earlier = resume if isinstance(resume, Estimator) else load(resume)
+        if earlier.state is None:
             raise ValueError("resume: this network was saved without the state of its training")
-        key = np.array([int(word) for word in estimator.training["key"]], dtype=np.uint64)
-        seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
+    key = new_key(rng) if earlier is None else np.array([int(w) for w in earlier.training["key"]], dtype=np.uint64)
+    seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
+    if earlier is not None:
+        estimator = earlier
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
