@@ -13,20 +13,14 @@ from hbm_fast import _config, _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
-from hbm_fast.amortize.any_k import AnyK
-from hbm_fast.amortize.bottom_up import BottomUp
-from hbm_fast.amortize.correction import Weights, weigh
-from hbm_fast.amortize.networks import Draws, TopDown
+from hbm_fast.amortize.correction import Weights, exact_draws, log_coefficient, weigh
+from hbm_fast.amortize.networks import Draws
 from hbm_fast.amortize.report import Report, calibrate
 from hbm_fast.amortize.training import State, torch_threads
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.sampling import sample as exact_sample
 
 Correct = bool | Literal["auto"]
-
-# The factorisations by name: how a checkpoint finds its class.
-NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp, "any-k": AnyK}
 
 # Draws of so many (dataset, draw) pairs at once stay in the cache.
 CHUNK = 20_000
@@ -138,14 +132,14 @@ class Estimator:
             if weights is not None:
                 log_weights[inside] = weights.log_weights
                 share[inside], k[inside] = weights.share, weights.pareto_k
-                evidence[inside] = weights.log_evidence + _log_coefficient(table[inside])
+                evidence[inside] = weights.log_evidence + log_coefficient(table[inside])
                 error[inside] = weights.log_evidence_error
                 if correct == "auto":
                     failed[np.flatnonzero(inside)[~weights.accepted]] = True
             details = {"ess_share": share, "pareto_k": k}
             if failed.any():
                 path[failed] = "sampler"
-                log_alpha[failed], log_beta[failed] = _exactly(table[failed], model, n_draws, key, threads)
+                log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads)
                 log_weights[failed] = -np.log(n_draws)
         details["path"] = path
         details["reason"] = np.array(
@@ -308,49 +302,6 @@ class Estimator:
         checkpoint.write(Path(path), tensors, header)
 
 
-def load(path: str | Path) -> Estimator:
-    """A network from a file, or one of those that come with hbm_fast: "marbles", "marbles-bottom-up", "any-k".
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such network, or the file was written by a later version.
-
-    Examples
-    --------
-    >>> import hbm_fast as hbm
-    >>> net = hbm.amortize.load("marbles")
-    >>> net.totals
-    (0, 50)
-    """
-    tensors, header = checkpoint.read(checkpoint.locate(path))
-    model = None if header["model"] is None else checkpoint.model_of(header["model"])
-    factorization, settings = header["factorization"], header["settings"]
-    if factorization not in NETWORKS:
-        raise ValueError(f"{path} holds a {factorization!r} network, which this version does not know")
-    network = NETWORKS[factorization](model, header["totals"][1], **settings)
-    network.load_state_dict(_under(tensors, "network."))
-    network.eval()
-    state = None
-    if "state" in header:
-        state = State(**header["state"], generator=tensors.get("generator"), optimizer=_under(tensors, "optimizer."))
-    return Estimator(
-        network,
-        model,
-        factorization,
-        settings,
-        (header["n_groups"][0], header["n_groups"][1]),
-        (header["totals"][0], header["totals"][1]),
-        header["training"],
-        header["figures"],
-        state,
-    )
-
-
-def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
 def _padded(counts: Any) -> tuple[NDArray[Any], bool]:
     """(B, N, K), and whether there was a batch."""
     if _validate.is_ragged(counts):
@@ -358,24 +309,3 @@ def _padded(counts: Any) -> tuple[NDArray[Any], bool]:
         return _validate.zero_padded(arrays), True
     array = _validate.counts(counts, ndim=(2, 3))
     return (array, True) if array.ndim == 3 else (array[np.newaxis], False)
-
-
-def _log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Sum over groups of the log multinomial coefficient, (B,)."""
-    x = torch.from_numpy(counts.astype(np.float64))
-    value = torch.lgamma(x.sum(-1) + 1.0).sum(-1) - torch.lgamma(x + 1.0).sum((-1, -2))
-    return np.asarray(value.numpy())
-
-
-def _exactly(
-    counts: NDArray[Any], model: HierarchicalModel, n_draws: int, key: NDArray[np.uint64], threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draws of MCMC, four chains behind each other."""
-    n_chains = 4 if n_draws >= 400 else 1
-    each = -(-n_draws // n_chains)
-    post = exact_sample(counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
-    b, k = counts.shape[0], counts.shape[-1]
-    return (
-        post.log_alpha.reshape(b, -1)[:, :n_draws],
-        post.log_beta.reshape(b, -1, k)[:, :n_draws],
-    )

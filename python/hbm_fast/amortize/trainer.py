@@ -10,8 +10,9 @@ from hbm_fast import _config, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize.any_k import AnyKStream
-from hbm_fast.amortize.estimator import NETWORKS, Estimator, load
+from hbm_fast.amortize.estimator import Estimator
 from hbm_fast.amortize.held_out import held_out
+from hbm_fast.amortize.loading import NETWORKS, load
 from hbm_fast.amortize.progress import reporter
 from hbm_fast.amortize.stream import TrainingStream
 from hbm_fast.amortize.training import Budget, Optimizer, fit, torch_threads
@@ -71,8 +72,8 @@ def train(
     pause_at : int, optional
         Stop at this step as if interrupted.
     **network
-        Of the network: ``head="mixture"`` ("gaussian", "diagonal", "spline"), ``n_components=8``, ``width=128``,
-        ``depth=2``, ``n_draws=7``, ``wake=0.0``.
+        Of the network: ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
+        ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0``.
 
     Returns
     -------
@@ -118,7 +119,7 @@ def train(
             torch.manual_seed(int(seeds[0]))
             module = NETWORKS[factorization](model, draws[1], **network)
         estimator = Estimator(module, model, factorization, dict(network), groups, draws)
-    with_groups = factorization == "bottom-up"
+    with_groups = factorization == "bottom-up" or network.get("encoder") == "deepsets"
     stream: TrainingStream | AnyKStream
     if model is None:
         low, high = estimator.network.categories
@@ -129,7 +130,7 @@ def train(
         models = [model]
     held = [TrainingStream(m, groups, draws, seeds[1:3], True, n_threads) for m in models]
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
-        figures = held_out(estimator.network, held, 40 if with_groups else 100)
+        figures = held_out(estimator.network, held, 40 if factorization == "bottom-up" else 100)
         with reporter(progress, batch_size) as report:
             estimator.state = fit(
                 estimator.network,
