@@ -165,9 +165,9 @@ def fit(
         progress = min(1.0, budget.progress(state.step, state.seconds))
         if evaluate is not None and (progress >= evaluated + 0.1 or finished):
             evaluated = progress
-            module.eval()
+            module.eval().to("cpu")
             figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value, **evaluate()}
-            module.train()
+            module.train().to(device)
             state.history.append(figures)
             finished = finished or (budget.target is not None and figures.get("kl", math.inf) <= budget.target)
         if report is not None:
