@@ -1,0 +1,116 @@
+"""log p(x | z) with every theta integrated out, as torch needs it: batched, differentiable, from log concentrations.
+
+With one Dirichlet the groups enter through their exceedance table alone (see ``amortize.statistics``):
+
+    log p(x | a) = sum_kj c_kj log(a_k + j) - sum_j d_j log(A + j),   A = sum_k a_k,
+
+a matrix product. log a itself is kept at j = 0 and A is a logsumexp, so that nothing is lost however small a is. Without
+the multinomial coefficient throughout.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _Collapsed(torch.autograd.Function):
+    """sum_kj C_kj log(a_k + j) from log a: forward and backward share one table of a + j."""
+
+    @staticmethod
+    def forward(ctx: Any, log_a: Tensor, signed: Tensor) -> Tensor:
+        a = log_a.exp()
+        j = torch.arange(1, signed.shape[-1], dtype=log_a.dtype, device=log_a.device)
+        shifted = a[..., None] + j  # (B, S, K + 1, J - 1)
+        ctx.save_for_backward(a, shifted, signed)
+        value = torch.einsum("bskj,bkj->bs", shifted.log(), signed[..., 1:])
+        return value + torch.einsum("bsk,bk->bs", log_a, signed[..., 0])
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
+        a, shifted, signed = ctx.saved_tensors
+        slope = a * torch.einsum("bskj,bkj->bsk", shifted.reciprocal(), signed[..., 1:])
+        return grad[0][..., None] * (slope + signed[:, None, :, 0]), None
+
+
+def table_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
+    """log p(x | a) of B datasets, each at S concentrations of its own.
+
+    Parameters
+    ----------
+    tables : (B, K + 1, J)
+        Exceedance tables; the last row is that of the totals.
+    log_a : (B, S, K)
+
+    Returns
+    -------
+    (B, S)
+    """
+    with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)
+    value: Tensor = _Collapsed.apply(with_total, _signed(tables))  # type: ignore[no-untyped-call]
+    return value
+
+
+def node_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
+    """The same at S concentrations that all datasets share: one matrix product.
+
+    Parameters
+    ----------
+    tables : (B, K + 1, J)
+    log_a : (S, K)
+
+    Returns
+    -------
+    (B, S)
+    """
+    with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)
+    j = torch.arange(1, tables.shape[-1], dtype=log_a.dtype, device=log_a.device)
+    logs = torch.cat([with_total[..., None], (with_total.exp()[..., None] + j).log()], -1)
+    return _signed(tables).flatten(1).to(log_a.dtype) @ logs.flatten(1).T
+
+
+def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
+    """log p(x | mixture) where each group comes from one of M Dirichlets: the groups no longer share a table.
+
+    Parameters
+    ----------
+    counts : (B, N, K) int64
+        Groups of total 0 add nothing.
+    log_weight : (B, S, M) or (S, M)
+    log_a : (B, S, M, K) or (S, M, K)
+        Without B: nodes that all datasets share.
+
+    Returns
+    -------
+    (B, S, N)
+        Of each group.
+    """
+    b, n, _ = counts.shape
+    shared = log_a.ndim == 3
+    with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)  # (..., S, M, K + 1)
+    totals = counts.sum(-1, keepdim=True)
+    largest = int(totals.max()) if totals.numel() else 0
+    j = torch.arange(1, max(largest, 1), dtype=log_a.dtype, device=log_a.device)
+    logs = torch.cat([with_total[..., None], (with_total.exp()[..., None] + j).log()], -1)
+    # row n of the cumulative table is the log of the rising factorial a (a + 1) ... (a + n - 1)
+    rising = torch.cat([torch.zeros_like(logs[..., :1]), logs.cumsum(-1)], -1)  # (..., S, M, K + 1, largest + 1)
+    index = torch.cat([counts, totals], -1)  # (B, N, K + 1)
+    sign = torch.ones(index.shape[-1], dtype=log_a.dtype, device=log_a.device)
+    sign[-1] = -1.0
+    value: Tensor | float = 0.0
+    for k in range(index.shape[-1]):
+        table = rising[..., k, :]
+        if shared:
+            picked = table[..., index[:, :, k].reshape(-1)]  # (S, M, B N)
+            picked = picked.view(*table.shape[:2], b, n).permute(2, 0, 1, 3)
+        else:
+            where = index[:, None, None, :, k].expand(-1, table.shape[1], table.shape[2], -1)
+            picked = table.gather(-1, where)  # (B, S, M, N)
+        value = value + sign[k] * picked
+    return (log_weight[..., None] + value).logsumexp(-2)
+
+
+def _signed(tables: Tensor) -> Tensor:
+    sign = torch.ones(tables.shape[1], 1, dtype=tables.dtype, device=tables.device)
+    sign[-1] = -1.0
+    return tables * sign
