@@ -68,8 +68,8 @@ def rao_blackwellised(
     w proportional to p(z, x) / q(z | x). Choosing one of them with probability w leaves p(z | x) invariant (iterated
     sampling importance resampling; Andrieu, Lee & Vihola 2018, doi:10.3150/15-BEJ785), so the weighted average of
     grad log q over all n + 1 is unbiased for its expectation under the exact posterior, whatever q. Since
-    E_q[grad log q] = 0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact what remains of the noise of
-    one pair is its (n + 1)-th part.
+    E_q[grad log q] = 0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact what remains of the noise
+    of one pair is its (n + 1)-th part.
 
     The value has the right gradient; it is not itself the KL.
     """
