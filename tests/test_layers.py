@@ -109,6 +109,22 @@ def test_import_loads_numpy_and_nothing_heavier():
     assert out.strip() == "[]"
 
 
+def test_the_doors_open():
+    """What type checkers are told of the package is what it does."""
+    stated = {}
+    for node in ast.walk(ast.parse((ROOT / "__init__.py").read_text())):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for line in node.body:
+                stated |= {alias.name: line.module.removeprefix("hbm_fast").lstrip(".") for alias in line.names}
+    assert {name: room for name, room in stated.items() if room} == hbm_fast._ROOM_OF
+    assert {name for name, room in stated.items() if not room} == hbm_fast._ROOMS
+    assert set(stated) < set(hbm_fast.__all__) == set(dir(hbm_fast))
+    for name, room in hbm_fast._ROOM_OF.items():
+        value = getattr(hbm_fast, name)
+        assert value.__name__ == name
+        assert value.__module__ == f"hbm_fast.{room}", "a public object says where it lives"
+
+
 def test_the_version_stands_in_one_place():
     assert hbm_fast.__version__ == metadata.version("hbm-fast") == hbm_fast._core.version
 

@@ -5,8 +5,10 @@
 #include <memory>
 #include <thread>
 
+#include "hbm_fast/gibbs.hpp"
 #include "hbm_fast/hmc.hpp"
 #include "hbm_fast/laplace.hpp"
+#include "hbm_fast/metropolis.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -15,8 +17,8 @@ std::unique_ptr<Chain> make_chain(SamplerKind kind, const SufficientStatistics& 
                                   const Whitening& start, Stream stream) {
   switch (kind) {
     case SamplerKind::hmc: return std::make_unique<Hmc>(statistics, model, start, stream);
-    case SamplerKind::gibbs:
-    case SamplerKind::metropolis: break;
+    case SamplerKind::gibbs: return std::make_unique<Gibbs>(statistics, model, start, stream);
+    case SamplerKind::metropolis: return std::make_unique<Metropolis>(statistics, model, start, stream);
   }
   throw std::invalid_argument("unknown sampler");
 }

@@ -8,20 +8,23 @@ One letter legend everywhere: B datasets, N groups (bags), K categories (colours
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hbm_fast import priors
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
-from hbm_fast.model import HierarchicalModel
-from hbm_fast.posterior import Posterior
-from hbm_fast.sampling import sample
-from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, tables
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors
+    from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.model import HierarchicalModel
+    from hbm_fast.posterior import Posterior
+    from hbm_fast.quadrature import exact_posterior
+    from hbm_fast.sampling import sample
+    from hbm_fast.simulation import Simulation, simulate
 
 __all__ = [
     "STREAM_VERSION",
     "ConvergenceWarning",
+    "FitResult",
     "HierarchicalModel",
     "PerformanceWarning",
     "Posterior",
@@ -31,21 +34,40 @@ __all__ = [
     "calibration",
     "datasets",
     "embedding",
+    "exact_posterior",
+    "fit",
     "integrations",
     "plots",
     "priors",
     "sample",
     "show_config",
     "simulate",
+    "tables",
 ]
 
 # Doors that open when first used: behind each stands something heavier than numpy.
-_LAZY = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots"}
+_LAZY = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "tables"}
+# Doors that open when first used, so that `import hbm_fast` costs little more than numpy: the room of each name, and
+# the rooms that are themselves names. The block above says the same to type checkers.
+_ROOM_OF = {
+    "FitResult": "fitting",
+    "HierarchicalModel": "model",
+    "Posterior": "posterior",
+    "Simulation": "simulation",
+    "exact_posterior": "quadrature",
+    "fit": "fitting",
+    "sample": "sampling",
+    "simulate": "simulation",
+}
+_ROOMS = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _ROOMS:
         return import_module(f"hbm_fast.{name}")
+    if name in _ROOM_OF:
+        value = globals()[name] = getattr(import_module(f"hbm_fast.{_ROOM_OF[name]}"), name)
+        return value
     raise AttributeError(f"module 'hbm_fast' has no attribute {name!r}")
 
 

@@ -1,13 +1,12 @@
 """What was built, and what it runs at."""
 
 import platform
-from importlib import metadata
 
 import numpy as np
 
 from hbm_fast import _core
 
-__version__: str = metadata.version("hbm-fast")
+__version__: str = _core.version  # importlib.metadata would cost as much as a third of numpy
 STREAM_VERSION: int = _core.stream_version
 
 

@@ -173,6 +173,21 @@ def probabilities(value: ArrayLike, name: str) -> Floats:
     return array
 
 
+def weights(value: ArrayLike, n_groups: int) -> Floats:
+    """Non-negative finite numbers (N,), one for each group."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"weights must be an array of numbers; got dtype {array.dtype}")
+    if array.shape != (n_groups,):
+        raise ValueError(f"weights must have shape (N,) with N = {n_groups}; got {array.shape}")
+    result = np.ascontiguousarray(array, dtype=np.float64)
+    bad = ~((result >= 0) & np.isfinite(result))
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise ValueError(f"weights must be finite and not negative; got {result[where]} at index {where}")
+    return result
+
+
 def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
     """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
     if isinstance(value, tuple) and len(value) == 2:
@@ -344,3 +359,16 @@ def share(value: Any, name: str) -> float:
     if not 0.0 < result < 1.0:
         raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
     return result
+def whole_number(cell: Any, where: str) -> None:
+    """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
+    text = str(cell).strip()
+    if text in ("", "None", "nan"):
+        raise ValueError(f"{where}: missing; write 0 for none")
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{where}: counts must be whole numbers; got {text!r}") from None
+    if number < 0:
+        raise ValueError(f"{where}: counts must not be negative; got {text}")
+    if number >= 2**63:
+        raise ValueError(f"{where}: the count {text} is beyond 64 bits")

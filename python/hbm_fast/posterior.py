@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _core, _validate, _weights
+from hbm_fast import _core, _validate
+from hbm_fast import _posterior_weights as _weights
 from hbm_fast._random import Key
 from hbm_fast._random import key as new_key
 from hbm_fast.model import HierarchicalModel
@@ -25,11 +26,27 @@ class Moments(Protocol):
     log_beta: Floats  # (S, K) or (B, S, K)
     log_weights: Floats  # (S,) or (B, S), normalised
 
-    def quantile(self, name: str, q: Floats) -> Floats:
-        """Quantiles (Q,) + the shape of one value of the parameter ``name``."""
+    def mean(self, name: str) -> Floats:
+        """Expectation of the parameter ``name``: (), (K,), (B,) or (B, K)."""
         ...
 
-    def __getitem__(self, index: int) -> "Moments": ...
+    def sd(self, name: str) -> Floats:
+        """Standard deviation, shaped alike."""
+        ...
+
+    def quantile(self, name: str, q: Floats) -> Floats:
+        """Quantiles, (Q,) in front of the shape of the mean."""
+        ...
+
+    def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
+        """Points and the density at them."""
+        ...
+
+
+class BatchMoments(Moments, Protocol):
+    """Those of a batch: its parts can be taken out."""
+
+    def __getitem__(self, index: int) -> Moments: ...
 
 
 class Posterior:
@@ -129,7 +146,8 @@ class Posterior:
     @property
     def alpha(self) -> Floats:
         """(C, D) or (B, C, D); may underflow to zero where ``log_alpha`` does not."""
-        return np.exp(self.log_alpha)
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(self.log_alpha)
 
     @property
     def beta(self) -> Floats:
@@ -179,7 +197,7 @@ class Posterior:
             details={name: _pick(value, n, b) for name, value in self.details.items()},
             key=self._key,
             sample_stats={name: value[b] for name, value in self.sample_stats.items()},
-            moments=None if self.moments is None else self.moments[b],
+            moments=None if self.moments is None else cast(BatchMoments, self.moments)[b],
             theta_draws=None if hook is None else lambda group: hook(group)[b],
             category_names=self.category_names,
             group_names=self.group_names,
@@ -208,11 +226,15 @@ class Posterior:
             For another name.
         """
         values, log_weights = self._values(name)
+        if self.moments is not None:
+            return self.moments.mean(name)[()]
         return self._shaped(_weights.average(values, log_weights))
 
     def sd(self, name: str) -> Any:
         """Posterior standard deviation; names and shapes as in ``mean``."""
         values, log_weights = self._values(name)
+        if self.moments is not None:
+            return self.moments.sd(name)[()]
         centred = values - _weights.average(values, log_weights)[:, np.newaxis]
         return self._shaped(np.sqrt(_weights.average(centred**2, log_weights)))
 
@@ -233,6 +255,30 @@ class Posterior:
             found = _weights.quantile(values, log_weights, levels.ravel())
             found = found if self._batch else found[:, 0]
         return found.reshape(levels.shape + found.shape[1:])[()]
+
+    def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
+        """Marginal density of a parameter, of an exact posterior.
+
+        Parameters
+        ----------
+        name : {"alpha", "log_alpha", "beta", "log_beta"}
+        x : array_like (P,), optional
+            Where; default a range that holds all but 2e-5 of the probability.
+
+        Returns
+        -------
+        x, density : (P,), or (K, P) for beta
+
+        Raises
+        ------
+        ValueError
+            For a posterior that is known by draws alone: estimate it from them, as ``hbm.plots.posterior`` does.
+        """
+        if self.moments is None:
+            raise ValueError(
+                f"a posterior of method {self.method!r} has draws and no densities: see hbm.plots.posterior"
+            )
+        return self.moments.marginal(name, x)
 
     # groups ---------------------------------------------------------------------------------------------------------
     def log_theta(self, group: Group = None, *, counts: ArrayLike | None = None) -> Floats:

@@ -13,6 +13,7 @@ from hbm_fast import _config, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
+from hbm_fast.amortize.bottom_up import BottomUp
 from hbm_fast.amortize.correction import Weights, weigh
 from hbm_fast.amortize.networks import Draws, TopDown
 from hbm_fast.amortize.training import State, torch_threads
@@ -23,7 +24,7 @@ from hbm_fast.sampling import sample as exact_sample
 Correct = bool | Literal["auto"]
 
 # The factorisations by name: how a checkpoint finds its class.
-NETWORKS: dict[str, Any] = {"top-down": TopDown}
+NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp}
 
 # Draws of so many (dataset, draw) pairs at once stay in the cache.
 CHUNK = 20_000

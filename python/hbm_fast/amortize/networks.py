@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -107,7 +108,8 @@ class TopDown(nn.Module):
         parameters = self.encoder(features)
         if self.n_draws == 0 or progress < 0.1:
             return objectives.inference_compilation(self.head, parameters, z)
-        return objectives.rao_blackwellised(self.head, parameters, z, tables, self.coordinates, self.n_draws, generator)
+        target = partial(objectives.log_posterior, tables, self.coordinates)
+        return objectives.rao_blackwellised(self.head, parameters, z, target, self.n_draws, generator)
 
     @torch.no_grad()
     def draw(
@@ -121,7 +123,7 @@ class TopDown(nn.Module):
         z = self.head.sample(parameters, n, generator)
         log_weight = None
         if weigh:
-            target = objectives.log_posterior(tables, z, self.coordinates, n_threads)
+            target = objectives.log_posterior(tables, self.coordinates, z, n_threads)
             log_weight = target - self.head.log_prob(parameters, z).double()
         log_alpha, log_beta = self.coordinates.from_z(z)
         return Draws(log_alpha, to_user_order(log_beta, order), log_weight)

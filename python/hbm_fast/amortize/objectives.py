@@ -1,5 +1,6 @@
 """What is minimised: KL(p(z | x) || q(z | x)) on average over the stream, by two estimators of its gradient."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ class Head(Protocol):
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor: ...
 
 
-def log_posterior(tables: Tensor, z: Tensor, coordinates: Coordinates, n_threads: int = 1) -> Tensor:
+def log_posterior(tables: Tensor, coordinates: Coordinates, z: Tensor, n_threads: int = 1) -> Tensor:
     """log p(x | z) + log N(z; 0, I) without the multinomial coefficients, float64.
 
     Parameters
@@ -31,15 +32,25 @@ def log_posterior(tables: Tensor, z: Tensor, coordinates: Coordinates, n_threads
     (B, S)
     """
     log_alpha, log_beta = coordinates.from_z(z)
+    return log_likelihood(tables, log_alpha, log_beta, n_threads) + log_normal(z)
+
+
+def log_normal(z: Tensor) -> Tensor:
+    """log N(z; 0, I), (..., D) -> (...), float64."""
+    return -0.5 * z.double().square().sum(-1) - 0.5 * z.shape[-1] * float(np.log(2.0 * np.pi))
+
+
+def log_likelihood(tables: Tensor, log_alpha: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
+    """log p(x | alpha, beta) of ordered sequences: (B, K + 1, J), (B, S), (B, S, K) -> (B, S)."""
     value = torch.empty(log_alpha.shape, dtype=torch.float64)
     _core.table_log_likelihood(
-        np.ascontiguousarray(tables.numpy()),
-        log_alpha.contiguous().numpy(),
-        log_beta.contiguous().numpy(),
+        tables.cpu().contiguous().numpy(),
+        log_alpha.cpu().contiguous().numpy(),
+        log_beta.cpu().contiguous().numpy(),
         value.numpy(),
         n_threads,
     )
-    return value - 0.5 * z.double().square().sum(-1) - 0.5 * z.shape[-1] * float(np.log(2.0 * np.pi))
+    return value.to(tables.device)
 
 
 def inference_compilation(head: Head, parameters: Tensor, z: Tensor) -> Tensor:
@@ -57,8 +68,7 @@ def rao_blackwellised(
     head: Head,
     parameters: Tensor,
     z: Tensor,
-    tables: Tensor,
-    coordinates: Coordinates,
+    log_target: Callable[[Tensor], Tensor],
     n_draws: int,
     generator: torch.Generator,
 ) -> Tensor:
@@ -72,10 +82,19 @@ def rao_blackwellised(
     of one pair is its (n + 1)-th part.
 
     The value has the right gradient; it is not itself the KL.
+
+    Parameters
+    ----------
+    parameters : (B, P)
+    z : (B, D)
+        Drawn by the simulator together with the data.
+    log_target : callable
+        (B, S, D) -> (B, S) float64: log p(z, x) up to a constant of each dataset.
+    n_draws : int
     """
     with torch.no_grad():
         candidates = torch.cat([z[:, None], head.sample(parameters, n_draws, generator)], 1)
-        target = log_posterior(tables, candidates, coordinates)
+        target = log_target(candidates)
     log_q = head.log_prob(parameters, candidates)
     with torch.no_grad():
         weights = torch.softmax(target - log_q.double(), 1).to(log_q.dtype)

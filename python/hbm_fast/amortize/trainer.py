@@ -118,7 +118,7 @@ def train(
     stream = TrainingStream(model, groups, draws, key, with_groups, n_threads)
     held = TrainingStream(model, groups, draws, seeds[1:3], True, n_threads)
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
-        figures = held_out(estimator.network, held)
+        figures = held_out(estimator.network, held, 40 if with_groups else 200)
         with reporter(progress, batch_size) as report:
             estimator.state = fit(
                 estimator.network,

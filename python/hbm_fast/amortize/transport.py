@@ -69,7 +69,7 @@ def alpha_transport(prior: priors.AlphaPrior) -> Transport:
         case priors.Lomax(shape, scale):
             log_scale = float(np.log(scale))
             return _from_survival(
-                lambda t: -shape * torch.nn.functional.softplus(t - log_scale),
+                lambda t: shape * torch.nn.functional.logsigmoid(log_scale - t),
                 lambda s: log_scale + _log_expm1(-s / shape),
             )
         case priors.LogUniform(lower, upper):
@@ -85,7 +85,7 @@ def alpha_transport(prior: priors.AlphaPrior) -> Transport:
 def beta_transport(a: float, b: float) -> Transport:
     """t = logit(v) for v ~ Beta(a, b)."""
     if a == 1.0:  # survival (1 - v)^b
-        return _from_survival(lambda t: -b * torch.nn.functional.softplus(t), lambda s: log_complement(s / b) - s / b)
+        return _from_survival(lambda t: b * torch.nn.functional.logsigmoid(-t), lambda s: log_complement(s / b) - s / b)
     constant = float(
         torch.lgamma(torch.tensor([a + b, a, b], dtype=torch.float64)) @ torch.tensor([1.0, -1.0, -1.0]).double()
     )

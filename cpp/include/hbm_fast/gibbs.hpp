@@ -1,0 +1,40 @@
+// Gibbs sampling with table counts: m | alpha, beta (table_counts.hpp); alpha | m by a slice step on log alpha, its
+// density m log alpha - sum_n log (alpha)_{M_n} with no further auxiliary; beta | m ~ Dirichlet(b + m). Any prior of
+// alpha and any Dirichlet; where beta is fixed, alpha is sliced on the likelihood itself.
+#pragma once
+
+#include <vector>
+
+#include "hbm_fast/chain.hpp"
+#include "hbm_fast/laplace.hpp"
+#include "hbm_fast/table_counts.hpp"
+
+namespace hbm_fast {
+
+class Gibbs final : public Chain {
+ public:
+  Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Whitening& start, Stream stream);
+
+  void warm_up(std::size_t, std::size_t) override { step(); }  // nothing to adapt
+  StepStatistics step() override;
+  double parameters(double* log_beta) const override;
+
+ private:
+  double log_density_of_alpha(double log_alpha, double n_tables);
+
+  PosteriorDensity density_;
+  Stream stream_;
+  TableCounts table_counts_;
+  double log_alpha_;
+  double width_ = 1.0;  // of the slice's first interval
+  std::vector<double> log_beta_, tables_;
+  // the totals: either their exceedances, or the few distinct values with how often each occurs
+  struct Total {
+    double value;
+    double n_groups;
+  };
+  std::vector<Total> distinct_totals_;
+  bool few_totals_ = false;
+};
+
+}  // namespace hbm_fast

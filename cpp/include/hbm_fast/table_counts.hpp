@@ -1,0 +1,26 @@
+// The table counts of the Chinese restaurant process, summed over groups: m_k = sum_n m_nk, where a group with x draws of
+// category k has 1 + Bernoulli(a/(a+1)) + ... + Bernoulli(a/(a+x-1)) tables (Antoniak 1974, doi:10.1214/aos/1176342871).
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "hbm_fast/stream.hpp"
+#include "hbm_fast/sufficient_statistics.hpp"
+
+namespace hbm_fast {
+
+// Prefix sums for drawing m from the exceedances; shared by the chains of a dataset. The statistics must outlive it.
+class TableCounts {
+ public:
+  explicit TableCounts(const SufficientStatistics& statistics);
+
+  // Draws m_0 .. m_{K-1} at the concentrations alpha beta. Costs O(K + the number of further tables), not O(N).
+  void draw(Stream& stream, double log_alpha, const double* log_beta, double* tables) const;
+
+ private:
+  const SufficientStatistics& statistics_;
+  std::vector<std::vector<double>> reach_;  // reach_[k][j] = sum_{1 <= i <= j} c_ki / i
+};
+
+}  // namespace hbm_fast

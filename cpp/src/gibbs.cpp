@@ -1,0 +1,78 @@
+#include "hbm_fast/gibbs.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "hbm_fast/slice.hpp"
+#include "hbm_fast/special.hpp"
+#include "hbm_fast/variates.hpp"
+
+namespace hbm_fast {
+
+Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Whitening& start, Stream stream)
+    : density_(statistics, model),
+      stream_(stream),
+      table_counts_(statistics),
+      log_alpha_(0.0),
+      log_beta_(statistics.n_categories()),
+      tables_(statistics.n_categories()) {
+  std::vector<double> z(start.dimension()), y(start.dimension());
+  draw_start(density_, start, stream_, z.data(), y.data());
+  log_alpha_ = density_.parameters(y.data(), log_beta_.data());
+
+  const auto totals = statistics.total_exceedances();
+  double curvature = 0.0;  // of the density of log alpha given the tables
+  const double alpha = std::exp(std::clamp(log_alpha_, -300.0, 300.0));
+  for (std::size_t j = 0; j < totals.size(); ++j) {
+    const double beyond = totals[j] - (j + 1 < totals.size() ? totals[j + 1] : 0.0);
+    if (beyond > 0.0) distinct_totals_.push_back({static_cast<double>(j + 1), beyond});
+    const double p = alpha / (alpha + static_cast<double>(j));
+    curvature += totals[j] * p * (1.0 - p);
+  }
+  few_totals_ = 8 * distinct_totals_.size() < totals.size();
+  width_ = std::clamp(3.0 / std::sqrt(curvature + 0.1), 0.01, 8.0);
+}
+
+double Gibbs::log_density_of_alpha(double log_alpha, double n_tables) {
+  double value = density_.model().alpha.log_density(log_alpha);
+  if (!std::isfinite(value)) return value;
+  const auto totals = density_.statistics().total_exceedances();
+  if (totals.empty()) return value;
+  const double alpha = std::exp(std::min(log_alpha, 300.0));
+  value += (n_tables - totals[0]) * log_alpha;  // the level j = 0 apart: it alone needs log alpha
+  if (few_totals_) {
+    for (const Total& total : distinct_totals_) value -= total.n_groups * log_rising(alpha + 1.0, total.value - 1.0);
+  } else {
+    for (std::size_t j = 1; j < totals.size(); ++j) value -= totals[j] * std::log(alpha + static_cast<double>(j));
+  }
+  return value;
+}
+
+StepStatistics Gibbs::step() {
+  const ModelView& model = density_.model();
+  StepStatistics result;
+  result.step_size = width_;
+  const bool alpha_fixed = model.alpha.kind == AlphaKind::fixed;
+  if (model.beta.fixed) {
+    if (!alpha_fixed) {
+      log_alpha_ = slice(stream_, log_alpha_, width_, [&](double t) { return density_.value(&t, nullptr); }, result);
+    }
+    return result;
+  }
+  table_counts_.draw(stream_, log_alpha_, log_beta_.data(), tables_.data());
+  if (!alpha_fixed) {
+    double n_tables = 0.0;
+    for (const double m : tables_) n_tables += m;
+    log_alpha_ = slice(stream_, log_alpha_, width_, [&](double t) { return log_density_of_alpha(t, n_tables); }, result);
+  }
+  for (std::size_t k = 0; k < tables_.size(); ++k) tables_[k] += model.beta.values[k];
+  log_dirichlet(stream_, tables_.data(), tables_.size(), log_beta_.data());
+  return result;
+}
+
+double Gibbs::parameters(double* log_beta) const {
+  std::copy(log_beta_.begin(), log_beta_.end(), log_beta);
+  return log_alpha_;
+}
+
+}  // namespace hbm_fast

@@ -1,0 +1,297 @@
+"""fit: published figures, limits without a maximum, and what every maximum must satisfy."""
+
+import csv
+import math
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import stats
+
+import hbm_fast as hbm
+from hbm_fast._fitting_objective import Objective
+from hbm_fast.fitting import _tables
+
+HOLMES = hbm.priors.Gamma(0.1, rate=0.1)  # the prior of Holmes, Harris & Quince 2012
+
+
+def published_alpha():
+    """Holmes, Harris & Quince 2012, one component: lower, estimate, upper of every genus (Bioconductor's package)."""
+    with (Path(__file__).parent / "data" / "twins_dmn_k1_published_alpha.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return {row["taxon"]: [float(row[f"alpha_{e}"]) for e in ("lower", "est", "upper")] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def twins():
+    return hbm.datasets.load_twins()
+
+
+@pytest.fixture(scope="module")
+def twins_fit(twins):
+    return hbm.fit(twins.counts, prior=HOLMES, category_names=twins.category_names)
+
+
+# published figures ------------------------------------------------------------------------------------------
+
+
+def test_rats_as_in_bayesgof():
+    # BayesGOF vignette: 2.304768, 14.079707; by quadrature 2.304784, 14.079810
+    fit = hbm.fit(hbm.datasets.load_rat_tumors().counts[:70])
+    np.testing.assert_allclose(fit.concentration, [2.304768, 14.079707], rtol=1e-5)
+    np.testing.assert_allclose(fit.concentration, [2.304784, 14.079810], rtol=1e-6)
+    assert fit.converged
+    assert not fit.multinomial
+
+
+def test_pollen_as_in_mosimann():
+    # R package MM: (51.898, .98880, 5.34561, 1.96612), log-likelihood -507.8221
+    fit = hbm.fit(hbm.datasets.load_pollen().counts)
+    np.testing.assert_allclose(fit.concentration, [51.898, 0.98880, 5.34561, 1.96612], rtol=1e-4)
+    assert fit.log_likelihood == pytest.approx(-507.8221, abs=5e-5)
+
+
+def test_saxony_better_than_published():
+    # vcd: 34.09558, 31.5715, -12492.9, AIC 24989.74. Its optimizer stopped 2e-4 short: the slope is not zero there.
+    data = hbm.datasets.load_saxony_families()
+    fit = hbm.fit(data.counts, weights=data.weights)
+    assert fit.log_likelihood == pytest.approx(-12492.871359, abs=1e-6)
+    assert fit.aic == pytest.approx(24989.74, abs=5e-3)
+    np.testing.assert_allclose(fit.concentration, [34.102874, 31.578249], rtol=1e-6)
+    np.testing.assert_allclose(fit.concentration, [34.09558, 31.5715], rtol=3e-4)
+    assert fit.n_groups == 6115
+
+
+@pytest.mark.parametrize(
+    ("counts", "weights"),
+    [
+        (hbm.datasets.load_rat_tumors().counts[:70], None),
+        (hbm.datasets.load_saxony_families().counts, hbm.datasets.load_saxony_families().weights),
+        (hbm.datasets.load_pollen().counts, None),
+    ],
+    ids=["rats", "saxony", "pollen"],
+)
+def test_the_slope_vanishes_to_rounding(counts, weights):
+    # the exact slope in 30 digits, at the fit, as a step in standard errors
+    fit = hbm.fit(counts, weights=weights)
+    with mpmath.workdps(30):
+        a = [mpmath.mpf(float(v)) for v in fit.concentration]
+        total = sum(a)
+        slope = [mpmath.mpf(0)] * len(a)
+        for row, weight in zip(counts.tolist(), [1] * len(counts) if weights is None else weights, strict=True):
+            drop = mpmath.digamma(total + sum(row)) - mpmath.digamma(total)
+            for k, x in enumerate(row):
+                slope[k] += int(weight) * (mpmath.digamma(a[k] + x) - mpmath.digamma(a[k]) - drop)
+        gradient = np.array([float(s * v) for s, v in zip(slope, a, strict=True)])
+    assert gradient @ fit.covariance() @ gradient < 1e-20
+
+
+def test_twins_as_in_holmes_harris_quince(twins_fit):
+    # Bioconductor's DirichletMultinomial: NLE 39162.112, Laplace 39227.363, sum of alpha 24.3607
+    assert -twins_fit.log_posterior == pytest.approx(39162.112, abs=5e-4)
+    assert twins_fit.alpha == pytest.approx(24.3607, rel=5e-5)
+    # Its optimizer stopped early (next test), which moved its Hessian, so that its Laplace term is 0.016 lower.
+    assert -twins_fit.log_evidence == pytest.approx(39227.363, abs=0.02)
+
+
+def test_published_twins_stand_a_hair_off_the_mode(twins, twins_fit):
+    taxa = published_alpha()
+    lower, alpha, upper = np.array([taxa[name] for name in twins.category_names]).T
+    objective = Objective(_tables(twins.counts, None), 0.1, 0.1, 130 * (0.1 * math.log(0.1) - math.lgamma(0.1)))
+    there = objective.curvature(np.log(alpha))
+    # the published alphas score lower than ours ...
+    assert -there.value == pytest.approx(39162.112, abs=5e-4)
+    assert there.value < twins_fit.log_posterior - 5e-5
+    # ... their Laplace term is reproduced at their point to every printed digit ...
+    laplace = -there.value - 0.5 * (130 * math.log(2 * math.pi) - there.log_determinant())
+    assert laplace == pytest.approx(39227.363, abs=5e-4)
+    # ... and so are their intervals: two standard errors of log alpha
+    error = np.sqrt(np.diag(there.covariance()))
+    np.testing.assert_allclose(np.log(upper / alpha), 2 * error, rtol=1e-9)
+    np.testing.assert_allclose(np.log(alpha / lower), 2 * error, rtol=1e-9)
+    # every alpha agrees to a hundredth of a standard error; those of one or two reads alone differ by more than 1e-3
+    assert np.abs(np.log(twins_fit.concentration / alpha) / error).max() < 0.01
+    ratio = np.abs(twins_fit.concentration / alpha - 1)
+    assert ratio.max() < 5e-3
+    assert ratio[(twins.counts > 0).sum(axis=0) > 3].max() < 1e-3
+
+
+# definitions -----------------------------------------------------------------------------------------------
+
+
+def test_information_criteria_and_standard_errors():
+    counts = hbm.datasets.load_pollen().counts
+    fit = hbm.fit(counts)
+    assert fit.aic == 2 * 4 - 2 * fit.log_likelihood
+    assert fit.bic == 4 * math.log(73) - 2 * fit.log_likelihood
+    totals = counts.sum(axis=1)
+    logpmf = stats.dirichlet_multinomial.logpmf(counts, fit.concentration, totals).sum()
+    assert fit.log_likelihood == pytest.approx(logpmf, rel=1e-12)
+
+    # the observed information by central differences of scipy's log pmf
+    def value(a):
+        return stats.dirichlet_multinomial.logpmf(counts, a, totals).sum()
+
+    steps = 1e-3 * fit.concentration * np.eye(4)
+    hessian = np.array(
+        [
+            [
+                (value(fit.concentration + s + t) - value(fit.concentration + s - t))
+                - (value(fit.concentration - s + t) - value(fit.concentration - s - t))
+                for t in steps
+            ]
+            for s in steps
+        ]
+    ) / (4 * np.outer(steps.sum(0), steps.sum(0)))
+    np.testing.assert_allclose(fit.standard_error, np.sqrt(np.diag(np.linalg.inv(-hessian))), rtol=1e-3)
+    lower, upper = fit.interval(0.5)
+    np.testing.assert_allclose(np.sqrt(lower * upper), fit.concentration, rtol=1e-12)
+
+
+def test_log_evidence_by_quadrature():
+    # Laplace's approximation against the integral over both log concentrations
+    counts = hbm.datasets.load_rat_tumors().counts
+    fit = hbm.fit(counts, prior=hbm.priors.Gamma(2.0, rate=0.2))
+    objective = Objective(_tables(counts, None), 2.0, 0.2, 2 * (2.0 * math.log(0.2) - math.lgamma(2.0)))
+    error = np.sqrt(np.diag(fit.covariance()))
+    axes = [np.log(fit.concentration[k]) + error[k] * np.linspace(-7, 7, 81) for k in range(2)]
+    grid = np.array([[objective.value(np.array([u, v])) for v in axes[1]] for u in axes[0]])
+    integral = np.log(np.exp(grid - grid.max()).sum() * (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0]))
+    assert fit.log_evidence == pytest.approx(integral + grid.max(), abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_recovers_what_was_simulated(seed):
+    rng = np.random.default_rng(seed)
+    concentration = rng.gamma(1.0, 2.0, size=6) + 0.05
+    theta = rng.dirichlet(concentration, size=2000)
+    counts = np.array([rng.multinomial(n, t) for n, t in zip(rng.integers(0, 60, 2000), theta, strict=True)])
+    fit = hbm.fit(counts)
+    assert fit.converged
+    # chi-squared of the distance in the metric of the information; p < 1e-9 beyond 55
+    distance = np.log(fit.concentration / concentration)
+    assert distance @ np.linalg.solve(fit.covariance(), distance) < 55
+    assert fit.n_groups == (counts.sum(axis=1) > 0).sum()
+
+
+def test_empty_groups_and_weights_are_what_they_say():
+    counts = hbm.datasets.load_pollen().counts
+    once = hbm.fit(np.repeat(counts, 2, axis=0))
+    twice = hbm.fit(np.vstack([counts, np.zeros((9, 4), int)]), weights=[2] * 73 + [5] * 9)
+    np.testing.assert_allclose(twice.concentration, once.concentration, rtol=1e-9)
+    assert twice.bic == pytest.approx(once.bic, rel=1e-12)
+
+
+# no maximum ------------------------------------------------------------------------------------------------
+
+
+def test_underdispersion_lies_at_infinity():
+    fit = hbm.fit([[5, 5], [5, 5], [5, 5]])
+    assert fit.at_infinity
+    assert not fit.converged
+    assert fit.multinomial
+    assert "multinomial" in fit.message
+    np.testing.assert_array_equal(fit.concentration, np.inf)
+    np.testing.assert_array_equal(fit.beta, 0.5)
+    assert fit.log_likelihood == pytest.approx(stats.multinomial.logpmf([[5, 5]] * 3, 10, [0.5, 0.5]).sum(), rel=1e-12)
+    assert fit.n_parameters == 1
+
+
+def test_multinomial_tables_are_recognised():
+    # 100 of 100; in about half of them the maximum is finite, and the test says that it means nothing
+    rng = np.random.default_rng(20261123)
+    for index in range(100):
+        k = 2 + index % 6
+        counts = rng.multinomial(rng.integers(2, 200, 150), rng.dirichlet(np.ones(k)))
+        fit = hbm.fit(counts)
+        assert fit.multinomial, (index, fit)
+        assert fit.log_likelihood >= fit.multinomial_log_likelihood - 1e-9
+        assert fit.converged or fit.at_infinity or fit.outcome == "undetermined"
+
+
+def test_slight_overdispersion_is_not_called_multinomial():
+    rng = np.random.default_rng(1)
+    theta = rng.dirichlet([60, 40], size=500)
+    fit = hbm.fit(np.array([rng.multinomial(100, t) for t in theta]))
+    assert fit.converged
+    assert not fit.multinomial
+    assert fit.alpha == pytest.approx(100, rel=0.5)
+
+
+def test_category_that_never_occurs_is_zero():
+    counts = hbm.datasets.load_pollen().counts
+    fit = hbm.fit(np.insert(counts, 2, 0, axis=1))
+    plain = hbm.fit(counts)
+    assert fit.converged
+    np.testing.assert_array_equal(fit.concentration[[0, 1, 3, 4]], plain.concentration)
+    assert fit.concentration[2] == 0.0
+    assert np.isnan(fit.standard_error[2])
+    assert fit.aic == plain.aic
+    # under a prior it is positive
+    assert hbm.fit(np.insert(counts, 2, 0, axis=1), prior=HOLMES).concentration[2] > 0
+
+
+def test_pure_groups_lie_at_zero():
+    fit = hbm.fit([[5, 0], [3, 0], [0, 7], [9, 0]])
+    assert fit.at_zero
+    assert fit.alpha == 0.0
+    np.testing.assert_allclose(fit.beta, [0.75, 0.25])
+    assert fit.log_likelihood == pytest.approx(3 * math.log(0.75) + math.log(0.25))
+    assert not fit.multinomial
+
+
+@pytest.mark.parametrize("counts", [[[1, 0], [0, 1], [1, 0]], [[4, 0], [2, 0]]])
+def test_data_that_say_nothing_about_alpha(counts):
+    fit = hbm.fit(counts)
+    assert fit.outcome == "undetermined"
+    assert math.isnan(fit.alpha)
+    # a prior decides alone
+    assert hbm.fit(counts, prior=hbm.priors.Gamma(2.0, rate=1.0)).converged
+
+
+def test_multinomial_limit_is_the_supremum():
+    # no concentration anywhere does better than what is reported
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        k = int(rng.integers(2, 5))
+        counts = rng.multinomial(rng.integers(1, 12, size=int(rng.integers(2, 8))), rng.dirichlet(np.ones(k)))
+        fit = hbm.fit(counts)
+        totals = counts.sum(axis=1)
+        tried = np.exp(rng.normal(0.0, 4.0, size=(300, 1))) * rng.dirichlet(np.ones(k), size=300) + 1e-12
+        best = max(stats.dirichlet_multinomial.logpmf(counts, a, totals).sum() for a in tried)
+        assert fit.log_likelihood >= best - 1e-9, counts
+
+
+# messages --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"counts": [[1.0, 2.0]]}, TypeError, "astype"),
+        ({"counts": [[1, -2]]}, ValueError, "negative"),
+        ({"counts": [[1], [2]]}, ValueError, "two categories"),
+        ({"counts": [[0, 0]]}, ValueError, "every group is empty"),
+        ({"counts": [[1, 2]], "weights": [1, 2]}, ValueError, "weights must have shape"),
+        ({"counts": [[1, 2]], "weights": [-1]}, ValueError, "index 0"),
+        ({"counts": [[1, 2]], "weights": ["a"]}, TypeError, "weights"),
+        ({"counts": [[1, 2]], "prior": 3}, TypeError, "priors.Gamma"),
+        ({"counts": [[1, 2]], "category_names": ["a"]}, ValueError, "2 names"),
+        ({"counts": [[1, 2]], "max_iterations": 0}, ValueError, "max_iterations"),
+    ],
+)
+def test_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        hbm.fit(**arguments)
+
+
+def test_running_out_of_iterations_is_said(twins):
+    with pytest.warns(hbm.ConvergenceWarning, match="max_iterations"):
+        fit = hbm.fit(twins.counts, prior=HOLMES, max_iterations=1)
+    assert not fit.converged
+
+
+def test_interval_wants_a_probability():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        hbm.fit(hbm.datasets.load_pollen().counts).interval(1.0)
