@@ -70,7 +70,9 @@ class Embedding:
     def __repr__(self) -> str:
         g = self.network.generative
         figures = "".join(f", {name}={value:.4g}" for name, value in self.figures.items())
-        return f"Embedding(K={self.n_categories}, dim={self.dim}, link={g.link!r}, components={g.n_components}{figures})"
+        return (
+            f"Embedding(K={self.n_categories}, dim={self.dim}, link={g.link!r}, components={g.n_components}{figures})"
+        )
 
     @cached_property
     def exact(self) -> EmbeddingNetwork:
@@ -134,8 +136,8 @@ class Embedding:
         if correct != "auto" and not readable.all():
             b = int(np.flatnonzero(~readable)[0])
             raise ValueError(
-                f"counts must have totals of at most {self.network.max_total}, which the network reads; dataset {b} has "
-                f'more: correct="auto" answers without q'
+                f"counts must have totals of at most {self.network.max_total}, which the network reads; "
+                f'dataset {b} has more: correct="auto" answers without q'
             )
         z = torch.zeros(n, n_draws, self.dim, dtype=torch.float64)
         log_ratio = torch.zeros(n, n_draws, dtype=torch.float64)
@@ -147,7 +149,7 @@ class Embedding:
             if correct == "auto":
                 failed = ~readable
                 failed[readable] = ~weigh(log_ratio[torch.from_numpy(readable)].numpy()).accepted
-                for b in np.flatnonzero(failed):
+                for b in np.flatnonzero(failed).tolist():
                     path[b] = "quadrature" if self.dim == 2 else "mode"
                     z[b], log_ratio[b] = self._without_q(data[b : b + 1], n_draws, generator)
             weights = None if correct is False else weigh(log_ratio.numpy())
@@ -353,8 +355,8 @@ def load(path: str | Path) -> Embedding:
     if "state" in header:
         state = State(**header["state"], generator=tensors.get("generator"), optimizer=_under(tensors, "optimizer."))
     model = None if header["model"] is None else checkpoint.model_of(header["model"])
-    ranges = [(int(low), int(high)) for low, high in (header["n_groups"], header["totals"])]
-    return Embedding(network, model, header["settings"], *ranges, header["training"], header["figures"], state)
+    groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
+    return Embedding(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)
 
 
 def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The learned model: z ~ N(0, I), and for every group theta ~ Dirichlet(f(z)), or a mixture of Dirichlets."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -48,13 +50,14 @@ class GenerativeModel(nn.Module):
         n_out = n_components * n_categories + (n_components if n_components > 1 else 0)
         sizes = [dim] + [width] * depth
         layers: list[nn.Module] = []
-        for n_in, n_next in zip(sizes[:-1], sizes[1:], strict=True):
+        for n_in, n_next in pairwise(sizes):
             layers += [nn.Linear(n_in, n_next), nn.SiLU() if activation == "silu" else nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(width, n_out))
+        last = nn.Linear(width, n_out)
+        self.layers = nn.Sequential(*layers, last)
         self.skip = nn.Linear(dim, n_out, bias=False) if skip else None
         if n_components > 1:  # components that start alike stay alike
             with torch.no_grad():
-                nn.init.normal_(self.layers[-1].bias[: n_components * n_categories])  # type: ignore[union-attr, arg-type]
+                nn.init.normal_(last.bias[: n_components * n_categories])
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """(..., dim) -> log weights (..., M) and log concentrations (..., M, K)."""

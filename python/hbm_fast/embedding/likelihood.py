@@ -4,8 +4,8 @@ With one Dirichlet the groups enter through their exceedance table alone (see ``
 
     log p(x | a) = sum_kj c_kj log(a_k + j) - sum_j d_j log(A + j),   A = sum_k a_k,
 
-a matrix product. log a itself is kept at j = 0 and A is a logsumexp, so that nothing is lost however small a is. Without
-the multinomial coefficient throughout.
+a matrix product. log a itself is kept at j = 0 and A is a logsumexp, so that nothing is lost however small a is.
+Without the multinomial coefficient throughout.
 """
 
 from typing import Any

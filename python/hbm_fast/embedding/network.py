@@ -61,7 +61,9 @@ class EmbeddingNetwork(nn.Module):
         if q not in Q:
             raise ValueError(f"q must be one of {', '.join(map(repr, Q))}; got {q!r}")
         if objective not in objectives.OBJECTIVES:
-            raise ValueError(f"objective must be one of {', '.join(map(repr, objectives.OBJECTIVES))}; got {objective!r}")
+            raise ValueError(
+                f"objective must be one of {', '.join(map(repr, objectives.OBJECTIVES))}; got {objective!r}"
+            )
         if objective == "dreg" and q == "mixture":
             raise ValueError('objective "dreg" needs a reparametrised q: with q="mixture" use "elbo", "iwae" or "rws"')
         self.objective, self.n_draws, self.max_total = objective, n_draws, max_total
@@ -100,7 +102,7 @@ class EmbeddingNetwork(nn.Module):
         """Whether the likelihood needs every group, not only the exceedance table."""
         return self.generative.n_components > 1
 
-    # what the training loop asks for ----------------------------------------------------------------------------------
+    # what the training loop asks for ----------------------------------------------------------------------------
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
         self.encoder.standardize.fit(self.prepare(block)[0])
@@ -127,7 +129,7 @@ class EmbeddingNetwork(nn.Module):
         self.bound = float(bound.mean())
         return value
 
-    # densities ----------------------------------------------------------------------------------------------------------
+    # densities --------------------------------------------------------------------------------------------------
     def log_likelihood(self, data: Tensor, z: Tensor) -> Tensor:
         """log p(x | z) without the multinomial coefficient.
 

@@ -2,15 +2,15 @@
 
 With draws z_s of q and weights w_s = p(x, z_s) / q(z_s | x):
 
-    "elbo"  the mean of log w_s; the score of q is left out, as its expectation is zero ("sticking the landing", Roeder et
-            al. 2017)
+    "elbo"  the mean of log w_s; the score of q is left out, as its expectation is zero ("sticking the landing", Roeder
+            et al. 2017)
     "iwae"  log of the mean of w_s (Burda et al. 2016)
-    "dreg"  the same bound, with the doubly reparametrised gradient for q (Tucker et al. 2019): less noise the more draws
+    "dreg"  the same bound, with the doubly reparametrised gradient for q (Tucker et al. 2019)
     "rws"   reweighted wake-sleep (Bornschein & Bengio 2015): the same gradient for the model; q follows the
             self-normalised weights, so it needs no reparametrisation
 
-A mixture of Gaussians has no reparametrisation of its own: "elbo" and "iwae" draw from each component and weight the draws
-by the components' shares, which is exact; "dreg" is refused.
+A mixture of Gaussians has no reparametrisation of its own: "elbo" and "iwae" draw from each component and weight
+the draws by the components' shares, which is exact; "dreg" is refused.
 """
 
 import math
@@ -74,7 +74,7 @@ def loss(
     mixture = isinstance(head, GaussianMixture) and head.n_components > 1
     match objective:
         case "elbo" | "iwae":
-            z, log_share = _stratified(head, parameters, n_draws, generator)  # type: ignore[arg-type]
+            z, log_share = _stratified(head, parameters, n_draws, generator)
             if objective == "elbo":
                 with frozen(head):
                     log_w = log_joint(z) - head.log_prob(parameters.detach(), z)
@@ -85,13 +85,15 @@ def loss(
             return -bound.mean(), bound.detach()
         case "dreg":
             if mixture:
-                raise ValueError('objective "dreg" needs a q that is reparametrised: with q="mixture" use "iwae" or "rws"')
+                raise ValueError(
+                    'objective "dreg" needs a q that is reparametrised: with q="mixture" use "iwae" or "rws"'
+                )
             z = head.sample(parameters, n_draws, generator)
             with frozen(head):
                 log_w = log_joint(z) - head.log_prob(parameters.detach(), z)
             weights = log_w.detach().softmax(1)
             # through z the gradient carries the weight twice, to the model's parameters once
-            z.register_hook(lambda grad: grad * weights[..., None])
+            z.register_hook(lambda grad: grad * weights[..., None])  # type: ignore[no-untyped-call]
             return -(weights * log_w).sum(1).mean(), _log_mean_exp(log_w)
         case "rws":
             with torch.no_grad():
@@ -114,7 +116,7 @@ def _stratified(head: Head, parameters: Tensor, n_draws: int, generator: torch.G
         return z, z.new_full(z.shape[:2], -math.log(n_draws))
     b, c, d = parameters.shape[0], head.n_components, head.dim
     each = -(-n_draws // c)
-    logits, mean, scale, lower = parameters.split([c, c * d, c * d, c * head.n_lower], -1)
+    logits, mean, scale, lower = torch.split(parameters, [c, c * d, c * d, c * head.n_lower], -1)
     one = GaussianMixture(d, 1, full_rank=head.n_lower > 0)
     parts = [mean.reshape(b * c, d), scale.reshape(b * c, d), lower.reshape(b * c, head.n_lower)]
     single = torch.cat([mean.new_zeros(b * c, 1), *parts], -1)

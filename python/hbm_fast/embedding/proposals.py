@@ -1,7 +1,7 @@
-"""Ways to draw z given one model's log p(x, z), each with log p(x, z) - log proposal(z): whatever q does or fails to do.
+"""Ways to draw z given log p(x, z), each with log p(x, z) - log proposal(z): whatever q does or fails to do.
 
-``histogram`` (two dimensions) draws from the cells of the adaptive grid; ``laplace`` (any dimension) from a Student t at the
-posterior's mode. Both serve where q is off its stream, and ``laplace`` is the referee where quadrature is out of reach.
+``histogram`` (two dimensions) draws from the cells of the adaptive grid; ``laplace`` (any dimension) from a Student t
+at the posterior's mode. Both serve where q is off its stream; ``laplace`` is the referee where quadrature is too dear.
 """
 
 import math
@@ -85,7 +85,7 @@ def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.G
 
 
 def _curvature(log_joint: LogJoint, z: Tensor, h: float = 1e-4) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradient (B, D), and eigenvalues (B, D) and eigenvectors (B, D, D) of minus the Hessian: differences of gradients."""
+    """Gradient (B, D), then eigenvalues (B, D) and eigenvectors (B, D, D) of minus the Hessian, by differences."""
     d = z.shape[-1]
     eye = torch.eye(d, dtype=torch.float64)
     offsets = torch.cat([torch.zeros(1, d, dtype=torch.float64), h * eye, -h * eye])

@@ -1,8 +1,8 @@
 """log p(x) of a model with a two-dimensional z, by the trapezoid rule: free of q, in float64.
 
-The integrand is N(z; 0, I) times a likelihood that is smooth in z, so the rule converges geometrically in the number of
-nodes. It serves the learned model and the true one alike: in the coordinates of ``amortize.Coordinates`` the true prior of
-(alpha, beta) is N(0, I) too.
+The integrand is N(z; 0, I) times a likelihood that is smooth in z, so the rule converges geometrically in the number
+of nodes. It serves the learned model and the true one alike: in the coordinates of ``amortize.Coordinates`` the true
+prior of (alpha, beta) is N(0, I) too.
 """
 
 import math
@@ -45,13 +45,15 @@ def log_marginal(log_likelihood: LogLikelihood, n_datasets: int, *, n: int = 201
     """
     z, log_cell = nodes(n)
     total = torch.full((n_datasets,), -math.inf, dtype=torch.float64)
-    for part in z.split(chunk):
+    for part in torch.split(z, chunk):
         total = torch.logaddexp(total, (log_likelihood(part) + log_prior(part)).logsumexp(1))
     return total + log_cell
 
 
 @torch.no_grad()
-def adaptive(log_likelihood: LogLikelihood, *, n: int = 201, max_rounds: int = 12) -> tuple[float, float, Tensor, Tensor]:
+def adaptive(
+    log_likelihood: LogLikelihood, *, n: int = 201, max_rounds: int = 12
+) -> tuple[float, float, Tensor, Tensor]:
     """log p(x) of one dataset on a grid that shrinks to where the posterior is, however narrow.
 
     Returns

@@ -1,12 +1,14 @@
 """The referee: how far the learned model is from the true one, in nats per dataset, whatever q does.
 
-    model gap      E[log p_true(x) - log p_psi(x)] over held-out datasets: the KL divergence between the two models' data
-    inference gap  E[log p_psi(x) - ELBO]: the KL divergence from q(z | x) to the learned model's posterior
+    model gap      E[log p_true(x) - log p_psi(x)] over held-out datasets: the KL divergence of the two models
+    inference gap  E[log p_psi(x) - ELBO]: the KL divergence of q(z | x) from the learned model's posterior
 
 For two dimensions both evidences are quadratures, for more they are importance sampling around each posterior's mode.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,8 +37,8 @@ class Gap:
     log_ratio, log_ratio_error : float
         Mean of log p_true - log p_psi.
     k3, k3_error : float
-        Mean of r - 1 - log r, r = p_psi / p_true: the same expectation, never negative, and far less noisy where the gap
-        is small. Where it is large r is heavy-tailed, and the log ratio is the one to read.
+        Mean of r - 1 - log r, r = p_psi / p_true: the same expectation, never negative, and far less noisy where the
+        gap is small. Where it is large r is heavy-tailed, and the log ratio is the one to read.
     """
 
     log_ratio: float
@@ -60,9 +62,7 @@ class Gap:
         log_r = log_learned - log_true
         k3 = torch.expm1(log_r) - log_r
         root = log_r.numel() ** 0.5
-        return Gap(
-            float(-log_r.mean()), float(log_r.std() / root), float(k3.mean()), float(k3.std() / root)
-        )
+        return Gap(float(-log_r.mean()), float(log_r.std() / root), float(k3.mean()), float(k3.std() / root))
 
 
 class Referee:
@@ -140,8 +140,8 @@ class Referee:
         return Gap.of(self.log_true, self.log_learned(embedding))
 
     def inference(self, embedding: Embedding, *, n_draws: int = 500) -> dict[str, float]:
-        """How good q is: ``gap``, the inference gap in nats, and the mean and the 5 % quantile of the effective share of
-        its importance weights, ``ess`` and ``ess_low``."""
+        """How good q is: ``gap``, the inference gap in nats, and the effective share of its importance weights: the
+        mean ``ess`` and the 5 % quantile ``ess_low``."""
         generator = torch.Generator().manual_seed(self._seed)
         with torch_threads(self.n_threads):
             log_w = embedding.q_draws(self.counts, n_draws, generator)[1]
@@ -154,16 +154,14 @@ class Referee:
             "ess_low": float(share.quantile(0.05)),
         }
 
-    def _importance(self, log_joint: object, start: Tensor) -> tuple[Tensor, Tensor]:
+    def _importance(self, log_joint: Callable[[slice, Tensor], Tensor], start: Tensor) -> tuple[Tensor, Tensor]:
         """log evidence (B,) and the effective share of the weights, dataset by dataset around the mode."""
         generator = torch.Generator().manual_seed(self._seed)
         size = max(1, _CHUNK // self.n_draws)
         evidence, share = [], []
         for i in range(0, start.shape[0], size):
             part = slice(i, i + size)
-            _, log_w = proposals.laplace(
-                lambda z, part=part: log_joint(part, z), start[part], self.n_draws, generator  # type: ignore[misc, operator]
-            )
+            _, log_w = proposals.laplace(partial(log_joint, part), start[part], self.n_draws, generator)
             evidence.append(log_w.logsumexp(1) - float(np.log(self.n_draws)))
             share.append(1.0 / (self.n_draws * log_w.softmax(1).square().sum(1)))
         return torch.cat(evidence), torch.cat(share)

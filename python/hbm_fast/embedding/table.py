@@ -29,9 +29,7 @@ class TableStream:
         """Rows index * size, ... of the endless sequence of passes."""
         n = len(self)
         places = np.arange(index * size, (index + 1) * size)
-        rows = np.concatenate(
-            [self._order(int(p))[places[places // n == p] % n] for p in np.unique(places // n)]
-        )
+        rows = np.concatenate([self._order(int(p))[places[places // n == p] % n] for p in np.unique(places // n)])
         return self.rows(rows)
 
     def rows(self, rows: NDArray[np.int64]) -> Block:

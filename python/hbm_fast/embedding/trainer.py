@@ -99,8 +99,8 @@ def train(
     pause_at : int, optional
         Stop at this step as if interrupted.
     **network
-        ``n_draws=8`` of q for each dataset and step; ``width=64``, ``depth=2``, ``activation="silu"``, ``skip=True`` of f;
-        ``encoder_width=128``, ``encoder_depth=2``, ``q_components=8`` of q.
+        ``n_draws=8`` of q for each dataset and step; ``width=64``, ``depth=2``, ``activation="silu"``, ``skip=True`` of
+        f; ``encoder_width=128``, ``encoder_depth=2``, ``q_components=8`` of q.
 
     Returns
     -------
@@ -148,7 +148,10 @@ def train(
         sizes = table.sum(-1, dtype=np.int64)
         groups, draws = (1, table.shape[1]), (0, max(1, int(sizes.max(initial=0))))
     else:
-        groups, draws = _validate.inclusive_range(n_groups, "n_groups", 1), _validate.inclusive_range(totals, "totals", 0)
+        groups, draws = (
+            _validate.inclusive_range(n_groups, "n_groups", 1),
+            _validate.inclusive_range(totals, "totals", 0),
+        )
     if earlier is None:
         settings = {
             "n_categories": k,
