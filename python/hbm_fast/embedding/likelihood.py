@@ -70,44 +70,54 @@ def node_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
 
 
 def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
-    """log p(x | mixture) where each group comes from one of M Dirichlets: the groups no longer share a table.
+    """log p(x_n | mixture) where each group comes from one of M Dirichlets: the groups no longer share a table.
 
     Parameters
     ----------
     counts : (B, N, K) int64
-        Groups of total 0 add nothing.
-    log_weight : (B, S, M) or (S, M)
-    log_a : (B, S, M, K) or (S, M, K)
-        Without B: nodes that all datasets share.
+        Groups of total 0 give 0.
+    log_weight : (B, S, M)
+    log_a : (B, S, M, K)
 
     Returns
     -------
     (B, S, N)
         Of each group.
     """
-    b, n, _ = counts.shape
-    shared = log_a.ndim == 3
-    with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)  # (..., S, M, K + 1)
-    totals = counts.sum(-1, keepdim=True)
-    largest = int(totals.max()) if totals.numel() else 0
+    with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)  # (B, S, M, K + 1)
+    index = torch.cat([counts, counts.sum(-1, keepdim=True)], -1)  # (B, N, K + 1)
+    largest = int(index.max()) if index.numel() else 0
     j = torch.arange(1, max(largest, 1), dtype=log_a.dtype, device=log_a.device)
     logs = torch.cat([with_total[..., None], (with_total.exp()[..., None] + j).log()], -1)
-    # row n of the cumulative table is the log of the rising factorial a (a + 1) ... (a + n - 1)
-    rising = torch.cat([torch.zeros_like(logs[..., :1]), logs.cumsum(-1)], -1)  # (..., S, M, K + 1, largest + 1)
-    index = torch.cat([counts, totals], -1)  # (B, N, K + 1)
-    sign = torch.ones(index.shape[-1], dtype=log_a.dtype, device=log_a.device)
-    sign[-1] = -1.0
+    # column n of the cumulative table is the log of the rising factorial a (a + 1) ... (a + n - 1)
+    rising = torch.cat([torch.zeros_like(logs[..., :1]), logs.cumsum(-1)], -1)  # (B, S, M, K + 1, largest + 1)
     value: Tensor | float = 0.0
     for k in range(index.shape[-1]):
-        table = rising[..., k, :]
-        if shared:
-            picked = table[..., index[:, :, k].reshape(-1)]  # (S, M, B N)
-            picked = picked.view(*table.shape[:2], b, n).permute(2, 0, 1, 3)
-        else:
-            where = index[:, None, None, :, k].expand(-1, table.shape[1], table.shape[2], -1)
-            picked = table.gather(-1, where)  # (B, S, M, N)
-        value = value + sign[k] * picked
+        where = index[:, None, None, :, k].expand(-1, *rising.shape[1:3], -1)
+        term = rising[..., k, :].gather(-1, where)  # (B, S, M, N)
+        value = value + term if k < index.shape[-1] - 1 else value - term
     return (log_weight[..., None] + value).logsumexp(-2)
+
+
+def node_group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
+    """The sum over groups at S nodes that all datasets share: each distinct row of counts is scored once.
+
+    Parameters
+    ----------
+    counts : (B, N, K) int64
+    log_weight : (S, M)
+    log_a : (S, M, K)
+
+    Returns
+    -------
+    (B, S)
+    """
+    b = counts.shape[0]
+    rows, which = torch.unique(counts.flatten(0, 1), dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+    times = torch.zeros(b, rows.shape[0], dtype=log_a.dtype, device=log_a.device)
+    times.scatter_add_(1, which.view(b, -1), torch.ones_like(times[:1, :1]).expand(b, counts.shape[1]))
+    each = group_log_likelihood(rows[None], log_weight[None], log_a[None])[0]  # (S, rows)
+    return times @ each.T
 
 
 def _signed(tables: Tensor) -> Tensor:

@@ -9,7 +9,12 @@ from hbm_fast.amortize.statistics import ExceedanceInput
 from hbm_fast.amortize.stream import Block
 from hbm_fast.embedding import objectives
 from hbm_fast.embedding.generative import GenerativeModel
-from hbm_fast.embedding.likelihood import group_log_likelihood, node_log_likelihood, table_log_likelihood
+from hbm_fast.embedding.likelihood import (
+    group_log_likelihood,
+    node_group_log_likelihood,
+    node_log_likelihood,
+    table_log_likelihood,
+)
 from hbm_fast.embedding.quadrature import log_prior
 
 # The names users type, and the heads of ``amortize`` behind them.
@@ -144,6 +149,8 @@ class EmbeddingNetwork(nn.Module):
         """
         log_weight, log_a = self.generative(z)
         if self.needs_groups:
+            if z.ndim == 2:
+                return node_group_log_likelihood(data, log_weight, log_a)
             return group_log_likelihood(data, log_weight, log_a).sum(-1)
         likelihood = node_log_likelihood if z.ndim == 2 else table_log_likelihood
         return likelihood(data, log_a[..., 0, :])
