@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# Largest table of log(a + j) at once: 32 MB in float64.
+_TABLE = 4_000_000
+
 
 class _Collapsed(torch.autograd.Function):
     """sum_kj C_kj log(a_k + j) from log a: forward and backward share one table of a + j."""
@@ -63,10 +66,14 @@ def node_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
     -------
     (B, S)
     """
-    with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)
+    signed = _signed(tables).flatten(1).to(log_a.dtype)
     j = torch.arange(1, tables.shape[-1], dtype=log_a.dtype, device=log_a.device)
-    logs = torch.cat([with_total[..., None], (with_total.exp()[..., None] + j).log()], -1)
-    return _signed(tables).flatten(1).to(log_a.dtype) @ logs.flatten(1).T
+    parts = []
+    for part in torch.split(log_a, max(1, _TABLE // signed.shape[1])):
+        with_total = torch.cat([part, part.logsumexp(-1, keepdim=True)], -1)
+        logs = torch.cat([with_total[..., None], (with_total.exp()[..., None] + j).log()], -1)
+        parts.append(signed @ logs.flatten(1).T)
+    return torch.cat(parts, 1)
 
 
 def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
