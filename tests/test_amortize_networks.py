@@ -112,14 +112,13 @@ def test_the_rao_blackwellised_gradient_is_unbiased_and_less_noisy():
     # mean x/2 and precision 2 are exact; the network is a little off
     parameters = torch.stack([torch.zeros(n), 0.45 * x[:, 0] + 0.1, torch.full((n,), 0.25)], -1)
 
-    def target(candidates):
-        return (-0.5 * candidates.square() - 0.5 * (x[:, None] - candidates).square()).sum(-1).double()
+    def blackwellised_loss(p):
+        drawn = objectives.candidates(h, p, z, 7, torch.Generator().manual_seed(1))
+        target = (-0.5 * drawn.square() - 0.5 * (x[:, None] - drawn).square()).sum(-1).double()
+        return objectives.rao_blackwellised(h.log_prob(p, drawn), target)
 
     gradients = []
-    for loss in (
-        lambda p: objectives.inference_compilation(h, p, z),
-        lambda p: objectives.rao_blackwellised(h, p, z, target, 7, torch.Generator().manual_seed(1)),
-    ):
+    for loss in (lambda p: objectives.inference_compilation(h, p, z), blackwellised_loss):
         leaf = parameters.clone().requires_grad_()
         (n * loss(leaf)).backward()
         gradients.append(leaf.grad[:, 1:])

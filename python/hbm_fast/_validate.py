@@ -71,7 +71,7 @@ def counts(value: ArrayLike, *, name: str = "counts", ndim: tuple[int, ...] = (2
     return array
 
 
-def _integer_dtype(array: NDArray[Any], name: str) -> None:
+def _integer_dtype(array: Any, name: str) -> None:
     if array.dtype == bool:
         raise TypeError(f"{name} must be integers; got bool. Use {name}.astype(np.uint8).")
     if array.dtype.kind == "f":
@@ -232,7 +232,7 @@ def count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
             f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
             f"pass dtype=np.{np.dtype(fits).name}"
         )
-    return result.newbyteorder("=")
+    return np.dtype(result.newbyteorder("="))
 
 
 def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -359,6 +359,59 @@ def share(value: Any, name: str) -> float:
     if not 0.0 < result < 1.0:
         raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
     return result
+def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
+    """Counts (..., K) as they lie in memory and float64 concentrations, broadcast over their leading axes.
+
+    Their values are looked at by the kernel, in the same pass; `explain_rows` says what was wrong with them.
+    """
+    x, a = np.asarray(x), np.asarray(a)
+    _integer_dtype(x, "counts")
+    if a.dtype.kind not in "fiu":
+        raise TypeError(f"concentration must be an array of numbers; got dtype {a.dtype}")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"counts must have shape (..., K) with K >= 1; got {x.shape}")
+    if a.ndim == 0 or a.shape[-1] != x.shape[-1]:
+        raise ValueError(f"concentration must have shape (..., K) with K = {x.shape[-1]}; got {a.shape}")
+    if x.shape != a.shape:
+        try:
+            x, a = np.broadcast_arrays(x, a)
+        except ValueError:
+            raise ValueError(
+                f"concentration's leading axes must broadcast against those of counts; got {a.shape} and {x.shape}"
+            ) from None
+    x = x if x.dtype.isnative and x.flags.aligned else x.astype(x.dtype.newbyteorder("="))
+    if a.dtype != np.float64 or not a.flags.aligned or not a.dtype.isnative:
+        a = a.astype(np.float64)
+    return x, a
+
+
+def explain_rows(x: Counts, a: Floats) -> None:
+    """Raises with the place of a count or concentration that the kernel refused."""
+    no_negative(x, "counts")
+    bad = ~((a >= 0) & np.isfinite(a))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"concentration must be non-negative and finite; got {a[where]} at index {where}")
+
+
+def is_sparse(value: Any) -> bool:
+    """A scipy.sparse matrix or array, recognised without importing scipy."""
+    return hasattr(value, "tocsr") and hasattr(value, "nnz")
+
+
+def csr(value: Any, name: str = "counts") -> tuple[Counts, NDArray[Any], NDArray[Any], tuple[int, int]]:
+    """Values, columns, offsets and shape of sparse counts; duplicates are summed (in a copy)."""
+    if len(value.shape) != 2 or value.shape[1] < 1:
+        raise ValueError(f"{name} must have shape (N, K); got {value.shape}")
+    _integer_dtype(value, name)
+    matrix = value.tocsr()
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    columns, offsets = matrix.indices, matrix.indptr
+    if columns.dtype != offsets.dtype:
+        columns, offsets = columns.astype(np.int64), offsets.astype(np.int64)
+    return matrix.data, columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
 def whole_number(cell: Any, where: str) -> None:
     """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
     text = str(cell).strip()
@@ -372,3 +425,53 @@ def whole_number(cell: Any, where: str) -> None:
         raise ValueError(f"{where}: counts must not be negative; got {text}")
     if number >= 2**63:
         raise ValueError(f"{where}: the count {text} is beyond 64 bits")
+
+
+def n_categories_of(value: Any, name: str = "counts") -> int:
+    """K of dense or sparse counts."""
+    shape = value.shape if is_sparse(value) else np.shape(value)
+    if len(shape) < 2 or shape[-1] < 1:
+        hint = f" For one group pass {name}[np.newaxis, :]." if len(shape) == 1 else ""
+        raise ValueError(f"{name} must have shape (N, K) or (B, N, K); got {tuple(shape)}.{hint}")
+    return int(shape[-1])
+
+
+def same_last_axis(shape: tuple[int, ...], n_categories: int, name: str = "counts") -> None:
+    """These counts have the K of what they are added to."""
+    if shape[-1] != n_categories:
+        raise ValueError(f"{name} must have K = {n_categories} categories; got shape {shape}")
+
+
+def count_table(value: ArrayLike, n_categories: int, name: str = "counts") -> Counts:
+    """Counts (N, K) or (B, N, K) as they lie in memory; the kernel looks at their signs."""
+    array = np.asarray(value)
+    _integer_dtype(array, name)
+    n_categories_of(array, name)
+    if array.ndim > 3:
+        raise ValueError(f"{name} must have shape (N, K) or (B, N, K); got {array.shape}")
+    same_last_axis(array.shape, n_categories, name)
+    return array if array.dtype.isnative and array.flags.aligned else array.astype(array.dtype.newbyteorder("="))
+
+
+def weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
+    """Non-negative finite weights of exactly this shape, or None."""
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"weights must be an array of numbers; got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"weights must have shape {shape}, one for each group; got {array.shape}")
+    bad = ~(np.isfinite(array) & (array >= 0))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"weights must be non-negative and finite; got {array[where]} at index {where}")
+    return np.ascontiguousarray(array, dtype=np.float64)
+def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
+    """Non-negative integers of any shape, at most ``maximum``."""
+    array = np.asarray(value)
+    _integer_dtype(array, name)
+    no_negative(array, name)
+    if array.size:
+        _at_most(int(array.max()), name, maximum)
+    return array.astype(np.int64)

@@ -12,6 +12,7 @@ from hbm_fast import _quadrature_grid as grids
 from hbm_fast import _quadrature_rules as rules
 from hbm_fast import _random, _validate
 from hbm_fast._quadrature_density import Density, log_beta
+from hbm_fast._quadrature_marginals import AlphaMarginal, LogitMarginal
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -57,19 +58,14 @@ class Quadrature:
         self.log_alpha: Floats = np.broadcast_to(grid.t[:, np.newaxis], keep.shape)[keep]
         self.log_beta: Floats = log_beta(grid.u[keep])
         self.log_weights: Floats = weights.normalise(log_weights[keep])
-        # of panels in t, normalised: the distribution function of log alpha
-        n_panels = grid.edges.size - 1
-        if n_panels:
-            half = 0.5 * np.diff(grid.edges)[:, np.newaxis]
-            density = np.exp(grid.log_marginal - grid.log_total).reshape(n_panels, 15) * half
-            self._panel_integrals = rules.panel_distribution(density)
-            self._panel_ends = np.concatenate([[0.0], np.cumsum(density @ rules.WEIGHTS)])
+        self._alpha = AlphaMarginal(grid) if grid.edges.size > 1 else None
+        self._logit_cache: LogitMarginal | None = None
 
     # densities ------------------------------------------------------------------------------------------------------
     def log_density(self, log_alpha: ArrayLike, logit_beta: ArrayLike) -> Floats:
         """Normalised log density of (log alpha, logit of beta[1]) at pairs of points, broadcast."""
         t, u = np.broadcast_arrays(np.asarray(log_alpha, dtype=np.float64), np.asarray(logit_beta, dtype=np.float64))
-        return self._density(t, u) - self._grid.log_total
+        return np.asarray(self._density(t, u) - self._grid.log_total)
 
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter.
@@ -115,7 +111,7 @@ class Quadrature:
         """Expectation, () or (2,); infinite where the prior's tail makes it so."""
         if name == "alpha" and grids.highest_power(self._density) < 1:
             return np.asarray(np.inf)
-        return weights.average(self._values(name)[np.newaxis], self.log_weights[np.newaxis])[0]
+        return np.asarray(weights.average(self._values(name)[np.newaxis], self.log_weights[np.newaxis])[0])
 
     def sd(self, name: str) -> Floats:
         """Standard deviation, () or (2,)."""
@@ -127,12 +123,30 @@ class Quadrature:
     def quantile(self, name: str, q: Floats) -> Floats:
         """Quantiles (Q,) or (Q, 2)."""
         if name.endswith("alpha"):
-            t = self._invert_alpha(q)
+            t = self._alpha.quantile(q) if self._alpha else np.full(q.shape, self._grid.t[0])
             return t if name == "log_alpha" else np.exp(t)
         # beta[0] falls as beta[1] rises
-        u = np.stack([self._invert_logit(1.0 - q), self._invert_logit(q)], axis=1)
+        logit = self._logit
+        if logit is None:
+            u = np.full((q.size, 2), self._grid.u[0, 0])
+        else:
+            u = np.stack([logit.quantile(1.0 - q), logit.quantile(q)], axis=1)
         logs = np.stack([log_beta(u[:, 0])[:, 0], log_beta(u[:, 1])[:, 1]], axis=1)
         return logs if name == "log_beta" else np.exp(logs)
+
+    def cdf(self, name: str, x: ArrayLike) -> Floats:
+        """Distribution function of ``"alpha"`` or ``"log_alpha"`` (P,), of ``"beta"`` or ``"log_beta"`` (2, P)."""
+        _validate.parameter(name)
+        points = np.asarray(x, dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            value = points if name.startswith("log_") else np.log(points)
+            if name.endswith("alpha"):
+                return self._alpha.cdf(value) if self._alpha else _step(value, self._grid.t[0])
+            u = value - np.log(-np.expm1(value))
+        logit, fixed = self._logit, self._grid.u[0, 0]
+        if logit is None:
+            return np.stack([_step(u, -fixed), _step(u, fixed)])
+        return np.stack([1.0 - logit.cdf(-u), logit.cdf(u)])
 
     # draws ----------------------------------------------------------------------------------------------------------
     def draw(self, n_draws: int, rng: np.random.Generator, *, stratified: bool = False) -> tuple[Floats, Floats]:
@@ -152,7 +166,7 @@ class Quadrature:
         uniform = rng.random((2, n_draws))
         if stratified:
             uniform[0] = (np.arange(n_draws) + uniform[0]) / n_draws
-        t = self._invert_alpha(uniform[0])
+        t = self._alpha.quantile(uniform[0]) if self._alpha else np.full(n_draws, self._grid.t[0])
         if self._grid.frame is None:
             return t, log_beta(np.broadcast_to(self._grid.u[0], t.shape))
         n = self._grid.u.shape[1] - 1
@@ -163,6 +177,13 @@ class Quadrature:
         return t, log_beta(self._grid.frame.back(t, position, n))
 
     # inside ---------------------------------------------------------------------------------------------------------
+    @property
+    def _logit(self) -> LogitMarginal | None:
+        """Made when first asked for; None where beta is fixed."""
+        if self._logit_cache is None and self._grid.frame is not None:
+            self._logit_cache = LogitMarginal(self._grid, self.log_density)
+        return self._logit_cache
+
     def _values(self, name: str) -> Floats:
         values = self.log_alpha if name.endswith("alpha") else self.log_beta
         return values if name.startswith("log_") else np.exp(values)
@@ -173,37 +194,13 @@ class Quadrature:
         low, high = self.quantile(name, np.array([1e-5, 1.0 - 1e-5]))
         return np.linspace(low, high, 201).T
 
-    def _invert_alpha(self, q: Floats) -> Floats:
-        if self._density.fixed_log_alpha is not None:
-            return np.full(q.shape, self._density.fixed_log_alpha)
-        target = q * self._panel_ends[-1]
-        panel = np.clip(np.searchsorted(self._panel_ends, target, side="right") - 1, 0, self._panel_ends.size - 2)
-        x = rules.invert_panels(self._panel_integrals[panel], target - self._panel_ends[panel])
-        left, right = self._grid.edges[panel], self._grid.edges[panel + 1]
-        return np.asarray(0.5 * (left + right) + 0.5 * (right - left) * x)
 
-    def _invert_logit(self, q: Floats) -> Floats:
-        """Quantiles of u: its distribution function is the average of the conditional ones."""
-        grid = self._grid
-        if grid.frame is None:
-            return np.full(q.shape, self._density.fixed_logit)
-        n = grid.u.shape[1] - 1
-        mass = grid.t_weights * np.exp(grid.log_marginal - grid.log_total)
-        rows = np.flatnonzero(mass > 1e-20)
-        conditional = np.exp(grid.log_density[rows] - grid.log_marginal[rows, np.newaxis]) * grid.u_weights[rows]
-        distribution = rules.Distribution(conditional)
-        t, mass = grid.t[rows], mass[rows] / mass[rows].sum()
-        low, high = np.full(q.shape, grid.u[rows].min()), np.full(q.shape, grid.u[rows].max())
-        index = np.arange(rows.size)
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            position = [np.clip(grid.frame.position(t, m, n), 0.0, float(n)) for m in middle]
-            below = np.array([mass @ distribution(index, p) for p in position]) < q
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return 0.5 * (low + high)
+def _step(x: Floats, at: float) -> Floats:
+    """Distribution function of what is fixed."""
+    return (x >= at).astype(np.float64)
 
 
-class _Several:
+class QuadratureBatch:
     """The quadratures of a batch, their nodes padded with nodes of no weight."""
 
     def __init__(self, parts: Sequence[Quadrature]) -> None:
@@ -323,5 +320,5 @@ def exact_posterior(
             "n_nodes": np.array([part.log_weights.size for part in parts]) if batch else parts[0].log_weights.size
         },
         key=key,
-        moments=_Several(parts) if batch else parts[0],
+        moments=QuadratureBatch(parts) if batch else parts[0],
     )

@@ -144,11 +144,9 @@ class BottomUp(nn.Module):
         parameters = self.encoder(self.standardize(self.features(statistics)))
         if self.n_draws == 0 or progress < 0.1:
             return local + objectives.inference_compilation(self.head, parameters, z)
-
-        def target(candidates: Tensor) -> Tensor:
-            return log_dirichlet_posterior(statistics, self.coordinates, candidates)
-
-        return local + objectives.rao_blackwellised(self.head, parameters, z, target, self.n_draws, generator)
+        z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
+        target = log_dirichlet_posterior(statistics, self.coordinates, z)
+        return local + objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
 
     # inference ------------------------------------------------------------------------------------------------------
     @torch.no_grad()

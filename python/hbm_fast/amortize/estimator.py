@@ -13,6 +13,7 @@ from hbm_fast import _config, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
+from hbm_fast.amortize.any_k import AnyK
 from hbm_fast.amortize.bottom_up import BottomUp
 from hbm_fast.amortize.correction import Weights, weigh
 from hbm_fast.amortize.networks import Draws, TopDown
@@ -24,7 +25,7 @@ from hbm_fast.sampling import sample as exact_sample
 Correct = bool | Literal["auto"]
 
 # The factorisations by name: how a checkpoint finds its class.
-NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp}
+NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp, "any-k": AnyK}
 
 # Draws of so many (dataset, draw) pairs at once stay in the cache.
 CHUNK = 20_000
@@ -193,7 +194,7 @@ class Estimator:
         if self.model is not None:
             _validate.same_categories(n_categories, self.model)
             return self.model
-        low, high = self.settings["categories"]
+        low, high = self.network.categories
         if not low <= n_categories <= high:
             raise ValueError(f"counts must have K between {low} and {high} categories; got {n_categories}")
         return HierarchicalModel(n_categories)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -108,8 +107,9 @@ class TopDown(nn.Module):
         parameters = self.encoder(features)
         if self.n_draws == 0 or progress < 0.1:
             return objectives.inference_compilation(self.head, parameters, z)
-        target = partial(objectives.log_posterior, tables, self.coordinates)
-        return objectives.rao_blackwellised(self.head, parameters, z, target, self.n_draws, generator)
+        z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
+        target = objectives.log_posterior(tables, self.coordinates, z)
+        return objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
 
     @torch.no_grad()
     def draw(

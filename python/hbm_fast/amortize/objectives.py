@@ -1,6 +1,5 @@
 """What is minimised: KL(p(z | x) || q(z | x)) on average over the stream, by two estimators of its gradient."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -64,14 +63,7 @@ def inference_compilation(head: Head, parameters: Tensor, z: Tensor) -> Tensor:
     return -head.log_prob(parameters, z[:, None])[:, 0].mean()
 
 
-def rao_blackwellised(
-    head: Head,
-    parameters: Tensor,
-    z: Tensor,
-    log_target: Callable[[Tensor], Tensor],
-    n_draws: int,
-    generator: torch.Generator,
-) -> Tensor:
+def rao_blackwellised(log_q: Tensor, log_target: Tensor) -> Tensor:
     """The same gradient in expectation, with a variance that vanishes as q approaches the posterior.
 
     z of the simulator is one exact draw of p(z | x). Next to it n draws of q are set, and all n + 1 get weights
@@ -85,18 +77,18 @@ def rao_blackwellised(
 
     Parameters
     ----------
-    parameters : (B, P)
-    z : (B, D)
-        Drawn by the simulator together with the data.
-    log_target : callable
-        (B, S, D) -> (B, S) float64: log p(z, x) up to a constant of each dataset.
-    n_draws : int
+    log_q : (B, n + 1)
+        At the simulator's z in column 0 and at the draws of q, which carry no gradient themselves.
+    log_target : (B, n + 1) float64
+        log p(z, x) there, up to a constant of each dataset.
     """
     with torch.no_grad():
-        candidates = torch.cat([z[:, None], head.sample(parameters, n_draws, generator)], 1)
-        target = log_target(candidates)
-    log_q = head.log_prob(parameters, candidates)
-    with torch.no_grad():
-        weights = torch.softmax(target - log_q.double(), 1).to(log_q.dtype)
-        weights[:, 1:] -= 1.0 / (n_draws + 1)
+        weights = torch.softmax(log_target - log_q.double(), 1).to(log_q.dtype)
+        weights[:, 1:] -= 1.0 / log_q.shape[1]
     return -(weights * log_q).sum(1).mean()
+
+
+def candidates(head: Head, parameters: Tensor, z: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """The simulator's z (B, D) and n draws of the head: (B, n + 1, D), without gradients."""
+    with torch.no_grad():
+        return torch.cat([z[:, None], head.sample(parameters, n, generator)], 1)

@@ -9,6 +9,7 @@ import torch
 from hbm_fast import _config, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast.amortize.any_k import AnyKStream
 from hbm_fast.amortize.estimator import NETWORKS, Estimator, load
 from hbm_fast.amortize.held_out import held_out
 from hbm_fast.amortize.progress import reporter
@@ -16,7 +17,7 @@ from hbm_fast.amortize.stream import TrainingStream
 from hbm_fast.amortize.training import Budget, Optimizer, fit, torch_threads
 from hbm_fast.model import HierarchicalModel
 
-Factorization = Literal["top-down", "bottom-up"]
+Factorization = Literal["top-down", "bottom-up", "any-k"]
 
 
 def train(
@@ -45,9 +46,10 @@ def train(
     ----------
     model : HierarchicalModel, optional
         Default the note's, ``HierarchicalModel(2)``.
-    factorization : {"top-down", "bottom-up"}
+    factorization : {"top-down", "bottom-up", "any-k"}
         Top-down: q(alpha, beta | x), then theta of each group from its exact conditional. Bottom-up, the note's other
-        choice: q(theta_n | x_n), then q(alpha, beta | theta_1, ..., theta_N).
+        choice: q(theta_n | x_n), then q(alpha, beta | theta_1, ..., theta_N). "any-k": top-down for all numbers of
+        categories at once, ``categories=(2, 10)``, under the default priors; it takes no model.
     steps, minutes, target : optional
         When to stop, whichever comes first: after so many steps (the result repeats, bit for bit on one machine), after
         so many minutes, or once the held-out KL to the exact posterior falls below the target. Default 5 minutes.
@@ -90,9 +92,10 @@ def train(
     >>> est.sample([[5, 0], [0, 1]], n_draws=100, rng=1, correct=False).alpha.shape
     (1, 100)
     """
-    model = HierarchicalModel(2) if model is None else model
     if factorization not in NETWORKS:
-        raise ValueError(f'factorization must be "top-down" or "bottom-up"; got {factorization!r}')
+        raise ValueError(f'factorization must be "top-down", "bottom-up" or "any-k"; got {factorization!r}')
+    if model is None and factorization != "any-k":
+        model = HierarchicalModel(2)
     groups, draws = _range(n_groups, "n_groups", 1), _range(totals, "totals", 0)
     if steps is None and minutes is None and target is None:
         minutes = 5.0
@@ -115,10 +118,17 @@ def train(
             module = NETWORKS[factorization](model, draws[1], **network)
         estimator = Estimator(module, model, factorization, dict(network), groups, draws)
     with_groups = factorization == "bottom-up"
-    stream = TrainingStream(model, groups, draws, key, with_groups, n_threads)
-    held = TrainingStream(model, groups, draws, seeds[1:3], True, n_threads)
+    stream: TrainingStream | AnyKStream
+    if model is None:
+        low, high = estimator.network.categories
+        stream = AnyKStream((low, high), groups, draws, key, n_threads)
+        models = [HierarchicalModel(k) for k in sorted({low, min(3, high), min(5, high), high})]
+    else:
+        stream = TrainingStream(model, groups, draws, key, with_groups, n_threads)
+        models = [model]
+    held = [TrainingStream(m, groups, draws, seeds[1:3], True, n_threads) for m in models]
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
-        figures = held_out(estimator.network, held, 40 if with_groups else 200)
+        figures = held_out(estimator.network, held, 40 if with_groups else 100)
         with reporter(progress, batch_size) as report:
             estimator.state = fit(
                 estimator.network,
@@ -129,6 +139,7 @@ def train(
                 optimizer=Optimizer(
                     _validate.positive_int(batch_size, "batch_size"),
                     _validate.finite_float(learning_rate, "learning_rate", positive=True),
+                    steps_per_block=16 if model is not None else 2,
                 ),
                 evaluate=figures,
                 report=report,

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from hbm_fast.amortize.networks import Trainable
 from hbm_fast.amortize.stream import Block
 
-STEPS_PER_BLOCK = 16
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -46,6 +44,7 @@ class Optimizer:
     learning_rate: float = 2e-3
     warm_up: int = 100
     clip: float = 5.0
+    steps_per_block: int = 16
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate of a step."""
@@ -105,7 +104,7 @@ def fit(
     seed : int
         Of the draws that the loss makes.
     evaluate : callable, optional
-        Held-out figures, asked for about twenty times; ``"kl"`` among them is what ``budget.target`` compares.
+        Held-out figures, asked for about ten times; ``"kl"`` among them is what ``budget.target`` compares.
     stop : callable, optional
         Asked after every evaluation whether to end here: for data that are not endless.
     report : callable, optional
@@ -138,16 +137,16 @@ def fit(
         _load_adam(adam, parameters, state.optimizer)
     module.train()
     start = time.perf_counter() - state.seconds
-    evaluated = 0.05 * math.floor(20.0 * budget.progress(state.step, state.seconds))
-    size = settings.batch_size
+    evaluated = 0.1 * math.floor(10.0 * budget.progress(state.step, state.seconds))
+    size, per_block = settings.batch_size, settings.steps_per_block
     finished = False
     while not finished:
         begin = time.perf_counter()
-        data = block(state.step // STEPS_PER_BLOCK, STEPS_PER_BLOCK * size)
+        data = block(state.step // per_block, per_block * size)
         state.simulator_seconds += time.perf_counter() - begin
         tensors = tuple(t.to(device) for t in task.prepare(data))
         loss_value = 0.0
-        for i in range(state.step % STEPS_PER_BLOCK, STEPS_PER_BLOCK):
+        for i in range(state.step % per_block, per_block):
             state.seconds = time.perf_counter() - start
             progress = budget.progress(state.step, state.seconds)
             finished = progress >= 1.0 or state.step == pause_at
@@ -167,7 +166,7 @@ def fit(
             state.step += 1
         state.seconds = time.perf_counter() - start
         progress = min(1.0, budget.progress(state.step, state.seconds))
-        if evaluate is not None and (progress >= evaluated + 0.05 or finished):
+        if evaluate is not None and (progress >= evaluated + 0.1 or finished):
             evaluated = progress
             module.eval()
             figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value, **evaluate()}

@@ -21,8 +21,8 @@ from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.table import TableStream, split
 from hbm_fast.model import HierarchicalModel
 
-# Evaluations without a better held-out bound before a training on a table ends; there are about twenty in all.
-PATIENCE = 4
+# Evaluations without a better held-out bound before a training on a table ends; there are about ten in all.
+PATIENCE = 3
 
 
 def train(
