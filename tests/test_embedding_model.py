@@ -191,13 +191,13 @@ def test_every_objective_finds_the_posterior_with_every_q(objective, q):
         log_w = gaussian_joint(z) - head.log_prob(parameters, z)
         assert float(log_w.logsumexp(1)) - math.log(4000) == pytest.approx(LOG_EVIDENCE, abs=0.02)
         # "iwae" does not ask q for the posterior, only for useful draws
-        assert LOG_EVIDENCE - float(log_w.mean()) < (0.5 if objective == "iwae" else 0.05)
+        assert LOG_EVIDENCE - float(log_w.mean()) < (0.5 if objective == "iwae" else 0.1)
 
 
 def test_model_gradients_of_dreg_and_iwae_agree():
     # with one and the same set of draws the model's parameters see the same gradient
     head = make_head("gaussian", 1)
-    parameters = whitening(0.1, 0.0).float()
+    parameters = whitening(0.1, 0.0).float().requires_grad_()
     gradients = []
     for objective in ("iwae", "dreg", "rws"):
         scale = torch.tensor(1.3, requires_grad=True)

@@ -13,6 +13,8 @@ from torch import Tensor
 
 # Phi(-6.2) is about 3e-10: what lies outside of the box changes no log evidence by more than that
 BOX = 6.2
+# Where the search for one dataset's posterior begins: data may be unlike anything the prior would draw
+WIDE_BOX = 12.0
 # z (S, 2) -> log p(x_b | z_s) (B, S), without the multinomial coefficient
 LogLikelihood = Callable[[Tensor], Tensor]
 
@@ -65,7 +67,8 @@ def adaptive(
     log_weight : (S,)
         Of the nodes, normalised: the posterior of z.
     """
-    low, high = torch.full((2,), -BOX, dtype=torch.float64), torch.full((2,), BOX, dtype=torch.float64)
+    high = torch.full((2,), WIDE_BOX, dtype=torch.float64)
+    low = -high
     for _ in range(max_rounds):
         z, log_cell = nodes(n, low, high)
         value = log_likelihood(z)[0] + log_prior(z)
