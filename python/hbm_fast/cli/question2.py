@@ -107,7 +107,8 @@ def run(cell: Cell, seed: int, minutes: float, referee: Any) -> tuple[Row, Any]:
         rng=seed,
         **settings,
     )
-    gap, inference = referee.model_gap(emb), referee.inference(emb)
+    log_learned = referee.log_learned(emb)
+    gap, inference = referee.model_gap(emb, log_learned), referee.inference(emb, log_learned)
     probe = [math.nan] * 3
     if cell.n_categories == 2:
         post = emb.sample(BAGS, n_draws=4000, rng=0)
@@ -227,7 +228,7 @@ def question2(
         k = cell.n_categories
         if k not in referees:
             model = HierarchicalModel(k)
-            n = (500 if quick else 2000) if k == 2 else 500
+            n = (300 if quick else 2000) if k == 2 else 500
             referees[k] = Referee(model, simulate(model, n, n_groups=21, totals=20, rng=10_000 + k).counts)
         row, emb = run(cell, seed, each * (1 if k == 2 else 2) / 60.0, referees[k])
         rows.append(row)

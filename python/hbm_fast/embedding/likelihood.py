@@ -120,7 +120,7 @@ def node_group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor)
     (B, S)
     """
     b = counts.shape[0]
-    rows, which = torch.unique(counts.flatten(0, 1), dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+    rows, which = torch.unique(counts.flatten(0, 1), dim=0, return_inverse=True)
     times = torch.zeros(b, rows.shape[0], dtype=log_a.dtype, device=log_a.device)
     times.scatter_add_(1, which.view(b, -1), torch.ones_like(times[:1, :1]).expand(b, counts.shape[1]))
     each = group_log_likelihood(rows[None], log_weight[None], log_a[None])[0]  # (S, rows)
