@@ -1,0 +1,1 @@
+"""One file a peer, imported only when asked for."""
