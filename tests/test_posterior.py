@@ -143,3 +143,123 @@ def test_predictive_counts(post):
 def test_messages(post, call, error, match):
     with pytest.raises(error, match=match):
         call(post)
+
+
+def test_summary_of_chains():
+    pytest.importorskip("arviz_stats")
+    log_alpha, log_beta = some_draws(4, 1000)
+    post = hbm.Posterior(log_alpha, log_beta, model=MODEL)
+    table = post.summary()
+    assert table["log_alpha"]["mean"] == pytest.approx(post.mean("log_alpha"))
+    assert table["beta[1]"]["95%"] == pytest.approx(post.quantile("beta", 0.95)[1])
+    assert 3000 < table["alpha"]["ess_bulk"] < 5000
+    assert table["alpha"]["r_hat"] < 1.01
+    assert "4 x 1000 draws" in str(table)
+    batch = hbm.Posterior(post.log_alpha[None], post.log_beta[None], model=MODEL)
+    np.testing.assert_allclose(batch.diagnostics("beta")["ess_bulk"][0], post.diagnostics("beta")["ess_bulk"])
+    with pytest.raises(ValueError, match="batch"):
+        batch.summary()
+
+
+def test_summary_warns():
+    pytest.importorskip("arviz_stats")
+    log_alpha, log_beta = some_draws(4, 400)
+    apart = hbm.Posterior(log_alpha + np.arange(4)[:, None], log_beta, model=MODEL)
+    with pytest.warns(hbm.ConvergenceWarning, match="R-hat of .*n_draws"):
+        apart.summary()
+    few = hbm.Posterior(log_alpha[:, :50], log_beta[:, :50], model=MODEL)
+    with pytest.warns(hbm.ConvergenceWarning, match="effective draws"):
+        few.summary()
+    heavy = hbm.Posterior(log_alpha, log_beta, model=MODEL, log_weights=20 * log_alpha)
+    with pytest.warns(hbm.ConvergenceWarning, match="importance weights"):
+        heavy.summary()
+
+
+def test_summary_without_arviz_stats(post, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "arviz_stats", None)
+    table = post.summary()
+    assert "r_hat" not in table.columns
+    assert "hbm-fast[report]" in str(table)
+    with pytest.raises(ImportError, match="hbm-fast\\[report\\]"):
+        post.diagnostics("alpha")
+
+
+def test_weighted_summary(post):
+    table = weighted(post).summary()
+    assert table["alpha"]["ess"] == pytest.approx(1 / (np.exp(weighted(post).log_weights) ** 2).sum())
+
+
+def test_own_theta_draws(post):
+    log_theta = np.log(np.random.default_rng(0).dirichlet([1.0, 2.0], size=(3, 2, 500)))
+    own = hbm.Posterior(
+        post.log_alpha, post.log_beta, model=MODEL, counts=COUNTS, theta_draws=lambda group: log_theta[group]
+    )
+    np.testing.assert_array_equal(own.log_theta(-1), log_theta[2])
+    np.testing.assert_allclose(own.predict(1), np.exp(log_theta[1]).mean(axis=(0, 1)))
+    np.testing.assert_allclose(own.predict(None), post.predict(None))
+
+
+def test_to_arviz(post):
+    pytest.importorskip("xarray")
+    named = hbm.Posterior(
+        post.log_alpha,
+        post.log_beta,
+        model=MODEL,
+        counts=COUNTS,
+        category_names=["white", "black"],
+        group_names=["a", "b", "c"],
+        sample_stats={"diverging": np.zeros((2, 500), dtype=bool)},
+    )
+    tree = named.to_arviz(log_likelihood=True, theta=True, posterior_predictive=True)
+    assert set(tree.children) == {
+        "posterior",
+        "sample_stats",
+        "observed_data",
+        "log_likelihood",
+        "posterior_predictive",
+    }
+    np.testing.assert_array_equal(tree["posterior"]["beta"].sel(category="black"), post.beta[..., 1])
+    np.testing.assert_array_equal(tree["observed_data"]["counts"].sel(group="b"), [0, 4])
+    np.testing.assert_array_equal(tree["posterior"]["theta"].sel(group="c"), named.theta("c"))
+    assert tree["log_likelihood"]["counts"].dims == ("chain", "draw", "group")
+    assert (tree["posterior_predictive"]["counts"].sum("category") == COUNTS.sum(1)).all()
+
+
+@pytest.mark.parametrize("kind", ["plain", "weighted", "own theta", "batch"])
+def test_save_and_load(post, kind, tmp_path):
+    pytest.importorskip("h5netcdf")
+    saved = post
+    if kind == "weighted":
+        saved = weighted(post)
+    if kind == "own theta":
+        log_theta = np.log(np.random.default_rng(0).dirichlet([1.0, 2.0], size=(3, 2, 500)))
+        saved = hbm.Posterior(
+            post.log_alpha, post.log_beta, model=MODEL, counts=COUNTS, theta_draws=log_theta.__getitem__, key=[5, 6]
+        )
+    if kind == "batch":
+        saved = hbm.Posterior(
+            post.log_alpha[None],
+            post.log_beta[None],
+            model=hbm.HierarchicalModel(2, alpha=hbm.priors.Gamma(2.0, rate=0.1), beta=[0.5, 1.5]),
+            counts=COUNTS[None],
+            log_evidence=[-3.5],
+            details={"step": np.array([0.25]), "why": "because"},
+            category_names=["white", "black"],
+        )
+    saved.save(tmp_path / "file.nc")
+    again = hbm.Posterior.load(tmp_path / "file.nc")
+    assert again.model == saved.model
+    assert again.category_names == saved.category_names
+    np.testing.assert_array_equal(again.log_alpha, saved.log_alpha)
+    np.testing.assert_array_equal(again.theta(1), saved.theta(1))
+    np.testing.assert_array_equal(again.theta(None), saved.theta(None))
+    np.testing.assert_allclose(again.mean("beta"), saved.mean("beta"))
+    np.testing.assert_array_equal(again.log_evidence, saved.log_evidence)
+
+
+def test_files_of_others_are_refused(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+    xarray.Dataset({"x": 1.0}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="not written by"):
+        hbm.Posterior.load(tmp_path / "other.nc")

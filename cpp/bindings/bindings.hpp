@@ -53,6 +53,7 @@ inline void poll_signals() {
 
 void register_amortize(py::module_& m);
 void register_config(py::module_& m);
+void register_dirichlet_multinomial(py::module_& m);
 void register_predictive(py::module_& m);
 void register_prior(py::module_& m);
 void register_simulate(py::module_& m);

@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled kernels of hbm_fast; its public face is the package.";
   register_amortize(m);
   register_config(m);
+  register_dirichlet_multinomial(m);
   register_predictive(m);
   register_prior(m);
   register_simulate(m);

@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hbm_fast/dirichlet_block.hpp"
 #include "hbm_fast/slice.hpp"
 #include "hbm_fast/special.hpp"
 #include "hbm_fast/variates.hpp"
 
 namespace hbm_fast {
 
-Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Whitening& start, Stream stream)
+Gibbs::Gibbs(const SufficientStatistics& statistics, const TableCounts& table_counts, const ModelView& model,
+             const Whitening& start, Stream stream)
     : density_(statistics, model),
       stream_(stream),
-      table_counts_(statistics),
+      table_counts_(table_counts),
       log_alpha_(0.0),
       log_beta_(statistics.n_categories()),
       tables_(statistics.n_categories()) {
@@ -66,7 +68,7 @@ StepStatistics Gibbs::step() {
     log_alpha_ = slice(stream_, log_alpha_, width_, [&](double t) { return log_density_of_alpha(t, n_tables); }, result);
   }
   for (std::size_t k = 0; k < tables_.size(); ++k) tables_[k] += model.beta.values[k];
-  log_dirichlet(stream_, tables_.data(), tables_.size(), log_beta_.data());
+  log_dirichlet_block(stream_, tables_.data(), tables_.size(), log_beta_.data());
   return result;
 }
 

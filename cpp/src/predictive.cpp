@@ -16,7 +16,7 @@ constexpr double smallest_log_alpha = -600.0;
 constexpr double smallest_concentration = 1e-300;
 
 Stream stream_at(const PosteriorAddress& address, Site site, std::size_t dataset, std::size_t draw) {
-  const Key key{address.key.high ^ splitmix(address.group), address.key.low};
+  const Key key{address.key.high ^ mix(address.group), address.key.low};
   return Stream(key, site, address.datasets[dataset], draw);
 }
 

@@ -1,13 +1,15 @@
 #include "hbm_fast/prior.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
-#include <numbers>
 
 #include "hbm_fast/variates.hpp"
 
 namespace hbm_fast {
 namespace {
+
+#include "elementary.inl"
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double log_two_over_pi = -0.45158270528945486473;
@@ -80,14 +82,19 @@ double AlphaPrior::log_density_slope(double t) const {
 double AlphaPrior::draw_log(Stream& stream) const {
   switch (kind) {
     case AlphaKind::fixed: return std::log(a);
-    case AlphaKind::exponential: return std::log(exponential(stream)) - std::log(a);
-    case AlphaKind::gamma: return log_gamma_variate(stream, a) - std::log(b);
+    case AlphaKind::exponential: return log_of(exponential(stream)) - log_of(a);
+    case AlphaKind::gamma: return log_gamma_variate(stream, a) - log_of(b);
     case AlphaKind::log_normal: return a + b * normal(stream);
-    case AlphaKind::half_normal: return std::log(std::abs(normal(stream))) + std::log(a);
-    case AlphaKind::half_cauchy: return std::log(std::tan(0.5 * std::numbers::pi * stream.uniform())) + std::log(a);
+    case AlphaKind::half_normal: return log_of(std::abs(normal(stream))) + log_of(a);
+    case AlphaKind::half_cauchy: {  // the tangent of a quarter turn times u
+      double sine = 0.0;
+      double cosine = 0.0;
+      sin_cos_turn(0.25 * stream.uniform(), sine, cosine);
+      return log_of(sine / cosine) + log_of(a);
+    }
     case AlphaKind::log_uniform: {
       const double u = stream.uniform();
-      return (1.0 - u) * std::log(lower) + u * std::log(upper);
+      return (1.0 - u) * log_of(lower) + u * log_of(upper);
     }
     case AlphaKind::lomax: {  // (1 + alpha/b)^-a = u
       return std::log(std::expm1(-std::log(stream.uniform()) / a)) + std::log(b);

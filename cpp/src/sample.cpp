@@ -13,12 +13,18 @@
 namespace hbm_fast {
 namespace {
 
+// What the chains of one dataset share.
+struct Prepared {
+  Whitening start;
+  std::unique_ptr<TableCounts> tables;  // Gibbs alone needs them
+};
+
 std::unique_ptr<Chain> make_chain(SamplerKind kind, const SufficientStatistics& statistics, const ModelView& model,
-                                  const Whitening& start, Stream stream) {
+                                  const Prepared& prepared, Stream stream) {
   switch (kind) {
-    case SamplerKind::hmc: return std::make_unique<Hmc>(statistics, model, start, stream);
-    case SamplerKind::gibbs: return std::make_unique<Gibbs>(statistics, model, start, stream);
-    case SamplerKind::metropolis: return std::make_unique<Metropolis>(statistics, model, start, stream);
+    case SamplerKind::hmc: return std::make_unique<Hmc>(statistics, model, prepared.start, stream);
+    case SamplerKind::gibbs: return std::make_unique<Gibbs>(statistics, *prepared.tables, model, prepared.start, stream);
+    case SamplerKind::metropolis: return std::make_unique<Metropolis>(statistics, model, prepared.start, stream);
   }
   throw std::invalid_argument("unknown sampler");
 }
@@ -58,12 +64,12 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
     return true;
   };
 
-  // One Laplace approximation a dataset, shared by its chains.
-  std::vector<Whitening> starts(datasets.size());
+  std::vector<Prepared> prepared(datasets.size());
   parallel_for(datasets.size(), 1, options.n_threads, [&](std::size_t begin, std::size_t end) {
     for (std::size_t b = begin; b < end && !stop; ++b) {
       PosteriorDensity density(*datasets[b], model);
-      starts[b] = laplace(density);
+      prepared[b].start = laplace(density);
+      if (options.kind == SamplerKind::gibbs) prepared[b].tables = std::make_unique<TableCounts>(*datasets[b]);
     }
   }, poll_or_stop);
 
@@ -72,7 +78,7 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
     for (std::size_t job = begin; job < end; ++job) {
       const std::size_t b = job / n_chains;
       const std::size_t n_categories = datasets[b]->n_categories();
-      const auto chain = make_chain(options.kind, *datasets[b], model, starts[b],
+      const auto chain = make_chain(options.kind, *datasets[b], model, prepared[b],
                                     Stream(options.key, Site::chain, b, job % n_chains));
       for (std::size_t i = 0; i < options.n_warmup; ++i) {
         if (i % block == 0 && !keep_on(i == 0 ? 0 : block)) return;

@@ -16,6 +16,71 @@ double stirling_tail(double z) {
          q * (1.0 / 156 - q * 3617.0 / 122400)))))));
 }
 
+constexpr double half_log_two_pi = 0.91893853320467274178;
+
+// stirling_tail(z + r) - stirling_tail(z) as a divided difference in 1/z, times r; z >= 8.
+double stirling_tail_slope(double z, double r) {
+  constexpr double c[] = {1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188, -691.0 / 360360, 1.0 / 156};
+  const double s0 = 1.0 / z;
+  const double s1 = 1.0 / (z + r);
+  const double q0 = s0 * s0;
+  const double q1 = s1 * s1;
+  double p = 0.0;  // the polynomial in q at q0, and its divided difference between q0 and q1
+  double slope = 0.0;
+  for (int j = 6; j >= 0; --j) {
+    slope = slope * q1 + p;
+    p = p * q0 + c[j];
+  }
+  // (s1 P(q1) - s0 P(q0)) with P(q1) = P(q0) + (q1 - q0) slope and s1 - s0 = -r s0 s1
+  return -r * s0 * s1 * (p + s1 * (s0 + s1) * slope);
+}
+
+// log(1 + u) - u
+double log1p_minus(double u) {
+  if (u < -0.2 || u > 0.25) return std::log1p(u) - u;
+  // log(1 + u) = 2 artanh(v), v = u / (2 + u)
+  const double v = u / (2.0 + u);
+  const double q = v * v;
+  const double series = q * (2.0 / 3 + q * (2.0 / 5 + q * (2.0 / 7 + q * (2.0 / 9 + q * (2.0 / 11 + q * (2.0 / 13 +
+                        q * (2.0 / 15 + q * (2.0 / 17))))))));
+  return v * series - u * v;
+}
+
+// sum_{j < n} log(1 + r / (a + j)), n small
+double sum_log_ratios(double a, double r, double n) {
+  if (r > 1e10 * a) {  // the ratio may overflow, and nothing cancels
+    const double first = std::log(a + r) - std::log(a);
+    return n > 1.0 ? first + sum_log_ratios(a + 1.0, r, n - 1.0) : first;
+  }
+  double excess = 0.0;  // the product less one
+  double sum = 0.0;
+  for (double j = 0.0; j < n; j += 1.0) {
+    const double e = r / (a + j);
+    excess += e + excess * e;
+    if (excess > 1e200) {
+      sum += std::log1p(excess);
+      excess = 0.0;
+    }
+  }
+  return sum + std::log1p(excess);
+}
+
+// log_rising(a, n) - n log a for n <= a
+double log_rising_excess(double a, double n) {
+  if (a > 1e17 * n) return 0.5 * n * (n - 1.0) / a;
+  if (n <= 64.0) {
+    double excess = 0.0;
+    for (double j = 1.0; j < n; j += 1.0) {
+      const double e = j / a;
+      excess += e + excess * e;
+    }
+    return std::log1p(excess);
+  }
+  // (a+n) log(1+n/a) - n - log(1+n/a)/2 + tails, with a log(1+u) - n = a (log(1+u) - u) for u = n/a
+  const double u = n / a;
+  return a * log1p_minus(u) + (n - 0.5) * std::log1p(u) + (stirling_tail(a + n) - stirling_tail(a));
+}
+
 // log z - digamma(z) - 1/(2z)
 double digamma_tail(double z) {
   const double q = 1.0 / (z * z);
@@ -99,5 +164,53 @@ double trigamma_difference(double a, double n) {
 }
 
 double log_factorial(double n) { return n < 2.0 ? 0.0 : log_rising(1.0, n); }
+
+double log_gamma_remainder(double z) {
+  if (z >= 8.0) return half_log_two_pi - 0.5 * std::log(z) + stirling_tail(z);
+  double product = 1.0;
+  for (double j = 1.0; j < 8.0; j += 1.0) product *= z + j;
+  const double x = z + 8.0;
+  return half_log_two_pi + (x - 0.5) * std::log(x) - 8.0 - std::log(product) - (1.0 + z) * std::log(z) + stirling_tail(x);
+}
+
+double deviance(double x, double m, double d) {
+  if (x <= 0.0) return m;
+  if (std::abs(d) > 0.1 * (x + m)) return x * std::log(x / m) - d;
+  // log(x/m) = 2 artanh(v), v = d / (x + m)
+  const double v = d / (x + m);
+  const double q = v * v;
+  double power = 2.0 * x * v * q;
+  double sum = d * v;
+  for (double j = 3.0; j < 30.0; j += 2.0) {
+    const double next = sum + power / j;
+    if (next == sum) break;
+    sum = next;
+    power *= q;
+  }
+  return sum;
+}
+
+double log_rising_shift(double a, double r, double n) {
+  if (n <= 0.0 || r <= 0.0) return 0.0;
+  if (n <= direct_limit) return -sum_log_ratios(a, r, n);
+  if (r > n && a <= n) return log_rising(a, n) - log_rising(a + r, n);  // at least n log(3/2) is left
+  if (r > n) {                                                        // both a and r are large beside n
+    const double z = a + r;
+    if (z > 1e40) return r > a ? n * (std::log(a) - std::log(z)) : n * std::log1p(-r / z);
+    return n * (r > a ? std::log(a / z) : std::log1p(-r / z)) + (log_rising_excess(a, n) - log_rising_excess(z, n));
+  }
+  double lifted = 0.0;
+  if (a < 8.0) {
+    lifted = sum_log_ratios(a, r, 8.0);
+    a += 8.0;
+    n -= 8.0;
+  }
+  // the second difference of Stirling's series, every part proportional to r
+  const double z = a + n;
+  const double curvature = z * log1p_minus(r / z) - a * log1p_minus(r / a);
+  const double half = 0.5 * std::log1p(r * n / (a * (z + r)));
+  const double tails = stirling_tail_slope(z, r) - stirling_tail_slope(a, r);
+  return -(lifted + r * std::log1p(n / (a + r)) + curvature + half + tails);
+}
 
 }  // namespace hbm_fast

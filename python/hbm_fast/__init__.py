@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
+from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+from hbm_fast.sampling import sample
+from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, tables
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.model import HierarchicalModel
@@ -28,6 +34,7 @@ __all__ = [
     "PerformanceWarning",
     "Posterior",
     "Simulation",
+    "SufficientStatistics",
     "__version__",
     "amortize",
     "calibration",
@@ -36,13 +43,18 @@ __all__ = [
     "exact_posterior",
     "fit",
     "integrations",
+    "log_likelihood",
+    "log_likelihood_gradient",
     "plots",
     "priors",
     "sample",
     "show_config",
     "simulate",
+    "tables",
 ]
 
+# Doors that open when first used: behind each stands something heavier than numpy.
+_LAZY = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "tables"}
 # Doors that open when first used, so that `import hbm_fast` costs little more than numpy: the room of each name, and
 # the rooms that are themselves names. The block above says the same to type checkers.
 _ROOM_OF = {

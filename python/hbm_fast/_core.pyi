@@ -155,6 +155,17 @@ def simulate(
     Writes datasets first, first + 1, ... into the given arrays.
     """
 
+def table_log_likelihood(
+    tables: numpy.typing.NDArray[numpy.float32],
+    log_alpha: numpy.typing.NDArray[numpy.float64],
+    log_beta: numpy.typing.NDArray[numpy.float64],
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes the collapsed log-likelihood (no coefficient) of B exceedance tables at S concentrations each.
+    """
+
 compiler: str
 stream_version: int = 1
 version: str

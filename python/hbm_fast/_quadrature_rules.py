@@ -61,6 +61,11 @@ def panel_distribution(values: Floats) -> Floats:
     return np.asarray(legendre.legint(values @ _TO_LEGENDRE.T, lbnd=-1.0, axis=1))
 
 
+def evaluate_panels(coefficients: Floats, x: Floats) -> Floats:
+    """The integrals (S, 16) at x (S,)."""
+    return np.asarray(legendre.legval(x, coefficients.T, tensor=False))
+
+
 def invert_panels(coefficients: Floats, targets: Floats) -> Floats:
     """x in [-1, 1] (S,) at which the integrals (S, 16) reach their targets (S,), by bisection."""
     low, high = np.full(targets.shape, -1.0), np.full(targets.shape, 1.0)

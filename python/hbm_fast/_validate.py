@@ -71,7 +71,7 @@ def counts(value: ArrayLike, *, name: str = "counts", ndim: tuple[int, ...] = (2
     return array
 
 
-def _integer_dtype(array: NDArray[Any], name: str) -> None:
+def _integer_dtype(array: Any, name: str) -> None:
     if array.dtype == bool:
         raise TypeError(f"{name} must be integers; got bool. Use {name}.astype(np.uint8).")
     if array.dtype.kind == "f":
@@ -318,3 +318,71 @@ def same_categories(n_categories: int, model: Any) -> None:
             f"counts has K = {n_categories} categories and the model {model.n_categories}: "
             f"pass HierarchicalModel({n_categories}, ...)"
         )
+
+
+def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
+    """Counts (..., K) as they lie in memory and float64 concentrations, broadcast over their leading axes.
+
+    Their values are looked at by the kernel, in the same pass; `explain_rows` says what was wrong with them.
+    """
+    x, a = np.asarray(x), np.asarray(a)
+    _integer_dtype(x, "counts")
+    if a.dtype.kind not in "fiu":
+        raise TypeError(f"concentration must be an array of numbers; got dtype {a.dtype}")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"counts must have shape (..., K) with K >= 1; got {x.shape}")
+    if a.ndim == 0 or a.shape[-1] != x.shape[-1]:
+        raise ValueError(f"concentration must have shape (..., K) with K = {x.shape[-1]}; got {a.shape}")
+    if x.shape != a.shape:
+        try:
+            x, a = np.broadcast_arrays(x, a)
+        except ValueError:
+            raise ValueError(
+                f"concentration's leading axes must broadcast against those of counts; got {a.shape} and {x.shape}"
+            ) from None
+    x = x if x.dtype.isnative and x.flags.aligned else x.astype(x.dtype.newbyteorder("="))
+    if a.dtype != np.float64 or not a.flags.aligned or not a.dtype.isnative:
+        a = a.astype(np.float64)
+    return x, a
+
+
+def explain_rows(x: Counts, a: Floats) -> None:
+    """Raises with the place of a count or concentration that the kernel refused."""
+    no_negative(x, "counts")
+    bad = ~((a >= 0) & np.isfinite(a))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"concentration must be non-negative and finite; got {a[where]} at index {where}")
+
+
+def is_sparse(value: Any) -> bool:
+    """A scipy.sparse matrix or array, recognised without importing scipy."""
+    return hasattr(value, "tocsr") and hasattr(value, "nnz")
+
+
+def csr(value: Any, name: str = "counts") -> tuple[Counts, NDArray[Any], NDArray[Any], tuple[int, int]]:
+    """Values, columns, offsets and shape of sparse counts; duplicates are summed (in a copy)."""
+    if len(value.shape) != 2 or value.shape[1] < 1:
+        raise ValueError(f"{name} must have shape (N, K); got {value.shape}")
+    _integer_dtype(value, name)
+    matrix = value.tocsr()
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    columns, offsets = matrix.indices, matrix.indptr
+    if columns.dtype != offsets.dtype:
+        columns, offsets = columns.astype(np.int64), offsets.astype(np.int64)
+    return matrix.data, columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
+def whole_number(cell: Any, where: str) -> None:
+    """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
+    text = str(cell).strip()
+    if text in ("", "None", "nan"):
+        raise ValueError(f"{where}: missing; write 0 for none")
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{where}: counts must be whole numbers; got {text!r}") from None
+    if number < 0:
+        raise ValueError(f"{where}: counts must not be negative; got {text}")
+    if number >= 2**63:
+        raise ValueError(f"{where}: the count {text} is beyond 64 bits")

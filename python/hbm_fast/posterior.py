@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
+from hbm_fast import _posterior_summary as _summary
 from hbm_fast import _posterior_weights as _weights
+from hbm_fast._posterior_summary import Summary
 from hbm_fast._random import Key
 from hbm_fast._random import key as new_key
 from hbm_fast.model import HierarchicalModel
@@ -256,6 +259,96 @@ class Posterior:
             found = found if self._batch else found[:, 0]
         return found.reshape(levels.shape + found.shape[1:])[()]
 
+    def diagnostics(self, name: str) -> dict[str, Floats]:
+        """Convergence of MCMC draws: ``"r_hat"``, ``"ess_bulk"``, ``"ess_tail"`` and ``"mcse"`` of the mean.
+
+        Returns
+        -------
+        dict of arrays shaped as ``mean``
+            Rank-normalised split R-hat and effective sample sizes; NaN where a parameter is fixed.
+
+        Raises
+        ------
+        ImportError
+            Without arviz-stats (extra ``report``).
+        ValueError
+            For another name, or for weighted draws, which are no chains.
+
+        References
+        ----------
+        Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, doi:10.1214/20-BA1221
+        """
+        _validate.parameter(name)
+        if self.log_weights is not None:
+            raise ValueError("weighted draws are no chains: see summary() for their effective number")
+        values = getattr(self, name)
+        found = _summary.diagnostics(np.moveaxis(values, 0, 2) if self._batch else values)
+        if found is None:
+            raise _validate.missing_extra("arviz-stats", "report")
+        return found
+
+    def summary(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Summary:
+        """A table of means, standard deviations, quantiles and, for draws, how far to trust them.
+
+        Parameters
+        ----------
+        quantiles : sequence of float
+
+        Returns
+        -------
+        Summary
+            Printable; ``summary["log_alpha"]["mean"]`` gives a figure, ``summary.columns`` all of them.
+
+        Raises
+        ------
+        ValueError
+            For a batch: ask ``post[b].summary()``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where R-hat exceeds 1.01, the effective draws fall below 100 a chain, or the weights leave fewer than 100.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> print(hbm.exact_posterior([[0, 1]]).summary())
+                        mean         sd         5%        50%        95%
+        alpha              1          1    0.05129     0.6931      2.996
+        log_alpha    -0.5772      1.283      -2.97    -0.3665      1.097
+        beta[0]       0.3333     0.2357    0.02532     0.2929     0.7764
+        beta[1]       0.6667     0.2357     0.2236     0.7071     0.9747
+        by quadrature; log evidence -0.6931
+        """
+        if self._batch:
+            raise ValueError("this is a batch of posteriors: ask post[b].summary() of one of them")
+        labels = self.category_names or tuple(map(str, range(self.n_categories)))
+        names = ("alpha", "log_alpha", *(f"beta[{label}]" for label in labels))
+        levels = _validate.probabilities(quantiles, "quantiles")
+
+        def column(function: Callable[[str], Any]) -> Floats:
+            return np.concatenate([np.atleast_1d(function(name)) for name in ("alpha", "log_alpha", "beta")])
+
+        columns = {"mean": column(self.mean), "sd": column(self.sd)}
+        columns |= {f"{100 * q:g}%": column(lambda name, q=q: self.quantile(name, q)) for q in levels.ravel()}
+        if self.moments is not None:
+            return Summary(names, columns, f"by quadrature; log evidence {self.log_evidence:.4f}")
+        n = self.n_chains * self.n_draws
+        if self.log_weights is not None:
+            weights = np.exp(self.log_weights)
+            ess = float(_weights.effective_size(self.log_weights.reshape(1, -1))[0])
+            columns["mcse"] = column(lambda name: self._weighted_error(name, weights))
+            columns["ess"] = np.full(len(names), ess)
+            _summary.warn_of_weights(ess, n)
+            return Summary(names, columns, f"{n} weighted draws, method {self.method}")
+        note = f"{self.n_chains} x {self.n_draws} draws, method {self.method}"
+        draws = np.concatenate([self.alpha[..., np.newaxis], self.log_alpha[..., np.newaxis], self.beta], axis=-1)
+        found = _summary.diagnostics(draws)
+        if found is None:
+            return Summary(names, columns, f"{note}; pip install 'hbm-fast[report]' adds R-hat, ESS and MCSE")
+        _summary.warn_of_chains(names, found, self.n_chains)
+        return Summary(names, columns | found, note)
+
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter, of an exact posterior.
 
@@ -438,6 +531,68 @@ class Posterior:
         _core.draw_predictive_counts(log_theta, totals, self._key, code, self._datasets, out, _validate.threads(None))
         return out.reshape(self.log_beta.shape)
 
+    # files and other libraries ----------------------------------------------------------------------------------------
+    def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
+        """An ``xarray.DataTree`` for ArviZ: posterior, observed data, sample stats, named by the user's names.
+
+        Parameters
+        ----------
+        log_likelihood, theta, posterior_predictive : bool
+            What to add for every group; each takes N times the memory of the draws.
+
+        Returns
+        -------
+        xarray.DataTree
+
+        Raises
+        ------
+        ImportError
+            Without the extra ``report``.
+        """
+        from hbm_fast.integrations import arviz
+
+        return arviz.to_datatree(
+            self, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write to a netCDF file; ``Posterior.load`` gives back the same draws of everything.
+
+        Raises
+        ------
+        ImportError
+            Without the extra ``report``.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> import hbm_fast as hbm
+        >>> post = hbm.exact_posterior([[3, 0], [0, 4]], rng=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     post.save(pathlib.Path(folder) / "bags.nc")
+        ...     again = hbm.Posterior.load(pathlib.Path(folder) / "bags.nc")
+        >>> bool((again.theta(0) == post.theta(0)).all())
+        True
+        """
+        from hbm_fast.integrations import arviz
+
+        arviz.save(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> "Posterior":
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        ImportError
+            Without the extra ``report``.
+        ValueError
+            For a file of another origin.
+        """
+        from hbm_fast.integrations import arviz
+
+        return arviz.load(path)
+
     # inside ---------------------------------------------------------------------------------------------------------
     def _flat_alpha(self) -> Floats:
         return self.log_alpha.reshape(-1 if self._batch else 1, self.n_chains * self.n_draws)
@@ -462,6 +617,12 @@ class Posterior:
         log_alpha, log_beta, log_weights = self._nodes()
         values = log_alpha if name.endswith("alpha") else log_beta
         return (values if name.startswith("log_") else np.exp(values)), log_weights
+
+    def _weighted_error(self, name: str, weights: Floats) -> Floats:
+        """Standard error of a self-normalised weighted mean."""
+        values = getattr(self, name)
+        weights = weights.reshape(weights.shape + (1,) * (values.ndim - 2))
+        return np.asarray(np.sqrt((weights**2 * (values - self.mean(name)) ** 2).sum(axis=(0, 1))))
 
     def _shaped(self, result: Floats) -> Any:
         """A batch keeps its leading B; one dataset loses it."""

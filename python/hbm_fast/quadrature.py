@@ -57,6 +57,7 @@ class Quadrature:
         self.log_alpha: Floats = np.broadcast_to(grid.t[:, np.newaxis], keep.shape)[keep]
         self.log_beta: Floats = log_beta(grid.u[keep])
         self.log_weights: Floats = weights.normalise(log_weights[keep])
+        self._logit_marginal: _LogitMarginal | None = None
         # of panels in t, normalised: the distribution function of log alpha
         n_panels = grid.edges.size - 1
         if n_panels:
@@ -69,7 +70,7 @@ class Quadrature:
     def log_density(self, log_alpha: ArrayLike, logit_beta: ArrayLike) -> Floats:
         """Normalised log density of (log alpha, logit of beta[1]) at pairs of points, broadcast."""
         t, u = np.broadcast_arrays(np.asarray(log_alpha, dtype=np.float64), np.asarray(logit_beta, dtype=np.float64))
-        return self._density(t, u) - self._grid.log_total
+        return np.asarray(self._density(t, u) - self._grid.log_total)
 
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter.
@@ -134,6 +135,18 @@ class Quadrature:
         logs = np.stack([log_beta(u[:, 0])[:, 0], log_beta(u[:, 1])[:, 1]], axis=1)
         return logs if name == "log_beta" else np.exp(logs)
 
+    def cdf(self, name: str, x: ArrayLike) -> Floats:
+        """Distribution function of ``"alpha"`` or ``"log_alpha"`` (P,), of ``"beta"`` or ``"log_beta"`` (2, P)."""
+        _validate.parameter(name)
+        points = np.asarray(x, dtype=np.float64)
+        if name.endswith("alpha"):
+            with np.errstate(divide="ignore"):
+                return self._cdf_alpha(points if name == "log_alpha" else np.log(points))
+        with np.errstate(divide="ignore"):
+            log_value = np.log(points) if name == "beta" else points
+            logit = log_value - np.log(-np.expm1(log_value))
+        return np.stack([1.0 - self._cdf_logit(-logit), self._cdf_logit(logit)])
+
     # draws ----------------------------------------------------------------------------------------------------------
     def draw(self, n_draws: int, rng: np.random.Generator, *, stratified: bool = False) -> tuple[Floats, Floats]:
         """Independent draws by inversion: log alpha from its marginal, then beta given it.
@@ -182,28 +195,68 @@ class Quadrature:
         left, right = self._grid.edges[panel], self._grid.edges[panel + 1]
         return np.asarray(0.5 * (left + right) + 0.5 * (right - left) * x)
 
+    def _cdf_alpha(self, t: Floats) -> Floats:
+        if self._density.fixed_log_alpha is not None:
+            return (t >= self._density.fixed_log_alpha).astype(np.float64)
+        edges = self._grid.edges
+        panel = np.clip(np.searchsorted(edges, t, side="right") - 1, 0, edges.size - 2)
+        left, right = edges[panel], edges[panel + 1]
+        x = np.clip((2.0 * t - left - right) / (right - left), -1.0, 1.0)
+        inside = rules.evaluate_panels(self._panel_integrals[panel], x)
+        return np.clip((self._panel_ends[panel] + inside) / self._panel_ends[-1], 0.0, 1.0)
+
+    def _logit(self) -> "_LogitMarginal":
+        """The marginal of u, made when first asked for."""
+        if self._logit_marginal is None:
+            self._logit_marginal = _LogitMarginal(self)
+        return self._logit_marginal
+
+    def _cdf_logit(self, u: Floats) -> Floats:
+        if self._grid.frame is None:
+            return (u >= self._density.fixed_logit).astype(np.float64)
+        return self._logit().cdf(u)
+
     def _invert_logit(self, q: Floats) -> Floats:
-        """Quantiles of u: its distribution function is the average of the conditional ones."""
-        grid = self._grid
-        if grid.frame is None:
+        if self._grid.frame is None:
             return np.full(q.shape, self._density.fixed_logit)
-        n = grid.u.shape[1] - 1
+        return self._logit().quantile(q)
+
+
+class _LogitMarginal:
+    """The marginal distribution of u = logit(beta[1]), on nodes u = centre + width sinh(z), z evenly spaced."""
+
+    def __init__(self, quadrature: Quadrature) -> None:
+        grid = quadrature._grid
         mass = grid.t_weights * np.exp(grid.log_marginal - grid.log_total)
-        rows = np.flatnonzero(mass > 1e-20)
-        conditional = np.exp(grid.log_density[rows] - grid.log_marginal[rows, np.newaxis]) * grid.u_weights[rows]
-        distribution = rules.Distribution(conditional)
-        t, mass = grid.t[rows], mass[rows] / mass[rows].sum()
-        low, high = np.full(q.shape, grid.u[rows].min()), np.full(q.shape, grid.u[rows].max())
-        index = np.arange(rows.size)
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            position = [np.clip(grid.frame.position(t, m, n), 0.0, float(n)) for m in middle]
-            below = np.array([mass @ distribution(index, p) for p in position]) < q
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return 0.5 * (low + high)
+        rows = mass > 1e-16
+        logit = quadrature.log_beta[:, 1] - quadrature.log_beta[:, 0]
+        probability = np.exp(quadrature.log_weights)
+        self._centre = float(probability @ logit)
+        self._width = min(2.0, float(np.sqrt(probability @ (logit - self._centre) ** 2)))
+        self._low = float(np.arcsinh((logit.min() - self._centre) / self._width))
+        high = float(np.arcsinh((logit.max() - self._centre) / self._width))
+        for n in (64, 128, 256, 512):
+            z = np.linspace(self._low, high, n + 1)
+            self._step = (high - self._low) / n
+            u = self._centre + self._width * np.sinh(z)
+            density = grid.t_weights[rows] @ np.exp(quadrature.log_density(grid.t[rows, np.newaxis], u))
+            density *= self._width * np.cosh(z)
+            if abs(2.0 * density[::2].sum() / density.sum() - 1.0) < 1e-5:
+                break
+        self._distribution = rules.Distribution(density[np.newaxis])
+
+    def cdf(self, u: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            z = np.arcsinh((u.ravel() - self._centre) / self._width)
+        position = np.nan_to_num((z - self._low) / self._step, nan=0.0, posinf=1e9, neginf=-1e9)
+        return self._distribution(np.zeros(u.size, dtype=np.intp), position).reshape(u.shape)
+
+    def quantile(self, q: Floats) -> Floats:
+        position = self._distribution.invert(np.zeros(q.size, dtype=np.intp), q.ravel()).reshape(q.shape)
+        return np.asarray(self._centre + self._width * np.sinh(self._low + self._step * position))
 
 
-class _Several:
+class QuadratureBatch:
     """The quadratures of a batch, their nodes padded with nodes of no weight."""
 
     def __init__(self, parts: Sequence[Quadrature]) -> None:
@@ -323,5 +376,5 @@ def exact_posterior(
             "n_nodes": np.array([part.log_weights.size for part in parts]) if batch else parts[0].log_weights.size
         },
         key=key,
-        moments=_Several(parts) if batch else parts[0],
+        moments=QuadratureBatch(parts) if batch else parts[0],
     )

@@ -13,7 +13,9 @@ namespace hbm_fast {
 
 class Gibbs final : public Chain {
  public:
-  Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Whitening& start, Stream stream);
+  // `table_counts` is of the same statistics, and outlives the chain.
+  Gibbs(const SufficientStatistics& statistics, const TableCounts& table_counts, const ModelView& model,
+        const Whitening& start, Stream stream);
 
   void warm_up(std::size_t, std::size_t) override { step(); }  // nothing to adapt
   StepStatistics step() override;
@@ -24,7 +26,7 @@ class Gibbs final : public Chain {
 
   PosteriorDensity density_;
   Stream stream_;
-  TableCounts table_counts_;
+  const TableCounts& table_counts_;
   double log_alpha_;
   double width_ = 1.0;  // of the slice's first interval
   std::vector<double> log_beta_, tables_;

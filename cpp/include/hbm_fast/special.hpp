@@ -15,4 +15,13 @@ double trigamma_difference(double a, double n);
 // log(n!), n >= 0 an integer.
 double log_factorial(double n);
 
+// log Gamma(z) - z log z + z: what is left of log-gamma after its leading part; z > 0.
+double log_gamma_remainder(double z);
+
+// log(a ... (a+n-1)) - log((a+r) ... (a+r+n-1)) <= 0 to full relative precision, however small r is beside a; a > 0, r >= 0.
+double log_rising_shift(double a, double r, double n);
+
+// x log(x/m) + m - x >= 0 for x = m + d (Loader's deviance), to full relative precision of d; x >= 0, m > 0.
+double deviance(double x, double m, double d);
+
 }  // namespace hbm_fast

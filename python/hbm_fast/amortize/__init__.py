@@ -1,1 +1,17 @@
-"""Amortized inference with torch."""
+"""Amortized inference: networks trained on the simulator's endless stream that infer (alpha, beta) in microseconds, and
+correct themselves against the exact likelihood.
+
+Needs torch and safetensors (``pip install 'hbm-fast[amortize]'``).
+"""
+
+from hbm_fast._validate import missing_extra
+
+try:
+    from hbm_fast.amortize.estimator import Estimator, load
+    from hbm_fast.amortize.trainer import train
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise missing_extra("torch", "amortize") from error
+
+__all__ = ["Estimator", "load", "train"]

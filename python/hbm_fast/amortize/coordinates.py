@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hbm_fast import priors
-from hbm_fast.amortize.transport import alpha_transport, beta_transport, log_complement
+from hbm_fast.amortize.transport import alpha_transport, beta_transport
 from hbm_fast.model import HierarchicalModel
 
 
@@ -84,6 +84,3 @@ class Coordinates:
             parts.append(left + torch.nn.functional.logsigmoid(logit))
             left = left + torch.nn.functional.logsigmoid(-logit)
         return log_alpha, torch.stack([*parts, left], -1)
-
-
-__all__ = ["Coordinates", "log_complement"]

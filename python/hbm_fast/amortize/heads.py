@@ -46,9 +46,9 @@ class GaussianMixture(nn.Module):
         return torch.cat([torch.zeros(c), spread.flatten(), scales.flatten(), torch.zeros(c * self.n_lower)])
 
     def unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, P) -> log weights (B, C), means (B, C, D), log scales of the whitening (B, C, D), lower part (B, C, L)."""
+        """(B, P) -> log weights (B, C), means and log scales of the whitening (B, C, D), its lower part (B, C, L)."""
         b, c, d = parameters.shape[0], self.n_components, self.dim
-        logits, mean, scale, lower = parameters.split([c, c * d, c * d, c * self.n_lower], -1)
+        logits, mean, scale, lower = torch.split(parameters, [c, c * d, c * d, c * self.n_lower], -1)
         # the scales stay within exp(+-7): a posterior is neither wider than the prior by that much nor narrower
         log_scale = 7.0 * torch.tanh(scale / 7.0)
         return logits.log_softmax(-1), mean.view(b, c, d), log_scale.view(b, c, d), lower.reshape(b, c, self.n_lower)
@@ -83,7 +83,7 @@ class GaussianMixture(nn.Module):
         # one gather of all that a draw needs
         table = torch.cat([mean, torch.exp(-log_scale), lower], -1)
         chosen = torch.gather(table, 1, component[:, :, None].expand(-1, -1, table.shape[-1]))
-        centre, spread, low = chosen.split([self.dim, self.dim, self.n_lower], -1)
+        centre, spread, low = torch.split(chosen, [self.dim, self.dim, self.n_lower], -1)
         y = noise * spread
         deviations: list[Tensor] = []
         used = 0

@@ -1,9 +1,12 @@
 """Networks: an encoder of the data and a head on top, q(z | data), that know how to prepare data, learn and draw."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbm_fast.amortize import heads, objectives
@@ -12,6 +15,7 @@ from hbm_fast.amortize.encoders import ExceedanceEncoder
 from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order
 from hbm_fast.amortize.stream import Block
 from hbm_fast.model import HierarchicalModel
+from hbm_fast.simulation import exceedance_counts
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,22 @@ class Draws:
     log_alpha: Tensor  # (B, S)
     log_beta: Tensor  # (B, S, K)
     log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
+    log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
+
+    @staticmethod
+    def concatenated(parts: "list[Draws]") -> "Draws":
+        """The draws of consecutive datasets as one."""
+
+        def joined(name: str) -> Tensor | None:
+            tensors = [getattr(part, name) for part in parts]
+            return None if tensors[0] is None else torch.cat(tensors)
+
+        log_alpha, log_beta = joined("log_alpha"), joined("log_beta")
+        assert log_alpha is not None
+        assert log_beta is not None
+        thetas = [part.log_theta for part in parts if part.log_theta is not None]
+        theta = (lambda n: np.concatenate([t(n) for t in thetas])) if thetas else None
+        return Draws(log_alpha, log_beta, joined("log_weight"), theta)
 
 
 class Trainable(Protocol):
@@ -87,18 +107,23 @@ class TopDown(nn.Module):
         parameters = self.encoder(features)
         if self.n_draws == 0 or progress < 0.1:
             return objectives.inference_compilation(self.head, parameters, z)
-        return objectives.rao_blackwellised(self.head, parameters, z, tables, self.coordinates, self.n_draws, generator)
+        z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
+        target = objectives.log_posterior(tables, self.coordinates, z)
+        return objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
 
     @torch.no_grad()
-    def draw(self, tables: Tensor, n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1) -> Draws:
-        """n draws for each of the tables (B, K + 1, J)."""
+    def draw(
+        self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
+    ) -> Draws:
+        """n draws for each dataset of counts (B, N, K)."""
+        tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
         order = self.input.order(tables)
         tables = self.input.ordered(tables, order)
         parameters = self.encoder(self.input.features(tables))
         z = self.head.sample(parameters, n, generator)
         log_weight = None
         if weigh:
-            target = objectives.log_posterior(tables, z, self.coordinates, n_threads)
+            target = objectives.log_posterior(tables, self.coordinates, z, n_threads)
             log_weight = target - self.head.log_prob(parameters, z).double()
         log_alpha, log_beta = self.coordinates.from_z(z)
         return Draws(log_alpha, to_user_order(log_beta, order), log_weight)

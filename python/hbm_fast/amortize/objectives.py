@@ -18,7 +18,7 @@ class Head(Protocol):
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor: ...
 
 
-def log_posterior(tables: Tensor, z: Tensor, coordinates: Coordinates, n_threads: int = 1) -> Tensor:
+def log_posterior(tables: Tensor, coordinates: Coordinates, z: Tensor, n_threads: int = 1) -> Tensor:
     """log p(x | z) + log N(z; 0, I) without the multinomial coefficients, float64.
 
     Parameters
@@ -31,15 +31,25 @@ def log_posterior(tables: Tensor, z: Tensor, coordinates: Coordinates, n_threads
     (B, S)
     """
     log_alpha, log_beta = coordinates.from_z(z)
+    return log_likelihood(tables, log_alpha, log_beta, n_threads) + log_normal(z)
+
+
+def log_normal(z: Tensor) -> Tensor:
+    """log N(z; 0, I), (..., D) -> (...), float64."""
+    return -0.5 * z.double().square().sum(-1) - 0.5 * z.shape[-1] * float(np.log(2.0 * np.pi))
+
+
+def log_likelihood(tables: Tensor, log_alpha: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
+    """log p(x | alpha, beta) of ordered sequences: (B, K + 1, J), (B, S), (B, S, K) -> (B, S)."""
     value = torch.empty(log_alpha.shape, dtype=torch.float64)
     _core.table_log_likelihood(
-        np.ascontiguousarray(tables.numpy()),
-        log_alpha.contiguous().numpy(),
-        log_beta.contiguous().numpy(),
+        tables.cpu().contiguous().numpy(),
+        log_alpha.cpu().contiguous().numpy(),
+        log_beta.cpu().contiguous().numpy(),
         value.numpy(),
         n_threads,
     )
-    return value - 0.5 * z.double().square().sum(-1) - 0.5 * z.shape[-1] * float(np.log(2.0 * np.pi))
+    return value.to(tables.device)
 
 
 def inference_compilation(head: Head, parameters: Tensor, z: Tensor) -> Tensor:
@@ -53,31 +63,32 @@ def inference_compilation(head: Head, parameters: Tensor, z: Tensor) -> Tensor:
     return -head.log_prob(parameters, z[:, None])[:, 0].mean()
 
 
-def rao_blackwellised(
-    head: Head,
-    parameters: Tensor,
-    z: Tensor,
-    tables: Tensor,
-    coordinates: Coordinates,
-    n_draws: int,
-    generator: torch.Generator,
-) -> Tensor:
+def rao_blackwellised(log_q: Tensor, log_target: Tensor) -> Tensor:
     """The same gradient in expectation, with a variance that vanishes as q approaches the posterior.
 
     z of the simulator is one exact draw of p(z | x). Next to it n draws of q are set, and all n + 1 get weights
     w proportional to p(z, x) / q(z | x). Choosing one of them with probability w leaves p(z | x) invariant (iterated
     sampling importance resampling; Andrieu, Lee & Vihola 2018, doi:10.3150/15-BEJ785), so the weighted average of
     grad log q over all n + 1 is unbiased for its expectation under the exact posterior, whatever q. Since
-    E_q[grad log q] = 0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact what remains of the noise of
-    one pair is its (n + 1)-th part.
+    E_q[grad log q] = 0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact what remains of the noise
+    of one pair is its (n + 1)-th part.
 
     The value has the right gradient; it is not itself the KL.
+
+    Parameters
+    ----------
+    log_q : (B, n + 1)
+        At the simulator's z in column 0 and at the draws of q, which carry no gradient themselves.
+    log_target : (B, n + 1) float64
+        log p(z, x) there, up to a constant of each dataset.
     """
     with torch.no_grad():
-        candidates = torch.cat([z[:, None], head.sample(parameters, n_draws, generator)], 1)
-        target = log_posterior(tables, candidates, coordinates)
-    log_q = head.log_prob(parameters, candidates)
-    with torch.no_grad():
-        weights = torch.softmax(target - log_q.double(), 1).to(log_q.dtype)
-        weights[:, 1:] -= 1.0 / (n_draws + 1)
+        weights = torch.softmax(log_target - log_q.double(), 1).to(log_q.dtype)
+        weights[:, 1:] -= 1.0 / log_q.shape[1]
     return -(weights * log_q).sum(1).mean()
+
+
+def candidates(head: Head, parameters: Tensor, z: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """The simulator's z (B, D) and n draws of the head: (B, n + 1, D), without gradients."""
+    with torch.no_grad():
+        return torch.cat([z[:, None], head.sample(parameters, n, generator)], 1)

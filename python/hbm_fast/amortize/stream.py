@@ -28,8 +28,8 @@ class TrainingStream:
     """Datasets of every size in range, addressed by number: block i is the same whenever it is asked for.
 
     The number of groups is uniform on ``n_groups``. The totals of a dataset follow one of three designs: each uniform
-    (35 %); one common total with a few smaller exceptions, as when a new bag has just been opened (40 %); each uniform up
-    to a bound of the dataset's own (25 %).
+    (35 %); one common total with a few smaller exceptions, as when a new bag has just been opened (40 %); each uniform
+    up to a bound of the dataset's own (25 %).
 
     Parameters
     ----------
@@ -51,8 +51,7 @@ class TrainingStream:
 
     def block(self, index: int, size: int) -> Block:
         """Datasets index * size, ..., index * size + size - 1."""
-        k, (low, high) = self.model.n_categories, self.totals
-        tables = np.empty((size, k + 1, high), np.float32)
+        tables = np.empty((size, self.model.n_categories + 1, self.totals[1]), np.float32)
         data = simulation.simulate(
             self.model,
             size,

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from hbm_fast.amortize.networks import Trainable
 from hbm_fast.amortize.stream import Block
 
-STEPS_PER_BLOCK = 16
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -46,6 +44,7 @@ class Optimizer:
     learning_rate: float = 2e-3
     warm_up: int = 100
     clip: float = 5.0
+    steps_per_block: int = 16
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate of a step."""
@@ -136,15 +135,15 @@ def fit(
     module.train()
     start = time.perf_counter() - state.seconds
     evaluated = 0.05 * math.floor(20.0 * budget.progress(state.step, state.seconds))
-    size = settings.batch_size
+    size, per_block = settings.batch_size, settings.steps_per_block
     finished = False
     while not finished:
         begin = time.perf_counter()
-        data = block(state.step // STEPS_PER_BLOCK, STEPS_PER_BLOCK * size)
+        data = block(state.step // per_block, per_block * size)
         state.simulator_seconds += time.perf_counter() - begin
         tensors = tuple(t.to(device) for t in task.prepare(data))
         loss_value = 0.0
-        for i in range(state.step % STEPS_PER_BLOCK, STEPS_PER_BLOCK):
+        for i in range(state.step % per_block, per_block):
             state.seconds = time.perf_counter() - start
             progress = budget.progress(state.step, state.seconds)
             finished = progress >= 1.0 or state.step == pause_at

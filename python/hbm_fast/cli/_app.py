@@ -4,6 +4,8 @@ import typer
 
 from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
+from hbm_fast.cli.fit import fit
+from hbm_fast.cli.sample import sample
 
 app = typer.Typer(
     name="hbm-fast",
@@ -12,5 +14,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, config):
+for command in (demo, sample, fit, config):
     app.command()(command)

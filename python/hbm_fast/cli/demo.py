@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -81,6 +82,8 @@ def answer(method: str, case: Case, infer: Callable[[], Posterior]) -> tuple[Ans
     start = time.perf_counter()
     posterior = infer()
     seconds = time.perf_counter() - start
+    if posterior.details.get("path") == "sampler":
+        method += " (MCMC)"
     theta = posterior.theta(case.group)[..., case.category]
     weights = None if posterior.log_weights is None else np.exp(posterior.log_weights)
     return Answer(
@@ -96,17 +99,16 @@ def answer(method: str, case: Case, infer: Callable[[], Posterior]) -> tuple[Ans
 
 def table(case: Case, answers: list[Answer]) -> Table:
     """What the demo prints for one case."""
-    result = Table(title=case.title, caption=case.question, title_style="bold", caption_style="italic")
-    for column in (
-        "",
-        "E\\[log alpha]",
-        f"E\\[beta {case.category_name}]",
-        f"P(next is {case.category_name})",
-        "P(theta > .9)",
-        "seconds",
-        "draws/s",
-    ):
-        result.add_column(column, justify="left" if column == "" else "right")
+    result = Table(
+        title=case.title,
+        caption=f"{case.question} beta, next and theta > .9 are of {case.category_name}.",
+        title_style="bold",
+        caption_style="italic",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("", "E\\[log alpha]", "E\\[beta]", "P(next)", "P(>.9)", "seconds", "draws/s"):
+        result.add_column(column, justify="left" if column == "" else "right", no_wrap=True)
     for row in answers:
         result.add_row(
             row.method,
@@ -155,10 +157,21 @@ def demo(
     model = HierarchicalModel(2)
 
     console.rule("hbm_fast: counts in, beliefs out")
+    console.print(
+        "Four answers: exact by quadrature; by MCMC; by a network as it is; by the network, corrected (weighted by the "
+        "exact likelihood, and handed to MCMC where the weights are too uneven).\n"
+    )
     console.print("A network learns to infer (alpha, beta) from endless simulated bags ...")
     start = time.perf_counter()
+    # Steps, so that the demo repeats; minutes, so that it ends in time on a busy machine too.
     network = amortize.train(
-        model, steps=1500 if quick else 6000, n_groups=N_GROUPS, totals=TOTALS, rng=seed, progress=console.is_terminal
+        model,
+        steps=1500 if quick else 6000,
+        minutes=0.6 if quick else 2.5,
+        n_groups=N_GROUPS,
+        totals=TOTALS,
+        rng=seed,
+        progress=console.is_terminal,
     )
     train_seconds = time.perf_counter() - start
     console.print(f"... trained in {train_seconds:.0f} s\n")
@@ -166,10 +179,10 @@ def demo(
     record: dict[str, Any] = {"seed": seed, "train_seconds": train_seconds, "cases": {}}
     for case in cases():
         ways: dict[str, Callable[[], Posterior]] = {
-            "exact (quadrature)": lambda c=case: exact_posterior(c.counts, model, n_draws=4000, rng=seed),  # type: ignore[misc]
+            "quadrature": lambda c=case: exact_posterior(c.counts, model, n_draws=4000, rng=seed),  # type: ignore[misc]
             "MCMC": lambda c=case: sample(c.counts, model, rng=seed),  # type: ignore[misc]
             "network": lambda c=case: network.sample(c.counts, n_draws=4000, rng=seed, correct=False),  # type: ignore[misc]
-            "network, corrected": lambda c=case: network.sample(c.counts, n_draws=4000, rng=seed),  # type: ignore[misc]
+            "corrected": lambda c=case: network.sample(c.counts, n_draws=4000, rng=seed),  # type: ignore[misc]
         }
         answered = {name: answer(name, case, infer) for name, infer in ways.items()}
         rows = [row for row, _ in answered.values()]
@@ -187,7 +200,7 @@ def demo(
         )
 
         figure = plots.compare(
-            {name: posterior for name, (_, posterior) in answered.items() if name != "network, corrected"},
+            {name: posterior for name, (_, posterior) in answered.items() if name != "corrected"},
             group=case.group,
             category=case.category,
             category_name=case.category_name,

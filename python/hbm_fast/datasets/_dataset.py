@@ -54,8 +54,8 @@ class Dataset:
 
 def read_rows(name: str) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of a packaged file."""
-    with resources.files(__package__).joinpath(name).open(encoding="utf-8", newline="") as lines:
-        header, *rows = csv.reader(lines)
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    header, *rows = csv.reader(text.splitlines())
     return header, rows
 
 

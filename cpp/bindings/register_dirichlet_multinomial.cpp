@@ -1,0 +1,95 @@
+#include "bindings.hpp"
+#include "hbm_fast/dirichlet_multinomial.hpp"
+
+namespace hbm_fast::bindings {
+namespace {
+
+using StridedDoubles = py::array_t<double>;
+
+// Arrays that Python has broadcast to the same leading axes; axes that lie one behind the other in both are joined.
+Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
+  const auto axes = counts.ndim() - 1;
+  if (axes < 0 || concentration.ndim() != counts.ndim()) throw std::invalid_argument("counts and concentration must have the same number of axes");
+  Rows rows;
+  const auto item = counts.itemsize();
+  rows.counts = {counts.data(), count_type(counts.dtype()), 0, static_cast<std::size_t>(counts.shape(axes)), 0, counts.strides(axes) / item};
+  rows.concentration = concentration.data();
+  rows.concentration_category_stride = concentration.strides(axes) / static_cast<py::ssize_t>(sizeof(double));
+  for (py::ssize_t d = 0; d <= axes; ++d) {
+    if (counts.shape(d) != concentration.shape(d)) throw std::invalid_argument("counts and concentration must have the same shape");
+    if (d == axes || counts.shape(d) == 1) continue;
+    const auto size = counts.shape(d);
+    const auto x = counts.strides(d) / item;
+    const auto a = concentration.strides(d) / static_cast<py::ssize_t>(sizeof(double));
+    if (!rows.shape.empty() && rows.counts_strides.back() == x * size && rows.concentration_strides.back() == a * size) {
+      rows.shape.back() *= static_cast<std::size_t>(size);
+      rows.counts_strides.back() = x;
+      rows.concentration_strides.back() = a;
+    } else {
+      rows.shape.push_back(static_cast<std::size_t>(size));
+      rows.counts_strides.push_back(x);
+      rows.concentration_strides.push_back(a);
+    }
+  }
+  return rows;
+}
+
+void need_size(const Doubles& array, std::size_t size, const char* name) {
+  if (static_cast<std::size_t>(array.size()) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
+}
+
+template <class Index>
+void sparse_log_pmf(const py::array& values, const py::array_t<Index, py::array::c_style>& columns,
+                    const py::array_t<Index, py::array::c_style>& offsets, const Doubles& concentration, bool coefficient,
+                    Doubles out, int n_threads) {
+  if (values.ndim() != 1 || columns.size() != values.size() || offsets.size() != out.size() + 1 || concentration.ndim() != 2 ||
+      (concentration.shape(0) != 1 && concentration.shape(0) != out.size())) {
+    throw std::invalid_argument("the parts of a CSR matrix do not fit each other");
+  }
+  const Index* at = offsets.data();
+  for (py::ssize_t n = 0; n < out.size(); ++n) {
+    if (at[n] < 0 || at[n + 1] < at[n] || at[n + 1] > values.size()) throw std::invalid_argument("the offsets of a CSR matrix must not decrease");
+  }
+  const SparseRows<Index> rows{{values.data(), count_type(values.dtype()), 1, static_cast<std::size_t>(values.size()), 0, values.strides(0) / values.itemsize()},
+                               columns.data(), at, static_cast<std::size_t>(out.size()), static_cast<std::size_t>(concentration.shape(1)),
+                               concentration.data(), concentration.shape(0) == 1 ? 0 : concentration.shape(1)};
+  double* values_out = out.mutable_data();
+  const py::gil_scoped_release release;
+  log_pmf(rows, coefficient, values_out, n_threads, poll_signals);
+}
+
+}  // namespace
+
+void register_dirichlet_multinomial(py::module_& m) {
+  m.def(
+      "log_pmf",
+      [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, int n_threads) {
+        const Rows rows = to_rows(counts, concentration);
+        need_size(out, rows.size(), "out");
+        double* values = out.mutable_data();
+        const py::gil_scoped_release release;
+        log_pmf(rows, coefficient, values, n_threads, poll_signals);
+      },
+      py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
+      py::arg("n_threads"), "Writes the log pmf of every row.");
+  m.def(
+      "log_pmf_gradient",
+      [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, Doubles gradient, int n_threads) {
+        const Rows rows = to_rows(counts, concentration);
+        need_size(out, rows.size(), "out");
+        need_size(gradient, rows.size() * rows.counts.n_categories, "gradient");
+        double* values = out.mutable_data();
+        double* slopes = gradient.mutable_data();
+        const py::gil_scoped_release release;
+        log_pmf_gradient(rows, coefficient, values, slopes, n_threads, poll_signals);
+      },
+      py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
+      py::arg("gradient").noconvert(), py::arg("n_threads"), "Writes the log pmf of every row and its gradient.");
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(), py::arg("offsets").noconvert(),
+        py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(), py::arg("n_threads"),
+        "Writes the log pmf of every row of CSR counts; concentration is (1, K) or (N, K).");
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(), py::arg("offsets").noconvert(),
+        py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(), py::arg("n_threads"));
+}
+
+}  // namespace hbm_fast::bindings

@@ -1,0 +1,195 @@
+#include "hbm_fast/dirichlet_multinomial.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <type_traits>
+
+#include "group_log_pmf.hpp"
+#include "hbm_fast/special.hpp"
+
+namespace hbm_fast {
+namespace {
+
+constexpr std::uint64_t largest_total = std::uint64_t{1} << 53;  // from here on doubles skip integers
+constexpr std::size_t elements_per_chunk = 16384;
+
+double checked_concentration(double a) {
+  if (!(a >= 0.0 && a <= std::numeric_limits<double>::max())) {
+    throw std::invalid_argument("concentration must be non-negative and finite");
+  }
+  return a;
+}
+
+// The non-zero counts of one row, gathered.
+struct GatheredRow {
+  std::vector<double> counts;
+  std::vector<double> concentration;
+  std::size_t n = 0;
+  std::uint64_t total = 0;
+  double other_concentration = 0.0;
+
+  explicit GatheredRow(std::size_t n_categories) : counts(n_categories), concentration(n_categories) {}
+
+  Group group() const { return {counts.data(), concentration.data(), n, other_concentration}; }
+
+  template <class T>
+  void push(T x, double a) {
+    if constexpr (std::is_signed_v<T>) {
+      if (x < 0) throw std::invalid_argument("counts must not be negative");
+    }
+    if (x == 0) {
+      other_concentration += a;
+      return;
+    }
+    total += static_cast<std::uint64_t>(x);
+    if (static_cast<std::uint64_t>(x) > largest_total || total > largest_total) {
+      throw std::invalid_argument("a total of counts exceeds 2**53");
+    }
+    counts[n] = static_cast<double>(x);
+    concentration[n] = a;
+    ++n;
+  }
+
+  template <class T>
+  void read(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories) {
+    n = 0;
+    total = 0;
+    other_concentration = 0.0;
+    for (std::size_t k = 0; k < n_categories; ++k) {
+      push(x[static_cast<std::ptrdiff_t>(k) * x_stride], checked_concentration(a[static_cast<std::ptrdiff_t>(k) * a_stride]));
+    }
+  }
+};
+
+// Calls body(row, counts offset, concentration offset) for rows [begin, end) of the leading axes.
+template <class Body>
+void for_each_row(const Rows& rows, std::size_t begin, std::size_t end, Body&& body) {
+  const std::size_t axes = rows.shape.size();
+  std::vector<std::size_t> index(axes, 0);
+  std::ptrdiff_t x = 0;
+  std::ptrdiff_t a = 0;
+  std::size_t rest = begin;
+  for (std::size_t d = axes; d-- > 0;) {
+    index[d] = rest % rows.shape[d];
+    rest /= rows.shape[d];
+    x += static_cast<std::ptrdiff_t>(index[d]) * rows.counts_strides[d];
+    a += static_cast<std::ptrdiff_t>(index[d]) * rows.concentration_strides[d];
+  }
+  for (std::size_t n = begin; n < end; ++n) {
+    body(n, x, a);
+    for (std::size_t d = axes; d-- > 0;) {
+      x += rows.counts_strides[d];
+      a += rows.concentration_strides[d];
+      if (++index[d] < rows.shape[d]) break;
+      x -= static_cast<std::ptrdiff_t>(index[d]) * rows.counts_strides[d];
+      a -= static_cast<std::ptrdiff_t>(index[d]) * rows.concentration_strides[d];
+      index[d] = 0;
+    }
+  }
+}
+
+std::size_t rows_per_chunk(std::size_t n_categories) {
+  return std::max<std::size_t>(1, elements_per_chunk / std::max<std::size_t>(n_categories, 1));
+}
+
+}  // namespace
+
+std::size_t Rows::size() const {
+  std::size_t n = 1;
+  for (const std::size_t s : shape) n *= s;
+  return n;
+}
+
+void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
+  const std::size_t k_n = rows.counts.n_categories;
+  visit(rows.counts, [&](auto table) {
+    parallel_for(rows.size(), rows_per_chunk(k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+      GatheredRow row(k_n);
+      for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
+        row.read(table.data + x, table.category_stride, rows.concentration + a, rows.concentration_category_stride, k_n);
+        out[n] = careful_log_pmf(row.group(), coefficient);
+      });
+    }, poll);
+  });
+}
+
+void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads, const Poll& poll) {
+  const std::size_t k_n = rows.counts.n_categories;
+  visit(rows.counts, [&](auto table) {
+    parallel_for(rows.size(), rows_per_chunk(k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+      GatheredRow row(k_n);
+      for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
+        row.read(table.data + x, table.category_stride, rows.concentration + a, rows.concentration_category_stride, k_n);
+        out[n] = careful_log_pmf(row.group(), coefficient);
+        double sum = row.other_concentration;
+        for (std::size_t i = 0; i < row.n; ++i) sum += row.concentration[i];
+        const double shared = digamma_difference(sum, static_cast<double>(row.total));
+        std::size_t i = 0;
+        for (std::size_t k = 0; k < k_n; ++k) {
+          const bool positive = table.data[x + static_cast<std::ptrdiff_t>(k) * table.category_stride] != 0;
+          gradient[n * k_n + k] = (positive ? digamma_difference(row.concentration[i], row.counts[i]) : 0.0) - shared;
+          i += positive;
+        }
+      });
+    }, poll);
+  });
+}
+
+namespace {
+
+template <class Index>
+void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
+  const std::size_t k_n = rows.n_categories;
+  const auto row_sum = [&](const double* a) {
+    double sum = 0.0;
+    for (std::size_t k = 0; k < k_n; ++k) sum += checked_concentration(a[k]);
+    return sum;
+  };
+  const double shared_sum = rows.concentration_row_stride == 0 ? row_sum(rows.concentration) : 0.0;
+  visit(rows.counts, [&](auto table) {
+    parallel_for(rows.n_rows, 256, n_threads, [&](std::size_t begin, std::size_t end) {
+      GatheredRow row(k_n);
+      for (std::size_t n = begin; n < end; ++n) {
+        const double* a = rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride;
+        row.n = 0;
+        row.total = 0;
+        row.other_concentration = 0.0;
+        double stored = 0.0;
+        for (Index i = rows.offsets[n]; i < rows.offsets[n + 1]; ++i) {
+          const Index k = rows.columns[i];
+          if (k < 0 || static_cast<std::size_t>(k) >= k_n || row.n == k_n) throw std::invalid_argument("counts holds a column outside its shape");
+          row.push(table.data[i], a[k]);
+          stored += a[k];
+        }
+        // A difference of sums is exact enough unless little is left of it: then the others are summed.
+        const double sum = rows.concentration_row_stride == 0 ? shared_sum : row_sum(a);
+        double others = sum - stored;
+        if (others < 0.25 * sum) {
+          std::vector<bool> seen(k_n, false);
+          for (std::size_t i = 0, at = static_cast<std::size_t>(rows.offsets[n]); at < static_cast<std::size_t>(rows.offsets[n + 1]); ++at, ++i) {
+            if (table.data[at] != 0) seen[static_cast<std::size_t>(rows.columns[at])] = true;
+          }
+          others = 0.0;
+          for (std::size_t k = 0; k < k_n; ++k) others += seen[k] ? 0.0 : a[k];
+          row.other_concentration = 0.0;
+        }
+        row.other_concentration += others;
+        out[n] = careful_log_pmf(row.group(), coefficient);
+      }
+    }, poll);
+  });
+}
+
+}  // namespace
+
+void log_pmf(const SparseRows<std::int32_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
+  sparse_log_pmf(rows, coefficient, out, n_threads, poll);
+}
+
+void log_pmf(const SparseRows<std::int64_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
+  sparse_log_pmf(rows, coefficient, out, n_threads, poll);
+}
+
+}  // namespace hbm_fast

@@ -1,0 +1,280 @@
+// Vector passes of the simulator: plain loops over 64 lanes. See simulate_kernels.hpp for what each promises.
+#include "simulate_kernels.hpp"
+
+namespace hbm_fast {
+namespace HBM_LEVEL {
+namespace {
+
+#include "elementary.inl"
+
+constexpr std::size_t n = lane_count;
+constexpr std::uint64_t golden = 0x9E3779B97F4A7C15u;
+
+HBM_INLINE std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+HBM_INLINE std::uint64_t rotate(std::uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }
+
+HBM_INLINE std::uint64_t next(std::uint64_t& s0, std::uint64_t& s1, std::uint64_t& s2, std::uint64_t& s3) {
+  const std::uint64_t result = rotate(s0 + s3, 23) + s0;
+  const std::uint64_t t = s1 << 17;
+  s2 ^= s0;
+  s3 ^= s1;
+  s1 ^= s2;
+  s0 ^= s3;
+  s2 ^= t;
+  s3 = rotate(s3, 45);
+  return result;
+}
+
+void next_words(LaneStates& lanes, std::uint64_t* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = next(lanes.s[0][i], lanes.s[1][i], lanes.s[2][i], lanes.s[3][i]);
+}
+
+// A stream of one lane's own for what the lock-step cannot finish, addressed by words it drew.
+struct Spare {
+  std::uint64_t s[4];
+  Spare(std::uint64_t a, std::uint64_t b)
+      : s{mix(a + golden) | 1, mix(b + golden), mix(a + 2 * golden), mix(b + 2 * golden)} {}
+  double uniform() { return to_uniform(next(s[0], s[1], s[2], s[3])); }
+};
+
+// One Marsaglia-Tsang trial from a normal x and an exponential e: whether it is accepted, and log of the variate.
+HBM_INLINE bool trial(double x, double e, double d, double c, double log_d, double boost, double& log_gamma) {
+  const double raw = 1.0 + c * x;
+  const double t = raw > 0.0 ? raw : 1.0;
+  const double log_t = log_of(t);
+  const double x2 = x * x;
+  const double direct = d * (t * t * t - 1.0 - 3.0 * log_t) - 0.5 * x2;
+  const double series = x2 * x2 / (108.0 * d);  // where `direct` would be rounding alone
+  const double h = d > 1e8 ? series : direct;
+  log_gamma = log_d + 3.0 * log_t - (e - h) * boost;
+  return (raw > 0.0) & (e > h);
+}
+
+double retry_gamma(Spare spare, double d, double c, double log_d, double boost) {
+  for (;;) {
+    const double radius = __builtin_sqrt(-2.0 * log_of(spare.uniform()));
+    double sine;
+    double cosine;
+    sin_cos_turn(spare.uniform(), sine, cosine);
+    double log_gamma;
+    if (trial(radius * cosine, -log_of(spare.uniform()), d, c, log_d, boost, log_gamma)) return log_gamma;
+    if (trial(radius * sine, -log_of(spare.uniform()), d, c, log_d, boost, log_gamma)) return log_gamma;
+  }
+}
+
+void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
+  for (std::size_t i = 0; i < n; ++i) lanes->s[0][i] = mix(a[i]) | 1;
+  for (std::size_t i = 0; i < n; ++i) lanes->s[1][i] = mix(b[i]);
+  for (std::size_t i = 0; i < n; ++i) lanes->s[2][i] = mix(a[i] + golden);
+  for (std::size_t i = 0; i < n; ++i) lanes->s[3][i] = mix(b[i] + golden);
+}
+
+void words(const std::uint64_t* a, const std::uint64_t* b, std::uint64_t* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = mix(mix(a[i]) + b[i]);
+}
+
+void urn(LaneStates* lanes, const double* yes, const double* no, const double* size, std::size_t largest,
+         double* successes) {
+  alignas(64) double y[n];
+  alignas(64) double total[n];
+  LaneStates local = *lanes;
+  for (std::size_t i = 0; i < n; ++i) {
+    y[i] = 0.0;
+    total[i] = yes[i] + no[i];
+  }
+  for (std::size_t j = 0; j < largest; ++j) {
+    const double drawn = static_cast<double>(j);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double u = to_uniform(next(local.s[0][i], local.s[1][i], local.s[2][i], local.s[3][i]));
+      const double gain = u * (total[i] + drawn) < yes[i] + y[i] ? 1.0 : 0.0;
+      y[i] += drawn < size[i] ? gain : 0.0;
+    }
+  }
+  *lanes = local;
+  for (std::size_t i = 0; i < n; ++i) successes[i] = y[i];
+}
+
+void prepare(const double* shape, GammaShape* prepared) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const double a = shape[i];
+    const double d = (a < 1.0 ? a + 1.0 : a) - 1.0 / 3.0;
+    prepared->d[i] = d;
+    prepared->c[i] = 1.0 / __builtin_sqrt(9.0 * d);
+    prepared->log_d[i] = log_of(d);
+    const double inverse = 1.0 / a;
+    prepared->boost[i] = a < 1.0 ? inverse : 0.0;
+  }
+}
+
+void finish(const std::uint64_t* a, const std::uint64_t* b, const double* accepted, const GammaShape& shape,
+            double* log_gamma) {
+  std::uint32_t rejected[n];
+  std::size_t n_rejected = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    rejected[n_rejected] = static_cast<std::uint32_t>(i);
+    n_rejected += accepted[i] == 0.0;
+  }
+  for (std::size_t r = 0; r < n_rejected; ++r) {
+    const std::uint32_t i = rejected[r];
+    log_gamma[i] = retry_gamma(Spare(a[i], b[i]), shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i]);
+  }
+}
+
+void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* second, double* log_first,
+                double* log_second) {
+  alignas(64) std::uint64_t w[4][n];
+  alignas(64) double x[2][n];
+  alignas(64) double accepted[n];
+  for (auto& row : w) next_words(*lanes, row);
+  for (std::size_t i = 0; i < n; ++i) {  // Box & Muller 1958
+    const double radius = __builtin_sqrt(-2.0 * log_of(to_uniform(w[0][i])));
+    double sine;
+    double cosine;
+    sin_cos_turn(to_uniform(w[1][i]), sine, cosine);
+    x[0][i] = radius * cosine;
+    x[1][i] = radius * sine;
+  }
+  const GammaShape* shapes[2] = {first, second};
+  double* outputs[2] = {log_first, log_second};
+  for (std::size_t half = 0; half < 2; ++half) {
+    const GammaShape& shape = *shapes[half];
+    double* log_gamma = outputs[half];
+    const std::uint64_t* word = w[2 + half];
+    for (std::size_t i = 0; i < n; ++i) {
+      const double e = -log_of(to_uniform(word[i]));
+      accepted[i] = trial(x[half][i], e, shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]) ? 1.0 : 0.0;
+    }
+    finish(word, w[0], accepted, shape, log_gamma);
+  }
+}
+
+// Ahrens & Dieter 1974 (GS), from P = (1 + a/e) U and an Exp(1) on: what the vector pass could not accept outright.
+double retry_tiny(Spare spare, double a, double p, double e) {
+  const double b = 1.0 + a * 0.36787944117144232160;
+  for (;;) {
+    if (p <= 1.0) {
+      const double log_x = log_of(p) / a;
+      if (e >= exp_of(log_x)) return log_x;
+    } else {
+      const double log_x = log_of(-log_of((b - p) / a));
+      if (e >= (1.0 - a) * log_x) return log_x;
+    }
+    p = b * spare.uniform();
+    e = -log_of(spare.uniform());
+  }
+}
+
+void gamma_tiny(LaneStates* lanes, const double* shape, const double* inverse, double* log_gamma) {
+  alignas(64) std::uint64_t w[n];
+  alignas(64) double p[n];
+  alignas(64) double accepted[n];
+  next_words(*lanes, w);
+  for (std::size_t i = 0; i < n; ++i) {
+    p[i] = (1.0 + shape[i] * 0.36787944117144232160) * to_uniform(w[i]);
+    log_gamma[i] = log_of(p[i]) * inverse[i];
+    accepted[i] = log_gamma[i] < -37.0 ? 1.0 : 0.0;  // the acceptance exp(-x) is 1 to all digits
+  }
+  std::uint32_t open[n];
+  std::size_t n_open = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    open[n_open] = static_cast<std::uint32_t>(i);
+    n_open += accepted[i] == 0.0;
+  }
+  for (std::size_t r = 0; r < n_open; ++r) {
+    const std::uint32_t i = open[r];
+    // exp(-x) >= 1 - x decides nearly all of these from one more word
+    const double u = to_uniform(mix(w[i] + golden));
+    if (p[i] <= 1.0 && u <= 1.0 - exp_of(log_gamma[i])) continue;
+    log_gamma[i] = retry_tiny(Spare(w[i] + golden, ~w[i]), shape[i], p[i], -log_of(u));
+  }
+}
+
+void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta) {
+  alignas(64) double largest[n];
+  alignas(64) double rest[n];
+  alignas(64) double log_sum[n];
+  for (std::size_t i = 0; i < n; ++i) {
+    largest[i] = log_gamma[i];
+    rest[i] = -1.0;  // the largest itself
+  }
+  for (std::size_t k = 1; k < n_categories; ++k) {
+    const double* row = log_gamma + k * n;
+    for (std::size_t i = 0; i < n; ++i) largest[i] = row[i] > largest[i] ? row[i] : largest[i];
+  }
+  // first the ones among the weights, which cancel the -1 exactly: the sum of the others keeps its digits
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    const double* row = log_gamma + k * n;
+    for (std::size_t i = 0; i < n; ++i) rest[i] += row[i] == largest[i] ? 1.0 : 0.0;
+  }
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    double* row = log_gamma + k * n;
+    double* weight = theta + k * n;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double w = exp_of(row[i] - largest[i]);
+      rest[i] += row[i] == largest[i] ? 0.0 : w;
+      weight[i] = w;
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) log_sum[i] = log1p_of(rest[i]);
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    double* row = log_gamma + k * n;
+    double* weight = theta + k * n;
+    for (std::size_t i = 0; i < n; ++i) {
+      row[i] = (row[i] - largest[i]) - log_sum[i];
+      weight[i] /= 1.0 + rest[i];
+    }
+  }
+}
+
+void normalise_row(double* log_gamma, std::size_t n_blocks, double* theta) {
+  // 64 partial sums, then a fixed tree: the same rounding at every vector width
+  alignas(64) double part[n];
+  for (std::size_t i = 0; i < n; ++i) part[i] = log_gamma[i];
+  for (std::size_t b = 1; b < n_blocks; ++b) {
+    const double* block = log_gamma + b * n;
+    for (std::size_t i = 0; i < n; ++i) part[i] = block[i] > part[i] ? block[i] : part[i];
+  }
+  double largest = part[0];
+  for (std::size_t i = 1; i < n; ++i) largest = part[i] > largest ? part[i] : largest;
+  alignas(64) double ties[n];
+  for (std::size_t i = 0; i < n; ++i) {
+    part[i] = 0.0;
+    ties[i] = 0.0;
+  }
+  for (std::size_t b = 0; b < n_blocks; ++b) {
+    const double* block = log_gamma + b * n;
+    double* weight = theta + b * n;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double w = exp_of(block[i] - largest);
+      weight[i] = w;
+      part[i] += block[i] == largest ? 0.0 : w;
+      ties[i] += block[i] == largest ? 1.0 : 0.0;
+    }
+  }
+  for (std::size_t half = n / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) {
+      part[i] += part[i + half];
+      ties[i] += ties[i + half];
+    }
+  }
+  const double rest = (ties[0] - 1.0) + part[0];
+  const double log_sum = log1p_of(rest);
+  const double scale = 1.0 + rest;
+  for (std::size_t i = 0; i < n_blocks * n; ++i) {
+    log_gamma[i] = (log_gamma[i] - largest) - log_sum;
+    theta[i] /= scale;
+  }
+}
+
+}  // namespace
+
+extern const SimulateKernels simulate_kernels = {seed,       words,      urn,             prepare,
+                                                 gamma_pair, gamma_tiny, normalise_lanes, normalise_row};
+
+}  // namespace HBM_LEVEL
+}  // namespace hbm_fast

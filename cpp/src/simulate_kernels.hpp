@@ -1,0 +1,51 @@
+// The vector passes of the simulator, one table of functions per instruction-set level (cpp/src/levels/simulate.cpp).
+// A lane is one group (few categories), or one category of one group (many); 64 lanes go in lock-step, each on its own
+// stream, and what a lane draws depends on that lane alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hbm_fast {
+
+inline constexpr std::size_t lane_count = 64;
+
+// xoshiro256++ states, structure of arrays
+struct alignas(64) LaneStates {
+  std::uint64_t s[4][lane_count];
+};
+
+// What the gamma pass needs to know of a shape; see Marsaglia & Tsang 2000.
+struct alignas(64) GammaShape {
+  double d[lane_count];
+  double c[lane_count];
+  double log_d[lane_count];
+  double boost[lane_count];  // 1 / shape below 1, else 0
+};
+
+struct SimulateKernels {
+  // Stream(Address{a[i], b[i]}) for every lane.
+  void (*seed)(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes);
+  // A word for each address, by hashing alone: mix(mix(a) + b).
+  void (*words)(const std::uint64_t* a, const std::uint64_t* b, std::uint64_t* words);
+  // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.
+  void (*urn)(LaneStates* lanes, const double* yes, const double* no, const double* n, std::size_t largest,
+              double* successes);
+  void (*prepare)(const double* shape, GammaShape* prepared);
+  // logs of two Gamma variates for each lane, from the four next words of its stream
+  void (*gamma_pair)(LaneStates* lanes, const GammaShape* first, const GammaShape* second, double* log_first,
+                     double* log_second);
+  // the same for one variate whose shape is tiny (the inverses of the shapes are given), from one word
+  void (*gamma_tiny)(LaneStates* lanes, const double* shape, const double* inverse, double* log_gamma);
+  // log_gamma (K, 64), one column a lane: log theta in its place, and theta
+  void (*normalise_lanes)(double* log_gamma, std::size_t n_categories, double* theta);
+  // the same for one group, log_gamma (n_blocks * 64) padded with -inf
+  void (*normalise_row)(double* log_gamma, std::size_t n_blocks, double* theta);
+};
+
+namespace v2 { extern const SimulateKernels simulate_kernels; }
+namespace v3 { extern const SimulateKernels simulate_kernels; }
+namespace v4 { extern const SimulateKernels simulate_kernels; }
+namespace portable { extern const SimulateKernels simulate_kernels; }
+
+}  // namespace hbm_fast

@@ -1,0 +1,216 @@
+"""One network for every number of categories, exactly equivariant under their permutation.
+
+alpha: a mixture of Gaussians in z, where its prior is N(0, 1). beta given alpha: a mixture of Dirichlets whose
+parameters are one plus a learnt function of the category's own statistics, of all, and of alpha. This is the
+posterior's own form, which given alpha is a mixture of Dirichlet(1 + tables) over the numbers of tables of the
+categories; every parameter exceeds one, so that no draw underflows.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hbm_fast._random import Key
+from hbm_fast.amortize import objectives
+from hbm_fast.amortize.encoders import ResidualMLP, Standardize
+from hbm_fast.amortize.heads import GaussianMixture
+from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.stream import Block, TrainingStream
+from hbm_fast.amortize.transport import alpha_transport
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.priors import Exponential
+from hbm_fast.simulation import exceedance_counts
+
+
+class AnyKStream:
+    """The training stream with the number of categories changing from block to block."""
+
+    def __init__(
+        self,
+        categories: tuple[int, int],
+        n_groups: tuple[int, int],
+        totals: tuple[int, int],
+        key: Key,
+        n_threads: int | None = 1,
+    ) -> None:
+        low, high = categories
+        self.streams = [
+            TrainingStream(HierarchicalModel(k), n_groups, totals, key, False, n_threads) for k in range(low, high + 1)
+        ]
+
+    def block(self, index: int, size: int) -> Block:
+        """Datasets index * size, ... of one number of categories."""
+        # 7 steps onwards each time: neighbours in time are not neighbours in K
+        return self.streams[7 * index % len(self.streams)].block(index, size)
+
+
+class AnyK(nn.Module):
+    """q(alpha, beta | x) for any number of categories, under alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
+
+    Parameters
+    ----------
+    model : None
+        There is no one model: K comes with the data.
+    max_total : int
+    categories : (low, high)
+        Numbers of categories trained on.
+    width, hidden : int
+        Of what is computed once a dataset, and of what is computed for each category.
+    n_components, n_dirichlets, n_draws : int
+    """
+
+    def __init__(
+        self,
+        model: HierarchicalModel | None,
+        max_total: int,
+        *,
+        categories: tuple[int, int] = (2, 10),
+        width: int = 128,
+        hidden: int = 64,
+        n_components: int = 8,
+        n_dirichlets: int = 3,
+        n_draws: int = 7,
+    ) -> None:
+        super().__init__()
+        if model is not None:
+            raise ValueError('factorization="any-k" takes no model: it is trained on HierarchicalModel(K) for all K')
+        self.categories = (int(categories[0]), int(categories[1]))
+        self.max_total, self.n_draws, self.n_dirichlets = max_total, n_draws, n_dirichlets
+        self.transport = alpha_transport(Exponential(1.0))
+        self.alpha_head = GaussianMixture(1, n_components)
+        self.category_scale, self.total_scale = Standardize(2 * max_total), Standardize(2 * max_total)
+        self.from_category = nn.Linear(2 * max_total, hidden)
+        self.from_totals = nn.Linear(2 * max_total, hidden)
+        self.category_layer = nn.Linear(hidden, hidden)
+        self.trunk = ResidualMLP(3 * hidden + 1, width, width=width)
+        self.to_alpha = nn.Linear(width, self.alpha_head.n_parameters)
+        self.beta_category = nn.Linear(hidden, hidden)
+        self.beta_global = nn.Linear(width, hidden)
+        self.beta_alpha = nn.Linear(2, hidden)
+        self.to_beta = nn.Linear(hidden, n_dirichlets)
+        self.to_weight = nn.Linear(hidden, n_dirichlets)
+        with torch.no_grad():
+            self.to_alpha.weight.mul_(0.1)
+            self.to_alpha.bias.copy_(self.alpha_head.initial_bias())
+            self.to_beta.weight.mul_(0.1)
+
+    # data -----------------------------------------------------------------------------------------------------------
+    def features(self, tables: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K + 1, J) -> of categories (B, K, 2 J), of totals (B, 2 J)."""
+        categories, totals = tables[:, :-1], tables[:, -1:]
+        logs = torch.log1p(tables)
+        return (
+            torch.cat([logs[:, :-1], categories / (totals + 0.5)], -1),
+            torch.cat([logs[:, -1], totals[:, 0] / (totals[:, 0, :1] + 0.5)], -1),
+        )
+
+    def calibrate_input(self, block: Block) -> None:
+        """Measure the features' means and scales."""
+        of_categories, of_totals = self.features(block.tables)
+        self.category_scale.fit(of_categories.flatten(0, 1))
+        self.total_scale.fit(of_totals)
+
+    def prepare(self, block: Block) -> tuple[Tensor, ...]:
+        """Tables (B, K + 1, J), z of alpha (B,) and log beta (B, K)."""
+        return block.tables, self.transport.to_z(block.log_alpha).float(), block.log_beta
+
+    # the density ----------------------------------------------------------------------------------------------------
+    def encode(self, tables: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, K + 1, J) -> alpha's parameters (B, P), a context of beta (B, K, H) and a guess of it (B, K)."""
+        of_categories, of_totals = self.features(tables)
+        total = self.from_totals(self.total_scale(of_totals))
+        h = nn.functional.silu(self.from_category(self.category_scale(of_categories)) + total[:, None])
+        h = h + nn.functional.silu(self.category_layer(h))
+        n_categories = torch.full_like(total[:, :1], float(np.log(h.shape[1])))
+        g = self.trunk(torch.cat([h.mean(1), h.square().mean(1), total, n_categories], -1))
+        return self.to_alpha(g), self.beta_category(h) + self.beta_global(g)[:, None], _tables_given(tables)
+
+    def dirichlets(self, context: Tensor, z: Tensor, tables: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+        """Parameters (B, S, K, C) and log weights (B, S, C) of beta's Dirichlets at the draws z (B, S) of alpha."""
+        of_alpha = self.beta_alpha(torch.stack([z, z.square()], -1))
+        h = nn.functional.silu(context[:, None] + of_alpha[:, :, None])
+        # the expected number of tables at a guess of beta is the starting point; the network learns the factor to it
+        alpha = self.transport.from_z(z.double()).exp().float()
+        log_tables = _log_tables(tables, alpha, guess)
+        r = 1.0 + torch.exp((log_tables[..., None] + self.to_beta(h)).clamp(-20.0, 12.0))
+        return r, self.to_weight(h.mean(2)).log_softmax(-1)
+
+    def log_prob(self, encoded: tuple[Tensor, Tensor, Tensor], tables: Tensor, z: Tensor, log_beta: Tensor) -> Tensor:
+        """Density in (z, beta): (B, S), (B, S, K) -> (B, S)."""
+        parameters, context, guess = encoded
+        r, log_weight = self.dirichlets(context, z, tables, guess)
+        log_density = torch.lgamma(r.sum(2)) - torch.lgamma(r).sum(2) + ((r - 1.0) * log_beta.float()[..., None]).sum(2)
+        return self.alpha_head.log_prob(parameters, z[..., None]) + torch.logsumexp(log_weight + log_density, -1)
+
+    def sample_z(
+        self, encoded: tuple[Tensor, Tensor, Tensor], tables: Tensor, n: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """n draws of z (B, n) and log beta (B, n, K), float64."""
+        parameters, context, guess = encoded
+        z = self.alpha_head.sample(parameters, n, generator)[..., 0]
+        r, log_weight = self.dirichlets(context, z, tables, guess)
+        u = torch.rand(*z.shape, 1, generator=generator, device=z.device)
+        component = (log_weight.exp().cumsum(-1)[..., :-1] < u).sum(-1)
+        chosen = torch.gather(r, 3, component[..., None, None].expand(*r.shape[:3], 1))[..., 0]
+        log_gamma = torch._standard_gamma(chosen.double(), generator=generator).log()
+        return z, log_gamma - torch.logsumexp(log_gamma, -1, keepdim=True)
+
+    def log_target(self, tables: Tensor, z: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
+        """log p(x | z, beta) + log N(z; 0, 1) + log of beta's prior density."""
+        log_alpha = self.transport.from_z(z.double())
+        prior = objectives.log_normal(z[..., None]) + float(np.sum(np.log(np.arange(1, log_beta.shape[-1]))))
+        return objectives.log_likelihood(tables, log_alpha, log_beta, n_threads) + prior
+
+    def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
+        """As of `TopDown`."""
+        tables, z, log_beta = batch
+        encoded = self.encode(tables)
+        z, log_beta = z[:, None], log_beta[:, None]
+        if self.n_draws == 0 or progress < 0.1:
+            return -self.log_prob(encoded, tables, z, log_beta).mean()
+        with torch.no_grad():
+            own_z, own_beta = self.sample_z(encoded, tables, self.n_draws, generator)
+            z, log_beta = torch.cat([z, own_z], 1), torch.cat([log_beta, own_beta], 1)
+            target = self.log_target(tables, z, log_beta)
+        return objectives.rao_blackwellised(self.log_prob(encoded, tables, z, log_beta), target)
+
+    @torch.no_grad()
+    def draw(
+        self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
+    ) -> Draws:
+        """n draws for each dataset of counts (B, N, K)."""
+        tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
+        encoded = self.encode(tables)
+        z, log_beta = self.sample_z(encoded, tables, n, generator)
+        log_weight = None
+        if weigh:
+            target = self.log_target(tables, z, log_beta, n_threads)
+            log_weight = target - self.log_prob(encoded, tables, z, log_beta).double()
+        return Draws(self.transport.from_z(z.double()), log_beta, log_weight)
+
+
+def _tables_given(tables: Tensor) -> Tensor:
+    """A guess of beta (B, K): by the number of draws of each category, the j-th of a group counting 1 / (j + 1)."""
+    j = torch.arange(1.0, tables.shape[-1] + 1.0, device=tables.device)
+    guess = 1.0 + (tables[:, :-1] / j).sum(-1)
+    return guess / guess.sum(-1, keepdim=True)
+
+
+def _log_tables(tables: Tensor, alpha: Tensor, guess: Tensor) -> Tensor:
+    """log of the expected number of tables, sum_j c_kj a_k / (a_k + j) with a_k = alpha guess_k: (B, S, K).
+
+    The sum over j is taken at a few nodes only: between powers of two a / (a + j) hardly changes.
+    """
+    a = (alpha[:, :, None] * guess[:, None]).clamp(min=1e-30)
+    n = tables.shape[-1]
+    value = tables[:, None, :-1, 0]
+    low = 1
+    while low < n:
+        high = min(2 * low, n)
+        middle = 0.5 * (low + high - 1)
+        value = value + tables[:, None, :-1, low:high].sum(-1) * (a / (a + middle))
+        low = high
+    return torch.log(value + 0.05)

@@ -1,0 +1,209 @@
+"""The note's other factorisation: q(theta_n | x_n) for each group by itself, then q(alpha, beta | theta_1, ...).
+
+It does not respect the posterior's dependencies: a group's theta is inferred without the others, and its error is part
+of the answer, however well both networks are trained.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hbm_fast.amortize import heads, objectives
+from hbm_fast.amortize.coordinates import Coordinates
+from hbm_fast.amortize.encoders import ResidualMLP, Standardize
+from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.statistics import to_network_order, to_user_order
+from hbm_fast.amortize.stream import Block
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.simulation import exceedance_counts
+
+# Components of the mixture that stands for q(alpha, beta | x) when the draws are weighted.
+MARGINAL = 64
+
+# Groups of a dataset that a step of the local network sees.
+LOCAL_GROUPS = 4
+
+
+class LocalCoordinates:
+    """theta as u = asinh of the logits of a broken stick, (..., K - 1).
+
+    Given a bag of one colour, -log theta of the other has a tail like 1 / t, without a mean: a density on theta or on
+    log theta has no answer that does not depend on where the logarithm is clipped. The inverse hyperbolic sine makes
+    the tail exponential and is exact.
+    """
+
+    @staticmethod
+    def to_u(log_theta: Tensor) -> Tensor:
+        """(..., K) -> (..., K - 1)."""
+        tail = torch.logcumsumexp(log_theta.flip(-1), -1).flip(-1)
+        return torch.asinh(log_theta[..., :-1] - tail[..., 1:])
+
+    @staticmethod
+    def from_u(u: Tensor) -> Tensor:
+        """(..., K - 1) -> log theta (..., K), float64."""
+        logits = torch.sinh(u.double())
+        here = torch.nn.functional.logsigmoid(logits)
+        left = torch.nn.functional.logsigmoid(-logits).cumsum(-1)
+        before = torch.cat([torch.zeros_like(left[..., :1]), left], -1)
+        return torch.cat([here + before[..., :-1], left[..., -1:]], -1)
+
+
+class BottomUp(nn.Module):
+    """q(theta_n | x_n) and q(alpha, beta | theta_1, ..., theta_N), trained together.
+
+    The second sees the thetas by N and the means of -log theta, which are sufficient for (alpha, beta). Groups of which
+    nothing was drawn are left out of it.
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+    max_total : int
+    n_components, width, depth, n_draws
+        As of `TopDown`.
+    """
+
+    def __init__(
+        self,
+        model: HierarchicalModel,
+        max_total: int,
+        *,
+        n_components: int = 8,
+        width: int = 64,
+        depth: int = 2,
+        n_draws: int = 7,
+    ) -> None:
+        super().__init__()
+        k = model.n_categories
+        self.max_total = max_total
+        self.coordinates = Coordinates(model)
+        self.n_draws = n_draws
+        self.local_head = heads.GaussianMixture(k - 1, n_components)
+        self.local = ResidualMLP(4 * k + 1, self.local_head.n_parameters, width=width, depth=depth)
+        self.head = heads.GaussianMixture(self.coordinates.dim, n_components)
+        self.standardize = Standardize(2 * k + 1)
+        self.encoder = ResidualMLP(2 * k + 1, self.head.n_parameters, width=width, depth=depth)
+        with torch.no_grad():
+            for mlp, head in ((self.local, self.local_head), (self.encoder, self.head)):
+                mlp.last.weight.mul_(0.1)
+                mlp.last.bias.copy_(head.initial_bias())
+
+    # data -----------------------------------------------------------------------------------------------------------
+    @staticmethod
+    def local_features(counts: Tensor) -> Tensor:
+        """(..., K) -> (..., 4 K + 1): what was drawn from one group."""
+        x = counts.float()
+        total = x.sum(-1, keepdim=True)
+        parts = [torch.log1p(x), x / (total + 0.5), (x == 0).float(), (x == total).float(), torch.log1p(total)]
+        return torch.cat(parts, -1)
+
+    def statistics(self, log_theta: Tensor, present: Tensor) -> Tensor:
+        """Means of -log theta (..., K) over the groups that are present, and N: (..., K + 1) float64."""
+        n = present.sum(-1, keepdim=True).double()
+        total = -(log_theta * present[..., None]).sum(-2)
+        return torch.cat([total / n.clamp(min=1.0), n], -1)
+
+    def order(self, statistics: Tensor) -> Tensor | None:
+        """Categories by the mean of -log theta, the largest theta first."""
+        if not self.coordinates.exchangeable:
+            return None
+        return torch.argsort(statistics[..., :-1], dim=-1, stable=True)
+
+    def features(self, statistics: Tensor) -> Tensor:
+        """Statistics (R, K + 1) in the network's order -> (R, 2 K + 1)."""
+        logs = torch.log(statistics[:, :-1].clamp(min=1e-12))
+        means = torch.exp(-statistics[:, :-1])  # geometric means of theta
+        return torch.cat([logs, means, torch.log1p(statistics[:, -1:])], -1).float()
+
+    def calibrate_input(self, block: Block) -> None:
+        """Measure the features' means and scales."""
+        self.standardize.fit(self.features(self.prepare(block)[2]))
+
+    def prepare(self, block: Block) -> tuple[Tensor, ...]:
+        """Counts (B, N, K), u (B, N, K - 1), statistics (B, K + 1) and z (B, D), both in the network's order."""
+        assert block.counts is not None
+        assert block.log_theta is not None
+        present = block.counts.sum(-1) > 0
+        statistics = self.statistics(block.log_theta, present)
+        order = self.order(statistics)
+        ordered = torch.cat([to_network_order(statistics[:, :-1], order), statistics[:, -1:]], -1)
+        z = self.coordinates.to_z(block.log_alpha, to_network_order(block.log_beta, order))
+        return block.counts, LocalCoordinates.to_u(block.log_theta).float(), ordered, z.float()
+
+    def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
+        """The two networks' losses share no parameters: their sum trains both."""
+        counts, u, statistics, z = batch
+        few = min(LOCAL_GROUPS, counts.shape[1])  # the groups of a dataset are alike: a few of them teach as much
+        x, y = counts[:, :few].flatten(0, 1), u[:, :few].flatten(0, 1)
+        # Padding is left out; an empty group counts if it comes first, where padding never is.
+        real = (x.sum(-1) > 0) | (torch.arange(len(x), device=x.device) % few == 0)
+        parameters = self.local(self.local_features(x[real]))
+        local = objectives.inference_compilation(self.local_head, parameters, y[real])
+        parameters = self.encoder(self.standardize(self.features(statistics)))
+        if self.n_draws == 0 or progress < 0.1:
+            return local + objectives.inference_compilation(self.head, parameters, z)
+        z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
+        target = log_dirichlet_posterior(statistics, self.coordinates, z)
+        return local + objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
+
+    # inference ------------------------------------------------------------------------------------------------------
+    @torch.no_grad()
+    def draw(
+        self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
+    ) -> Draws:
+        """n draws for each dataset of counts (B, N, K): of all thetas, and of (alpha, beta) given them.
+
+        Weighted, the draws come from a mixture over a few draws of the thetas, whose density is known.
+        """
+        table = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
+        b, groups, k = table.shape
+        outer = min(n, MARGINAL) if weigh else n
+        parameters = self.local(self.local_features(table.view(-1, k)))
+        u = self.local_head.sample(parameters, outer, generator).view(b, groups, outer, k - 1)
+        log_theta = LocalCoordinates.from_u(u)
+        present = (table.sum(-1) > 0)[:, None].expand(b, outer, groups)
+        statistics = self.statistics(log_theta.transpose(1, 2), present).view(b * outer, k + 1)
+        order = self.order(statistics)
+        ordered = torch.cat([to_network_order(statistics[:, :-1], order), statistics[:, -1:]], -1)
+        parameters = self.encoder(self.standardize(self.features(ordered)))
+        each = -(-n // outer)
+        z = self.head.sample(parameters, each, generator)
+        log_alpha, log_beta = self.coordinates.from_z(z)
+        # draw by draw the outer ones take turns, so that the first n use all of them alike
+        log_alpha = log_alpha.view(b, outer, each).transpose(1, 2).reshape(b, -1)[:, :n].contiguous()
+        log_beta = to_user_order(log_beta, order).view(b, outer, each, k).transpose(1, 2).reshape(b, -1, k)[:, :n]
+        log_beta = log_beta.contiguous()
+        if not weigh:
+            return Draws(log_alpha, log_beta, None, lambda group: LocalCoordinates.from_u(u[:, group]).numpy())
+        tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
+        target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
+        log_q = torch.empty(b, outer, n)
+        for i in range(b):
+            rows = slice(i * outer, (i + 1) * outer)
+            row_order = None if order is None else order[rows]
+            own = to_network_order(log_beta[i].expand(outer, n, k), row_order)
+            candidates = self.coordinates.to_z(log_alpha[i].expand(outer, n), own).float()
+            log_q[i] = self.head.log_prob(parameters[rows], candidates) - objectives.log_normal(candidates).float()
+        # Each order of the categories has z of its own, N(0, I) under the prior in all of them: what compares are
+        # densities relative to the prior.
+        log_weight = target - (torch.logsumexp(log_q.double(), 1) - float(np.log(outer)))
+        return Draws(log_alpha, log_beta, log_weight)
+
+
+def log_dirichlet_posterior(statistics: Tensor, coordinates: Coordinates, z: Tensor) -> Tensor:
+    """log p(theta_1, ..., theta_N | z) + log N(z; 0, I) up to a constant of the thetas.
+
+    Parameters
+    ----------
+    statistics : (B, K + 1)
+        Means of -log theta, and N.
+    z : (B, S, D)
+    """
+    log_alpha, log_beta = coordinates.from_z(z)
+    n = statistics[:, None, -1]
+    shape = (log_alpha[..., None] + log_beta).exp().clamp(min=1e-300)
+    value = torch.lgamma(log_alpha.exp().clamp(min=1e-300)) - torch.lgamma(shape).sum(-1)
+    value = value - (shape * statistics[:, None, :-1]).sum(-1)
+    return n * value - 0.5 * z.double().square().sum(-1)

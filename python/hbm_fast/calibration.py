@@ -1,0 +1,321 @@
+"""Is a way of inference right? Simulation-based calibration, coverage, and the distance to the exact posterior."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hbm_fast import _posterior_weights as weights
+from hbm_fast import _random, _validate
+from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+from hbm_fast.priors import Fixed, FixedBeta
+from hbm_fast.quadrature import Quadrature
+from hbm_fast.simulation import simulate
+
+Floats = NDArray[np.float64]
+
+_BINS = 21  # of the ranks; an even number of degrees of freedom has a closed tail probability
+_MAX_CORRELATION = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Ranks of the true parameters among posterior draws: uniform if, and only if, the inference is calibrated.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Q quantities: ``"log_alpha"``, ``"beta[0]"``, ...; ``"theta[0]"``, ... of a group drawn at random. Of two
+        categories the second is ranked, of many the first ten.
+    ranks : ndarray (Q, B)
+        How many of the L thinned draws lie below the truth: 0..L.
+    n_ranks : int
+        L + 1, how many values a rank can take.
+    autocorrelation : float
+        Of the thinned draws: near zero, or the ranks are not uniform even for a right sampler.
+    """
+
+    names: tuple[str, ...]
+    ranks: NDArray[np.int64]
+    n_ranks: int
+    autocorrelation: float
+
+    @property
+    def p_values(self) -> dict[str, float]:
+        """Of a chi-square test that the ranks are uniform, in 21 bins, for each quantity."""
+        expected = self.ranks.shape[1] / _BINS
+        result = {}
+        for name, ranks in zip(self.names, self.ranks, strict=True):
+            found = np.bincount(ranks * _BINS // self.n_ranks, minlength=_BINS)
+            result[name] = _chi_square_tail(float(((found - expected) ** 2).sum() / expected), _BINS - 1)
+        return result
+
+    @property
+    def p_value(self) -> float:
+        """The smallest of them, corrected for how many they are (Bonferroni)."""
+        return min(1.0, len(self.names) * min(self.p_values.values()))
+
+    def coverage(self, levels: ArrayLike = (0.5, 0.8, 0.95)) -> Floats:
+        """How often a central credible interval holds the truth: (Q,) + the shape of levels.
+
+        Its standard error is sqrt(level (1 - level) / B). Levels are met to within 1 / n_ranks.
+        """
+        wanted = _validate.probabilities(levels, "levels")
+        position = (self.ranks + 0.5) / self.n_ranks
+        inside = np.abs(2.0 * position - 1.0)[(..., *(np.newaxis,) * wanted.ndim)] <= wanted
+        return np.asarray(inside.mean(axis=1))
+
+    def __str__(self) -> str:
+        covered = self.coverage()
+        lines = [f"{'':12}{'p value':>10}{'50%':>8}{'80%':>8}{'95%':>8}"]
+        for (name, p), row in zip(self.p_values.items(), covered, strict=True):
+            lines.append(f"{name:12}{p:10.3g}" + "".join(f"{100 * c:7.1f}%" for c in row))
+        return "\n".join([*lines, f"{self.ranks.shape[1]} datasets, {self.n_ranks} ranks"])
+
+
+def simulation_based_calibration(
+    infer: Callable[[Any], Posterior],
+    model: HierarchicalModel,
+    n_datasets: int = 1000,
+    *,
+    n_groups: int | tuple[int, int] | ArrayLike,
+    totals: int | tuple[int, int] | ArrayLike,
+    n_ranks: int = 63,
+    batch: int = 1,
+    theta: bool = True,
+    rng: _random.RNGLike = None,
+) -> Calibration:
+    """Draw parameters and data from the model, infer them back, and rank the truth among the draws.
+
+    Parameters
+    ----------
+    infer : callable
+        ``infer(counts)`` gives a Posterior: of counts (N, K), or of (B, N, K) where ``batch`` is above 1. Every call
+        needs random numbers of its own: pass one Generator as its ``rng``, not one seed.
+    model : HierarchicalModel
+    n_datasets : int
+    n_groups, totals
+        As in ``simulate``; ragged datasets come padded with groups of total 0.
+    n_ranks : int
+        A multiple of 21, and far below the effective number of draws: ``n_ranks - 1`` draws are kept, evenly spaced
+        over the chains, so that autocorrelation does not spoil the ranks. Weighted draws are resampled.
+    batch : int
+        Datasets that one call of ``infer`` gets.
+    theta : bool
+        Whether to rank a group's theta too.
+    rng : None, int, SeedSequence, BitGenerator or Generator
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    ValueError
+        Where ``n_ranks`` is no multiple of 21, or a posterior has fewer draws.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where even the thinned draws are correlated: ask ``infer`` for more draws.
+
+    References
+    ----------
+    Talts, Betancourt, Simpson, Vehtari and Gelman 2018, arXiv:1804.06788
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hbm_fast as hbm
+    >>> rng = np.random.default_rng(0)
+    >>> result = hbm.calibration.simulation_based_calibration(
+    ...     lambda counts: hbm.exact_posterior(counts, n_draws=62, rng=rng),
+    ...     hbm.HierarchicalModel(2), 20, n_groups=3, totals=5, rng=0,
+    ... )
+    >>> result.ranks.shape
+    (3, 20)
+    """
+    n_ranks = _validate.positive_int(n_ranks, "n_ranks", minimum=_BINS)
+    if n_ranks % _BINS:
+        raise ValueError(f"n_ranks must be a multiple of {_BINS}, so that its bins are equal; got {n_ranks}")
+    batch = _validate.positive_int(batch, "batch")
+    sims = simulate(model, n_datasets, n_groups=n_groups, totals=totals, rng=rng)
+    assert sims.counts is not None
+    assert sims.log_theta is not None
+    generator = np.random.default_rng(sims.key)
+    groups = generator.integers(sims.n_groups)
+    names, shown = _quantities(model, theta), _shown(model.n_categories)
+    ranks = np.empty((len(names), n_datasets), dtype=np.int64)
+    correlations = []
+    for first in range(0, n_datasets, batch):
+        last = min(first + batch, n_datasets)
+        found = infer(sims.counts[first:last] if batch > 1 else sims.counts[first])
+        for b, post in zip(range(first, last), found if batch > 1 else [found], strict=True):
+            chosen = _thinned(post, n_ranks - 1, generator)
+            truth, drawn = [], []
+            if "log_alpha" in names:
+                truth.append(sims.log_alpha[b : b + 1])
+                drawn.append(post.log_alpha.ravel()[chosen][:, np.newaxis])
+            if not isinstance(model.beta, FixedBeta):
+                truth.append(sims.log_beta[b, shown])
+                drawn.append(post.log_beta.reshape(-1, model.n_categories)[chosen, shown])
+            if theta:
+                truth.append(sims.log_theta[b, groups[b], shown])
+                drawn.append(post.log_theta(int(groups[b])).reshape(-1, model.n_categories)[chosen, shown])
+            table, values = np.concatenate(drawn, axis=1), np.concatenate(truth)
+            ties = generator.integers(0, (table == values).sum(axis=0) + 1)
+            ranks[:, b] = (table < values).sum(axis=0) + ties
+            correlations.append(_lag_one(table))
+    autocorrelation = float(np.nanmax(np.nanmean(correlations, axis=0)))
+    if autocorrelation > _MAX_CORRELATION:
+        warnings.warn(
+            f"draws {n_ranks - 1} apart still have an autocorrelation of {autocorrelation:.2f}: their ranks are not "
+            "uniform even if the sampler is right. Let infer draw more, or take a smaller n_ranks.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return Calibration(names, ranks, n_ranks, autocorrelation)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far one marginal lies from the exact one: ``w1`` in the parameter's units, ``ks`` in probability."""
+
+    w1: float
+    ks: float
+
+
+def distance(post: Posterior, exact: Posterior) -> dict[str, Distance]:
+    """Distances of the marginals of draws to those of an exact posterior of the same data.
+
+    Parameters
+    ----------
+    post : Posterior
+        Of two categories; its weights are honoured.
+    exact : Posterior
+        What ``exact_posterior`` gave for the same counts.
+
+    Returns
+    -------
+    dict
+        ``"log_alpha"`` and ``"beta"`` (of category 1): ``Distance(w1, ks)``, Wasserstein-1 and Kolmogorov-Smirnov. D
+        independent draws from the exact posterior have ``ks`` of about 0.87 / sqrt(D).
+
+    Raises
+    ------
+    TypeError
+        Where ``exact`` was not made by ``exact_posterior``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> exact = hbm.exact_posterior([[3, 0], [0, 4]], n_draws=4000, rng=0)
+    >>> hbm.calibration.distance(exact, exact)["log_alpha"].ks < 0.03
+    True
+    """
+    quadrature = _exact(exact)
+    log_weights = None if post.log_weights is None else post.log_weights.ravel()
+    result = {}
+    for name in ("log_alpha", "beta"):
+        values = post.log_alpha.ravel() if name == "log_alpha" else post.beta[..., 1].ravel()
+        order = np.argsort(values)
+        values = values[order]
+        mass = np.full(values.size, 1.0 / values.size) if log_weights is None else np.exp(log_weights[order])
+        above = np.cumsum(mass)
+        reached = quadrature.cdf(name, values)
+        reached = reached if reached.ndim == 1 else reached[1]
+        ks = max(np.abs(above - reached).max(), np.abs(above - mass - reached).max())
+        q = (np.arange(2000) + 0.5) / 2000
+        ideal = quadrature.quantile(name, q)
+        ideal = ideal if ideal.ndim == 1 else ideal[:, 1]
+        drawn = values[np.minimum(np.searchsorted(above / above[-1], q), values.size - 1)]
+        result[name] = Distance(float(np.abs(drawn - ideal).mean()), float(ks))
+    return result
+
+
+def kl_divergence(exact: Posterior, log_density: Callable[[Floats, Floats], Floats]) -> float:
+    """Kullback-Leibler divergence KL(exact || q), by the nodes of the quadrature.
+
+    Parameters
+    ----------
+    exact : Posterior
+        What ``exact_posterior`` gave.
+    log_density : callable
+        ``log_density(log_alpha (S,), logit_beta (S,))`` of q, normalised in (log alpha, log(beta[1] / beta[0])).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError
+        Where ``exact`` was not made by ``exact_posterior``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> exact = hbm.exact_posterior([[3, 0], [0, 4]])
+    >>> abs(hbm.calibration.kl_divergence(exact, exact.moments.log_density)) < 1e-9
+    True
+    """
+    quadrature = _exact(exact)
+    logit = quadrature.log_beta[:, 1] - quadrature.log_beta[:, 0]
+    mine = quadrature.log_density(quadrature.log_alpha, logit)
+    theirs = np.asarray(log_density(quadrature.log_alpha, logit), dtype=np.float64)
+    return float(weights.average((mine - theirs)[np.newaxis], quadrature.log_weights[np.newaxis])[0])
+
+
+def _exact(exact: Posterior) -> Quadrature:
+    if not isinstance(exact.moments, Quadrature):
+        raise TypeError(f"exact must be what exact_posterior gave for one dataset; got {exact!r}")
+    return exact.moments
+
+
+def _shown(n_categories: int) -> slice:
+    """The components that are ranked: of two, the second says it all; of many, the first ten."""
+    return slice(1, 2) if n_categories == 2 else slice(0, 10)
+
+
+def _quantities(model: HierarchicalModel, theta: bool) -> tuple[str, ...]:
+    """What varies."""
+    shown = range(model.n_categories)[_shown(model.n_categories)]
+    names: list[str] = []
+    if not isinstance(model.alpha, Fixed):
+        names.append("log_alpha")
+    if not isinstance(model.beta, FixedBeta):
+        names += [f"beta[{k}]" for k in shown]
+    if theta:
+        names += [f"theta[{k}]" for k in shown]
+    return tuple(names)
+
+
+def _thinned(post: Posterior, n: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """n of the flattened draws: evenly spaced, or at random by their weights."""
+    total = post.log_alpha.size
+    if total < n:
+        raise ValueError(f"the posterior has {total} draws; n_ranks asks for {n}: let infer draw more")
+    if post.log_weights is not None:
+        return generator.choice(total, size=n, p=np.exp(post.log_weights.ravel()))
+    return (np.arange(n) * total // n + total // (2 * n)).astype(np.intp)
+
+
+def _lag_one(table: Floats) -> Floats:
+    centred = table - table.mean(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((centred[1:] * centred[:-1]).sum(axis=0) / (centred**2).sum(axis=0))
+
+
+def _chi_square_tail(x: float, degrees: int) -> float:
+    """P(chi-square > x) for an even number of degrees: the first terms of a Poisson distribution."""
+    terms = np.arange(degrees // 2)
+    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, degrees // 2)))])
+    return float(np.exp(terms * np.log(max(0.5 * x, 1e-300)) - 0.5 * x - log_factorials).sum())
+
+
+__all__: Sequence[str] = ["Calibration", "Distance", "distance", "kl_divergence", "simulation_based_calibration"]

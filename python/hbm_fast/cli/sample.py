@@ -1,0 +1,214 @@
+"""`hbm-fast sample`: the posterior of a table of counts."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from hbm_fast import __version__
+from hbm_fast.cli import _files
+from hbm_fast.cli._priors import parse_alpha
+from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+from hbm_fast.quadrature import exact_posterior
+from hbm_fast.sampling import sample as sample_counts
+from hbm_fast.tables import CountTable, read_counts
+
+# Table entries visited between two chances to keep what was drawn: a few seconds. Part of the definition of the
+# draws, as the block that a draw belongs to decides its stream.
+_ENTRIES_A_BLOCK = 50_000_000
+_SMALLEST_BLOCK = 500
+
+
+class Method(StrEnum):
+    """Ways to the posterior."""
+
+    AUTO = "auto"
+    HMC = "hmc"
+    GIBBS = "gibbs"
+    MH = "mh"
+    EXACT = "exact"
+
+
+def sample(
+    data: _files.Data,
+    layout: _files.FormatOption = _files.Format.AUTO,
+    method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
+    draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
+    chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
+    alpha: Annotated[
+        str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.")
+    ] = "exponential:1",
+    beta: Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="Write the draws (.nc, .csv) or the summary (.json) here.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="Write the proportions of every group with 90 % intervals here (.csv).")
+    ] = None,
+    figure: _files.Figure = None,
+    as_json: _files.AsJson = False,
+    force: _files.Force = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Draw from the posterior of a table of counts; Ctrl-C keeps what was drawn so far.
+
+    Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
+    """
+    _files.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
+    _files.check_target(groups, "--groups", (".csv",), force=force)
+    _files.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    prior = parse_alpha(alpha)
+    table = read_counts(data, layout=layout.value)
+    model = HierarchicalModel(table.counts.shape[1], alpha=prior, beta=beta)
+    post, interrupted = _posterior(table, model, method, draws, chains, seed, quiet)
+
+    summary, complaint = _summary(post)
+    facts: dict[str, Any] = {
+        "data": data.name,
+        "n_groups": table.counts.shape[0],
+        "n_categories": table.counts.shape[1],
+        "model": repr(model),
+        "method": post.method,
+        "n_chains": post.n_chains,
+        "n_draws": post.n_draws,
+        "seed": seed,
+        "interrupted": interrupted,
+        "warning": complaint,
+        "parameters": {name: summary[name] for name in summary.names},
+        "version": __version__,
+    }
+    if out is not None:
+        _write(post, out, facts)
+    if groups is not None:
+        _write_groups(post, groups)
+    if figure is not None:
+        _draw(post, figure, data.name)
+    print(json.dumps(_files.finite(facts), ensure_ascii=False) if as_json else summary)
+    if complaint:
+        print(f"hbm-fast: warning: {complaint}", file=sys.stderr)
+    if interrupted:
+        print(f"hbm-fast: interrupted; {post.n_draws} of {draws} draws of each chain were kept", file=sys.stderr)
+        raise typer.Exit(130)
+
+
+def _posterior(
+    table: CountTable, model: HierarchicalModel, method: Method, draws: int, chains: int, seed: int, quiet: bool
+) -> tuple[Posterior, bool]:
+    """The posterior, and whether Ctrl-C cut it short."""
+    counts, group_names = table.counts, table.group_names
+    if table.weights is not None:  # a row that was seen w times is w groups
+        counts = np.repeat(counts, table.weights, axis=0)
+        group_names = None
+    if method is Method.EXACT:
+        post, interrupted = exact_posterior(counts, model, n_draws=draws, rng=seed), False
+    else:
+        parts: list[Posterior] = []
+        interrupted = False
+        try:
+            for size in _blocks(counts, draws, chains):
+                # the first block alone is what hbm.sample(..., rng=seed) gives
+                rng = seed if not parts else np.random.SeedSequence([seed, len(parts)])
+                bar = not quiet and sys.stderr.isatty()
+                parts.append(
+                    sample_counts(
+                        counts, model, method=method.value, n_draws=size, n_chains=chains, rng=rng, progress=bar
+                    )
+                )
+                if not quiet and size < draws:
+                    done = sum(part.n_draws for part in parts)
+                    print(f"hbm-fast: {done} of {draws} draws of each chain", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            interrupted = True
+        if not parts:
+            print("hbm-fast: interrupted before the first draws", file=sys.stderr)
+            raise typer.Exit(130)
+        post = parts[0] if len(parts) == 1 else _joined(parts)
+    post.category_names = table.category_names
+    post.group_names = group_names
+    return post, interrupted
+
+
+def _blocks(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]:
+    """Sizes of the blocks, a function of the table and the options alone: the draws repeat on every machine."""
+    entries = int(counts.max(axis=0, initial=0).sum() + counts.sum(axis=1).max(initial=0))
+    size = max(_SMALLEST_BLOCK, _ENTRIES_A_BLOCK // max(1, entries * chains))
+    while draws > 0:
+        taken = draws if draws < 2 * size else size
+        yield taken
+        draws -= taken
+
+
+def _joined(parts: list[Posterior]) -> Posterior:
+    first = parts[0]
+    stats = {name: np.concatenate([p.sample_stats[name] for p in parts], axis=1) for name in first.sample_stats}
+    return Posterior(
+        np.concatenate([p.log_alpha for p in parts], axis=1),
+        np.concatenate([p.log_beta for p in parts], axis=1),
+        model=first.model,
+        counts=first.counts,
+        method=first.method,
+        details={**first.details, "n_blocks": len(parts)},
+        sample_stats=stats,
+    )
+
+
+def _summary(post: Posterior) -> tuple[Any, str | None]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        summary = post.summary()
+    complaints = [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]
+    return summary, "; ".join(complaints) or None
+
+
+def _labels(post: Posterior) -> tuple[str, ...]:
+    return post.category_names or tuple(map(str, range(post.n_categories)))
+
+
+def _write(post: Posterior, out: Path, facts: dict[str, Any]) -> None:
+    ending = out.suffix.lower()
+    if ending == ".json":
+        _files.write_json(out, facts)
+    elif ending == ".nc":
+        post.to_arviz().to_netcdf(str(out))
+    else:
+        header = ["chain", "draw", "alpha", *(f"beta[{name}]" for name in _labels(post))]
+        rows = (
+            [c, d, post.alpha[c, d], *post.beta[c, d].tolist()]
+            for c in range(post.n_chains)
+            for d in range(post.n_draws)
+        )
+        _files.write_csv(out, header, rows)
+
+
+def _write_groups(post: Posterior, target: Path) -> None:
+    """Every group's proportions, and those of a group of which nothing is known, in the long form."""
+
+    def rows() -> Iterator[list[Any]]:
+        assert post.counts is not None
+        names = post.group_names or tuple(map(str, range(len(post.counts))))
+        for index, name in [*enumerate(names), (None, "(new group)")]:
+            mean = post.predict(index)
+            lower, upper = np.quantile(post.theta(index), [0.05, 0.95], axis=(0, 1))
+            observed = [""] * post.n_categories if index is None else post.counts[index].tolist()
+            for figures in zip(_labels(post), observed, mean.tolist(), lower.tolist(), upper.tolist(), strict=True):
+                yield [name, *figures]
+
+    _files.write_csv(target, ["group", "category", "count", "mean", "lower", "upper"], rows())
+
+
+def _draw(post: Posterior, target: Path, name: str) -> None:
+    from hbm_fast.cli._figures import intervals
+
+    lower, upper = post.quantile("beta", [0.05, 0.95])
+    title = f"{name}: alpha = {post.mean('alpha'):.4g} ± {post.sd('alpha'):.2g}"
+    intervals(
+        target, title, "proportion over all groups, with 90 % intervals", _labels(post), post.mean("beta"), lower, upper
+    )

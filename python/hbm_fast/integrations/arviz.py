@@ -1,0 +1,206 @@
+"""Posteriors as xarray DataTrees, which ArviZ plots and compares, and as netCDF files."""
+
+import json
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbm_fast import _validate, priors
+from hbm_fast._config import STREAM_VERSION, __version__
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+from hbm_fast.quadrature import Quadrature, QuadratureBatch
+
+
+def to_datatree(
+    post: Posterior, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
+) -> Any:
+    """An ``xarray.DataTree`` with the groups ArviZ knows.
+
+    Parameters
+    ----------
+    post : Posterior
+    log_likelihood : bool
+        Whether to add the pointwise log-likelihood of every group (C, D, N): what LOO needs.
+    theta : bool
+        Whether to add a draw of theta (C, D, N, K) of every group.
+    posterior_predictive : bool
+        Whether to add counts (C, D, N, K) drawn anew from every group, with its own total.
+
+    Returns
+    -------
+    xarray.DataTree
+        ``posterior`` (alpha, log_alpha, beta, log_beta), ``observed_data``, ``sample_stats``, and what was asked for;
+        dimensions chain, draw, group, category (and dataset in front, of a batch), named by the names of the user.
+
+    Raises
+    ------
+    ImportError
+        Without xarray (extra ``report``).
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> tree = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
+    >>> sorted(tree.children)
+    ['observed_data', 'posterior']
+    """
+    xarray = _xarray()
+    lead = ("dataset",) if post.log_alpha.ndim == 3 else ()
+    draw, category = (*lead, "chain", "draw"), ("category",)
+    coords: dict[str, Any] = {
+        "chain": np.arange(post.n_chains),
+        "draw": np.arange(post.n_draws),
+        "category": list(post.category_names or range(post.n_categories)),
+    }
+    if lead:
+        coords["dataset"] = np.arange(len(post))
+    if post.counts is not None:
+        coords["group"] = list(post.group_names or range(post.counts.shape[-2]))
+
+    def dataset(variables: dict[str, tuple[tuple[str, ...], NDArray[Any]]]) -> Any:
+        used = {dim for dims, _ in variables.values() for dim in dims}
+        result = xarray.Dataset(variables, coords={name: value for name, value in coords.items() if name in used})
+        return result.assign_attrs(inference_library="hbm_fast", inference_library_version=__version__)
+
+    tree = {
+        "posterior": dataset(
+            {
+                "alpha": (draw, post.alpha),
+                "log_alpha": (draw, post.log_alpha),
+                "beta": (draw + category, post.beta),
+                "log_beta": (draw + category, post.log_beta),
+            }
+        )
+    }
+    stats = {name: (draw, value) for name, value in post.sample_stats.items() if value.shape == post.log_alpha.shape}
+    if post.log_weights is not None:
+        stats["log_weights"] = (draw, post.log_weights)
+    if stats:
+        tree["sample_stats"] = dataset(stats)
+    groups = (*draw, "group")
+    if post.counts is not None:
+        tree["observed_data"] = dataset({"counts": ((*lead, "group", "category"), post.counts)})
+    if log_likelihood:
+        tree["log_likelihood"] = dataset({"counts": (groups, post.log_likelihood())})
+    n_groups = 0 if post.counts is None else post.counts.shape[-2]
+    if theta:
+        drawn = np.stack([post.theta(n) for n in range(n_groups)], axis=-2)
+        tree["posterior"] = tree["posterior"].merge(dataset({"theta": (groups + category, drawn)}))
+    if posterior_predictive:
+        replicated = np.stack([post.predictive_counts(n) for n in range(n_groups)], axis=-2)
+        tree["posterior_predictive"] = dataset({"counts": (groups + category, replicated)})
+    return xarray.DataTree.from_dict(tree)
+
+
+def save(post: Posterior, path: str | PathLike[str]) -> None:
+    """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
+    xarray = _xarray()
+    _h5netcdf()
+    tree = to_datatree(post)
+    extra: dict[str, Any] = {"key": ("word", post._key), "datasets": ("dataset_number", post._datasets)}
+    if post._theta_draws is not None and post.counts is not None:
+        stored = np.stack([post.log_theta(n) for n in range(post.counts.shape[-2])])
+        extra["log_theta"] = (tuple(f"log_theta_{i}" for i in range(stored.ndim)), stored)
+    for name in ("log_evidence", "log_evidence_error"):
+        value = getattr(post, name)
+        if value is not None:
+            extra[name] = (("dataset_number",) if np.ndim(value) else (), value)
+    facts = {
+        "model": _model_to_dict(post.model),
+        "method": post.method,
+        "details": {name: _plain(value) for name, value in post.details.items()},
+        "category_names": post.category_names,
+        "group_names": post.group_names,
+        "quadrature": post.moments is not None,
+        "stream_version": STREAM_VERSION,
+        "version": __version__,
+    }
+    tree["hbm_fast"] = xarray.DataTree(xarray.Dataset(extra, attrs={"facts": json.dumps(facts)}))
+    tree.to_netcdf(path, engine="h5netcdf")
+
+
+def load(path: str | PathLike[str]) -> Posterior:
+    """Read a posterior that ``save`` wrote; see ``Posterior.load``."""
+    xarray = _xarray()
+    _h5netcdf()
+    with xarray.open_datatree(path, engine="h5netcdf") as tree:
+        if "hbm_fast" not in tree.children:
+            raise ValueError(f"{path} was not written by Posterior.save: it has no group hbm_fast")
+        facts = json.loads(tree["hbm_fast"].attrs["facts"])
+        own = {name: value.to_numpy() for name, value in tree["hbm_fast"].data_vars.items()}
+        drawn = {name: value.to_numpy() for name, value in tree["posterior"].data_vars.items()}
+        stats = {}
+        if "sample_stats" in tree.children:
+            stats = {name: value.to_numpy() for name, value in tree["sample_stats"].data_vars.items()}
+        counts = tree["observed_data"]["counts"].to_numpy() if "observed_data" in tree.children else None
+    model = _model_from_dict(facts["model"])
+    log_theta = own.get("log_theta")
+    moments: Quadrature | QuadratureBatch | None = None
+    if facts["quadrature"] and counts is not None:  # deterministic, and quicker to build than to read
+        one = counts.ndim == 2
+        moments = Quadrature(counts, model) if one else QuadratureBatch([Quadrature(c, model) for c in counts])
+    post = Posterior(
+        drawn["log_alpha"],
+        drawn["log_beta"],
+        model=model,
+        counts=counts,
+        log_weights=stats.pop("log_weights", None),
+        log_evidence=own.get("log_evidence"),
+        log_evidence_error=own.get("log_evidence_error"),
+        method=facts["method"],
+        details=facts["details"],
+        key=own["key"],
+        sample_stats=stats,
+        moments=moments,
+        theta_draws=None if log_theta is None else log_theta.__getitem__,
+        category_names=facts["category_names"],
+        group_names=facts["group_names"],
+    )
+    post._datasets = own["datasets"]
+    return post
+
+
+def _model_to_dict(model: HierarchicalModel) -> dict[str, Any]:
+    return {
+        "n_categories": model.n_categories,
+        "alpha": [type(model.alpha).__name__, vars(model.alpha)],
+        "beta": [type(model.beta).__name__, vars(model.beta)],
+    }
+
+
+def _model_from_dict(facts: dict[str, Any]) -> HierarchicalModel:
+    made = {}
+    for name in ("alpha", "beta"):
+        kind, fields = facts[name]
+        if kind not in priors.__all__:
+            raise ValueError(f"the file names a prior that this version does not know: {kind!r}")
+        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        made[name] = getattr(priors, kind)(**fields)
+    return HierarchicalModel(facts["n_categories"], **made)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a detail."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, str | int | float | bool | list | tuple | dict) or value is None:
+        return value
+    return repr(value)
+
+
+def _xarray() -> Any:
+    try:
+        import xarray
+    except ImportError:
+        raise _validate.missing_extra("xarray", "report") from None
+    return xarray
+
+
+def _h5netcdf() -> None:
+    try:
+        import h5netcdf  # noqa: F401
+    except ImportError:
+        raise _validate.missing_extra("h5netcdf", "report") from None

@@ -1,0 +1,314 @@
+"""read_counts(path): count tables from CSV, TSV, Parquet and npz files, names of groups and categories kept."""
+
+import csv
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbm_fast import _validate
+
+Layout = Literal["auto", "wide", "long", "frequency"]
+
+_LONG = ("group", "category", "count")
+_WEIGHTS = ("weight", "weights", "frequency", "freq")
+_GROUPS = ("", "group", "groups", "sample", "samples", "name", "id", "bag")
+
+
+@dataclass(frozen=True, eq=False)
+class CountTable:
+    """Counts from a file, with their names.
+
+    Parameters
+    ----------
+    counts : int64 array (N, K)
+    category_names : tuple of str (K,), or None where the file has no header
+    group_names : tuple of str (N,), or None where the file does not name its groups
+    weights : int64 array (N,), or None
+        How often each row was seen, from a frequency table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hbm_fast as hbm
+    >>> hbm.tables.CountTable(np.array([[3, 1]]), ("white", "black"))
+    CountTable(1 groups x 2 categories)
+    """
+
+    counts: NDArray[np.int64]
+    category_names: tuple[str, ...] | None = None
+    group_names: tuple[str, ...] | None = None
+    weights: NDArray[np.int64] | None = None
+
+    def __repr__(self) -> str:
+        n_groups, n_categories = self.counts.shape
+        weighted = "" if self.weights is None else ", weighted"
+        return f"CountTable({n_groups} groups x {n_categories} categories{weighted})"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column of a file: its cells as text or as an array, and where each stands."""
+
+    name: str
+    cells: Sequence[str] | NDArray[Any]
+    lines: Sequence[int]
+    file: str
+    unit: str  # "line" of a text file, "row" of a binary one
+
+    def where(self, index: int) -> str:
+        return f"{self.file}, {self.unit} {self.lines[index]}, column {self.name!r}"
+
+    def is_text(self) -> bool:
+        """Whether most cells are no numbers: then they are names, and otherwise a bad count is a mistake."""
+        if isinstance(self.cells, np.ndarray):
+            return self.cells.dtype.kind not in "iuf"
+        return 2 * sum(not _is_number(cell) for cell in self.cells) > len(self.cells)
+
+    def integers(self) -> NDArray[np.int64]:
+        """Non-negative whole numbers, or an error that names the first cell that is none."""
+        try:
+            if isinstance(self.cells, np.ndarray) and self.cells.dtype.kind not in "iu":
+                raise ValueError
+            numbers = self.cells if isinstance(self.cells, np.ndarray) else list(map(int, self.cells))
+            values = np.asarray(numbers, dtype=np.int64)
+        except (ValueError, OverflowError):
+            for index, cell in enumerate(self.cells):
+                _validate.whole_number(cell, self.where(index))
+            raise
+        if len(values) and values.min() < 0:
+            index = int(np.argmax(values < 0))
+            raise ValueError(f"{self.where(index)}: counts must not be negative; got {values[index]}")
+        return values
+
+    def texts(self) -> list[str]:
+        return [str(cell).strip() for cell in self.cells]
+
+
+def read_counts(path: str | os.PathLike[str], *, layout: Layout = "auto") -> CountTable:
+    """Read a table of counts.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.csv``, ``.tsv``, ``.tab`` or ``.txt`` (separated by commas, semicolons or tabs, as the first line shows),
+        ``.parquet``, or ``.npz`` with an array ``counts`` (N, K) and, optionally, ``group_names``, ``category_names``
+        and ``weights``; ``.npy`` with the counts alone.
+    layout : {"auto", "wide", "long", "frequency"}
+        ``"wide"``: one group a row, one category a column; a first column of names (text, or headed ``group``,
+        ``sample``, ``name``, ``id`` or nothing) names the groups. ``"long"``: columns ``group``, ``category``,
+        ``count``; what is not listed is 0. ``"frequency"``: wide, with a column ``weight`` or ``frequency`` that says
+        how often the row was seen. ``"auto"`` decides by the names of the columns.
+
+    Returns
+    -------
+    CountTable
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        For an unknown ending or layout, and for a bad row: the message names its line.
+    ImportError
+        For Parquet without pyarrow.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import hbm_fast as hbm
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "bags.csv"
+    ...     _ = file.write_text("bag,white,black\\nfirst,3,1\\nsecond,0,4\\n")
+    ...     table = hbm.tables.read_counts(file)
+    >>> table.category_names, table.group_names, table.counts.tolist()
+    (('white', 'black'), ('first', 'second'), [[3, 1], [0, 4]])
+    """
+    file = Path(path)
+    if layout not in ("auto", "wide", "long", "frequency"):
+        raise ValueError(f"layout must be 'auto', 'wide', 'long' or 'frequency'; got {layout!r}")
+    ending = file.suffix.lower()
+    if ending in (".npz", ".npy"):
+        return _from_numpy(file)
+    if ending == ".parquet":
+        columns, named = _parquet_columns(file), True
+    elif ending in (".csv", ".tsv", ".tab", ".txt"):
+        columns, named = _text_columns(file)
+    else:
+        raise ValueError(f"{file}: the ending must be .csv, .tsv, .tab, .txt, .parquet, .npz or .npy; got {ending!r}")
+    if not columns or not len(columns[0].cells):
+        raise ValueError(f"{file}: no rows")
+    if layout == "auto":
+        layout = _guess(columns)
+    if layout == "long":
+        return _long(columns, named)
+    return _wide(columns, named, weighted=layout == "frequency")
+
+
+def _guess(columns: list[_Column]) -> Layout:
+    names = [c.name.strip().lower() for c in columns]
+    if sorted(names) == sorted(_LONG):
+        return "long"
+    return "frequency" if any(name in _WEIGHTS for name in names) else "wide"
+
+
+def _wide(columns: list[_Column], named: bool, *, weighted: bool) -> CountTable:
+    weights = None
+    if weighted:
+        found = [c for c in columns if c.name.strip().lower() in _WEIGHTS]
+        if len(found) > 1:
+            raise ValueError(f"{columns[0].file}: more than one column of weights: {[c.name for c in found]}")
+        weight_column = found[0] if found else columns[-1]
+        weights = weight_column.integers()
+        columns = [c for c in columns if c is not weight_column]
+    group_names = None
+    if columns and ((named and columns[0].name.strip().lower() in _GROUPS) or columns[0].is_text()):
+        group_names = _unique(columns[0])
+        columns = columns[1:]
+    if len(columns) < 2:
+        raise ValueError(f"a table needs two categories at least; found {[c.name for c in columns]}")
+    _distinct([c.name for c in columns], columns[0].file)
+    counts = np.column_stack([c.integers() for c in columns])
+    return CountTable(counts, tuple(c.name.strip() for c in columns) if named else None, group_names, weights)
+
+
+def _long(columns: list[_Column], named: bool) -> CountTable:
+    by_name = {c.name.strip().lower(): c for c in columns}
+    if not named and len(columns) == 3:
+        by_name = dict(zip(_LONG, columns, strict=True))
+    missing = [name for name in _LONG if name not in by_name]
+    if missing:
+        raise ValueError(
+            f"{columns[0].file}: the long form needs columns {', '.join(_LONG)}; missing {', '.join(missing)}"
+        )
+    group, category = by_name["group"].texts(), by_name["category"].texts()
+    values = by_name["count"].integers()
+    groups = {name: index for index, name in enumerate(dict.fromkeys(group))}
+    categories = {name: index for index, name in enumerate(dict.fromkeys(category))}
+    row = np.fromiter((groups[name] for name in group), np.int64, len(group))
+    column = np.fromiter((categories[name] for name in category), np.int64, len(category))
+    cell = row * len(categories) + column
+    _, first = np.unique(cell, return_index=True)
+    if len(first) < len(cell):
+        again = int(np.setdiff1d(np.arange(len(cell)), first)[0])
+        raise ValueError(
+            f"{by_name['count'].where(again)}: group {group[again]!r} has category {category[again]!r} twice; "
+            "add such rows up first"
+        )
+    if len(categories) < 2:
+        raise ValueError(f"a table needs two categories at least; found {list(categories)}")
+    counts = np.zeros((len(groups), len(categories)), dtype=np.int64)
+    counts[row, column] = values
+    return CountTable(counts, tuple(categories), tuple(groups))
+
+
+def _unique(column: _Column) -> tuple[str, ...]:
+    names = column.texts()
+    seen: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in seen:
+            first = column.lines[seen[name]]
+            raise ValueError(f"{column.where(index)}: the group {name!r} stands on {column.unit} {first} already")
+        seen[name] = index
+    return tuple(names)
+
+
+def _distinct(names: list[str], file: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{file}: two columns are named {name!r}")
+
+
+def _text_columns(file: Path) -> tuple[list[_Column], bool]:
+    """The columns, and whether the file has a header: a first line that holds anything but numbers."""
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = None
+        try:
+            first = stream.readline()
+            reader = csv.reader(itertools.chain([first], stream), delimiter=max(",;\t", key=first.count))
+            lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        except (csv.Error, UnicodeDecodeError) as error:
+            number = reader.line_num + 1 if reader else 1
+            raise ValueError(f"{file}, line {number}: not a readable text table ({error})") from None
+    if not lines:
+        raise ValueError(f"{file}: the file is empty")
+    named = _has_header(lines[0][1], f"{file}, line {lines[0][0]}")
+    width = len(lines[0][1])
+    header = lines[0][1] if named else [f"column {k + 1}" for k in range(width)]
+    body = lines[1:] if named else lines
+    for number, row in body:
+        if len(row) != width:
+            raise ValueError(f"{file}, line {number}: {len(row)} fields where the first line has {width}")
+    numbers = [number for number, _ in body]
+    cells = list(zip(*(row for _, row in body), strict=True)) if body else [()] * width
+    pairs = zip(header, cells, strict=True)
+    return [_Column(name, column, numbers, str(file), "line") for name, column in pairs], named
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _has_header(first: list[str], where: str) -> bool:
+    if all(map(_is_number, first)):
+        if len(first) > 2 and first == [str(k) for k in range(len(first))]:
+            raise ValueError(f"{where}: 0, 1, 2, ... may be counts or a header; give the columns names")
+        return False
+    if all(map(_is_number, first[1:])) and first[0].strip().lower() not in _GROUPS:
+        raise ValueError(f"{where}: {first[0]!r} and numbers look like a row without a header; give the columns names")
+    return True
+
+
+def _parquet_columns(file: Path) -> list[_Column]:
+    try:
+        from pyarrow import ArrowInvalid, parquet
+    except ImportError:
+        raise _validate.missing_extra("pyarrow", "report") from None
+    try:
+        table = parquet.read_table(file)
+    except ArrowInvalid as error:
+        raise ValueError(f"{file}: not a Parquet file ({error})") from None
+    rows = range(1, table.num_rows + 1)
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count:
+            index = int(np.argmax(column.is_null().to_numpy()))
+            raise ValueError(f"{file}, row {index + 1}, column {name!r}: missing; write 0 for none")
+        columns.append(_Column(name, column.to_numpy(), rows, str(file), "row"))
+    return columns
+
+
+def _from_numpy(file: Path) -> CountTable:
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{file}: not a readable file of arrays without Python objects ({error})") from None
+    arrays: dict[str, Any] = {"counts": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    if "counts" not in arrays:
+        raise ValueError(f"{file}: no array named 'counts'; found {', '.join(arrays) or 'nothing'}")
+    try:
+        counts = _validate.counts(arrays["counts"]).astype(np.int64, copy=False)
+        n_groups, n_categories = counts.shape
+        weights = arrays.get("weights")
+        if weights is not None:
+            weights = _Column("weights", np.asarray(weights), range(1, n_groups + 1), str(file), "row").integers()
+        return CountTable(
+            counts,
+            _validate.names(arrays.get("category_names"), "category_names", n_categories),
+            _validate.names(arrays.get("group_names"), "group_names", n_groups),
+            weights,
+        )
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{file}: {error}") from None
+
+
+__all__ = ["CountTable", "read_counts"]

@@ -1,0 +1,254 @@
+"""`hbm-fast sample` and `hbm-fast fit`: files in, files out, mistakes in one line, Ctrl-C keeps the draws."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+from hbm_fast import priors
+
+pytest.importorskip("typer")
+from hbm_fast.cli import main
+from hbm_fast.cli import sample as sample_module
+from hbm_fast.cli._priors import parse_alpha
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Exit code, stdout and stderr of a command line."""
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hbm-fast", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, err
+
+    return command
+
+
+@pytest.fixture
+def pollen(tmp_path):
+    data = hbm.datasets.load_pollen()
+    file = tmp_path / "pollen.csv"
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["sample", *data.category_names])
+        writer.writerows([name, *row] for name, row in zip(data.group_names, data.counts.tolist(), strict=True))
+    return file
+
+
+# fit -------------------------------------------------------------------------------------------------------
+
+
+def test_fit_prints_the_table(run, pollen):
+    code, out, err = run("fit", pollen)
+    assert (code, err) == (0, "")
+    assert "Pinus" in out
+    assert "-507.8220" in out
+    assert "differ more than a multinomial" in out
+
+
+def test_fit_writes_csv_json_and_a_figure(run, pollen, tmp_path):
+    expected = hbm.fit(hbm.datasets.load_pollen().counts)
+    for name in ("fit.csv", "fit.json"):
+        assert run("fit", pollen, "--out", tmp_path / name)[0] == 0
+    with (tmp_path / "fit.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["category"] for row in rows] == ["Pinus", "Abies", "Quercus", "Alnus"]
+    assert [float(row["concentration"]) for row in rows] == expected.concentration.tolist()
+    facts = json.loads((tmp_path / "fit.json").read_text())
+    assert facts["log_likelihood"] == expected.log_likelihood
+    assert facts["categories"]["Pinus"]["standard_error"] == expected.standard_error[0]
+    code, out, _ = run("fit", pollen, "--json", "--prior", "0.1,0.1", "--figure", tmp_path / "fit.png")
+    assert json.loads(out)["prior"] == "Gamma(shape=0.1, rate=0.1)"
+    assert code == 0
+    assert (tmp_path / "fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fit_of_a_frequency_table(run, tmp_path):
+    data = hbm.datasets.load_saxony_families()
+    rows = np.column_stack([data.counts, data.weights])
+    file = tmp_path / "saxony.csv"
+    file.write_text("boys,girls,frequency\n" + "\n".join(",".join(map(str, row)) for row in rows.tolist()))
+    code, out, _ = run("fit", file, "--json")
+    assert code == 0
+    assert json.loads(out)["log_likelihood"] == pytest.approx(-12492.871359, abs=1e-6)
+
+
+def test_fit_of_multinomial_data_says_so(run, tmp_path):
+    file = tmp_path / "even.csv"
+    file.write_text("white,black\n5,5\n5,5\n4,6\n")
+    code, out, _ = run("fit", file)
+    assert code == 0
+    assert "multinomial does as well" in out
+    facts = json.loads(run("fit", file, "--json")[1])
+    assert (facts["outcome"], facts["alpha"]) == ("infinity", "inf")
+    code, _, err = run("fit", file, "--figure", tmp_path / "f.png")
+    assert code == 2
+    assert "nothing to draw" in err
+
+
+# sample ----------------------------------------------------------------------------------------------------
+
+
+def test_sample_is_hbm_sample(run, pollen, tmp_path):
+    code, out, err = run("sample", pollen, "--draws", 200, "--chains", 2, "--seed", 7, "--out", tmp_path / "d.csv")
+    assert code == 0, err
+    assert "beta[Pinus]" in out
+    post = hbm.sample(hbm.datasets.load_pollen().counts, n_draws=200, n_chains=2, rng=7)
+    with (tmp_path / "d.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 400
+    assert [float(row["alpha"]) for row in rows[:200]] == post.alpha[0].tolist()
+    assert [float(row["beta[Alnus]"]) for row in rows[200:]] == post.beta[1, :, 3].tolist()
+
+
+def test_sample_writes_netcdf_json_groups_and_a_figure(run, pollen, tmp_path):
+    arviz = pytest.importorskip("arviz")
+    options = ["--draws", 150, "--chains", 2, "--quiet"]
+    names = {"--out": "d.nc", "--groups": "g.csv", "--figure": "f.png"}
+    files = {option: tmp_path / name for option, name in names.items()}
+    code, _, err = run("sample", pollen, *options, *(item for pair in files.items() for item in pair))
+    assert code == 0, err
+    stored = arviz.from_netcdf(str(files["--out"]))
+    assert stored.posterior["alpha"].shape == (2, 150)
+    assert stored.posterior["beta"].shape == (2, 150, 4)
+    with files["--groups"].open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 74 * 4
+    assert (rows[0]["group"], rows[0]["category"], rows[0]["count"]) == ("sample 1", "Pinus", "94")
+    assert rows[-1]["group"] == "(new group)"
+    assert all(float(row["lower"]) <= float(row["mean"]) <= float(row["upper"]) for row in rows[:4])
+    assert files["--figure"].stat().st_size > 5000
+    code, out, _ = run("sample", pollen, *options, "--json", "--out", tmp_path / "d.json")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "d.json").read_text())
+    assert json.loads(out)["parameters"]["beta[Pinus]"]["mean"] == pytest.approx(0.86, abs=0.02)
+
+
+def test_sample_exact_with_a_prior(run, tmp_path):
+    file = tmp_path / "one.csv"
+    file.write_text("white,black\n0,1\n")
+    facts = json.loads(run("sample", file, "--method", "exact", "--alpha", "gamma:2,0.5", "--json")[1])
+    # one draw says nothing about alpha: its mean is the prior's
+    assert facts["parameters"]["alpha"]["mean"] == pytest.approx(4.0, rel=1e-6)
+    assert facts["parameters"]["beta[black]"]["mean"] == pytest.approx(2 / 3, rel=1e-6)
+
+
+def test_blocks_depend_on_the_table_alone_and_hold_every_draw(monkeypatch, run, pollen):
+    counts = hbm.datasets.load_pollen().counts
+    assert list(sample_module._blocks(counts, 1000, 4)) == [1000]
+    monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
+    blocks = list(sample_module._blocks(counts, 2600, 4))
+    assert sum(blocks) == 2600
+    assert min(blocks) >= 500
+    facts = json.loads(run("sample", pollen, "--draws", 2600, "--json")[1])
+    assert (facts["n_draws"], facts["interrupted"]) == (2600, False)
+    # chains that start afresh in every block agree
+    assert facts["parameters"]["log_alpha"]["r_hat"] < 1.01
+
+
+def test_ctrl_c_keeps_what_was_drawn(monkeypatch, run, pollen, tmp_path):
+    monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
+    draw = sample_module.sample_counts
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(options["n_draws"])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return draw(*arguments, **options)
+
+    monkeypatch.setattr(sample_module, "sample_counts", interrupted)
+    code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "d.csv")
+    assert code == 130
+    assert "1000 of 5000 draws of each chain were kept" in err
+    assert "beta[Pinus]" in out
+    assert len((tmp_path / "d.csv").read_text().splitlines()) == 1 + 4 * 1000
+    calls[:] = [0, 0]
+    code, _, err = run("sample", pollen, "--draws", 5000)
+    assert code == 130
+    assert "before the first draws" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_from_outside(tmp_path):
+    # a real SIGINT to a real process, once the first block is announced as done
+    rng = np.random.default_rng(0)
+    counts = np.array([rng.multinomial(20_000, p) for p in rng.dirichlet(np.full(40, 0.5), size=60)])
+    np.savez(tmp_path / "big.npz", counts=counts)
+    out = tmp_path / "draws.csv"
+    command = [sys.executable, "-m", "hbm_fast", "sample", str(tmp_path / "big.npz"), "--draws", "2000000"]
+    with subprocess.Popen(
+        [*command, "--chains", "1", "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        watchdog = threading.Timer(240, process.kill)
+        watchdog.start()
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "draws of each chain" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        stdout, stderr = process.communicate()
+        watchdog.cancel()
+    assert process.returncode == 130, stderr
+    assert "were kept" in stderr
+    assert "log_alpha" in stdout
+    assert len(out.read_text().splitlines()) > 500
+
+
+# mistakes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["sample", "fit"])
+def test_mistakes_are_one_line_and_code_2(run, pollen, tmp_path, command):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("group,white,black\na,1,2\nb,3,x\n")
+    (tmp_path / "old.csv").write_text("keep me")
+    for arguments, message in [
+        ([bad], "bad.csv, line 3, column 'black': counts must be whole numbers; got 'x'"),
+        ([tmp_path / "absent.csv"], "absent.csv"),
+        ([tmp_path / "counts.xlsx"], "the ending must be"),
+        ([pollen, "--format", "long"], "the long form needs columns"),
+        ([pollen, "--out", tmp_path / "d.txt"], "--out must end in"),
+        ([pollen, "--out", tmp_path / "old.csv"], "pass --force"),
+        ([pollen, "--out", tmp_path / "nowhere" / "d.csv"], "does not exist"),
+        ([pollen, "--figure", tmp_path / "f.gif"], "--figure must end in"),
+    ]:
+        code, out, err = run(command, *arguments)
+        assert code == 2, arguments
+        assert message in err
+        assert err.startswith("hbm-fast: error: ")
+        assert len(err.splitlines()) == 1
+        assert out == ""
+    assert (tmp_path / "old.csv").read_text() == "keep me"
+    assert run(command, pollen, "--out", tmp_path / "old.csv", "--force")[0] == 0
+    assert (tmp_path / "old.csv").read_text() != "keep me"
+    assert run(command, pollen, "--format", "tall")[0] == 2
+    assert run(command)[0] == 2
+
+
+def test_mistakes_in_priors(run, pollen):
+    for alpha in ("gamma", "gamma:2", "gamma:2,x", "gamma:1,2,3", "gamma:-1,2", "uniform:1", "power:-1,3,2"):
+        code, _, err = run("sample", pollen, "--alpha", alpha)
+        assert code == 2, alpha
+        assert "--alpha" in err
+    assert run("fit", pollen, "--prior", "1")[0] == 2
+    assert run("sample", pollen, "--method", "exact")[0] == 2  # K = 4
+
+
+def test_priors_by_name():
+    assert parse_alpha("exponential") == priors.Exponential(1.0)
+    assert parse_alpha("gamma:2,0.5") == priors.Gamma(2.0, rate=0.5)
+    assert parse_alpha("power:-1.5,0.01,1000") == priors.Power(-1.5, lower=0.01, upper=1000.0)
+    assert parse_alpha("half-cauchy:2") == priors.HalfCauchy(2.0)
+    assert parse_alpha("lomax") == priors.Lomax(0.5, 1.0)
+    assert parse_alpha("fixed:3") == priors.Fixed(3.0)
