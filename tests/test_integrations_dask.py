@@ -10,6 +10,7 @@ import hbm_fast as hbm
 
 distributed = pytest.importorskip("distributed")
 import dask  # noqa: E402
+import dask.array  # noqa: E402
 import dask.bag  # noqa: E402
 import dask.dataframe  # noqa: E402
 import pandas as pd  # noqa: E402
@@ -168,3 +169,26 @@ def test_datasets_from_a_table(client):
     assert set(found) == {name for name, _ in pairs}
     for name, counts in pairs:
         np.testing.assert_allclose(found[name].concentration, hbm.fit(counts).concentration, rtol=1e-6)
+
+
+@pytest.mark.parametrize("split_every", [2, 8])
+def test_statistics_of_one_huge_dataset(client, split_every):
+    counts = hbm.simulate(MODEL, 1, n_groups=5000, totals=(0, 60), rng=1).counts[0]
+    whole = hbm.SufficientStatistics(counts)
+    blocks = dask.array.from_array(counts, chunks=(333, 2))
+    reduced = hbm_dask.statistics(blocks, split_every=split_every).compute()
+    assert reduced.n_groups == 5000
+    concentration = [[0.3, 1.0, 2.0], [5.0, 0.1, 0.1]]
+    np.testing.assert_allclose(
+        reduced.log_likelihood(concentration), whole.log_likelihood(concentration), rtol=1e-13, atol=0
+    )
+    # the exceedance tables are the same, so the draws are
+    here, there = (hbm.sample(s, MODEL, rng=3, n_draws=20, n_chains=1).log_alpha for s in (whole, reduced))
+    np.testing.assert_array_equal(here, there)
+
+
+def test_statistics_want_integers():
+    with pytest.raises(TypeError, match="counts must be integers; got float64"):
+        hbm_dask.statistics(dask.array.ones((10, 3), chunks=5))
+    with pytest.raises(ValueError, match=r"counts must have shape \(N, K\)"):
+        hbm_dask.statistics(dask.array.ones((10, 3, 2), dtype=int, chunks=5))
