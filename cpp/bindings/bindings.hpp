@@ -4,7 +4,9 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "hbm_fast/parallel.hpp"
@@ -43,6 +45,22 @@ inline CountsView to_counts(const py::array& counts) {
   const auto item = counts.itemsize();
   return {counts.data(), count_type(counts.dtype()), static_cast<std::size_t>(counts.shape(0)),
           static_cast<std::size_t>(counts.shape(1)), counts.strides(0) / item, counts.strides(1) / item};
+}
+
+// The offsets and columns of compressed sparse rows fit the values; returns the number of rows.
+template <class Index>
+std::size_t checked_csr(const py::array& values, const py::array_t<Index, py::array::c_style>& columns,
+                        const py::array_t<Index, py::array::c_style>& offsets) {
+  if (values.ndim() != 1 || columns.size() != values.size() || offsets.size() < 1) {
+    throw std::invalid_argument("the parts of a CSR matrix do not fit each other");
+  }
+  const Index* at = offsets.data();
+  const py::ssize_t n_rows = offsets.size() - 1;
+  for (py::ssize_t n = 0; n < n_rows; ++n) {
+    if (at[n] < 0 || at[n + 1] < at[n]) throw std::invalid_argument("the offsets of a CSR matrix must not decrease");
+  }
+  if (at[n_rows] > values.size()) throw std::invalid_argument("the offsets of a CSR matrix exceed its values");
+  return static_cast<std::size_t>(n_rows);
 }
 
 // Runs on the calling thread inside a kernel that released the GIL: raises KeyboardInterrupt through the kernel.

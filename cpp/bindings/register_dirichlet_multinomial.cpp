@@ -42,16 +42,12 @@ template <class Index>
 void sparse_log_pmf(const py::array& values, const py::array_t<Index, py::array::c_style>& columns,
                     const py::array_t<Index, py::array::c_style>& offsets, const Doubles& concentration, bool coefficient,
                     Doubles out, int n_threads) {
-  if (values.ndim() != 1 || columns.size() != values.size() || offsets.size() != out.size() + 1 || concentration.ndim() != 2 ||
-      (concentration.shape(0) != 1 && concentration.shape(0) != out.size())) {
-    throw std::invalid_argument("the parts of a CSR matrix do not fit each other");
-  }
-  const Index* at = offsets.data();
-  for (py::ssize_t n = 0; n < out.size(); ++n) {
-    if (at[n] < 0 || at[n + 1] < at[n] || at[n + 1] > values.size()) throw std::invalid_argument("the offsets of a CSR matrix must not decrease");
+  if (checked_csr(values, columns, offsets) != static_cast<std::size_t>(out.size())) throw std::invalid_argument("out has the wrong size");
+  if (concentration.ndim() != 2 || (concentration.shape(0) != 1 && concentration.shape(0) != out.size())) {
+    throw std::invalid_argument("concentration must have shape (1, K) or (N, K)");
   }
   const SparseRows<Index> rows{{values.data(), count_type(values.dtype()), 1, static_cast<std::size_t>(values.size()), 0, values.strides(0) / values.itemsize()},
-                               columns.data(), at, static_cast<std::size_t>(out.size()), static_cast<std::size_t>(concentration.shape(1)),
+                               columns.data(), offsets.data(), static_cast<std::size_t>(out.size()), static_cast<std::size_t>(concentration.shape(1)),
                                concentration.data(), concentration.shape(0) == 1 ? 0 : concentration.shape(1)};
   double* values_out = out.mutable_data();
   const py::gil_scoped_release release;

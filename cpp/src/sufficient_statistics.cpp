@@ -1,101 +1,277 @@
 #include "hbm_fast/sufficient_statistics.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "hbm_fast/special.hpp"
+#include "likelihood_kernels.hpp"
 
 namespace hbm_fast {
 namespace {
 
-// table[j] += 1 for j < value: a tally at value - 1, turned into exceedances by suffix sums.
-void tally(std::vector<double>& tallies, std::uint64_t value) {
-  if (value == 0) return;
-  if (tallies.size() < value) tallies.resize(value, 0.0);
-  tallies[value - 1] += 1.0;
-}
+constexpr std::uint64_t largest_total = std::uint64_t{1} << 53;
+constexpr double smallest_vector = 1e-300;  // below, the vector loops would see subnormals
+constexpr std::size_t block_elements = 4096;
+constexpr std::size_t widest = 4096;                         // values below are tallied by plain increments
+constexpr std::size_t tally_elements = std::size_t{1} << 22;  // 32 MB
 
-void add_suffix_sums(const std::vector<double>& tallies, std::vector<double>& exceedances) {
-  if (exceedances.size() < tallies.size()) exceedances.resize(tallies.size(), 0.0);
-  double above = 0.0;
-  for (std::size_t j = tallies.size(); j-- > 0;) {
-    above += tallies[j];
-    exceedances[j] += above;
+template <class T>
+std::uint64_t checked(T x) {
+  if constexpr (std::is_signed_v<T>) {
+    if (x < 0) throw std::invalid_argument("counts must not be negative");
   }
+  return static_cast<std::uint64_t>(x);
 }
 
-void add_table(const std::vector<double>& from, std::vector<double>& to) {
-  if (to.size() < from.size()) to.resize(from.size(), 0.0);
-  for (std::size_t j = 0; j < from.size(); ++j) to[j] += from[j];
+std::uint64_t checked_total(std::uint64_t total, std::uint64_t x) {
+  if (x > largest_total || total + x > largest_total) throw std::invalid_argument("a total of counts exceeds 2**53");
+  return total + x;
 }
 
-double table_value(std::span<const double> table, double a, double* slope) {
-  double value = 0.0;
-  double derivative = 0.0;
-  for (std::size_t j = 0; j < table.size(); ++j) {
-    const double z = a + static_cast<double>(j);
-    value += table[j] * std::log(z);
-    derivative += table[j] / z;
+double checked_weight(const double* weights, std::size_t n) {
+  if (weights == nullptr) return 1.0;
+  if (!(weights[n] >= 0.0 && std::isfinite(weights[n]))) throw std::invalid_argument("weights must be non-negative and finite");
+  return weights[n];
+}
+
+// The columns that one call of add builds, so that nothing is added when a row turns out to be wrong. Small values
+// are tallied in one table of (K + 1) x width, whose width grows when a block of rows needs it.
+class Tallies {
+ public:
+  explicit Tallies(std::size_t n_categories) : n_categories_(n_categories), columns(n_categories) {}
+
+  // Whether values up to `largest` (and totals of them) can be tallied by increments.
+  bool reach(std::uint64_t largest) {
+    if (largest < width_) return true;
+    std::size_t width = std::max<std::size_t>(width_, 16);
+    while (width <= largest) width *= 2;
+    if (width > widest || width * (n_categories_ + 1) > tally_elements) return false;
+    flush();
+    width_ = width;
+    tallies_.assign((n_categories_ + 1) * width, 0);
+    return true;
   }
-  *slope = derivative;
-  return value;
+
+  template <class T>
+  void count(const TypedCounts<T>& table, std::size_t begin, std::size_t end) {
+    const std::size_t width = width_;
+    std::uint64_t* const of_totals = tallies_.data() + n_categories_ * width;
+    for (std::size_t n = begin; n < end; ++n) {
+      const T* x = table.row(n);
+      std::uint64_t* tally = tallies_.data();
+      std::size_t total = 0;
+      for (std::size_t k = 0; k < n_categories_; ++k, tally += width, x += table.category_stride) {
+        const auto value = static_cast<std::size_t>(*x);
+        ++tally[value];
+        total += value;
+      }
+      ++of_totals[total];
+    }
+  }
+
+  void flush() {
+    for (std::size_t k = 0; k <= n_categories_; ++k) {
+      CountColumn& column = k < n_categories_ ? columns[k] : totals;
+      for (std::size_t v = width_; v-- > 1;) column.add(v, static_cast<double>(tallies_[k * width_ + v]));
+    }
+    std::fill(tallies_.begin(), tallies_.end(), 0);
+  }
+
+ private:
+  std::size_t n_categories_;
+  std::size_t width_ = 0;
+  std::vector<std::uint64_t> tallies_;
+
+ public:
+  std::vector<CountColumn> columns;
+  CountColumn totals;
+};
+
+// The largest count of a block of rows; negative ones appear huge.
+template <class T>
+std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::size_t end) {
+  using U = std::make_unsigned_t<T>;
+  U largest = 0;
+  if (table.category_stride == 1 && table.row_stride == static_cast<std::ptrdiff_t>(table.n_categories)) {
+    const T* x = table.row(begin);
+    for (std::size_t i = 0; i < (end - begin) * table.n_categories; ++i) largest = std::max(largest, static_cast<U>(x[i]));
+  } else {
+    for (std::size_t n = begin; n < end; ++n) {
+      for (std::size_t k = 0; k < table.n_categories; ++k) largest = std::max(largest, static_cast<U>(table.at(n, k)));
+    }
+  }
+  return largest;
+}
+
+struct Slopes {
+  double value;
+  double slope;
+};
+
+// sum over the column of log(a (a+1) ... (a+x-1)) and its derivative
+Slopes evaluate(const CountColumn& column, double a) {
+  const LikelihoodKernels& kernels = likelihood_kernels();
+  if (column.empty()) return {0.0, 0.0};
+  if (a == 0.0) return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  Slopes first{0.0, 0.0};
+  if (a < smallest_vector) {  // the factor a itself apart; what is left of it in the other factors is nothing
+    first = {column.n_positive() * (std::log(a) - std::log(smallest_vector)),
+             column.n_positive() * (1.0 / a - 1.0 / smallest_vector)};
+    a = smallest_vector;
+  }
+  Slopes sum{};
+  if (column.has_table()) {
+    const auto c = column.exceedances();
+    kernels.table(c.data(), c.size(), a, &sum.value, &sum.slope);
+  } else {
+    const auto [values, weights] = column.pairs();
+    kernels.pairs(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
+  }
+  return {sum.value + first.value, sum.slope + first.slope};
+}
+
+double curvature(const CountColumn& column, double a) {
+  double sum = 0.0;
+  const auto [values, weights] = column.pairs();
+  if (column.has_table()) {
+    const auto c = column.exceedances();
+    for (std::size_t j = 0; j < c.size(); ++j) {
+      const double r = 1.0 / (a + static_cast<double>(j));
+      sum += c[j] * r * r;
+    }
+  } else {
+    for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * trigamma_difference(a, values[i]);
+  }
+  return sum;
+}
+
+double log_factorials(const CountColumn& column) {
+  double sum = 0.0;
+  const auto [values, weights] = column.pairs();
+  for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * log_factorial(values[i]);
+  return sum;
 }
 
 }  // namespace
 
-SufficientStatistics::SufficientStatistics(std::size_t n_categories) : exceedances_(n_categories) {}
+SufficientStatistics::SufficientStatistics(std::size_t n_categories) : columns_(n_categories) {}
 
-void SufficientStatistics::add(const CountsView& counts) {
+void SufficientStatistics::add(const CountsView& counts, const double* weights) {
   if (counts.n_categories != n_categories()) {
     throw std::invalid_argument("counts has " + std::to_string(counts.n_categories) + " categories; these statistics have " +
                                 std::to_string(n_categories()));
   }
-  std::vector<std::vector<double>> tallies(n_categories());
-  std::vector<double> totals;
-  double coefficient = 0.0;
+  Tallies tallies(n_categories());
+  double n_groups = 0.0;
+  const std::size_t step = std::max<std::size_t>(1, block_elements / std::max<std::size_t>(1, n_categories()));
   visit(counts, [&](auto table) {
-    for (std::size_t n = 0; n < table.n_rows; ++n) {
-      std::uint64_t total = 0;
-      for (std::size_t k = 0; k < table.n_categories; ++k) {
-        const auto x = table.at(n, k);
-        if (x < 0) throw std::invalid_argument("counts must not be negative");
-        tally(tallies[k], static_cast<std::uint64_t>(x));
-        coefficient -= log_factorial(static_cast<double>(x));
-        total += static_cast<std::uint64_t>(x);
+    for (std::size_t begin = 0; begin < table.n_rows; begin += step) {
+      const std::size_t end = std::min(begin + step, table.n_rows);
+      const std::uint64_t largest = weights != nullptr ? widest : largest_of(table, begin, end);
+      if (largest < widest && tallies.reach(largest * n_categories())) {
+        tallies.count(table, begin, end);
+        n_groups += static_cast<double>(end - begin);
+        continue;
       }
-      tally(totals, total);
-      coefficient += log_factorial(static_cast<double>(total));
+      for (std::size_t n = begin; n < end; ++n) {
+        const double weight = checked_weight(weights, n);
+        std::uint64_t total = 0;
+        for (std::size_t k = 0; k < table.n_categories; ++k) {
+          const std::uint64_t x = checked(table.at(n, k));
+          total = checked_total(total, x);
+          tallies.columns[k].add(x, weight);
+        }
+        tallies.totals.add(total, weight);
+        n_groups += weight;
+      }
     }
   });
-  for (std::size_t k = 0; k < n_categories(); ++k) add_suffix_sums(tallies[k], exceedances_[k]);
-  add_suffix_sums(totals, totals_);
-  n_groups_ += static_cast<double>(counts.n_rows);
-  log_coefficient_ += coefficient;
+  tallies.flush();
+  commit(tallies.columns, tallies.totals, n_groups);
+}
+
+template <class Index>
+void SufficientStatistics::add_sparse(const CountsView& stored, const Index* columns, const Index* offsets,
+                                      std::size_t n_rows, const double* weights) {
+  std::vector<CountColumn> added(n_categories());
+  CountColumn totals;
+  double n_groups = 0.0;
+  visit(stored, [&](auto table) {
+    for (std::size_t n = 0; n < n_rows; ++n) {
+      const double weight = checked_weight(weights, n);
+      std::uint64_t total = 0;
+      for (Index i = offsets[n]; i < offsets[n + 1]; ++i) {
+        if (columns[i] < 0 || static_cast<std::size_t>(columns[i]) >= n_categories()) {
+          throw std::invalid_argument("counts holds a column outside its shape");
+        }
+        const std::uint64_t x = checked(table.at(0, static_cast<std::size_t>(i)));
+        total = checked_total(total, x);
+        added[static_cast<std::size_t>(columns[i])].add(x, weight);
+      }
+      totals.add(total, weight);
+      n_groups += weight;
+    }
+  });
+  commit(added, totals, n_groups);
+}
+
+template void SufficientStatistics::add_sparse(const CountsView&, const std::int32_t*, const std::int32_t*, std::size_t, const double*);
+template void SufficientStatistics::add_sparse(const CountsView&, const std::int64_t*, const std::int64_t*, std::size_t, const double*);
+
+void SufficientStatistics::commit(const std::vector<CountColumn>& columns, const CountColumn& totals, double n_groups) {
+  for (std::size_t k = 0; k < n_categories(); ++k) columns_[k].add(columns[k]);
+  totals_.add(totals);
+  for (auto& column : columns_) column.finish();
+  totals_.finish();
+  n_groups_ += n_groups;
+  log_coefficient_ = log_factorials(totals_);
+  for (const auto& column : columns_) log_coefficient_ -= log_factorials(column);
 }
 
 void SufficientStatistics::merge(const SufficientStatistics& other) {
   if (other.n_categories() != n_categories()) {
-    throw std::invalid_argument("cannot merge statistics of " + std::to_string(other.n_categories()) + " and " +
-                                std::to_string(n_categories()) + " categories");
+    throw std::invalid_argument("cannot merge statistics of " + std::to_string(other.n_categories()) + " categories into " +
+                                std::to_string(n_categories()));
   }
-  for (std::size_t k = 0; k < n_categories(); ++k) add_table(other.exceedances_[k], exceedances_[k]);
-  add_table(other.totals_, totals_);
-  n_groups_ += other.n_groups_;
-  log_coefficient_ += other.log_coefficient_;
+  const SufficientStatistics added = other;  // other may be this
+  commit(added.columns_, added.totals_, added.n_groups_);
 }
 
 double SufficientStatistics::log_likelihood(const double* concentration, double* gradient) const {
   double total = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) total += concentration[k];
-  double total_slope = 0.0;
-  double value = -table_value(totals_, total, &total_slope);
+  const Slopes shared = evaluate(totals_, total);
+  double value = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) {
-    double slope = 0.0;
-    value += table_value(exceedances_[k], concentration[k], &slope);
-    if (gradient != nullptr) gradient[k] = slope - total_slope;
+    const Slopes own = evaluate(columns_[k], concentration[k]);
+    value += own.value;
+    if (gradient != nullptr) gradient[k] = own.slope - shared.slope;
   }
-  return value;
+  return std::isinf(value) ? value : value - shared.value;
+}
+
+double SufficientStatistics::hessian(const double* concentration, double* diagonal) const {
+  double total = 0.0;
+  for (std::size_t k = 0; k < n_categories(); ++k) {
+    total += concentration[k];
+    diagonal[k] = -curvature(columns_[k], concentration[k]);
+  }
+  return curvature(totals_, total);
+}
+
+void SufficientStatistics::restore(std::size_t k, std::span<const double> values, std::span<const double> weights) {
+  CountColumn& column = k < columns_.size() ? columns_[k] : totals_;
+  for (std::size_t i = 0; i < values.size(); ++i) column.add(static_cast<std::uint64_t>(values[i]), weights[i]);
+  column.finish();
+}
+
+void SufficientStatistics::restore(double n_groups, double log_coefficient) {
+  n_groups_ = n_groups;
+  log_coefficient_ = log_coefficient;
 }
 
 }  // namespace hbm_fast

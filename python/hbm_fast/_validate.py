@@ -386,3 +386,45 @@ def whole_number(cell: Any, where: str) -> None:
         raise ValueError(f"{where}: counts must not be negative; got {text}")
     if number >= 2**63:
         raise ValueError(f"{where}: the count {text} is beyond 64 bits")
+
+
+def n_categories_of(value: Any, name: str = "counts") -> int:
+    """K of dense or sparse counts."""
+    shape = value.shape if is_sparse(value) else np.shape(value)
+    if len(shape) < 2 or shape[-1] < 1:
+        hint = f" For one group pass {name}[np.newaxis, :]." if len(shape) == 1 else ""
+        raise ValueError(f"{name} must have shape (N, K) or (B, N, K); got {tuple(shape)}.{hint}")
+    return int(shape[-1])
+
+
+def same_last_axis(shape: tuple[int, ...], n_categories: int, name: str = "counts") -> None:
+    """These counts have the K of what they are added to."""
+    if shape[-1] != n_categories:
+        raise ValueError(f"{name} must have K = {n_categories} categories; got shape {shape}")
+
+
+def count_table(value: ArrayLike, n_categories: int, name: str = "counts") -> Counts:
+    """Counts (N, K) or (B, N, K) as they lie in memory; the kernel looks at their signs."""
+    array = np.asarray(value)
+    _integer_dtype(array, name)
+    n_categories_of(array, name)
+    if array.ndim > 3:
+        raise ValueError(f"{name} must have shape (N, K) or (B, N, K); got {array.shape}")
+    same_last_axis(array.shape, n_categories, name)
+    return array if array.dtype.isnative and array.flags.aligned else array.astype(array.dtype.newbyteorder("="))
+
+
+def weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
+    """Non-negative finite weights of exactly this shape, or None."""
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"weights must be an array of numbers; got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"weights must have shape {shape}, one for each group; got {array.shape}")
+    bad = ~(np.isfinite(array) & (array >= 0))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"weights must be non-negative and finite; got {array[where]} at index {where}")
+    return np.ascontiguousarray(array, dtype=np.float64)

@@ -164,6 +164,8 @@ class SufficientStatistics:
     ----------
     counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K), optional
         All groups are pooled. Any integer dtype, read without a copy.
+    weights : array_like, shape (N,) or (B, N), optional
+        How often each group counts, at least 0.
     n_categories : int, optional
         K, where counts come later by `add`.
 
@@ -184,30 +186,64 @@ class SufficientStatistics:
     [-2.6811, -6.7822]
     """
 
-    def __init__(self, counts: ArrayLike | None = None, *, n_categories: int | None = None) -> None:
+    def __init__(
+        self, counts: ArrayLike | None = None, *, weights: ArrayLike | None = None, n_categories: int | None = None
+    ) -> None:
         if counts is None:
             if n_categories is None:
                 raise ValueError("counts or n_categories must be given, so that K is known")
             self._core = _core.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
             return
-        array = _validate.counts(counts, ndim=(2, 3))
-        if n_categories is not None and array.shape[-1] != n_categories:
-            raise ValueError(f"counts must have K = {n_categories} categories, as n_categories says; got {array.shape}")
-        self._core = _core.SufficientStatistics(array.shape[-1])
-        self.add(array)
+        k = _validate.n_categories_of(counts)
+        if n_categories is not None and k != n_categories:
+            raise ValueError(f"counts must have K = {n_categories} categories, as n_categories says; got {k}")
+        self._core = _core.SufficientStatistics(k)
+        self.add(counts, weights=weights)
 
-    def add(self, counts: ArrayLike) -> SufficientStatistics:
-        """Add groups, shape (N, K) or (B, N, K); returns self.
+    def add(self, counts: ArrayLike, *, weights: ArrayLike | None = None) -> SufficientStatistics:
+        """Add groups; nothing is added when it raises.
+
+        Parameters
+        ----------
+        counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K)
+        weights : array_like, shape (N,) or (B, N), optional
+            How often each group counts, at least 0.
+
+        Returns
+        -------
+        SufficientStatistics
+            This object.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the constructor.
 
         Examples
         --------
         >>> import hbm_fast as hbm
-        >>> hbm.SufficientStatistics(n_categories=2).add([[1, 2]]).add([[3, 4]]).n_groups
-        2.0
+        >>> hbm.SufficientStatistics(n_categories=2).add([[1, 2]]).add([[3, 4]], weights=[10]).n_groups
+        11.0
         """
-        array = _validate.counts(counts, ndim=(2, 3))
-        for table in array if array.ndim == 3 else (array,):
-            self._core.add(table)
+        if _validate.is_sparse(counts):
+            values, columns, offsets, shape = _validate.csr(counts)
+            _validate.no_negative(values, "counts")
+            _validate.same_last_axis(shape, self.n_categories)
+            self._core.add_sparse(values, columns, offsets, _validate.weights(weights, shape[:1]))
+            return self
+        array = _validate.count_table(counts, self.n_categories)
+        w = _validate.weights(weights, array.shape[:-1])
+        try:
+            if array.ndim == 2:
+                self._core.add(array, w)
+            else:
+                added = _core.SufficientStatistics(self.n_categories)
+                for b, table in enumerate(array):
+                    added.add(table, None if w is None else w[b])
+                self._core.merge(added)
+        except ValueError:
+            _validate.no_negative(array, "counts")
+            raise
         return self
 
     def merge(self, other: SufficientStatistics) -> SufficientStatistics:
@@ -259,7 +295,7 @@ class SufficientStatistics:
         Raises
         ------
         ValueError
-            A concentration that is not positive and finite, or of another K.
+            A concentration that is negative, infinite or NaN, or of another K.
 
         Examples
         --------
@@ -268,7 +304,7 @@ class SufficientStatistics:
         >>> stats.log_likelihood([1.0, 1.0]).round(4).tolist()  # 2 log(1/2)
         -1.3863
         """
-        a = _validate.concentration(concentration, self.n_categories)
+        a = _validate.concentration(concentration, self.n_categories, zero=True)
         value = np.empty(a.shape[:-1])
         self._core.log_likelihood(a, value, None, _validate.threads(n_threads))
         if coefficient:
@@ -303,13 +339,53 @@ class SufficientStatistics:
         >>> gradient.tolist()
         [0.5, -0.5]
         """
-        a = _validate.concentration(concentration, self.n_categories)
+        a = _validate.concentration(concentration, self.n_categories, zero=True)
         value = np.empty(a.shape[:-1])
         gradient = np.empty(a.shape)
         self._core.log_likelihood(a, value, gradient, _validate.threads(n_threads))
         if coefficient:
             value += self.log_coefficient
         return value[()], gradient
+
+    def log_likelihood_hessian(
+        self, concentration: ArrayLike, *, n_threads: int | None = None
+    ) -> tuple[Floats, Floats | np.float64]:
+        """Second derivatives at each concentration, which are diag(diagonal) + constant in every element.
+
+        Parameters
+        ----------
+        concentration : array_like, shape (..., K)
+        n_threads : int, optional
+
+        Returns
+        -------
+        diagonal : float64 array, shape (..., K)
+            -sum_n [trigamma(a_k) - trigamma(a_k + x_nk)]
+        constant : float64 array, shape (...,)
+            sum_n [trigamma(A) - trigamma(A + M_n)]
+
+        Raises
+        ------
+        ValueError
+            As in `log_likelihood`.
+
+        References
+        ----------
+        T. P. Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT: a Newton step with it is O(K).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hbm_fast as hbm
+        >>> diagonal, constant = hbm.SufficientStatistics([[1, 0], [1, 0]]).log_likelihood_hessian([2.0, 2.0])
+        >>> (np.diag(diagonal) + constant).tolist()
+        [[-0.375, 0.125], [0.125, 0.125]]
+        """
+        a = _validate.concentration(concentration, self.n_categories)
+        diagonal = np.empty(a.shape)
+        constant = np.empty(a.shape[:-1])
+        self._core.hessian(a, diagonal, constant, _validate.threads(n_threads))
+        return diagonal, constant[()]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_core, (self._core,)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 
@@ -19,7 +20,7 @@ _WARMUP = {"hmc": 150, "gibbs": 100, "mh": 1000}
 
 
 def sample(
-    counts: ArrayLike | Sequence[ArrayLike] | _core.SufficientStatistics,
+    counts: ArrayLike | Sequence[ArrayLike] | SufficientStatistics,
     model: HierarchicalModel | None = None,
     *,
     method: Method = "auto",
@@ -122,8 +123,8 @@ def sample(
 
 def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
     """What the kernel takes (a list), the counts as one array for the Posterior, K, and whether there is a batch."""
-    if isinstance(counts, _core.SufficientStatistics):
-        return [counts], None, counts.n_categories, False
+    if isinstance(counts, SufficientStatistics):
+        return [counts._core], None, counts.n_categories, False
     if _validate.is_ragged(counts):
         arrays = [_validate.counts(c, name=f"counts[{i}]") for i, c in enumerate(counts)]
         padded = _validate.zero_padded(arrays)

@@ -1,10 +1,12 @@
 // The exceedance table: for each category k and j >= 0 the number of groups with x_nk > j, and the same for the totals.
 // It determines the likelihood of a shared concentration:
 //   sum_n log p(x_n | a) = coefficient + sum_k sum_j c_kj log(a_k + j) - sum_j C_j log(A + j),  A = sum_k a_k.
+// Memory and the time of an evaluation depend on the counts' sizes, never on the number of groups.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -12,29 +14,86 @@
 
 namespace hbm_fast {
 
+// What is known of the counts of one category (or of the totals): how often each distinct positive value occurs.
+class CountColumn {
+ public:
+  struct Pairs {
+    std::span<const double> values;   // ascending, distinct, >= 1
+    std::span<const double> weights;  // how many groups have the value
+  };
+
+  void add(std::uint64_t value, double weight);
+  void add(const CountColumn& other);
+  // After the last add: chooses the form of evaluation. Nothing below may be called before it.
+  void finish();
+
+  bool empty() const { return values_.empty(); }
+  // The number of groups with a positive count.
+  double n_positive() const { return n_positive_; }
+  // Whether evaluations run over the table (one logarithm for each j); else over the pairs, few beside the largest value.
+  bool has_table() const { return has_table_; }
+  Pairs pairs() const { return {values_, weights_}; }
+  // The table c_0 >= c_1 >= ...; built at the first call where evaluations run over the pairs, and then as long as the
+  // largest value. Throws std::length_error beyond 2^27 entries: use pairs().
+  std::span<const double> exceedances() const;
+
+ private:
+  std::map<std::uint64_t, double> large_;  // beyond the reach of small_
+  std::vector<double> small_;              // weight of value v at v - 1
+  std::vector<double> values_;
+  std::vector<double> weights_;
+  mutable std::vector<double> table_;
+  double n_positive_ = 0.0;
+  bool has_table_ = true;
+};
+
 class SufficientStatistics {
  public:
   explicit SufficientStatistics(std::size_t n_categories);
 
-  // Adds every row of counts. Throws std::invalid_argument for a negative count or a different number of categories.
-  void add(const CountsView& counts);
+  // Adds every row of counts; `weights`, where given, says how often each row counts (n_rows values >= 0, finite).
+  // Throws std::invalid_argument for a negative count, a total above 2^53, a bad weight or a different number of
+  // categories; nothing is added then.
+  void add(const CountsView& counts, const double* weights = nullptr);
+  // The same of compressed sparse rows: row n holds columns[offsets[n] .. offsets[n + 1]), each column at most once.
+  template <class Index>
+  void add_sparse(const CountsView& stored, const Index* columns, const Index* offsets, std::size_t n_rows,
+                  const double* weights = nullptr);
   void merge(const SufficientStatistics& other);
 
-  std::size_t n_categories() const { return exceedances_.size(); }
+  std::size_t n_categories() const { return columns_.size(); }
   double n_groups() const { return n_groups_; }
   // Sum over groups of the log multinomial coefficient.
   double log_coefficient() const { return log_coefficient_; }
-  // c_k0, c_k1, ... (non-increasing, up to the largest count of category k)
-  std::span<const double> exceedances(std::size_t category) const { return exceedances_[category]; }
-  std::span<const double> total_exceedances() const { return totals_; }
 
-  // Log-likelihood of the ordered sequences (no coefficient) at one concentration (K values > 0); writes the gradient
-  // with respect to the concentration where `gradient` is not null.
+  // A Gibbs step for the table counts reads either form of a category. Table: level j has c_kj trials of success
+  // a/(a+j). Pairs: each of the `weight` groups with count v has one trial at every level j < v, so that their table
+  // counts are `weight` independent draws from CRT(v, a).
+  bool has_table(std::size_t category) const { return columns_[category].has_table(); }
+  CountColumn::Pairs pairs(std::size_t category) const { return columns_[category].pairs(); }
+  CountColumn::Pairs total_pairs() const { return totals_.pairs(); }
+  double n_positive(std::size_t category) const { return columns_[category].n_positive(); }
+  // c_k0, c_k1, ... (non-increasing, up to the largest count of category k), whatever the form of evaluation.
+  std::span<const double> exceedances(std::size_t category) const { return columns_[category].exceedances(); }
+  std::span<const double> total_exceedances() const { return totals_.exceedances(); }
+
+  // Log-likelihood of the ordered sequences (no coefficient) at one concentration (K values >= 0; 0 where the category
+  // is absent, else -inf); writes the gradient with respect to the concentration where `gradient` is not null.
   double log_likelihood(const double* concentration, double* gradient = nullptr) const;
 
+  // The Hessian is diag(diagonal) + constant (every element): writes the diagonal, returns the constant.
+  double hessian(const double* concentration, double* diagonal) const;
+
+  // For pickles: all columns, the totals last.
+  const CountColumn& column(std::size_t k) const { return k < columns_.size() ? columns_[k] : totals_; }
+  void restore(std::size_t k, std::span<const double> values, std::span<const double> weights);
+  void restore(double n_groups, double log_coefficient);
+
  private:
-  std::vector<std::vector<double>> exceedances_;
-  std::vector<double> totals_;
+  void commit(const std::vector<CountColumn>& columns, const CountColumn& totals, double n_groups);
+
+  std::vector<CountColumn> columns_;
+  CountColumn totals_;
   double n_groups_ = 0.0;
   double log_coefficient_ = 0.0;
 };

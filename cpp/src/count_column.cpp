@@ -1,0 +1,72 @@
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+
+#include "hbm_fast/sufficient_statistics.hpp"
+
+namespace hbm_fast {
+namespace {
+
+constexpr std::uint64_t largest_small = 65536;
+constexpr std::size_t longest_table = std::size_t{1} << 27;
+// A pair costs about as much as this many entries of a table (measured; more pairs than that, and the table wins).
+constexpr double entries_per_pair = 6.0;
+
+}  // namespace
+
+void CountColumn::add(std::uint64_t value, double weight) {
+  if (value == 0 || weight == 0.0) return;
+  if (value > largest_small) {
+    large_[value] += weight;
+    return;
+  }
+  if (small_.size() < value) small_.resize(std::max<std::size_t>(value, std::min<std::size_t>(2 * small_.size(), largest_small)), 0.0);
+  small_[value - 1] += weight;
+}
+
+void CountColumn::add(const CountColumn& other) {
+  if (small_.size() < other.small_.size()) small_.resize(other.small_.size(), 0.0);
+  for (std::size_t v = 0; v < other.small_.size(); ++v) small_[v] += other.small_[v];
+  for (const auto& [value, weight] : other.large_) large_[value] += weight;
+}
+
+void CountColumn::finish() {
+  values_.clear();
+  weights_.clear();
+  n_positive_ = 0.0;
+  const auto keep = [&](double value, double weight) {
+    values_.push_back(value);
+    weights_.push_back(weight);
+    n_positive_ += weight;
+  };
+  for (std::size_t v = 0; v < small_.size(); ++v) {
+    if (small_[v] > 0.0) keep(static_cast<double>(v + 1), small_[v]);
+  }
+  for (const auto& [value, weight] : large_) keep(static_cast<double>(value), weight);
+  table_.clear();
+  has_table_ = values_.empty() || entries_per_pair * static_cast<double>(values_.size()) >= values_.back();
+  if (has_table_) exceedances();
+}
+
+std::span<const double> CountColumn::exceedances() const {
+  if (has_table_ && !table_.empty()) return table_;  // the hot path
+  static std::mutex building;                       // readers on several threads may be the first
+  const std::lock_guard<std::mutex> lock(building);
+  if (table_.empty() && !values_.empty()) {
+    if (values_.back() > static_cast<double>(longest_table)) {
+      throw std::length_error("the exceedances of counts this large do not fit; read the pairs");
+    }
+    std::vector<double> table(static_cast<std::size_t>(values_.back()));
+    double above = 0.0;
+    for (std::size_t i = values_.size(); i-- > 0;) {
+      above += weights_[i];
+      const auto last = static_cast<std::size_t>(values_[i]);
+      const auto first = i == 0 ? 0 : static_cast<std::size_t>(values_[i - 1]);
+      std::fill(table.begin() + static_cast<std::ptrdiff_t>(first), table.begin() + static_cast<std::ptrdiff_t>(last), above);
+    }
+    table_ = std::move(table);
+  }
+  return table_;
+}
+
+}  // namespace hbm_fast
