@@ -1,10 +1,14 @@
 """sample: right against quadrature, the same bits for any number of threads, every prior, every edge."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import hbm_fast as hbm
 
+METHODS = ("hmc", "gibbs", "mh")
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])  # the note's: ten white, ten black, one black marble
 
 
@@ -18,10 +22,128 @@ def test_the_notes_bags():
     assert post.predict(20)[1] == pytest.approx(0.98714, abs=0.002)
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n_threads", [2, 3, 7])
-def test_threads_change_no_bit(n_threads):
+def test_threads_change_no_bit(n_threads, method):
     batch = np.stack([BAGS, BAGS[::-1], BAGS * 2])
-    one = hbm.sample(batch, rng=5, n_draws=50, n_threads=1)
-    many = hbm.sample(batch, rng=5, n_draws=50, n_threads=n_threads)
+    one = hbm.sample(batch, method=method, rng=5, n_draws=50, n_threads=1)
+    many = hbm.sample(batch, method=method, rng=5, n_draws=50, n_threads=n_threads)
     np.testing.assert_array_equal(one.log_alpha, many.log_alpha)
     np.testing.assert_array_equal(one.log_beta, many.log_beta)
+
+
+def test_a_dataset_of_a_batch_of_one_is_the_dataset():
+    alone = hbm.sample(BAGS, rng=5, n_draws=30)
+    batch = hbm.sample(BAGS[np.newaxis], rng=5, n_draws=30)
+    assert batch.log_alpha.shape == (1, 4, 30)
+    np.testing.assert_array_equal(alone.log_alpha, batch.log_alpha[0])
+    np.testing.assert_array_equal(alone.log_beta, batch[0].log_beta)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_padding_changes_no_bit(method):
+    ragged = [BAGS, BAGS[:7], np.zeros((0, 2), dtype=np.int64)]
+    padded = np.zeros((3, 25, 2), dtype=np.int64)
+    for row, counts in zip(padded, ragged, strict=True):
+        row[: len(counts)] = counts
+    one = hbm.sample(ragged, method=method, rng=2, n_draws=40)
+    two = hbm.sample(padded, method=method, rng=2, n_draws=40)
+    np.testing.assert_array_equal(one.log_alpha, two.log_alpha)
+    assert one.counts.shape == (3, 21, 2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_integer_type_and_any_strides(method):
+    reference = hbm.sample(BAGS, method=method, rng=2, n_draws=40).log_alpha
+    for dtype in (np.int8, np.uint8, np.int16, np.uint64):
+        np.testing.assert_array_equal(hbm.sample(BAGS.astype(dtype), method=method, rng=2, n_draws=40).log_alpha, reference)
+    strided = np.asfortranarray(np.repeat(BAGS, 3, axis=0))[::3]
+    np.testing.assert_array_equal(hbm.sample(strided, method=method, rng=2, n_draws=40).log_alpha, reference)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_data_gives_the_prior(method):
+    post = hbm.sample(np.zeros((0, 3), dtype=int), method=method, rng=4, n_draws=20_000)
+    assert post.mean("alpha") == pytest.approx(1.0, abs=0.05)
+    np.testing.assert_allclose(post.mean("beta"), 1 / 3, atol=0.01)
+    np.testing.assert_allclose(post.sd("beta"), np.sqrt(1 / 18), atol=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_huge_counts_and_unseen_categories(method):
+    counts = np.array([[1_000_000, 0, 500_000], [900_000, 0, 700_000], [1_100_000, 0, 600_000]])
+    post = hbm.sample(counts, method=method, rng=4, n_draws=500)
+    assert np.isfinite(post.log_alpha).all()
+    assert np.isfinite(post.log_beta).all()
+    assert abs(post.mean("beta")[0] - 0.6) < 0.1
+    np.testing.assert_allclose(np.exp(post.log_beta).sum(axis=-1), 1.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sparse_prior_and_tiny_alpha_stay_finite(method):
+    model = hbm.HierarchicalModel(4, alpha=hbm.priors.LogNormal(-600.0, 50.0), beta=0.002)
+    post = hbm.sample(np.array([[5, 0, 0, 0]] * 3), model, method=method, rng=4, n_draws=500)
+    assert np.isfinite(post.log_alpha).all()
+    assert np.isfinite(post.log_beta).all()
+    assert post.log_alpha.min() < -650
+
+
+def test_auto_says_what_it_chose():
+    assert hbm.sample(BAGS, rng=1, n_draws=5).details["method"] == "hmc"
+    bounded = hbm.HierarchicalModel(2, alpha=hbm.priors.LogUniform(0.01, 100.0))
+    assert hbm.sample(BAGS, bounded, rng=1, n_draws=5).details["method"] == "gibbs"
+    many = hbm.sample(np.eye(300, dtype=int), rng=1, n_draws=5)
+    assert many.method == many.details["method"] == "gibbs"
+    assert "300" in many.details["reason"]
+
+
+def test_alpha_and_beta_fixed():
+    model = hbm.HierarchicalModel(2, alpha=2.0, beta=hbm.priors.FixedBeta([0.25, 0.75]))
+    for method in METHODS:
+        post = hbm.sample(BAGS, model, method=method, rng=1, n_draws=5)
+        np.testing.assert_allclose(post.alpha, 2.0)
+        np.testing.assert_allclose(post.beta[..., 1], 0.75)
+
+
+def test_progress_is_written(capsys):
+    hbm.sample(BAGS, rng=1, n_draws=200_000, method="mh", progress=True, n_threads=1)
+    assert "%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("method", METHODS)
+def test_interrupt(method, n_threads):
+    """Ctrl-C stops a chain in its middle."""
+    script = (
+        "import _thread, threading, numpy as np, hbm_fast as hbm\n"
+        "threading.Timer(0.3, _thread.interrupt_main).start()\n"
+        "try:\n"
+        f"    hbm.sample(np.eye(300, dtype=int) * 9, method={method!r}, n_draws=10, n_chains=3,\n"
+        f"               n_warmup=10**9, n_threads={n_threads})\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "error", "match"),
+    [
+        (BAGS.astype(float), {}, TypeError, "astype"),
+        ([[1, -2]], {}, ValueError, "must not be negative"),
+        ([1, 2], {}, ValueError, r"\(N, K\)"),
+        ([BAGS, BAGS[:, :1]], {}, ValueError, r"counts\[1\] must have K = 2"),
+        (BAGS, {"model": hbm.HierarchicalModel(3)}, ValueError, "HierarchicalModel"),
+        (BAGS, {"model": "note"}, TypeError, "HierarchicalModel"),
+        (BAGS, {"method": "nuts"}, ValueError, "'nuts'"),
+        (BAGS, {"n_draws": 0}, ValueError, "n_draws"),
+        (BAGS, {"n_chains": 2.0}, TypeError, "n_chains"),
+        (BAGS, {"n_warmup": -1}, ValueError, "n_warmup"),
+        (BAGS, {"rng": -1}, ValueError, "rng"),
+        (BAGS, {"n_threads": 0}, ValueError, "n_threads"),
+    ],
+)
+def test_bad_input(counts, options, error, match):
+    with pytest.raises(error, match=match):
+        hbm.sample(counts, **options)

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 
 #include "hbm_fast/variates.hpp"
 
 namespace hbm_fast {
 namespace {
 
-double env(const char* n, double d) { const char* s = std::getenv(n); return s ? std::atof(s) : d; }
-const double target_acceptance = env("H_ACC", 0.8);
-const double shortest = env("H_T0", 0.5), longest = env("H_T1", 4.5);
+// In whitened coordinates the posterior is nearly a standard normal, where a quarter of a period is pi/2: trajectories
+// around two thirds of half a period come back negatively correlated, and the step still fits a few times into them.
+constexpr double target_acceptance = 0.85;
+constexpr double shortest = 1.5;
+constexpr double longest = 3.0;
 constexpr double divergence = 1000.0;  // an energy error beyond this one is not rounding or curvature
 
 double half_square(const std::vector<double>& momentum) {
@@ -27,7 +28,6 @@ Hmc::Hmc(const SufficientStatistics& statistics, const ModelView& model, const W
       whitening_(start),
       stream_(stream),
       adaptation_(1.5 * std::pow(static_cast<double>(start.dimension()), -0.25), target_acceptance),
-      reshaper_(start.dimension()),
       step_size_(adaptation_.step()),
       log_density_(0.0),
       z_(start.dimension()),
@@ -78,16 +78,6 @@ StepStatistics Hmc::step() {
 void Hmc::warm_up(std::size_t i, std::size_t n) {
   adaptation_.add(step().acceptance);
   step_size_ = adaptation_.step();
-  // The first tenth forgets the start; the shape of the draws until the middle replaces that of the Laplace approximation.
-  const std::size_t middle = n / 2;
-  if (i >= n / 10 && i < middle) reshaper_.add(whitening_, z_.data());
-  if (i + 1 == middle && env("H_RESHAPE", 1) != 0) {
-    reshaper_.apply(whitening_, y_.data(), z_.data());
-    log_density_ = density_.value(y_.data(), gradient_.data());
-    whitening_.pull_back(gradient_.data(), gradient_.data());
-    adaptation_.restart(adaptation_.average());
-    step_size_ = adaptation_.step();
-  }
   if (i + 1 == n) step_size_ = adaptation_.average();
 }
 

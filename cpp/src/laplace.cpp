@@ -90,8 +90,8 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
   if (alpha_fixed) {  // along (1, ..., 1) lies the auxiliary standard normal
     double sum = 0.0;
     for (std::size_t k = 0; k < dimension; ++k) {
-      result.direction[k] = std::sqrt(d[k]);
-      sum += d[k];
+      result.direction[k] = 1.0 / result.scale[k];
+      sum += result.direction[k] * result.direction[k];
     }
     result.stretch = std::sqrt(sum);
   } else {
@@ -172,50 +172,6 @@ double draw_start(PosteriorDensity& density, const Whitening& whitening, Stream&
   std::fill(z, z + dimension, 0.0);
   whitening.to_coordinates(z, y);
   return density.value(y, nullptr);
-}
-
-void Reshaper::add(const Whitening& whitening, const double* z) {
-  const std::size_t dimension = whitening.dimension();
-  const double along = dot(whitening.direction.data(), z, dimension);
-  n_ += 1.0;
-  const auto update = [&](std::size_t i, double x) {
-    const double delta = x - mean_[i];
-    mean_[i] += delta / n_;
-    square_[i] += delta * (x - mean_[i]);
-  };
-  for (std::size_t k = 0; k < dimension; ++k) update(k, z[k] - along * whitening.direction[k]);
-  update(dimension, along);
-}
-
-void Reshaper::apply(Whitening& whitening, const double* y, double* z) const {
-  const std::size_t dimension = whitening.dimension();
-  constexpr double prior_draws = 10.0;
-  const auto ratio = [&](std::size_t i, double expected) {  // of the sd seen to the expected one
-    const double variance = (square_[i] / std::max(expected, 1e-3) + prior_draws) / (n_ + prior_draws);
-    return std::sqrt(std::clamp(variance, 0.04, 25.0));
-  };
-  whitening.stretch *= ratio(dimension, 1.0);
-  if (dimension > 1) {
-    // Across w: for K = 2 one direction is left, and both coordinates report it.
-    std::vector<double> w(dimension);
-    for (std::size_t k = 0; k < dimension; ++k) {
-      const double share = 1.0 - whitening.direction[k] * whitening.direction[k];
-      const double r = ratio(k, share);
-      whitening.scale[k] *= r;
-      w[k] = whitening.direction[k] / r;
-    }
-    // S w keeps its direction and its length: what the rescaling of S did to it is taken out of the stretch.
-    const double length = std::sqrt(dot(w.data(), w.data(), dimension));
-    for (std::size_t k = 0; k < dimension; ++k) whitening.direction[k] = w[k] / length;
-    whitening.stretch *= length;
-  }
-  // z of the current position: the inverse map
-  double along = 0.0;
-  for (std::size_t k = 0; k < dimension; ++k) {
-    z[k] = (y[k] - whitening.centre[k]) / whitening.scale[k];
-    along += whitening.direction[k] * z[k];
-  }
-  for (std::size_t k = 0; k < dimension; ++k) z[k] += (1.0 / whitening.stretch - 1.0) * along * whitening.direction[k];
 }
 
 }  // namespace hbm_fast

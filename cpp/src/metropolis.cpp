@@ -20,7 +20,6 @@ Metropolis::Metropolis(const SufficientStatistics& statistics, const ModelView& 
       whitening_(start),
       stream_(stream),
       adaptation_(2.38 / std::sqrt(static_cast<double>(start.dimension())), target_acceptance(start.dimension())),
-      reshaper_(start.dimension()),
       step_size_(adaptation_.step()),
       log_density_(0.0),
       z_(start.dimension()),
@@ -55,14 +54,6 @@ StepStatistics Metropolis::step() {
 void Metropolis::warm_up(std::size_t i, std::size_t n) {
   adaptation_.add(step().acceptance);
   step_size_ = adaptation_.step();
-  // The first tenth forgets the start; the draws until the middle show the shape.
-  const std::size_t middle = n / 2;
-  if (i >= n / 10 && i < middle) reshaper_.add(whitening_, z_.data());
-  if (i + 1 == middle) {
-    reshaper_.apply(whitening_, y_.data(), z_.data());
-    adaptation_.restart(adaptation_.average());
-    step_size_ = adaptation_.step();
-  }
   if (i + 1 == n) step_size_ = adaptation_.average();
 }
 

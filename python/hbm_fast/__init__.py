@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hbm_fast.quadrature import exact_posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.variates import dirichlet, multinomial
 
 __all__ = [
     "STREAM_VERSION",
@@ -34,10 +35,12 @@ __all__ = [
     "amortize",
     "calibration",
     "datasets",
+    "dirichlet",
     "embedding",
     "exact_posterior",
     "fit",
     "integrations",
+    "multinomial",
     "log_likelihood",
     "log_likelihood_gradient",
     "plots",
@@ -60,6 +63,10 @@ _ROOM_OF = {
     "fit": "fitting",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",
+    "dirichlet": "variates",
+    "exact_posterior": "quadrature",
+    "fit": "fitting",
+    "multinomial": "variates",
     "sample": "sampling",
     "simulate": "simulation",
 }

@@ -15,13 +15,17 @@ __all__: list[str] = [
     "IntegerSource",
     "SufficientStatistics",
     "compiler",
+    "dirichlet",
     "draw_log_theta",
     "draw_predictive_counts",
     "exceedance_counts",
     "group_log_pmf",
     "isa_level",
+    "multinomial",
+    "sample",
     "simulate",
     "stream_version",
+    "table_log_likelihood",
     "version",
 ]
 
@@ -83,6 +87,16 @@ class SufficientStatistics:
     @property
     def n_groups(self) -> float: ...
 
+def dirichlet(
+    key: numpy.typing.NDArray[numpy.uint64],
+    concentration: numpy.typing.NDArray[numpy.float64],
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes logs of Dirichlet variates.
+    """
+
 def draw_log_theta(
     log_alpha: numpy.typing.NDArray[numpy.float64],
     log_beta: numpy.typing.NDArray[numpy.float64],
@@ -130,6 +144,29 @@ def group_log_pmf(
 def isa_level() -> str:
     """
     The instruction-set level the hot loops run at.
+    """
+
+def multinomial(
+    key: numpy.typing.NDArray[numpy.uint64],
+    totals: numpy.typing.NDArray[numpy.int64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    out: numpy.typing.NDArray[numpy.int64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def sample(
+    datasets: list,
+    alpha: AlphaPrior,
+    beta: BetaPrior,
+    method: str,
+    n_draws: typing.SupportsInt | typing.SupportsIndex,
+    n_chains: typing.SupportsInt | typing.SupportsIndex,
+    n_warmup: typing.SupportsInt | typing.SupportsIndex,
+    key: numpy.typing.NDArray[numpy.uint64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> dict:
+    """
+    Draws (B, C, D) of every dataset, with what each step reports.
     """
 
 def simulate(

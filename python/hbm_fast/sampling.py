@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, priors
@@ -15,8 +16,13 @@ from hbm_fast.posterior import Posterior
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
+# Measured: from about here on a Gibbs step is cheaper than the gradients of an HMC step that moves as far.
+_GIBBS_FROM = 30
+# Below this concentration log(beta) has tails too long for trajectories scaled by the curvature at the mode.
+_SPARSE = 0.3
+
 # Steps dropped at the start of each chain, by measurement (see the Notes of `sample`).
-_WARMUP = {"hmc": 150, "gibbs": 100, "mh": 1000}
+_WARMUP = {"hmc": 100, "gibbs": 100, "mh": 200}
 
 
 def sample(
@@ -134,16 +140,24 @@ def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
 
 
 def _choose(method: Any, model: HierarchicalModel) -> tuple[str, str]:
-    bounded = isinstance(model.alpha, priors.LogUniform | priors.Power)
-    if method == "auto":
-        return "hmc", "the posterior of log(alpha beta) is smooth"
-    if method not in ("hmc", "gibbs", "mh"):
+    """The sampler, and why."""
+    if method not in ("auto", "hmc", "gibbs", "mh"):
         raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
+    bounded = isinstance(model.alpha, priors.LogUniform | priors.Power)
     if method == "hmc" and bounded:
         raise ValueError(
             f"method='hmc' needs a prior of alpha without bounds; got {model.alpha}. Use method='gibbs' or 'auto'."
         )
-    return method, "asked for"
+    if method != "auto":
+        return method, "asked for"
+    n_categories = model.n_categories
+    if bounded:
+        return "gibbs", f"the prior of alpha is bounded ({model.alpha})"
+    if n_categories >= _GIBBS_FROM:
+        return "gibbs", f"K = {n_categories} is at least {_GIBBS_FROM}: a Gibbs step costs less than a gradient"
+    if isinstance(model.beta, priors.Dirichlet) and np.min(model.beta.concentration) < _SPARSE:
+        return "gibbs", f"the Dirichlet of beta is sparse (below {_SPARSE}): beta is drawn from its exact conditional"
+    return "hmc", f"K = {n_categories} is below {_GIBBS_FROM}, and the posterior of log(alpha beta) is smooth"
 
 
 def _reporter(method: str) -> Callable[[float], None]:

@@ -9,14 +9,9 @@ namespace hbm_fast {
 // Dual averaging of log(step) towards a mean acceptance (Hoffman & Gelman 2014, section 3.2, arXiv:1111.4246).
 class DualAveraging {
  public:
-  explicit DualAveraging(double step, double target) : target_(target) { restart(step); }
+  DualAveraging(double step, double target)
+      : target_(target), centre_(std::log(step)), log_step_(centre_), log_average_(centre_) {}
 
-  void restart(double step) {
-    centre_ = std::log(step);
-    log_step_ = log_average_ = centre_;
-    error_ = 0.0;
-    n_ = 0.0;
-  }
   void add(double acceptance) {
     n_ += 1.0;
     const double weight = 1.0 / (n_ + 5.0);
@@ -29,7 +24,8 @@ class DualAveraging {
   double average() const { return std::exp(log_average_); }
 
  private:
-  double target_, centre_ = 0.0, log_step_ = 0.0, log_average_ = 0.0, error_ = 0.0, n_ = 0.0;
+  double target_, centre_, log_step_, log_average_;
+  double error_ = 0.0, n_ = 0.0;
 };
 
 }  // namespace hbm_fast

@@ -24,7 +24,6 @@ class Hmc final : public Chain {
   Whitening whitening_;
   Stream stream_;
   DualAveraging adaptation_;
-  Reshaper reshaper_;
   double step_size_;
   double log_density_;
   // current state, proposal; gradients are with respect to z

@@ -34,18 +34,4 @@ Whitening laplace(PosteriorDensity& density);
 // A draw from the Gaussian of the whitening, tightened until the density there is finite; returns that log density.
 double draw_start(PosteriorDensity& density, const Whitening& whitening, Stream& stream, double* z, double* y);
 
-// Running variances of z along w and along each coordinate without w, for re-shaping a whitening.
-class Reshaper {
- public:
-  explicit Reshaper(std::size_t dimension) : mean_(dimension + 1), square_(dimension + 1) {}
-  void add(const Whitening& whitening, const double* z);
-  // Rescales S and stretch to the variances seen, drawn towards what they were where few draws were seen. Writes the
-  // old position y as the new z.
-  void apply(Whitening& whitening, const double* y, double* z) const;
-
- private:
-  double n_ = 0.0;
-  std::vector<double> mean_, square_;  // the last entry is the one along w
-};
-
 }  // namespace hbm_fast

@@ -1,5 +1,6 @@
 // Random-walk Metropolis on the whitened coordinates of PosteriorDensity. One step is `dimension` proposals (at most
-// 32), so that its cost grows with K and its autocorrelation less. Adaptation is frozen after warm-up.
+// 32), so that the draws kept are not much more alike for many categories. The size of the
+// proposals is adapted while warming up, then frozen.
 #pragma once
 
 #include <vector>
@@ -23,7 +24,6 @@ class Metropolis final : public Chain {
   Whitening whitening_;
   Stream stream_;
   DualAveraging adaptation_;
-  Reshaper reshaper_;
   double step_size_;
   double log_density_;
   std::vector<double> z_, y_, new_z_, new_y_;
