@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,13 @@ FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | r
 def blocks(page, kind):
     """(code, expected output or None) in the order of the page."""
     found = list(FENCE.finditer(page.read_text()))
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for block, following in zip_longest(found, found[1:]):
         if block["kind"] == kind:
-            below = following and following["kind"] == "text" and not page.read_text()[block.end() : following.start()].strip()
+            below = (
+                following
+                and following["kind"] == "text"
+                and not page.read_text()[block.end() : following.start()].strip()
+            )
             yield block["text"], following["text"] if below else None
 
 

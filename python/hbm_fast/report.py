@@ -91,9 +91,7 @@ def write(
     except ImportError as error:
         raise _validate.missing_extra("matplotlib", "report") from error
     target = Path(path)
-    body = "\n".join(
-        _html(section, matplotlib) for section in _sections(networks or {}, results, n_calibration, rng)
-    )
+    body = "\n".join(_html(section, matplotlib) for section in _sections(networks or {}, results, n_calibration, rng))
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     target.write_text(_PAGE.replace("{made}", made).replace("{body}", body), encoding="utf-8")
     return target
@@ -175,8 +173,8 @@ def _sections(
     )
     yield Section(
         "Calibration",
-        f"Ranks of the truth among the draws over {n_calibration} simulated datasets: flat within the band, as they are "
-        "where the inference is right on average over the prior.",
+        f"Ranks of the truth among the draws over {n_calibration} simulated datasets: flat within the band, as they "
+        "are where the inference is right on average over the prior.",
         lambda: plots.calibration(calibrated),
     )
     yield from _benchmarks(results)
@@ -229,8 +227,8 @@ def _html(section: Section, matplotlib: Any) -> str:
         light = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"})
         dark = _image(section.draw, matplotlib, _dark(matplotlib))
         parts.append(
-            f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-            f'<img src="{light}" alt="{html.escape(section.title)}"></picture>'
+            f'<div class="wide"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+            f'<img src="{light}" alt="{html.escape(section.title)}"></picture></div>'
         )
     if section.rows:
         head = "".join(f"<th>{html.escape(c)}</th>" for c in section.columns)
@@ -270,7 +268,7 @@ body { background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sa
        max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { margin-bottom: 0; } h2 { margin: 2.5rem 0 .25rem; }
 .faint { color: var(--faint); margin-top: 0; }
-img { width: 100%; height: auto; }
+img { width: 100%; min-width: 36rem; height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); }

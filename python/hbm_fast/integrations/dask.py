@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -319,7 +319,7 @@ def sample(
             n_draws=n_draws,
             n_chains=n_chains,
             n_warmup=n_warmup,
-            rng=dataset_key(key, name),
+            rng=cast(Any, dataset_key(key, name)),  # sample takes a key, as simulate does
             n_threads=1,
         )
 
@@ -410,7 +410,7 @@ def _block(model: HierarchicalModel, n_datasets: int, widest: int, settings: dic
     if isinstance(groups, np.ndarray) and isinstance(totals, np.ndarray):
         settings = settings | {"totals": totals[..., : groups.max()]}
     drawn = simulation.simulate(model, n_datasets, **settings)
-    padded = {
+    padded: dict[str, Any] = {
         name: np.pad(value, ((0, 0), (0, widest - value.shape[1]), (0, 0)))
         for name in ("log_theta", "theta", "counts")
         if (value := getattr(drawn, name)) is not None and value.shape[1] < widest
