@@ -10,7 +10,7 @@ from hbm_fast.amortize.stream import TrainingStream
 
 
 def held_out(
-    network: Any, streams: Sequence[TrainingStream], n_datasets: int = 200, n_draws: int = 500
+    network: Any, streams: Sequence[TrainingStream], n_datasets: int = 100, n_draws: int = 300
 ) -> Callable[[], dict[str, float]]:
     """KL(exact || q) and the effective share, means over fixed datasets of another key.
 

@@ -128,7 +128,7 @@ def train(
         models = [model]
     held = [TrainingStream(m, groups, draws, seeds[1:3], True, n_threads) for m in models]
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
-        figures = held_out(estimator.network, held, 40 if with_groups else 200)
+        figures = held_out(estimator.network, held, 40 if with_groups else 100)
         with reporter(progress, batch_size) as report:
             estimator.state = fit(
                 estimator.network,

@@ -103,7 +103,7 @@ def fit(
     seed : int
         Of the draws that the loss makes.
     evaluate : callable, optional
-        Held-out figures, asked for about twenty times; ``"kl"`` among them is what ``budget.target`` compares.
+        Held-out figures, asked for about ten times; ``"kl"`` among them is what ``budget.target`` compares.
     report : callable, optional
         Called with the state and the progress in [0, 1] after every block.
     state : State, optional
@@ -134,7 +134,7 @@ def fit(
         _load_adam(adam, parameters, state.optimizer)
     module.train()
     start = time.perf_counter() - state.seconds
-    evaluated = 0.05 * math.floor(20.0 * budget.progress(state.step, state.seconds))
+    evaluated = 0.1 * math.floor(10.0 * budget.progress(state.step, state.seconds))
     size, per_block = settings.batch_size, settings.steps_per_block
     finished = False
     while not finished:
@@ -163,7 +163,7 @@ def fit(
             state.step += 1
         state.seconds = time.perf_counter() - start
         progress = min(1.0, budget.progress(state.step, state.seconds))
-        if evaluate is not None and (progress >= evaluated + 0.05 or finished):
+        if evaluate is not None and (progress >= evaluated + 0.1 or finished):
             evaluated = progress
             module.eval()
             figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value, **evaluate()}
