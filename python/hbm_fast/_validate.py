@@ -173,21 +173,6 @@ def probabilities(value: ArrayLike, name: str) -> Floats:
     return array
 
 
-def weights(value: ArrayLike, n_groups: int) -> Floats:
-    """Non-negative finite numbers (N,), one for each group."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"weights must be an array of numbers; got dtype {array.dtype}")
-    if array.shape != (n_groups,):
-        raise ValueError(f"weights must have shape (N,) with N = {n_groups}; got {array.shape}")
-    result = np.ascontiguousarray(array, dtype=np.float64)
-    bad = ~((result >= 0) & np.isfinite(result))
-    if bad.any():
-        where = int(np.argmax(bad))
-        raise ValueError(f"weights must be finite and not negative; got {result[where]} at index {where}")
-    return result
-
-
 def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
     """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
     if isinstance(value, tuple) and len(value) == 2:
@@ -318,6 +303,47 @@ def same_categories(n_categories: int, model: Any) -> None:
             f"counts has K = {n_categories} categories and the model {model.n_categories}: "
             f"pass HierarchicalModel({n_categories}, ...)"
         )
+
+
+def latent(value: ArrayLike, name: str, dim: int) -> Floats:
+    """Points (..., dim) of a latent space, finite."""
+    array = np.ascontiguousarray(value, dtype=np.float64)
+    if array.ndim < 1 or array.shape[-1] != dim:
+        raise ValueError(f"{name} must have shape (..., dim) with dim = {dim}; got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
+    return array
+
+
+def simplex_points(value: ArrayLike, name: str, n_categories: int) -> Floats:
+    """Points (G, K) inside the simplex; for K = 2 also (G,), the proportion of category 1."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim == 1 and n_categories == 2:
+        array = np.stack([1.0 - array, array], axis=-1)
+    if array.ndim != 2 or array.shape[-1] != n_categories:
+        also = " or (G,)" if n_categories == 2 else ""
+        raise ValueError(f"{name} must have shape (G, {n_categories}){also}; got {np.shape(value)}")
+    if not (array > 0.0).all() or not np.allclose(array.sum(-1), 1.0):
+        raise ValueError(f"{name} must lie inside the simplex: positive, with rows that sum to one")
+    return array
+
+
+def inclusive_range(value: Any, name: str, minimum: int) -> tuple[int, int]:
+    """(low, high) of an int or of a pair with low <= high."""
+    low, high = value if isinstance(value, tuple) else (value, value)
+    low = positive_int(low, name, minimum=minimum)
+    high = positive_int(high, name, minimum=max(1, minimum))
+    if high < low:
+        raise ValueError(f"{name} must be an int or (low, high) with low <= high; got {value}")
+    return low, high
+
+
+def share(value: Any, name: str) -> float:
+    """A number strictly between 0 and 1."""
+    result = finite_float(value, name)
+    if not 0.0 < result < 1.0:
+        raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
+    return result
 
 
 def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
