@@ -47,6 +47,19 @@ def cpp(session: nox.Session, preset: str) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documents, warnings being errors."""
+    session.install(*CONSTRAINTS, ".[docs]")
+    session.run("mkdocs", "build", "--strict")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """The libFuzzer targets, 20 s each or as long as stated."""
+    session.run("tools/fuzz.sh", *(session.posargs or ["20"]), external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks, with every peer that installs."""
     session.install(*CONSTRAINTS, ".[all,test,peers]")

@@ -15,7 +15,7 @@ LAYERS = [
     {"_core"},
     {"_validate", "_random", "errors", "_config"},
     {"priors", "model"},
-    {"likelihood", "simulation", "distribution", "datasets", "tables"},
+    {"likelihood", "simulation", "variates", "distribution", "datasets", "tables"},
     {"_weights", "posterior"},
     {"sampling", "quadrature", "fitting"},
     {"calibration", "amortize"},

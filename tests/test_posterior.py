@@ -263,3 +263,23 @@ def test_files_of_others_are_refused(tmp_path):
     xarray.Dataset({"x": 1.0}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
     with pytest.raises(ValueError, match="not written by"):
         hbm.Posterior.load(tmp_path / "other.nc")
+
+
+def test_threads_change_nothing(post, monkeypatch):
+    found = []
+    for n_threads in (1, 2, 3, 7):
+        monkeypatch.setenv("HBM_FAST_NUM_THREADS", str(n_threads))
+        found.append((post.log_theta(1), post.log_theta(counts=[2, 5]), post.predictive_counts(total=9)))
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_groups_have_streams_of_their_own(post):
+    drawn = [post.theta(None), post.theta(0), post.theta(1), post.theta(counts=[3, 1])]
+    flat = np.array([theta[..., 0].ravel() for theta in drawn])
+    # what two groups share is (alpha, beta); given those, their draws are independent
+    expected = [post.predict(None), post.predict(0), post.predict(1), post.predict(counts=[3, 1])]
+    assert np.unique(flat).size > 0.98 * flat.size  # some round to 0 or 1
+    np.testing.assert_allclose(flat.mean(axis=1), [p[0] for p in expected], atol=0.1)
+    np.testing.assert_array_equal(post.theta(1), drawn[2])

@@ -59,3 +59,266 @@ def test_no_data_is_the_prior():
     x = np.array([0.01, 0.5, 0.9])
     np.testing.assert_allclose(post.marginal("alpha", x)[1], stats.gamma(2.0, scale=2.0).pdf(x), rtol=1e-8)
     np.testing.assert_allclose(post.marginal("beta", x)[1][0], stats.beta(0.3, 2.0).pdf(x), rtol=1e-8)
+
+
+def test_rat_tumours():
+    counts = hbm.datasets.load_rat_tumors().counts  # (tumours, none)
+    post = hbm.exact_posterior(counts, n_draws=10)
+    assert post.mean("alpha") == pytest.approx(8.201, abs=5e-4)
+    assert post.mean("beta")[0] == pytest.approx(0.15267, abs=5e-6)
+
+
+ALPHA_PRIORS = [
+    priors.Exponential(2.0),
+    priors.Gamma(0.7, rate=0.2),
+    priors.LogNormal(1.0, 2.0),
+    priors.HalfNormal(3.0),
+    priors.HalfCauchy(0.5),
+    priors.LogUniform(1e-3, 1e3),
+    priors.Lomax(3.0, 2.0),
+    priors.Power(-1.5, lower=0.01, upper=50.0),
+]
+# ragged, with an empty group
+TABLE = np.array([[3, 0], [0, 4], [7, 2], [0, 0], [1, 1], [12, 0], [0, 1]])
+
+
+def brute_force(model, counts, log_alpha, logit):
+    """Log density on a tensor grid, by products of (a + j) alone; coefficient left out."""
+    special = pytest.importorskip("scipy.special")
+    t, u = log_alpha[:, None], logit[None, :]
+    alpha = np.exp(t)
+
+    def log_rising(a, n):
+        return sum(np.log(a + j) for j in range(n))
+
+    total = 0.0
+    for column, a in ((0, alpha * special.expit(-u)), (1, alpha * special.expit(u))):
+        for x, times in zip(*np.unique(counts[:, column], return_counts=True), strict=True):
+            total = total + times * log_rising(a, x)
+    for x, times in zip(*np.unique(counts.sum(axis=1), return_counts=True), strict=True):
+        total = total - times * log_rising(alpha, x)
+    c0, c1 = np.broadcast_to(model.beta.concentration, (2,))
+    prior = c1 * special.log_expit(u) + c0 * special.log_expit(-u) - special.betaln(c0, c1)
+    return total + prior + model.alpha._kernel().log_density(log_alpha)[:, None]
+
+
+@pytest.mark.parametrize("alpha", ALPHA_PRIORS, ids=lambda p: type(p).__name__)
+def test_every_prior_against_brute_force(alpha):
+    model = hbm.HierarchicalModel(2, alpha=alpha, beta=[0.6, 1.5])
+    post = hbm.exact_posterior(TABLE, model, n_draws=10)
+    lower, upper = (np.log(alpha.lower), np.log(alpha.upper)) if hasattr(alpha, "lower") else (-60.0, 45.0)
+    # Gauss-Legendre panels in t (the support may end), the trapezoidal rule in the logit
+    x, w = np.polynomial.legendre.leggauss(20)
+    edges = np.linspace(lower, upper, 31)
+    half = 0.5 * np.diff(edges)[:, None]
+    t = (0.5 * (edges[1:] + edges[:-1])[:, None] + half * x).ravel()
+    weight = (half * w).ravel()[:, None]
+    u = np.arange(-70.0, 40.0, 0.25)
+    density = np.exp(brute_force(model, TABLE, t, u)) * weight * 0.25
+    total = density.sum()
+    coefficient = hbm._core.SufficientStatistics(2)
+    coefficient.add(TABLE)
+    assert post.log_evidence == pytest.approx(np.log(total) + coefficient.log_coefficient, abs=1e-9)
+    p = density / total
+    beta = 1.0 / (1.0 + np.exp(-u))
+    mean = (p.sum(1) * t).sum()
+    assert post.mean("log_alpha") == pytest.approx(mean, abs=1e-8)
+    assert post.sd("log_alpha") == pytest.approx(np.sqrt((p.sum(1) * (t - mean) ** 2).sum()), abs=1e-8)
+    assert post.mean("beta")[1] == pytest.approx((p.sum(0) * beta).sum(), abs=1e-9)
+    theta = (np.exp(t)[:, None] * beta + 2) / (np.exp(t)[:, None] + 9)
+    assert post.predict(2)[1] == pytest.approx((p * theta).sum(), abs=1e-9)
+    if not isinstance(alpha, priors.HalfCauchy):
+        assert post.mean("alpha") == pytest.approx((p.sum(1) * np.exp(t)).sum(), rel=1e-8)
+    else:
+        assert post.mean("alpha") == np.inf
+    np.testing.assert_allclose(
+        post.moments.log_density(t[::50, None], u[::20]),
+        brute_force(model, TABLE, t[::50], u[::20]) - np.log(total),
+        atol=1e-7,
+    )
+
+
+def test_a_hundred_thousand_groups():
+    rng = np.random.default_rng(0)
+    theta = rng.beta(0.6, 1.4, size=100_000)
+    x = rng.binomial(20, theta)
+    counts = np.stack([20 - x, x], axis=1)
+    post = hbm.exact_posterior(counts, n_draws=10)
+    t = post.mean("log_alpha") + post.sd("log_alpha") * np.arange(-8.0, 8.0, 0.25)
+    u = np.log(post.mean("beta")[1] / post.mean("beta")[0])
+    spread = post.sd("beta")[1] / np.prod(post.mean("beta"))
+    u = u + spread * np.arange(-8.0, 8.0, 0.25)
+    values = brute_force(hbm.HierarchicalModel(2), counts, t, u)
+    p = np.exp(values - values.max())
+    coefficient = hbm._core.SufficientStatistics(2)
+    coefficient.add(counts)
+    log_total = values.max() + np.log(p.sum() * (t[1] - t[0]) * (u[1] - u[0]))
+    # sums of 100,000 groups carry rounding errors of 1e-8
+    assert post.log_evidence - coefficient.log_coefficient == pytest.approx(log_total, abs=1e-5)
+    p /= p.sum()
+    assert post.mean("log_alpha") == pytest.approx((p.sum(1) * t).sum(), abs=1e-6 * post.sd("log_alpha"))
+    assert post.sd("log_alpha") == pytest.approx(
+        np.sqrt((p.sum(1) * (t - post.mean("log_alpha")) ** 2).sum()), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("alpha", "expected"),
+    [
+        # one marble says nothing about alpha: E[log alpha] is the prior's, however far it reaches
+        (priors.Gamma(0.01, rate=1.0), -100.56088545786868),  # digamma(0.01)
+        (priors.LogUniform(1e-300, 1e300), 0.0),
+        (priors.Lomax(0.5), 2 * np.log(2.0)),  # digamma(1) - digamma(1/2)
+        (priors.HalfCauchy(3.0), np.log(3.0)),
+        (priors.LogNormal(-900.0, 5.0), -900.0),
+        (priors.LogNormal(3.0, 1e-3), 3.0),
+    ],
+    ids=lambda v: str(v),
+)
+def test_priors_that_reach_far(alpha, expected):
+    post = hbm.exact_posterior(np.array([[0, 1]]), hbm.HierarchicalModel(2, alpha=alpha), n_draws=500, rng=1)
+    assert post.log_evidence == pytest.approx(-np.log(2.0), abs=1e-8)
+    assert post.mean("log_alpha") == pytest.approx(expected, rel=1e-8, abs=1e-7)
+    assert post.mean("beta")[1] == pytest.approx(2 / 3, abs=1e-8)
+    assert np.isfinite(post.log_theta(0)).all()
+    assert abs(post.log_alpha.mean() - expected) < 6 * post.sd("log_alpha") / np.sqrt(500)
+
+
+@pytest.mark.parametrize("concentration", [[0.01, 0.02], [50.0, 1.0], [1e4, 1e4]])
+def test_priors_of_beta(concentration):
+    model = hbm.HierarchicalModel(2, beta=concentration)
+    post = hbm.exact_posterior(np.array([[0, 1]]), model, n_draws=10)
+    c0, c1 = concentration
+    assert post.log_evidence == pytest.approx(np.log(c1 / (c0 + c1)), abs=1e-8)
+    assert post.mean("beta")[1] == pytest.approx((c1 + 1) / (c0 + c1 + 1), abs=1e-8)
+
+
+def test_fixed_alpha_and_fixed_beta():
+    special = pytest.importorskip("scipy.special")
+    beta = np.array([0.2, 0.8])
+    both = hbm.exact_posterior(TABLE, hbm.HierarchicalModel(2, alpha=1.5, beta=priors.FixedBeta(beta)), n_draws=5)
+    a = 1.5 * beta
+    pmf = special.gammaln(a + TABLE) - special.gammaln(a) - special.gammaln(TABLE + 1)
+    totals = TABLE.sum(1)
+    log_likelihood = (
+        pmf.sum() + (special.gammaln(1.5) - special.gammaln(1.5 + totals) + special.gammaln(totals + 1)).sum()
+    )
+    assert both.log_evidence == pytest.approx(log_likelihood, abs=1e-10)
+    assert both.mean("alpha") == pytest.approx(1.5)
+    assert both.sd("alpha") == pytest.approx(0.0, abs=1e-12)
+    np.testing.assert_allclose(both.mean("beta"), beta)
+    np.testing.assert_allclose(both.theta(2).shape, (1, 5, 2))
+    np.testing.assert_allclose(both.quantile("beta", 0.3), beta)
+
+    model = hbm.HierarchicalModel(2, alpha=1.5, beta=[0.6, 1.5])
+    known_alpha = hbm.exact_posterior(TABLE, model, n_draws=5)
+    u = np.arange(-60.0, 40.0, 0.1)
+    p = np.exp(brute_force(model, TABLE, np.log([1.5]), u)[0])
+    assert known_alpha.mean("beta")[1] == pytest.approx((p / (1 + np.exp(-u))).sum() / p.sum(), abs=1e-9)
+    with pytest.raises(ValueError, match="alpha is fixed"):
+        known_alpha.marginal("alpha")
+
+    known_beta = hbm.exact_posterior(TABLE, hbm.HierarchicalModel(2, beta=priors.FixedBeta(beta)), n_draws=5)
+    t = np.arange(-50.0, 6.0, 0.05)
+    p = np.exp(brute_force(hbm.HierarchicalModel(2), TABLE, t, np.log([4.0]))[:, 0])
+    assert known_beta.mean("log_alpha") == pytest.approx((p * t).sum() / p.sum(), abs=1e-8)
+    with pytest.raises(ValueError, match="beta is fixed"):
+        known_beta.marginal("beta")
+
+
+def test_evidence_and_predictions_agree():
+    """p(D, x) = p(D) p(x | D), and a row that is not in the data informs as one that is."""
+    new = np.array([[1, 5], [0, 3]])
+    before = hbm.exact_posterior(BAGS, n_draws=10)
+    after = [hbm.exact_posterior(np.concatenate([BAGS, row[None]]), n_draws=10) for row in new]
+    both = hbm.exact_posterior(np.concatenate([BAGS, new]), n_draws=10)
+    np.testing.assert_allclose(
+        before.log_predictive(new), [post.log_evidence - before.log_evidence for post in after], atol=1e-9
+    )
+    joint = before.log_predictive(new, jointly=True)
+    assert joint == pytest.approx(both.log_evidence - before.log_evidence, abs=1e-9)
+    np.testing.assert_allclose(before.predict(counts=new[0]), after[0].predict(21), atol=1e-9)
+    np.testing.assert_allclose(np.exp(before.log_predictive(np.eye(2, dtype=int))), before.predict(None), atol=1e-9)
+
+
+def test_theta_of_the_note_s_bag():
+    post = hbm.exact_posterior(BAGS, n_draws=20_000, rng=5)
+    theta = post.theta(20)[..., 1]
+    for threshold, exact in ((0.9, 0.97025), (0.95, 0.9615)):
+        assert abs((theta > threshold).mean() - exact) < 6 * np.sqrt(exact * (1 - exact) / 20_000)
+
+
+@pytest.mark.parametrize("counts", [BAGS, MIXED, TABLE], ids=["pure", "mixed", "ragged"])
+def test_draws_are_exact(counts):
+    n = 20_000
+    post = hbm.exact_posterior(counts, n_draws=n, rng=3)
+    values = {"log_alpha": post.log_alpha[0], "beta": post.beta[0, :, 1]}
+    for name, drawn in values.items():
+        reached = np.sort(post.moments.cdf(name, drawn).reshape(-1, n)[-1])
+        ks = np.abs(reached - (np.arange(n) + 0.5) / n).max()
+        assert ks < 3.4 / np.sqrt(n)  # p = 2e-10
+    assert np.unique(post.log_alpha).size == np.unique(post.log_beta[..., 1]).size == n
+    # the dependence between the two: a moment of both
+    drawn = (values["log_alpha"] - post.mean("log_alpha")) * (values["beta"] - post.mean("beta")[1])
+    nodes = post.moments
+    both = (nodes.log_alpha - post.mean("log_alpha")) * (np.exp(nodes.log_beta[:, 1]) - post.mean("beta")[1])
+    exact = (np.exp(nodes.log_weights) * both).sum()
+    assert abs(drawn.mean() - exact) < 6 * drawn.std() / np.sqrt(n)
+    stratified, _ = nodes.draw(1000, np.random.default_rng(0), stratified=True)
+    assert abs(stratified.mean() - post.mean("log_alpha")) < 0.01 * post.sd("log_alpha")
+
+
+def test_quantiles_and_marginals_agree():
+    post = hbm.exact_posterior(BAGS, n_draws=10)
+    q = np.array([1e-4, 0.1, 0.5, 0.9])
+    for name in ("alpha", "log_alpha", "beta"):
+        values = post.quantile(name, q)
+        reached = post.moments.cdf(name, values if values.ndim == 1 else values[:, 1])
+        np.testing.assert_allclose(reached if reached.ndim == 1 else reached[1], q, atol=1e-9)
+        x, density = post.marginal(name)
+        steps = np.diff(x, axis=-1)
+        area = (0.5 * (density[..., 1:] + density[..., :-1]) * steps).sum(axis=-1)
+        np.testing.assert_allclose(area, 1.0, atol=2e-2 if name == "alpha" else 1e-3)
+    # the derivative of the distribution function is the density
+    for name, x in (("log_alpha", np.array([-6.0, -4.0, -2.0])), ("beta", np.array([0.3, 0.5, 0.8]))):
+        slope = (post.moments.cdf(name, x + 1e-3) - post.moments.cdf(name, x - 1e-3)) / 2e-3
+        np.testing.assert_allclose(slope, post.marginal(name, x)[1], rtol=1e-3)
+    mirrored = hbm.exact_posterior(BAGS[:, ::-1], n_draws=10)
+    np.testing.assert_allclose(mirrored.quantile("beta", q)[:, ::-1], post.quantile("beta", q), rtol=1e-9)
+
+
+def test_a_batch_equals_its_parts():
+    counts = np.zeros((3, 21, 2), dtype=int)
+    counts[0], counts[1], counts[2, :7] = BAGS, MIXED, TABLE
+    batch = hbm.exact_posterior(counts, n_draws=50, rng=4)
+    assert batch.log_evidence.shape == (3,)
+    for b, alone in enumerate(counts):
+        post = hbm.exact_posterior(alone, n_draws=50, rng=4)
+        assert batch.log_evidence[b] == post.log_evidence
+        assert batch.mean("log_alpha")[b] == post.mean("log_alpha")
+        np.testing.assert_array_equal(batch.quantile("beta", 0.3)[b], post.quantile("beta", 0.3))
+        np.testing.assert_allclose(batch.predict(6)[b], post.predict(6), rtol=1e-12)
+        np.testing.assert_allclose(batch.log_predictive([1, 2])[b], post.log_predictive([1, 2]), rtol=1e-12)
+        np.testing.assert_array_equal(batch[b].marginal("beta")[1], post.marginal("beta")[1])
+    np.testing.assert_array_equal(batch[0].log_alpha, hbm.exact_posterior(BAGS, n_draws=50, rng=4).log_alpha)
+    assert not np.array_equal(batch.log_alpha[0] > batch.mean("log_alpha")[0], batch.log_alpha[1] > 2.08)
+
+
+def test_empty_groups_change_nothing():
+    padded = np.concatenate([TABLE, np.zeros((9, 2), dtype=int)])
+    assert hbm.exact_posterior(padded, n_draws=2).log_evidence == hbm.exact_posterior(TABLE, n_draws=2).log_evidence
+
+
+@pytest.mark.parametrize(
+    ("counts", "model", "error", "match"),
+    [
+        ([[1, 2, 3]], None, ValueError, "K = 2 categories; got 3. Use hbm.sample"),
+        ([[1, 2, 3]], hbm.HierarchicalModel(2), ValueError, "counts must have K = 2"),
+        ([1, 2], None, ValueError, "newaxis"),
+        ([[1.0, 2.0]], None, TypeError, "astype"),
+        ([[0, 1]], hbm.HierarchicalModel(2, alpha=priors.Lomax(2.05)), ValueError, "bound the prior"),
+    ],
+)
+def test_bad_input(counts, model, error, match):
+    with pytest.raises(error, match=match):
+        hbm.exact_posterior(counts, model)

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "hbm_fast/dirichlet_multinomial.hpp"
 #include "hbm_fast/simulate.hpp"
 #include "hbm_fast/sufficient_statistics.hpp"
 
@@ -19,6 +20,21 @@ std::vector<std::int32_t> table(std::int32_t largest) {
   hbm_fast::Stream stream({1, 2}, hbm_fast::Site::group, 0);
   for (auto& x : counts) x = static_cast<std::int32_t>(stream.uniform() * stream.uniform() * (largest + 1));
   return counts;
+}
+
+double likelihood(int repeats) {
+  const auto counts = table(20);
+  std::vector<double> concentration(n_categories, 0.7);
+  std::vector<double> values(n_rows);
+  const hbm_fast::CountsView view{counts.data(), hbm_fast::CountType::int32, n_rows, n_categories, n_categories, 1};
+  const hbm_fast::Rows rows{view, concentration.data(), 1, {n_rows}, {n_categories}, {0}};
+  double sum = 0.0;
+  for (int r = 0; r < 10 * repeats; ++r) {
+    concentration[0] = 0.5 + 1e-3 * r;
+    hbm_fast::log_pmf(rows, true, values.data(), 1, {});
+    sum += values[7];
+  }
+  return sum;
 }
 
 double statistics(int repeats) {
@@ -76,12 +92,14 @@ int main(int argc, char** argv) {
   const std::string name = argc > 1 ? argv[1] : "";
   const int repeats = argc > 2 ? std::atoi(argv[2]) : 1;
   double sum = 0.0;
-  if (name == "statistics") {
+  if (name == "likelihood") {
+    sum = likelihood(repeats);
+  } else if (name == "statistics") {
     sum = statistics(repeats);
   } else if (name == "simulate") {
     sum = simulator(repeats);
   } else {
-    std::fprintf(stderr, "usage: hot_loops statistics|simulate [REPEATS]\n");
+    std::fprintf(stderr, "usage: hot_loops likelihood|statistics|simulate [REPEATS]\n");
     return 2;
   }
   std::printf("%.17g\n", sum);  // the work is used

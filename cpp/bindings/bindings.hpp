@@ -75,6 +75,7 @@ void register_dirichlet_multinomial(py::module_& m);
 void register_predictive(py::module_& m);
 void register_prior(py::module_& m);
 void register_simulate(py::module_& m);
+void register_variates(py::module_& m);
 void register_sampling(py::module_& m);
 void register_sufficient_statistics(py::module_& m);
 

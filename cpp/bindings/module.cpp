@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, m) {
   register_predictive(m);
   register_prior(m);
   register_simulate(m);
+  register_variates(m);
   register_sampling(m);
   register_sufficient_statistics(m);
 }

@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
-from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
-from hbm_fast.model import HierarchicalModel
-from hbm_fast.posterior import Posterior
-from hbm_fast.sampling import sample
-from hbm_fast.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, tables
-    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors
+    from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
+    from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
     from hbm_fast.model import HierarchicalModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.quadrature import exact_posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.variates import dirichlet, multinomial
 
 __all__ = [
     "STREAM_VERSION",
@@ -39,12 +36,15 @@ __all__ = [
     "amortize",
     "calibration",
     "datasets",
+    "dirichlet",
+    "dirichlet_multinomial",
     "embedding",
     "exact_posterior",
     "fit",
     "integrations",
     "log_likelihood",
     "log_likelihood_gradient",
+    "multinomial",
     "plots",
     "priors",
     "sample",
@@ -53,8 +53,6 @@ __all__ = [
     "tables",
 ]
 
-# Doors that open when first used: behind each stands something heavier than numpy.
-_LAZY = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "tables"}
 # Doors that open when first used, so that `import hbm_fast` costs little more than numpy: the room of each name, and
 # the rooms that are themselves names. The block above says the same to type checkers.
 _ROOM_OF = {
@@ -62,12 +60,18 @@ _ROOM_OF = {
     "HierarchicalModel": "model",
     "Posterior": "posterior",
     "Simulation": "simulation",
+    "SufficientStatistics": "likelihood",
+    "dirichlet": "variates",
+    "dirichlet_multinomial": "distribution",
     "exact_posterior": "quadrature",
     "fit": "fitting",
+    "log_likelihood": "likelihood",
+    "log_likelihood_gradient": "likelihood",
+    "multinomial": "variates",
     "sample": "sampling",
     "simulate": "simulation",
 }
-_ROOMS = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors"}
+_ROOMS = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}
 
 
 def __getattr__(name: str) -> Any:

@@ -60,7 +60,7 @@ def resample(weights: Floats, target: Floats, uniform: Floats) -> NDArray[np.int
     points = (edges - weights + uniform * weights) / edges[-1]
     cumulative = np.cumsum(target)
     picked = np.searchsorted(cumulative / cumulative[-1], points, side="right")
-    return np.minimum(picked, weights.size - 1)
+    return np.asarray(np.minimum(picked, weights.size - 1))
 
 
 def effective_size(log_weights: Floats) -> Floats:

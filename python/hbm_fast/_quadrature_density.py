@@ -26,6 +26,7 @@ class Density:
         self._present = np.count_nonzero(counts, axis=0).astype(np.float64)  # groups that contain each category
         self._present_total = float(np.count_nonzero(counts.any(axis=1)))
         self.total = float(counts.sum(dtype=np.float64))
+        self._table_size = int(counts.max(initial=0)) + 1
         self.log_coefficient = self.statistics.log_coefficient
         self._alpha = model.alpha._kernel()
         self.fixed_log_alpha = float(np.log(model.alpha.value)) if isinstance(model.alpha, priors.Fixed) else None
@@ -50,39 +51,39 @@ class Density:
     def __call__(self, t: Floats, u: Floats) -> Floats:
         """log p at pairs of one shape."""
         t, u = np.broadcast_arrays(t, u)
-        log_a, clamped, a = self._concentrations(t, u)
+        logs = log_beta(u)
+        log_a, a = self._concentrations(t, logs)
         value = np.empty(t.shape)
-        self.statistics.log_likelihood(a, value, None, _threads(t.size))
-        small = clamped > log_a
-        if small.any():
-            value += ((log_a - clamped) * self._present).sum(axis=-1)
-            total_correction = np.minimum(t, _LARGEST_LOG_ALPHA) - np.log(a.sum(axis=-1))
-            value -= np.where(small.any(axis=-1), self._present_total * total_correction, 0.0)
+        self.statistics.log_likelihood(a, value, None, self._threads(t.size))
+        if log_a.min(initial=0.0) < _SMALLEST_LOG_CONCENTRATION:
+            small = np.minimum(log_a - _SMALLEST_LOG_CONCENTRATION, 0.0)
+            value += small @ self._present
+            whole = np.minimum(t, _LARGEST_LOG_ALPHA) - np.log(a.sum(axis=-1))
+            value -= np.where(small.any(axis=-1), self._present_total * whole, 0.0)
         value += self.log_prior_alpha(t)
         if self.fixed_logit is None:
-            value += self._log_prior_logit(u)
+            value += logs @ self.concentration + self._log_prior_constant
         return value
 
     def slope(self, t: Floats, u: Floats) -> Floats:
         """d log p / du. In u the density has one maximum at every t, and straight tails."""
         t, u = np.broadcast_arrays(t, u)
-        _, _, a = self._concentrations(t, u)
+        logs = log_beta(u)
+        _, a = self._concentrations(t, logs)
         value, gradient = np.empty(t.shape), np.empty(a.shape)
-        self.statistics.log_likelihood(a, value, gradient, _threads(t.size))
-        beta_1, beta_0 = _sigmoid(u), _sigmoid(-u)
-        c_0, c_1 = self.concentration
-        scaled = a * gradient
-        return np.asarray((scaled[..., 1] + c_1) * beta_0 - (scaled[..., 0] + c_0) * beta_1)
+        self.statistics.log_likelihood(a, value, gradient, self._threads(t.size))
+        scaled = a * gradient + self.concentration
+        betas = np.exp(logs)
+        return np.asarray(scaled[..., 1] * betas[..., 0] - scaled[..., 0] * betas[..., 1])
 
-    def _log_prior_logit(self, u: Floats) -> Floats:
-        c_0, c_1 = self.concentration
-        return self._log_prior_constant - c_0 * np.logaddexp(0.0, u) - c_1 * np.logaddexp(0.0, -u)
+    def _concentrations(self, t: Floats, logs: Floats) -> tuple[Floats, Floats]:
+        """log of alpha beta (..., 2), and alpha beta kept above the smallest double."""
+        log_a = logs + np.minimum(t, _LARGEST_LOG_ALPHA)[..., np.newaxis]
+        return log_a, np.exp(np.maximum(log_a, _SMALLEST_LOG_CONCENTRATION))
 
-    def _concentrations(self, t: Floats, u: Floats) -> tuple[Floats, Floats, Floats]:
-        log_a = log_beta(u)
-        log_a += np.minimum(t, _LARGEST_LOG_ALPHA)[..., np.newaxis]
-        clamped = np.maximum(log_a, _SMALLEST_LOG_CONCENTRATION)
-        return log_a, clamped, np.exp(clamped)
+    def _threads(self, n_evaluations: int) -> int:
+        """Starting threads costs more than some milliseconds of work saves."""
+        return _validate.threads(None) if n_evaluations * self._table_size > 1_000_000 else 1
 
 
 def _support(prior: priors.AlphaPrior) -> tuple[float, float]:
@@ -95,17 +96,12 @@ def _support(prior: priors.AlphaPrior) -> tuple[float, float]:
 
 def log_beta(u: Floats) -> Floats:
     """(..., 2): log beta_0 and log beta_1 of a logit."""
-    return np.stack([-np.logaddexp(0.0, u), -np.logaddexp(0.0, -u)], axis=-1)
-
-
-def _sigmoid(u: Floats) -> Floats:
-    return np.exp(-np.logaddexp(0.0, -u))
+    result = np.empty((*u.shape, 2))
+    small = np.log1p(np.exp(-np.abs(u)))
+    np.subtract(np.minimum(-u, 0.0), small, out=result[..., 0])
+    np.subtract(np.minimum(u, 0.0), small, out=result[..., 1])
+    return result
 
 
 def _log_beta_function(a: float, b: float) -> float:
     return lgamma(a) + lgamma(b) - lgamma(a + b)
-
-
-def _threads(n_evaluations: int) -> int:
-    """Starting threads costs more than a few hundred evaluations."""
-    return _validate.threads(None) if n_evaluations > 1024 else 1

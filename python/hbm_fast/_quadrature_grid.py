@@ -17,7 +17,8 @@ from hbm_fast._quadrature_density import Density
 Floats = NDArray[np.float64]
 
 _NEGLIGIBLE = 42.0  # densities below exp(-42) of the maximum are left out
-_TOLERANCE = 1e-11  # of the whole integral, by the pessimistic difference of the two rules of a panel
+_TOLERANCE = 1e-9  # of the whole integral, by the pessimistic difference of the two rules of a panel
+_ARC = 12.0
 _MOST_PANELS = 3000
 # t up to which alpha to the power of the highest expectation stays a double
 _LIMIT = {0: np.inf, 1: 690.0, 2: 340.0}
@@ -131,7 +132,7 @@ def _scan(density: Density) -> Floats:
             raise ValueError(f"the posterior reaches beyond alpha = exp({t[-1]:.0f}): bound the prior of alpha")
         low, high = t[max(first - 1, 0)], t[min(last + 1, t.size - 1)]
         if np.count_nonzero(keep) >= 24:
-            return t[(t >= low) & (t <= high)]
+            return np.asarray(t[(t >= low) & (t <= high)])
         t = np.linspace(low, high, 97)
     raise RuntimeError("the posterior of log(alpha) is narrower than doubles resolve: fix alpha instead")
 
@@ -201,7 +202,7 @@ def _breaks(density: Density, t: Floats, marginal: Floats) -> Floats:
     keep = np.flatnonzero(_relevant(density, t, marginal))
     first, last = max(keep[0] - 1, 0), min(keep[-1] + 1, t.size - 1)
     t, marginal = t[first : last + 1], marginal[first : last + 1]
-    arc = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(marginal)) / 8.0 + np.diff(t) / (t[-1] - t[0]))])
+    arc = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(marginal)) / _ARC + np.diff(t) / (t[-1] - t[0]))])
     return np.interp(np.linspace(0.0, arc[-1], max(5, int(np.ceil(arc[-1])) + 1)), arc, t)
 
 

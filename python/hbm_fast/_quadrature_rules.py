@@ -53,7 +53,7 @@ GAUSS_WEIGHTS: Floats = np.zeros(15)
 GAUSS_WEIGHTS[1::2] = np.concatenate([_GAUSS_W, _GAUSS_W[-2::-1]])
 
 # From values at the nodes to the Legendre coefficients of the polynomial through them.
-_TO_LEGENDRE: Floats = np.linalg.inv(legendre.legvander(NODES, 14))
+_TO_LEGENDRE: Floats = np.asarray(np.linalg.inv(legendre.legvander(NODES, 14)), dtype=np.float64)
 
 
 def panel_distribution(values: Floats) -> Floats:
@@ -74,7 +74,7 @@ def invert_panels(coefficients: Floats, targets: Floats) -> Floats:
         middle = 0.5 * (low + high)
         below = legendre.legval(middle, columns, tensor=False) < targets
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return 0.5 * (low + high)
+    return np.asarray(0.5 * (low + high))
 
 
 @cache
@@ -137,7 +137,7 @@ class Distribution:
             middle = 0.5 * (low + high)
             below = _polynomial(terms, middle) < targets
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return cells + 0.5 * (low + high)
+        return np.asarray(cells + 0.5 * (low + high))
 
 
 def _polynomial(terms: tuple[Floats, ...], x: Floats) -> Floats:

@@ -12,6 +12,7 @@ from hbm_fast import _quadrature_grid as grids
 from hbm_fast import _quadrature_rules as rules
 from hbm_fast import _random, _validate
 from hbm_fast._quadrature_density import Density, log_beta
+from hbm_fast._quadrature_marginals import AlphaMarginal, LogitMarginal
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -57,14 +58,8 @@ class Quadrature:
         self.log_alpha: Floats = np.broadcast_to(grid.t[:, np.newaxis], keep.shape)[keep]
         self.log_beta: Floats = log_beta(grid.u[keep])
         self.log_weights: Floats = weights.normalise(log_weights[keep])
-        self._logit_marginal: _LogitMarginal | None = None
-        # of panels in t, normalised: the distribution function of log alpha
-        n_panels = grid.edges.size - 1
-        if n_panels:
-            half = 0.5 * np.diff(grid.edges)[:, np.newaxis]
-            density = np.exp(grid.log_marginal - grid.log_total).reshape(n_panels, 15) * half
-            self._panel_integrals = rules.panel_distribution(density)
-            self._panel_ends = np.concatenate([[0.0], np.cumsum(density @ rules.WEIGHTS)])
+        self._alpha = AlphaMarginal(grid) if grid.edges.size > 1 else None
+        self._logit_cache: LogitMarginal | None = None
 
     # densities ------------------------------------------------------------------------------------------------------
     def log_density(self, log_alpha: ArrayLike, logit_beta: ArrayLike) -> Floats:
@@ -116,7 +111,7 @@ class Quadrature:
         """Expectation, () or (2,); infinite where the prior's tail makes it so."""
         if name == "alpha" and grids.highest_power(self._density) < 1:
             return np.asarray(np.inf)
-        return weights.average(self._values(name)[np.newaxis], self.log_weights[np.newaxis])[0]
+        return np.asarray(weights.average(self._values(name)[np.newaxis], self.log_weights[np.newaxis])[0])
 
     def sd(self, name: str) -> Floats:
         """Standard deviation, () or (2,)."""
@@ -128,10 +123,14 @@ class Quadrature:
     def quantile(self, name: str, q: Floats) -> Floats:
         """Quantiles (Q,) or (Q, 2)."""
         if name.endswith("alpha"):
-            t = self._invert_alpha(q)
+            t = self._alpha.quantile(q) if self._alpha else np.full(q.shape, self._grid.t[0])
             return t if name == "log_alpha" else np.exp(t)
         # beta[0] falls as beta[1] rises
-        u = np.stack([self._invert_logit(1.0 - q), self._invert_logit(q)], axis=1)
+        logit = self._logit
+        if logit is None:
+            u = np.full((q.size, 2), self._grid.u[0, 0])
+        else:
+            u = np.stack([logit.quantile(1.0 - q), logit.quantile(q)], axis=1)
         logs = np.stack([log_beta(u[:, 0])[:, 0], log_beta(u[:, 1])[:, 1]], axis=1)
         return logs if name == "log_beta" else np.exp(logs)
 
@@ -139,13 +138,15 @@ class Quadrature:
         """Distribution function of ``"alpha"`` or ``"log_alpha"`` (P,), of ``"beta"`` or ``"log_beta"`` (2, P)."""
         _validate.parameter(name)
         points = np.asarray(x, dtype=np.float64)
-        if name.endswith("alpha"):
-            with np.errstate(divide="ignore"):
-                return self._cdf_alpha(points if name == "log_alpha" else np.log(points))
         with np.errstate(divide="ignore"):
-            log_value = np.log(points) if name == "beta" else points
-            logit = log_value - np.log(-np.expm1(log_value))
-        return np.stack([1.0 - self._cdf_logit(-logit), self._cdf_logit(logit)])
+            value = points if name.startswith("log_") else np.log(points)
+            if name.endswith("alpha"):
+                return self._alpha.cdf(value) if self._alpha else _step(value, self._grid.t[0])
+            u = value - np.log(-np.expm1(value))
+        logit, fixed = self._logit, self._grid.u[0, 0]
+        if logit is None:
+            return np.stack([_step(u, -fixed), _step(u, fixed)])
+        return np.stack([1.0 - logit.cdf(-u), logit.cdf(u)])
 
     # draws ----------------------------------------------------------------------------------------------------------
     def draw(self, n_draws: int, rng: np.random.Generator, *, stratified: bool = False) -> tuple[Floats, Floats]:
@@ -165,7 +166,7 @@ class Quadrature:
         uniform = rng.random((2, n_draws))
         if stratified:
             uniform[0] = (np.arange(n_draws) + uniform[0]) / n_draws
-        t = self._invert_alpha(uniform[0])
+        t = self._alpha.quantile(uniform[0]) if self._alpha else np.full(n_draws, self._grid.t[0])
         if self._grid.frame is None:
             return t, log_beta(np.broadcast_to(self._grid.u[0], t.shape))
         n = self._grid.u.shape[1] - 1
@@ -176,6 +177,13 @@ class Quadrature:
         return t, log_beta(self._grid.frame.back(t, position, n))
 
     # inside ---------------------------------------------------------------------------------------------------------
+    @property
+    def _logit(self) -> LogitMarginal | None:
+        """Made when first asked for; None where beta is fixed."""
+        if self._logit_cache is None and self._grid.frame is not None:
+            self._logit_cache = LogitMarginal(self._grid, self.log_density)
+        return self._logit_cache
+
     def _values(self, name: str) -> Floats:
         values = self.log_alpha if name.endswith("alpha") else self.log_beta
         return values if name.startswith("log_") else np.exp(values)
@@ -186,74 +194,10 @@ class Quadrature:
         low, high = self.quantile(name, np.array([1e-5, 1.0 - 1e-5]))
         return np.linspace(low, high, 201).T
 
-    def _invert_alpha(self, q: Floats) -> Floats:
-        if self._density.fixed_log_alpha is not None:
-            return np.full(q.shape, self._density.fixed_log_alpha)
-        target = q * self._panel_ends[-1]
-        panel = np.clip(np.searchsorted(self._panel_ends, target, side="right") - 1, 0, self._panel_ends.size - 2)
-        x = rules.invert_panels(self._panel_integrals[panel], target - self._panel_ends[panel])
-        left, right = self._grid.edges[panel], self._grid.edges[panel + 1]
-        return np.asarray(0.5 * (left + right) + 0.5 * (right - left) * x)
 
-    def _cdf_alpha(self, t: Floats) -> Floats:
-        if self._density.fixed_log_alpha is not None:
-            return (t >= self._density.fixed_log_alpha).astype(np.float64)
-        edges = self._grid.edges
-        panel = np.clip(np.searchsorted(edges, t, side="right") - 1, 0, edges.size - 2)
-        left, right = edges[panel], edges[panel + 1]
-        x = np.clip((2.0 * t - left - right) / (right - left), -1.0, 1.0)
-        inside = rules.evaluate_panels(self._panel_integrals[panel], x)
-        return np.clip((self._panel_ends[panel] + inside) / self._panel_ends[-1], 0.0, 1.0)
-
-    def _logit(self) -> "_LogitMarginal":
-        """The marginal of u, made when first asked for."""
-        if self._logit_marginal is None:
-            self._logit_marginal = _LogitMarginal(self)
-        return self._logit_marginal
-
-    def _cdf_logit(self, u: Floats) -> Floats:
-        if self._grid.frame is None:
-            return (u >= self._density.fixed_logit).astype(np.float64)
-        return self._logit().cdf(u)
-
-    def _invert_logit(self, q: Floats) -> Floats:
-        if self._grid.frame is None:
-            return np.full(q.shape, self._density.fixed_logit)
-        return self._logit().quantile(q)
-
-
-class _LogitMarginal:
-    """The marginal distribution of u = logit(beta[1]), on nodes u = centre + width sinh(z), z evenly spaced."""
-
-    def __init__(self, quadrature: Quadrature) -> None:
-        grid = quadrature._grid
-        mass = grid.t_weights * np.exp(grid.log_marginal - grid.log_total)
-        rows = mass > 1e-16
-        logit = quadrature.log_beta[:, 1] - quadrature.log_beta[:, 0]
-        probability = np.exp(quadrature.log_weights)
-        self._centre = float(probability @ logit)
-        self._width = min(2.0, float(np.sqrt(probability @ (logit - self._centre) ** 2)))
-        self._low = float(np.arcsinh((logit.min() - self._centre) / self._width))
-        high = float(np.arcsinh((logit.max() - self._centre) / self._width))
-        for n in (64, 128, 256, 512):
-            z = np.linspace(self._low, high, n + 1)
-            self._step = (high - self._low) / n
-            u = self._centre + self._width * np.sinh(z)
-            density = grid.t_weights[rows] @ np.exp(quadrature.log_density(grid.t[rows, np.newaxis], u))
-            density *= self._width * np.cosh(z)
-            if abs(2.0 * density[::2].sum() / density.sum() - 1.0) < 1e-5:
-                break
-        self._distribution = rules.Distribution(density[np.newaxis])
-
-    def cdf(self, u: Floats) -> Floats:
-        with np.errstate(invalid="ignore"):
-            z = np.arcsinh((u.ravel() - self._centre) / self._width)
-        position = np.nan_to_num((z - self._low) / self._step, nan=0.0, posinf=1e9, neginf=-1e9)
-        return self._distribution(np.zeros(u.size, dtype=np.intp), position).reshape(u.shape)
-
-    def quantile(self, q: Floats) -> Floats:
-        position = self._distribution.invert(np.zeros(q.size, dtype=np.intp), q.ravel()).reshape(q.shape)
-        return np.asarray(self._centre + self._width * np.sinh(self._low + self._step * position))
+def _step(x: Floats, at: float) -> Floats:
+    """Distribution function of what is fixed."""
+    return (x >= at).astype(np.float64)
 
 
 class QuadratureBatch:

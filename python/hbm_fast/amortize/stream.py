@@ -78,9 +78,13 @@ class TrainingStream:
         u = generator.random((size, self.n_groups[1]), dtype=np.float32)
         design, bound, share = generator.random((3, size, 1), dtype=np.float32)
         bound = np.where(design < 0.35, high, low + np.floor(bound * (high + 1 - low)))
-        # a common total: the share of smaller ones is 0 for half of the datasets, otherwise up to 0.3
-        common = design >= 0.6
-        share = np.where(common, np.maximum(0.0, 0.6 * share - 0.3), 1.0).astype(np.float32)
-        v = u / np.maximum(share, np.float32(1e-9))
-        v = np.where(common, v * v, v)  # smaller exceptions are the commoner
-        return np.where(u < share, low + np.floor(v * (bound + 1 - low)), bound).astype(np.int64)
+        common = np.flatnonzero(design >= 0.6)
+        # a common total: the share of smaller ones is 0 for half of these datasets, otherwise up to 0.3
+        share = np.maximum(np.float32(1e-9), 0.6 * share[common] - 0.3)
+        v = u[common] / share
+        exceptions = v < 1.0
+        v *= v  # among them the smaller are the commoner
+        u *= bound + np.float32(1.0) - low
+        totals = u.astype(np.int64)
+        totals[common] = np.where(exceptions, v * (bound[common] + 1 - low), bound[common] - low)
+        return totals if low == 0 else totals + low

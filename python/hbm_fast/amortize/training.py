@@ -83,6 +83,7 @@ def fit(
     seed: int,
     optimizer: Optimizer | None = None,
     evaluate: Callable[[], dict[str, float]] | None = None,
+    stop: Callable[[State], bool] | None = None,
     report: Callable[[State, float], None] | None = None,
     state: State | None = None,
     pause_at: int | None = None,
@@ -103,7 +104,9 @@ def fit(
     seed : int
         Of the draws that the loss makes.
     evaluate : callable, optional
-        Held-out figures, asked for about twenty times; ``"kl"`` among them is what ``budget.target`` compares.
+        Held-out figures, asked for about ten times; ``"kl"`` among them is what ``budget.target`` compares.
+    stop : callable, optional
+        Asked after every evaluation whether to end here: for data that are not endless.
     report : callable, optional
         Called with the state and the progress in [0, 1] after every block.
     state : State, optional
@@ -134,7 +137,7 @@ def fit(
         _load_adam(adam, parameters, state.optimizer)
     module.train()
     start = time.perf_counter() - state.seconds
-    evaluated = 0.05 * math.floor(20.0 * budget.progress(state.step, state.seconds))
+    evaluated = 0.1 * math.floor(10.0 * budget.progress(state.step, state.seconds))
     size, per_block = settings.batch_size, settings.steps_per_block
     finished = False
     while not finished:
@@ -163,13 +166,14 @@ def fit(
             state.step += 1
         state.seconds = time.perf_counter() - start
         progress = min(1.0, budget.progress(state.step, state.seconds))
-        if evaluate is not None and (progress >= evaluated + 0.05 or finished):
+        if evaluate is not None and (progress >= evaluated + 0.1 or finished):
             evaluated = progress
-            module.eval()
+            module.eval().to("cpu")
             figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value, **evaluate()}
-            module.train()
+            module.train().to(device)
             state.history.append(figures)
             finished = finished or (budget.target is not None and figures.get("kl", math.inf) <= budget.target)
+            finished = finished or (stop is not None and stop(state))
         if report is not None:
             report(state, progress)
     module.eval()

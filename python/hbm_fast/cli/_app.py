@@ -5,7 +5,9 @@ import typer
 from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
 from hbm_fast.cli.fit import fit
+from hbm_fast.cli.report import report
 from hbm_fast.cli.sample import sample
+from hbm_fast.cli.simulate import simulate
 
 app = typer.Typer(
     name="hbm-fast",
@@ -14,5 +16,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, sample, fit, config):
+for command in (demo, simulate, sample, fit, report, config):
     app.command()(command)

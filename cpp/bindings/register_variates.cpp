@@ -1,0 +1,62 @@
+#include <cmath>
+#include <vector>
+
+#include "bindings.hpp"
+#include "hbm_fast/variates.hpp"
+
+namespace hbm_fast::bindings {
+
+void register_variates(py::module_& m) {
+  m.def(
+      "dirichlet",
+      [](const py::array_t<std::uint64_t, py::array::c_style>& key, const Doubles& concentration, Doubles out, int n_threads) {
+        if (out.ndim() != 2 || concentration.ndim() != 2 || concentration.shape(1) != out.shape(1) ||
+            (concentration.shape(0) != out.shape(0) && concentration.shape(0) != 1)) {
+          throw std::invalid_argument("concentration must have shape (S, K) or (1, K), and out (S, K)");
+        }
+        const auto n = static_cast<std::size_t>(out.shape(0));
+        const auto k = static_cast<std::size_t>(out.shape(1));
+        const std::size_t stride = concentration.shape(0) == 1 ? 0 : k;
+        const double* a = concentration.data();
+        double* to = out.mutable_data();
+        const Key address = to_key(key);
+        const py::gil_scoped_release release;
+        parallel_for(n, std::max<std::size_t>(1, 4096 / k), n_threads, [&](std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) {
+            Stream stream(address, Site::variate, i);
+            log_dirichlet(stream, a + i * stride, k, to + i * k);
+          }
+        }, poll_signals);
+      },
+      py::arg("key").noconvert(), py::arg("concentration").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
+      "Writes logs of Dirichlet variates.");
+
+  m.def(
+      "multinomial",
+      [](const py::array_t<std::uint64_t, py::array::c_style>& key, const py::array_t<std::int64_t, py::array::c_style>& totals,
+         const Doubles& weights, py::array_t<std::int64_t, py::array::c_style> out, int n_threads) {
+        if (out.ndim() != 2 || weights.ndim() != 2 || weights.shape(1) != out.shape(1) || totals.size() != out.shape(0) ||
+            (weights.shape(0) != out.shape(0) && weights.shape(0) != 1)) {
+          throw std::invalid_argument("totals must have shape (S,), weights (S, K) or (1, K), and out (S, K)");
+        }
+        const auto n = static_cast<std::size_t>(out.shape(0));
+        const auto k = static_cast<std::size_t>(out.shape(1));
+        const std::size_t stride = weights.shape(0) == 1 ? 0 : k;
+        const double* w = weights.data();
+        const std::int64_t* total = totals.data();
+        std::int64_t* to = out.mutable_data();
+        const Key address = to_key(key);
+        const py::gil_scoped_release release;
+        parallel_for(n, std::max<std::size_t>(1, 4096 / k), n_threads, [&](std::size_t begin, std::size_t end) {
+          std::vector<double> scratch(2 * k);
+          for (std::size_t i = begin; i < end; ++i) {
+            Stream stream(address, Site::variate, i, 1);
+            multinomial(stream, total[i], w + i * stride, k, scratch.data(), to + i * k);
+          }
+        }, poll_signals);
+      },
+      py::arg("key").noconvert(), py::arg("totals").noconvert(), py::arg("weights").noconvert(), py::arg("out").noconvert(),
+      py::arg("n_threads"));
+}
+
+}  // namespace hbm_fast::bindings

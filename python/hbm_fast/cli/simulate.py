@@ -1,0 +1,168 @@
+"""`hbm-fast simulate`: as many datasets as the disk holds, in parts, each part the same whoever writes it."""
+
+import json
+import os
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from hbm_fast import STREAM_VERSION, _validate
+from hbm_fast.cli._priors import parse_alpha
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.simulation import Simulation
+from hbm_fast.simulation import simulate as draw
+
+MANIFEST = "simulation.json"
+
+
+class PartFormat(StrEnum):
+    """Kinds of files."""
+
+    PARQUET = "parquet"
+    NPZ = "npz"
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the parts.", show_default=False)],
+    datasets: Annotated[int, typer.Option(help="Number of datasets.", min=1)] = 1000,
+    categories: Annotated[int, typer.Option(help="Number of categories.", min=2)] = 2,
+    groups: Annotated[str, typer.Option(help="Groups of a dataset: 21, or 1:41 for a uniform range.")] = "21",
+    totals: Annotated[str, typer.Option(help="Draws from a group: 20, or 0:40 for a uniform range.")] = "20",
+    alpha: Annotated[
+        str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.")
+    ] = "exponential:1",
+    beta: Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same datasets.", min=0)] = 0,
+    first: Annotated[int, typer.Option(help="Number of the first dataset in the endless stream.", min=0)] = 0,
+    part: Annotated[int, typer.Option(help="Datasets in one file.", min=1)] = 10_000,
+    format: Annotated[
+        PartFormat, typer.Option(help="parquet: one row a group. npz: the arrays of hbm_fast.simulate.")
+    ] = PartFormat.PARQUET,
+    theta: Annotated[bool, typer.Option("--theta", help="Write log theta of every group too.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.
+
+    Example: hbm-fast simulate bags --datasets 1000000 --groups 1:41 --totals 0:40
+    """
+    if format is PartFormat.PARQUET and find_spec("pyarrow") is None:
+        raise _validate.missing_extra("pyarrow", "report")
+    model = HierarchicalModel(categories, alpha=parse_alpha(alpha), beta=beta)
+    settings: dict[str, Any] = {
+        "n_groups": _span(groups, "--groups"),
+        "totals": _span(totals, "--totals"),
+        "rng": seed,
+        "theta": theta,
+        "dtype": np.int32,
+    }
+    draw(model, 0, **settings)  # complains before anything is written
+    manifest = {
+        "datasets": datasets,
+        "categories": categories,
+        "groups": groups,
+        "totals": totals,
+        "alpha": alpha,
+        "beta": beta,
+        "seed": seed,
+        "first": first,
+        "part": part,
+        "format": format.value,
+        "theta": theta,
+        "stream_version": STREAM_VERSION,
+    }
+    _open(folder, manifest, resume=resume)
+    n_parts = -(-datasets // part)
+    for index in _progress(n_parts, quiet=quiet):
+        target = folder / f"part-{index:06d}.{format.value}"
+        if target.exists():
+            continue
+        n = min(part, datasets - index * part)
+        sims = draw(model, n, **settings, first=first + index * part)
+        unfinished = target.with_suffix(".unfinished")
+        if format is PartFormat.PARQUET:
+            _write_parquet(unfinished, sims)
+        else:
+            _write_npz(unfinished, sims)
+        os.replace(unfinished, target)  # a part is there in full or not at all
+    if not quiet:
+        typer.echo(f"{datasets} datasets in {n_parts} parts: {folder}")
+
+
+def _span(text: str, option: str) -> int | tuple[int, int]:
+    low, colon, high = text.partition(":")
+    try:
+        return (int(low), int(high)) if colon else int(low)
+    except ValueError:
+        raise ValueError(f"{option} must be a number such as 21 or a range such as 1:41; got {text!r}") from None
+
+
+def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
+    """A new folder with its manifest; or, to resume, one whose manifest asks for the very same datasets."""
+    file = folder / MANIFEST
+    if resume and file.exists():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        differing = [name for name in manifest if found.get(name) != manifest[name]]
+        if differing:
+            name = differing[0]
+            raise ValueError(
+                f"--resume: {str(folder)!r} was begun with {name} {found.get(name)!r}, not {manifest[name]!r}"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        hint = "choose another folder" if resume else "choose another folder, or go on with --resume"
+        raise ValueError(f"{str(folder)!r} exists and is not empty: {hint}")
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _progress(n_parts: int, *, quiet: bool) -> Any:
+    if quiet:
+        return range(n_parts)
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(range(n_parts), description="Simulating", console=Console(stderr=True))
+
+
+def _write_npz(target: Path, sims: Simulation) -> None:
+    arrays: dict[str, Any] = {
+        "first": np.int64(sims.first),
+        "key": sims.key,
+        "log_alpha": sims.log_alpha,
+        "log_beta": sims.log_beta,
+        "n_groups": sims.n_groups,
+        "counts": sims.counts,
+    }
+    if sims.log_theta is not None:
+        arrays["log_theta"] = sims.log_theta
+    with target.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def _write_parquet(target: Path, sims: Simulation) -> None:
+    """One row a group: dataset, group, log_alpha, log_beta_k, count_k, and log_theta_k where wanted."""
+    import pyarrow
+    from pyarrow import parquet
+
+    counts = sims.counts
+    if counts is None:
+        raise ValueError("a table needs the counts")
+    real = np.arange(counts.shape[1]) < sims.n_groups[:, None]
+    dataset, group = np.nonzero(real)
+    columns: dict[str, Any] = {
+        "dataset": dataset + sims.first,
+        "group": group.astype(np.int32),
+        "log_alpha": sims.log_alpha[dataset],
+    }
+    tables = {"log_beta": sims.log_beta[dataset], "count": counts[real]}
+    if sims.log_theta is not None:
+        tables["log_theta"] = sims.log_theta[real]
+    for name, table in tables.items():
+        for k in range(table.shape[1]):
+            columns[f"{name}_{k}"] = np.ascontiguousarray(table[:, k])
+    parquet.write_table(pyarrow.table(columns), target, compression="zstd")

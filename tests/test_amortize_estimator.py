@@ -1,0 +1,261 @@
+"""train, sample, save, load: tiny trainings here; the sharp checks are on the shipped networks."""
+
+import json
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from hbm_fast.amortize import checkpoint, training  # noqa: E402
+from hbm_fast.amortize.correction import pareto_k, weigh  # noqa: E402
+
+BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return hbm.amortize.train(hbm.HierarchicalModel(2), steps=400, rng=0, width=32, n_components=4, **SMALL)
+
+
+def test_training_learns_and_repeats(small):
+    assert small.figures["kl"] < 0.1
+    again = hbm.amortize.train(hbm.HierarchicalModel(2), steps=400, rng=0, width=32, n_components=4, **SMALL)
+    for a, b in zip(small.network.state_dict().values(), again.network.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert small.training["steps"] == 400
+
+
+def test_a_paused_training_goes_on_with_the_same_bits(small, tmp_path):
+    options = {"steps": 400, "rng": 0, "width": 32, "n_components": 4, **SMALL}
+    first = hbm.amortize.train(hbm.HierarchicalModel(2), pause_at=135, **options)
+    first.save(tmp_path / "half.safetensors")
+    second = hbm.amortize.train(hbm.HierarchicalModel(2), resume=tmp_path / "half.safetensors", **options)
+    for a, b in zip(small.network.state_dict().values(), second.network.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_the_callers_torch_is_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    threads = torch.get_num_threads()
+    hbm.amortize.train(steps=3, rng=0, **SMALL)
+    assert torch.get_num_threads() == threads
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+
+
+def test_draws_repeat_and_weights_agree_with_quadrature(small):
+    bags = np.array([[4, 0], [0, 1], [3, 2]])
+    exact = hbm.exact_posterior(bags)
+    post = small.sample(bags, n_draws=4000, rng=1, correct=True)
+    again = small.sample(bags, n_draws=4000, rng=1, correct=True)
+    np.testing.assert_array_equal(post.log_alpha, again.log_alpha)
+    share = post.details["ess_share"]
+    assert share > 0.5
+    for name in ("log_alpha", "beta"):
+        error = post.sd(name) / np.sqrt(4000 * share)
+        assert np.all(np.abs(post.mean(name) - exact.mean(name)) < 7.0 * error)
+    assert abs(post.log_evidence - exact.log_evidence) < 7.0 * post.log_evidence_error
+    assert post.alpha.shape == (1, 4000)
+
+
+def test_a_batch_a_ragged_list_and_one_dataset_agree_in_shape_and_evidence(small):
+    one, two = np.array([[4, 0], [0, 1], [3, 2]]), np.array([[0, 1]])
+    ragged = small.sample([one, two], n_draws=2000, rng=2)
+    padded = np.zeros((2, 3, 2), np.int64)
+    padded[0], padded[1, :1] = one, two
+    batch = small.sample(padded, n_draws=2000, rng=2)
+    np.testing.assert_array_equal(ragged.log_alpha, batch.log_alpha)
+    assert batch.log_alpha.shape == (2, 1, 2000)
+    assert abs(batch.log_evidence[1] - np.log(0.5)) < 7.0 * batch.log_evidence_error[1]
+    assert list(batch[1].details) == ["ess_share", "pareto_k", "path", "reason"]
+
+
+def test_data_outside_the_training_go_to_the_exact_sampler(small):
+    post = small.sample([BAGS, BAGS[:2] // 10], n_draws=1000, rng=3)
+    assert post.details["path"].tolist() == ["sampler", "importance"]
+    assert "21 groups" in post.details["reason"][0]
+    assert abs(post[0].predict(20)[1] - 0.98714) < 0.01
+    with pytest.raises(ValueError, match=r"21 groups.*trained on up to 6"):
+        small.sample(BAGS, correct=False)
+    with pytest.raises(ValueError, match="total 9"):
+        small.sample([[9, 0]], correct=True)
+
+
+def test_uneven_weights_call_the_exact_sampler():
+    bad = hbm.amortize.train(hbm.HierarchicalModel(2), steps=2, rng=0, **SMALL)
+    data = np.array([[8, 0], [8, 0], [7, 1], [8, 0], [8, 0], [8, 0]])
+    post = bad.sample(data, n_draws=1000, rng=4)
+    assert post.details["path"] == "sampler"
+    exact = hbm.exact_posterior(data)
+    assert abs(post.mean("beta")[0] - exact.mean("beta")[0]) < 0.05
+
+
+def test_arguments_are_checked(small):
+    with pytest.raises(ValueError, match="factorization"):
+        hbm.amortize.train(steps=1, factorization="sideways")
+    with pytest.raises(ValueError, match="n_groups"):
+        hbm.amortize.train(steps=1, n_groups=(5, 2))
+    with pytest.raises(ValueError, match="correct"):
+        small.sample([[1, 0]], correct="maybe")
+    with pytest.raises(ValueError, match="head"):
+        hbm.amortize.train(steps=1, head="oracle")
+    with pytest.raises(ValueError, match="categories"):
+        small.sample([[1, 0, 2]])
+    with pytest.raises(ValueError, match="takes no model"):
+        hbm.amortize.train(hbm.HierarchicalModel(2), steps=1, factorization="any-k")
+
+
+@pytest.mark.parametrize("head", ["gaussian", "diagonal", "spline"])
+def test_every_head_trains(head):
+    est = hbm.amortize.train(
+        hbm.HierarchicalModel(3, alpha=hbm.priors.Gamma(2.0, rate=1.0)), steps=12, rng=0, head=head, **SMALL
+    )
+    assert np.isfinite(est.figures["kl"])
+    assert est.sample([[1, 2, 3]], n_draws=10, rng=0, correct=False).beta.shape == (1, 10, 3)
+
+
+def test_deepsets_do_not_see_empty_groups():
+    est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=300, rng=0, width=32, encoder="deepsets", **SMALL)
+    assert est.figures["kl"] < 0.5
+    data = np.array([[[3, 1], [0, 2]]])
+    padded = np.concatenate([np.zeros_like(data), data], 1)[..., ::-1]
+    log_alpha = torch.zeros(1, 1, dtype=torch.float64)
+    log_beta = torch.log(torch.tensor([[[0.2, 0.8]]], dtype=torch.float64))
+    torch.testing.assert_close(
+        est.network.log_relative_density(data, log_alpha, log_beta),
+        est.network.log_relative_density(padded, log_alpha, log_beta.flip(-1)),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    with pytest.raises(ValueError, match="encoder"):
+        hbm.amortize.train(steps=1, encoder="crystal ball")
+
+
+def test_a_wake_phase_does_no_harm():
+    est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=400, rng=0, width=32, n_components=4, wake=0.3, **SMALL)
+    assert est.figures["kl"] < 0.1
+
+
+def test_asymmetric_and_fixed_priors_train():
+    model = hbm.HierarchicalModel(2, alpha=3.0, beta=[0.5, 2.0])
+    est = hbm.amortize.train(model, steps=300, rng=0, width=32, **SMALL)
+    data = np.array([[5, 1], [2, 2]])
+    exact = hbm.exact_posterior(data, model)
+    post = est.sample(data, n_draws=4000, rng=1, correct=True)
+    assert abs(post.mean("beta")[0] - exact.mean("beta")[0]) < 0.03
+    np.testing.assert_allclose(post.alpha, 3.0)
+
+
+def test_bottom_up_brings_its_own_thetas():
+    est = hbm.amortize.train(hbm.HierarchicalModel(2), factorization="bottom-up", steps=400, rng=0, width=32, **SMALL)
+    data = np.array([[8, 0], [0, 8], [0, 1]])
+    raw = est.sample(data, n_draws=2000, rng=1, correct=False)
+    theta = raw.theta(2)
+    assert theta.shape == (1, 2000, 2)
+    np.testing.assert_allclose(raw.predict(2), theta.mean((0, 1)))
+    weighted = est.sample(data, n_draws=2000, rng=1, correct=True)
+    exact = hbm.exact_posterior(data)
+    assert abs(weighted.log_evidence - exact.log_evidence) < 0.3
+    assert raw.log_evidence is None
+
+
+def test_any_k_is_equivariant_and_knows_its_range():
+    est = hbm.amortize.train(factorization="any-k", categories=(2, 4), steps=60, rng=0, width=32, hidden=16, **SMALL)
+    from hbm_fast.simulation import exceedance_counts
+
+    data = np.array([[[3, 1, 2], [0, 4, 0]]])
+    order = [2, 0, 1]
+    z = torch.tensor([[0.3]])
+    log_beta = torch.log(torch.tensor([[[0.2, 0.5, 0.3]]], dtype=torch.float64))
+    values = []
+    for permuted, b in ((data, log_beta), (data[..., order], log_beta[..., order])):
+        tables = torch.from_numpy(exceedance_counts(permuted, 8))
+        with torch.no_grad():
+            values.append(est.network.log_prob(est.network.encode(tables), tables, z, b))
+    torch.testing.assert_close(values[0], values[1], rtol=1e-5, atol=1e-5)
+    assert est.sample(data[0], n_draws=50, rng=0).beta.shape == (1, 50, 3)
+    with pytest.raises(ValueError, match="between 2 and 4"):
+        est.sample([[1, 1, 1, 1, 1]])
+
+
+def test_files_round_trip_and_refuse_what_they_do_not_know(small, tmp_path):
+    path = tmp_path / "net.safetensors"
+    small.save(path)
+    again = hbm.amortize.load(path)
+    assert again.model == small.model
+    assert again.figures == small.figures
+    data = np.array([[3, 1]])
+    np.testing.assert_array_equal(
+        small.sample(data, rng=0, n_draws=20).log_alpha, again.sample(data, rng=0, n_draws=20).log_alpha
+    )
+    with pytest.raises(FileNotFoundError, match="networks that come with"):
+        hbm.amortize.load(tmp_path / "nothing")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(ValueError, match="safetensors"):
+        hbm.amortize.load(tmp_path / "text")
+    tensors, header = checkpoint.read(path)
+    header["format"] = 99
+    from safetensors.torch import save_file
+
+    save_file(tensors, str(tmp_path / "later"), metadata={"hbm_fast": json.dumps(header)})
+    with pytest.raises(ValueError, match="format 99"):
+        hbm.amortize.load(tmp_path / "later")
+    save_file(tensors, str(tmp_path / "foreign"))
+    with pytest.raises(ValueError, match="no header"):
+        hbm.amortize.load(tmp_path / "foreign")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        hbm.HierarchicalModel(2),
+        hbm.HierarchicalModel(3, alpha=hbm.priors.Power(-2.5, lower=0.1, upper=9.0), beta=[1.0, 2.0, 0.5]),
+        hbm.HierarchicalModel(2, alpha=2.0, beta=hbm.priors.FixedBeta([0.25, 0.75])),
+    ],
+)
+def test_models_survive_as_json(model):
+    described = json.loads(json.dumps(checkpoint.describe_model(model)))
+    assert checkpoint.model_of(described) == model
+    described["alpha"]["prior"] = "AlphaPriors"
+    with pytest.raises(ValueError, match="does not know"):
+        checkpoint.model_of(described)
+
+
+def test_a_loss_that_is_not_finite_stops_and_saves_the_batch(tmp_path, monkeypatch):
+    monkeypatch.setenv("HBM_FAST_DEBUG_DIR", str(tmp_path))
+    from hbm_fast.amortize.networks import TopDown
+
+    monkeypatch.setattr(TopDown, "loss", lambda self, batch, progress, generator: batch[2].sum() * float("nan"))
+    with pytest.raises(FloatingPointError, match="step 0"):
+        hbm.amortize.train(steps=3, rng=0, **SMALL)
+    assert (tmp_path / "hbm-fast-bad-batch-0.npz").exists()
+
+
+def test_minutes_and_target_stop():
+    est = hbm.amortize.train(minutes=0.02, rng=0, **SMALL)
+    assert est.training["steps"] >= 1
+    est = hbm.amortize.train(steps=300, target=5.0, rng=0, **SMALL)
+    assert est.training["steps"] < 300
+
+
+def test_the_rate_warms_up_and_decays():
+    optimizer = training.Optimizer(learning_rate=1.0, warm_up=10)
+    assert optimizer.rate(0, 0.0) == pytest.approx(0.1)
+    assert optimizer.rate(100, 0.5) == pytest.approx(0.5)
+    assert optimizer.rate(100, 1.0) == pytest.approx(0.0)
+
+
+def test_pareto_k_knows_heavy_tails():
+    rng = np.random.default_rng(0)
+    for shape in (0.2, 0.5, 1.0):  # a Pareto variate's tail has k = 1 / its index
+        assert abs(pareto_k(shape * rng.exponential(size=20_000)) - shape) < 0.25
+    even = weigh(rng.normal(0.0, 0.05, (2, 1000)))
+    assert even.accepted.all()
+    assert np.isnan(even.pareto_k).all()
+    assert not weigh(rng.normal(0.0, 5.0, (1, 1000))).accepted[0]

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The wheel as a stranger meets it: sdist -> wheel -> manylinux repair -> an environment with numpy alone -> the tests,
+# in a directory without the sources. Needs python3 -m build, auditwheel and patchelf on the PATH.
+#   tools/check_wheel.sh [FOLDER]     leaves the sdist and the wheels in FOLDER (default: dist)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+dist=$(realpath -m "${1:-dist}")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+limit=1500000
+
+python3 -m build --outdir "$dist" . >"$scratch/build.log" 2>&1 || { tail -40 "$scratch/build.log"; exit 1; }
+wheel=$(ls -t "$dist"/*-linux_*.whl | head -1)
+auditwheel repair --wheel-dir "$dist" "$wheel" >"$scratch/repair.log" 2>&1 || { cat "$scratch/repair.log"; exit 1; }
+repaired=$(ls -t "$dist"/*manylinux*.whl | head -1)
+auditwheel show "$repaired" | tr '\n' ' ' | grep -o "consistent with[^.]*"
+size=$(python3 - "$repaired" <<'PY'
+import sys, zipfile
+items = zipfile.ZipFile(sys.argv[1]).infolist()
+print(sum(i.compress_size for i in items if not i.filename.endswith(".safetensors")))
+PY
+)
+echo "$(basename "$repaired"): $(stat -c %s "$repaired") bytes, $size without the shipped networks"
+[ "$size" -lt "$limit" ] || { echo "over $limit bytes"; exit 1; }
+
+python3 -m venv "$scratch/venv"
+python="$scratch/venv/bin/python"
+cd "$scratch"
+"$python" -m pip install --quiet "$repaired"
+"$python" -m pip list --format freeze | grep -viE "^(pip|setuptools|numpy|hbm-fast)==" && { echo "more than numpy came along"; exit 1; }
+# first answer of the bare installation
+time "$python" -W error -c "
+import hbm_fast as hbm
+print(hbm.simulate(hbm.HierarchicalModel(2), 10_000, n_groups=21, totals=20, rng=0).counts.sum())"
+
+"$python" -m pip install --quiet -c "$root/constraints.txt" "$repaired[all,test]"
+cp -r "$root/tests" "$scratch/tests"
+cp "$root/pyproject.toml" "$scratch/"
+"$python" -m pytest -p no:cacheprovider --quiet
