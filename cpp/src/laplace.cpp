@@ -9,7 +9,7 @@
 namespace hbm_fast {
 namespace {
 
-constexpr int max_newton_steps = 100;
+constexpr int max_newton_steps = 1000;  // a handful, but for priors far from alpha = 1
 
 double dot(const double* a, const double* b, std::size_t n) {
   double sum = 0.0;

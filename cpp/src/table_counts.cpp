@@ -99,6 +99,7 @@ double TableCounts::from_table(Stream& stream, std::size_t category, double a, d
   }
   if (level >= c.size()) return tables;
   double position = reach[level - 1];
+  double next = 0.0;  // the first trial of `level` that is undecided: no rounding of `position` may bring one back
   const double end = reach.back();
   while (position < end) {
     const double room = (end - position) * a;
@@ -109,12 +110,21 @@ double TableCounts::from_table(Stream& stream, std::size_t category, double a, d
     position += gap / a;
     gap = exponential(stream);
     const auto found = std::upper_bound(reach.begin() + static_cast<std::ptrdiff_t>(level), reach.end() - 1, position);
-    level = static_cast<std::size_t>(found - reach.begin());
+    const auto hit = static_cast<std::size_t>(found - reach.begin());
+    if (hit > level) next = 0.0;
+    level = hit;
     const double j = static_cast<double>(level);
-    const double trial = std::min(std::floor((position - reach[level - 1]) * j), c[level] - 1.0);
+    const double trial = std::clamp(std::floor((position - reach[level - 1]) * j), next, c[level] - 1.0);
     if (succeeds(stream, a, j)) tables += 1.0;
-    // on with the next trial: each is decided once
-    position = trial + 1.0 < c[level] ? reach[level - 1] + (trial + 1.0) / j : reach[level];
+    next = trial + 1.0;
+    if (next < c[level]) {
+      position = reach[level - 1] + next / j;
+    } else {
+      position = reach[level];
+      ++level;
+      next = 0.0;
+      if (level >= c.size()) break;
+    }
   }
   return tables;
 }
@@ -137,6 +147,7 @@ double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, d
     const double length = harmonic(values[i] - 1.0) - start;  // of one group's trials
     double group = 0.0;
     double position = 0.0;  // within the group
+    double next = level;    // the first level of the group that is undecided
     for (;;) {
       const double room = ((weights[i] - group) * length - position) * a;
       if (gap >= room) {
@@ -146,12 +157,19 @@ double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, d
       position += gap / a;
       gap = exponential(stream);
       const double passed = std::floor(position / length);
+      if (passed > 0.0) next = level;
       group += passed;
       position -= passed * length;
       if (group >= weights[i]) break;
-      const double j = std::clamp(harmonic_level(start + position), level, values[i] - 1.0);
+      const double j = std::clamp(harmonic_level(start + position), next, values[i] - 1.0);
       if (succeeds(stream, a, j)) tables += 1.0;
       position = harmonic(j) - start;
+      next = j + 1.0;
+      if (next >= values[i]) {  // on to the next group
+        group += 1.0;
+        position = 0.0;
+        next = level;
+      }
     }
   }
   return tables;

@@ -1,0 +1,146 @@
+// The samplers without Python: gradient against differences, table counts against their exact mean, each chain against
+// the note's exact posterior, the same bits for any number of threads.
+#include <array>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "check.hpp"
+#include "hbm_fast/posterior_density.hpp"
+#include "hbm_fast/sample.hpp"
+#include "hbm_fast/table_counts.hpp"
+
+using namespace hbm_fast;
+
+namespace {
+
+SufficientStatistics statistics_of(const std::vector<std::int32_t>& counts, std::size_t n_categories) {
+  SufficientStatistics result(n_categories);
+  const std::size_t n = counts.size() / n_categories;
+  result.add({counts.data(), CountType::int32, n, n_categories, static_cast<std::ptrdiff_t>(n_categories), 1});
+  return result;
+}
+
+SufficientStatistics note() {
+  std::vector<std::int32_t> counts;
+  for (int n = 0; n < 10; ++n) counts.insert(counts.end(), {20, 0, 0, 20});
+  counts.insert(counts.end(), {0, 1});
+  return statistics_of(counts, 2);
+}
+
+ModelView model_of(std::size_t n_categories) {
+  ModelView model;
+  model.alpha = {AlphaKind::exponential, 1.0, 0.0, 0.0, 0.0};
+  model.beta.values.assign(n_categories, 1.0);
+  return model;
+}
+
+void gradient_agrees_with_differences() {
+  const auto statistics = statistics_of({3, 0, 9, 1, 1, 0, 0, 0, 40}, 3);
+  for (const bool alpha_fixed : {false, true}) {
+    ModelView model = model_of(3);
+    if (alpha_fixed) model.alpha = {AlphaKind::fixed, 2.5, 0.0, 0.0, 0.0};
+    PosteriorDensity density(statistics, model);
+    for (const double shift : {-20.0, -1.0, 3.0}) {
+      std::array<double, 3> y{shift + 0.3, shift - 1.0, shift}, gradient{};
+      density.value(y.data(), gradient.data());
+      for (std::size_t k = 0; k < 3; ++k) {
+        auto up = y, down = y;
+        up[k] += 1e-5;
+        down[k] -= 1e-5;
+        CHECK_CLOSE((density.value(up.data()) - density.value(down.data())) / 2e-5, gradient[k], 1e-5);
+      }
+    }
+  }
+}
+
+void density_is_a_power_where_concentrations_underflow() {
+  const auto statistics = note();
+  const ModelView model = model_of(2);
+  PosteriorDensity density(statistics, model);
+  const std::array<double, 2> log_beta{std::log(0.5), std::log(0.5)};
+  // pure bags: alpha drops out as alpha -> 0, far below the smallest double
+  const double at = density.log_likelihood(-400.0, log_beta.data(), nullptr);
+  CHECK_CLOSE(density.log_likelihood(-5000.0, log_beta.data(), nullptr), at, 1e-12);
+  CHECK_CLOSE(at, -21.0 * std::log(2.0), 1e-12);
+}
+
+// E m = sum over groups of a (digamma(a + x) - digamma(a)) = sum_j a / (a + j), whatever the form and the route.
+void table_counts_have_their_mean() {
+  struct Case { std::vector<std::int32_t> counts; double log_alpha; };
+  std::vector<Case> cases{{{9, 4, 30, 0, 2, 2}, 0.7}, {{9, 4, 30, 0, 2, 2}, 4.0}, {{5000, 3, 5000, 70, 900, 1}, 1.0},
+                          {{90000, 2, 5, 40000}, 3.0}, {{30, 3, 30, 3, 1, 1}, 132.0}};
+  for (const Case& c : cases) {
+    const auto statistics = statistics_of(c.counts, 2);
+    const TableCounts tables(statistics);
+    const std::array<double, 2> log_beta{std::log(0.3), std::log(0.7)};
+    Stream stream({1, 2}, Site::chain, 3, 4);
+    constexpr int n = 20000;
+    std::array<double, 2> m{}, sum{}, expected{}, variance{};
+    for (int i = 0; i < n; ++i) {
+      tables.draw(stream, c.log_alpha, log_beta.data(), m.data());
+      for (std::size_t k = 0; k < 2; ++k) sum[k] += m[k];
+    }
+    for (std::size_t i = 0; i < c.counts.size(); ++i) {
+      const double a = std::exp(c.log_alpha + log_beta[i % 2]);
+      for (int j = 0; j < c.counts[i]; ++j) {
+        const double p = a / (a + j);
+        expected[i % 2] += p;
+        variance[i % 2] += p * (1.0 - p);
+      }
+    }
+    for (std::size_t k = 0; k < 2; ++k) {
+      CHECK(std::abs(sum[k] / n - expected[k]) <= 6.5 * std::sqrt(variance[k] / n) + 1e-9 * expected[k]);
+    }
+  }
+}
+
+void fractions_of_groups_have_no_tables() {
+  const std::vector<std::int32_t> counts{3, 1};
+  const double weight = 0.5;
+  SufficientStatistics statistics(2);
+  statistics.add({counts.data(), CountType::int32, 1, 2, 2, 1}, &weight);
+  CHECK(!whole_weights(statistics));
+  bool thrown = false;
+  try {
+    const TableCounts tables(statistics);
+  } catch (const std::invalid_argument&) {
+    thrown = true;
+  }
+  CHECK(thrown);
+}
+
+void chains_find_the_exact_posterior() {
+  const auto statistics = note();
+  const ModelView model = model_of(2);
+  for (const SamplerKind kind : {SamplerKind::hmc, SamplerKind::gibbs, SamplerKind::metropolis}) {
+    constexpr std::size_t n_chains = 4, n_draws = 20000, n = n_chains * n_draws;
+    std::array<std::vector<double>, 2> log_alpha;
+    for (const int n_threads : {1, 3}) {
+      auto& draws = log_alpha[n_threads == 1 ? 0 : 1];
+      draws.resize(n);
+      std::vector<double> log_beta(2 * n), log_density(n), acceptance(n), step_size(n);
+      std::vector<std::int32_t> evaluations(n);
+      const std::unique_ptr<bool[]> diverging(new bool[n]);
+      sample({&statistics}, model, {kind, n_chains, n_draws, 200, {7, 8}, n_threads},
+             {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(), evaluations.data(),
+              diverging.get()},
+             [](double) {});
+    }
+    CHECK(log_alpha[0] == log_alpha[1]);
+    double mean = 0.0;
+    for (const double t : log_alpha[0]) mean += t / static_cast<double>(n);
+    CHECK(std::abs(mean + 4.147418) < 0.08);  // over 6 standard errors of the slowest
+  }
+}
+
+}  // namespace
+
+int main() {
+  gradient_agrees_with_differences();
+  density_is_a_power_where_concentrations_underflow();
+  table_counts_have_their_mean();
+  fractions_of_groups_have_no_tables();
+  chains_find_the_exact_posterior();
+  return check::report();
+}
