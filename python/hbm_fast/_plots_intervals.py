@@ -28,8 +28,16 @@ def intervals(names: Sequence[str], series: Sequence[Series], label: str, most: 
     for n, (name, middle, lower, upper) in enumerate(series):
         error = np.abs(np.vstack([middle - lower, upper - middle]))[:, order]
         shift = 0.7 * (n / len(series))
-        style = {"fmt": "o", "markersize": 4, "color": f"C{n % 10}", "elinewidth": 1.5}
-        axes.errorbar(middle[order], places + shift, xerr=error, label=name, **style)
+        axes.errorbar(
+            middle[order],
+            places + shift,
+            xerr=error,
+            label=name,
+            fmt="o",
+            markersize=4,
+            color=f"C{n % 10}",
+            elinewidth=1.5,
+        )
     axes.set_yticks(places, [names[k] for k in order])
     axes.invert_yaxis()
     axes.set_xlim(left=0.0)

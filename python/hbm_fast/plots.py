@@ -198,8 +198,10 @@ def proportions(
     weights = None if post.log_weights is None else np.exp(post.log_weights).ravel()
     for group in groups:
         theta = post.theta(group).reshape(-1, post.n_categories)
-        method = "linear" if weights is None else "inverted_cdf"
-        lower, upper = np.quantile(theta, levels, axis=0, weights=weights, method=method)
+        if weights is None:
+            lower, upper = np.quantile(theta, levels, axis=0)
+        else:
+            lower, upper = np.quantile(theta, levels, axis=0, weights=weights, method="inverted_cdf")
         series.append((_group_name(post, group), post.predict(group), lower, upper))
     label = f"proportion, with {100.0 * probability:g} % intervals"
     return intervals(_categories(post), series, label, _validate.positive_int(most, "most"))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import typer
@@ -27,6 +27,9 @@ from hbm_fast.tables import CountTable, read_counts
 # draws, as the block that a draw belongs to decides its stream.
 _ENTRIES_A_BLOCK = 50_000_000
 _SMALLEST_BLOCK = 500
+
+
+_Sampler = Literal["auto", "hmc", "gibbs", "mh"]
 
 
 class Method(StrEnum):
@@ -123,7 +126,13 @@ def _posterior(
                 bar = not quiet and sys.stderr.isatty()
                 parts.append(
                     sample_counts(
-                        counts, model, method=method.value, n_draws=size, n_chains=chains, rng=rng, progress=bar
+                        counts,
+                        model,
+                        method=cast(_Sampler, method.value),
+                        n_draws=size,
+                        n_chains=chains,
+                        rng=rng,
+                        progress=bar,
                     )
                 )
                 if not quiet and size < draws:
