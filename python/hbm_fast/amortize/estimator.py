@@ -198,7 +198,7 @@ class Estimator:
         Parameters
         ----------
         n_datasets : int
-            Datasets whose truth is ranked among 62 draws; the KL is taken on the first 100.
+            Datasets whose truth is ranked among 62 draws; the KL is taken on 50 of them.
         n_categories : int, optional
             K, for an any-K network; default the smallest.
         rng : None, int, SeedSequence, BitGenerator or Generator

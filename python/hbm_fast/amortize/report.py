@@ -93,7 +93,7 @@ def calibrate(
         rng=generator,
     )
     stream = TrainingStream(model, estimator.n_groups, estimator.totals, key, True)
-    n = min(100, n_datasets)
+    n = min(50, n_datasets)
     figures = held_out(estimator.network, [stream], n, 1000)()
     kl, error = figures["kl"], figures["kl_error"]
     if model.n_categories == 2 and estimator.factorization == "top-down" and not isinstance(model.alpha, priors.Fixed):

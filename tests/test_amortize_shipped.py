@@ -1,0 +1,60 @@
+"""The networks that come with hbm_fast answer the note's question."""
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+FULL = np.array([[20, 0]] * 10 + [[0, 20]] * 11)
+N_DRAWS = 20_000
+
+
+def test_marbles_raw_and_corrected():
+    net = hbm.amortize.load("marbles")
+    assert net.figures["kl"] < 0.0035
+    raw = net.sample(BAGS, n_draws=N_DRAWS, rng=1, correct=False)
+    assert abs(raw.predict(20)[1] - 0.98714) < 0.002
+    assert abs((raw.theta(20)[..., 1] > 0.9).mean() - 0.9702) < 0.005
+    post = net.sample(BAGS, n_draws=N_DRAWS, rng=1)
+    assert post.details["path"] == "importance"
+    assert post.details["ess_share"] > 0.95
+    assert abs(post.predict(20)[1] - 0.98714) < 0.0005
+    assert abs(post.mean("log_alpha") + 4.14742) < 0.06
+    assert abs(post.log_evidence + 19.44351) < 7.0 * post.log_evidence_error
+
+
+def test_bottom_up_is_unsure_where_the_note_says_so():
+    net = hbm.amortize.load("marbles-bottom-up")
+    raw = net.sample(BAGS, n_draws=N_DRAWS, rng=1, correct=False)
+    assert abs(raw.predict(20)[1] - 0.865) < 0.03
+    full = net.sample(FULL, n_draws=N_DRAWS, rng=1, correct=False)
+    assert abs(full.predict(20)[1] - 0.99936) < 0.01
+
+
+@pytest.mark.parametrize("k", [2, 3, 5, 10])
+def test_any_k(k):
+    net = hbm.amortize.load("any-k")
+    counts = hbm.simulate(hbm.HierarchicalModel(k), 40, n_groups=(1, 50), totals=(0, 50), rng=5).counts
+    post = net.sample(counts, n_draws=500, rng=1, correct=True)
+    assert post.details["ess_share"].mean() > 0.85
+
+
+def test_the_density_is_normalised():
+    net = hbm.amortize.load("marbles")
+    t, u = np.linspace(-18.0, 4.0, 221), np.linspace(-12.0, 12.0, 241)
+    grid = [a.ravel() for a in np.meshgrid(t, u, indexing="ij")]
+    density = np.exp(net.log_density(BAGS, *grid))
+    assert abs(density.sum() * (t[1] - t[0]) * (u[1] - u[0]) - 1.0) < 0.01
+
+
+def test_calibrate_prints_its_table(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    report = hbm.amortize.load("marbles").calibrate(200, rng=0, figure=tmp_path / "ranks.png")
+    assert "KL(exact || network)" in capsys.readouterr().out
+    assert (tmp_path / "ranks.png").stat().st_size > 1000
+    assert report.kl < 0.01
+    assert report.sbc.p_value > 1e-9
