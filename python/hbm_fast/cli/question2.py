@@ -113,7 +113,8 @@ def run(cell: Cell, seed: int, minutes: float, referee: Any) -> tuple[Row, Any]:
     if cell.n_categories == 2:
         post = emb.sample(BAGS, n_draws=4000, rng=0)
         above = np.asarray(post.theta(20)[..., 1] > 0.95, dtype=np.float64)
-        above_95 = float(np.average(above, weights=post.weights))
+        assert post.log_weights is not None
+        above_95 = float(np.average(above, weights=np.exp(post.log_weights)))
         next_black, log_evidence = float(post.predict(20)[1]), float(emb.log_evidence(BAGS))
     row = Row(
         cell.group,
