@@ -68,7 +68,8 @@ def partition(both: dict[str, Any]) -> Any:
         total = a.sum(-1)
         share = row[0].pcolormesh(side, side, a[..., 1] / total, cmap="gray_r", vmin=0, vmax=1, shading="auto")
         sizes = row[1].pcolormesh(side, side, np.log10(total), cmap="viridis", shading="auto")
-        row[1].contour(side, side, a.min(-1), levels=[1.0], colors="red")
+        if a.min() < 1.0:
+            row[1].contour(side, side, a.min(-1), levels=[1.0], colors="red")
         row[0].set(title=f"{NAMES[link]}: mean proportion of black", ylabel="$z_2$")
         row[1].set(title="log10 of the sum of f(z); red: min f(z) = 1")
         figure.colorbar(share, ax=row[0])

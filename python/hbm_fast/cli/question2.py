@@ -109,11 +109,13 @@ def run(cell: Cell, seed: int, minutes: float, referee: Any) -> tuple[Row, Any]:
     )
     log_learned = referee.log_learned(emb)
     gap, inference = referee.model_gap(emb, log_learned), referee.inference(emb, log_learned)
-    probe = [math.nan] * 3
+    next_black = above_95 = log_evidence = math.nan
     if cell.n_categories == 2:
         post = emb.sample(BAGS, n_draws=4000, rng=0)
-        above = np.average(post.theta(20)[..., 1] > 0.95, weights=np.exp(post.log_weights))
-        probe = [float(post.predict(20)[1]), float(above), emb.log_evidence(BAGS)]
+        above = np.asarray(post.theta(20)[..., 1] > 0.95, dtype=np.float64)
+        assert post.log_weights is not None
+        above_95 = float(np.average(above, weights=np.exp(post.log_weights)))
+        next_black, log_evidence = float(post.predict(20)[1]), float(emb.log_evidence(BAGS))
     row = Row(
         cell.group,
         cell.n_categories,
@@ -130,7 +132,9 @@ def run(cell: Cell, seed: int, minutes: float, referee: Any) -> tuple[Row, Any]:
         gap.log_ratio_error,
         inference["gap"],
         inference["ess"],
-        *probe,
+        next_black,
+        above_95,
+        log_evidence,
         used_dimensions(emb, referee.counts[:500]),
     )
     return row, emb
@@ -229,7 +233,9 @@ def question2(
         if k not in referees:
             model = HierarchicalModel(k)
             n = (300 if quick else 2000) if k == 2 else 500
-            referees[k] = Referee(model, simulate(model, n, n_groups=21, totals=20, rng=10_000 + k).counts)
+            counts = simulate(model, n, n_groups=21, totals=20, rng=10_000 + k).counts
+            assert counts is not None
+            referees[k] = Referee(model, counts)
         row, emb = run(cell, seed, each * (1 if k == 2 else 2) / 60.0, referees[k])
         rows.append(row)
         if seed == 0 and cell.group in ("default", "the note"):
@@ -258,8 +264,11 @@ def _identity(row: Row) -> tuple[Any, ...]:
 
 
 def _read(path: Path) -> list[Row]:
-    stored = json.loads(path.read_text())["rows"]
-    return [Row(**{name: math.nan if value is None else value for name, value in row.items()}) for row in stored]
+    stored: list[dict[str, Any]] = json.loads(path.read_text())["rows"]
+    cleaned: list[dict[str, Any]] = [
+        {name: math.nan if value is None else value for name, value in row.items()} for row in stored
+    ]
+    return [Row(**row) for row in cleaned]
 
 
 def _save(path: Path, rows: list[Row], seconds: float) -> None:
