@@ -11,9 +11,9 @@ from typing import Any
 import hbm_fast as hbm
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "marbles": {"factorization": "top-down", "steps": 8_000, "learning_rate": 3e-3, "rng": 1},
-    "marbles-bottom-up": {"factorization": "bottom-up", "steps": 2_500, "learning_rate": 3e-3, "rng": 2},
-    "any-k": {"factorization": "any-k", "steps": 3_000, "learning_rate": 3e-3, "batch_size": 128, "rng": 3},
+    "marbles": {"factorization": "top-down", "steps": 5_000, "learning_rate": 3e-3, "rng": 1},
+    "marbles-bottom-up": {"factorization": "bottom-up", "steps": 2_000, "learning_rate": 3e-3, "rng": 2},
+    "any-k": {"factorization": "any-k", "steps": 2_000, "learning_rate": 3e-3, "batch_size": 128, "rng": 3},
 }
 
 

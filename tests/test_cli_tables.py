@@ -143,6 +143,17 @@ def test_sample_exact_with_a_prior(run, tmp_path):
     assert facts["parameters"]["beta[black]"]["mean"] == pytest.approx(2 / 3, rel=1e-6)
 
 
+def test_sample_of_a_frequency_table(run, tmp_path):
+    file = tmp_path / "families.csv"
+    file.write_text("boys,girls,weight\n3,1,40\n0,4,7\n2,2,30\n")
+    exact = json.loads(run("sample", file, "--method", "exact", "--json")[1])["parameters"]["log_alpha"]
+    drawn = json.loads(run("sample", file, "--json", "--draws", 3000)[1])["parameters"]["log_alpha"]
+    assert abs(drawn["mean"] - exact["mean"]) < 6 * drawn["mcse"]
+    code, _, err = run("sample", file, "--groups", tmp_path / "g.csv")
+    assert code == 2
+    assert "frequency table" in err
+
+
 def test_blocks_depend_on_the_table_alone_and_hold_every_draw(monkeypatch, run, pollen):
     counts = hbm.datasets.load_pollen().counts
     assert list(sample_module._blocks(counts, 1000, 4)) == [1000]

@@ -25,9 +25,7 @@ def test_batches_are_the_datasets_of_the_stream():
     for name in ("counts", "n_groups", "statistics"):
         np.testing.assert_array_equal(torch.cat([b[name] for b in batches]), getattr(sims, name))
     for name in ("log_alpha", "log_beta", "log_theta"):
-        np.testing.assert_array_equal(
-            torch.cat([b[name] for b in batches]), getattr(sims, name).astype(np.float32)
-        )
+        np.testing.assert_array_equal(torch.cat([b[name] for b in batches]), getattr(sims, name).astype(np.float32))
     assert batches[0]["statistics"].dtype == torch.float32
     assert batches[0]["counts"].dtype == torch.int32
 

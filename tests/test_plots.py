@@ -53,3 +53,25 @@ def test_a_batch_is_refused():
 def test_calibration():
     ranks = np.random.default_rng(0).integers(63, size=(2, 500))
     assert drawn(hbm.plots.calibration(hbm.calibration.Calibration(("a", "b"), ranks, 63, 0.0))) > 1000
+
+
+def test_proportions(exact):
+    figure = hbm.plots.proportions(exact, groups=[0, 1])
+    assert len(figure.axes[0].containers) == 3
+    assert drawn(figure) > 1000
+    weighted = by_draws(exact, log_weights=exact.log_alpha, category_names=["white", "black"])
+    figure = hbm.plots.proportions(weighted, groups=[1], probability=0.5, most=1)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["black"]
+    assert "1 largest of 2" in figure.axes[0].get_title(loc="left")
+    assert figure.axes[0].get_xlabel() == "proportion, with 50 % intervals"
+    with pytest.raises(ValueError, match="probability"):
+        hbm.plots.proportions(exact, probability=2.0)
+
+
+def test_concentrations():
+    data = hbm.datasets.load_pollen()
+    figure = hbm.plots.concentrations(hbm.fit(data.counts, category_names=data.category_names))
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["Pinus", "Quercus", "Alnus", "Abies"]
+    assert drawn(figure) > 1000
+    with pytest.raises(ValueError, match="nothing to draw"):
+        hbm.plots.concentrations(hbm.fit([[5, 5], [5, 5]]))

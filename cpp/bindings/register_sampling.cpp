@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "hbm_fast/sample.hpp"
+#include "hbm_fast/table_counts.hpp"
 
 namespace hbm_fast::bindings {
 namespace {
@@ -93,6 +94,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
 }  // namespace
 
 void register_sampling(py::module_& m) {
+  m.def("whole_weights", &whole_weights, py::arg("statistics"), "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("method"),
         py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
         py::arg("progress"), "Draws (B, C, D) of every dataset, with what each step reports.");

@@ -8,11 +8,11 @@
 
 #include "group_log_pmf.hpp"
 #include "hbm_fast/special.hpp"
+#include "row_blocks.hpp"
 
 namespace hbm_fast {
 namespace {
 
-constexpr std::uint64_t largest_total = std::uint64_t{1} << 53;  // from here on doubles skip integers
 constexpr std::size_t elements_per_chunk = 16384;
 
 double checked_concentration(double a) {
@@ -44,7 +44,7 @@ struct GatheredRow {
       return;
     }
     total += static_cast<std::uint64_t>(x);
-    if (static_cast<std::uint64_t>(x) > largest_total || total > largest_total) {
+    if (static_cast<std::uint64_t>(x) > largest_row_total || total > largest_row_total) {
       throw std::invalid_argument("a total of counts exceeds 2**53");
     }
     counts[n] = static_cast<double>(x);
@@ -104,13 +104,22 @@ std::size_t Rows::size() const {
 
 void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.counts.n_categories;
+  const std::ptrdiff_t a_stride = rows.concentration_category_stride;
   visit(rows.counts, [&](auto table) {
     parallel_for(rows.size(), rows_per_chunk(k_n), n_threads, [&](std::size_t begin, std::size_t end) {
-      GatheredRow row(k_n);
+      RowBlocks blocks(k_n, coefficient, out);
+      const auto careful = [&](std::size_t row) {
+        GatheredRow gathered(k_n);
+        for_each_row(rows, row, row + 1, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
+          gathered.read(table.data + x, table.category_stride, rows.concentration + a, a_stride, k_n);
+          out[n] = careful_log_pmf(gathered.group(), coefficient);
+        });
+      };
       for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
-        row.read(table.data + x, table.category_stride, rows.concentration + a, rows.concentration_category_stride, k_n);
-        out[n] = careful_log_pmf(row.group(), coefficient);
+        if (!blocks.push(n, table.data + x, table.category_stride, rows.concentration + a, a_stride)) careful(n);
+        if (blocks.full()) blocks.flush(careful);
       });
+      blocks.flush(careful);
     }, poll);
   });
 }
@@ -190,6 +199,29 @@ void log_pmf(const SparseRows<std::int32_t>& rows, bool coefficient, double* out
 
 void log_pmf(const SparseRows<std::int64_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
   sparse_log_pmf(rows, coefficient, out, n_threads, poll);
+}
+
+void log_pmf_rows(const std::int64_t* counts, const double* concentration, std::int64_t n_rows, std::int64_t n_categories,
+                  std::int64_t concentration_row_stride, std::int64_t coefficient, double* out) noexcept {
+  try {
+    const auto k_n = static_cast<std::size_t>(n_categories);
+    const Rows rows{{counts, CountType::int64, 0, k_n, 0, 1}, concentration, 1, {static_cast<std::size_t>(n_rows)},
+                    {n_categories}, {concentration_row_stride}};
+    log_pmf(rows, coefficient != 0, out, 1, {});
+  } catch (...) {
+    std::fill(out, out + n_rows, std::numeric_limits<double>::quiet_NaN());
+  }
+}
+
+double log_pmf_group(const std::int64_t* counts, const double* concentration, std::int64_t n_categories, std::int64_t coefficient) noexcept {
+  try {
+    const auto k_n = static_cast<std::size_t>(n_categories);
+    GatheredRow row(k_n);
+    row.read(counts, 1, concentration, 1, k_n);
+    return careful_log_pmf(row.group(), coefficient != 0);
+  } catch (...) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
 }
 
 }  // namespace hbm_fast

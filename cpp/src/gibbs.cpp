@@ -22,29 +22,30 @@ Gibbs::Gibbs(const SufficientStatistics& statistics, const TableCounts& table_co
   draw_start(density_, start, stream_, z.data(), y.data());
   log_alpha_ = density_.parameters(y.data(), log_beta_.data());
 
-  const auto totals = statistics.total_exceedances();
-  double curvature = 0.0;  // of the density of log alpha given the tables
+  const auto totals = statistics.total_pairs();
   const double alpha = std::exp(std::clamp(log_alpha_, -300.0, 300.0));
-  for (std::size_t j = 0; j < totals.size(); ++j) {
-    const double beyond = totals[j] - (j + 1 < totals.size() ? totals[j + 1] : 0.0);
-    if (beyond > 0.0) distinct_totals_.push_back({static_cast<double>(j + 1), beyond});
-    const double p = alpha / (alpha + static_cast<double>(j));
-    curvature += totals[j] * p * (1.0 - p);
+  double curvature = 0.0;  // of the density of log alpha given the tables: sum_n sum_j alpha j / (alpha + j)^2
+  for (std::size_t i = 0; i < totals.values.size(); ++i) {
+    n_nonempty_ += totals.weights[i];
+    curvature += totals.weights[i] * alpha *
+                 (digamma_difference(alpha, totals.values[i]) + alpha * -trigamma_difference(alpha, totals.values[i]));
   }
-  few_totals_ = 8 * distinct_totals_.size() < totals.size();
+  few_totals_ = totals.values.empty() || 8.0 * static_cast<double>(totals.values.size()) < totals.values.back();
   width_ = std::clamp(3.0 / std::sqrt(curvature + 0.1), 0.01, 8.0);
 }
 
 double Gibbs::log_density_of_alpha(double log_alpha, double n_tables) {
   double value = density_.model().alpha.log_density(log_alpha);
   if (!std::isfinite(value)) return value;
-  const auto totals = density_.statistics().total_exceedances();
-  if (totals.empty()) return value;
   const double alpha = std::exp(std::min(log_alpha, 300.0));
-  value += (n_tables - totals[0]) * log_alpha;  // the level j = 0 apart: it alone needs log alpha
+  value += (n_tables - n_nonempty_) * log_alpha;  // the level j = 0 apart: it alone needs log alpha
   if (few_totals_) {
-    for (const Total& total : distinct_totals_) value -= total.n_groups * log_rising(alpha + 1.0, total.value - 1.0);
+    const auto totals = density_.statistics().total_pairs();
+    for (std::size_t i = 0; i < totals.values.size(); ++i) {
+      value -= totals.weights[i] * log_rising(alpha + 1.0, totals.values[i] - 1.0);
+    }
   } else {
+    const auto totals = density_.statistics().total_exceedances();
     for (std::size_t j = 1; j < totals.size(); ++j) value -= totals[j] * std::log(alpha + static_cast<double>(j));
   }
   return value;

@@ -17,16 +17,6 @@ double dot(const double* a, const double* b, std::size_t n) {
   return sum;
 }
 
-// sum_j c_j (a / (a + j))^2
-double squared_shares(std::span<const double> table, double a) {
-  double sum = 0.0;
-  for (std::size_t j = 0; j < table.size(); ++j) {
-    const double share = a / (a + static_cast<double>(j));
-    sum += table[j] * share * share;
-  }
-  return sum;
-}
-
 void normalise(std::vector<double>& direction) {
   const double length = std::sqrt(dot(direction.data(), direction.data(), direction.size()));
   for (double& w : direction) w /= length;
@@ -62,7 +52,6 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
   const bool alpha_fixed = model.alpha.kind == AlphaKind::fixed;
   std::vector<double> log_beta(n_categories);
   const double log_alpha = density.parameters(y, log_beta.data());
-  const double alpha = std::exp(std::clamp(log_alpha, -300.0, 300.0));
 
   Whitening result{std::vector<double>(y, y + dimension), std::vector<double>(dimension, 1.0),
                    std::vector<double>(dimension, 1.0), 1.0};
@@ -70,12 +59,16 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
 
   // On y = log(alpha beta) the negative Hessian at the mode is diag(d) + c beta beta^T, with
   // d_k = b_k + sum_j c_kj (a_k/(a_k+j))^2 and c = - sum_j C_j (A/(A+j))^2 - sum b + the prior's part.
-  const double shared = squared_shares(density.statistics().total_exceedances(), alpha);
-  std::vector<double> d(n_categories);
+  std::vector<double> concentration(n_categories), d(n_categories);
+  double total = 0.0;
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    total += concentration[k] = std::exp(std::clamp(log_alpha + log_beta[k], -300.0, 300.0));
+  }
+  const double shared = total * total * density.statistics().hessian(concentration.data(), d.data());
   double prior_mass = 0.0;
   for (std::size_t k = 0; k < n_categories; ++k) {
     const double b = model.beta.fixed ? 0.0 : model.beta.values[k];
-    d[k] = b + squared_shares(density.statistics().exceedances(k), std::exp(std::max(std::log(alpha) + log_beta[k], -600.0)));
+    d[k] = b - concentration[k] * concentration[k] * d[k];
     prior_mass += b;
   }
   if (model.beta.fixed) {
@@ -123,8 +116,7 @@ Whitening laplace(PosteriorDensity& density) {
   std::vector<double> log_beta(density.n_categories());
   double sum = 0.0;
   for (std::size_t k = 0; k < density.n_categories(); ++k) {
-    const auto table = density.statistics().exceedances(k);
-    const double weight = model.beta.values[k] + (table.empty() ? 0.0 : table[0]);
+    const double weight = model.beta.values[k] + density.statistics().n_positive(k);
     log_beta[k] = std::log(weight);
     sum += weight;
   }

@@ -13,8 +13,6 @@ constexpr double highest_log_alpha = 80.0;
 // A concentration below this one only enters as a power too, which the floor is corrected for.
 constexpr double floor_log = -660.0;
 
-double first_or_zero(std::span<const double> table) { return table.empty() ? 0.0 : table[0]; }
-
 }  // namespace
 
 PosteriorDensity::PosteriorDensity(const SufficientStatistics& statistics, const ModelView& model)
@@ -29,8 +27,8 @@ PosteriorDensity::PosteriorDensity(const SufficientStatistics& statistics, const
   if (model.beta.fixed) {
     for (std::size_t k = 0; k < n_categories_; ++k) log_beta_[k] = std::log(model.beta.values[k]);
   }
-  scale_exponent_ = -first_or_zero(statistics.total_exceedances());
-  for (std::size_t k = 0; k < n_categories_; ++k) scale_exponent_ += first_or_zero(statistics.exceedances(k));
+  for (const double groups : statistics.total_pairs().weights) scale_exponent_ -= groups;
+  for (std::size_t k = 0; k < n_categories_; ++k) scale_exponent_ += statistics.n_positive(k);
 }
 
 double PosteriorDensity::log_likelihood(double log_alpha, const double* log_beta, double* slopes) {
@@ -39,7 +37,7 @@ double PosteriorDensity::log_likelihood(double log_alpha, const double* log_beta
   for (std::size_t k = 0; k < n_categories_; ++k) {
     const double y = inside + log_beta[k];
     concentration_[k] = std::exp(std::max(y, floor_log));
-    if (y < floor_log) correction += first_or_zero(statistics_.exceedances(k)) * (y - floor_log);
+    if (y < floor_log) correction += statistics_.n_positive(k) * (y - floor_log);
   }
   const double value = statistics_.log_likelihood(concentration_.data(), slopes);
   if (slopes != nullptr) {

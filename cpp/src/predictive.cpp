@@ -14,17 +14,19 @@ namespace {
 // log(U) / concentration finite.
 constexpr double smallest_log_alpha = -600.0;
 constexpr double smallest_concentration = 1e-300;
+// Beyond this one theta is beta to all digits.
+constexpr double largest_log_alpha = 600.0;
 
 Stream stream_at(const PosteriorAddress& address, Site site, std::size_t dataset, std::size_t draw) {
   const Key key{address.key.high ^ mix(address.group), address.key.low};
   return Stream(key, site, address.datasets[dataset], draw);
 }
 
-// lgamma(a + n) - lgamma(a) from log a, which may lie below the logs of all doubles: the first factor is a itself.
-double log_rising_from_log(double log_a, double n) {
-  if (n <= 0.0) return 0.0;
-  const double a = std::exp(log_a);
-  return a > 0.5 ? log_rising(a, n) : log_a + log_rising(1.0 + a, n - 1.0);
+// log((a + 1) ... (a + n - 1)): the rising factorial without its first factor, whose logarithm is log a itself, however
+// small; beyond e^300 all factors are a.
+double log_rising_rest(double log_a, double n) {
+  if (n <= 1.0) return 0.0;
+  return log_a > 300.0 ? (n - 1.0) * log_a : log_rising(1.0 + std::exp(log_a), n - 1.0);
 }
 
 }  // namespace
@@ -38,7 +40,7 @@ void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const Post
     for (std::size_t i = begin; i < end; ++i) {
       const std::size_t dataset = i / draws.n_draws;
       const std::int64_t* row = rows + dataset * k_n;
-      const double log_alpha = std::max(draws.log_alpha[i], smallest_log_alpha);
+      const double log_alpha = std::clamp(draws.log_alpha[i], smallest_log_alpha, largest_log_alpha);
       for (std::size_t k = 0; k < k_n; ++k) {
         const double prior = std::exp(log_alpha + draws.log_beta[i * k_n + k]);
         concentration[k] = std::max(prior, smallest_concentration) + static_cast<double>(row[k]);
@@ -69,12 +71,17 @@ void group_log_pmf(const DrawsView& draws, const std::int64_t* rows, std::size_t
       const std::size_t dataset = i / draws.n_draws;
       for (std::size_t r = 0; r < n_rows; ++r) {
         const std::size_t at = dataset * n_rows + r;
-        double value = coefficients[at] - log_rising_from_log(draws.log_alpha[i], totals[at]);
+        double value = coefficients[at] - log_rising_rest(draws.log_alpha[i], totals[at]);
+        double present = 0.0;
         for (std::size_t k = 0; k < k_n; ++k) {
           const std::int64_t x = rows[at * k_n + k];
-          if (x > 0) value += log_rising_from_log(draws.log_alpha[i] + draws.log_beta[i * k_n + k], static_cast<double>(x));
+          if (x == 0) continue;
+          const double log_beta = draws.log_beta[i * k_n + k];
+          value += log_beta + log_rising_rest(draws.log_alpha[i] + log_beta, static_cast<double>(x));
+          present += 1.0;
         }
-        log_pmf[i * n_rows + r] = value;
+        // the first factors: alpha beta_k of every category that is present, over one alpha
+        log_pmf[i * n_rows + r] = present > 1.0 ? value + (present - 1.0) * draws.log_alpha[i] : value;
       }
     }
   }, poll);

@@ -96,8 +96,9 @@ double AlphaPrior::draw_log(Stream& stream) const {
       const double u = stream.uniform();
       return (1.0 - u) * log_of(lower) + u * log_of(upper);
     }
-    case AlphaKind::lomax: {  // (1 + alpha/b)^-a = u
-      return std::log(std::expm1(-std::log(stream.uniform()) / a)) + std::log(b);
+    case AlphaKind::lomax: {  // (1 + alpha/b)^-a = u, log(e^x - 1) in the form that does not overflow
+      const double x = -std::log(stream.uniform()) / a;
+      return x + std::log(-std::expm1(-x)) + std::log(b);
     }
     case AlphaKind::power: {  // inverse distribution function of an exponential, truncated to a width, in log alpha
       const double s = a + 1.0;

@@ -81,6 +81,12 @@ void log_pmf_matches_closed_forms() {
     const double mixed = std::log(3.0 * 0.25 * 0.75) + log_alpha + std::log((a + 1) / ((alpha + 1) * (alpha + 2)));
     CHECK_CLOSE(log_pmf[3], mixed, 1e-13);
   }
+  const Draws draws = constant(800.0, 0.25);  // alpha itself would overflow: theta is beta
+  std::vector<double> log_pmf(4 * n_draws);
+  group_log_pmf(draws.view(), rows, 4, false, log_pmf.data(), 2, {});
+  CHECK_CLOSE(log_pmf[3], 2.0 * std::log(0.25) + std::log(0.75), 1e-12);
+  const std::vector<double> log_theta = theta_of(draws, rows);
+  CHECK_CLOSE(log_theta[0], std::log(0.25), 1e-12);
 }
 
 void counts_add_up_and_have_their_mean() {

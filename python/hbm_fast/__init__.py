@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
+from hbm_fast.distribution import dirichlet_multinomial
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 
 if TYPE_CHECKING:
@@ -35,14 +36,15 @@ __all__ = [
     "amortize",
     "calibration",
     "datasets",
+    "dirichlet_multinomial",
     "dirichlet",
     "embedding",
     "exact_posterior",
     "fit",
     "integrations",
-    "multinomial",
     "log_likelihood",
     "log_likelihood_gradient",
+    "multinomial",
     "plots",
     "priors",
     "sample",
@@ -59,13 +61,11 @@ _ROOM_OF = {
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "likelihood",
+    "dirichlet": "variates",
     "exact_posterior": "quadrature",
     "fit": "fitting",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",
-    "dirichlet": "variates",
-    "exact_posterior": "quadrature",
-    "fit": "fitting",
     "multinomial": "variates",
     "sample": "sampling",
     "simulate": "simulation",

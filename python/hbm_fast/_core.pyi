@@ -21,9 +21,12 @@ __all__: list[str] = [
     "exceedance_counts",
     "group_log_pmf",
     "isa_level",
+    "log_pmf",
+    "log_pmf_gradient",
     "multinomial",
     "sample",
     "simulate",
+    "sparse_log_pmf",
     "stream_version",
     "table_log_likelihood",
     "version",
@@ -146,6 +149,29 @@ def isa_level() -> str:
     The instruction-set level the hot loops run at.
     """
 
+def log_pmf(
+    counts: numpy.ndarray,
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes the log pmf of every row.
+    """
+
+def log_pmf_gradient(
+    counts: numpy.ndarray,
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    gradient: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes the log pmf of every row and its gradient.
+    """
+
 def multinomial(
     key: numpy.typing.NDArray[numpy.uint64],
     totals: numpy.typing.NDArray[numpy.int64],
@@ -192,6 +218,30 @@ def simulate(
     Writes datasets first, first + 1, ... into the given arrays.
     """
 
+@typing.overload
+def sparse_log_pmf(
+    values: numpy.ndarray,
+    columns: numpy.typing.NDArray[numpy.int32],
+    offsets: numpy.typing.NDArray[numpy.int32],
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Writes the log pmf of every row of CSR counts; concentration is (1, K) or (N, K).
+    """
+
+@typing.overload
+def sparse_log_pmf(
+    values: numpy.ndarray,
+    columns: numpy.typing.NDArray[numpy.int64],
+    offsets: numpy.typing.NDArray[numpy.int64],
+    concentration: numpy.typing.NDArray[numpy.float64],
+    coefficient: bool,
+    out: numpy.typing.NDArray[numpy.float64],
+    n_threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def table_log_likelihood(
     tables: numpy.typing.NDArray[numpy.float32],
     log_alpha: numpy.typing.NDArray[numpy.float64],

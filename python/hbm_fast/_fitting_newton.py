@@ -60,7 +60,11 @@ def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Opt
             if gain < 1e-16:
                 return Optimum(log_a, here, True, iteration)
             continue
-        log_a = solve_scale(objective, _minorize(objective, here, log_a))
+        # Not concave here: along the gradient, in units of the diagonal, then with the best total.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = np.clip(np.nan_to_num(here.gradient / np.abs(here.diagonal)), -1.0, 1.0)
+        log_a = _line_search(objective, log_a, here, step, float(here.gradient @ step))
+        log_a = solve_scale(objective, log_a)
         here = objective.curvature(log_a)
         if float(np.logaddexp.reduce(log_a)) > LARGEST_LOG_TOTAL - 1.0:
             break
@@ -78,14 +82,3 @@ def _line_search(objective: Objective, log_a: Floats, here: Curvature, step: Flo
             return new
         fraction *= 0.5
     return log_a
-
-
-def _minorize(objective: Objective, here: Curvature, log_a: Floats) -> Floats:
-    """One step of Minka's fixed point (2000, Estimating a Dirichlet distribution), which never goes down.
-
-    ``log(a + j)`` is bounded below by its tangent in log a, ``-log(A + j)`` by its tangent in A.
-    """
-    a = here.concentration
-    total_level, total_weight = objective.tables.total_level, objective.tables.total_weight
-    slope = float(total_weight @ (1.0 / (a.sum() + total_level))) + objective.rate
-    return np.asarray(log_a + np.log1p(here.gradient / (a * slope)))

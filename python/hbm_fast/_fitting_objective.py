@@ -1,75 +1,48 @@
 """The log-likelihood of a shared concentration, with a Gamma prior on each where asked, and its curvature in logs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast.likelihood import SufficientStatistics
+
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Tables:
-    """The exceedances of every category, one after the other, and those of the totals."""
+class Moments:
+    """What decides whether there is a maximum, and where to look for it.
 
-    weight: Floats  # c_kj
-    level: Floats  # j
-    category: NDArray[np.intp]  # k
-    total_weight: Floats  # C_j
-    total_level: Floats
-    n_categories: int
+    Attributes
+    ----------
+    sums, present, pairs : (K,)
+        ``sum_n x_nk``, the number of groups with ``x_nk > 0``, ``sum_n x_nk (x_nk - 1)``.
+    total_pairs : float
+        ``sum_n M_n (M_n - 1)``.
+    n_filled : float
+        The number of groups with a count at all: an empty group says nothing.
+    """
 
-    @classmethod
-    def of(cls, exceedances: list[Floats], totals: Floats) -> "Tables":
-        """From c_k0, c_k1, ... of each category and C_0, C_1, ..."""
-        return cls(
-            weight=np.concatenate(exceedances),
-            level=np.concatenate([np.arange(len(c), dtype=np.float64) for c in exceedances]),
-            category=np.repeat(np.arange(len(exceedances)), [len(c) for c in exceedances]),
-            total_weight=totals,
-            total_level=np.arange(len(totals), dtype=np.float64),
-            n_categories=len(exceedances),
-        )
+    def __init__(self, stats: SufficientStatistics) -> None:
+        k = stats.n_categories
+        self.n_categories = k
+        self.log_coefficient = stats.log_coefficient
+        rows = np.empty((k + 1, 3))
+        for column in range(k + 1):
+            values, weights = stats._core.pairs(column)
+            rows[column] = weights @ values, weights.sum(), weights @ (values * (values - 1.0))
+        self.sums, self.present, self.pairs = np.ascontiguousarray(rows[:k].T)
+        _, self.n_filled, self.total_pairs = map(float, rows[k])
 
-    def restrict(self, active: NDArray[np.bool_]) -> "Tables":
-        """Without the categories that never occur, whose tables are empty."""
-        number = np.cumsum(active) - 1
-        return replace(self, category=number[self.category], n_categories=int(active.sum()))
+    def log_multinomial(self) -> float:
+        """The largest log-likelihood of a multinomial."""
+        seen = self.sums[self.sums > 0]
+        return float(seen @ np.log(seen / seen.sum())) + self.log_coefficient
 
-    def per_category(self, terms: Floats) -> Floats:
-        """Sums over j (K,)."""
-        return np.bincount(self.category, weights=terms, minlength=self.n_categories).astype(np.float64)
-
-    @property
-    def sums(self) -> Floats:
-        """Counts of each category over all groups (K,)."""
-        return self.per_category(self.weight)
-
-    @property
-    def present(self) -> Floats:
-        """The number of groups in which each category occurs (K,)."""
-        return self.per_category(np.where(self.level == 0, self.weight, 0.0))
-
-    @property
-    def pairs(self) -> Floats:
-        """``sum_n x_nk (x_nk - 1)`` of each category (K,)."""
-        return self.per_category(2.0 * self.level * self.weight)
-
-    @property
-    def total_pairs(self) -> float:
-        """``sum_n M_n (M_n - 1)``."""
-        return float(2.0 * self.total_level @ self.total_weight)
-
-    @property
-    def n_filled(self) -> float:
-        """The number of groups with a count at all: an empty group says nothing."""
-        return float(self.total_weight[0]) if len(self.total_weight) else 0.0
-
-    @property
-    def log_coefficient(self) -> float:
-        """Sum over groups of the log multinomial coefficient: ``log M! = sum_{j < M} log(1 + j)``."""
-        terms = self.total_weight @ np.log1p(self.total_level) - self.weight @ np.log1p(self.level)
-        return float(terms)
+    def excess(self, beta: Floats) -> float:
+        """S: the sign of the slope of the likelihood in 1 / alpha at alpha = infinity, for given proportions."""
+        seen = self.pairs > 0
+        return float((self.pairs[seen] / beta[seen]).sum()) - self.total_pairs
 
 
 @dataclass(frozen=True)
@@ -99,6 +72,11 @@ class Curvature:
         ratio = self.concentration / self.diagonal
         return np.asarray(np.diag(1.0 / self.diagonal) + (self.scale / self.reserve) * np.outer(ratio, ratio))
 
+    def variance(self) -> Floats:
+        """The diagonal of ``covariance`` (K,)."""
+        ratio = self.concentration / self.diagonal
+        return np.asarray(1.0 / self.diagonal + (self.scale / self.reserve) * ratio**2)
+
     def log_determinant(self) -> float:
         """Of minus the Hessian."""
         return float(np.log(self.diagonal).sum() + np.log(self.reserve))
@@ -107,42 +85,49 @@ class Curvature:
 class Objective:
     """``log p(counts | a) + sum_k (shape log a_k - rate a_k) + constant`` as a function of log a.
 
-    ``shape = rate = 0`` stands for no prior. A Gamma(shape, rate) prior of a_k has this density in log a_k.
+    ``shape = rate = 0`` stands for no prior. A Gamma(shape, rate) prior of a_k has this density in log a_k. Categories
+    that are not ``active`` have no counts and the concentration 0.
     """
 
-    def __init__(self, tables: Tables, shape: float = 0.0, rate: float = 0.0, constant: float = 0.0) -> None:
-        self.tables, self.shape, self.rate = tables, shape, rate
-        self._constant = constant + tables.log_coefficient
-
-    def log_likelihood(self, a: Floats) -> float:
-        """With the multinomial coefficient."""
-        t = self.tables
-        terms = t.weight @ np.log(a[t.category] + t.level) - t.total_weight @ np.log(a.sum() + t.total_level)
-        return float(terms) + t.log_coefficient
+    def __init__(
+        self,
+        stats: SufficientStatistics,
+        shape: float = 0.0,
+        rate: float = 0.0,
+        constant: float = 0.0,
+        active: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._core, self._shape, self._rate = stats._core, shape, rate
+        self._constant = constant + stats.log_coefficient
+        self._active = np.ones(stats.n_categories, dtype=np.bool_) if active is None else active
+        self._all = np.zeros((1, stats.n_categories))
+        self._gradient, self._diagonal = np.empty_like(self._all), np.empty_like(self._all)
+        self._value, self._scale = np.empty(1), np.empty(1)
 
     def value(self, log_a: Floats) -> float:
         """Of the objective."""
-        return self._value(np.exp(log_a), log_a)
-
-    def _value(self, a: Floats, log_a: Floats) -> float:
-        t = self.tables
-        terms = t.weight @ np.log(a[t.category] + t.level) - t.total_weight @ np.log(a.sum() + t.total_level)
-        return float(terms + self.shape * log_a.sum() - self.rate * a.sum()) + self._constant
+        a = self._concentration(log_a)
+        self._core.log_likelihood(self._all, self._value, None, 1)
+        return self._with_prior(a, log_a)
 
     def curvature(self, log_a: Floats) -> Curvature:
         """Value, gradient and Hessian."""
-        a, t = np.exp(log_a), self.tables
-        inverse = 1.0 / (a[t.category] + t.level)
-        share = t.weight * inverse
-        # a d/da of the category's part, and what its second derivative takes from it
-        digamma = t.per_category(share)
-        remainder = t.per_category(share * inverse * t.level)
-        total_inverse = 1.0 / (a.sum() + t.total_level)
-        slope = float(t.total_weight @ total_inverse) + self.rate
+        a = self._concentration(log_a)
+        self._core.log_likelihood(self._all, self._value, self._gradient, 1)
+        self._core.hessian(self._all, self._diagonal, self._scale, 1)
+        slope = a * (self._gradient[0, self._active] - self._rate)
         return Curvature(
-            value=self._value(a, log_a),
-            gradient=a * (digamma - slope) + self.shape,
-            diagonal=a * (slope - remainder),
-            scale=float(t.total_weight @ total_inverse**2),
+            value=self._with_prior(a, log_a),
+            gradient=slope + self._shape,
+            diagonal=-(a**2) * self._diagonal[0, self._active] - slope,
+            scale=float(self._scale[0]),
             concentration=a,
         )
+
+    def _concentration(self, log_a: Floats) -> Floats:
+        a = np.exp(log_a)
+        self._all[0, self._active] = a
+        return a
+
+    def _with_prior(self, a: Floats, log_a: Floats) -> float:
+        return float(self._value[0] + self._shape * log_a.sum() - self._rate * a.sum()) + self._constant

@@ -157,7 +157,8 @@ class Draws:
         _validate.parameter(name)
         log_alpha, log_beta, log_weights = self._nodes()
         values = log_alpha if name.endswith("alpha") else log_beta
-        return (values if name.startswith("log_") else np.exp(values)), log_weights
+        with np.errstate(over="ignore"):
+            return (values if name.startswith("log_") else np.exp(values)), log_weights
 
     def _shaped(self, result: Floats) -> Any:
         """A batch keeps its leading B; one dataset loses it."""

@@ -173,21 +173,6 @@ def probabilities(value: ArrayLike, name: str) -> Floats:
     return array
 
 
-def weights(value: ArrayLike, n_groups: int) -> Floats:
-    """Non-negative finite numbers (N,), one for each group."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"weights must be an array of numbers; got dtype {array.dtype}")
-    if array.shape != (n_groups,):
-        raise ValueError(f"weights must have shape (N,) with N = {n_groups}; got {array.shape}")
-    result = np.ascontiguousarray(array, dtype=np.float64)
-    bad = ~((result >= 0) & np.isfinite(result))
-    if bad.any():
-        where = int(np.argmax(bad))
-        raise ValueError(f"weights must be finite and not negative; got {result[where]} at index {where}")
-    return result
-
-
 def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
     """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
     if isinstance(value, tuple) and len(value) == 2:
@@ -320,6 +305,45 @@ def same_categories(n_categories: int, model: Any) -> None:
         )
 
 
+def latent(value: ArrayLike, name: str, dim: int) -> Floats:
+    """Points (..., dim) of a latent space, finite."""
+    array = np.ascontiguousarray(value, dtype=np.float64)
+    if array.ndim < 1 or array.shape[-1] != dim:
+        raise ValueError(f"{name} must have shape (..., dim) with dim = {dim}; got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
+    return array
+
+
+def simplex_points(value: ArrayLike, name: str, n_categories: int) -> Floats:
+    """Points (G, K) inside the simplex; for K = 2 also (G,), the proportion of category 1."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim == 1 and n_categories == 2:
+        array = np.stack([1.0 - array, array], axis=-1)
+    if array.ndim != 2 or array.shape[-1] != n_categories:
+        also = " or (G,)" if n_categories == 2 else ""
+        raise ValueError(f"{name} must have shape (G, {n_categories}){also}; got {np.shape(value)}")
+    if not (array > 0.0).all() or not np.allclose(array.sum(-1), 1.0):
+        raise ValueError(f"{name} must lie inside the simplex: positive, with rows that sum to one")
+    return array
+
+
+def inclusive_range(value: Any, name: str, minimum: int) -> tuple[int, int]:
+    """(low, high) of an int or of a pair with low <= high."""
+    low, high = value if isinstance(value, tuple) else (value, value)
+    low = positive_int(low, name, minimum=minimum)
+    high = positive_int(high, name, minimum=max(1, minimum))
+    if high < low:
+        raise ValueError(f"{name} must be an int or (low, high) with low <= high; got {value}")
+    return low, high
+
+
+def share(value: Any, name: str) -> float:
+    """A number strictly between 0 and 1."""
+    result = finite_float(value, name)
+    if not 0.0 < result < 1.0:
+        raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
+    return result
 def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
     """Counts (..., K) as they lie in memory and float64 concentrations, broadcast over their leading axes.
 
@@ -373,6 +397,8 @@ def csr(value: Any, name: str = "counts") -> tuple[Counts, NDArray[Any], NDArray
     if columns.dtype != offsets.dtype:
         columns, offsets = columns.astype(np.int64), offsets.astype(np.int64)
     return matrix.data, columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
+
+
 def whole_number(cell: Any, where: str) -> None:
     """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
     text = str(cell).strip()
@@ -428,6 +454,50 @@ def weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"weights must be non-negative and finite; got {array[where]} at index {where}")
     return np.ascontiguousarray(array, dtype=np.float64)
+
+
+# The messages of scipy.stats.dirichlet_multinomial, which `dirichlet_multinomial` stands in for.
+
+
+def scipy_parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+    """alpha (..., K) positive and n (...,) whole and non-negative; NaN passes, as in scipy."""
+    a = np.atleast_1d(np.asarray(alpha, dtype=np.float64))
+    if np.any(a <= 0):
+        raise ValueError("`alpha` must contain only positive values.")
+    total = np.asarray(n)
+    if not _whole(total):
+        raise ValueError("`n` must be a non-negative integer.")
+    return a, total.astype(np.int64)
+
+
+def scipy_counts(x: ArrayLike) -> NDArray[np.int64]:
+    """Whole non-negative counts (..., K), of any numeric dtype."""
+    counts = np.atleast_1d(np.asarray(x))
+    if not _whole(counts):
+        raise ValueError("`x` must contain only non-negative integers.")
+    return counts if counts.dtype.kind in "iu" else counts.astype(np.int64)
+
+
+def scipy_broadcast(x: NDArray[np.int64], a: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Counts and concentrations of one shape."""
+    try:
+        x, a = np.broadcast_arrays(x, a)
+    except ValueError:
+        raise ValueError("`x` and `alpha` must be broadcastable.") from None
+    return x, a
+
+
+def _whole(array: NDArray[Any]) -> bool:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"counts must be an array of numbers; got dtype {array.dtype}")
+    return bool(np.all((array >= 0) & (array == np.floor(array)))) and bool(np.all(array <= 2.0**53))
+
+
+def random_state(value: Any) -> np.random.Generator | np.random.RandomState:
+    """A generator from anything scipy's random_state takes; None is fresh entropy, never the global state."""
+    if isinstance(value, np.random.RandomState):
+        return value
+    return np.random.default_rng(value)
 def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
     """Non-negative integers of any shape, at most ``maximum``."""
     array = np.asarray(value)

@@ -138,9 +138,7 @@ def _sparse_log_likelihood(
     values, columns, offsets, shape = _validate.csr(counts)
     a = _validate.concentration(concentration, shape[1], zero=True)
     if a.ndim > 2 or (a.ndim == 2 and a.shape[0] not in (1, shape[0])):
-        raise ValueError(
-            f"concentration must have shape (K,) or (N, K) = {shape} beside sparse counts; got {a.shape}"
-        )
+        raise ValueError(f"concentration must have shape (K,) or (N, K) = {shape} beside sparse counts; got {a.shape}")
     result = _output(out, shape[:1])
     try:
         _core.sparse_log_pmf(values, columns, offsets, a.reshape(-1, shape[1]), bool(coefficient), result, n_threads)
@@ -183,7 +181,7 @@ class SufficientStatistics:
     >>> stats.n_groups
     3.0
     >>> stats.log_likelihood([[0.1, 0.1], [1.0, 1.0]]).round(4).tolist()
-    [-2.6811, -6.7822]
+    [-2.7461, -6.7822]
     """
 
     def __init__(

@@ -1,13 +1,15 @@
 """Figures of posteriors and of calibration, by matplotlib; none of them needs a display or touches pyplot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast import _validate
+from hbm_fast._plots_intervals import intervals
 from hbm_fast.calibration import Calibration
+from hbm_fast.fitting import FitResult
 from hbm_fast.posterior import Group, Posterior
 
 if TYPE_CHECKING:
@@ -154,6 +156,94 @@ def calibration(result: Calibration) -> "Figure":
     return figure
 
 
+def proportions(
+    post: Posterior, *, groups: Sequence[int | str] = (), probability: float = 0.9, most: int = 30
+) -> "Figure":
+    """The proportions of the categories with their intervals: over all groups, and of some of them.
+
+    Parameters
+    ----------
+    post : Posterior
+        Of one dataset.
+    groups : sequence of int or str
+        Groups whose theta is drawn beside beta.
+    probability : float
+        Of the intervals.
+    most : int
+        Categories shown, the largest ones.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib (extra ``report``).
+    ValueError
+        For a batch, or a probability outside [0, 1].
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> figure = hbm.plots.proportions(hbm.exact_posterior([[3, 0], [0, 4]], rng=0), groups=[1])
+    >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    ['over all groups', 'group 1']
+    """
+    _one(post)
+    tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
+    levels = [tail, 1.0 - tail]
+    lower, upper = post.quantile("beta", levels)
+    series = [("over all groups", post.mean("beta"), lower, upper)]
+    weights = None if post.log_weights is None else np.exp(post.log_weights).ravel()
+    for group in groups:
+        theta = post.theta(group).reshape(-1, post.n_categories)
+        method = "linear" if weights is None else "inverted_cdf"
+        lower, upper = np.quantile(theta, levels, axis=0, weights=weights, method=method)
+        series.append((_group_name(post, group), post.predict(group), lower, upper))
+    label = f"proportion, with {100.0 * probability:g} % intervals"
+    return intervals(_categories(post), series, label, _validate.positive_int(most, "most"))
+
+
+def concentrations(fit: FitResult, *, probability: float = 0.95, most: int = 30) -> "Figure":
+    """The concentrations of a fit with their intervals.
+
+    Parameters
+    ----------
+    fit : FitResult
+        With a maximum.
+    probability : float
+        Of the intervals.
+    most : int
+        Categories shown, the largest ones.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib (extra ``report``).
+    ValueError
+        Where the fit has no maximum, or for a probability outside (0, 1).
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> figure = hbm.plots.concentrations(hbm.fit(hbm.datasets.load_pollen().counts))
+    >>> figure.axes[0].get_xlabel()
+    'concentration, with 95 % intervals'
+    """
+    if not fit.converged:
+        raise ValueError(f"there is nothing to draw: {fit.message}")
+    names = fit.category_names or tuple(map(str, range(len(fit.beta))))
+    lower, upper = fit.interval(probability)
+    series = [(f"alpha = {fit.alpha:.4g}", fit.concentration, lower, upper)]
+    label = f"concentration, with {100.0 * probability:g} % intervals"
+    return intervals(names, series, label, _validate.positive_int(most, "most"))
+
+
 def _figure(n: int) -> tuple["Figure", Any]:
     try:
         from matplotlib.figure import Figure
@@ -213,4 +303,4 @@ def _histogram(
     axes.hist(values.ravel(), histtype="stepfilled", alpha=0.35, color=colour, **options)
 
 
-__all__ = ["calibration", "compare", "posterior"]
+__all__ = ["calibration", "compare", "concentrations", "posterior", "proportions"]

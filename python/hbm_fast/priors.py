@@ -15,7 +15,14 @@ from hbm_fast._validate import concentration, finite_float
 
 @dataclass(frozen=True)
 class AlphaPrior:
-    """Base of the priors of alpha; use one of its subclasses."""
+    """Base of the priors of alpha; use one of its subclasses.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> isinstance(hbm.priors.Gamma(2, rate=1), hbm.priors.AlphaPrior)
+    True
+    """
 
     kind: ClassVar[str]
 
@@ -33,7 +40,14 @@ def _set(instance: object, name: str, *, positive: bool = True) -> None:
 
 @dataclass(frozen=True)
 class Fixed(AlphaPrior):
-    """alpha known, equal to ``value`` > 0. A plain number in ``HierarchicalModel(alpha=2.0)`` means the same."""
+    """alpha known, equal to ``value`` > 0. A plain number in ``HierarchicalModel(alpha=2.0)`` means the same.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Fixed(2)
+    Fixed(value=2.0)
+    """
 
     kind: ClassVar[str] = "fixed"
     value: float
@@ -47,7 +61,14 @@ class Fixed(AlphaPrior):
 
 @dataclass(frozen=True)
 class Exponential(AlphaPrior):
-    """Density ``rate * exp(-rate * alpha)``; the note's prior with ``rate=1``."""
+    """Density ``rate * exp(-rate * alpha)``; the note's prior with ``rate=1``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Exponential()
+    Exponential(rate=1.0)
+    """
 
     kind: ClassVar[str] = "exponential"
     rate: float = 1.0
@@ -61,7 +82,14 @@ class Exponential(AlphaPrior):
 
 @dataclass(frozen=True)
 class Gamma(AlphaPrior):
-    """Density proportional to ``alpha**(shape - 1) * exp(-rate * alpha)``; mean ``shape / rate``."""
+    """Density proportional to ``alpha**(shape - 1) * exp(-rate * alpha)``; mean ``shape / rate``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Gamma(2, rate=0.5)
+    Gamma(shape=2.0, rate=0.5)
+    """
 
     kind: ClassVar[str] = "gamma"
     shape: float
@@ -77,7 +105,14 @@ class Gamma(AlphaPrior):
 
 @dataclass(frozen=True)
 class LogNormal(AlphaPrior):
-    """``log(alpha) ~ Normal(mu, sigma)``."""
+    """``log(alpha) ~ Normal(mu, sigma)``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.LogNormal(0, 1.5)
+    LogNormal(mu=0.0, sigma=1.5)
+    """
 
     kind: ClassVar[str] = "log_normal"
     mu: float = 0.0
@@ -93,7 +128,14 @@ class LogNormal(AlphaPrior):
 
 @dataclass(frozen=True)
 class HalfNormal(AlphaPrior):
-    """The absolute value of a ``Normal(0, scale)``."""
+    """The absolute value of a ``Normal(0, scale)``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.HalfNormal(10)
+    HalfNormal(scale=10.0)
+    """
 
     kind: ClassVar[str] = "half_normal"
     scale: float = 1.0
@@ -107,7 +149,14 @@ class HalfNormal(AlphaPrior):
 
 @dataclass(frozen=True)
 class HalfCauchy(AlphaPrior):
-    """The absolute value of a ``Cauchy(0, scale)``."""
+    """The absolute value of a ``Cauchy(0, scale)``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.HalfCauchy(5)
+    HalfCauchy(scale=5.0)
+    """
 
     kind: ClassVar[str] = "half_cauchy"
     scale: float = 1.0
@@ -121,7 +170,14 @@ class HalfCauchy(AlphaPrior):
 
 @dataclass(frozen=True)
 class LogUniform(AlphaPrior):
-    """``log(alpha)`` uniform between the logs of ``lower`` and ``upper``."""
+    """``log(alpha)`` uniform between the logs of ``lower`` and ``upper``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.LogUniform(0.01, 100)
+    LogUniform(lower=0.01, upper=100.0)
+    """
 
     kind: ClassVar[str] = "log_uniform"
     lower: float
@@ -140,6 +196,12 @@ class Lomax(AlphaPrior):
 
     ``Lomax(0.5)`` is proportional to ``(1 + alpha)**(-3/2)``, the proper prior that is uniform on
     ``(1 + alpha)**(-1/2)``.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Lomax()
+    Lomax(shape=0.5, scale=1.0)
     """
 
     kind: ClassVar[str] = "lomax"
@@ -158,9 +220,15 @@ class Lomax(AlphaPrior):
 class Power(AlphaPrior):
     """Density proportional to ``alpha**exponent`` between ``lower`` and ``upper``, both positive and finite.
 
-    ``Power(-2.5, lower=..., upper=...)`` with beta uniform is the hyperprior of Gelman et al., Bayesian Data Analysis,
-    5.3, whose ``(a + b)**(-5/2)`` on the two concentrations is ``alpha**(-3/2)`` in (alpha, beta): the Jacobian alpha
-    is not counted in ``exponent``.
+    ``Power(-1.5, lower=..., upper=...)`` with beta uniform is the hyperprior of Gelman et al., Bayesian Data Analysis,
+    5.3: a density ``(a + b)**(-5/2)`` of the two concentrations is ``alpha**(-3/2)`` in (alpha, beta), the Jacobian
+    being alpha. Its integral diverges at alpha = 0; the bounds make it proper.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Power(-1.5, lower=0.01, upper=1000)
+    Power(exponent=-1.5, lower=0.01, upper=1000.0)
     """
 
     kind: ClassVar[str] = "power"
@@ -187,7 +255,14 @@ def _bounds(instance: LogUniform | Power) -> None:
 
 @dataclass(frozen=True)
 class Dirichlet:
-    """beta ~ Dirichlet(concentration): a scalar for all categories, or one value for each."""
+    """beta ~ Dirichlet(concentration): a scalar for all categories, or one value for each.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Dirichlet([1, 2])
+    Dirichlet(concentration=(1.0, 2.0))
+    """
 
     concentration: float | tuple[float, ...] = 1.0
 
@@ -206,7 +281,14 @@ class Dirichlet:
 
 @dataclass(frozen=True)
 class FixedBeta:
-    """beta known: positive proportions that sum to one."""
+    """beta known: positive proportions that sum to one.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.FixedBeta([0.25, 0.75])
+    FixedBeta(value=(0.25, 0.75))
+    """
 
     value: tuple[float, ...]
 

@@ -85,7 +85,8 @@ def sample(
     if model is None:
         model = HierarchicalModel(n_categories)
     _validate.same_categories(n_categories, model)
-    chosen, reason = _choose(method, model)
+    whole = not isinstance(counts, SufficientStatistics) or _core.whole_weights(counts._core)
+    chosen, reason = _choose(method, model, whole)
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP[chosen] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
@@ -139,7 +140,7 @@ def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
     return (list(array) if array.ndim == 3 else [array]), array, array.shape[-1], array.ndim == 3
 
 
-def _choose(method: Any, model: HierarchicalModel) -> tuple[str, str]:
+def _choose(method: Any, model: HierarchicalModel, whole: bool) -> tuple[str, str]:
     """The sampler, and why."""
     if method not in ("auto", "hmc", "gibbs", "mh"):
         raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
@@ -150,6 +151,10 @@ def _choose(method: Any, model: HierarchicalModel) -> tuple[str, str]:
         )
     if method != "auto":
         return method, "asked for"
+    if not whole:
+        if bounded:
+            return "mh", f"the weights are not whole numbers and the prior of alpha is bounded ({model.alpha})"
+        return "hmc", "the weights are not whole numbers: there are no table counts for Gibbs"
     n_categories = model.n_categories
     if bounded:
         return "gibbs", f"the prior of alpha is bounded ({model.alpha})"

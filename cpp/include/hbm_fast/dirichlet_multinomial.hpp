@@ -48,4 +48,10 @@ struct SparseRows {
 void log_pmf(const SparseRows<std::int32_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll);
 void log_pmf(const SparseRows<std::int64_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll);
 
+// For callers compiled elsewhere (numba), by address: contiguous counts (N, K) and concentrations (rows apart by
+// `concentration_row_stride`, 0 for a shared one). Bad values give NaN: of one group, or of every group.
+void log_pmf_rows(const std::int64_t* counts, const double* concentration, std::int64_t n_rows, std::int64_t n_categories,
+                  std::int64_t concentration_row_stride, std::int64_t coefficient, double* out) noexcept;
+double log_pmf_group(const std::int64_t* counts, const double* concentration, std::int64_t n_categories, std::int64_t coefficient) noexcept;
+
 }  // namespace hbm_fast

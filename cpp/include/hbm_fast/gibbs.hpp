@@ -30,13 +30,8 @@ class Gibbs final : public Chain {
   double log_alpha_;
   double width_ = 1.0;  // of the slice's first interval
   std::vector<double> log_beta_, tables_;
-  // the totals: either their exceedances, or the few distinct values with how often each occurs
-  struct Total {
-    double value;
-    double n_groups;
-  };
-  std::vector<Total> distinct_totals_;
-  bool few_totals_ = false;
+  double n_nonempty_ = 0.0;  // groups with a positive total
+  bool few_totals_ = false;  // whether their distinct values are fewer than the levels of their table
 };
 
 }  // namespace hbm_fast

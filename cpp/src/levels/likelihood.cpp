@@ -157,11 +157,9 @@ void digamma_difference(const double* __restrict a, const double* __restrict x, 
 void two_categories(const double* __restrict a, const double* __restrict b, const double* __restrict x,
                     const double* __restrict total, int largest, double* __restrict out) {
   double sum[64];
-  double second[64];
   for (int i = 0; i < 64; ++i) {
     out[i] = 1.0;
     sum[i] = a[i] + b[i];
-    second[i] = b[i] - x[i];
   }
   for (int j = 0; j < largest; j += 4) {
     for (int i = 0; i < 64; ++i) {
@@ -171,7 +169,7 @@ void two_categories(const double* __restrict a, const double* __restrict b, cons
       for (int step = 0; step < 4; ++step) {
         const double level = static_cast<double>(j + step);
         const bool on = level < total[i];
-        const double factor = (level < x[i] ? a[i] : second[i]) + level;
+        const double factor = level < x[i] ? a[i] + level : b[i] + (level - x[i]);
         numerator *= on ? factor : 1.0;
         denominator *= on ? sum[i] + level : 1.0;
       }

@@ -7,7 +7,8 @@ Needs torch and safetensors (``pip install 'hbm-fast[amortize]'``).
 from hbm_fast._validate import missing_extra
 
 try:
-    from hbm_fast.amortize.estimator import Estimator, load
+    from hbm_fast.amortize.estimator import Estimator
+    from hbm_fast.amortize.loading import load
     from hbm_fast.amortize.trainer import train
 except ModuleNotFoundError as error:
     if error.name != "torch":

@@ -1,9 +1,14 @@
 """Importance sampling: how good a network's draws are, and when they may stand for the posterior."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.sampling import sample as exact_sample
 
 Floats = NDArray[np.float64]
 
@@ -83,3 +88,24 @@ def pareto_k(log_ratios: Floats) -> float:
     fitted = np.log1p(-float(weights @ b) * x).mean()
     # a weak prior towards 1/2, worth ten points of the tail
     return float((tail * fitted + 5.0) / (tail + 10.0))
+
+
+def log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Sum over groups of the log multinomial coefficient, (B,)."""
+    x = torch.from_numpy(counts.astype(np.float64))
+    value = torch.lgamma(x.sum(-1) + 1.0).sum(-1) - torch.lgamma(x + 1.0).sum((-1, -2))
+    return np.asarray(value.numpy())
+
+
+def exact_draws(
+    counts: NDArray[Any], model: HierarchicalModel, n_draws: int, key: NDArray[np.uint64], threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draws of MCMC, four chains behind each other."""
+    n_chains = 4 if n_draws >= 400 else 1
+    each = -(-n_draws // n_chains)
+    post = exact_sample(counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
+    b, k = counts.shape[0], counts.shape[-1]
+    return (
+        post.log_alpha.reshape(b, -1)[:, :n_draws],
+        post.log_beta.reshape(b, -1, k)[:, :n_draws],
+    )

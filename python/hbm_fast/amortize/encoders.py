@@ -52,3 +52,27 @@ class ExceedanceEncoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         out: Tensor = self.mlp(self.standardize(features))
         return out
+
+
+class DeepSetsEncoder(nn.Module):
+    """A network for each group, its mean and sum over the groups, and a residual MLP of these (Zaheer et al. 2017).
+
+    The alternative to `ExceedanceEncoder` that sees the groups themselves; empty groups count for nothing.
+    """
+
+    def __init__(self, n_categories: int, n_out: int, *, width: int = 128, depth: int = 2) -> None:
+        super().__init__()
+        hidden = width // 2
+        self.group = ResidualMLP(2 * n_categories + 2, hidden, width=hidden, depth=1)
+        self.mlp = ResidualMLP(2 * hidden + 1, n_out, width=width, depth=depth)
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """(B, N, K) -> (B, n_out)."""
+        x = counts.to(self.mlp.last.weight.dtype)
+        total = x.sum(-1, keepdim=True)
+        h = self.group(torch.cat([torch.log1p(x), x / (total + 0.5), torch.log1p(total), 1.0 / (total + 1.0)], -1))
+        h = h * (total > 0)
+        n = (total > 0).sum(1)
+        pooled = h.sum(1)
+        out: Tensor = self.mlp(torch.cat([pooled / n.clamp(min=1), pooled / 16.0, torch.log1p(n)], -1))
+        return out

@@ -9,23 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _config, _validate
+from hbm_fast import _config, _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
-from hbm_fast.amortize.any_k import AnyK
-from hbm_fast.amortize.bottom_up import BottomUp
-from hbm_fast.amortize.correction import Weights, weigh
-from hbm_fast.amortize.networks import Draws, TopDown
+from hbm_fast.amortize.correction import Weights, exact_draws, log_coefficient, weigh
+from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.report import Report, calibrate
 from hbm_fast.amortize.training import State, torch_threads
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.sampling import sample as exact_sample
 
 Correct = bool | Literal["auto"]
-
-# The factorisations by name: how a checkpoint finds its class.
-NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp, "any-k": AnyK}
 
 # Draws of so many (dataset, draw) pairs at once stay in the cache.
 CHUNK = 20_000
@@ -137,14 +132,14 @@ class Estimator:
             if weights is not None:
                 log_weights[inside] = weights.log_weights
                 share[inside], k[inside] = weights.share, weights.pareto_k
-                evidence[inside] = weights.log_evidence + _log_coefficient(table[inside])
+                evidence[inside] = weights.log_evidence + log_coefficient(table[inside])
                 error[inside] = weights.log_evidence_error
                 if correct == "auto":
                     failed[np.flatnonzero(inside)[~weights.accepted]] = True
             details = {"ess_share": share, "pareto_k": k}
             if failed.any():
                 path[failed] = "sampler"
-                log_alpha[failed], log_beta[failed] = _exactly(table[failed], model, n_draws, key, threads)
+                log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads)
                 log_weights[failed] = -np.log(n_draws)
         details["path"] = path
         details["reason"] = np.array(
@@ -189,6 +184,76 @@ class Estimator:
             else:
                 reasons.append("")
         return reasons
+
+    def calibrate(
+        self,
+        n_datasets: int = 1000,
+        *,
+        n_categories: int | None = None,
+        rng: RNGLike = 0,
+        figure: str | Path | None = None,
+    ) -> Report:
+        """Measure the raw network on fresh datasets of its range, and print the table.
+
+        Parameters
+        ----------
+        n_datasets : int
+            Datasets whose truth is ranked among 62 draws; the KL is taken on the first 100.
+        n_categories : int, optional
+            K, for an any-K network; default the smallest.
+        rng : None, int, SeedSequence, BitGenerator or Generator
+        figure : path, optional
+            Where to save the histograms of the ranks.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        ValueError
+            For fewer than one dataset.
+        """
+        return calibrate(
+            self,
+            _validate.positive_int(n_datasets, "n_datasets"),
+            n_categories=n_categories,
+            rng=rng,
+            figure=figure,
+        )
+
+    def log_density(self, counts: ArrayLike, log_alpha: ArrayLike, logit_beta: ArrayLike) -> NDArray[np.float64]:
+        """Log density of the raw network in (log alpha, log(beta[1] / beta[0])), of a top-down one with K = 2.
+
+        Parameters
+        ----------
+        counts : integer array_like (N, 2)
+        log_alpha, logit_beta : array_like (S,)
+
+        Returns
+        -------
+        (S,)
+
+        Raises
+        ------
+        ValueError
+            For other networks.
+        """
+        if self.factorization != "top-down" or self.model is None or self.model.n_categories != 2:
+            raise ValueError("log_density is known of a top-down network with two categories")
+        table = _validate.counts(counts)
+        t = torch.as_tensor(np.asarray(log_alpha, dtype=np.float64))
+        u = torch.as_tensor(np.asarray(logit_beta, dtype=np.float64))
+        log_beta = torch.stack([torch.nn.functional.logsigmoid(-u), torch.nn.functional.logsigmoid(u)], -1)
+        relative = self.network.log_relative_density(table[np.newaxis], t[None], log_beta[None])[0].numpy()
+        prior = np.zeros(t.shape)
+        if not isinstance(self.model.alpha, priors.Fixed):
+            prior = prior + self.model.alpha._kernel().log_density(t.numpy())
+        if isinstance(self.model.beta, priors.Dirichlet):
+            c = torch.tensor(self.model.beta.concentration, dtype=torch.float64).expand(2)
+            constant = float(torch.lgamma(c.sum()) - torch.lgamma(c).sum())
+            prior = prior + constant + (log_beta * c).sum(-1).numpy()
+        return np.asarray(relative + prior)
 
     def _model(self, n_categories: int) -> HierarchicalModel:
         if self.model is not None:
@@ -237,49 +302,6 @@ class Estimator:
         checkpoint.write(Path(path), tensors, header)
 
 
-def load(path: str | Path) -> Estimator:
-    """A network from a file, or one of those that come with hbm_fast: "marbles", "marbles-bottom-up", "any-k".
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such network, or the file was written by a later version.
-
-    Examples
-    --------
-    >>> import hbm_fast as hbm
-    >>> net = hbm.amortize.load("marbles")
-    >>> net.totals
-    (0, 50)
-    """
-    tensors, header = checkpoint.read(checkpoint.locate(path))
-    model = None if header["model"] is None else checkpoint.model_of(header["model"])
-    factorization, settings = header["factorization"], header["settings"]
-    if factorization not in NETWORKS:
-        raise ValueError(f"{path} holds a {factorization!r} network, which this version does not know")
-    network = NETWORKS[factorization](model, header["totals"][1], **settings)
-    network.load_state_dict(_under(tensors, "network."))
-    network.eval()
-    state = None
-    if "state" in header:
-        state = State(**header["state"], generator=tensors.get("generator"), optimizer=_under(tensors, "optimizer."))
-    return Estimator(
-        network,
-        model,
-        factorization,
-        settings,
-        (header["n_groups"][0], header["n_groups"][1]),
-        (header["totals"][0], header["totals"][1]),
-        header["training"],
-        header["figures"],
-        state,
-    )
-
-
-def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
 def _padded(counts: Any) -> tuple[NDArray[Any], bool]:
     """(B, N, K), and whether there was a batch."""
     if _validate.is_ragged(counts):
@@ -287,24 +309,3 @@ def _padded(counts: Any) -> tuple[NDArray[Any], bool]:
         return _validate.zero_padded(arrays), True
     array = _validate.counts(counts, ndim=(2, 3))
     return (array, True) if array.ndim == 3 else (array[np.newaxis], False)
-
-
-def _log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Sum over groups of the log multinomial coefficient, (B,)."""
-    x = torch.from_numpy(counts.astype(np.float64))
-    value = torch.lgamma(x.sum(-1) + 1.0).sum(-1) - torch.lgamma(x + 1.0).sum((-1, -2))
-    return np.asarray(value.numpy())
-
-
-def _exactly(
-    counts: NDArray[Any], model: HierarchicalModel, n_draws: int, key: NDArray[np.uint64], threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draws of MCMC, four chains behind each other."""
-    n_chains = 4 if n_draws >= 400 else 1
-    each = -(-n_draws // n_chains)
-    post = exact_sample(counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
-    b, k = counts.shape[0], counts.shape[-1]
-    return (
-        post.log_alpha.reshape(b, -1)[:, :n_draws],
-        post.log_beta.reshape(b, -1, k)[:, :n_draws],
-    )

@@ -25,8 +25,10 @@ def held_out(
         log_ratio = torch.cat([draws.log_weight for draws in drawn])
         log_w = log_ratio - torch.logsumexp(log_ratio, 1, keepdim=True) + float(np.log(n_draws))
         w = log_w.exp()
+        kl = (w * log_w - w + 1.0).mean(1)
         return {
-            "kl": float((w * log_w - w + 1.0).mean()),
+            "kl": float(kl.mean()),
+            "kl_error": float(kl.std() / kl.numel() ** 0.5),
             "ess_share": float((w.sum(1).square() / w.square().sum(1)).mean() / n_draws),
         }
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hbm_fast.amortize import heads, objectives
 from hbm_fast.amortize.coordinates import Coordinates
-from hbm_fast.amortize.encoders import ExceedanceEncoder
+from hbm_fast.amortize.encoders import DeepSetsEncoder, ExceedanceEncoder
 from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order
 from hbm_fast.amortize.stream import Block
 from hbm_fast.model import HierarchicalModel
@@ -61,11 +61,15 @@ class TopDown(nn.Module):
     model : HierarchicalModel
     max_total : int
         J, the largest total of a group.
+    encoder : str
+        "exceedance" (of the sufficient statistics), or "deepsets" (of the groups themselves).
     head : str
         "mixture" (of full-rank Gaussians), "gaussian", "diagonal" or "spline".
     n_components, width, depth : int
     n_draws : int
         Draws of q next to each pair of the simulator, see `objectives.rao_blackwellised`; 0 for the plain objective.
+    wake : float
+        Share of the training, at its end, that maximises the evidence lower bound instead: KL(q || p).
     """
 
     def __init__(
@@ -73,18 +77,28 @@ class TopDown(nn.Module):
         model: HierarchicalModel,
         max_total: int,
         *,
+        encoder: str = "exceedance",
         head: str = "mixture",
         n_components: int = 8,
         width: int = 128,
         depth: int = 2,
         n_draws: int = 7,
+        wake: float = 0.0,
     ) -> None:
         super().__init__()
         self.coordinates = Coordinates(model)
         self.input = ExceedanceInput(model.n_categories, max_total, self.coordinates.exchangeable)
         self.head = heads.head(head, self.coordinates.dim, n_components)
-        self.n_draws = n_draws
-        self.encoder = ExceedanceEncoder(self.input.n_features, self.head.n_parameters, width=width, depth=depth)
+        self.n_draws, self.wake = n_draws, wake
+        self.sees_groups = encoder == "deepsets"
+        n_out = self.head.n_parameters
+        self.encoder: ExceedanceEncoder | DeepSetsEncoder
+        if encoder == "exceedance":
+            self.encoder = ExceedanceEncoder(self.input.n_features, n_out, width=width, depth=depth)
+        elif encoder == "deepsets":
+            self.encoder = DeepSetsEncoder(model.n_categories, n_out, width=width, depth=depth)
+        else:
+            raise ValueError(f'encoder must be "exceedance" or "deepsets"; got {encoder!r}')
         last = self.encoder.mlp.last
         with torch.no_grad():
             last.weight.mul_(0.1)
@@ -92,34 +106,51 @@ class TopDown(nn.Module):
 
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
-        self.encoder.standardize.fit(self.prepare(block)[0])
+        if isinstance(self.encoder, ExceedanceEncoder):
+            self.encoder.standardize.fit(self.prepare(block)[0])
 
     def prepare(self, block: Block) -> tuple[Tensor, ...]:
-        """Features (B, F), tables (B, K + 1, J) and z (B, D), all in the network's order of the categories."""
-        order = self.input.order(block.tables)
-        tables = self.input.ordered(block.tables, order)
+        """The encoder's input, tables (B, K + 1, J) and z (B, D), all in the network's order of the categories."""
+        order, tables, seen = self.inputs(block.tables, block.counts)
         z = self.coordinates.to_z(block.log_alpha, to_network_order(block.log_beta, order))
-        return self.input.features(tables), tables, z.float()
+        return seen, tables, z.float()
+
+    def inputs(self, tables: Tensor, counts: Tensor | None) -> tuple[Tensor | None, Tensor, Tensor]:
+        """The order of the categories, the tables in it, and what the encoder sees: features (B, F) or groups."""
+        order = self.input.order(tables)
+        tables = self.input.ordered(tables, order)
+        if not self.sees_groups:
+            return order, tables, self.input.features(tables)
+        assert counts is not None
+        return order, tables, to_network_order(counts, order)
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """The first tenth learns from the simulator's pairs alone, the rest from draws of q as well."""
-        features, tables, z = batch
-        parameters = self.encoder(features)
+        seen, tables, z = batch
+        parameters = self.encoder(seen)
         if self.n_draws == 0 or progress < 0.1:
             return objectives.inference_compilation(self.head, parameters, z)
         z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
         target = objectives.log_posterior(tables, self.coordinates, z)
+        if progress >= 1.0 - self.wake:
+            return objectives.reverse(self.head.log_prob(parameters, z[:, 1:]), target[:, 1:])
         return objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
+
+    @torch.no_grad()
+    def log_relative_density(self, counts: NDArray[Any], log_alpha: Tensor, log_beta: Tensor) -> Tensor:
+        """log of q(alpha, beta | x) / p(alpha, beta): (B, N, K), (B, S), (B, S, K) -> (B, S), float64."""
+        order, _, seen = self._inputs_of(counts)
+        parameters = self.encoder(seen)
+        z = self.coordinates.to_z(log_alpha, to_network_order(log_beta, order))
+        return self.head.log_prob(parameters, z.float()).double() - objectives.log_normal(z)
 
     @torch.no_grad()
     def draw(
         self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
     ) -> Draws:
         """n draws for each dataset of counts (B, N, K)."""
-        tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
-        order = self.input.order(tables)
-        tables = self.input.ordered(tables, order)
-        parameters = self.encoder(self.input.features(tables))
+        order, tables, seen = self._inputs_of(counts, n_threads)
+        parameters = self.encoder(seen)
         z = self.head.sample(parameters, n, generator)
         log_weight = None
         if weigh:
@@ -127,3 +158,7 @@ class TopDown(nn.Module):
             log_weight = target - self.head.log_prob(parameters, z).double()
         log_alpha, log_beta = self.coordinates.from_z(z)
         return Draws(log_alpha, to_user_order(log_beta, order), log_weight)
+
+    def _inputs_of(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
+        tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
+        return self.inputs(tables, torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64)))

@@ -88,6 +88,22 @@ def rao_blackwellised(log_q: Tensor, log_target: Tensor) -> Tensor:
     return -(weights * log_q).sum(1).mean()
 
 
+def reverse(log_q: Tensor, log_target: Tensor) -> Tensor:
+    """Minus the evidence lower bound, the wake phase: the gradient of KL(q || p) by the score of draws of q alone, each
+    centred by the others' mean (Kool, van Hoof & Welling 2019).
+
+    Parameters
+    ----------
+    log_q, log_target : (B, n)
+        At draws of q that carry no gradient themselves.
+    """
+    n = log_q.shape[1]
+    with torch.no_grad():
+        cost = (log_q.double() - log_target).to(log_q.dtype)
+        cost = (cost - cost.mean(1, keepdim=True)) / (n - 1)
+    return (cost * log_q).sum(1).mean()
+
+
 def candidates(head: Head, parameters: Tensor, z: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """The simulator's z (B, D) and n draws of the head: (B, n + 1, D), without gradients."""
     with torch.no_grad():

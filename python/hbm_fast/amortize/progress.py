@@ -24,11 +24,12 @@ def reporter(show: bool, batch_size: int) -> Iterator[Callable[[State, float], N
         yield None
         return
     try:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     except ImportError as error:
         raise missing_extra("rich", "cli") from error
     columns = (TextColumn("training"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[figures]}")) as bar:
+    with Progress(*columns, TextColumn("{task.fields[figures]}"), console=Console(stderr=True)) as bar:
         task = bar.add_task("training", total=1.0, figures="")
 
         def report(state: State, progress: float) -> None:

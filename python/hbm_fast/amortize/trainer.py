@@ -10,8 +10,9 @@ from hbm_fast import _config, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize.any_k import AnyKStream
-from hbm_fast.amortize.estimator import NETWORKS, Estimator, load
+from hbm_fast.amortize.estimator import Estimator
 from hbm_fast.amortize.held_out import held_out
+from hbm_fast.amortize.loading import NETWORKS, load
 from hbm_fast.amortize.progress import reporter
 from hbm_fast.amortize.stream import TrainingStream
 from hbm_fast.amortize.training import Budget, Optimizer, fit, torch_threads
@@ -71,8 +72,8 @@ def train(
     pause_at : int, optional
         Stop at this step as if interrupted.
     **network
-        Of the network: ``head="mixture"`` ("gaussian", "diagonal", "spline"), ``n_components=8``, ``width=128``,
-        ``depth=2``, ``n_draws=7``.
+        Of the network: ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
+        ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0``.
 
     Returns
     -------
@@ -97,27 +98,28 @@ def train(
     if model is None and factorization != "any-k":
         model = HierarchicalModel(2)
     groups, draws = _range(n_groups, "n_groups", 1), _range(totals, "totals", 0)
-    if steps is None and minutes is None and target is None:
+    if steps is None and minutes is None:
         minutes = 5.0
     budget = Budget(
         None if steps is None else _validate.positive_int(steps, "steps"),
         None if minutes is None else _validate.finite_float(minutes, "minutes", positive=True),
         None if target is None else _validate.finite_float(target, "target", positive=True),
     )
-    key = new_key(rng)
-    seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
+    earlier = None
     if resume is not None:
-        estimator = resume if isinstance(resume, Estimator) else load(resume)
-        if estimator.state is None:
+        earlier = resume if isinstance(resume, Estimator) else load(resume)
+        if earlier.state is None:
             raise ValueError("resume: this network was saved without the state of its training")
-        key = np.array([int(word) for word in estimator.training["key"]], dtype=np.uint64)
-        seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
+    key = new_key(rng) if earlier is None else np.array([int(w) for w in earlier.training["key"]], dtype=np.uint64)
+    seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
+    if earlier is not None:
+        estimator = earlier
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
             module = NETWORKS[factorization](model, draws[1], **network)
         estimator = Estimator(module, model, factorization, dict(network), groups, draws)
-    with_groups = factorization == "bottom-up"
+    with_groups = factorization == "bottom-up" or network.get("encoder") == "deepsets"
     stream: TrainingStream | AnyKStream
     if model is None:
         low, high = estimator.network.categories
@@ -128,7 +130,7 @@ def train(
         models = [model]
     held = [TrainingStream(m, groups, draws, seeds[1:3], True, n_threads) for m in models]
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
-        figures = held_out(estimator.network, held, 40 if with_groups else 100)
+        figures = held_out(estimator.network, held, 40 if factorization == "bottom-up" else 100)
         with reporter(progress, batch_size) as report:
             estimator.state = fit(
                 estimator.network,

@@ -83,6 +83,7 @@ def fit(
     seed: int,
     optimizer: Optimizer | None = None,
     evaluate: Callable[[], dict[str, float]] | None = None,
+    stop: Callable[[State], bool] | None = None,
     report: Callable[[State, float], None] | None = None,
     state: State | None = None,
     pause_at: int | None = None,
@@ -104,6 +105,8 @@ def fit(
         Of the draws that the loss makes.
     evaluate : callable, optional
         Held-out figures, asked for about ten times; ``"kl"`` among them is what ``budget.target`` compares.
+    stop : callable, optional
+        Asked after every evaluation whether to end here: for data that are not endless.
     report : callable, optional
         Called with the state and the progress in [0, 1] after every block.
     state : State, optional
@@ -165,11 +168,12 @@ def fit(
         progress = min(1.0, budget.progress(state.step, state.seconds))
         if evaluate is not None and (progress >= evaluated + 0.1 or finished):
             evaluated = progress
-            module.eval()
+            module.eval().to("cpu")
             figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value, **evaluate()}
-            module.train()
+            module.train().to(device)
             state.history.append(figures)
             finished = finished or (budget.target is not None and figures.get("kl", math.inf) <= budget.target)
+            finished = finished or (stop is not None and stop(state))
         if report is not None:
             report(state, progress)
     module.eval()

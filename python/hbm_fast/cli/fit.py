@@ -46,7 +46,9 @@ def fit(
     elif out is not None:
         _files.write_json(out, _facts(result))
     if figure is not None:
-        _draw(result, figure, data.name)
+        from hbm_fast import plots
+
+        plots.concentrations(result).savefig(figure, dpi=150)
     if as_json:
         print(json.dumps(_files.finite(_facts(result)), ensure_ascii=False))
     else:
@@ -104,20 +106,3 @@ def _show(result: FitResult, name: str) -> None:
     print(f"multinomial    {result.multinomial_log_likelihood:.6f}, p = {result.multinomial_p_value:.3g}: {verdict}")
     if result.log_evidence is not None:
         print(f"log posterior {result.log_posterior:.6f}, log evidence (Laplace) {result.log_evidence:.6f}")
-
-
-def _draw(result: FitResult, target: Path, name: str) -> None:
-    from hbm_fast.cli._figures import intervals
-
-    if not result.converged:
-        raise ValueError(f"--figure: nothing to draw, {result.message}")
-    lower, upper = result.interval()
-    intervals(
-        target,
-        f"{name}, alpha = {result.alpha:.4g}",
-        "concentration, with 95 % intervals",
-        result.category_names or (),
-        result.concentration,
-        lower,
-        upper,
-    )

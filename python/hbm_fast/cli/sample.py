@@ -16,6 +16,7 @@ from hbm_fast import __version__
 from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import exact_posterior
@@ -67,6 +68,8 @@ def sample(
     _files.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     prior = parse_alpha(alpha)
     table = read_counts(data, layout=layout.value)
+    if groups is not None and table.weights is not None:
+        raise ValueError("--groups needs a group a row; the rows of a frequency table are kinds of groups")
     model = HierarchicalModel(table.counts.shape[1], alpha=prior, beta=beta)
     post, interrupted = _posterior(table, model, method, draws, chains, seed, quiet)
 
@@ -90,7 +93,9 @@ def sample(
     if groups is not None:
         _write_groups(post, groups)
     if figure is not None:
-        _draw(post, figure, data.name)
+        from hbm_fast import plots
+
+        plots.proportions(post).savefig(figure, dpi=150)
     print(json.dumps(_files.finite(facts), ensure_ascii=False) if as_json else summary)
     if complaint:
         print(f"hbm-fast: warning: {complaint}", file=sys.stderr)
@@ -103,17 +108,16 @@ def _posterior(
     table: CountTable, model: HierarchicalModel, method: Method, draws: int, chains: int, seed: int, quiet: bool
 ) -> tuple[Posterior, bool]:
     """The posterior, and whether Ctrl-C cut it short."""
-    counts, group_names = table.counts, table.group_names
-    if table.weights is not None:  # a row that was seen w times is w groups
-        counts = np.repeat(counts, table.weights, axis=0)
-        group_names = None
+    # a row that was seen w times is w groups, which have no names
+    counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
     if method is Method.EXACT:
-        post, interrupted = exact_posterior(counts, model, n_draws=draws, rng=seed), False
+        rows = table.counts if table.weights is None else np.repeat(table.counts, table.weights, axis=0)
+        post, interrupted = exact_posterior(rows, model, n_draws=draws, rng=seed), False
     else:
         parts: list[Posterior] = []
         interrupted = False
         try:
-            for size in _blocks(counts, draws, chains):
+            for size in _blocks(table.counts, draws, chains):
                 # the first block alone is what hbm.sample(..., rng=seed) gives
                 rng = seed if not parts else np.random.SeedSequence([seed, len(parts)])
                 bar = not quiet and sys.stderr.isatty()
@@ -132,7 +136,7 @@ def _posterior(
             raise typer.Exit(130)
         post = parts[0] if len(parts) == 1 else _joined(parts)
     post.category_names = table.category_names
-    post.group_names = group_names
+    post.group_names = table.group_names if table.weights is None else None
     return post, interrupted
 
 
@@ -202,13 +206,3 @@ def _write_groups(post: Posterior, target: Path) -> None:
                 yield [name, *figures]
 
     _files.write_csv(target, ["group", "category", "count", "mean", "lower", "upper"], rows())
-
-
-def _draw(post: Posterior, target: Path, name: str) -> None:
-    from hbm_fast.cli._figures import intervals
-
-    lower, upper = post.quantile("beta", [0.05, 0.95])
-    title = f"{name}: alpha = {post.mean('alpha'):.4g} ± {post.sd('alpha'):.2g}"
-    intervals(
-        target, title, "proportion over all groups, with 90 % intervals", _labels(post), post.mean("beta"), lower, upper
-    )

@@ -130,12 +130,18 @@ def _progress(n_parts: int, *, quiet: bool) -> Any:
 
 
 def _write_npz(target: Path, sims: Simulation) -> None:
-    arrays = {"log_alpha": sims.log_alpha, "log_beta": sims.log_beta, "n_groups": sims.n_groups, "counts": sims.counts}
+    arrays: dict[str, Any] = {
+        "first": np.int64(sims.first),
+        "key": sims.key,
+        "log_alpha": sims.log_alpha,
+        "log_beta": sims.log_beta,
+        "n_groups": sims.n_groups,
+        "counts": sims.counts,
+    }
     if sims.log_theta is not None:
         arrays["log_theta"] = sims.log_theta
-    first = np.int64(sims.first)
     with target.open("wb") as stream:
-        np.savez_compressed(stream, first=first, key=sims.key, **{k: v for k, v in arrays.items() if v is not None})
+        np.savez_compressed(stream, **arrays)
 
 
 def _write_parquet(target: Path, sims: Simulation) -> None:

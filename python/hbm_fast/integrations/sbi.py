@@ -1,7 +1,7 @@
 """The model as sbi wants it: a prior on unconstrained coordinates and a batched simulator.
 
-The coordinates are (log alpha, log(beta_1 / beta_K), ..., log(beta_{K-1} / beta_K)), of dimension K. Both draw their key
-from torch's global generator when they are called, so that sbi's ``seed=`` stays in charge.
+The coordinates are (log alpha, log(beta_1 / beta_K), ..., log(beta_{K-1} / beta_K)), of dimension K. Both draw their
+key from torch's global generator when they are called, so that sbi's ``seed=`` stays in charge.
 """
 
 from typing import Any, Literal

@@ -1,0 +1,218 @@
+"""Simulators of the note's model beside each other: whole datasets with alpha, beta, theta and counts.
+
+    pytest benchmarks/bench_simulate.py --benchmark-only --benchmark-group-by=group
+
+Works: (i) 10,000 datasets of 21 bags, K 2, total 20; (ii) 1,000 x 50, K 10, total 100; (iii) 20 x 100, K 1,000, total
+10,000. Every peer allocates and returns its arrays inside the clock. Slow peers run a share of the work: compare
+`microseconds_a_dataset` in `extra_info`. `test_wrong_rows` counts what each gets wrong at alpha = 1e-3.
+"""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+WORKS = {"i": (10_000, 21, 2, 20), "ii": (1_000, 50, 10, 100), "iii": (20, 100, 1_000, 10_000)}
+
+
+def ours(b, n, k, total, alpha=None):
+    sims = hbm.simulate(hbm.HierarchicalModel(k), b, n_groups=n, totals=total, rng=0, n_threads=1, alpha=alpha)
+    return sims.theta, sims.counts
+
+
+def ours_two_threads(b, n, k, total, alpha=None):
+    sims = hbm.simulate(hbm.HierarchicalModel(k), b, n_groups=n, totals=total, rng=0, n_threads=2, alpha=alpha)
+    return sims.theta, sims.counts
+
+
+def _log_gamma(rng, shape):
+    """log Gamma(shape) by the boost, which does not underflow."""
+    return np.log(rng.standard_gamma(shape + 1.0)) + np.log(rng.random(shape.shape)) / shape
+
+
+def numpy_log_gamma(b, n, k, total, alpha=None):
+    """What a careful user of numpy writes: log-gammas, then one multinomial call."""
+    rng = np.random.default_rng(0)
+    a = rng.exponential(size=b) if alpha is None else np.full(b, alpha)
+    beta = rng.dirichlet(np.ones(k), b)
+    log_g = _log_gamma(rng, np.broadcast_to((a[:, None] * beta)[:, None, :], (b, n, k)) + 1e-300)
+    log_g -= log_g.max(-1, keepdims=True)
+    theta = np.exp(log_g)
+    theta /= theta.sum(-1, keepdims=True)
+    return theta, rng.multinomial(total, theta)
+
+
+def numpy_loop(b, n, k, total, alpha=None):
+    """The loop that users write."""
+    rng = np.random.default_rng(0)
+    theta = np.empty((b, n, k))
+    counts = np.empty((b, n, k), int)
+    for d in range(b):
+        a = rng.exponential() if alpha is None else alpha
+        beta = rng.dirichlet(np.ones(k))
+        for g in range(n):
+            theta[d, g] = rng.dirichlet(np.maximum(a * beta, 1e-300))
+            counts[d, g] = rng.multinomial(total, theta[d, g])
+    return theta, counts
+
+
+def torch_distributions(b, n, k, total, alpha=None):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    a = torch.distributions.Exponential(1.0).sample((b,)) if alpha is None else torch.full((b,), alpha)
+    beta = torch.distributions.Dirichlet(torch.ones(k)).sample((b,))
+    concentration = (a[:, None] * beta).clamp_min(1e-37)
+    theta = torch.distributions.Dirichlet(concentration).sample((n,)).swapaxes(0, 1)
+    # torch's Multinomial makes every single draw: (total, ...) indices
+    counts = torch.distributions.Multinomial(total, theta, validate_args=False).sample()
+    return theta.numpy(), counts.numpy()
+
+
+_NUMBA = {}
+
+
+def numba_loop(b, n, k, total, alpha=None):
+    """The same loop, compiled: numba knows Generator's scalar methods."""
+    numba = pytest.importorskip("numba")
+    if "f" not in _NUMBA:
+
+        @numba.njit
+        def run(rng, alphas, b, n, k, total):
+            theta = np.empty((b, n, k))
+            counts = np.empty((b, n, k), np.int64)
+            beta = np.empty(k)
+            for d in range(b):
+                a = rng.standard_exponential() if alphas < 0 else alphas
+                for j in range(k):
+                    beta[j] = rng.standard_exponential()
+                beta /= beta.sum()
+                for g in range(n):
+                    top = -np.inf
+                    for j in range(k):
+                        shape = max(a * beta[j], 1e-300)
+                        theta[d, g, j] = np.log(rng.standard_gamma(shape + 1.0)) + np.log(rng.random()) / shape
+                        top = max(top, theta[d, g, j])
+                    whole = 0.0
+                    for j in range(k):
+                        theta[d, g, j] = np.exp(theta[d, g, j] - top)
+                        whole += theta[d, g, j]
+                    left = total
+                    rest = 1.0
+                    for j in range(k):
+                        theta[d, g, j] /= whole
+                        p = min(1.0, theta[d, g, j] / rest) if rest > 0 else 0.0
+                        counts[d, g, j] = left if j == k - 1 else rng.binomial(left, p)
+                        left -= counts[d, g, j]
+                        rest -= theta[d, g, j]
+            return theta, counts
+
+        run(np.random.default_rng(0), -1.0, 1, 1, 2, 1)
+        _NUMBA["f"] = run
+    return _NUMBA["f"](np.random.default_rng(0), -1.0 if alpha is None else alpha, b, n, k, total)
+
+
+_JAX = {}
+
+
+def numpyro_distributions(b, n, k, total, alpha=None):
+    jax = pytest.importorskip("jax")
+    pytest.importorskip("numpyro")
+    import numpyro.distributions as dist
+
+    if (b, n, k, total) not in _JAX:
+
+        def run(key, alphas):
+            keys = jax.random.split(key, 4)
+            a = jax.numpy.where(alphas < 0, dist.Exponential(1.0).sample(keys[0], (b,)), alphas)
+            beta = dist.Dirichlet(jax.numpy.ones(k)).sample(keys[1], (b,))
+            theta = dist.Dirichlet(jax.numpy.maximum(a[:, None] * beta, 1e-37)).sample(keys[2], (n,))
+            counts = dist.Multinomial(total, theta, total_count_max=total).sample(keys[3])
+            return theta, counts
+
+        _JAX[b, n, k, total] = jax.jit(run)
+    theta, counts = _JAX[b, n, k, total](jax.random.PRNGKey(0), -1.0 if alpha is None else alpha)
+    return np.asarray(theta).swapaxes(0, 1), np.asarray(counts).swapaxes(0, 1)
+
+
+# name: (function, {work: share of the datasets that is run})
+PEERS = {
+    "hbm_fast": (ours, {}),
+    "hbm_fast, two threads": (ours_two_threads, {}),
+    "numpy, log-gamma": (numpy_log_gamma, {}),
+    "numpy loop": (numpy_loop, {"i": 20, "ii": 20, "iii": 4}),
+    "torch.distributions": (torch_distributions, {"i": 10, "ii": 20, "iii": 20}),
+    "numba loop": (numba_loop, {}),
+    "numpyro": (numpyro_distributions, {"i": 10, "ii": 20, "iii": 20}),
+}
+
+
+@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize("peer", PEERS)
+def test_simulate(benchmark, work, peer):
+    function, shares = PEERS[peer]
+    b, n, k, total = WORKS[work]
+    b = max(1, b // shares.get(work, 1))
+    benchmark.group = f"simulate ({work})"
+    theta, counts = benchmark.pedantic(function, (b, n, k, total), rounds=7, warmup_rounds=1)
+    benchmark.extra_info |= {"datasets": b, "microseconds_a_dataset": benchmark.stats.stats.median / b * 1e6}
+    assert theta.shape == counts.shape == (b, n, k)
+    assert (np.asarray(counts).sum(-1) == total).all()
+
+
+STREAM = dict(n_groups=(1, 41), totals=(0, 40), rng=0)
+
+
+def stream_ours():
+    out = np.empty((4096, 3, 40), np.float32)
+    model = hbm.HierarchicalModel(2)
+    return hbm.simulate(model, 4096, **STREAM, theta=False, counts=False, statistics=out, n_threads=1).statistics
+
+
+def stream_numpy():
+    rng = np.random.default_rng(0)
+    b, n = 4096, 41
+    a, beta = rng.exponential(size=b), rng.dirichlet(np.ones(2), b)
+    real = np.arange(n) < rng.integers(1, 42, b)[:, None]
+    totals = rng.integers(0, 41, (b, n)) * real
+    log_g = _log_gamma(rng, np.broadcast_to((a[:, None] * beta)[:, None, :], (b, n, 2)) + 1e-300)
+    x = rng.binomial(totals, 1.0 / (1.0 + np.exp(np.clip(log_g[..., 1] - log_g[..., 0], -700, 700))))
+    rows = np.stack([x, totals - x, totals], 1)
+    where = rows + 41 * np.arange(3 * b).reshape(b, 3, 1)
+    tallies = np.bincount(where.ravel(), minlength=3 * b * 41).reshape(b, 3, 41)
+    return tallies[:, :, :0:-1].cumsum(-1)[:, :, ::-1].astype(np.float32)
+
+
+@pytest.mark.parametrize("peer", ["hbm_fast", "numpy"])
+def test_stream_of_the_networks(benchmark, peer):
+    benchmark.group = "simulate and statistics, K 2, 1..41 bags, totals 0..40"
+    tables = benchmark.pedantic({"hbm_fast": stream_ours, "numpy": stream_numpy}[peer], rounds=15, warmup_rounds=1)
+    benchmark.extra_info["microseconds_a_dataset"] = benchmark.stats.stats.median / 4096 * 1e6
+    assert tables.shape == (4096, 3, 40)
+    assert (tables[:, :2, 0] <= 41).all()
+
+
+def wrong_rows(theta, k):
+    """NaN, a vector of exact zeros and ones where no row can be one, the uniform vector; as shares of the rows."""
+    theta = np.asarray(theta, dtype=float).reshape(-1, k)
+    nan = np.isnan(theta).any(-1)
+    uniform = (np.abs(theta - 1.0 / k) < 1e-6).all(-1)
+    zero = (theta == 0).any(-1) & ~nan
+    return {"nan": float(nan.mean()), "uniform": float(uniform.mean()), "exact_zero": float(zero.mean())}
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_wrong_rows(benchmark, peer):
+    """At alpha = 1e-3 many a theta lies below the smallest double: only a log theta tells it from zero."""
+    function, _ = PEERS[peer]
+    benchmark.group = "wrong rows at alpha = 1e-3"
+    theta, _ = benchmark.pedantic(function, (2_000, 5, 2, 20, 1e-3), rounds=1)
+    benchmark.extra_info |= wrong_rows(theta, 2)
+    if function is ours:
+        sims = hbm.simulate(hbm.HierarchicalModel(2), 2_000, n_groups=5, totals=20, rng=0, alpha=1e-3)
+        assert np.isfinite(sims.log_theta).all()
+        assert benchmark.extra_info["nan"] == benchmark.extra_info["uniform"] == 0

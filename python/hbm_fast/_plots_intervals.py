@@ -1,0 +1,43 @@
+"""Dots with intervals, a category a line: what figures of many categories have in common."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbm_fast import _validate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+Series = tuple[str, Floats, Floats, Floats]  # label, middle, lower, upper
+
+
+def intervals(names: Sequence[str], series: Sequence[Series], label: str, most: int) -> "Figure":
+    """The categories with the largest values of the first series, largest on top; the other series just below it."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise _validate.missing_extra("matplotlib", "report") from None
+    order = np.argsort(-series[0][1], kind="stable")[:most]
+    figure = Figure(figsize=(7.0, 1.2 + (0.16 + 0.1 * len(series)) * len(order)), layout="constrained")
+    axes = figure.add_subplot()
+    places = np.arange(len(order))
+    for n, (name, middle, lower, upper) in enumerate(series):
+        error = np.abs(np.vstack([middle - lower, upper - middle]))[:, order]
+        shift = 0.7 * (n / len(series))
+        style = {"fmt": "o", "markersize": 4, "color": f"C{n % 10}", "elinewidth": 1.5}
+        axes.errorbar(middle[order], places + shift, xerr=error, label=name, **style)
+    axes.set_yticks(places, [names[k] for k in order])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0.0)
+    axes.set_xlabel(label)
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    if len(series) > 1:
+        axes.legend(frameon=False)
+    if len(names) > len(order):
+        axes.set_title(f"the {len(order)} largest of {len(names)} categories", loc="left", fontsize="medium")
+    return figure

@@ -1,0 +1,57 @@
+"""load: a network from a file, or one that comes with hbm_fast."""
+
+from pathlib import Path
+from typing import Any
+
+from hbm_fast.amortize import checkpoint
+from hbm_fast.amortize.any_k import AnyK
+from hbm_fast.amortize.bottom_up import BottomUp
+from hbm_fast.amortize.estimator import Estimator
+from hbm_fast.amortize.networks import TopDown
+from hbm_fast.amortize.training import State
+
+# The factorisations by name: how a checkpoint finds its class.
+NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp, "any-k": AnyK}
+
+
+def load(path: str | Path) -> Estimator:
+    """A network from a file, or one of those that come with hbm_fast: "marbles", "marbles-bottom-up", "any-k".
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such network, or the file was written by a later version.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> net = hbm.amortize.load("marbles")
+    >>> net.totals
+    (0, 50)
+    """
+    tensors, header = checkpoint.read(checkpoint.locate(path))
+    model = None if header["model"] is None else checkpoint.model_of(header["model"])
+    factorization, settings = header["factorization"], header["settings"]
+    if factorization not in NETWORKS:
+        raise ValueError(f"{path} holds a {factorization!r} network, which this version does not know")
+    network = NETWORKS[factorization](model, header["totals"][1], **settings)
+    network.load_state_dict(_under(tensors, "network."))
+    network.eval()
+    state = None
+    if "state" in header:
+        state = State(**header["state"], generator=tensors.get("generator"), optimizer=_under(tensors, "optimizer."))
+    return Estimator(
+        network,
+        model,
+        factorization,
+        settings,
+        (header["n_groups"][0], header["n_groups"][1]),
+        (header["totals"][0], header["totals"][1]),
+        header["training"],
+        header["figures"],
+        state,
+    )
+
+
+def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,244 @@
+"""`dirichlet_multinomial`: the interface of scipy.stats.dirichlet_multinomial, with `rvs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hbm_fast import _core, _validate
+
+Floats = NDArray[np.float64]
+
+
+class DirichletMultinomialGenerator:
+    """A Dirichlet-multinomial random variable: scipy.stats.dirichlet_multinomial's interface, and `rvs`.
+
+    Call it as `dirichlet_multinomial(alpha, n)` to freeze the parameters. Parameters broadcast as in scipy: ``alpha``
+    (..., K), ``n`` (...,), ``x`` (..., K). Counts may be whole floating numbers here, as there.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> float(hbm.dirichlet_multinomial.pmf([1, 2, 3], [3, 4, 5], 6).round(12))
+    0.084841628959
+    >>> hbm.dirichlet_multinomial([3, 4, 5], 6).mean().tolist()
+    [1.5, 2.0, 2.5]
+    """
+
+    def __init__(self, seed: Any = None) -> None:
+        self.random_state = seed
+
+    def __call__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> FrozenDirichletMultinomial:
+        """Freeze the parameters.
+
+        Raises
+        ------
+        ValueError
+            An ``alpha`` that is not positive, or an ``n`` that is not a non-negative integer.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> float(hbm.dirichlet_multinomial([1.0, 1.0], 20).pmf([20, 0]).round(6))
+        0.047619
+        """
+        return FrozenDirichletMultinomial(alpha, n, seed=self.random_state if seed is None else seed)
+
+    def logpmf(self, x: ArrayLike, alpha: ArrayLike, n: ArrayLike) -> Floats | np.float64:
+        """Log probability of x; -inf where it does not sum to n.
+
+        Parameters
+        ----------
+        x : array_like of non-negative integers, shape (..., K)
+        alpha : array_like, shape (..., K), positive
+        n : array_like of non-negative integers, shape (...,)
+
+        Returns
+        -------
+        float64 array of the broadcast leading shape
+
+        Raises
+        ------
+        ValueError
+            As scipy: values out of their domain, or shapes that do not broadcast.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> float(hbm.dirichlet_multinomial.logpmf([5, 5], [1e15, 1e15], 10).round(6))
+        -1.402043
+        """
+        a, total = _validate.scipy_parameters(alpha, n)
+        counts = _validate.scipy_counts(x)
+        counts, a = _validate.scipy_broadcast(counts, a)
+        known = np.isfinite(a).all(axis=-1)
+        with np.errstate(invalid="ignore"):
+            value = np.empty(counts.shape[:-1])
+            _core.log_pmf(counts, np.where(known[..., np.newaxis], a, 1.0), True, value, _validate.threads(None))
+        value = np.where(known, value, np.nan)
+        value = np.where(counts.sum(axis=-1) == total, value, -np.inf)
+        return value[()]
+
+    def pmf(self, x: ArrayLike, alpha: ArrayLike, n: ArrayLike) -> Floats | np.float64:
+        """Probability of x; 0 where it does not sum to n.
+
+        Parameters, returns and raises as `logpmf`.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> float(hbm.dirichlet_multinomial.pmf([20, 1], [1.0, 1.0], 20))
+        0.0
+        """
+        return np.exp(self.logpmf(x, alpha, n))
+
+    def mean(self, alpha: ArrayLike, n: ArrayLike) -> Floats:
+        """n alpha / A, shape (..., K).
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.dirichlet_multinomial.mean([1, 3], 8).tolist()
+        [2.0, 6.0]
+        """
+        a, total = _validate.scipy_parameters(alpha, n)
+        result: Floats = np.asarray(total[..., np.newaxis] * _shares(a))
+        return result
+
+    def var(self, alpha: ArrayLike, n: ArrayLike) -> Floats:
+        """n p (1 - p) (n + A) / (1 + A) with p = alpha / A, shape (..., K).
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.dirichlet_multinomial.var([1, 1], 4).tolist()
+        [2.0, 2.0]
+        """
+        a, total = _validate.scipy_parameters(alpha, n)
+        p = _shares(a)
+        result: Floats = np.asarray(_spread(a, total)[..., np.newaxis] * (p * (1.0 - p)))
+        return result
+
+    def cov(self, alpha: ArrayLike, n: ArrayLike) -> Floats:
+        """The covariance matrix, shape (..., K, K): -n p_i p_j (n + A) / (1 + A) beside the variances.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.dirichlet_multinomial.cov([1, 1], 4).tolist()
+        [[2.0, -2.0], [-2.0, 2.0]]
+        """
+        a, total = _validate.scipy_parameters(alpha, n)
+        p = _shares(a)
+        result: Floats = _spread(a, total)[..., np.newaxis, np.newaxis] * -(p[..., :, np.newaxis] * p[..., np.newaxis, :])
+        k = np.arange(p.shape[-1])
+        result[..., k, k] = self.var(a, total)
+        return result
+
+    def rvs(self, alpha: ArrayLike, n: ArrayLike, size: Any = None, random_state: Any = None) -> NDArray[np.int64]:
+        """Draw counts.
+
+        Parameters
+        ----------
+        alpha : array_like, shape (..., K)
+        n : array_like, shape (...,)
+        size : int or tuple of int, optional
+            Draws for each of the parameters; they stand in front.
+        random_state : None, int, SeedSequence, BitGenerator, Generator or RandomState
+            None draws fresh entropy; the global state of numpy is never touched.
+
+        Returns
+        -------
+        int64 array, shape (*size, ..., K)
+
+        Raises
+        ------
+        ValueError
+            As `logpmf`.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.dirichlet_multinomial.rvs([1.0, 2.0], 5, size=3, random_state=0).sum(axis=-1).tolist()
+        [5, 5, 5]
+        """
+        a, total = _validate.scipy_parameters(alpha, n)
+        rng = _validate.random_state(self.random_state if random_state is None else random_state)
+        shape = np.broadcast_shapes(a.shape[:-1], total.shape)
+        front = () if size is None else tuple(np.atleast_1d(size).tolist())
+        a = np.broadcast_to(a, (*front, *shape, a.shape[-1]))
+        # log gamma(a) = log gamma(a + 1) + log(u) / a: right for every a, while gamma(a) itself underflows below 1e-2
+        log_theta = np.log(rng.standard_gamma(a + 1.0)) - rng.standard_exponential(a.shape) / a
+        theta = np.exp(log_theta - log_theta.max(axis=-1, keepdims=True))
+        rest = np.cumsum(theta[..., ::-1], axis=-1)[..., ::-1]
+        left = np.array(np.broadcast_to(total, (*front, *shape)), dtype=np.int64)
+        counts = np.empty(a.shape, dtype=np.int64)
+        for k in range(a.shape[-1] - 1):
+            share = np.divide(theta[..., k], rest[..., k], out=np.zeros(left.shape), where=rest[..., k] > 0)
+            counts[..., k] = rng.binomial(left, np.minimum(share, 1.0))
+            left -= counts[..., k]
+        counts[..., -1] = left
+        return counts
+
+
+class FrozenDirichletMultinomial:
+    """`dirichlet_multinomial` with its parameters fixed.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> frozen = hbm.dirichlet_multinomial([1.0, 1.0], 3)
+    >>> frozen.pmf([[0, 3], [1, 2]]).round(12).tolist()
+    [0.25, 0.25]
+    """
+
+    def __init__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> None:
+        self.alpha, self.n = _validate.scipy_parameters(alpha, n)
+        self._dist = DirichletMultinomialGenerator(seed)
+
+    @property
+    def random_state(self) -> Any:
+        """What `rvs` draws from where it is given nothing."""
+        return self._dist.random_state
+
+    @random_state.setter
+    def random_state(self, seed: Any) -> None:
+        self._dist.random_state = seed
+
+    def logpmf(self, x: ArrayLike) -> Floats | np.float64:
+        """Log probability of x."""
+        return self._dist.logpmf(x, self.alpha, self.n)
+
+    def pmf(self, x: ArrayLike) -> Floats | np.float64:
+        """Probability of x."""
+        return self._dist.pmf(x, self.alpha, self.n)
+
+    def mean(self) -> Floats:
+        """Expected counts."""
+        return self._dist.mean(self.alpha, self.n)
+
+    def var(self) -> Floats:
+        """Variances of the counts."""
+        return self._dist.var(self.alpha, self.n)
+
+    def cov(self) -> Floats:
+        """Covariance matrix of the counts."""
+        return self._dist.cov(self.alpha, self.n)
+
+    def rvs(self, size: Any = None, random_state: Any = None) -> NDArray[np.int64]:
+        """Draw counts, shape (*size, ..., K)."""
+        return self._dist.rvs(self.alpha, self.n, size=size, random_state=random_state)
+
+
+def _shares(a: Floats) -> Floats:
+    return np.asarray(a / a.sum(axis=-1, keepdims=True))
+
+
+def _spread(a: Floats, total: NDArray[Any]) -> Floats:
+    a_sum = a.sum(axis=-1)
+    return np.asarray(total * ((total + a_sum) / (1.0 + a_sum)))
+
+
+dirichlet_multinomial = DirichletMultinomialGenerator()

@@ -1,0 +1,379 @@
+"""A trained embedding: counts in, beliefs about z and about every group out."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from hbm_fast import _config, _validate
+from hbm_fast._random import RNGLike
+from hbm_fast._random import key as new_key
+from hbm_fast.amortize import checkpoint
+from hbm_fast.amortize.correction import weigh
+from hbm_fast.amortize.training import State, torch_threads
+from hbm_fast.embedding import proposals, quadrature
+from hbm_fast.embedding.network import EmbeddingNetwork
+from hbm_fast.embedding.posterior import EmbeddingPosterior
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.simulation import exceedance_counts
+
+SHIPPED = Path(__file__).parent / "checkpoints"
+Correct = bool | Literal["auto"]
+_CHUNK = 200_000  # (dataset, draw) pairs at once
+
+
+@dataclass
+class Embedding:
+    """A learned model z -> theta with its network q(z | x).
+
+    Attributes
+    ----------
+    network : EmbeddingNetwork
+    model : HierarchicalModel or None
+        What its stream came from; None where it was trained on a table.
+    settings : dict
+        What the network was built with.
+    n_groups, totals : (low, high)
+        The range it was trained on.
+    training : dict
+        Steps, key, seconds, versions.
+    figures : dict
+        Held-out figures at the end of the training.
+    """
+
+    network: EmbeddingNetwork
+    model: HierarchicalModel | None
+    settings: dict[str, Any]
+    n_groups: tuple[int, int]
+    totals: tuple[int, int]
+    training: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    state: State | None = None
+
+    @property
+    def n_categories(self) -> int:
+        """K."""
+        return self.network.n_categories
+
+    @property
+    def dim(self) -> int:
+        """Length of z."""
+        return self.network.dim
+
+    def __repr__(self) -> str:
+        g = self.network.generative
+        figures = "".join(f", {name}={value:.4g}" for name, value in self.figures.items())
+        return (
+            f"Embedding(K={self.n_categories}, dim={self.dim}, link={g.link!r}, components={g.n_components}{figures})"
+        )
+
+    @cached_property
+    def exact(self) -> EmbeddingNetwork:
+        """The same network in float64: for quadrature and importance weights."""
+        double = copy.deepcopy(self.network).double().eval()
+        return double.requires_grad_(False)
+
+    # inference ------------------------------------------------------------------------------------------------------
+    def sample(
+        self,
+        counts: ArrayLike | Sequence[ArrayLike],
+        *,
+        n_draws: int = 1000,
+        rng: RNGLike = None,
+        correct: Correct = "auto",
+        n_threads: int | None = None,
+    ) -> EmbeddingPosterior:
+        """Draw z given the counts.
+
+        Parameters
+        ----------
+        counts : integer array_like (N, K) or (B, N, K), or list of (N_b, K)
+        n_draws : int
+            D; there is one chain.
+        rng : None, int, SeedSequence, BitGenerator or Generator
+        correct : {"auto", True, False}
+            False: q's own draws. True: with importance weights. "auto": the same where the weights are even enough;
+            otherwise, or where a total is larger than q can read, draws from the posterior by quadrature (two
+            dimensions) or around its mode (more), again with weights.
+        n_threads : int, optional
+
+        Returns
+        -------
+        EmbeddingPosterior
+            A `Posterior` whose ``alpha`` is the sum of f(z) and whose ``beta`` is f(z) over that sum, with ``z``
+            beside them. ``log_evidence`` is of the counts, with its error; ``details["path"]`` says which way each
+            dataset went.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For counts of another K, or totals beyond the range of q unless ``correct="auto"``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hbm_fast as hbm
+        >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+        >>> post = hbm.embedding.load("marbles").sample(bags, n_draws=4000, rng=0)
+        >>> bool(abs(post.predict(20)[1] - 0.98714) < 0.005)
+        True
+        """
+        if correct not in (True, False, "auto"):
+            raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
+        n_draws = _validate.positive_int(n_draws, "n_draws")
+        data, batch = self._counts(counts)
+        key = new_key(rng)
+        generator = torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
+        n = data.shape[0]
+        readable = data.sum(-1, dtype=np.int64).max(1, initial=0) <= self.network.max_total
+        if correct != "auto" and not readable.all():
+            b = int(np.flatnonzero(~readable)[0])
+            raise ValueError(
+                f"counts must have totals of at most {self.network.max_total}, which the network reads; "
+                f'dataset {b} has more: correct="auto" answers without q'
+            )
+        z = torch.zeros(n, n_draws, self.dim, dtype=torch.float64)
+        log_ratio = torch.zeros(n, n_draws, dtype=torch.float64)
+        path = np.full(n, "network" if correct is False else "importance", dtype="<U10")
+        with torch_threads(_validate.threads(n_threads)):
+            if readable.any():
+                drawn, ratio = self._draw(data[readable], n_draws, generator, weighted=correct is not False)
+                z[torch.from_numpy(readable)], log_ratio[torch.from_numpy(readable)] = drawn, ratio
+            if correct == "auto":
+                failed = ~readable
+                failed[readable] = ~weigh(log_ratio[torch.from_numpy(readable)].numpy()).accepted
+                for b in np.flatnonzero(failed).tolist():
+                    path[b] = "quadrature" if self.dim == 2 else "mode"
+                    z[b], log_ratio[b] = self._without_q(data[b : b + 1], n_draws, generator)
+            weights = None if correct is False else weigh(log_ratio.numpy())
+            log_weight, log_a = self.exact.generative(z)
+        return EmbeddingPosterior.build(
+            z.numpy(),
+            log_weight.numpy(),
+            log_a.numpy(),
+            counts=data,
+            batch=batch,
+            weights=weights,
+            log_coefficient=log_coefficient(data),
+            path=path,
+            model=self.model or HierarchicalModel(self.n_categories),
+            key=key,
+        )
+
+    def log_evidence(self, counts: ArrayLike | Sequence[ArrayLike], *, n_draws: int = 4000, rng: RNGLike = 0) -> Any:
+        """log p(counts) under the learned model, the multinomial coefficients included.
+
+        By quadrature for two dimensions of z, by importance sampling for more; see `log_evidence_error`.
+
+        Parameters
+        ----------
+        counts : integer array_like (N, K) or (B, N, K), or list of (N_b, K)
+        n_draws, rng
+            Of importance sampling.
+
+        Returns
+        -------
+        float, or (B,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hbm_fast as hbm
+        >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+        >>> emb = hbm.embedding.load("marbles")
+        >>> bool(abs(emb.log_evidence(bags) - hbm.exact_posterior(bags).log_evidence) < 0.3)
+        True
+        """
+        return self._evidence(counts, n_draws, rng)[0]
+
+    def log_evidence_error(
+        self, counts: ArrayLike | Sequence[ArrayLike], *, n_draws: int = 4000, rng: RNGLike = 0
+    ) -> Any:
+        """Standard error of `log_evidence`: of the weights, or what halving the grid of the quadrature changes."""
+        return self._evidence(counts, n_draws, rng)[1]
+
+    def prior_density(self, z: ArrayLike, grid: ArrayLike) -> NDArray[np.float64]:
+        """Density of theta given z, the note's conditional prior.
+
+        Parameters
+        ----------
+        z : array_like (..., dim)
+        grid : array_like (G,) or (G, K)
+            For K = 2 values of theta of category 1 inside (0, 1), or points inside the simplex.
+
+        Returns
+        -------
+        (..., G)
+            With respect to the first K - 1 proportions.
+
+        Raises
+        ------
+        ValueError
+            For points on the edge of the simplex or outside.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hbm_fast as hbm
+        >>> grid = (np.arange(4000) + 0.5) / 4000
+        >>> density = hbm.embedding.load("marbles-exp-plus-one").prior_density([0.0, 0.0], grid)
+        >>> float(density.mean().round(3))
+        1.0
+        """
+        nodes = torch.from_numpy(_validate.latent(z, "z", self.dim))
+        points = torch.from_numpy(_validate.simplex_points(grid, "grid", self.n_categories)).log()
+        log_weight, log_a = self.exact.generative(nodes)
+        a = log_a.exp()  # (..., M, K)
+        constant = torch.lgamma(a.sum(-1)) - torch.lgamma(a).sum(-1)
+        log_density = constant[..., None] + (a - 1.0) @ points.T
+        return np.asarray((log_weight[..., None] + log_density).logsumexp(-2).exp().numpy())
+
+    def concentration(self, z: ArrayLike) -> NDArray[np.float64]:
+        """f(z): concentrations (..., K), or (..., M, K) of a mixture of M Dirichlets."""
+        log_a = self.exact.generative(torch.from_numpy(_validate.latent(z, "z", self.dim)))[1].exp()
+        return np.asarray((log_a if self.network.needs_groups else log_a[..., 0, :]).numpy())
+
+    # inside ---------------------------------------------------------------------------------------------------------
+    def likelihood_data(self, counts: NDArray[Any]) -> Tensor:
+        """What the exact likelihood takes: tables as wide as the counts need, or the counts."""
+        if self.network.needs_groups:
+            return torch.from_numpy(counts.astype(np.int64))
+        return torch.from_numpy(exceedance_counts(counts)).double()
+
+    def q_draws(self, counts: NDArray[Any], n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """z (B, S, dim) and log p(x, z) - log q(z | x) (B, S), in float64."""
+        return self._draw(counts, n_draws, generator, weighted=True)
+
+    @torch.no_grad()
+    def _draw(
+        self, counts: NDArray[Any], n_draws: int, generator: torch.Generator, *, weighted: bool
+    ) -> tuple[Tensor, Tensor]:
+        size = max(1, _CHUNK // n_draws)
+        z, ratios = [], []
+        for i in range(0, counts.shape[0], size):
+            part = counts[i : i + size]
+            tables = torch.from_numpy(exceedance_counts(part, self.network.max_total))
+            parameters = self.network.encoder(self.network.input.features(tables))
+            drawn = self.network.head.sample(parameters, n_draws, generator)
+            z.append(drawn.double())
+            if weighted:
+                log_q = self.network.head.log_prob(parameters, drawn).double()
+                ratios.append(self.exact.log_joint(self.likelihood_data(part), z[-1]) - log_q)
+            else:
+                ratios.append(torch.zeros(drawn.shape[:2], dtype=torch.float64))
+        return torch.cat(z), torch.cat(ratios)
+
+    def _without_q(self, counts: NDArray[Any], n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        data = self.likelihood_data(counts)
+        if self.dim == 2:
+            z, ratio = proposals.histogram(lambda nodes: self.exact.log_likelihood(data, nodes), n_draws, generator)
+        else:
+            start = torch.zeros(1, self.dim, dtype=torch.float64)
+            z, ratio = proposals.laplace(lambda z: self.exact.log_joint(data, z), start, n_draws, generator)
+        return z[0], ratio[0]
+
+    def _evidence(self, counts: Any, n_draws: int, rng: RNGLike) -> tuple[Any, Any]:
+        data, batch = self._counts(counts)
+        if self.dim == 2:
+            pairs = []
+            for b in range(data.shape[0]):
+                table = self.likelihood_data(data[b : b + 1])
+                pairs.append(quadrature.adaptive(lambda z, t=table: self.exact.log_likelihood(t, z))[:2])  # type: ignore[misc]
+            value, error = (np.array(column) for column in zip(*pairs, strict=True))
+            value = value + log_coefficient(data)
+        else:
+            post = self.sample(data, n_draws=n_draws, rng=rng)
+            value, error = np.asarray(post.log_evidence), np.asarray(post.log_evidence_error)
+        return (value, error) if batch else (float(value[0]), float(error[0]))
+
+    def _counts(self, counts: Any) -> tuple[NDArray[Any], bool]:
+        """(B, N, K), and whether there was a batch."""
+        data, batch = padded(counts)
+        if data.shape[-1] != self.n_categories:
+            raise ValueError(f"counts must have K = {self.n_categories} categories; got shape {np.shape(counts)}")
+        return data, batch
+
+    # files ----------------------------------------------------------------------------------------------------------
+    def save(self, path: str | Path, *, state: bool = True) -> None:
+        """Write the model, q and (unless ``state=False``) what it takes to go on training, to one safetensors file."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        header: dict[str, Any] = {
+            "kind": "embedding",
+            "library": _config.__version__,
+            "stream_version": _config.STREAM_VERSION,
+            "model": None if self.model is None else checkpoint.describe_model(self.model),
+            "settings": self.settings,
+            "n_groups": self.n_groups,
+            "totals": self.totals,
+            "training": self.training,
+            "figures": self.figures,
+        }
+        if state and self.state is not None:
+            tensors |= {f"optimizer.{name}": value for name, value in self.state.optimizer.items()}
+            if self.state.generator is not None:
+                tensors["generator"] = self.state.generator
+            header["state"] = {
+                name: getattr(self.state, name) for name in ("step", "seconds", "simulator_seconds", "history")
+            }
+        checkpoint.write(Path(path), tensors, header)
+
+
+def load(path: str | Path) -> Embedding:
+    """An embedding from a file, or one of those that come with hbm_fast, both of two colours and a two-dimensional z:
+    "marbles" (link exp), and "marbles-exp-plus-one" (the note's link).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, or it holds something else.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.embedding.load("marbles").dim
+    2
+    """
+    shipped = SHIPPED / f"{path}.safetensors"
+    where = shipped if isinstance(path, str) and shipped.is_file() else Path(path)
+    if not where.is_file():
+        names = ", ".join(repr(p.stem) for p in sorted(SHIPPED.glob("*.safetensors")))
+        raise FileNotFoundError(f"no embedding at {path}; those that come with hbm_fast are {names}")
+    tensors, header = checkpoint.read(where)
+    if header.get("kind") != "embedding":
+        raise ValueError(f"{path} holds no embedding: networks of hbm_fast.amortize are loaded by amortize.load")
+    network = EmbeddingNetwork(**header["settings"])
+    network.load_state_dict(_under(tensors, "network."))
+    network.eval()
+    state = None
+    if "state" in header:
+        state = State(**header["state"], generator=tensors.get("generator"), optimizer=_under(tensors, "optimizer."))
+    model = None if header["model"] is None else checkpoint.model_of(header["model"])
+    groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
+    return Embedding(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)
+
+
+def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def padded(counts: Any) -> tuple[NDArray[Any], bool]:
+    """(B, N, K), and whether there was a batch."""
+    if _validate.is_ragged(counts):
+        arrays = [_validate.counts(c, name=f"counts[{i}]") for i, c in enumerate(counts)]
+        return _validate.zero_padded(arrays), True
+    array = _validate.counts(counts, ndim=(2, 3))
+    return (array, True) if array.ndim == 3 else (array[np.newaxis], False)
+
+
+def log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Sum over groups of the log multinomial coefficient, (B,)."""
+    x = torch.from_numpy(counts.astype(np.float64))
+    value = torch.lgamma(x.sum(-1) + 1.0).sum(-1) - torch.lgamma(x + 1.0).sum((-1, -2))
+    return np.asarray(value.numpy())

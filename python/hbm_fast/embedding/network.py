@@ -1,0 +1,160 @@
+"""The learned model and its network q(z | x) as one module that the training loop of ``amortize`` can train."""
+
+import torch
+from torch import Tensor, nn
+
+from hbm_fast.amortize import heads
+from hbm_fast.amortize.encoders import ExceedanceEncoder
+from hbm_fast.amortize.statistics import ExceedanceInput
+from hbm_fast.amortize.stream import Block
+from hbm_fast.embedding import objectives
+from hbm_fast.embedding.generative import GenerativeModel
+from hbm_fast.embedding.likelihood import (
+    group_log_likelihood,
+    node_group_log_likelihood,
+    node_log_likelihood,
+    table_log_likelihood,
+)
+from hbm_fast.embedding.quadrature import log_prior
+
+# The names users type, and the heads of ``amortize`` behind them.
+Q = {"diagonal": "diagonal", "full": "gaussian", "mixture": "mixture", "flow": "spline"}
+
+
+class EmbeddingNetwork(nn.Module):
+    """p(x, z) and q(z | x).
+
+    Parameters
+    ----------
+    n_categories, max_total : int
+        K, and the largest total of a group that q can read.
+    dim : int
+        Length of z.
+    link, n_components, width, depth, activation, skip
+        Of the model, see `GenerativeModel`.
+    q : {"diagonal", "full", "mixture", "flow"}
+        Form of q(z | x).
+    q_components : int
+        Components of "mixture".
+    objective : {"elbo", "iwae", "dreg", "rws"}
+    n_draws : int
+        Draws of q for each dataset and step.
+    encoder_width, encoder_depth : int
+        Of the network from the exceedance table to the parameters of q.
+    """
+
+    def __init__(
+        self,
+        n_categories: int,
+        max_total: int,
+        dim: int,
+        *,
+        link: str = "exp",
+        n_components: int = 1,
+        width: int = 64,
+        depth: int = 2,
+        activation: str = "silu",
+        skip: bool = True,
+        q: str = "full",
+        q_components: int = 8,
+        objective: str = "dreg",
+        n_draws: int = 8,
+        encoder_width: int = 128,
+        encoder_depth: int = 2,
+    ) -> None:
+        super().__init__()
+        if q not in Q:
+            raise ValueError(f"q must be one of {', '.join(map(repr, Q))}; got {q!r}")
+        if objective not in objectives.OBJECTIVES:
+            raise ValueError(
+                f"objective must be one of {', '.join(map(repr, objectives.OBJECTIVES))}; got {objective!r}"
+            )
+        if objective == "dreg" and q == "mixture":
+            raise ValueError('objective "dreg" needs a reparametrised q: with q="mixture" use "elbo", "iwae" or "rws"')
+        self.objective, self.n_draws, self.max_total = objective, n_draws, max_total
+        self.generative = GenerativeModel(
+            n_categories,
+            dim,
+            link=link,
+            n_components=n_components,
+            width=width,
+            depth=depth,
+            activation=activation,
+            skip=skip,
+        )
+        self.input = ExceedanceInput(n_categories, max_total, canonical=False)
+        self.head = heads.head(Q[q], dim, q_components)
+        self.encoder = ExceedanceEncoder(
+            self.input.n_features, self.head.n_parameters, width=encoder_width, depth=encoder_depth
+        )
+        with torch.no_grad():  # q starts near the prior
+            self.encoder.mlp.last.weight.mul_(0.1)
+            self.encoder.mlp.last.bias.copy_(self.head.initial_bias())
+        self.bound = float("nan")
+
+    @property
+    def n_categories(self) -> int:
+        """K."""
+        return self.generative.n_categories
+
+    @property
+    def dim(self) -> int:
+        """Length of z."""
+        return self.generative.dim
+
+    @property
+    def needs_groups(self) -> bool:
+        """Whether the likelihood needs every group, not only the exceedance table."""
+        return self.generative.n_components > 1
+
+    # what the training loop asks for ----------------------------------------------------------------------------
+    def calibrate_input(self, block: Block) -> None:
+        """Measure the features' means and scales."""
+        self.encoder.standardize.fit(self.prepare(block)[0])
+
+    def prepare(self, block: Block) -> tuple[Tensor, ...]:
+        """Features (B, F), and what the likelihood needs: tables (B, K + 1, J) or counts (B, N, K)."""
+        features = self.input.features(block.tables)
+        if not self.needs_groups:
+            return features, block.tables
+        assert block.counts is not None
+        return features, block.counts.long()
+
+    def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
+        """The objective of a batch."""
+        features, data = batch
+        value, bound = objectives.loss(
+            self.objective,
+            lambda z: self.log_joint(data, z),
+            self.head,
+            self.encoder(features),
+            self.n_draws,
+            generator,
+        )
+        self.bound = float(bound.mean())
+        return value
+
+    # densities --------------------------------------------------------------------------------------------------
+    def log_likelihood(self, data: Tensor, z: Tensor) -> Tensor:
+        """log p(x | z) without the multinomial coefficient.
+
+        Parameters
+        ----------
+        data : tables (B, K + 1, J), or counts (B, N, K) where ``needs_groups``
+        z : (B, S, dim), or (S, dim) for nodes that all datasets share
+
+        Returns
+        -------
+        (B, S)
+        """
+        log_weight, log_a = self.generative(z)
+        if self.needs_groups:
+            if z.ndim == 2:
+                return node_group_log_likelihood(data, log_weight, log_a)
+            return group_log_likelihood(data, log_weight, log_a).sum(-1)
+        likelihood = node_log_likelihood if z.ndim == 2 else table_log_likelihood
+        return likelihood(data, log_a[..., 0, :])
+
+    def log_joint(self, data: Tensor, z: Tensor) -> Tensor:
+        """log p(x, z), (B, S)."""
+        return self.log_likelihood(data, z) + log_prior(z)

@@ -1,0 +1,144 @@
+"""EmbeddingPosterior: draws of z, and through f of the Dirichlet that the groups come from."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from hbm_fast import _core, _validate
+from hbm_fast._random import Key
+from hbm_fast.amortize.correction import Weights
+from hbm_fast.embedding.likelihood import group_log_likelihood
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.posterior import Posterior
+
+Floats = NDArray[np.float64]
+_NEW_COMPONENT = 2**64 - 3  # the stream of the component of a group of which nothing was drawn
+
+
+class EmbeddingPosterior(Posterior):
+    """A `Posterior` whose (alpha, beta) are those of Dirichlet(f(z)): alpha the sum of f(z), beta f(z) over it.
+
+    Of a mixture of Dirichlets, (alpha, beta) are those of one component for every draw of z, chosen as for a new group;
+    theta of a seen group chooses its component given that group's counts.
+
+    Attributes
+    ----------
+    z : (C, D, dim) or (B, C, D, dim)
+    """
+
+    z: Floats
+    _mixture: tuple[Floats, Floats] | None = None  # log weights (B, S, M), log concentrations (B, S, M, K)
+
+    @classmethod
+    def build(
+        cls,
+        z: Floats,
+        log_weight: Floats,
+        log_a: Floats,
+        *,
+        counts: NDArray[Any],
+        batch: bool,
+        weights: Weights | None,
+        log_coefficient: Floats,
+        path: NDArray[Any],
+        model: HierarchicalModel,
+        key: Key,
+    ) -> "EmbeddingPosterior":
+        """From draws z (B, S, dim) and what f makes of them: log weights (B, S, M), log concentrations (B, S, M, K)."""
+        mixture = None
+        if log_a.shape[-2] > 1:
+            mixture = (log_weight, log_a)
+            chosen = _choose(log_weight, key, _NEW_COMPONENT)
+        else:
+            chosen = np.zeros(z.shape[:2], dtype=np.int64)
+        log_alpha, log_beta = _alpha_beta(log_a, chosen)
+
+        def shaped(values: Any) -> Any:
+            return values if batch else values[0]
+
+        details: dict[str, Any] = {"path": path}
+        if weights is not None:
+            details |= {"ess_share": weights.share, "pareto_k": weights.pareto_k}
+        post = cls(
+            shaped(log_alpha[:, None]),
+            shaped(log_beta[:, None]),
+            model=model,
+            counts=shaped(counts),
+            log_weights=None if weights is None else shaped(weights.log_weights[:, None]),
+            log_evidence=None if weights is None else shaped(weights.log_evidence + log_coefficient),
+            log_evidence_error=None if weights is None else shaped(weights.log_evidence_error),
+            method="embedding",
+            details={name: shaped(value) for name, value in details.items()},
+            key=key,
+            theta_draws=None if mixture is None else lambda group: shaped(_theta(mixture, counts, group, key)[:, None]),
+        )
+        post.z = shaped(z[:, None])
+        post._mixture = mixture
+        return post
+
+    def __getitem__(self, index: int) -> "EmbeddingPosterior":
+        one = super().__getitem__(index)
+        b = index % len(self)
+        one.__class__ = EmbeddingPosterior
+        assert isinstance(one, EmbeddingPosterior)
+        one.z = self.z[b]
+        one._mixture = None if self._mixture is None else (self._mixture[0][b : b + 1], self._mixture[1][b : b + 1])
+        return one
+
+    def log_predictive(self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True) -> Any:
+        """As `Posterior.log_predictive`; of a mixture of Dirichlets group by group only.
+
+        Raises
+        ------
+        ValueError
+            For ``jointly=True`` of a mixture: each new group has a component of its own.
+        """
+        if jointly and self._mixture is not None:
+            raise ValueError("jointly must be False for a mixture of Dirichlets: score the groups one by one")
+        return super().log_predictive(new_counts, jointly=jointly, coefficient=coefficient)
+
+    def log_likelihood(self, *, coefficient: bool = True) -> Floats:
+        """Pointwise log-likelihood of every group under every draw of z, as `Posterior.log_likelihood`."""
+        if self._mixture is None:
+            return super().log_likelihood(coefficient=coefficient)
+        rows = torch.from_numpy(self._data().astype(np.int64)).reshape(self._datasets.size, -1, self.n_categories)
+        value = group_log_likelihood(rows, *(torch.from_numpy(part) for part in self._mixture)).numpy()
+        if coefficient:
+            x = rows.double()
+            value = value + (torch.lgamma(x.sum(-1) + 1.0) - torch.lgamma(x + 1.0).sum(-1)).numpy()[:, None]
+        return np.asarray(value.reshape(*self.log_alpha.shape, rows.shape[1]))
+
+
+def _alpha_beta(log_a: Floats, chosen: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """(B, S, M, K) and the chosen component (B, S) -> log alpha (B, S), log beta (B, S, K)."""
+    picked = torch.from_numpy(np.take_along_axis(log_a, chosen[..., None, None], axis=2)[:, :, 0])
+    log_alpha = picked.logsumexp(-1)
+    return log_alpha.numpy(), (picked - log_alpha[..., None]).numpy()
+
+
+def _choose(log_weight: Floats, key: Key, code: int) -> NDArray[np.int64]:
+    """One component for each draw, (B, S, M) -> (B, S); the same at each call."""
+    generator = np.random.default_rng([*key.tolist(), code])
+    edges = np.exp(log_weight).cumsum(-1)[..., :-1]
+    u = generator.random(log_weight.shape[:2])
+    return np.asarray((u[..., None] > edges).sum(-1))
+
+
+def _theta(mixture: tuple[Floats, Floats], counts: NDArray[Any], group: int, key: Key) -> Floats:
+    """log theta (B, S, K) of a seen group: its component given its counts, then Dirichlet(a + x)."""
+    rows = np.ascontiguousarray(counts[:, group], dtype=np.int64)
+    log_weight, log_a = (torch.from_numpy(part) for part in mixture)
+    m = log_a.shape[-2]
+    given = torch.from_numpy(rows)[:, None]
+    parts = [
+        group_log_likelihood(given, torch.zeros_like(log_weight[..., :1]), log_a[:, :, i : i + 1])[..., 0]
+        for i in range(m)
+    ]
+    responsibility = (log_weight + torch.stack(parts, -1)).log_softmax(-1).numpy()
+    log_alpha, log_beta = _alpha_beta(mixture[1], _choose(responsibility, key, group))
+    out = np.empty_like(log_beta)
+    datasets = np.arange(rows.shape[0], dtype=np.uint64)
+    _core.draw_log_theta(log_alpha, log_beta, rows, key, group, datasets, out, _validate.threads(None))
+    return out

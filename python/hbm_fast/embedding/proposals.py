@@ -1,0 +1,97 @@
+"""Ways to draw z given log p(x, z), each with log p(x, z) - log proposal(z): whatever q does or fails to do.
+
+``histogram`` (two dimensions) draws from the cells of the adaptive grid; ``laplace`` (any dimension) from a Student t
+at the posterior's mode. Both serve where q is off its stream; ``laplace`` is the referee where quadrature is too dear.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from hbm_fast.embedding import quadrature
+
+# z (B, S, D) float64 -> log p(x_b, z) (B, S), with a gradient
+LogJoint = Callable[[Tensor], Tensor]
+
+_DEGREES = 5.0  # of freedom of the Student t: tails heavier than any posterior's under a normal prior
+_NEWTON_STEPS = 40
+
+
+def histogram(
+    log_likelihood: quadrature.LogLikelihood, n_draws: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draws of one dataset's posterior over a two-dimensional z.
+
+    Returns
+    -------
+    z (1, S, 2), log_ratio (1, S)
+    """
+    *_, z, log_weight = quadrature.adaptive(log_likelihood)
+    chosen = torch.multinomial(log_weight.exp(), n_draws, replacement=True, generator=generator)
+    step = (z[-1] - z[0]) / (math.isqrt(z.shape[0]) - 1)
+    jitter = torch.rand(n_draws, 2, generator=generator, dtype=torch.float64) - 0.5
+    drawn = z[chosen] + jitter * step
+    log_proposal = log_weight[chosen] - step.log().sum()
+    log_joint = log_likelihood(drawn)[0] + quadrature.log_prior(drawn)
+    return drawn[None], (log_joint - log_proposal)[None].detach()
+
+
+def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draws from a Student t with the mode and the curvature of each dataset's posterior.
+
+    Parameters
+    ----------
+    log_joint : callable
+    start : (B, D) float64
+        Where the search for the mode begins.
+
+    Returns
+    -------
+    z (B, S, D), log_ratio (B, S)
+    """
+    mode = start.double()
+    steps = torch.tensor([1.0, 0.5, 0.2, 0.05, 0.01, 0.0], dtype=torch.float64)
+    for _ in range(_NEWTON_STEPS):
+        gradient, values, vectors = _curvature(log_joint, mode)
+        # Newton's direction, with the curvature taken as positive and at least that of a wide posterior
+        along = torch.einsum("bij,bi->bj", vectors, gradient) / values
+        direction = torch.einsum("bij,bj->bi", vectors, along)
+        direction = direction * (2.0 / direction.norm(dim=-1, keepdim=True)).clamp(max=1.0)
+        tried = mode[:, None] + steps[:, None] * direction[:, None]
+        with torch.no_grad():
+            best = log_joint(tried).argmax(1)
+        moved = steps[best][:, None] * direction
+        mode = mode + moved
+        if float(moved.abs().max()) < 1e-5:
+            break
+    _, values, vectors = _curvature(log_joint, mode)
+    b, d = mode.shape
+    noise = torch.randn(b, n_draws, d, generator=generator, dtype=torch.float64)
+    # chi-square of 5 degrees from normals: its generator is the one given
+    chi2 = torch.randn(b, n_draws, int(_DEGREES), generator=generator, dtype=torch.float64).square().sum(-1)
+    t = noise / (chi2 / _DEGREES).sqrt()[..., None]
+    z = mode[:, None] + torch.einsum("bij,bsj->bsi", vectors / values.sqrt()[:, None], t)
+    log_t = (
+        math.lgamma(0.5 * (_DEGREES + d))
+        - math.lgamma(0.5 * _DEGREES)
+        - 0.5 * d * math.log(_DEGREES * math.pi)
+        - 0.5 * (_DEGREES + d) * torch.log1p(t.square().sum(-1) / _DEGREES)
+        + 0.5 * values.log().sum(-1, keepdim=True)
+    )
+    with torch.no_grad():
+        return z, log_joint(z) - log_t
+
+
+def _curvature(log_joint: LogJoint, z: Tensor, h: float = 1e-4) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradient (B, D), then eigenvalues (B, D) and eigenvectors (B, D, D) of minus the Hessian, by differences."""
+    d = z.shape[-1]
+    eye = torch.eye(d, dtype=torch.float64)
+    offsets = torch.cat([torch.zeros(1, d, dtype=torch.float64), h * eye, -h * eye])
+    with torch.enable_grad():
+        points = (z.detach()[:, None] + offsets).requires_grad_()
+        (gradient,) = torch.autograd.grad(log_joint(points).sum(), points)
+    hessian = (gradient[:, d + 1 :] - gradient[:, 1 : d + 1]) / (2.0 * h)
+    values, vectors = torch.linalg.eigh(0.5 * (hessian + hessian.mT))
+    return gradient[:, 0], values.abs().clamp(min=0.3), vectors

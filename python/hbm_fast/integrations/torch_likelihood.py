@@ -1,0 +1,224 @@
+"""The likelihood for torch: `log_prob` with first and second derivatives, and `DirichletMultinomial`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hbm_fast import _validate
+from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.autograd.function import once_differentiable
+    from torch.distributions import Distribution, Multinomial, constraints
+except ImportError:
+    raise _validate.missing_extra("torch", "amortize") from None
+
+
+def log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
+    """Log probability of every group, differentiable twice with respect to the concentration.
+
+    Tensors on the CPU go through the compiled kernel; on another device the same differences are taken by torch, in
+    float64, from Stirling's series (never as two log-gammas subtracted).
+
+    Parameters
+    ----------
+    counts : integer Tensor, shape (..., K)
+    concentration : float32 or float64 Tensor, shape (..., K)
+    coefficient : bool, default True
+        Include the multinomial coefficient.
+
+    Returns
+    -------
+    Tensor, shape (...,)
+        Of the dtype and device of the concentration.
+
+    Raises
+    ------
+    TypeError
+        Counts that are not integers.
+    ValueError
+        As `hbm_fast.log_likelihood`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hbm_fast.integrations.torch_likelihood import log_prob
+    >>> a = torch.tensor([2.0, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> log_prob(torch.tensor([1, 0]), a).backward()
+    >>> a.grad.tolist()
+    [0.25, -0.25]
+    """
+    if counts.is_floating_point() or counts.dtype == torch.bool or counts.is_complex():
+        raise TypeError(f"counts must be an integer tensor; got {counts.dtype}. Use counts.to(torch.int64).")
+    if not concentration.is_floating_point():
+        raise TypeError(f"concentration must be a floating tensor; got {concentration.dtype}")
+    if counts.device != concentration.device:
+        raise ValueError(
+            f"counts and concentration must be on one device; got {counts.device} and {concentration.device}"
+        )
+    counts, wide = torch.broadcast_tensors(counts, concentration.double())
+    if concentration.device.type == "cpu":
+        value: Tensor = _LogProb.apply(counts, wide, coefficient)
+    else:
+        value = series_log_prob(counts, wide, coefficient=coefficient)
+    return value.to(concentration.dtype)
+
+
+class _LogProb(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, counts: Tensor, concentration: Tensor, coefficient: bool) -> Tensor:
+        ctx.save_for_backward(counts, concentration)
+        value = log_likelihood(counts.numpy(), concentration.detach().numpy(), coefficient=coefficient)
+        return torch.as_tensor(np.asarray(value))
+
+    @staticmethod
+    def backward(ctx: Any, grad_value: Tensor) -> tuple[None, Tensor, None]:  # type: ignore[override]
+        counts, concentration = ctx.saved_tensors
+        return None, _Gradient.apply(counts, concentration, grad_value), None
+
+
+class _Gradient(torch.autograd.Function):
+    """grad_value times the gradient; its own derivative is the structured Hessian, diagonal and rank one."""
+
+    @staticmethod
+    def forward(ctx: Any, counts: Tensor, concentration: Tensor, grad_value: Tensor) -> Tensor:
+        _, gradient = log_likelihood_gradient(counts.numpy(), concentration.detach().numpy())
+        slopes = torch.as_tensor(gradient)
+        ctx.save_for_backward(counts, concentration, grad_value, slopes)
+        return grad_value.unsqueeze(-1) * slopes
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor]:  # type: ignore[override]
+        counts, concentration, grad_value, slopes = ctx.saved_tensors
+        own = _trigamma_difference(concentration, counts)
+        shared = _trigamma_difference(concentration.sum(-1), counts.sum(-1))
+        product = shared.unsqueeze(-1) * grad.sum(-1, keepdim=True) - own * grad
+        return None, grad_value.unsqueeze(-1) * product, (grad * slopes).sum(-1)
+
+
+def _trigamma_difference(a: Tensor, n: Tensor) -> Tensor:
+    return torch.where(n > 0, torch.polygamma(1, a) - torch.polygamma(1, a + n), torch.zeros_like(a))
+
+
+def series_log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
+    """`log_prob` in torch operations alone, float64 throughout, on any device.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hbm_fast.integrations.torch_likelihood import series_log_prob
+    >>> a = torch.tensor([1e15, 1e15], dtype=torch.float64)
+    >>> round(series_log_prob(torch.tensor([5, 5]), a).item(), 6)  # log(252 / 1024)
+    -1.402043
+    """
+    x, a = torch.broadcast_tensors(counts.double(), concentration.double())
+    total, a_sum = x.sum(-1), a.sum(-1)
+    # relative to A, so that large concentrations leave small terms: sum_k [D(a_k, x_k) - x_k log A] - [D(A, M) - M log A]
+    value = _log_rising(a, x, a_sum.unsqueeze(-1)).sum(-1) - _log_rising(a_sum, total, a_sum)
+    if coefficient:
+        value = value + torch.lgamma(total + 1) - torch.lgamma(x + 1).sum(-1)
+    return value
+
+
+def _log_rising(a: Tensor, n: Tensor, scale: Tensor) -> Tensor:
+    """lgamma(a + n) - lgamma(a) - n log(scale), by the difference of Stirling's series at 8 or more (DLMF 5.11.1)."""
+    one = torch.ones_like(a)
+    top = a + n
+    low0, low1 = a < 8, top < 8
+    z0, z1 = torch.where(low0, a + 8, a), torch.where(low1, top + 8, top)
+    d = n - 8.0 * low0 + 8.0 * low1
+    lifted = torch.where(low0, _eight_factors(a, scale), one).log() - torch.where(low1, _eight_factors(top, scale), one).log()
+    value = d * ((z1 / scale).log() - 1) + (z0 - 0.5) * torch.log1p(d / z0) + _tail(z1) - _tail(z0) + lifted
+    return torch.where(n > 0, value, torch.zeros_like(value))
+
+
+def _eight_factors(z: Tensor, scale: Tensor) -> Tensor:
+    product = z / scale
+    for j in range(1, 8):
+        product = product * ((z + j) / scale)
+    return product
+
+
+def _tail(z: Tensor) -> Tensor:
+    r = 1 / z
+    q = r * r
+    return r * (1 / 12 - q * (1 / 360 - q * (1 / 1260 - q * (1 / 1680 - q * (1 / 1188 - q * (691 / 360360 - q / 156))))))
+
+
+class DirichletMultinomial(Distribution):
+    """The Dirichlet-multinomial distribution of counts.
+
+    Parameters
+    ----------
+    total_count : int
+        Draws of each group.
+    concentration : Tensor, shape (..., K)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hbm_fast.integrations.torch_likelihood import DirichletMultinomial
+    >>> d = DirichletMultinomial(20, torch.tensor([1.0, 1.0], dtype=torch.float64))
+    >>> d.mean.tolist()
+    [10.0, 10.0]
+    >>> round(d.log_prob(torch.tensor([20.0, 0.0])).exp().item(), 6)  # every split is equally probable
+    0.047619
+    """
+
+    arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}  # noqa: RUF012
+    has_rsample = False
+
+    def __init__(self, total_count: int, concentration: Tensor, validate_args: bool | None = None) -> None:
+        self.total_count = _validate.positive_int(total_count, "total_count", minimum=0)
+        if concentration.dim() < 1:
+            raise ValueError(f"concentration must have shape (..., K); got {tuple(concentration.shape)}")
+        self.concentration = concentration
+        super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=1)
+    def support(self) -> Any:
+        """Counts that sum to total_count."""
+        return constraints.multinomial(self.total_count)
+
+    @property
+    def mean(self) -> Tensor:
+        """total_count a / A."""
+        return self.total_count * self.concentration / self.concentration.sum(-1, keepdim=True)
+
+    @property
+    def variance(self) -> Tensor:
+        """total_count p (1 - p) (total_count + A) / (1 + A)."""
+        a_sum = self.concentration.sum(-1, keepdim=True)
+        p = self.concentration / a_sum
+        return self.total_count * p * (1 - p) * (self.total_count + a_sum) / (1 + a_sum)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> DirichletMultinomial:
+        """The same distribution over a larger batch."""
+        new: DirichletMultinomial = self._get_checked_instance(DirichletMultinomial, _instance)
+        new.total_count = self.total_count
+        new.concentration = self.concentration.expand(torch.Size(batch_shape) + self.event_shape)
+        super(DirichletMultinomial, new).__init__(torch.Size(batch_shape), self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Counts, shape sample_shape + batch_shape + (K,)."""
+        with torch.no_grad():
+            a = self.concentration.expand(self._extended_shape(sample_shape)).double()
+            # log gamma(a) = log gamma(a + 1) - e / a never underflows
+            log_theta = torch._standard_gamma(a + 1).log() - torch.empty_like(a).exponential_() / a
+            draws: Tensor = Multinomial(self.total_count, logits=log_theta, validate_args=False).sample()
+            return draws.to(self.concentration.dtype)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log probability of counts (whole numbers of any dtype), shape (...,)."""
+        if self._validate_args:
+            self._validate_sample(value)
+            if bool((value.sum(-1) != self.total_count).any()):
+                raise ValueError(f"value must lie in the support: counts that sum to total_count = {self.total_count}")
+        return log_prob(value.to(torch.int64), self.concentration)

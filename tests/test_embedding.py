@@ -1,0 +1,313 @@
+"""The embedding as users meet it: shipped networks, train, sample, evidence, the referee, files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import hbm_fast as hbm
+from hbm_fast import embedding
+from hbm_fast.embedding import Gap, Referee
+from hbm_fast.embedding.table import TableStream, split
+
+BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+MODEL = hbm.HierarchicalModel(2)
+SMALL = {"encoder_width": 16, "encoder_depth": 1, "width": 16, "depth": 1, "batch_size": 32}
+
+
+@pytest.fixture(scope="module")
+def marbles():
+    return embedding.load("marbles")
+
+
+@pytest.fixture(scope="module")
+def note():
+    return embedding.load("marbles-exp-plus-one")
+
+
+@pytest.fixture(scope="module")
+def referee():
+    return Referee(MODEL, hbm.simulate(MODEL, 150, n_groups=21, totals=20, rng=99).counts)
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    return embedding.train(2, 2, head="mixture", n_components=3, link="exp_plus_one", steps=8, rng=0, **SMALL)
+
+
+# the answer to the note's question -----------------------------------------------------------------------------------
+def test_the_learned_model_is_the_true_one_and_the_note_s_link_cannot_be(marbles, note, referee):
+    ours, theirs = referee.model_gap(marbles), referee.model_gap(note)
+    assert ours.value < 0.005
+    assert theirs.value > 11.0
+    assert theirs.error < 2.0
+
+
+def test_inference_gap_and_weights(marbles, referee):
+    found = referee.inference(marbles)
+    assert found["gap"] < 0.05
+    assert found["ess"] > 0.85
+
+
+def test_the_note_s_example(marbles, note):
+    post = marbles.sample(BAGS, n_draws=4000, rng=0)
+    assert post.predict(20)[1] == pytest.approx(0.98714, abs=0.005)
+    above = np.average(post.theta(20)[..., 1] > 0.95, weights=np.exp(post.log_weights))
+    assert above == pytest.approx(0.9615, abs=0.012)
+    assert note.sample(BAGS, n_draws=4000, rng=0).predict(20)[1] < 0.70
+
+
+def test_no_concentration_of_the_note_s_link_is_below_one(marbles, note):
+    z = np.random.default_rng(0).normal(size=(1000, 2))
+    assert note.concentration(z).min() >= 1.0
+    assert (marbles.concentration(z).max(-1) < 1.0).mean() > 0.5
+
+
+# inference -----------------------------------------------------------------------------------------------------------
+def test_sample_returns_a_posterior_with_z(marbles):
+    post = marbles.sample(BAGS, n_draws=50, rng=0)
+    assert isinstance(post, hbm.Posterior)
+    assert post.z.shape == (1, 50, 2)
+    assert post.alpha.shape == (1, 50)
+    a = marbles.concentration(post.z)
+    np.testing.assert_allclose(post.alpha, a.sum(-1), rtol=1e-12)
+    np.testing.assert_allclose(post.beta, a / a.sum(-1, keepdims=True), rtol=1e-12)
+    assert np.exp(post.log_weights).sum() == pytest.approx(1.0)
+    assert post.theta(20).shape == (1, 50, 2)
+    assert post.details["path"] in ("importance", "quadrature")
+
+
+def test_a_batch_is_its_datasets(marbles):
+    data = hbm.simulate(MODEL, 3, n_groups=(1, 9), totals=(0, 20), rng=4).counts
+    post = marbles.sample(data, n_draws=2000, rng=1)
+    assert post.z.shape == (3, 1, 2000, 2)
+    assert post[1].z.shape == (1, 2000, 2)
+    values = marbles.log_evidence(data)
+    # at p < 1e-9: 6.1 standard errors, and quadrature's own error
+    assert (np.abs(post.log_evidence - values) < 6.1 * post.log_evidence_error + 1e-4).all()
+    assert marbles.log_evidence(data[1]) == pytest.approx(values[1])
+    ragged = marbles.log_evidence([d[d.sum(1) > 0] for d in data])
+    np.testing.assert_allclose(ragged, values, atol=1e-9)
+
+
+def test_log_evidence_is_near_the_true_one(marbles):
+    value = marbles.log_evidence(BAGS)
+    assert isinstance(value, float)
+    assert value == pytest.approx(hbm.exact_posterior(BAGS).log_evidence, abs=0.3)
+    assert 0.0 <= marbles.log_evidence_error(BAGS) < 1e-4
+
+
+def test_counts_beyond_the_range_of_q_are_answered_without_it(marbles):
+    data = np.array([[60, 2], [1, 50], [3, 70]])
+    post = marbles.sample(data, n_draws=2000, rng=0)
+    assert post.details["path"] == "quadrature"
+    exact = hbm.exact_posterior(data)
+    assert post.mean("beta")[0] == pytest.approx(exact.mean("beta")[0], abs=0.05)
+    with pytest.raises(ValueError, match="totals of at most 20"):
+        marbles.sample(data, correct=True)
+
+
+def test_the_same_rng_gives_the_same_draws(marbles):
+    before = torch.random.get_rng_state()
+    first, second = (marbles.sample(BAGS, n_draws=20, rng=5).z for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_prior_density_is_a_density(marbles):
+    grid = (np.arange(20_000) + 0.5) / 20_000
+    z = np.array([[0.0, 0.0], [-1.0, -1.0], [1.0, -0.5]])
+    density = marbles.prior_density(z, grid)
+    assert density.shape == (3, 20_000)
+    a = marbles.concentration(z)
+    inside = (grid > 0.1) & (grid < 0.9)
+    scipy_stats = pytest.importorskip("scipy.stats")
+    for row, (white, black) in zip(density, a, strict=True):
+        np.testing.assert_allclose(row[inside], scipy_stats.beta(black, white).pdf(grid[inside]), rtol=1e-8)
+
+
+def test_wrong_arguments_are_refused_by_name(marbles):
+    for bad, message in [
+        ({"correct": "yes"}, "correct must be"),
+        ({"n_draws": 0}, "n_draws must be at least 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            marbles.sample(BAGS, **bad)
+    with pytest.raises(ValueError, match="K = 2"):
+        marbles.sample([[1, 2, 3]])
+    with pytest.raises(TypeError, match="integers"):
+        marbles.sample(BAGS * 1.0)
+    with pytest.raises(ValueError, match="dim = 2"):
+        marbles.prior_density([0.0], [0.5])
+    with pytest.raises(ValueError, match="inside the simplex"):
+        marbles.prior_density([0.0, 0.0], [1.0])
+
+
+# mixtures of Dirichlets ----------------------------------------------------------------------------------------------
+def test_a_mixture_predicts_new_and_seen_groups(mixture):
+    post = mixture.sample(BAGS, n_draws=400, rng=0)
+    for group in (None, 0, 20):
+        assert post.predict(group).sum() == pytest.approx(1.0)
+    # given its 20 white marbles the component of a bag is the one that likes white
+    assert post.predict(0)[0] > post.predict(10)[0]
+    assert post.log_likelihood().shape == (1, 400, 21)
+    with pytest.raises(ValueError, match="jointly must be False"):
+        post.log_predictive([[1, 2]], jointly=True)
+    batch = mixture.sample(np.stack([BAGS, BAGS[::-1]]), n_draws=20, rng=0)
+    assert batch[1].theta(3).shape == (1, 20, 2)
+    np.testing.assert_array_equal(batch[1].log_likelihood(), batch.log_likelihood()[1])
+
+
+def test_a_mixture_s_evidence_by_draws_and_by_quadrature(mixture):
+    data = hbm.simulate(MODEL, 2, n_groups=5, totals=6, rng=4).counts
+    post = mixture.sample(data, n_draws=4000, rng=1)
+    assert (np.abs(post.log_evidence - mixture.log_evidence(data)) < 6.1 * post.log_evidence_error + 1e-4).all()
+
+
+# the referee ---------------------------------------------------------------------------------------------------------
+def test_a_gap_is_zero_for_equal_models_and_never_negative():
+    log_true = torch.randn(50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    same = Gap.of(log_true, log_true)
+    assert (same.value, same.error) == (0.0, 0.0)
+    assert Gap.of(log_true, log_true + 0.01).k3 > 0.0
+    far = Gap.of(log_true, log_true - 3.0)
+    assert far.value == far.log_ratio == pytest.approx(3.0)
+
+
+def test_the_referee_is_the_exact_posterior(referee):
+    exact = hbm.exact_posterior(referee.counts[:5]).log_evidence
+    coefficient = embedding.estimator.log_coefficient(referee.counts[:5])
+    np.testing.assert_allclose(referee.log_true[:5].numpy() + coefficient, exact, atol=1e-6)
+
+
+def test_importance_sampling_around_the_mode_agrees_with_quadrature(referee, marbles):
+    exact = marbles.exact
+    data = marbles.likelihood_data(referee.counts[:20])
+    start = torch.zeros(20, 2, dtype=torch.float64)
+    value, share = referee._importance(lambda part, z: exact.log_joint(data[part], z), start)
+    # 2000 draws at these shares are within 6.1 standard errors, p < 1e-9 each
+    error = ((1.0 / share - 1.0) / 2000).sqrt()
+    assert (share > 0.3).all()
+    assert ((value - referee.log_learned(marbles)[:20]).abs() < 6.1 * error + 1e-4).all()
+
+
+def test_more_colours_are_refereed_by_importance_sampling():
+    model = hbm.HierarchicalModel(3)
+    referee = Referee(model, hbm.simulate(model, 10, n_groups=8, totals=10, rng=3).counts, n_draws=500)
+    assert referee.ess_share is not None
+    assert float(referee.ess_share.min()) > 0.2
+    emb = embedding.train(3, steps=3, rng=0, **SMALL)
+    assert emb.dim == 3
+    assert referee.model_gap(emb).value > 0.0
+    post = emb.sample(referee.counts[0], n_draws=500, rng=0)
+    assert post.beta.shape == (1, 500, 3)
+    assert np.isfinite(emb.log_evidence(referee.counts[0]))
+
+
+# training ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"q": "diagonal", "objective": "elbo", "link": "softplus"},
+        {"q": "mixture"},
+        {"q": "flow", "objective": "iwae"},
+        {"dim": 1, "activation": "relu", "skip": False},
+    ],
+    ids=str,
+)
+def test_training_improves_the_held_out_bound(settings):
+    short, longer = (embedding.train(2, steps=n, rng=0, **SMALL, **settings) for n in (1, 200))
+    assert longer.figures["bound"] > short.figures["bound"] + 0.3
+
+
+def test_steps_repeat_and_a_pause_changes_nothing(tmp_path):
+    settings = {"steps": 12, "rng": 3, **SMALL}
+    whole = embedding.train(2, 2, **settings)
+    half = embedding.train(2, 2, pause_at=5, **settings)
+    half.save(tmp_path / "half.safetensors")
+    rest = embedding.train(2, 2, resume=tmp_path / "half.safetensors", **settings)
+    assert half.training["steps"] == 5
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, rest.network.state_dict()[name]), name
+
+
+def test_save_and_load_give_the_same_answers(tmp_path, mixture):
+    mixture.save(tmp_path / "m.safetensors", state=False)
+    again = embedding.load(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(mixture.sample(BAGS, rng=0).z, again.sample(BAGS, rng=0).z)
+    assert again.model == mixture.model
+    assert again.training == mixture.training
+    with pytest.raises(ValueError, match="without the state"):
+        embedding.train(2, 2, steps=5, resume=again)
+
+
+def test_what_is_no_embedding_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="marbles-exp-plus-one"):
+        embedding.load("nothing")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        embedding.load(tmp_path / "text")
+
+
+def test_a_table_is_learnt_from_and_the_training_ends_early():
+    data = hbm.simulate(MODEL, 40, n_groups=(2, 6), totals=(0, 8), rng=1).counts
+    emb = embedding.train(data=data, steps=800, rng=0, learning_rate=2e-2, **SMALL)
+    assert emb.model is None
+    assert emb.totals == (0, 8)
+    assert emb.training["steps"] < 800  # forty datasets are soon learnt by heart
+    best = max(figures["bound"] for figures in emb.state.history)
+    assert emb.figures["bound"] == pytest.approx(best)
+    assert emb.sample(data[0], rng=0).z.shape == (1, 1000, 2)
+
+
+def test_a_table_is_seen_whole_in_every_pass():
+    data = np.arange(1, 8)[:, None, None] * np.array([[[1, 0]]])
+    stream = TableStream(data, 7, np.array([1, 2], dtype=np.uint64))
+    seen = torch.cat([stream.block(i, 5).counts[:, 0, 0] for i in range(7)])
+    for epoch in seen.view(5, 7):
+        assert sorted(epoch.tolist()) == list(range(1, 8))
+    learn, back = split(7, 0.1, np.array([1, 2], dtype=np.uint64))
+    assert sorted([*learn, *back]) == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"link": "identity"}, "link must be one of"),
+        ({"q": "normal"}, "q must be one of"),
+        ({"objective": "map"}, "objective must be one of"),
+        ({"head": "gaussian"}, "head must be"),
+        ({"q": "mixture", "objective": "dreg"}, "reparametrised"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"n_categories": 3, "model": MODEL}, "n_categories must be K = 2"),
+        ({"data": [[[1, 2]]]}, "at least 2 datasets"),
+        ({"data": [[[1, 2]]] * 4, "held_out": 1.5}, "held_out must lie strictly between"),
+        ({"totals": (5, 2)}, "totals must be"),
+    ],
+    ids=str,
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        embedding.train(**{"steps": 1, **settings})
+
+
+def test_question2_writes_its_table_and_figures(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("typer")
+    from hbm_fast.cli import question2
+
+    settings = {"quick": True, "seconds": 0.1, "seeds": 1, "colours": False, "out": tmp_path, "force": False}
+    question2.question2(**settings, limit=1, resume=False)
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [row["group"] for row in rows] == ["default"]
+    assert "| default | 2 | exp |" in (tmp_path / "results.md").read_text()
+    with pytest.raises(ValueError, match="--resume"):
+        question2.question2(**settings, limit=1, resume=False)
+    assert len(question2._read(tmp_path / "results.json")) == 1
+    from hbm_fast.cli import _question2_figures as figures
+
+    networks = [embedding.load(name) for name in ("marbles-exp-plus-one", "marbles")]
+    figures.draw(*networks, BAGS, hbm.exact_posterior(BAGS, n_draws=200, rng=0), tmp_path)
+    assert len(list(tmp_path.glob("*.png"))) == 5

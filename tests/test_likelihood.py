@@ -1,0 +1,191 @@
+"""The likelihood against mpmath, on every path and at every instruction-set level."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.sparse
+
+import hbm_fast as hbm
+
+# Relative tolerance of each kind of group: it may only shrink.
+TOLERANCE = {"pure": 1e-13, "small": 1e-13, "thousand": 1e-13, "large": 1e-12}
+RANGES = {"all": (-300, 16), "tiny": (-300, -1), "pure bags": (-12, 2), "usual": (-3, 4), "large": (0, 16), "huge": (10, 16)}
+
+
+def exact(x, a, coefficient=True):
+    """Log pmf from its definition, in enough digits for what cancels."""
+    digits = 700 if min((v for v in a if v > 0), default=1) < 1e-30 else 120
+    with mpmath.workdps(digits):
+        a = [mpmath.mpf(float(v)) for v in a]
+        x = [int(n) for n in x]
+        value = sum(log_rising(v, n) for v, n in zip(a, x, strict=True)) - log_rising(sum(a), sum(x))
+        if coefficient:
+            value += log_factorial(sum(x)) - sum(log_factorial(n) for n in x)
+        return value
+
+
+def log_rising(a, n):
+    if n > 100:
+        return mpmath.loggamma(a + n) - mpmath.loggamma(a)
+    return mpmath.log(mpmath.fprod(a + j for j in range(n)))
+
+
+def log_factorial(n):
+    return mpmath.log(mpmath.factorial(n)) if n < 2000 else mpmath.loggamma(n + 1)
+
+
+def relative_error(value, expected):
+    if expected == 0:
+        return abs(float(value))
+    return float(abs(mpmath.mpf(float(value)) - expected) / abs(expected))
+
+
+def groups(kind, exponents, seed, n=6):
+    rng = np.random.default_rng([seed, *kind.encode()])
+    for i in range(n):
+        k = int(rng.integers(2, 6))
+        a = 10.0 ** rng.uniform(*exponents, k)
+        total = int(10 ** rng.uniform(*{"pure": (0, 9), "small": (0, 1.8), "thousand": (1.8, 3), "large": (3, 9)}[kind]))
+        x = np.zeros(k, dtype=np.int64)
+        if kind == "pure":
+            x[rng.integers(k)] = total
+        else:
+            spread = rng.dirichlet(np.ones(k)) if i % 2 else np.maximum(a / a.sum(), 1e-9)
+            x[:] = rng.multinomial(total, spread / spread.sum())
+        yield x, a
+
+
+@pytest.mark.parametrize("where", RANGES)
+@pytest.mark.parametrize("kind", TOLERANCE)
+def test_error_table(kind, where):
+    for x, a in groups(kind, RANGES[where], 1):
+        for coefficient in (True, False):
+            value = hbm.log_likelihood(x, a, coefficient=coefficient)
+            error = relative_error(value, exact(x, a, coefficient))
+            assert error <= TOLERANCE[kind], (x.tolist(), a.tolist(), coefficient, error)
+
+
+@pytest.mark.parametrize("k", [2, 3, 40])
+def test_rows_of_a_table_are_as_exact_as_single_groups(k):
+    rng = np.random.default_rng(k)
+    a = rng.gamma(0.5, size=(150, k)) + 1e-3
+    x = np.stack([rng.multinomial(rng.integers(0, 60), rng.dirichlet(np.full(k, 0.3))) for _ in a])
+    values = hbm.log_likelihood(x, a)
+    for value, row, concentration in zip(values[:40], x, a, strict=False):
+        assert relative_error(value, exact(row, concentration)) < 1e-13
+    singles = [hbm.log_likelihood(row, concentration) for row, concentration in zip(x, a, strict=True)]
+    np.testing.assert_allclose(values, singles, rtol=1e-13)
+
+
+def test_the_gradient_is_that_of_the_definition():
+    rng = np.random.default_rng(2)
+    for exponents in RANGES.values():
+        a = 10.0 ** rng.uniform(*exponents, 3)
+        x = rng.multinomial(30, [0.2, 0.3, 0.5])
+        value, gradient = hbm.log_likelihood_gradient(x, a)
+        assert relative_error(value, exact(x, a)) < 1e-13
+        with mpmath.workdps(400):
+            shared = sum(1 / (sum(map(mpmath.mpf, a)) + j) for j in range(30))
+            for slope, v, n in zip(gradient, a, x, strict=True):
+                own = sum(1 / (mpmath.mpf(v) + j) for j in range(n))
+                assert abs(mpmath.mpf(slope) - (own - shared)) <= 1e-12 * (own + shared)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_probabilities_sum_to_one(k):
+    cells = [x for x in itertools.product(range(8), repeat=k) if sum(x) == 7]
+    for a in (0.3, 1.0, 1e-7, 1e9):
+        assert abs(np.exp(hbm.log_likelihood(cells, np.linspace(a, 2 * a, k))).sum() - 1) < 1e-13
+
+
+def test_absent_categories_and_empty_groups():
+    assert hbm.log_likelihood([0, 0], [1.0, 2.0]) == 0.0
+    present = hbm.log_likelihood([3, 2], [1.0, 2.0])
+    assert hbm.log_likelihood([3, 2, 0], [1.0, 2.0, 0.0]) == pytest.approx(present, rel=1e-14)
+    assert hbm.log_likelihood([3, 2, 1], [1.0, 2.0, 0.0]) == -np.inf
+    assert hbm.log_likelihood([5, 0], [1.0, 0.0]) == 0.0
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4"])
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2]])
+def test_every_dtype_and_layout(dtype, layout):
+    rng = np.random.default_rng(4)
+    x = rng.multinomial(25, np.ones(20) / 20, size=30)
+    a = rng.gamma(1.0, size=20).astype(np.float32)
+    expected = hbm.log_likelihood(x, a.astype(np.float64))
+    np.testing.assert_array_equal(hbm.log_likelihood(layout(x.astype(dtype)), a), expected)
+
+
+def test_broadcasting_out_and_threads():
+    rng = np.random.default_rng(5)
+    x = rng.multinomial(9, [0.2, 0.3, 0.5], size=(4, 1, 6))
+    a = rng.gamma(1.0, size=(5, 1, 3)) + 0.01
+    values = hbm.log_likelihood(x, a)
+    assert values.shape == (4, 5, 6)
+    assert values[2, 3, 1] == pytest.approx(hbm.log_likelihood(x[2, 0, 1], a[3, 0]), rel=1e-13)
+    out = np.empty((4, 5, 6))
+    assert hbm.log_likelihood(x, a, out=out) is out
+    np.testing.assert_array_equal(out, values)
+    big = rng.multinomial(30, np.ones(7) / 7, size=20_003)
+    one = hbm.log_likelihood(big, np.ones(7), n_threads=1)
+    for n_threads in (2, 3, 7):
+        np.testing.assert_array_equal(hbm.log_likelihood(big, np.ones(7), n_threads=n_threads), one)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("shared", [True, False])
+def test_sparse_counts(index, shared):
+    rng = np.random.default_rng(6)
+    x = rng.multinomial(50, rng.dirichlet(np.full(500, 0.02)), size=40)
+    x[3] = 0
+    x[4] = np.eye(500, dtype=int)[7] * 50
+    a = rng.gamma(0.3, size=500 if shared else (40, 500)) + 1e-6
+    sparse = scipy.sparse.csr_array(x)
+    sparse.indices, sparse.indptr = sparse.indices.astype(index), sparse.indptr.astype(index)
+    np.testing.assert_allclose(hbm.log_likelihood(sparse, a), hbm.log_likelihood(x, a), rtol=1e-13)
+    np.testing.assert_allclose(hbm.log_likelihood(scipy.sparse.coo_array(x), a), hbm.log_likelihood(x, a), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("counts", "concentration", "error", "message"),
+    [
+        ([1.0, 2.0], [1, 1], TypeError, "astype"),
+        ([True, False], [1, 1], TypeError, "bool"),
+        ([[1, 2], [3, -4]], [1, 1], ValueError, r"-4 at index \(1, 1\)"),
+        ([1, 2], [1, np.nan], ValueError, "nan at index"),
+        ([1, 2], [1, -1.0], ValueError, "-1.0 at index"),
+        ([1, 2], [1, np.inf], ValueError, "inf at index"),
+        ([1, 2], [1, 2, 3], ValueError, "K = 2"),
+        ([[1, 2]] * 3, [[1, 2]] * 2, ValueError, "broadcast"),
+        ([2**53, 1], [1, 1], ValueError, "2\\*\\*53"),
+        (3, [1, 1], ValueError, "shape"),
+    ],
+)
+def test_bad_input(counts, concentration, error, message):
+    with pytest.raises(error, match=message):
+        hbm.log_likelihood(counts, concentration)
+    with pytest.raises(error, match=message):
+        hbm.log_likelihood_gradient(counts, concentration)
+
+
+def test_bad_out():
+    with pytest.raises(ValueError, match="out must have shape"):
+        hbm.log_likelihood([[1, 2]], [1, 1], out=np.empty(2))
+    with pytest.raises(TypeError, match="float64"):
+        hbm.log_likelihood([[1, 2]], [1, 1], out=np.empty(1, dtype=np.float32))
+
+
+@pytest.mark.parametrize("level", ["v2", "v3", "v4"])
+def test_every_instruction_set_level(level):
+    if os.environ.get("HBM_FAST_ISA"):
+        return  # this is the run inside
+    environment = {**os.environ, "HBM_FAST_ISA": level}
+    own = [__file__, str(__file__).replace("test_likelihood", "test_sufficient_statistics")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *own]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

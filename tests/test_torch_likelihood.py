@@ -1,0 +1,85 @@
+"""The likelihood in torch: the kernel's values, right derivatives, a distribution that draws what it scores."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import hbm_fast as hbm
+
+torch = pytest.importorskip("torch")
+from hbm_fast.integrations.torch_likelihood import DirichletMultinomial, log_prob, series_log_prob  # noqa: E402
+
+COUNTS = torch.tensor([[3, 0, 2], [0, 0, 7], [1, 1, 1], [0, 0, 0]])
+
+
+def concentrations(dtype=torch.float64):
+    return torch.tensor([[0.5, 1.5, 2.5]], dtype=dtype, requires_grad=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_are_the_kernels(dtype):
+    a = concentrations(dtype)
+    value = log_prob(COUNTS, a)
+    assert value.dtype == dtype
+    expected = hbm.log_likelihood(COUNTS.numpy(), a.detach().double().numpy())
+    np.testing.assert_allclose(value.detach().numpy(), expected, rtol=1e-6 if dtype == torch.float32 else 1e-15)
+
+
+@pytest.mark.parametrize("formula", [log_prob, series_log_prob])
+def test_first_and_second_derivatives(formula):
+    assert torch.autograd.gradcheck(lambda a: formula(COUNTS, a), (concentrations(),))
+    assert torch.autograd.gradgradcheck(lambda a: formula(COUNTS, a), (concentrations(),))
+
+
+def test_coefficient_changes_the_value_only():
+    a, b = concentrations(), concentrations()
+    log_prob(COUNTS, a).sum().backward()
+    log_prob(COUNTS, b, coefficient=False).sum().backward()
+    torch.testing.assert_close(a.grad, b.grad)
+    assert log_prob(COUNTS, a, coefficient=False)[0] < log_prob(COUNTS, a)[0]
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-2, 1.0, 1e3, 1e8, 1e15])
+def test_series_form_is_accurate_at_every_concentration(scale):
+    a = scale * torch.tensor([0.5, 1.5, 2.5], dtype=torch.float64)
+    counts = torch.tensor([[30, 10, 2], [1, 1, 1], [5, 0, 7]])
+    expected = hbm.log_likelihood(counts.numpy(), a.numpy())
+    np.testing.assert_allclose(series_log_prob(counts, a).numpy(), expected, rtol=2e-12)
+
+
+def test_wrong_arguments_say_what_to_do():
+    with pytest.raises(TypeError, match=r"counts\.to\(torch\.int64\)"):
+        log_prob(COUNTS.double(), concentrations())
+    with pytest.raises(TypeError, match="floating"):
+        log_prob(COUNTS, COUNTS)
+    with pytest.raises(ValueError, match="negative"):
+        log_prob(-COUNTS, concentrations())
+
+
+def test_distribution_has_torchs_parts():
+    d = DirichletMultinomial(9, torch.tensor([[0.4, 1.6], [3.0, 5.0]], dtype=torch.float64))
+    assert d.batch_shape == (2,)
+    assert d.event_shape == (2,)
+    reference = scipy.stats.dirichlet_multinomial(d.concentration.numpy(), [9, 9])
+    np.testing.assert_allclose(d.mean.numpy(), reference.mean())
+    np.testing.assert_allclose(d.variance.numpy(), reference.var())
+    wide = d.expand((3, 2))
+    assert wide.batch_shape == (3, 2)
+    assert wide.log_prob(torch.tensor([4.0, 5.0])).shape == (3, 2)
+    with pytest.raises(ValueError, match="support"):
+        d.log_prob(torch.tensor([4.0, 4.0]))
+    with pytest.raises(ValueError, match="concentration"):
+        DirichletMultinomial(3, torch.tensor([-1.0, 1.0]))
+
+
+def test_samples_follow_log_prob():
+    d = DirichletMultinomial(6, torch.tensor([0.3, 0.9], dtype=torch.float64))
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        draws = d.sample((20_000,))
+        pure = DirichletMultinomial(6, torch.tensor([1e-200, 1e-200], dtype=torch.float64)).sample((100,))
+    observed = np.bincount(draws[:, 0].long().numpy(), minlength=7)
+    cells = torch.tensor([[x, 6 - x] for x in range(7)])
+    expected = 20_000 * d.log_prob(cells).exp().numpy()
+    assert scipy.stats.chi2.sf(((observed - expected) ** 2 / expected).sum(), 6) > 1e-9
+    assert set(pure[:, 0].tolist()) == {0.0, 6.0}
