@@ -2,8 +2,8 @@
 
 Each factory has an (alpha, beta) of its own from the note's prior, and each of the 21 bags of 20 marbles comes from
 either with probability 1/2. `python benchmarks/embedding_two_factories.py [minutes]` trains one Dirichlet per z, and a
-mixture, on a table of such datasets and prints their model gaps. The true evidence is a four-dimensional trapezoid rule,
-which needs the histogram of the bags only.
+mixture, on a table of such datasets and prints their model gaps. The true evidence is a four-dimensional trapezoid
+rule, which needs the histogram of the bags only.
 """
 
 import math

@@ -11,6 +11,7 @@ import scipy.stats
 
 import hbm_fast as hbm
 
+
 def scipys_own_tests():
     """scipy's test class with our object in the place of its own; the rest of that file asks for marks of scipy's."""
     folder = Path(scipy.stats.__file__).parent / "tests"

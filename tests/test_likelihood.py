@@ -14,7 +14,14 @@ import hbm_fast as hbm
 
 # Relative tolerance of each kind of group: it may only shrink.
 TOLERANCE = {"pure": 1e-13, "small": 1e-13, "thousand": 1e-13, "large": 1e-12}
-RANGES = {"all": (-300, 16), "tiny": (-300, -1), "pure bags": (-12, 2), "usual": (-3, 4), "large": (0, 16), "huge": (10, 16)}
+RANGES = {
+    "all": (-300, 16),
+    "tiny": (-300, -1),
+    "pure bags": (-12, 2),
+    "usual": (-3, 4),
+    "large": (0, 16),
+    "huge": (10, 16),
+}
 
 
 def exact(x, a, coefficient=True):
@@ -50,7 +57,9 @@ def groups(kind, exponents, seed, n=6):
     for i in range(n):
         k = int(rng.integers(2, 6))
         a = 10.0 ** rng.uniform(*exponents, k)
-        total = int(10 ** rng.uniform(*{"pure": (0, 9), "small": (0, 1.8), "thousand": (1.8, 3), "large": (3, 9)}[kind]))
+        total = int(
+            10 ** rng.uniform(*{"pure": (0, 9), "small": (0, 1.8), "thousand": (1.8, 3), "large": (3, 9)}[kind])
+        )
         x = np.zeros(k, dtype=np.int64)
         if kind == "pure":
             x[rng.integers(k)] = total

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
-from hbm_fast.distribution import dirichlet_multinomial
 from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
+    from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
     from hbm_fast.model import HierarchicalModel
@@ -36,8 +36,8 @@ __all__ = [
     "amortize",
     "calibration",
     "datasets",
-    "dirichlet_multinomial",
     "dirichlet",
+    "dirichlet_multinomial",
     "embedding",
     "exact_posterior",
     "fit",
@@ -62,6 +62,7 @@ _ROOM_OF = {
     "Simulation": "simulation",
     "SufficientStatistics": "likelihood",
     "dirichlet": "variates",
+    "dirichlet_multinomial": "distribution",
     "exact_posterior": "quadrature",
     "fit": "fitting",
     "log_likelihood": "likelihood",

@@ -344,6 +344,8 @@ def share(value: Any, name: str) -> float:
     if not 0.0 < result < 1.0:
         raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
     return result
+
+
 def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
     """Counts (..., K) as they lie in memory and float64 concentrations, broadcast over their leading axes.
 
@@ -440,7 +442,7 @@ def count_table(value: ArrayLike, n_categories: int, name: str = "counts") -> Co
     return array if array.dtype.isnative and array.flags.aligned else array.astype(array.dtype.newbyteorder("="))
 
 
-def weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
+def group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
     """Non-negative finite weights of exactly this shape, or None."""
     if value is None:
         return None
@@ -498,6 +500,8 @@ def random_state(value: Any) -> np.random.Generator | np.random.RandomState:
     if isinstance(value, np.random.RandomState):
         return value
     return np.random.default_rng(value)
+
+
 def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
     """Non-negative integers of any shape, at most ``maximum``."""
     array = np.asarray(value)

@@ -73,7 +73,7 @@ class DirichletMultinomialGenerator:
         a, total = _validate.scipy_parameters(alpha, n)
         counts = _validate.scipy_counts(x)
         counts, a = _validate.scipy_broadcast(counts, a)
-        known = np.isfinite(a).all(axis=-1)
+        known = np.asarray(np.isfinite(a).all(axis=-1))
         with np.errstate(invalid="ignore"):
             value = np.empty(counts.shape[:-1])
             _core.log_pmf(counts, np.where(known[..., np.newaxis], a, 1.0), True, value, _validate.threads(None))
@@ -132,7 +132,9 @@ class DirichletMultinomialGenerator:
         """
         a, total = _validate.scipy_parameters(alpha, n)
         p = _shares(a)
-        result: Floats = _spread(a, total)[..., np.newaxis, np.newaxis] * -(p[..., :, np.newaxis] * p[..., np.newaxis, :])
+        result: Floats = _spread(a, total)[..., np.newaxis, np.newaxis] * -(
+            p[..., :, np.newaxis] * p[..., np.newaxis, :]
+        )
         k = np.arange(p.shape[-1])
         result[..., k, k] = self.var(a, total)
         return result

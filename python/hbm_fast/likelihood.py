@@ -227,10 +227,10 @@ class SufficientStatistics:
             values, columns, offsets, shape = _validate.csr(counts)
             _validate.no_negative(values, "counts")
             _validate.same_last_axis(shape, self.n_categories)
-            self._core.add_sparse(values, columns, offsets, _validate.weights(weights, shape[:1]))
+            self._core.add_sparse(values, columns, offsets, _validate.group_weights(weights, shape[:1]))
             return self
         array = _validate.count_table(counts, self.n_categories)
-        w = _validate.weights(weights, array.shape[:-1])
+        w = _validate.group_weights(weights, array.shape[:-1])
         try:
             if array.ndim == 2:
                 self._core.add(array, w)

@@ -76,7 +76,7 @@ class _LogProb(torch.autograd.Function):
         return torch.as_tensor(np.asarray(value))
 
     @staticmethod
-    def backward(ctx: Any, grad_value: Tensor) -> tuple[None, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad_value: Tensor) -> tuple[None, Tensor, None]:
         counts, concentration = ctx.saved_tensors
         return None, _Gradient.apply(counts, concentration, grad_value), None
 
@@ -93,7 +93,7 @@ class _Gradient(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor]:
         counts, concentration, grad_value, slopes = ctx.saved_tensors
         own = _trigamma_difference(concentration, counts)
         shared = _trigamma_difference(concentration.sum(-1), counts.sum(-1))
@@ -118,7 +118,7 @@ def series_log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool 
     """
     x, a = torch.broadcast_tensors(counts.double(), concentration.double())
     total, a_sum = x.sum(-1), a.sum(-1)
-    # relative to A, so that large concentrations leave small terms: sum_k [D(a_k, x_k) - x_k log A] - [D(A, M) - M log A]
+    # relative to A, so that large concentrations leave small terms: D(a_k, x_k) - x_k log A
     value = _log_rising(a, x, a_sum.unsqueeze(-1)).sum(-1) - _log_rising(a_sum, total, a_sum)
     if coefficient:
         value = value + torch.lgamma(total + 1) - torch.lgamma(x + 1).sum(-1)
@@ -132,8 +132,10 @@ def _log_rising(a: Tensor, n: Tensor, scale: Tensor) -> Tensor:
     low0, low1 = a < 8, top < 8
     z0, z1 = torch.where(low0, a + 8, a), torch.where(low1, top + 8, top)
     d = n - 8.0 * low0 + 8.0 * low1
-    lifted = torch.where(low0, _eight_factors(a, scale), one).log() - torch.where(low1, _eight_factors(top, scale), one).log()
-    value = d * ((z1 / scale).log() - 1) + (z0 - 0.5) * torch.log1p(d / z0) + _tail(z1) - _tail(z0) + lifted
+    below = torch.where(low0, _eight_factors(a, scale), one).log()
+    above = torch.where(low1, _eight_factors(top, scale), one).log()
+    series = (z0 - 0.5) * torch.log1p(d / z0) + _tail(z1) - _tail(z0)
+    value = d * ((z1 / scale).log() - 1) + series + below - above
     return torch.where(n > 0, value, torch.zeros_like(value))
 
 
@@ -147,7 +149,9 @@ def _eight_factors(z: Tensor, scale: Tensor) -> Tensor:
 def _tail(z: Tensor) -> Tensor:
     r = 1 / z
     q = r * r
-    return r * (1 / 12 - q * (1 / 360 - q * (1 / 1260 - q * (1 / 1680 - q * (1 / 1188 - q * (691 / 360360 - q / 156))))))
+    return r * (
+        1 / 12 - q * (1 / 360 - q * (1 / 1260 - q * (1 / 1680 - q * (1 / 1188 - q * (691 / 360360 - q / 156)))))
+    )
 
 
 class DirichletMultinomial(Distribution):

@@ -1,0 +1,148 @@
+"""Sufficient statistics say what the groups say, however they were built."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import hbm_fast as hbm
+
+
+def example(seed=0, n=60, k=4, total=30):
+    rng = np.random.default_rng(seed)
+    x = np.stack([rng.multinomial(rng.integers(0, total), rng.dirichlet(np.full(k, 0.5))) for _ in range(n)])
+    return x, rng.gamma(0.7, size=(5, k)) + 1e-3
+
+
+def assert_same(stats, counts, concentration, weights=None):
+    weights = np.ones(len(counts)) if weights is None else weights
+    for coefficient in (True, False):
+        value, gradient = stats.log_likelihood_gradient(concentration, coefficient=coefficient)
+        each, slopes = hbm.log_likelihood_gradient(counts, concentration[:, np.newaxis], coefficient=coefficient)
+        # beyond 1e-12: what rounding leaves of terms that cancel, 4 epsilon of their absolute sum
+        totals = counts.sum(axis=1).astype(float)
+        absolute = 4 * (weights @ (totals * np.log1p(totals)))
+        np.testing.assert_allclose(value, each @ weights, rtol=1e-12, atol=4 * np.finfo(float).eps * absolute)
+        np.testing.assert_array_equal(stats.log_likelihood(concentration, coefficient=coefficient), value)
+        scale = np.abs(slopes).sum(axis=1) + 1
+        np.testing.assert_allclose(gradient / scale, np.einsum("snk,n->sk", slopes, weights) / scale, atol=1e-12)
+
+
+# the totals decide which form each category takes: tables, pairs, or values beyond the tallies
+@pytest.mark.parametrize("total", [2, 30, 5_000, 300_000, 2**40])
+def test_value_and_gradient(total):
+    x, a = example(total=total, n=30)
+    stats = hbm.SufficientStatistics(x)
+    assert_same(stats, x, a)
+    if total >= 300_000:
+        assert not stats._core.has_table(0)
+
+
+def test_many_ways_to_build_the_same():
+    x, a = example(n=50)
+    whole = hbm.SufficientStatistics(x)
+    chunks = hbm.SufficientStatistics(n_categories=4)
+    for part in np.array_split(x, 7):
+        chunks.add(part)
+    builds = [
+        chunks,
+        hbm.SufficientStatistics(x[:20]).merge(hbm.SufficientStatistics(x[20:])),
+        hbm.SufficientStatistics(x.reshape(5, 10, 4)),
+        hbm.SufficientStatistics(scipy.sparse.csr_array(x)),
+        hbm.SufficientStatistics(x[::-1].astype(np.uint8)),
+        hbm.SufficientStatistics(np.asfortranarray(x.astype(np.int16))),
+        hbm.SufficientStatistics(x, weights=np.ones(50)),
+        pickle.loads(pickle.dumps(whole)),
+    ]
+    for stats in builds:
+        assert stats.n_groups == 50
+        assert stats.log_coefficient == pytest.approx(whole.log_coefficient, rel=1e-14)
+        np.testing.assert_array_equal(stats.log_likelihood(a), whole.log_likelihood(a))
+
+
+def test_merging_with_itself_doubles():
+    x, a = example()
+    stats = hbm.SufficientStatistics(x)
+    value = stats.log_likelihood(a)
+    np.testing.assert_allclose(stats.merge(stats).log_likelihood(a), 2 * value, rtol=1e-14)
+
+
+def test_weights():
+    x, a = example(n=20)
+    weights = np.linspace(0, 3, 20)
+    assert_same(hbm.SufficientStatistics(x, weights=weights), x, a, weights)
+    assert_same(hbm.SufficientStatistics(scipy.sparse.csr_array(x), weights=weights), x, a, weights)
+    assert hbm.SufficientStatistics(x, weights=weights).n_groups == pytest.approx(weights.sum())
+
+
+@pytest.mark.parametrize("total", [30, 50_000])
+def test_hessian_is_the_derivative_of_the_gradient(total):
+    x, a = example(total=total, n=10)
+    stats = hbm.SufficientStatistics(x)
+    diagonal, constant = stats.log_likelihood_hessian(a)
+    for s, concentration in enumerate(a):
+        hessian = np.diag(diagonal[s]) + constant[s]
+        for k in range(4):
+            step = np.zeros(4)
+            step[k] = 1e-5 * concentration[k]
+            up, down = (stats.log_likelihood_gradient(concentration + d)[1] for d in (step, -step))
+            slope = (up - down) / (2 * step[k])
+            np.testing.assert_allclose(hessian[k], slope, rtol=1e-5, atol=1e-6 * abs(hessian[k, k]))
+
+
+def test_absent_categories_and_tiny_concentrations():
+    stats = hbm.SufficientStatistics([[3, 0, 2], [1, 0, 0]])
+    assert stats.log_likelihood([1.0, 0.0, 2.0]) == pytest.approx(
+        hbm.log_likelihood([[3, 0, 2], [1, 0, 0]], [1.0, 0.0, 2.0]).sum(), rel=1e-14
+    )
+    assert stats.log_likelihood([1.0, 1.0, 0.0]) == -np.inf
+    pure = hbm.SufficientStatistics([[5, 0], [0, 5]])
+    assert pure.log_likelihood([1e-310, 1e-310]) == pytest.approx(-2 * np.log(2), rel=1e-3)
+
+
+def test_results_do_not_depend_on_threads_or_the_batch():
+    x, _ = example()
+    a = np.random.default_rng(1).gamma(1.0, size=(300, 4)) + 0.01
+    stats = hbm.SufficientStatistics(x)
+    one = stats.log_likelihood(a, n_threads=1)
+    for n_threads in (2, 3, 7):
+        np.testing.assert_array_equal(stats.log_likelihood(a, n_threads=n_threads), one)
+    assert stats.log_likelihood(a[17]) == one[17]
+    assert stats.log_likelihood(a.reshape(3, 100, 4)).shape == (3, 100)
+
+
+@pytest.mark.parametrize(
+    ("counts", "error", "message"),
+    [
+        ([[1, -1, 2, 0]], ValueError, r"-1 at index \(0, 1\)"),
+        (scipy.sparse.csr_array([[1, -1, 2, 0]]), ValueError, "negative"),
+        ([[0.5, 1, 2, 3]], TypeError, "astype"),
+        ([[1, 2, 3]], ValueError, "K = 4"),
+        ([1, 2, 3, 4], ValueError, "newaxis"),
+        ([[2**53, 1, 0, 0]], ValueError, "2\\*\\*53"),
+    ],
+)
+def test_bad_counts_add_nothing(counts, error, message):
+    x, a = example()
+    stats = hbm.SufficientStatistics(x)
+    value = stats.log_likelihood(a)
+    with pytest.raises(error, match=message):
+        stats.add(counts)
+    np.testing.assert_array_equal(stats.log_likelihood(a), value)
+    assert stats.n_groups == len(x)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="n_categories"):
+        hbm.SufficientStatistics()
+    with pytest.raises(ValueError, match="weights must have shape"):
+        hbm.SufficientStatistics([[1, 2]], weights=[1.0, 2.0])
+    with pytest.raises(ValueError, match="weights must be non-negative"):
+        hbm.SufficientStatistics([[1, 2]], weights=[-1.0])
+    with pytest.raises(TypeError, match="SufficientStatistics"):
+        hbm.SufficientStatistics([[1, 2]]).merge(3)
+    with pytest.raises(ValueError, match="merge"):
+        hbm.SufficientStatistics([[1, 2]]).merge(hbm.SufficientStatistics([[1, 2, 3]]))
+    with pytest.raises(ValueError, match="non-negative"):
+        hbm.SufficientStatistics([[1, 2]]).log_likelihood([-1.0, 1.0])
