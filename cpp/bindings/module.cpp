@@ -3,6 +3,7 @@
 PYBIND11_MODULE(_core, m) {
   using namespace hbm_fast::bindings;
   m.doc() = "The compiled kernels of hbm_fast; its public face is the package.";
+  register_sufficient_statistics(m);  // first: others name its class in their signatures
   register_amortize(m);
   register_config(m);
   register_dirichlet_multinomial(m);
@@ -11,5 +12,4 @@ PYBIND11_MODULE(_core, m) {
   register_simulate(m);
   register_variates(m);
   register_sampling(m);
-  register_sufficient_statistics(m);
 }

@@ -6,29 +6,6 @@ import numpy
 import numpy.typing
 import typing
 __all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'multinomial', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
-class AlphaPrior:
-    def __init__(self, kind: str, a: typing.SupportsFloat | typing.SupportsIndex, b: typing.SupportsFloat | typing.SupportsIndex, lower: typing.SupportsFloat | typing.SupportsIndex, upper: typing.SupportsFloat | typing.SupportsIndex) -> None:
-        ...
-    def log_density(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
-        """
-        log density of log(alpha), elementwise
-        """
-    def log_density_slope(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
-        ...
-class BetaPrior:
-    def __init__(self, fixed: bool, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
-        ...
-class IntegerSource:
-    @typing.overload
-    def __init__(self, low: typing.SupportsInt | typing.SupportsIndex, high: typing.SupportsInt | typing.SupportsIndex) -> None:
-        """
-        Uniform on low..high inclusive.
-        """
-    @typing.overload
-    def __init__(self, values: numpy.typing.NDArray[numpy.int64], dataset_stride: typing.SupportsInt | typing.SupportsIndex, group_stride: typing.SupportsInt | typing.SupportsIndex) -> None:
-        """
-        Given values; the strides (in elements) must stay inside for every dataset and group asked for.
-        """
 class SufficientStatistics:
     def __getstate__(self) -> tuple:
         ...
@@ -71,6 +48,29 @@ class SufficientStatistics:
     @property
     def n_groups(self) -> float:
         ...
+class AlphaPrior:
+    def __init__(self, kind: str, a: typing.SupportsFloat | typing.SupportsIndex, b: typing.SupportsFloat | typing.SupportsIndex, lower: typing.SupportsFloat | typing.SupportsIndex, upper: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def log_density(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+        """
+        log density of log(alpha), elementwise
+        """
+    def log_density_slope(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+        ...
+class BetaPrior:
+    def __init__(self, fixed: bool, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
+        ...
+class IntegerSource:
+    @typing.overload
+    def __init__(self, low: typing.SupportsInt | typing.SupportsIndex, high: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Uniform on low..high inclusive.
+        """
+    @typing.overload
+    def __init__(self, values: numpy.typing.NDArray[numpy.int64], dataset_stride: typing.SupportsInt | typing.SupportsIndex, group_stride: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Given values; the strides (in elements) must stay inside for every dataset and group asked for.
+        """
 def dirichlet(key: numpy.typing.NDArray[numpy.uint64], concentration: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes logs of Dirichlet variates.
@@ -123,12 +123,12 @@ def table_log_likelihood(tables: numpy.typing.NDArray[numpy.float32], log_alpha:
     """
     Writes the collapsed log-likelihood (no coefficient) of B exceedance tables at S concentrations each.
     """
-def whole_weights(statistics: ...) -> bool:
+def whole_weights(statistics: SufficientStatistics) -> bool:
     """
     Whether every group counts a whole number of times.
     """
 compiler: str
-log_pmf_group_address: int = 140521564938496
-log_pmf_rows_address: int = 140521564937824
+log_pmf_group_address: int = 139969965723904
+log_pmf_rows_address: int = 139969965723232
 stream_version: int = 1
 version: str

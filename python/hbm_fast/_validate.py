@@ -217,7 +217,8 @@ def count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
             f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
             f"pass dtype=np.{np.dtype(fits).name}"
         )
-    return np.dtype(result.newbyteorder("="))
+    native: np.dtype[Any] = result.newbyteorder("=")
+    return native
 
 
 def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

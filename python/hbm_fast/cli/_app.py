@@ -5,9 +5,12 @@ import typer
 from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
 from hbm_fast.cli.fit import fit
+from hbm_fast.cli.infer import infer
+from hbm_fast.cli.question2 import question2
 from hbm_fast.cli.report import report
 from hbm_fast.cli.sample import sample
 from hbm_fast.cli.simulate import simulate
+from hbm_fast.cli.train import train
 
 app = typer.Typer(
     name="hbm-fast",
@@ -16,5 +19,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, simulate, sample, fit, report, config):
+for command in (demo, simulate, sample, fit, train, infer, question2, report, config):
     app.command()(command)
