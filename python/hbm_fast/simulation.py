@@ -35,6 +35,13 @@ class Simulation:
         The address of the stream: pass it as ``rng`` with ``first`` to continue.
     first, stream_version : int
     model : HierarchicalModel
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> sims = hbm.simulate(hbm.HierarchicalModel(2), 3, n_groups=(1, 4), totals=20, rng=0)
+    >>> sims.counts.shape[0], sims.n_groups.shape, sims.alpha.shape, sims.beta.shape
+    (3, (3,), (3,), (3, 2))
     """
 
     alpha: Floats
