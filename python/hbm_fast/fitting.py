@@ -14,6 +14,8 @@ from hbm_fast._fitting_result import FitResult, Outcome
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.likelihood import SufficientStatistics
 
+FitResult.__module__ = __name__  # where users find it
+
 
 def fit(
     counts: ArrayLike | SufficientStatistics,
