@@ -212,6 +212,18 @@ def test_multinomial_tables_are_recognised():
         assert fit.converged or fit.at_infinity or fit.outcome == "undetermined"
 
 
+def test_a_climb_to_infinity_ends_there():
+    # tables 210 and 1302 of this stream: S < 0 at the pooled proportions, S > 0 where the second climb begins
+    rng = np.random.default_rng(1)
+    for index in range(1303):
+        k = 2 + index % 6
+        counts = rng.multinomial(rng.integers(2, 200, 150), rng.dirichlet(np.ones(k)))
+        if index in (210, 1302):
+            fit = hbm.fit(counts)
+            assert fit.at_infinity
+            assert fit.log_likelihood == fit.multinomial_log_likelihood
+
+
 def test_slight_overdispersion_is_not_called_multinomial():
     rng = np.random.default_rng(1)
     theta = rng.dirichlet([60, 40], size=500)
