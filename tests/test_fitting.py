@@ -2,6 +2,7 @@
 
 import csv
 import math
+import pickle
 from pathlib import Path
 
 import mpmath
@@ -211,6 +212,18 @@ def test_multinomial_tables_are_recognised():
         assert fit.converged or fit.at_infinity or fit.outcome == "undetermined"
 
 
+def test_a_climb_to_infinity_ends_there():
+    # tables 210 and 1302 of this stream: S < 0 at the pooled proportions, S > 0 where the second climb begins
+    rng = np.random.default_rng(1)
+    for index in range(1303):
+        k = 2 + index % 6
+        counts = rng.multinomial(rng.integers(2, 200, 150), rng.dirichlet(np.ones(k)))
+        if index in (210, 1302):
+            fit = hbm.fit(counts)
+            assert fit.at_infinity
+            assert fit.log_likelihood == fit.multinomial_log_likelihood
+
+
 def test_slight_overdispersion_is_not_called_multinomial():
     rng = np.random.default_rng(1)
     theta = rng.dirichlet([60, 40], size=500)
@@ -218,6 +231,23 @@ def test_slight_overdispersion_is_not_called_multinomial():
     assert fit.converged
     assert not fit.multinomial
     assert fit.alpha == pytest.approx(100, rel=0.5)
+
+
+def test_statistics_in_chunks_and_sparse_rows_are_the_same_fit(twins, twins_fit):
+    sparse = pytest.importorskip("scipy.sparse")
+    chunks = hbm.SufficientStatistics(n_categories=130)
+    for first in range(0, 278, 50):
+        chunks.add(twins.counts[first : first + 50])
+    for counts in (chunks, sparse.csr_array(twins.counts)):
+        fit = hbm.fit(counts, prior=HOLMES)
+        np.testing.assert_allclose(fit.concentration, twins_fit.concentration, rtol=1e-9)
+
+
+def test_a_result_survives_a_pickle():
+    fit = hbm.fit(hbm.datasets.load_pollen().counts)
+    again = pickle.loads(pickle.dumps(fit))
+    assert again.log_likelihood == fit.log_likelihood
+    np.testing.assert_array_equal(again.covariance(), fit.covariance())
 
 
 def test_category_that_never_occurs_is_zero():

@@ -14,6 +14,8 @@ from hbm_fast._fitting_result import FitResult, Outcome
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.likelihood import SufficientStatistics
 
+FitResult.__module__ = __name__  # where users find it
+
 
 def fit(
     counts: ArrayLike | SufficientStatistics,
@@ -133,12 +135,15 @@ def _maximum_likelihood(
 
     objective = Objective(stats, active=active)
     # Where the pooled proportions lead to infinity, those of the first counts may still lead to a finite maximum.
-    for beta in (pooled, moments.present / moments.present.sum()):
-        excess = moments.excess(beta)
+    for start in (pooled, moments.present / moments.present.sum()):
+        excess = moments.excess(start)
         if excess <= 0.0:
             continue
-        optimum = maximize(objective, _start(moments, beta[active], excess), max_iterations=max_iterations)
-        if optimum.curvature.value > multinomial + 1e-12 * abs(multinomial):
+        optimum = maximize(objective, _start(moments, start[active], excess), max_iterations=max_iterations)
+        beta = np.zeros(len(start))
+        beta[active] = np.exp(optimum.log_concentration - np.logaddexp.reduce(optimum.log_concentration))
+        # S <= 0 where the climb ended: it was on its way to infinity, and only rounding stopped it.
+        if moments.excess(beta) > 0.0 and optimum.curvature.value > multinomial + 1e-12 * abs(multinomial):
             return _found(moments, optimum, active, names, None)
     return _limit(moments, "infinity", pooled, multinomial, names)
 
