@@ -287,12 +287,21 @@ def zero_padded(arrays: list[Counts]) -> Counts:
             raise ValueError(
                 f"counts[{i}] must have K = {n_categories} categories, as counts[0] has; got shape {array.shape}"
             )
-    result = np.zeros(
-        (len(arrays), max(len(a) for a in arrays), n_categories), dtype=np.result_type(*(a.dtype for a in arrays))
-    )
+    dtype = np.result_type(*(a.dtype for a in arrays))
+    if dtype.kind == "f":  # uint64 beside a signed type: no total may exceed 2**53, so int64 holds what is valid
+        dtype = np.dtype(np.int64)
+    result = np.zeros((len(arrays), max(len(a) for a in arrays), n_categories), dtype=dtype)
     for padded, array in zip(result, arrays, strict=True):
         padded[: len(array)] = array
     return result
+
+
+def datasets(value: Any) -> tuple[Counts, bool]:
+    """(B, N, K) of one dataset (N, K), of many (B, N, K) or of a ragged list; and whether there was a batch."""
+    if is_ragged(value):
+        return zero_padded([counts(c, name=f"counts[{i}]") for i, c in enumerate(value)]), True
+    array = counts(value, ndim=(2, 3))
+    return (array, True) if array.ndim == 3 else (array[np.newaxis], False)
 
 
 def same_categories(n_categories: int, model: Any) -> None:
@@ -457,50 +466,6 @@ def group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | N
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"weights must be non-negative and finite; got {array[where]} at index {where}")
     return np.ascontiguousarray(array, dtype=np.float64)
-
-
-# The messages of scipy.stats.dirichlet_multinomial, which `dirichlet_multinomial` stands in for.
-
-
-def scipy_parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
-    """alpha (..., K) positive and n (...,) whole and non-negative; NaN passes, as in scipy."""
-    a = np.atleast_1d(np.asarray(alpha, dtype=np.float64))
-    if np.any(a <= 0):
-        raise ValueError("`alpha` must contain only positive values.")
-    total = np.asarray(n)
-    if not _whole(total):
-        raise ValueError("`n` must be a non-negative integer.")
-    return a, total.astype(np.int64)
-
-
-def scipy_counts(x: ArrayLike) -> NDArray[np.int64]:
-    """Whole non-negative counts (..., K), of any numeric dtype."""
-    counts = np.atleast_1d(np.asarray(x))
-    if not _whole(counts):
-        raise ValueError("`x` must contain only non-negative integers.")
-    return counts if counts.dtype.kind in "iu" else counts.astype(np.int64)
-
-
-def scipy_broadcast(x: NDArray[np.int64], a: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Counts and concentrations of one shape."""
-    try:
-        x, a = np.broadcast_arrays(x, a)
-    except ValueError:
-        raise ValueError("`x` and `alpha` must be broadcastable.") from None
-    return x, a
-
-
-def _whole(array: NDArray[Any]) -> bool:
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"counts must be an array of numbers; got dtype {array.dtype}")
-    return bool(np.all((array >= 0) & (array == np.floor(array)))) and bool(np.all(array <= 2.0**53))
-
-
-def random_state(value: Any) -> np.random.Generator | np.random.RandomState:
-    """A generator from anything scipy's random_state takes; None is fresh entropy, never the global state."""
-    if isinstance(value, np.random.RandomState):
-        return value
-    return np.random.default_rng(value)
 
 
 def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _core, _validate
+from hbm_fast import _core, _validate, _validate_scipy
 
 Floats = NDArray[np.float64]
 
@@ -70,9 +70,9 @@ class DirichletMultinomialGenerator:
         >>> float(hbm.dirichlet_multinomial.logpmf([5, 5], [1e15, 1e15], 10).round(6))
         -1.402043
         """
-        a, total = _validate.scipy_parameters(alpha, n)
-        counts = _validate.scipy_counts(x)
-        counts, a = _validate.scipy_broadcast(counts, a)
+        a, total = _validate_scipy.scipy_parameters(alpha, n)
+        counts = _validate_scipy.scipy_counts(x)
+        counts, a = _validate_scipy.scipy_broadcast(counts, a)
         known = np.asarray(np.isfinite(a).all(axis=-1))
         with np.errstate(invalid="ignore"):
             value = np.empty(counts.shape[:-1])
@@ -103,7 +103,7 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.mean([1, 3], 8).tolist()
         [2.0, 6.0]
         """
-        a, total = _validate.scipy_parameters(alpha, n)
+        a, total = _validate_scipy.scipy_parameters(alpha, n)
         result: Floats = np.asarray(total[..., np.newaxis] * _shares(a))
         return result
 
@@ -116,7 +116,7 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.var([1, 1], 4).tolist()
         [2.0, 2.0]
         """
-        a, total = _validate.scipy_parameters(alpha, n)
+        a, total = _validate_scipy.scipy_parameters(alpha, n)
         p = _shares(a)
         result: Floats = np.asarray(_spread(a, total)[..., np.newaxis] * (p * (1.0 - p)))
         return result
@@ -130,7 +130,7 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.cov([1, 1], 4).tolist()
         [[2.0, -2.0], [-2.0, 2.0]]
         """
-        a, total = _validate.scipy_parameters(alpha, n)
+        a, total = _validate_scipy.scipy_parameters(alpha, n)
         p = _shares(a)
         result: Floats = _spread(a, total)[..., np.newaxis, np.newaxis] * -(
             p[..., :, np.newaxis] * p[..., np.newaxis, :]
@@ -166,8 +166,8 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.rvs([1.0, 2.0], 5, size=3, random_state=0).sum(axis=-1).tolist()
         [5, 5, 5]
         """
-        a, total = _validate.scipy_parameters(alpha, n)
-        rng = _validate.random_state(self.random_state if random_state is None else random_state)
+        a, total = _validate_scipy.scipy_parameters(alpha, n)
+        rng = _validate_scipy.random_state(self.random_state if random_state is None else random_state)
         shape = np.broadcast_shapes(a.shape[:-1], total.shape)
         front = () if size is None else tuple(np.atleast_1d(size).tolist())
         a = np.broadcast_to(a, (*front, *shape, a.shape[-1]))
@@ -197,7 +197,7 @@ class FrozenDirichletMultinomial:
     """
 
     def __init__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> None:
-        self.alpha, self.n = _validate.scipy_parameters(alpha, n)
+        self.alpha, self.n = _validate_scipy.scipy_parameters(alpha, n)
         self._dist = DirichletMultinomialGenerator(seed)
 
     @property

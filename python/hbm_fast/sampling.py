@@ -132,12 +132,8 @@ def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
     """What the kernel takes (a list), the counts as one array for the Posterior, K, and whether there is a batch."""
     if isinstance(counts, SufficientStatistics):
         return [counts._core], None, counts.n_categories, False
-    if _validate.is_ragged(counts):
-        arrays = [_validate.counts(c, name=f"counts[{i}]") for i, c in enumerate(counts)]
-        padded = _validate.zero_padded(arrays)
-        return arrays, padded, padded.shape[-1], True
-    array = _validate.counts(counts, ndim=(2, 3))
-    return (list(array) if array.ndim == 3 else [array]), array, array.shape[-1], array.ndim == 3
+    padded, batch = _validate.datasets(counts)
+    return list(padded), padded if batch else padded[0], padded.shape[-1], batch
 
 
 def _choose(method: Any, model: HierarchicalModel, whole: bool) -> tuple[str, str]:

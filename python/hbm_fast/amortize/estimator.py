@@ -98,7 +98,7 @@ class Estimator:
         if correct not in (True, False, "auto"):
             raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
         n_draws = _validate.positive_int(n_draws, "n_draws")
-        table, batch = _padded(counts)
+        table, batch = _validate.datasets(counts)
         model = self._model(table.shape[-1])
         key = new_key(rng)
         threads = _validate.threads(n_threads)
@@ -300,12 +300,3 @@ class Estimator:
                 "history": self.state.history,
             }
         checkpoint.write(Path(path), tensors, header)
-
-
-def _padded(counts: Any) -> tuple[NDArray[Any], bool]:
-    """(B, N, K), and whether there was a batch."""
-    if _validate.is_ragged(counts):
-        arrays = [_validate.counts(c, name=f"counts[{i}]") for i, c in enumerate(counts)]
-        return _validate.zero_padded(arrays), True
-    array = _validate.counts(counts, ndim=(2, 3))
-    return (array, True) if array.ndim == 3 else (array[np.newaxis], False)

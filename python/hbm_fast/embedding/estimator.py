@@ -16,7 +16,7 @@ from hbm_fast import _config, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
-from hbm_fast.amortize.correction import weigh
+from hbm_fast.amortize.correction import log_coefficient, weigh
 from hbm_fast.amortize.training import State, torch_threads
 from hbm_fast.embedding import proposals, quadrature
 from hbm_fast.embedding.network import EmbeddingNetwork
@@ -295,7 +295,7 @@ class Embedding:
 
     def _counts(self, counts: Any) -> tuple[NDArray[Any], bool]:
         """(B, N, K), and whether there was a batch."""
-        data, batch = padded(counts)
+        data, batch = _validate.datasets(counts)
         if data.shape[-1] != self.n_categories:
             raise ValueError(f"counts must have K = {self.n_categories} categories; got shape {np.shape(counts)}")
         return data, batch
@@ -361,19 +361,3 @@ def load(path: str | Path) -> Embedding:
 
 def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def padded(counts: Any) -> tuple[NDArray[Any], bool]:
-    """(B, N, K), and whether there was a batch."""
-    if _validate.is_ragged(counts):
-        arrays = [_validate.counts(c, name=f"counts[{i}]") for i, c in enumerate(counts)]
-        return _validate.zero_padded(arrays), True
-    array = _validate.counts(counts, ndim=(2, 3))
-    return (array, True) if array.ndim == 3 else (array[np.newaxis], False)
-
-
-def log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Sum over groups of the log multinomial coefficient, (B,)."""
-    x = torch.from_numpy(counts.astype(np.float64))
-    value = torch.lgamma(x.sum(-1) + 1.0).sum(-1) - torch.lgamma(x + 1.0).sum((-1, -2))
-    return np.asarray(value.numpy())

@@ -15,12 +15,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from hbm_fast import _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize.coordinates import Coordinates
 from hbm_fast.amortize.training import torch_threads
 from hbm_fast.embedding import proposals, quadrature
-from hbm_fast.embedding.estimator import Embedding, padded
+from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.embedding.likelihood import node_log_likelihood, table_log_likelihood
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.simulation import exceedance_counts
@@ -100,7 +101,7 @@ class Referee:
     def __init__(
         self, model: HierarchicalModel, counts: ArrayLike, *, n_draws: int = 2000, rng: RNGLike = 0, n_threads: int = 1
     ) -> None:
-        self.model, self.counts = model, padded(counts)[0]
+        self.model, self.counts = model, _validate.datasets(counts)[0]
         self.n_draws, self.n_threads = n_draws, n_threads
         self._seed = int(new_key(rng)[0] >> np.uint64(1))
         tables = torch.from_numpy(exceedance_counts(self.counts)).double()

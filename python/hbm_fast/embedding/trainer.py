@@ -16,7 +16,7 @@ from hbm_fast._random import key as new_key
 from hbm_fast.amortize.progress import reporter
 from hbm_fast.amortize.stream import Block, TrainingStream
 from hbm_fast.amortize.training import Budget, Optimizer, State, fit, torch_threads
-from hbm_fast.embedding.estimator import Embedding, load, padded
+from hbm_fast.embedding.estimator import Embedding, load
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.table import TableStream, split
 from hbm_fast.model import HierarchicalModel
@@ -128,7 +128,7 @@ def train(
         key = np.array([int(word) for word in earlier.training["key"]], dtype=np.uint64)
         model = earlier.model if model is None else model
     seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
-    table = None if data is None else padded(data)[0]
+    table = None if data is None else _validate.datasets(data)[0]
     if table is not None and (model is not None or table.shape[0] < 2):
         raise ValueError("data must hold at least 2 datasets, shape (B, N, K), and stands instead of a model; give one")
     if table is None and model is None:
