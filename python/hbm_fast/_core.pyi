@@ -1,304 +1,136 @@
 """
 The compiled kernels of hbm_fast; its public face is the package.
 """
-
 from __future__ import annotations
 import numpy
 import numpy.typing
 import typing
-
-__all__: list[str] = [
-    "AlphaPrior",
-    "BetaPrior",
-    "IntegerSource",
-    "SufficientStatistics",
-    "compiler",
-    "dirichlet",
-    "draw_log_theta",
-    "draw_predictive_counts",
-    "exceedance_counts",
-    "group_log_pmf",
-    "isa_level",
-    "log_pmf",
-    "log_pmf_gradient",
-    "log_pmf_group_address",
-    "log_pmf_rows_address",
-    "multinomial",
-    "sample",
-    "simulate",
-    "sparse_log_pmf",
-    "stream_version",
-    "table_log_likelihood",
-    "version",
-    "whole_weights",
-]
-
+__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'multinomial', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
 class SufficientStatistics:
-    def __getstate__(self) -> tuple: ...
-    def __init__(self, n_categories: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-    def __setstate__(self, arg0: tuple) -> None: ...
-    def add(self, counts: numpy.ndarray, weights: numpy.typing.NDArray[numpy.float64] | None = None) -> None: ...
+    def __getstate__(self) -> tuple:
+        ...
+    def __init__(self, n_categories: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    def add(self, counts: numpy.ndarray, weights: numpy.typing.NDArray[numpy.float64] | None = None) -> None:
+        ...
     @typing.overload
-    def add_sparse(
-        self,
-        values: numpy.ndarray,
-        columns: numpy.typing.NDArray[numpy.int32],
-        offsets: numpy.typing.NDArray[numpy.int32],
-        weights: numpy.typing.NDArray[numpy.float64] | None = None,
-    ) -> None: ...
+    def add_sparse(self, values: numpy.ndarray, columns: numpy.typing.NDArray[numpy.int32], offsets: numpy.typing.NDArray[numpy.int32], weights: numpy.typing.NDArray[numpy.float64] | None = None) -> None:
+        ...
     @typing.overload
-    def add_sparse(
-        self,
-        values: numpy.ndarray,
-        columns: numpy.typing.NDArray[numpy.int64],
-        offsets: numpy.typing.NDArray[numpy.int64],
-        weights: numpy.typing.NDArray[numpy.float64] | None = None,
-    ) -> None: ...
+    def add_sparse(self, values: numpy.ndarray, columns: numpy.typing.NDArray[numpy.int64], offsets: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64] | None = None) -> None:
+        ...
     def has_table(self, column: typing.SupportsInt | typing.SupportsIndex) -> bool:
         """
         Whether a category (K: the totals) is evaluated over its table; else over pairs.
         """
-    def hessian(
-        self,
-        concentration: numpy.typing.NDArray[numpy.float64],
-        diagonal: numpy.typing.NDArray[numpy.float64],
-        constant: numpy.typing.NDArray[numpy.float64],
-        n_threads: typing.SupportsInt | typing.SupportsIndex,
-    ) -> None:
+    def hessian(self, concentration: numpy.typing.NDArray[numpy.float64], diagonal: numpy.typing.NDArray[numpy.float64], constant: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
         Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.
         """
-    def log_likelihood(
-        self,
-        concentration: numpy.typing.NDArray[numpy.float64],
-        value: numpy.typing.NDArray[numpy.float64],
-        gradient: numpy.typing.NDArray[numpy.float64] | None,
-        n_threads: typing.SupportsInt | typing.SupportsIndex,
-    ) -> None:
+    def log_likelihood(self, concentration: numpy.typing.NDArray[numpy.float64], value: numpy.typing.NDArray[numpy.float64], gradient: numpy.typing.NDArray[numpy.float64] | None, n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
         Writes the log-likelihood without the coefficient, and the gradient unless None.
         """
-    def merge(self, other: SufficientStatistics) -> None: ...
-    def pairs(
-        self, column: typing.SupportsInt | typing.SupportsIndex
-    ) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    def merge(self, other: SufficientStatistics) -> None:
+        ...
+    def pairs(self, column: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
         """
         The distinct counts of a category (K: the totals) and how often each occurs.
         """
     @property
-    def log_coefficient(self) -> float: ...
+    def log_coefficient(self) -> float:
+        ...
     @property
-    def n_categories(self) -> int: ...
+    def n_categories(self) -> int:
+        ...
     @property
-    def n_groups(self) -> float: ...
-
+    def n_groups(self) -> float:
+        ...
 class AlphaPrior:
-    def __init__(
-        self,
-        kind: str,
-        a: typing.SupportsFloat | typing.SupportsIndex,
-        b: typing.SupportsFloat | typing.SupportsIndex,
-        lower: typing.SupportsFloat | typing.SupportsIndex,
-        upper: typing.SupportsFloat | typing.SupportsIndex,
-    ) -> None: ...
+    def __init__(self, kind: str, a: typing.SupportsFloat | typing.SupportsIndex, b: typing.SupportsFloat | typing.SupportsIndex, lower: typing.SupportsFloat | typing.SupportsIndex, upper: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
     def log_density(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
         """
         log density of log(alpha), elementwise
         """
-    def log_density_slope(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any: ...
-
+    def log_density_slope(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+        ...
 class BetaPrior:
-    def __init__(self, fixed: bool, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None: ...
-
+    def __init__(self, fixed: bool, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> None:
+        ...
 class IntegerSource:
     @typing.overload
-    def __init__(
-        self, low: typing.SupportsInt | typing.SupportsIndex, high: typing.SupportsInt | typing.SupportsIndex
-    ) -> None:
+    def __init__(self, low: typing.SupportsInt | typing.SupportsIndex, high: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
         Uniform on low..high inclusive.
         """
     @typing.overload
-    def __init__(
-        self,
-        values: numpy.typing.NDArray[numpy.int64],
-        dataset_stride: typing.SupportsInt | typing.SupportsIndex,
-        group_stride: typing.SupportsInt | typing.SupportsIndex,
-    ) -> None:
+    def __init__(self, values: numpy.typing.NDArray[numpy.int64], dataset_stride: typing.SupportsInt | typing.SupportsIndex, group_stride: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
         Given values; the strides (in elements) must stay inside for every dataset and group asked for.
         """
-
-def dirichlet(
-    key: numpy.typing.NDArray[numpy.uint64],
-    concentration: numpy.typing.NDArray[numpy.float64],
-    out: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def dirichlet(key: numpy.typing.NDArray[numpy.uint64], concentration: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes logs of Dirichlet variates.
     """
-
-def draw_log_theta(
-    log_alpha: numpy.typing.NDArray[numpy.float64],
-    log_beta: numpy.typing.NDArray[numpy.float64],
-    rows: numpy.typing.NDArray[numpy.int64],
-    key: numpy.typing.NDArray[numpy.uint64],
-    group: typing.SupportsInt | typing.SupportsIndex,
-    datasets: numpy.typing.NDArray[numpy.uint64],
-    out: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def draw_log_theta(log_alpha: numpy.typing.NDArray[numpy.float64], log_beta: numpy.typing.NDArray[numpy.float64], rows: numpy.typing.NDArray[numpy.int64], key: numpy.typing.NDArray[numpy.uint64], group: typing.SupportsInt | typing.SupportsIndex, datasets: numpy.typing.NDArray[numpy.uint64], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes log theta ~ Dirichlet(alpha beta + x) of every draw.
     """
-
-def draw_predictive_counts(
-    log_theta: numpy.typing.NDArray[numpy.float64],
-    totals: numpy.typing.NDArray[numpy.int64],
-    key: numpy.typing.NDArray[numpy.uint64],
-    group: typing.SupportsInt | typing.SupportsIndex,
-    datasets: numpy.typing.NDArray[numpy.uint64],
-    out: numpy.typing.NDArray[numpy.int64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def draw_predictive_counts(log_theta: numpy.typing.NDArray[numpy.float64], totals: numpy.typing.NDArray[numpy.int64], key: numpy.typing.NDArray[numpy.uint64], group: typing.SupportsInt | typing.SupportsIndex, datasets: numpy.typing.NDArray[numpy.uint64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes multinomial counts of every draw of theta.
     """
-
-def exceedance_counts(
-    counts: numpy.ndarray,
-    out: numpy.typing.NDArray[numpy.float32],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None: ...
-def group_log_pmf(
-    log_alpha: numpy.typing.NDArray[numpy.float64],
-    log_beta: numpy.typing.NDArray[numpy.float64],
-    rows: numpy.typing.NDArray[numpy.int64],
-    coefficient: bool,
-    out: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def exceedance_counts(counts: numpy.ndarray, out: numpy.typing.NDArray[numpy.float32], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    ...
+def group_log_pmf(log_alpha: numpy.typing.NDArray[numpy.float64], log_beta: numpy.typing.NDArray[numpy.float64], rows: numpy.typing.NDArray[numpy.int64], coefficient: bool, out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes log p(x | alpha, beta) of every draw and row.
     """
-
 def isa_level() -> str:
     """
     The instruction-set level the hot loops run at.
     """
-
-def log_pmf(
-    counts: numpy.ndarray,
-    concentration: numpy.typing.NDArray[numpy.float64],
-    coefficient: bool,
-    out: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def log_pmf(counts: numpy.ndarray, concentration: numpy.typing.NDArray[numpy.float64], coefficient: bool, out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes the log pmf of every row.
     """
-
-def log_pmf_gradient(
-    counts: numpy.ndarray,
-    concentration: numpy.typing.NDArray[numpy.float64],
-    coefficient: bool,
-    out: numpy.typing.NDArray[numpy.float64],
-    gradient: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def log_pmf_gradient(counts: numpy.ndarray, concentration: numpy.typing.NDArray[numpy.float64], coefficient: bool, out: numpy.typing.NDArray[numpy.float64], gradient: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes the log pmf of every row and its gradient.
     """
-
-def log_pmf_group_address() -> int: ...
-def log_pmf_rows_address() -> int: ...
-def multinomial(
-    key: numpy.typing.NDArray[numpy.uint64],
-    totals: numpy.typing.NDArray[numpy.int64],
-    weights: numpy.typing.NDArray[numpy.float64],
-    out: numpy.typing.NDArray[numpy.int64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None: ...
-def sample(
-    datasets: list,
-    alpha: AlphaPrior,
-    beta: BetaPrior,
-    method: str,
-    n_draws: typing.SupportsInt | typing.SupportsIndex,
-    n_chains: typing.SupportsInt | typing.SupportsIndex,
-    n_warmup: typing.SupportsInt | typing.SupportsIndex,
-    key: numpy.typing.NDArray[numpy.uint64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-    progress: typing.Any,
-) -> dict:
+def log_pmf_group_address() -> int:
+    ...
+def log_pmf_rows_address() -> int:
+    ...
+def multinomial(key: numpy.typing.NDArray[numpy.uint64], totals: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    ...
+def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any) -> dict:
     """
     Draws (B, C, D) of every dataset, with what each step reports.
     """
-
-def simulate(
-    key: numpy.typing.NDArray[numpy.uint64],
-    first: typing.SupportsInt | typing.SupportsIndex,
-    alpha: AlphaPrior,
-    beta: BetaPrior,
-    alpha_given: bool,
-    beta_given: bool,
-    n_groups: IntegerSource,
-    totals: IntegerSource,
-    max_groups: typing.SupportsInt | typing.SupportsIndex,
-    log_alpha: numpy.typing.NDArray[numpy.float64],
-    log_beta: numpy.typing.NDArray[numpy.float64],
-    n_groups_out: numpy.typing.NDArray[numpy.int64],
-    log_theta: numpy.typing.NDArray[numpy.float64] | None,
-    theta: numpy.typing.NDArray[numpy.float64] | None,
-    counts: numpy.ndarray | None,
-    statistics: numpy.typing.NDArray[numpy.float32] | None,
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def simulate(key: numpy.typing.NDArray[numpy.uint64], first: typing.SupportsInt | typing.SupportsIndex, alpha: AlphaPrior, beta: BetaPrior, alpha_given: bool, beta_given: bool, n_groups: IntegerSource, totals: IntegerSource, max_groups: typing.SupportsInt | typing.SupportsIndex, log_alpha: numpy.typing.NDArray[numpy.float64], log_beta: numpy.typing.NDArray[numpy.float64], n_groups_out: numpy.typing.NDArray[numpy.int64], log_theta: numpy.typing.NDArray[numpy.float64] | None, theta: numpy.typing.NDArray[numpy.float64] | None, counts: numpy.ndarray | None, statistics: numpy.typing.NDArray[numpy.float32] | None, n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes datasets first, first + 1, ... into the given arrays.
     """
-
 @typing.overload
-def sparse_log_pmf(
-    values: numpy.ndarray,
-    columns: numpy.typing.NDArray[numpy.int32],
-    offsets: numpy.typing.NDArray[numpy.int32],
-    concentration: numpy.typing.NDArray[numpy.float64],
-    coefficient: bool,
-    out: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def sparse_log_pmf(values: numpy.ndarray, columns: numpy.typing.NDArray[numpy.int32], offsets: numpy.typing.NDArray[numpy.int32], concentration: numpy.typing.NDArray[numpy.float64], coefficient: bool, out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes the log pmf of every row of CSR counts; concentration is (1, K) or (N, K).
     """
-
 @typing.overload
-def sparse_log_pmf(
-    values: numpy.ndarray,
-    columns: numpy.typing.NDArray[numpy.int64],
-    offsets: numpy.typing.NDArray[numpy.int64],
-    concentration: numpy.typing.NDArray[numpy.float64],
-    coefficient: bool,
-    out: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None: ...
-def table_log_likelihood(
-    tables: numpy.typing.NDArray[numpy.float32],
-    log_alpha: numpy.typing.NDArray[numpy.float64],
-    log_beta: numpy.typing.NDArray[numpy.float64],
-    out: numpy.typing.NDArray[numpy.float64],
-    n_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> None:
+def sparse_log_pmf(values: numpy.ndarray, columns: numpy.typing.NDArray[numpy.int64], offsets: numpy.typing.NDArray[numpy.int64], concentration: numpy.typing.NDArray[numpy.float64], coefficient: bool, out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    ...
+def table_log_likelihood(tables: numpy.typing.NDArray[numpy.float32], log_alpha: numpy.typing.NDArray[numpy.float64], log_beta: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes the collapsed log-likelihood (no coefficient) of B exceedance tables at S concentrations each.
     """
-
 def whole_weights(statistics: SufficientStatistics) -> bool:
     """
     Whether every group counts a whole number of times.
     """
-
 compiler: str
 stream_version: int = 1
 version: str
