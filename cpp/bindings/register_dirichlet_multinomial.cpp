@@ -57,8 +57,8 @@ void sparse_log_pmf(const py::array& values, const py::array_t<Index, py::array:
 }  // namespace
 
 void register_dirichlet_multinomial(py::module_& m) {
-  m.attr("log_pmf_rows_address") = reinterpret_cast<std::uintptr_t>(&log_pmf_rows);
-  m.attr("log_pmf_group_address") = reinterpret_cast<std::uintptr_t>(&log_pmf_group);
+  m.def("log_pmf_rows_address", [] { return reinterpret_cast<std::uintptr_t>(&log_pmf_rows); });
+  m.def("log_pmf_group_address", [] { return reinterpret_cast<std::uintptr_t>(&log_pmf_group); });
   m.def(
       "log_pmf",
       [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, int n_threads) {

@@ -101,6 +101,10 @@ def log_pmf_gradient(counts: numpy.ndarray, concentration: numpy.typing.NDArray[
     """
     Writes the log pmf of every row and its gradient.
     """
+def log_pmf_group_address() -> int:
+    ...
+def log_pmf_rows_address() -> int:
+    ...
 def multinomial(key: numpy.typing.NDArray[numpy.uint64], totals: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
 def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any) -> dict:
@@ -128,7 +132,5 @@ def whole_weights(statistics: SufficientStatistics) -> bool:
     Whether every group counts a whole number of times.
     """
 compiler: str
-log_pmf_group_address: int = 139969965723904
-log_pmf_rows_address: int = 139969965723232
 stream_version: int = 1
 version: str

@@ -18,8 +18,8 @@ except ImportError:
     raise _validate.missing_extra("numba", "numba") from None
 
 _pointer, _integer = ctypes.c_void_p, ctypes.c_int64
-_group = ctypes.CFUNCTYPE(ctypes.c_double, _pointer, _pointer, _integer, _integer)(_core.log_pmf_group_address)
-_rows = ctypes.CFUNCTYPE(None, _pointer, _pointer, *[_integer] * 4, _pointer)(_core.log_pmf_rows_address)
+_group = ctypes.CFUNCTYPE(ctypes.c_double, _pointer, _pointer, _integer, _integer)(_core.log_pmf_group_address())
+_rows = ctypes.CFUNCTYPE(None, _pointer, _pointer, *[_integer] * 4, _pointer)(_core.log_pmf_rows_address())
 
 
 def log_likelihood(counts: Any, concentration: Any) -> Any:
