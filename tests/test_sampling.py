@@ -162,3 +162,13 @@ def test_interrupt(method, n_threads):
 def test_bad_input(counts, options, error, match):
     with pytest.raises(error, match=match):
         hbm.sample(counts, **options)
+
+
+def test_auto_takes_the_sampler_that_moves():
+    few = hbm.simulate(hbm.HierarchicalModel(50, alpha=2.0), 1, n_groups=100, totals=100, rng=0).counts[0]
+    assert hbm.sample(few, n_draws=5, rng=0).details["method"] == "gibbs"
+    many = hbm.simulate(hbm.HierarchicalModel(50, alpha=20.0), 1, n_groups=100, totals=100, rng=0).counts[0]
+    assert hbm.sample(many, n_draws=5, rng=0).details["method"] == "hmc"
+    # no alpha to estimate: no data, one draw a group, groups all alike
+    for counts in (np.zeros((3, 40), int), np.eye(40, dtype=int), np.ones((5, 40), int)):
+        assert np.isfinite(hbm.sample(counts, n_draws=5, rng=0).log_alpha).all()

@@ -57,7 +57,9 @@ def test_wrong_arguments_say_what_to_do():
 
 
 def test_distribution_has_torchs_parts():
-    d = DirichletMultinomial(9, torch.tensor([[0.4, 1.6], [3.0, 5.0]], dtype=torch.float64))
+    # asked for: zuko turns torch's default off when it is imported
+    concentration = torch.tensor([[0.4, 1.6], [3.0, 5.0]], dtype=torch.float64)
+    d = DirichletMultinomial(9, concentration, validate_args=True)
     assert d.batch_shape == (2,)
     assert d.event_shape == (2,)
     reference = scipy.stats.dirichlet_multinomial(d.concentration.numpy(), [9, 9])
@@ -69,7 +71,7 @@ def test_distribution_has_torchs_parts():
     with pytest.raises(ValueError, match="support"):
         d.log_prob(torch.tensor([4.0, 4.0]))
     with pytest.raises(ValueError, match="concentration"):
-        DirichletMultinomial(3, torch.tensor([-1.0, 1.0]))
+        DirichletMultinomial(3, torch.tensor([-1.0, 1.0]), validate_args=True)
 
 
 def test_samples_follow_log_prob():
