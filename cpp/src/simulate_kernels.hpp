@@ -31,6 +31,8 @@ struct SimulateKernels {
   // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.
   void (*urn)(LaneStates* lanes, const double* yes, const double* no, const double* n, std::size_t largest,
               double* successes);
+  // successes[i] of n[i] draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one word each.
+  void (*binomials)(LaneStates* lanes, const double* n, const double* yes, const double* no, double* successes);
   void (*prepare)(const double* shape, GammaShape* prepared);
   // logs of two Gamma variates for each lane, from the four next words of its stream
   void (*gamma_pair)(LaneStates* lanes, const GammaShape* first, const GammaShape* second, double* log_first,

@@ -37,9 +37,13 @@ void SimulationWorker<T>::groups_as_lanes(std::size_t at) {
   if (n_urns > 0) urns(at, n_urns);
   if (wants_theta || (wants_counts && n_urns < n)) theta_of_lanes(at, n);
   if (!wants_counts) return;
-  for (std::size_t i = 0; i < n_urns; ++i) deliver(groups_[at + i], drawn_.data() + i, lane_count);
-  for (std::size_t i = n_urns; i < n; ++i) {
+  if (n_urns < n) searches(at, n_urns, n);
+  for (std::size_t i = 0; i < n; ++i) {
     const Group& group = groups_[at + i];
+    if (group.total <= std::max(limit, search_limit)) {
+      deliver(group, drawn_.data() + i, lane_count);
+      continue;
+    }
     double theta[many_categories];
     double scratch[2];
     std::int64_t counts[many_categories];
@@ -85,6 +89,35 @@ void SimulationWorker<T>::urns(std::size_t at, std::size_t n) {
   for (std::size_t i = 0; i < lane_count; ++i) {
     taken[i] = left[i];
     shape[i] += left[i];
+  }
+}
+
+// Counts of the lanes begin..end from theta, one category after the other.
+template <class T>
+void SimulationWorker<T>::searches(std::size_t at, std::size_t begin, std::size_t end) {
+  alignas(64) double left[lane_count];
+  alignas(64) double taken[lane_count];
+  alignas(64) std::uint64_t a[lane_count];
+  alignas(64) std::uint64_t b[lane_count];
+  for (std::size_t i = 0; i < lane_count; ++i) {
+    const bool searched = i >= begin && i < end && groups_[at + i].total <= search_limit;
+    left[i] = searched ? static_cast<double>(groups_[at + i].total) : 0.0;
+  }
+  for (std::size_t i = 0; i < lane_count; ++i) behind_[(k_n_ - 1) * lane_count + i] = 0.0;
+  for (std::size_t k = k_n_ - 1; k > 0; --k) {
+    double* out = behind_.data() + (k - 1) * lane_count;
+    for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + theta_[k * lane_count + i];
+  }
+  addresses(group_bases_, at, end, a, b);
+  LaneStates lanes;
+  kernels_.seed(a, b, &lanes);
+  for (std::size_t k = 0; k < k_n_; ++k) {  // the last category has all that is left
+    const double* theta = theta_.data() + k * lane_count;
+    kernels_.binomials(&lanes, left, theta, behind_.data() + k * lane_count, taken);
+    for (std::size_t i = begin; i < end; ++i) {
+      drawn_[k * lane_count + i] = taken[i];
+      left[i] -= taken[i];
+    }
   }
 }
 
