@@ -183,6 +183,7 @@ class SimulationWorker {
 
   void groups_as_lanes(std::size_t at);
   void urns(std::size_t at, std::size_t n);
+  void two_colours(std::size_t at, std::size_t n);
   void theta_of_lanes(std::size_t at, std::size_t n);
   void searches(std::size_t at, std::size_t begin, std::size_t end);
   void categories_as_lanes(std::size_t d, const Group* groups);
