@@ -152,46 +152,215 @@ void digamma_difference(const double* __restrict a, const double* __restrict x, 
   for (size_t i = 0; i < n; ++i) out[i] = digamma_difference_of(a[i], x[i]);
 }
 
-// Draw j of a group takes its numerator from the first category while j < x, then from the second; four draws are
-// multiplied before each division, so that nothing overflows.
-void two_categories(const double* __restrict a, const double* __restrict b, const double* __restrict x,
-                    const double* __restrict total, int largest, double* __restrict out) {
-  double sum[64];
+// z (z+1) ... (z+15), with t = z (z + 15)
+inline double sixteen_factors(double z) {
+  const double t = z * (z + 15.0);
+  return ((t * (t + 14.0)) * ((t + 26.0) * (t + 36.0))) * (((t + 44.0) * (t + 50.0)) * ((t + 54.0) * (t + 56.0)));
+}
+
+// a (a+1) ... (a+n-1) for n < 32: a run of 1, 2, 4, 8 and 16 factors for each bit of n. No logarithm, no division.
+inline double rising_of(double a, uint64_t n) {
+  const double one = (n & 1) != 0 ? a : 1.0;
+  double z = (n & 1) != 0 ? a + 1.0 : a;
+  const double two = (n & 2) != 0 ? z * (z + 1.0) : 1.0;
+  z += (n & 2) != 0 ? 2.0 : 0.0;
+  const double t = z * (z + 3.0);
+  const double four = (n & 4) != 0 ? t * (t + 2.0) : 1.0;
+  z += (n & 4) != 0 ? 4.0 : 0.0;
+  const double eight = (n & 8) != 0 ? eight_factors(z) : 1.0;
+  z += (n & 8) != 0 ? 8.0 : 0.0;
+  const double sixteen = (n & 16) != 0 ? sixteen_factors(z) : 1.0;
+  return ((one * two) * four) * (eight * sixteen);
+}
+
+// The same for n < 64
+inline double long_rising_of(double a, uint64_t n) {
+  const double z = (n & 32) != 0 ? a + 32.0 : a;
+  const double first = (n & 32) != 0 ? sixteen_factors(a) * sixteen_factors(a + 16.0) : 1.0;
+  return first * rising_of(z, n);
+}
+
+inline double as_double(uint64_t n) { return double_of(n | 0x4330000000000000ULL) - 4503599627370496.0; }
+inline uint64_t as_whole(double x) { return bits_of(x + 4503599627370496.0) & 0x000fffffffffffffULL; }
+
+// What the loops over bits can do: products that neither overflow nor vanish.
+inline bool products_hold(double sum, uint64_t total) {
+  const bool few = ((total >> 5) == 0) & (sum <= largest_short_product);
+  const bool many = ((total >> 6) == 0) & (sum <= largest_long_product);
+  return few | many;  // no short cuts: a branch would keep the loop scalar
+}
+
+template <class T>
+void load_pairs(const void* counts, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
+                std::ptrdiff_t a_category, int n, Pairs* pairs) {
+  const T* x = static_cast<const T*>(counts);
+  Pairs& p = *pairs;
+  if (row == 2 && category == 1) {
+    for (int i = 0; i < n; ++i) {
+      p.x[i] = static_cast<uint64_t>(x[2 * i]);
+      p.y[i] = static_cast<uint64_t>(x[2 * i + 1]);
+    }
+  } else {
+    for (int i = 0; i < n; ++i) {
+      p.x[i] = static_cast<uint64_t>(x[i * row]);
+      p.y[i] = static_cast<uint64_t>(x[i * row + category]);
+    }
+  }
+  if (a_row == 2 && a_category == 1) {
+    for (int i = 0; i < n; ++i) {
+      p.a[i] = a[2 * i];
+      p.b[i] = a[2 * i + 1];
+    }
+  } else {
+    for (int i = 0; i < n; ++i) {
+      p.a[i] = a[i * a_row];
+      p.b[i] = a[i * a_row + a_category];
+    }
+  }
+  for (int i = n; i < 64; ++i) {
+    p.x[i] = p.y[i] = 0;
+    p.a[i] = p.b[i] = 1.0;
+  }
+}
+
+// A row that the products cannot do has pmf 0.
+void two_categories(const Pairs* pairs, const double* choose, double* __restrict pmf, double* __restrict log_pmf) {
+  const Pairs& p = *pairs;
   for (int i = 0; i < 64; ++i) {
-    out[i] = 1.0;
-    sum[i] = a[i] + b[i];
-  }
-  for (int j = 0; j < largest; j += 4) {
-    for (int i = 0; i < 64; ++i) {
-      double numerator = 1.0;
-      double denominator = 1.0;
-#pragma GCC unroll 4
-      for (int step = 0; step < 4; ++step) {
-        const double level = static_cast<double>(j + step);
-        const bool on = level < total[i];
-        const double factor = level < x[i] ? a[i] + level : b[i] + (level - x[i]);
-        numerator *= on ? factor : 1.0;
-        denominator *= on ? sum[i] + level : 1.0;
-      }
-      out[i] *= numerator / denominator;
-    }
+    const uint64_t total = p.x[i] + p.y[i];
+    const double sum = p.a[i] + p.b[i];
+    const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (p.a[i] >= smallest_vector_concentration) &
+                      (p.b[i] >= smallest_vector_concentration) & products_hold(sum, total);
+    const double a = fits ? p.a[i] : 1.0;
+    const double b = fits ? p.b[i] : 1.0;
+    const uint64_t x = fits ? p.x[i] : 0;
+    const uint64_t y = fits ? p.y[i] : 0;
+    const double value = rising_of(a, x) * rising_of(b, y) / long_rising_of(a + b, x + y) * choose[(x + y) * 32 + x];
+    pmf[i] = fits ? value : 0.0;
+    log_pmf[i] = log_of(value);
   }
 }
 
-void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total, int largest,
-                  double* __restrict out) {
-  for (int i = 0; i < 64; ++i) out[i] = 0.0;
-  for (int j = 0; j < largest; ++j) {
-    const double level = static_cast<double>(j);
-    for (int i = 0; i < 64; ++i) {
-      const double e = level < total[i] ? r[i] / (a[i] + level) : 0.0;
-      out[i] += e + out[i] * e;
-    }
+// One run of factors of prod (z_j + r) / z_j: their product f, and how much more the product of the f + r is, without
+// a difference. `then` appends a run to all before it.
+struct Run {
+  double f;
+  double more;
+};
+
+inline Run then(Run p, Run q) { return {p.f * q.f, p.more * (q.f + q.more) + p.f * q.more}; }
+inline Run unless(bool on, Run p) { return {on ? p.f : 1.0, on ? p.more : 0.0}; }
+
+// 2 m factors from z: products of pairs t + c
+inline Run run_of_two(double z, double r) { return {z * (z + 1.0), r * (2.0 * z + (r + 1.0))}; }
+inline Run pair_of(double t, double d, double c) { return {t + c, d}; }
+inline Run run_of_four(double z, double r) {
+  const double t = z * (z + 3.0);
+  const double d = r * (2.0 * z + (r + 3.0));
+  return then(pair_of(t, d, 0.0), pair_of(t, d, 2.0));
+}
+inline Run run_of_eight(double z, double r) {
+  const double t = z * (z + 7.0);
+  const double d = r * (2.0 * z + (r + 7.0));
+  return then(then(pair_of(t, d, 0.0), pair_of(t, d, 6.0)), then(pair_of(t, d, 10.0), pair_of(t, d, 12.0)));
+}
+
+void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total, double* __restrict out) {
+  for (int i = 0; i < 64; ++i) {
+    const uint64_t n = as_whole(total[i]);
+    double z = a[i];
+    Run all = unless((n & 1) != 0, {z, r[i]});
+    z += (n & 1) != 0 ? 1.0 : 0.0;
+    all = then(all, unless((n & 2) != 0, run_of_two(z, r[i])));
+    z += (n & 2) != 0 ? 2.0 : 0.0;
+    all = then(all, unless((n & 4) != 0, run_of_four(z, r[i])));
+    z += (n & 4) != 0 ? 4.0 : 0.0;
+    all = then(all, unless((n & 8) != 0, run_of_eight(z, r[i])));
+    z += (n & 8) != 0 ? 8.0 : 0.0;
+    all = then(all, unless((n & 16) != 0, then(run_of_eight(z, r[i]), run_of_eight(z + 8.0, r[i]))));
+    z += (n & 16) != 0 ? 16.0 : 0.0;
+    const Run half = then(run_of_eight(z, r[i]), run_of_eight(z + 8.0, r[i]));
+    const Run rest = then(run_of_eight(z + 16.0, r[i]), run_of_eight(z + 24.0, r[i]));
+    all = then(all, unless((n & 32) != 0, then(half, rest)));
+    out[i] = all.more / all.f;
   }
 }
 
-void log_each(const double* __restrict x, size_t n, double* __restrict out) {
-  for (size_t i = 0; i < n; ++i) out[i] = log_of(x[i]);
+// log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 32. It is symmetric in the two:
+// [lgamma(large + small - 1) - lgamma(large)] - lgamma(small), whose parts are hardly larger than what they leave.
+inline double log_choose_of(double a, double x) {
+  const double large = a > x + 1.0 ? a : x + 1.0;
+  const double small = a > x + 1.0 ? x + 1.0 : a;
+  const bool low = small < 8.0;
+  const double z = low ? small + 8.0 : small;
+  const double p = low ? eight_factors(small) : 1.0;
+  const double log_gamma = (z - 0.5) * log_of(z) - z + 0.91893853320467274178 + stirling_tail(1.0 / z) - log_of(p);
+  const Lifted l{large, large + (small - 1.0), small - 1.0, false, false};
+  const double r0 = 1.0 / l.z0;
+  const double r1 = 1.0 / l.z1;
+  const double ratio = l.d * (log_of(l.z1) - 1.0) + (l.z0 - 0.5) * log_quotient(l, r0, r1) + (stirling_tail(r1) - stirling_tail(r0));
+  return ratio - log_gamma;
+}
+
+// Products for counts below 32, which most are; then the others.
+void log_choose(const double* __restrict a, const double* __restrict x, size_t n, const double* __restrict inverse_factorials,
+                double* __restrict out) {
+  constexpr size_t block = 512;
+  size_t where[block];
+  double a_of[block], x_of[block], value[block];
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    const double* const ab = a + begin;
+    const double* const xb = x + begin;
+    double* const ob = out + begin;
+    for (size_t i = 0; i < size; ++i) {
+      const bool fits = xb[i] < 32.0 && ab[i] <= largest_short_product;
+      const double count = fits ? xb[i] : 0.0;
+      const uint64_t whole = as_whole(count);
+      ob[i] = log_of(rising_of(fits ? ab[i] : 1.0, whole) * inverse_factorials[whole]);
+    }
+    size_t m = 0;
+    for (size_t i = 0; i < size; ++i) {
+      where[m] = i;
+      a_of[m] = ab[i];
+      x_of[m] = xb[i];
+      m += xb[i] < 32.0 && ab[i] <= largest_short_product ? 0 : 1;
+    }
+    for (size_t i = 0; i < m; ++i) value[i] = log_choose_of(a_of[i], x_of[i]);
+    for (size_t i = 0; i < m; ++i) ob[where[i]] = value[i];
+  }
+}
+
+// The non-zero ones of a row of counts with their concentrations; zeros are passed sixteen at a time.
+template <class T>
+size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size_t n_categories, double* __restrict x_out,
+              double* __restrict a_out, uint64_t* total) {
+  const T* x = static_cast<const T*>(counts);
+  size_t n = 0;
+  uint64_t sum = 0;
+  uint64_t any = 0;
+  const auto take = [&](size_t k) {  // without a branch: a zero is overwritten by the next
+    any |= static_cast<uint64_t>(x[k]);
+    sum += static_cast<uint64_t>(x[k]);
+    x_out[n] = static_cast<double>(x[k]);
+    a_out[n] = a[static_cast<std::ptrdiff_t>(k) * a_stride];
+    n += x[k] != 0;
+  };
+  size_t k = 0;
+  for (; k + 16 <= n_categories; k += 16) {
+    uint64_t words[2 * sizeof(T)];
+    __builtin_memcpy(words, x + k, sizeof words);
+    uint64_t some = 0;
+    for (size_t i = 0; i < 2 * sizeof(T); ++i) some |= words[i];
+    if (some == 0) continue;
+    for (size_t i = k; i < k + 16; ++i) take(i);
+    if (any > largest_row_total || sum > largest_row_total) break;
+  }
+  if (any <= largest_row_total && sum <= largest_row_total) {
+    for (; k < n_categories; ++k) take(k);
+  }
+  *total = any > largest_row_total ? any : sum;
+  return n;
 }
 
 void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
@@ -205,7 +374,13 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 }  // namespace
 
 extern const LikelihoodKernels likelihood_kernels;
-const LikelihoodKernels likelihood_kernels{table, pairs, log_rising, digamma_difference, two_categories, one_category, log_each, log1p_each};
+const LikelihoodKernels likelihood_kernels{
+    table, pairs, log_rising, digamma_difference, log_choose,
+    {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
+     load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
+    two_categories, one_category, log1p_each,
+    {gather<std::int8_t>, gather<std::uint8_t>, gather<std::int16_t>, gather<std::uint16_t>,
+     gather<std::int32_t>, gather<std::uint32_t>, gather<std::int64_t>, gather<std::uint64_t>}};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast
