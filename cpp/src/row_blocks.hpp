@@ -13,6 +13,7 @@
 namespace hbm_fast {
 
 constexpr int lanes = 64;
+constexpr double almost_one = 0.96;  // the logarithm of a smaller pmf keeps its digits
 
 // Small factorials and binomial coefficients, all correctly rounded or nearly.
 class Factorials {
@@ -146,12 +147,12 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Caref
       out_[row + begin + i] = log_pmf[i];
       // towards 1 a logarithm has fewer right digits than the pmf; only rows of one category come there
       again[n_again] = i;
-      n_again += pmf[i] > 1e-280 && pmf[i] < 0.9 ? 0 : 1;
+      n_again += pmf[i] > 1e-280 && pmf[i] < almost_one ? 0 : 1;
     }
     for (std::size_t j = 0; j < n_again; ++j) {
       const std::size_t i = again[j];
       const bool first = pairs.y[i] == 0;
-      if (pmf[i] >= 0.9 && push_pure(row + begin + i, first ? pairs.a[i] : pairs.b[i], first ? pairs.b[i] : pairs.a[i],
+      if (pmf[i] >= almost_one && push_pure(row + begin + i, first ? pairs.a[i] : pairs.b[i], first ? pairs.b[i] : pairs.a[i],
                                      static_cast<double>(pairs.x[i] + pairs.y[i]))) {
         if (full()) flush(careful);
       } else {
