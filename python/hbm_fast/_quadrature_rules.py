@@ -54,6 +54,8 @@ GAUSS_WEIGHTS[1::2] = np.concatenate([_GAUSS_W, _GAUSS_W[-2::-1]])
 
 # From values at the nodes to the Legendre coefficients of the polynomial through them.
 _TO_LEGENDRE: Floats = np.asarray(np.linalg.inv(legendre.legvander(NODES, 14)), dtype=np.float64)
+# From Legendre coefficients of degree 15 to those of the powers of x.
+_TO_POWERS: Floats = np.stack([np.pad(legendre.leg2poly(row[: i + 1]), (0, 15 - i)) for i, row in enumerate(np.eye(16))])
 
 
 def panel_distribution(values: Floats) -> Floats:
@@ -67,14 +69,25 @@ def evaluate_panels(coefficients: Floats, x: Floats) -> Floats:
 
 
 def invert_panels(coefficients: Floats, targets: Floats) -> Floats:
-    """x in [-1, 1] (S,) at which the integrals (S, 16) reach their targets (S,), by bisection."""
+    """x in [-1, 1] (S,) at which the integrals (S, 16) reach their targets (S,): Newton steps held by bisection."""
+    # powers instead of Legendre polynomials: at degree 15 that costs four digits of sixteen, and a third of the time
+    terms = np.ascontiguousarray((coefficients @ _TO_POWERS).T)
     low, high = np.full(targets.shape, -1.0), np.full(targets.shape, 1.0)
-    columns = np.ascontiguousarray(coefficients.T)
-    for _ in range(48):
-        middle = 0.5 * (low + high)
-        below = legendre.legval(middle, columns, tensor=False) < targets
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray(0.5 * (low + high))
+    x = np.zeros(targets.shape)
+    for _ in range(60):
+        value, slope = terms[-1], np.zeros(targets.shape)
+        for term in terms[-2::-1]:
+            slope = slope * x + value
+            value = value * x + term
+        below = value < targets
+        low, high = np.where(below, x, low), np.where(below, high, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = x - (value - targets) / slope
+        new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+        moved, x = float(np.abs(new - x).max(initial=0.0)), new
+        if moved < 1e-9:  # the next step would be its square
+            break
+    return np.asarray(x)
 
 
 @cache
