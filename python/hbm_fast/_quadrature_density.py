@@ -68,7 +68,8 @@ class Density:
 
     def slope(self, t: Floats, u: Floats) -> Floats:
         """d log p / du. In u the density has one maximum at every t, and straight tails."""
-        value, slope = np.empty((2, *np.broadcast_shapes(t.shape, u.shape)))
+        value = np.empty(np.broadcast_shapes(t.shape, u.shape))
+        slope = np.empty(value.shape)
         if self._tables is not None:
             self._evaluate(t, u, value, slope)
             return slope
