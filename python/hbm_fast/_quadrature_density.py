@@ -84,6 +84,7 @@ class Density:
 
     def _evaluate(self, t: Floats, u: Floats, value: Floats, slope: Floats | None) -> None:
         """By the tables: log-likelihood and prior of u."""
+        assert self._tables is not None
         if t.shape != value.shape or not t.flags.c_contiguous:
             t = np.ascontiguousarray(np.broadcast_to(t, value.shape))
         if u.shape != value.shape or not u.flags.c_contiguous:
