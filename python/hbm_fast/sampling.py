@@ -172,8 +172,10 @@ def _choose(method: Any, model: HierarchicalModel, whole: bool, datasets: list[A
     if bounded:
         return "gibbs", f"the prior of alpha is bounded ({model.alpha})"
     if n_categories >= _GIBBS_FROM and datasets:
-        fixed = isinstance(model.alpha, priors.Fixed)
-        alpha, known = (float(model.alpha.value), "") if fixed else (_rough_alpha(datasets[0]), "about ")
+        if isinstance(model.alpha, priors.Fixed):
+            alpha, known = float(model.alpha.value), ""
+        else:
+            alpha, known = _rough_alpha(datasets[0]), "about "
         if alpha < _GIBBS_BELOW * n_categories:
             return (
                 "gibbs",
