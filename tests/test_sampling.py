@@ -169,6 +169,15 @@ def test_auto_takes_the_sampler_that_moves():
     assert hbm.sample(few, n_draws=5, rng=0).details["method"] == "gibbs"
     many = hbm.simulate(hbm.HierarchicalModel(50, alpha=20.0), 1, n_groups=100, totals=100, rng=0).counts[0]
     assert hbm.sample(many, n_draws=5, rng=0).details["method"] == "hmc"
+    # statistics alone lead to the same choice, and the same draws
+    for counts in (few, many):
+        asked = hbm.sample(counts, n_draws=5, rng=0)
+        half = hbm.SufficientStatistics(counts[:50]).add(counts[50:])
+        post = hbm.sample(half, n_draws=5, rng=0)
+        assert post.details["reason"] == asked.details["reason"]
+        np.testing.assert_array_equal(post.log_alpha, asked.log_alpha)
+    known = hbm.sample(many, hbm.HierarchicalModel(50, alpha=1.0), n_draws=5, rng=0)
+    assert known.details["method"] == "gibbs"
     # no alpha to estimate: no data, one draw a group, groups all alike
     for counts in (np.zeros((3, 40), int), np.eye(40, dtype=int), np.ones((5, 40), int)):
         assert np.isfinite(hbm.sample(counts, n_draws=5, rng=0).log_alpha).all()
