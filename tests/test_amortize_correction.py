@@ -8,7 +8,7 @@ from hbm_fast.sampling import sample_from
 
 pytest.importorskip("torch")
 
-from hbm_fast.amortize.correction import starting_points  # noqa: E402
+from hbm_fast.amortize.correction import starting_points
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 

@@ -141,9 +141,7 @@ class Estimator:
             if failed.any():
                 path[failed] = "sampler"
                 network = (log_alpha[failed], log_beta[failed], log_weights[failed])
-                log_alpha[failed], log_beta[failed] = exact_draws(
-                    table[failed], model, n_draws, key, threads, network
-                )
+                log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads, network)
                 log_weights[failed] = -np.log(n_draws)
         details["path"] = path
         details["reason"] = np.array(
