@@ -129,7 +129,7 @@ def test_the_rao_blackwellised_gradient_is_unbiased_and_less_noisy():
 
 
 def test_the_wake_phase_follows_the_gradient_of_the_lower_bound():
-    """q = N(m, exp(-2 s)), p = N(0, 1): KL(q || p) = s + (exp(-2 s) + m^2) / 2 + const has gradient (m, 1 - exp(-2 s))."""
+    """q = N(m, exp(-2 s)), p = N(0, 1): KL(q || p) = s + (exp(-2 s) + m^2) / 2 + constant."""
     h = head("gaussian", 1)
     n, m, s = 100_000, 0.4, 0.25
     parameters = torch.tensor([[0.0, m, s]]).expand(n, 3).clone().requires_grad_()

@@ -184,11 +184,11 @@ class TopDown(nn.Module):
         order, tables, seen = self._inputs_of(counts, n_threads)
         parameters = self.encoder(seen)
         z = self.head.sample(parameters, n, generator)
+        log_alpha, log_beta = self.coordinates.from_z(z)
         log_weight = None
         if weigh:
-            target = objectives.log_posterior(tables, self.coordinates, z, n_threads)
+            target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads) + objectives.log_normal(z)
             log_weight = target - self.head.log_prob(parameters, z).double()
-        log_alpha, log_beta = self.coordinates.from_z(z)
         log_beta = to_user_order(log_beta, order)
         if self.local is None:
             return Draws(log_alpha, log_beta, log_weight)
