@@ -17,7 +17,7 @@ from hbm_fast._random import Key
 from hbm_fast.amortize import objectives
 from hbm_fast.amortize.encoders import ResidualMLP, Standardize
 from hbm_fast.amortize.heads import GaussianMixture
-from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.networks import Draws, wake_share
 from hbm_fast.amortize.stream import Block, TrainingStream
 from hbm_fast.amortize.transport import alpha_transport
 from hbm_fast.model import HierarchicalModel
@@ -60,6 +60,8 @@ class AnyK(nn.Module):
     width, hidden : int
         Of what is computed once a dataset, and of what is computed for each category.
     n_components, n_dirichlets, n_draws : int
+    wake : float
+        As of `TopDown`.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class AnyK(nn.Module):
         n_components: int = 8,
         n_dirichlets: int = 3,
         n_draws: int = 7,
+        wake: float = 0.0,
     ) -> None:
         super().__init__()
         if model is not None:
             raise ValueError('factorization="any-k" takes no model: it is trained on HierarchicalModel(K) for all K')
         self.categories = (int(categories[0]), int(categories[1]))
         self.max_total, self.n_draws, self.n_dirichlets = max_total, n_draws, n_dirichlets
+        self.wake = wake_share(wake, n_draws)
         self.transport = alpha_transport(Exponential(1.0))
         self.alpha_head = GaussianMixture(1, n_components)
         self.category_scale, self.total_scale = Standardize(2 * max_total), Standardize(2 * max_total)
@@ -175,7 +179,10 @@ class AnyK(nn.Module):
             own_z, own_beta = self.sample_z(encoded, tables, self.n_draws, generator)
             z, log_beta = torch.cat([z, own_z], 1), torch.cat([log_beta, own_beta], 1)
             target = self.log_target(tables, z, log_beta)
-        return objectives.rao_blackwellised(self.log_prob(encoded, tables, z, log_beta), target)
+        log_q = self.log_prob(encoded, tables, z, log_beta)
+        if progress >= 1.0 - self.wake:
+            return objectives.reverse(log_q[:, 1:], target[:, 1:])
+        return objectives.rao_blackwellised(log_q, target)
 
     @torch.no_grad()
     def draw(

@@ -80,7 +80,8 @@ class Estimator:
         correct : {"auto", True, False}
             False: the network's own draws. True: with importance weights against the exact likelihood. "auto": the
             same where the weights are even enough, and otherwise, or where the data are outside the range of the
-            training, draws of the exact sampler.
+            training, draws of the exact sampler, whose
+            chains start from the network's draws where there are any.
         n_threads : int, optional
 
         Returns
@@ -110,8 +111,8 @@ class Estimator:
                     raise ValueError(f'{where}{reason}; correct="auto" gives it to the exact sampler')
         inside = np.array([not reason for reason in outside])
         n = table.shape[0]
-        log_alpha = np.empty((n, n_draws))
-        log_beta = np.empty((n, n_draws, model.n_categories))
+        log_alpha = np.full((n, n_draws), np.nan)
+        log_beta = np.full((n, n_draws, model.n_categories), np.nan)
         log_theta = None
         weights: Weights | None = None
         log_weights = np.full((n, n_draws), -np.log(n_draws))
@@ -139,7 +140,8 @@ class Estimator:
             details = {"ess_share": share, "pareto_k": k}
             if failed.any():
                 path[failed] = "sampler"
-                log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads)
+                network = (log_alpha[failed], log_beta[failed], log_weights[failed])
+                log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads, network)
                 log_weights[failed] = -np.log(n_draws)
         details["path"] = path
         details["reason"] = np.array(

@@ -73,7 +73,9 @@ def train(
         Stop at this step as if interrupted.
     **network
         Of the network: ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
-        ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0``.
+        ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0`` (the share of the training, at its
+        end, that maximises the evidence lower bound), ``local="exact"`` ("learned": a network for theta_n given alpha,
+        beta and x_n, for top-down).
 
     Returns
     -------
@@ -119,7 +121,9 @@ def train(
             torch.manual_seed(int(seeds[0]))
             module = NETWORKS[factorization](model, draws[1], **network)
         estimator = Estimator(module, model, factorization, dict(network), groups, draws)
-    with_groups = factorization == "bottom-up" or network.get("encoder") == "deepsets"
+    with_groups = (
+        factorization == "bottom-up" or network.get("encoder") == "deepsets" or network.get("local") == "learned"
+    )
     stream: TrainingStream | AnyKStream
     if model is None:
         low, high = estimator.network.categories
