@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from hbm_fast.amortize import ranks
+
 
 class GaussianMixture(nn.Module):
     """A mixture of Gaussians, each given by its mean and the Cholesky factor of its precision.
@@ -75,11 +77,11 @@ class GaussianMixture(nn.Module):
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
         log_weight, mean, log_scale, lower = self.unpack(parameters)
-        b, device = parameters.shape[0], parameters.device
-        u = torch.rand(b, n, generator=generator, device=device)
+        b = parameters.shape[0]
+        u = ranks.rand(generator, b, n)
         edges = log_weight.exp().cumsum(-1)[:, :-1].contiguous()
         component = torch.searchsorted(edges, u)
-        noise = torch.randn(b, n, self.dim, generator=generator, device=device)
+        noise = ranks.randn(generator, b, n, self.dim)
         # one gather of all that a draw needs
         table = torch.cat([mean, torch.exp(-log_scale), lower], -1)
         chosen = torch.gather(table, 1, component[:, :, None].expand(-1, -1, table.shape[-1]))
@@ -123,7 +125,7 @@ class SplineFlow(nn.Module):
 
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
-        noise = torch.randn(parameters.shape[0], n, self.dim, generator=generator, device=parameters.device)
+        noise = ranks.randn(generator, parameters.shape[0], n, self.dim)
         out: Tensor = self.flow(parameters[:, None]).transform.inv(noise)
         return out
 
