@@ -1,4 +1,4 @@
-"""What `hbm-fast benchmark` saved, as figures and as tables: for its own folder, the report and benchmarks/RESULTS.md."""
+"""What `hbm-fast benchmark` saved, as figures and as tables: for its folder, the report and benchmarks/RESULTS.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,9 @@ def remarks(result: Mapping[str, Any]) -> list[str]:
     if quoted:
         speeds = "; ".join(f"{what}: {v:,}" for what, v in quoted["effective_draws_per_second"].items())
         others = "; ".join(f"{what}: {v:g} s" for what, v in quoted["seconds"].items())
-        said.append(f"Compiled Stan, quoted and not run here ({quoted['source']}), effective draws/s: {speeds}; {others}.")
+        said.append(
+            f"Compiled Stan, quoted and not run here ({quoted['source']}), effective draws/s: {speeds}; {others}."
+        )
     return said
 
 

@@ -78,7 +78,11 @@ def ours(model: HierarchicalModel, threads: int) -> Iterator[Way]:
     network = amortize.load(name)
     trained = float(network.training["seconds"])
     for title, correct, note in (
-        ("network, raw", False, f"the shipped {name!r}, uncorrected: its draws are independent, of a slightly wrong law"),
+        (
+            "network, raw",
+            False,
+            f"the shipped {name!r}, uncorrected: its draws are independent, of a slightly wrong law",
+        ),
         ("network, corrected", "auto", f"the shipped {name!r}, weighted by the exact likelihood, else handed to MCMC"),
     ):
         yield Way(
@@ -136,7 +140,9 @@ def _numpyro(n_categories: int) -> Way:
 
     def infer(counts: Counts, n: int, seed: int) -> dict[str, Any]:
         if n not in chains:
-            chains[n] = MCMC(NUTS(model), num_warmup=1000, num_samples=n, num_chains=1, progress_bar=False)
+            chains[n] = MCMC(
+                NUTS(model), num_warmup=1000, num_samples=n, num_chains=1, progress_bar=False, jit_model_args=True
+            )
         chains[n].run(jax.random.PRNGKey(seed), jax.numpy.asarray(counts[0]))
         found: dict[str, Any] = jax.device_get(chains[n].get_samples())
         return found

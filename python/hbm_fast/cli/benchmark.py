@@ -169,7 +169,9 @@ def machine() -> dict[str, Any]:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [row.partition(":")[2].strip() for row in cpuinfo.read_text().splitlines() if row.startswith("model name")]
+        names = [
+            row.partition(":")[2].strip() for row in cpuinfo.read_text().splitlines() if row.startswith("model name")
+        ]
         name = names[0] if names else name
     return {"cpu": name, "cpus": os.cpu_count(), "system": platform.platform(), **show_config()}
 
