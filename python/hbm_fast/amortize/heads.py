@@ -139,9 +139,8 @@ class SplineFlow(nn.Module):
 
     def _unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
         """Mean, log scale and lower part of the whitening, (B, 1, .) each, and zuko's distribution."""
-        affine, context = parameters.split(
-            [self.gaussian.n_parameters, self.n_parameters - self.gaussian.n_parameters], -1
-        )
+        sizes = [self.gaussian.n_parameters, self.n_parameters - self.gaussian.n_parameters]
+        affine, context = torch.split(parameters, sizes, -1)
         _, mean, log_scale, lower = self.gaussian.unpack(affine)
         return mean, log_scale, lower, self.flow(context[:, None])
 
