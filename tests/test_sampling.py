@@ -181,3 +181,23 @@ def test_auto_takes_the_sampler_that_moves():
     # no alpha to estimate: no data, one draw a group, groups all alike
     for counts in (np.zeros((3, 40), int), np.eye(40, dtype=int), np.ones((5, 40), int)):
         assert np.isfinite(hbm.sample(counts, n_draws=5, rng=0).log_alpha).all()
+
+
+def test_names_are_kept():
+    post = hbm.sample(BAGS, rng=1, n_draws=400, category_names=["white", "black"], group_names=range(21))
+    assert post.summary().names[-1] == "beta[black]"
+    np.testing.assert_array_equal(post.theta("20"), post.theta(20))
+    assert hbm.exact_posterior(BAGS, n_draws=1, category_names=["w", "b"]).category_names == ("w", "b")
+    with pytest.raises(ValueError, match="must hold 2 names"):
+        hbm.sample(BAGS, category_names=["white"])
+    with pytest.raises(ValueError, match="needs counts"):
+        hbm.sample(hbm.SufficientStatistics(BAGS), group_names=["a"])
+
+
+def test_sequential_use_equals_the_batch_answer():
+    stats = hbm.SufficientStatistics(n_categories=2)
+    for n, bag in enumerate(BAGS, start=1):
+        stats.add(bag[np.newaxis])
+        if n in (1, 10, 21):
+            post = hbm.sample(stats, rng=n, n_draws=20)
+            np.testing.assert_array_equal(post.log_beta, hbm.sample(BAGS[:n], rng=n, n_draws=20).log_beta)

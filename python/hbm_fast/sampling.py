@@ -39,6 +39,8 @@ def sample(
     rng: RNGLike = None,
     n_threads: int | None = None,
     progress: bool = False,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
 ) -> Posterior:
     """Draw from the posterior of (alpha, beta) given the counts.
 
@@ -61,6 +63,8 @@ def sample(
         Default all CPUs this process may use (or HBM_FAST_NUM_THREADS).
     progress : bool
         Write the share that is done to stderr.
+    category_names, group_names : sequence of K, of N str, optional
+        Kept in the result: rows of its summary, coordinates of ``to_arviz``.
 
     Returns
     -------
@@ -123,6 +127,8 @@ def sample_from(
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP[chosen] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
+    _validate.names(category_names, "category_names", n_categories)  # before the work
+    _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
     key = new_key(rng)
     drawn = _core.sample(
         datasets,
@@ -159,6 +165,8 @@ def sample_from(
         details=details,
         key=key,
         sample_stats=drawn,
+        category_names=category_names,
+        group_names=group_names,
     )
 
 
