@@ -1,5 +1,6 @@
 """train: from a model to an estimator."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ import numpy as np
 import torch
 
 from hbm_fast import _config, _validate
-from hbm_fast._random import RNGLike
+from hbm_fast._random import Key, RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize.any_k import AnyKStream
 from hbm_fast.amortize.estimator import Estimator
@@ -15,6 +16,7 @@ from hbm_fast.amortize.held_out import held_out
 from hbm_fast.amortize.loading import NETWORKS, load
 from hbm_fast.amortize.progress import reporter
 from hbm_fast.amortize.ranks import Ranks
+from hbm_fast.amortize.report import rank
 from hbm_fast.amortize.stream import TrainingStream
 from hbm_fast.amortize.training import Budget, Optimizer, fit, torch_threads
 from hbm_fast.model import HierarchicalModel
@@ -163,7 +165,7 @@ def train(
                 mixed_precision=mixed_precision,
                 ranks=ranks,
             )
-        estimator.figures = ranks.from_first(figures)
+        estimator.figures = ranks.from_first(lambda: figures() | {"sbc_p": _ranks_p(estimator, models, seeds[4:6])})
     estimator.training = {
         "key": [str(word) for word in key],
         "steps": estimator.state.step,
@@ -175,6 +177,12 @@ def train(
         "stream_version": _config.STREAM_VERSION,
     }
     return estimator
+
+
+def _ranks_p(estimator: Estimator, models: Sequence[HierarchicalModel], key: Key) -> float:
+    """The smallest p-value that the network's ranks are uniform, on 500 datasets of each model."""
+    p_values = [rank(estimator, m, 500, np.random.default_rng(key.tolist())).p_value for m in models]
+    return min(1.0, len(p_values) * min(p_values))
 
 
 def _range(value: Any, name: str, minimum: int) -> tuple[int, int]:
