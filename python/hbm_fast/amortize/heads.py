@@ -137,9 +137,8 @@ class SplineFlow(nn.Module):
 
     def _unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
         """Mean, log scale and lower part of the whitening, (B, 1, .) each, and zuko's distribution."""
-        affine, context = parameters.split(
-            [self.gaussian.n_parameters, self.n_parameters - self.gaussian.n_parameters], -1
-        )
+        n = self.gaussian.n_parameters
+        affine, context = parameters[..., :n], parameters[..., n:]
         _, mean, log_scale, lower = self.gaussian.unpack(affine)
         return mean, log_scale, lower, self.flow(context[:, None])
 

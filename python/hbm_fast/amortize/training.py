@@ -198,7 +198,7 @@ def _save_adam(adam: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> d
 def _load_adam(adam: torch.optim.Optimizer, parameters: list[nn.Parameter], saved: dict[str, Tensor]) -> None:
     for key, value in saved.items():
         i, name = key.split(".", 1)
-        adam.state[parameters[int(i)]][name] = value.clone()
+        adam.state[parameters[int(i)]][name] = value.to(parameters[int(i)].device, copy=True)
 
 
 def _save_batch(batch: tuple[Tensor, ...], step: int) -> str:
