@@ -139,8 +139,8 @@ class SplineFlow(nn.Module):
 
     def _unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
         """Mean, log scale and lower part of the whitening, (B, 1, .) each, and zuko's distribution."""
-        sizes = [self.gaussian.n_parameters, self.n_parameters - self.gaussian.n_parameters]
-        affine, context = torch.split(parameters, sizes, -1)
+        n = self.gaussian.n_parameters
+        affine, context = parameters[..., :n], parameters[..., n:]
         _, mean, log_scale, lower = self.gaussian.unpack(affine)
         return mean, log_scale, lower, self.flow(context[:, None])
 
