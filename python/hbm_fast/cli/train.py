@@ -1,5 +1,6 @@
 """`hbm-fast train`: a network for a model of one's own."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ def train(
     beta: Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed and steps give the same network.", min=0)] = 0,
     resume: Annotated[Path | None, typer.Option(help="Go on with this network.")] = None,
+    as_json: _files.AsJson = False,
     force: _files.Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -46,6 +48,10 @@ def train(
     )
     estimator.save(out)
     figures = estimator.figures
+    if as_json:
+        facts = {"network": str(out), "training": estimator.training, "figures": figures}
+        print(json.dumps(_files.finite(facts)))
+        return
     print(
         f"{out}: {estimator.training['steps']} steps in {estimator.training['seconds']:.0f} s; held out: "
         f"KL to the exact posterior {figures['kl']:.4f} nats, effective share of the draws {figures['ess_share']:.3f}"
