@@ -140,6 +140,32 @@ def test_deepsets_do_not_see_empty_groups():
 def test_a_wake_phase_does_no_harm():
     est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=400, rng=0, width=32, n_components=4, wake=0.3, **SMALL)
     assert est.figures["kl"] < 0.1
+    with pytest.raises(ValueError, match="wake must be a share"):
+        hbm.amortize.train(steps=1, wake=1.5, **SMALL)
+    with pytest.raises(ValueError, match="wake needs n_draws of 2"):
+        hbm.amortize.train(steps=1, wake=0.5, n_draws=1, **SMALL)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_learned_local_network_answers_for_theta(k):
+    est = hbm.amortize.train(hbm.HierarchicalModel(k), steps=400, rng=0, width=32, local="learned", **SMALL)
+    data = np.array([[5, 0, 1], [0, 6, 0], [0, 1, 0]])[:, :k]
+    raw = est.sample(data, n_draws=4000, rng=1, correct=False)
+    theta = raw.theta(2)
+    np.testing.assert_array_equal(theta, raw.theta(2))
+    np.testing.assert_allclose(raw.predict(2), theta.mean((0, 1)))
+    # the exact conditional under the same draws of alpha and beta
+    a = raw.alpha[..., None] * raw.beta
+    exact = ((a + data[2]) / (a + data[2]).sum(-1, keepdims=True)).mean((0, 1))
+    assert np.abs(raw.predict(2) - exact).max() < 0.04
+    assert not np.array_equal(raw.predict(2), exact)
+    corrected = est.sample(data, n_draws=4000, rng=1, correct=True)  # Dirichlet(alpha beta + x) again
+    a, w = corrected.alpha[..., None] * corrected.beta, np.exp(corrected.log_weights)[..., None]
+    np.testing.assert_allclose(
+        corrected.predict(2), (w * (a + data[2]) / (a + data[2]).sum(-1, keepdims=True)).sum((0, 1))
+    )
+    with pytest.raises(ValueError, match="local must be"):
+        hbm.amortize.train(steps=1, local="sideways", **SMALL)
 
 
 def test_asymmetric_and_fixed_priors_train():

@@ -36,7 +36,7 @@ def posteriors(
     top_down: Estimator | None = None,
     bottom_up: Estimator | None = None,
     *,
-    n_draws: int = 20_000,
+    n_draws: int = 10_000,
     rng: int = 0,
 ) -> dict[str, Posterior]:
     """The exact posterior and both networks' own, uncorrected.
