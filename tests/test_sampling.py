@@ -169,6 +169,35 @@ def test_auto_takes_the_sampler_that_moves():
     assert hbm.sample(few, n_draws=5, rng=0).details["method"] == "gibbs"
     many = hbm.simulate(hbm.HierarchicalModel(50, alpha=20.0), 1, n_groups=100, totals=100, rng=0).counts[0]
     assert hbm.sample(many, n_draws=5, rng=0).details["method"] == "hmc"
+    # statistics alone lead to the same choice, and the same draws
+    for counts in (few, many):
+        asked = hbm.sample(counts, n_draws=5, rng=0)
+        half = hbm.SufficientStatistics(counts[:50]).add(counts[50:])
+        post = hbm.sample(half, n_draws=5, rng=0)
+        assert post.details["reason"] == asked.details["reason"]
+        np.testing.assert_array_equal(post.log_alpha, asked.log_alpha)
+    known = hbm.sample(many, hbm.HierarchicalModel(50, alpha=1.0), n_draws=5, rng=0)
+    assert known.details["method"] == "gibbs"
     # no alpha to estimate: no data, one draw a group, groups all alike
     for counts in (np.zeros((3, 40), int), np.eye(40, dtype=int), np.ones((5, 40), int)):
         assert np.isfinite(hbm.sample(counts, n_draws=5, rng=0).log_alpha).all()
+
+
+def test_names_are_kept():
+    post = hbm.sample(BAGS, rng=1, n_draws=400, category_names=["white", "black"], group_names=range(21))
+    assert post.summary().names[-1] == "beta[black]"
+    np.testing.assert_array_equal(post.theta("20"), post.theta(20))
+    assert hbm.exact_posterior(BAGS, n_draws=1, category_names=["w", "b"]).category_names == ("w", "b")
+    with pytest.raises(ValueError, match="must hold 2 names"):
+        hbm.sample(BAGS, category_names=["white"])
+    with pytest.raises(ValueError, match="needs counts"):
+        hbm.sample(hbm.SufficientStatistics(BAGS), group_names=["a"])
+
+
+def test_sequential_use_equals_the_batch_answer():
+    stats = hbm.SufficientStatistics(n_categories=2)
+    for n, bag in enumerate(BAGS, start=1):
+        stats.add(bag[np.newaxis])
+        if n in (1, 10, 21):
+            post = hbm.sample(stats, rng=n, n_draws=20)
+            np.testing.assert_array_equal(post.log_beta, hbm.sample(BAGS[:n], rng=n, n_draws=20).log_beta)

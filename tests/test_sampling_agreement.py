@@ -176,6 +176,23 @@ def test_samplers_agree_with_each_other(n_groups, n_categories, total):
             assert abs(one.mean() - other.mean()) < 4.5 * np.hypot(*errors)
 
 
+@pytest.mark.parametrize(("n_groups", "n_categories", "total"), [(1000, 5, 50), (200, 50, 200), (200, 1000, 5000)])
+def test_samplers_agree_on_the_benchmarks_works(n_groups, n_categories, total):
+    """(ii) to (iv) of benchmarks/bench_sampling.py: log alpha and the first 20 beta."""
+    simulated = hbm.HierarchicalModel(n_categories, alpha=2.0)
+    counts = hbm.simulate(simulated, 1, n_groups=n_groups, totals=total, rng=1).counts[0]
+    n_draws = 1000 if n_categories < 1000 else 400
+    posts = {m: hbm.sample(counts, method=m, rng=5, n_draws=n_draws) for m in METHODS}
+    for method in ("hmc", "mh"):
+        # each beta of a random walk in a thousand dimensions has a dozen effective draws: too few to know its error by
+        n_compared = 0 if method == "mh" and n_categories == 1000 else min(20, n_categories)
+        one, other = posts[method], posts["gibbs"]
+        pairs = [(one.beta[..., k], other.beta[..., k]) for k in range(n_compared)]
+        for x, y in [(one.log_alpha, other.log_alpha), *pairs]:
+            errors = [array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="mean") for draws in (x, y)]
+            assert abs(x.mean() - y.mean()) < 4 * np.hypot(*errors)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("n_categories", "n_groups", "totals"), [(2, 12, (0, 12)), (5, 10, (1, 30))])
 def test_simulation_based_calibration(method, n_categories, n_groups, totals):

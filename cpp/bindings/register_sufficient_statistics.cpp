@@ -1,4 +1,5 @@
 #include "bindings.hpp"
+#include "hbm_fast/logit_density.hpp"
 #include "hbm_fast/sufficient_statistics.hpp"
 
 namespace hbm_fast::bindings {
@@ -123,6 +124,26 @@ void register_sufficient_statistics(py::module_& m) {
           py::arg("concentration").noconvert(), py::arg("diagonal").noconvert(), py::arg("constant").noconvert(), py::arg("n_threads"),
           "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
       .def(py::pickle(&get_state, &set_state));
+  m.def(
+      "logit_density",
+      [](const Doubles& tables, const Doubles& concentration, const Doubles& t, const Doubles& u, Doubles value,
+         const std::optional<Doubles>& slope, int n_threads) {
+        if (tables.ndim() != 2 || tables.shape(0) != 3) throw std::invalid_argument("tables must have shape (3, J)");
+        if (concentration.size() != 2) throw std::invalid_argument("concentration must have shape (2,)");
+        const auto n = static_cast<std::size_t>(value.size());
+        for (const auto* array : {&t, &u}) {
+          if (static_cast<std::size_t>(array->size()) != n) throw std::invalid_argument("t, u and value must have one size");
+        }
+        if (slope && static_cast<std::size_t>(slope->size()) != n) throw std::invalid_argument("slope must have the size of value");
+        const auto longest = static_cast<std::size_t>(tables.shape(1));
+        double* v = value.mutable_data();
+        double* s = slope ? const_cast<Doubles&>(*slope).mutable_data() : nullptr;
+        const py::gil_scoped_release release;
+        logit_density(tables.data(), longest, concentration.data(), t.data(), u.data(), n, v, s, n_threads, poll_signals);
+      },
+      py::arg("tables").noconvert(), py::arg("concentration").noconvert(), py::arg("t").noconvert(),
+      py::arg("u").noconvert(), py::arg("value").noconvert(), py::arg("slope").noconvert(), py::arg("n_threads"),
+      "Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless None.");
 }
 
 }  // namespace hbm_fast::bindings

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 _SMALLEST_LOG_CONCENTRATION = -600.0
 # Beyond this alpha the likelihood is that of a multinomial to the last digit, whatever the totals.
 _LARGEST_LOG_ALPHA = 100.0
+# Shorter tables than this are always faster than pairs of values: all evaluations of a call run through them abreast.
+_SHORT_TABLE = 512
 
 
 class Density:
@@ -26,6 +28,7 @@ class Density:
         self._present = np.count_nonzero(counts, axis=0).astype(np.float64)  # groups that contain each category
         self._present_total = float(np.count_nonzero(counts.any(axis=1)))
         self.total = float(counts.sum(dtype=np.float64))
+        self._tables = _tables(self.statistics)
         self._table_size = int(counts.max(initial=0)) + 1
         self.log_coefficient = self.statistics.log_coefficient
         self._alpha = model.alpha._kernel()
@@ -33,11 +36,13 @@ class Density:
         self.support = _support(model.alpha)
         self.fixed_logit: float | None = None
         self.concentration = np.ones(2)
+        self._powers = np.zeros(2)  # of beta, in the prior of u
         self._log_prior_constant = 0.0
         if isinstance(model.beta, priors.FixedBeta):
             self.fixed_logit = float(np.log(model.beta.value[1]) - np.log(model.beta.value[0]))
         else:
             self.concentration = np.broadcast_to(np.asarray(model.beta.concentration, dtype=np.float64), (2,)).copy()
+            self._powers = self.concentration
             self._log_prior_constant = -_log_beta_function(*self.concentration)
 
     def log_prior_alpha(self, t: Floats) -> Floats:
@@ -49,32 +54,53 @@ class Density:
         return float(self._alpha.log_density_slope(t))
 
     def __call__(self, t: Floats, u: Floats) -> Floats:
-        """log p at pairs of one shape."""
+        """log p at pairs of points, broadcast."""
+        prior = self.log_prior_alpha(t)
+        value = np.empty(np.broadcast_shapes(t.shape, u.shape))
+        if self._tables is not None:
+            self._evaluate(t, u, value, None)
+        else:
+            t, u = np.broadcast_arrays(t, u)
+            self._few_large_counts(t, log_beta(u), value)
+        value += prior
+        value += self._log_prior_constant
+        return value
+
+    def slope(self, t: Floats, u: Floats) -> Floats:
+        """d log p / du. In u the density has one maximum at every t, and straight tails."""
+        value = np.empty(np.broadcast_shapes(t.shape, u.shape))
+        slope = np.empty(value.shape)
+        if self._tables is not None:
+            self._evaluate(t, u, value, slope)
+            return slope
         t, u = np.broadcast_arrays(t, u)
         logs = log_beta(u)
+        _, a = self._concentrations(t, logs)
+        gradient = np.empty(a.shape)
+        self.statistics.log_likelihood(a, value, gradient, self._threads(t.size))
+        scaled = a * gradient + self.concentration
+        betas = np.exp(logs)
+        return np.asarray(scaled[..., 1] * betas[..., 0] - scaled[..., 0] * betas[..., 1])
+
+    def _evaluate(self, t: Floats, u: Floats, value: Floats, slope: Floats | None) -> None:
+        """By the tables: log-likelihood and prior of u."""
+        assert self._tables is not None
+        if t.shape != value.shape or not t.flags.c_contiguous:
+            t = np.ascontiguousarray(np.broadcast_to(t, value.shape))
+        if u.shape != value.shape or not u.flags.c_contiguous:
+            u = np.ascontiguousarray(np.broadcast_to(u, value.shape))
+        _core.logit_density(self._tables, self._powers, t, u, value, slope, self._threads(value.size))
+
+    def _few_large_counts(self, t: Floats, logs: Floats, value: Floats) -> None:
+        """The same by the statistics' pairs of values."""
         log_a, a = self._concentrations(t, logs)
-        value = np.empty(t.shape)
         self.statistics.log_likelihood(a, value, None, self._threads(t.size))
         if log_a.min(initial=0.0) < _SMALLEST_LOG_CONCENTRATION:
             small = np.minimum(log_a - _SMALLEST_LOG_CONCENTRATION, 0.0)
             value += small @ self._present
             whole = np.minimum(t, _LARGEST_LOG_ALPHA) - np.log(a.sum(axis=-1))
             value -= np.where(small.any(axis=-1), self._present_total * whole, 0.0)
-        value += self.log_prior_alpha(t)
-        if self.fixed_logit is None:
-            value += logs @ self.concentration + self._log_prior_constant
-        return value
-
-    def slope(self, t: Floats, u: Floats) -> Floats:
-        """d log p / du. In u the density has one maximum at every t, and straight tails."""
-        t, u = np.broadcast_arrays(t, u)
-        logs = log_beta(u)
-        _, a = self._concentrations(t, logs)
-        value, gradient = np.empty(t.shape), np.empty(a.shape)
-        self.statistics.log_likelihood(a, value, gradient, self._threads(t.size))
-        scaled = a * gradient + self.concentration
-        betas = np.exp(logs)
-        return np.asarray(scaled[..., 1] * betas[..., 0] - scaled[..., 0] * betas[..., 1])
+        value += logs @ self._powers
 
     def _concentrations(self, t: Floats, logs: Floats) -> tuple[Floats, Floats]:
         """log of alpha beta (..., 2), and alpha beta kept above the smallest double."""
@@ -84,6 +110,19 @@ class Density:
     def _threads(self, n_evaluations: int) -> int:
         """Starting threads costs more than some milliseconds of work saves."""
         return _validate.threads(None) if n_evaluations * self._table_size > 1_000_000 else 1
+
+
+def _tables(statistics: _core.SufficientStatistics) -> Floats | None:
+    """Groups with count > j (3, J): of the two categories and the totals; None where another form is faster."""
+    pairs = [statistics.pairs(k) for k in range(3)]
+    longest = int(max(values.max(initial=0.0) for values, _ in pairs))
+    short = longest <= _SHORT_TABLE or all(statistics.has_table(k) for k in range(3))
+    if not short:
+        return None
+    tables = np.zeros((3, longest))
+    for table, (values, times) in zip(tables, pairs, strict=True):
+        table[values.astype(np.intp) - 1] = times
+    return np.ascontiguousarray(np.cumsum(tables[:, ::-1], axis=1)[:, ::-1])
 
 
 def _support(prior: priors.AlphaPrior) -> tuple[float, float]:

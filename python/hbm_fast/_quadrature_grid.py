@@ -36,10 +36,12 @@ class Frame:
 
     def at(self, t: Floats, n: int) -> tuple[Floats, Floats]:
         """Nodes u (T, n + 1) and their integration weights (T, n + 1)."""
-        centre, width, low, high = (np.interp(t, self.t, f) for f in (self.centre, self.width, self.low, self.high))
-        z = low[:, np.newaxis] + (high - low)[:, np.newaxis] * np.linspace(0.0, 1.0, n + 1)
-        u = centre[:, np.newaxis] + width[:, np.newaxis] * np.sinh(z)
-        return u, width[:, np.newaxis] * np.cosh(z) * ((high - low) / n)[:, np.newaxis]
+        columns = (np.interp(t, self.t, f)[:, np.newaxis] for f in (self.centre, self.width, self.low, self.high))
+        centre, width, low, high = columns
+        rising = np.exp(low + (high - low) * np.linspace(0.0, 1.0, n + 1))
+        falling = 1.0 / rising
+        u = centre + 0.5 * width * (rising - falling)  # sinh, and below cosh
+        return u, width * (0.5 / n) * (high - low) * (rising + falling)
 
     def position(self, t: Floats, u: Floats, n: int) -> Floats:
         """u in steps from the first of the n + 1 nodes at t."""
@@ -72,12 +74,12 @@ def build(density: Density) -> Grid:
     """The nodes of a posterior."""
     if density.fixed_log_alpha is not None:
         t = np.array([density.fixed_log_alpha])
-        frame = None if density.fixed_logit is not None else _frame(density, t)
+        frame = None if density.fixed_logit is not None else _frame(density, t, *_profile(density, t))
         n, inner_error = _inner_size(density, frame, t)
         u, u_weights, values, marginal = _evaluate(density, frame, t, n)
         return Grid(frame, t, t, np.ones(1), u, u_weights, values, marginal, float(marginal[0]), inner_error)
-    t = _scan(density)
-    frame = None if density.fixed_logit is not None else _frame(density, t)
+    t, centre, top = _scan(density)
+    frame = None if density.fixed_logit is not None else _frame(density, t, centre, top)
     *_, marginal = _evaluate(density, frame, t, 16)
     n, inner_error = _inner_size(density, frame, t[_relevant(density, t, marginal)])
     return _panels(density, frame, _breaks(density, t, marginal), n, inner_error)
@@ -114,8 +116,11 @@ def _profile(density: Density, t: Floats) -> tuple[Floats, Floats]:
     return u, density(t, u)
 
 
-def _scan(density: Density) -> Floats:
-    """Points of t that follow the posterior: coarse over the prior's support, then narrowed until they resolve it."""
+def _scan(density: Density) -> tuple[Floats, Floats, Floats]:
+    """Points of t that follow the posterior: coarse over the prior's support, then narrowed until they resolve it.
+
+    With the maximum over u at each: (t, u, log density there).
+    """
     step = 0.5
     far = 40.0 + step * np.cumsum(1.25 ** np.arange(60))
     t = np.concatenate([-far[::-1], np.arange(-40.0, 40.0 + step, step), far[far < _LIMIT[highest_power(density)]]])
@@ -125,14 +130,15 @@ def _scan(density: Density) -> Floats:
         np.concatenate([t[inside & (t > lower) & (t < upper)], [x for x in (lower, upper) if np.isfinite(x)]])
     )
     for _ in range(40):
-        _, log_density = _profile(density, t)
-        keep = _relevant(density, t, log_density, slack=20.0)
+        centre, top = _profile(density, t)
+        keep = _relevant(density, t, top, slack=20.0)
         first, last = np.flatnonzero(keep)[[0, -1]]
         if last == t.size - 1 and not np.isfinite(upper):
             raise ValueError(f"the posterior reaches beyond alpha = exp({t[-1]:.0f}): bound the prior of alpha")
         low, high = t[max(first - 1, 0)], t[min(last + 1, t.size - 1)]
         if np.count_nonzero(keep) >= 24:
-            return np.asarray(t[(t >= low) & (t <= high)])
+            inside = (t >= low) & (t <= high)
+            return t[inside], centre[inside], top[inside]
         t = np.linspace(low, high, 97)
     raise RuntimeError("the posterior of log(alpha) is narrower than doubles resolve: fix alpha instead")
 
@@ -146,21 +152,19 @@ def _relevant(density: Density, t: Floats, log_density: Floats, slack: float = 0
     return keep
 
 
-def _frame(density: Density, t: Floats) -> Frame:
-    centre, top = _profile(density, t)
+def _frame(density: Density, t: Floats, centre: Floats, top: Floats) -> Frame:
     # the slope varies over distances of about one in u, however sharp the peak
     delta = 1e-2
-    curvature = (density.slope(t, centre - delta) - density.slope(t, centre + delta)) / (2.0 * delta)
+    slopes = density.slope(t, centre + np.array([[-delta], [delta]]))
+    curvature = (slopes[0] - slopes[1]) / (2.0 * delta)
     width = np.minimum(1.0 / np.sqrt(np.maximum(curvature, 1e-300)), 2.0)
-    ends = []
-    for side in (-1.0, 1.0):
-        near, far = np.zeros(t.shape), np.full(t.shape, 20.0)
-        for _ in range(8):
-            z = 0.5 * (near + far)
-            outside = density(t, centre + side * width * np.sinh(z)) + np.log(np.cosh(z)) < top - _NEGLIGIBLE
-            near, far = np.where(outside, near, z), np.where(outside, z, far)
-        ends.append(side * far)
-    return Frame(t, centre, width, ends[0], ends[1])
+    sides = np.array([[-1.0], [1.0]])
+    near, far = np.zeros((2, t.size)), np.full((2, t.size), 20.0)
+    for _ in range(8):
+        z = 0.5 * (near + far)
+        outside = density(t, centre + sides * width * np.sinh(z)) + np.log(np.cosh(z)) < top - _NEGLIGIBLE
+        near, far = np.where(outside, near, z), np.where(outside, z, far)
+    return Frame(t, centre, width, -far[0], far[1])
 
 
 # the integral --------------------------------------------------------------------------------------------------------

@@ -54,6 +54,8 @@ GAUSS_WEIGHTS[1::2] = np.concatenate([_GAUSS_W, _GAUSS_W[-2::-1]])
 
 # From values at the nodes to the Legendre coefficients of the polynomial through them.
 _TO_LEGENDRE: Floats = np.asarray(np.linalg.inv(legendre.legvander(NODES, 14)), dtype=np.float64)
+# From Legendre coefficients of degree 15 to those of the powers of x.
+_TO_POWERS: Floats = np.stack([np.pad(legendre.leg2poly(np.eye(16)[i, : i + 1]), (0, 15 - i)) for i in range(16)])
 
 
 def panel_distribution(values: Floats) -> Floats:
@@ -67,14 +69,32 @@ def evaluate_panels(coefficients: Floats, x: Floats) -> Floats:
 
 
 def invert_panels(coefficients: Floats, targets: Floats) -> Floats:
-    """x in [-1, 1] (S,) at which the integrals (S, 16) reach their targets (S,), by bisection."""
-    low, high = np.full(targets.shape, -1.0), np.full(targets.shape, 1.0)
-    columns = np.ascontiguousarray(coefficients.T)
-    for _ in range(48):
-        middle = 0.5 * (low + high)
-        below = legendre.legval(middle, columns, tensor=False) < targets
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray(0.5 * (low + high))
+    """x in [-1, 1] (S,) at which the integrals (S, 16) reach their targets (S,)."""
+    # powers instead of Legendre polynomials: at degree 15 that costs four digits of sixteen, and a third of the time
+    return _invert(tuple(np.ascontiguousarray((coefficients @ _TO_POWERS).T)), targets, -1.0)
+
+
+def _invert(terms: tuple[Floats, ...], targets: Floats, lowest: float) -> Floats:
+    """x in [lowest, 1] at which rising polynomials, coefficients ascending, reach their targets.
+
+    Newton steps, held by bisection.
+    """
+    low, high = np.full(targets.shape, lowest), np.full(targets.shape, 1.0)
+    x = 0.5 * (low + high)
+    for _ in range(60):
+        value, slope = terms[-1], np.zeros(targets.shape)
+        for term in terms[-2::-1]:
+            slope = slope * x + value
+            value = value * x + term
+        below = value < targets
+        low, high = np.where(below, x, low), np.where(below, high, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = x - (value - targets) / slope
+        new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+        moved, x = float(np.abs(new - x).max(initial=0.0)), new
+        if moved < 1e-9:  # the next step would be its square
+            break
+    return np.asarray(x)
 
 
 @cache
@@ -131,13 +151,7 @@ class Distribution:
         """Positions at which the rows' distribution functions reach ``targets``."""
         n = self._density.shape[1]
         cells = np.clip((self._cumulative[rows] < targets[:, np.newaxis]).sum(axis=1) - 1, 0, n - 2)
-        terms = self._cell(rows, cells)
-        low, high = np.zeros(targets.shape), np.ones(targets.shape)
-        for _ in range(40):
-            middle = 0.5 * (low + high)
-            below = _polynomial(terms, middle) < targets
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.asarray(cells + 0.5 * (low + high))
+        return np.asarray(cells + _invert(self._cell(rows, cells), targets, 0.0))
 
 
 def _polynomial(terms: tuple[Floats, ...], x: Floats) -> Floats:

@@ -239,6 +239,8 @@ def exact_posterior(
     *,
     n_draws: int = 1000,
     rng: _random.RNGLike = None,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
 ) -> Posterior:
     """Posterior of (alpha, beta) for two categories by adaptive quadrature.
 
@@ -252,6 +254,8 @@ def exact_posterior(
         Independent exact draws to put into the posterior.
     rng : None, int, SeedSequence, BitGenerator or Generator
         Of the draws; the quadrature uses none.
+    category_names, group_names : sequence of 2, of N str, optional
+        Kept in the result.
 
     Returns
     -------
@@ -321,4 +325,6 @@ def exact_posterior(
         },
         key=key,
         moments=QuadratureBatch(parts) if batch else parts[0],
+        category_names=category_names,
+        group_names=group_names,
     )

@@ -39,6 +39,8 @@ def sample(
     rng: RNGLike = None,
     n_threads: int | None = None,
     progress: bool = False,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
 ) -> Posterior:
     """Draw from the posterior of (alpha, beta) given the counts.
 
@@ -61,6 +63,8 @@ def sample(
         Default all CPUs this process may use (or HBM_FAST_NUM_THREADS).
     progress : bool
         Write the share that is done to stderr.
+    category_names, group_names : sequence of K, of N str, optional
+        Kept in the result: rows of its summary, coordinates of ``to_arviz``.
 
     Returns
     -------
@@ -115,10 +119,16 @@ def sample_from(
         model = HierarchicalModel(n_categories)
     _validate.same_categories(n_categories, model)
     whole = not isinstance(counts, SufficientStatistics) or _core.whole_weights(counts._core)
-    chosen, reason = _choose(method, model, whole, padded)
+    if method == "auto" and n_categories >= _GIBBS_FROM and datasets and isinstance(datasets[0], np.ndarray):
+        first = _core.SufficientStatistics(n_categories)  # the choice asks it for alpha, the kernel then uses it
+        first.add(datasets[0])
+        datasets[0] = first
+    chosen, reason = _choose(method, model, whole, datasets)
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP[chosen] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
+    _validate.names(category_names, "category_names", n_categories)  # before the work
+    _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
     key = new_key(rng)
     drawn = _core.sample(
         datasets,
@@ -155,6 +165,8 @@ def sample_from(
         details=details,
         key=key,
         sample_stats=drawn,
+        category_names=category_names,
+        group_names=group_names,
     )
 
 
@@ -166,8 +178,8 @@ def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
     return list(padded), padded if batch else padded[0], padded.shape[-1], batch
 
 
-def _choose(method: Any, model: HierarchicalModel, whole: bool, counts: NDArray[Any] | None) -> tuple[str, str]:
-    """The sampler, and why."""
+def _choose(method: Any, model: HierarchicalModel, whole: bool, datasets: list[Any]) -> tuple[str, str]:
+    """The sampler, and why. From K of 30 on the first dataset must be statistics: alpha is that of the first."""
     if method not in ("auto", "hmc", "gibbs", "mh"):
         raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
     bounded = isinstance(model.alpha, priors.LogUniform | priors.Power)
@@ -182,33 +194,35 @@ def _choose(method: Any, model: HierarchicalModel, whole: bool, counts: NDArray[
             return "mh", f"the weights are not whole numbers and the prior of alpha is bounded ({model.alpha})"
         return "hmc", "the weights are not whole numbers: there are no table counts for Gibbs"
     n_categories = model.n_categories
-    rough_alpha = _rough_alpha(counts) if n_categories >= _GIBBS_FROM else 0.0
     if bounded:
         return "gibbs", f"the prior of alpha is bounded ({model.alpha})"
-    if n_categories >= _GIBBS_FROM and rough_alpha < _GIBBS_BELOW * n_categories:
-        return (
-            "gibbs",
-            f"K = {n_categories} is large beside alpha (about {rough_alpha:.2g}): Gibbs moves far and cheaply",
-        )
+    if n_categories >= _GIBBS_FROM and datasets:
+        if isinstance(model.alpha, priors.Fixed):
+            alpha, known = float(model.alpha.value), ""
+        else:
+            alpha, known = _rough_alpha(datasets[0]), "about "
+        if alpha < _GIBBS_BELOW * n_categories:
+            return (
+                "gibbs",
+                f"K = {n_categories} is large beside alpha ({known}{alpha:.2g}): Gibbs moves far and cheaply",
+            )
     if isinstance(model.beta, priors.Dirichlet) and np.min(model.beta.concentration) < _SPARSE:
         return "gibbs", f"the Dirichlet of beta is sparse (below {_SPARSE}): beta is drawn from its exact conditional"
     return "hmc", "the posterior of log(alpha beta) is smooth, and K is small or alpha large"
 
 
-def _rough_alpha(counts: NDArray[Any] | None) -> float:
-    """alpha by moments, of the first dataset: P(two draws of a group agree) = (1 + alpha sum beta^2) / (1 + alpha).
+def _rough_alpha(statistics: _core.SufficientStatistics) -> float:
+    """alpha by moments: P(two draws of a group agree) = (1 + alpha sum beta^2) / (1 + alpha).
 
-    0 without counts or without two draws in any group; infinite where groups differ less than a multinomial's.
+    0 without two draws in any group; infinite where groups differ less than a multinomial's.
     """
-    if counts is None:
+    columns = [statistics.pairs(k) for k in range(statistics.n_categories + 1)]  # the last: the totals
+    drawn = np.array([values @ times for values, times in columns])
+    pairs = np.array([(values * (values - 1.0)) @ times for values, times in columns])
+    if pairs[-1] <= 0.0:
         return 0.0
-    x = (counts if counts.ndim == 2 else counts[0]).astype(np.float64)
-    totals = x.sum(axis=-1)
-    pairs = (totals * (totals - 1.0)).sum()
-    if pairs <= 0.0:
-        return 0.0
-    agree = (x * (x - 1.0)).sum() / pairs
-    beyond = agree - ((x.sum(axis=0) / totals.sum()) ** 2).sum()
+    agree = pairs[:-1].sum() / pairs[-1]
+    beyond = agree - ((drawn[:-1] / drawn[-1]) ** 2).sum()
     return float((1.0 - agree) / beyond) if beyond > 0.0 else float("inf")
 
 

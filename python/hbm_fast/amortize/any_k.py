@@ -6,6 +6,7 @@ posterior's own form, which given alpha is a mixture of Dirichlet(1 + tables) ov
 categories; every parameter exceeds one, so that no draw underflows.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbm_fast._random import Key
-from hbm_fast.amortize import objectives
+from hbm_fast.amortize import objectives, ranks
 from hbm_fast.amortize.encoders import ResidualMLP, Standardize
 from hbm_fast.amortize.heads import GaussianMixture
 from hbm_fast.amortize.networks import Draws, wake_share
@@ -41,10 +42,10 @@ class AnyKStream:
             TrainingStream(HierarchicalModel(k), n_groups, totals, key, False, n_threads) for k in range(low, high + 1)
         ]
 
-    def block(self, index: int, size: int) -> Block:
-        """Datasets index * size, ... of one number of categories."""
+    def block(self, index: int, size: int, rows: Sequence[slice] | None = None) -> Block:
+        """Datasets index * size, ... of one number of categories; of them the given rows, by default all."""
         # 7 steps onwards each time: neighbours in time are not neighbours in K
-        return self.streams[7 * index % len(self.streams)].block(index, size)
+        return self.streams[7 * index % len(self.streams)].block(index, size, rows)
 
 
 class AnyK(nn.Module):
@@ -156,10 +157,10 @@ class AnyK(nn.Module):
         parameters, context, guess = encoded
         z = self.alpha_head.sample(parameters, n, generator)[..., 0]
         r, log_weight = self.dirichlets(context, z, tables, guess)
-        u = torch.rand(*z.shape, 1, generator=generator, device=z.device)
+        u = ranks.rand(generator, *z.shape, 1)
         component = (log_weight.exp().cumsum(-1)[..., :-1] < u).sum(-1)
         chosen = torch.gather(r, 3, component[..., None, None].expand(*r.shape[:3], 1))[..., 0]
-        log_gamma = torch._standard_gamma(chosen.double(), generator=generator).log()
+        log_gamma = ranks.standard_gamma(generator, chosen.double()).log()
         return z, log_gamma - torch.logsumexp(log_gamma, -1, keepdim=True)
 
     def log_target(self, tables: Tensor, z: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:

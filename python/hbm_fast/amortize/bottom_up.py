@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast.amortize import heads, objectives
+from hbm_fast.amortize import heads, objectives, ranks
 from hbm_fast.amortize.coordinates import Coordinates
 from hbm_fast.amortize.encoders import ResidualMLP, Standardize
 from hbm_fast.amortize.local import FEW_GROUPS, LocalCoordinates, group_features, real_groups
@@ -109,6 +109,7 @@ class BottomUp(nn.Module):
         x, y = counts[:, :few].flatten(0, 1), u[:, :few].flatten(0, 1)
         parameters = self.local(group_features(x[real]))
         local = objectives.inference_compilation(self.local_head, parameters, y[real])
+        local = local * ranks.share(generator, len(parameters), x.device)
         parameters = self.encoder(self.standardize(self.features(statistics)))
         if self.n_draws == 0 or progress < 0.1:
             return local + objectives.inference_compilation(self.head, parameters, z)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _config, _validate, priors
+from hbm_fast import _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
@@ -280,10 +280,7 @@ class Estimator:
     # files ----------------------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> None:
         """Write the network, and what it takes to go on training, to one safetensors file with a JSON header."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        header: dict[str, Any] = {
-            "library": _config.__version__,
-            "stream_version": _config.STREAM_VERSION,
+        header = {
             "factorization": self.factorization,
             "model": None if self.model is None else checkpoint.describe_model(self.model),
             "settings": self.settings,
@@ -292,14 +289,4 @@ class Estimator:
             "training": self.training,
             "figures": self.figures,
         }
-        if self.state is not None:
-            tensors |= {f"optimizer.{name}": value for name, value in self.state.optimizer.items()}
-            if self.state.generator is not None:
-                tensors["generator"] = self.state.generator
-            header["state"] = {
-                "step": self.state.step,
-                "seconds": self.state.seconds,
-                "simulator_seconds": self.state.simulator_seconds,
-                "history": self.state.history,
-            }
-        checkpoint.write(Path(path), tensors, header)
+        checkpoint.save(path, self.network, self.state, header)
