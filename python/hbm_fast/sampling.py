@@ -81,8 +81,9 @@ def sample(
     -----
     HMC moves on log(alpha beta), scaled by the Laplace approximation it starts from, so that 100 steps of warm-up only
     tune the step size (on 31 datasets 50 steps gave the same effective draws as 400). Gibbs draws table counts, then
-    beta | tables exactly, and alpha by a slice step with the auxiliary integrated out; MH is an adaptive random walk of
-    which the step size freezes after its 200 steps of warm-up.
+    beta | tables exactly, and alpha by a slice step with the auxiliary integrated out. MH is a random walk whose size and
+    covariance adapt during its 200 steps of warm-up and then freeze: the full covariance for K up to 32, which so short
+    a warm-up can show, else its diagonal.
 
     ``"auto"`` takes Gibbs for a bounded prior of alpha, for a sparse Dirichlet of beta, and for K of 30 and more where
     alpha, estimated by moments, is below K / 16; otherwise HMC.
