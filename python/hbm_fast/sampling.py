@@ -81,8 +81,9 @@ def sample(
     -----
     HMC moves on log(alpha beta), scaled by the Laplace approximation it starts from, so that 100 steps of warm-up only
     tune the step size (on 31 datasets 50 steps gave the same effective draws as 400). Gibbs draws table counts, then
-    beta | tables exactly, and alpha by a slice step with the auxiliary integrated out; MH is an adaptive random walk:
-    its scale and its covariance (a full matrix up to 32 dimensions) freeze after its 200 steps of warm-up.
+    beta | tables exactly, and alpha by a slice step with the auxiliary integrated out. MH is a random walk of which the
+    covariance and the size adapt during its 200 steps of warm-up and then freeze: the full covariance for K up to 32,
+    where so short a warm-up can show one, else its diagonal.
 
     ``"auto"`` takes Gibbs for a bounded prior of alpha, for a sparse Dirichlet of beta, and for K of 30 and more where
     alpha, estimated by moments, is below K / 16; otherwise HMC.
