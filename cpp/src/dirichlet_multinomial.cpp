@@ -15,7 +15,7 @@
 namespace hbm_fast {
 namespace {
 
-constexpr std::size_t elements_per_chunk = 16384;
+constexpr std::size_t elements_per_chunk = 8192;
 
 double checked_concentration(double a) {
   if (!(a >= 0.0 && a <= std::numeric_limits<double>::max())) {
@@ -111,8 +111,10 @@ double positive_share(const Rows& rows) {
   return static_cast<double>(n_positive) / static_cast<double>(std::max<std::size_t>(n_rows * k_n, 1));
 }
 
-std::size_t rows_per_chunk(std::size_t n_categories) {
-  return std::max<std::size_t>(1, elements_per_chunk / std::max<std::size_t>(n_categories, 1));
+// A chunk sets up its blocks, so it should not be small; it depends on the shape alone, never on the threads.
+std::size_t rows_per_chunk(std::size_t n_rows, std::size_t n_categories) {
+  const std::size_t least = std::min<std::size_t>(lanes, n_rows / 16 + 1);
+  return std::max(least, elements_per_chunk / std::max<std::size_t>(n_categories, 1));
 }
 
 }  // namespace
@@ -135,8 +137,9 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
   }
   visit(rows.counts, [&](auto table) {
     using Count = std::remove_const_t<std::remove_pointer_t<decltype(table.data)>>;
-    parallel_for(rows.size(), rows_per_chunk(k_n), n_threads, [&](std::size_t begin, std::size_t end) {
-      RowBlocks blocks(k_n, coefficient, out);
+    parallel_for(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+      std::optional<RowBlocks> of_chunk;
+      const auto blocks = [&]() -> RowBlocks& { return of_chunk ? *of_chunk : of_chunk.emplace(k_n, coefficient, out); };
       const auto careful = [&](std::size_t row) {
         GatheredRow gathered(k_n);
         for_each_run(rows, row, row + 1, [&](std::size_t n, std::size_t, std::ptrdiff_t x, std::ptrdiff_t a) {
@@ -149,19 +152,19 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
       };
       if (!shared) {
         for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
-          blocks.push(n, length, run_at(x, a), careful);
+          blocks().push(n, length, run_at(x, a), careful);
         });
       } else {
         SharedRows lookups(*shared, out);
         for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
           for (std::size_t i = 0; i < length; ++i, x += x_row) {
-            if (!lookups.push(n + i, table.data + x, table.category_stride)) blocks.push(n + i, 1, run_at(x, a), careful);
+            if (!lookups.push(n + i, table.data + x, table.category_stride)) blocks().push(n + i, 1, run_at(x, a), careful);
             lookups.flush_if_full(careful);
           }
         });
         lookups.flush(careful);
       }
-      blocks.flush(careful);
+      if (of_chunk) of_chunk->flush(careful);
     }, poll);
   });
 }
@@ -169,7 +172,7 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
 void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.counts.n_categories;
   visit(rows.counts, [&](auto table) {
-    parallel_for(rows.size(), rows_per_chunk(k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+    parallel_for(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t begin, std::size_t end) {
       GatheredRow row(k_n);
       for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
         row.read(table.data + x, table.category_stride, rows.concentration + a, rows.concentration_category_stride, k_n);
@@ -200,8 +203,9 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
   }
   const SumAndSmallest shared_sum = shared ? RowBlocks::sum_of(rows.concentration, 1, k_n) : SumAndSmallest{};
   visit(rows.counts, [&](auto table) {
-    parallel_for(rows.n_rows, 256, n_threads, [&](std::size_t begin, std::size_t end) {
-      RowBlocks blocks(k_n, coefficient, out);
+    parallel_for(rows.n_rows, 512, n_threads, [&](std::size_t begin, std::size_t end) {
+      std::optional<RowBlocks> of_chunk;
+      const auto blocks = [&]() -> RowBlocks& { return of_chunk ? *of_chunk : of_chunk.emplace(k_n, coefficient, out); };
       std::optional<SharedRows> lookups;
       if (table_of_all) lookups.emplace(*table_of_all, out);
       const auto concentration = [&](std::size_t n) { return rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride; };
@@ -230,11 +234,11 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
           lookups->flush_if_full(careful);
           continue;
         }
-        blocks.push_stored(n, values, table.category_stride, rows.columns + first, size, a,
+        blocks().push_stored(n, values, table.category_stride, rows.columns + first, size, a,
                            shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
       }
       if (lookups) lookups->flush(careful);
-      blocks.flush(careful);
+      if (of_chunk) of_chunk->flush(careful);
     }, poll);
   });
 }
