@@ -25,14 +25,17 @@ const SimulateKernels& simulate_kernels() {
 }
 
 void simulate(const SimulationRequest& request, const SimulationArrays& arrays, int n_threads, const Poll& poll) {
-  // About 2,000 groups a chunk, and tallies that stay in the cache.
+  // About 4,000 groups a chunk, and tallies that stay in the cache; a worker goes through up to 64 chunks.
   const std::size_t table = arrays.statistics ? (request.n_categories + 1) * (arrays.max_total + 1) : 1;
   const std::size_t groups = std::max<std::size_t>(request.max_groups, 1);
-  const std::size_t chunk = std::clamp<std::size_t>(std::min<std::size_t>(4096 / groups, 32768 / table), 1, 256);
+  const std::size_t chunk = std::clamp<std::size_t>(std::min(4096 / groups, 16384 / table), 1, 256);
+  const std::size_t share = request.n_datasets / (8 * static_cast<std::size_t>(std::max(n_threads, 1)));
+  const std::size_t job = std::clamp<std::size_t>(share / chunk, 1, 64) * chunk;
   const CountsView type_only{nullptr, arrays.count_type, 0, request.n_categories, 0, 0};
   visit(type_only, [&]<class T>(const TypedCounts<T>&) {
-    parallel_for(request.n_datasets, chunk, n_threads, [&](std::size_t begin, std::size_t end) {
-      SimulationWorker<T>(request, arrays, begin, end).run();
+    parallel_for(request.n_datasets, job, n_threads, [&](std::size_t begin, std::size_t end) {
+      SimulationWorker<T> worker(request, arrays);
+      for (std::size_t at = begin; at < end; at += chunk) worker.run(at, std::min(at + chunk, end));
     }, poll);
   });
 }

@@ -9,6 +9,7 @@
 namespace hbm_fast {
 
 inline constexpr std::size_t lane_count = 64;
+inline constexpr std::size_t polya_lanes = 16;
 inline constexpr std::size_t largest_polya = 64;
 
 // xoshiro256++ states, structure of arrays
@@ -32,9 +33,10 @@ struct SimulateKernels {
   // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.
   void (*urn)(LaneStates* lanes, const double* yes, const double* no, const double* n, std::size_t largest,
               double* successes);
-  // The same for the first n_lanes lanes (a multiple of 16) and one size for all, from one word each.
-  void (*polya)(const std::uint64_t* words, const double* yes, const double* no, std::size_t size, std::size_t n_lanes,
-                double* successes);
+  // For the first n_lanes lanes (a multiple of 16) a table each of the same urn's masses, x = 0..size, summed up to x and
+  // not normalised; tables (n_lanes / 16, n_rows, 16), the rows past `size` repeat it.
+  void (*polya)(const double* yes, const double* no, std::size_t size, std::size_t n_rows, std::size_t n_lanes,
+                double* tables);
   // successes[i] of n[i] draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one word each.
   void (*binomials)(LaneStates* lanes, const double* n, const double* yes, const double* no, double* successes);
   void (*prepare)(const double* shape, GammaShape* prepared);

@@ -22,25 +22,30 @@ void SimulationWorker<T>::concentrations(double log_alpha, const double* log_bet
 // --- a lane is a group ------------------------------------------------------------------------------------------
 
 template <class T>
-void SimulationWorker<T>::groups_as_lanes(std::size_t at) {
+void SimulationWorker<T>::groups_as_lanes(std::size_t at, std::size_t end_of_urns) {
   const std::size_t n = std::min(lane_count, groups_.size() - at);
-  for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the last group, and are not stored
-    const double* a = concentration_.data() + groups_[at + std::min(i, n - 1)].dataset * k_n_;
-    for (std::size_t k = 0; k < k_n_; ++k) shape_[k * lane_count + i] = a[k];
-  }
   const bool wants_counts = arrays_.counts || arrays_.statistics;
   const bool wants_theta = arrays_.theta || arrays_.log_theta;
-  const std::int64_t limit = urn_limit(k_n_);
-  // sorted by total: the first lanes have urns
-  std::size_t n_urns = 0;
-  while (n_urns < n && groups_[at + n_urns].total <= limit) ++n_urns;
-  if (n_urns > 0) k_n_ == 2 ? two_colours(at, n_urns) : urns(at, n_urns);
+  const std::size_t n_urns = std::clamp(end_of_urns, at, at + n) - at;
+  for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the last group, and are not stored
+    const Group& group = groups_[at + std::min(i, n - 1)];
+    const double* a = concentration_.data() + group.dataset * k_n_;
+    if (k_n_ == 2) {
+      const std::int32_t first = i < n_urns ? first_[at + i] : 0;
+      const std::int32_t second = i < n_urns ? group.total - first : 0;
+      shape_[i] = a[0] + first;
+      shape_[lane_count + i] = a[1] + second;
+    } else {
+      for (std::size_t k = 0; k < k_n_; ++k) shape_[k * lane_count + i] = a[k];
+    }
+  }
+  if (n_urns > 0 && k_n_ != 2) urns(at, n_urns);
   if (wants_theta || (wants_counts && n_urns < n)) theta_of_lanes(at, n);
   if (!wants_counts) return;
   if (n_urns < n) searches(at, n_urns, n);
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = k_n_ == 2 ? n_urns : 0; i < n; ++i) {
     const Group& group = groups_[at + i];
-    if (group.total <= std::max(limit, search_limit)) {
+    if (i < n_urns || group.total <= search_limit) {
       deliver(group, drawn_.data() + i, lane_count);
       continue;
     }
@@ -92,36 +97,44 @@ void SimulationWorker<T>::urns(std::size_t at, std::size_t n) {
   }
 }
 
-// The same for two categories, run by run of equal totals.
+// Two categories: the first count of every group with an urn, by inversion. Groups of one dataset and one total, which
+// are neighbours, share a table.
 template <class T>
-void SimulationWorker<T>::two_colours(std::size_t at, std::size_t n) {
-  constexpr std::size_t step = 16;
-  alignas(64) std::uint64_t a[lane_count];
-  alignas(64) std::uint64_t b[lane_count];
-  std::uint64_t words[lane_count + step];
-  double yes[lane_count + step];
-  double no[lane_count + step];
-  double taken[lane_count + step];
-  addresses(group_bases_, at, n, a, b);
-  kernels_.words(a, b, words);
-  std::copy_n(shape_.data(), lane_count, yes);
-  std::copy_n(shape_.data() + lane_count, lane_count, no);
-  for (std::size_t i = lane_count; i < lane_count + step; ++i) {  // a run may end in padding
-    words[i] = 0;
-    yes[i] = no[i] = 1.0;
-  }
-  for (std::size_t from = 0, to = 0; from < n; from = to) {
-    const std::int64_t total = groups_[at + from].total;
-    while (to < n && groups_[at + to].total == total) ++to;
-    const std::size_t lanes = (to - from + step - 1) / step * step;
-    kernels_.polya(words + from, yes + from, no + from, static_cast<std::size_t>(total), lanes, taken + from);
-    for (std::size_t i = from; i < to; ++i) {
-      drawn_[i] = taken[i];
-      drawn_[lane_count + i] = static_cast<double>(total) - taken[i];
+void SimulationWorker<T>::two_colours(std::size_t n_urns) {
+  alignas(64) double yes[lane_count];
+  alignas(64) double no[lane_count];
+  tables_.resize(std::bit_ceil(largest_polya + 1) * lane_count);
+  for (std::size_t from = 0, to = 0; from < n_urns; from = to) {
+    const std::int32_t total = groups_[from].total;
+    std::size_t n_tables = 0;
+    for (std::uint32_t last = ~groups_[from].dataset; to < n_urns && groups_[to].total == total; ++to) {
+      const std::uint32_t d = groups_[to].dataset;
+      if (d == last) continue;
+      if (n_tables == lane_count) break;
+      yes[n_tables] = concentration_[2 * d];
+      no[n_tables++] = concentration_[2 * d + 1];
+      last = d;
     }
-  }
-  for (std::size_t k = 0; k < 2; ++k) {
-    for (std::size_t i = 0; i < n; ++i) shape_[k * lane_count + i] += drawn_[k * lane_count + i];
+    for (std::size_t i = n_tables; i % polya_lanes != 0; ++i) yes[i] = no[i] = 1.0;
+    const auto size = static_cast<std::size_t>(total);
+    const std::size_t rows = std::bit_ceil(size + 1);
+    kernels_.polya(yes, no, size, rows, (n_tables + polya_lanes - 1) / polya_lanes * polya_lanes, tables_.data());
+    const double* column = tables_.data();
+    std::size_t lane = 0;
+    std::uint32_t last = groups_[from].dataset;
+    for (std::size_t g = from; g < to; ++g) {
+      if (groups_[g].dataset != last) {
+        last = groups_[g].dataset;
+        ++lane;
+        column = tables_.data() + lane / polya_lanes * rows * polya_lanes + lane % polya_lanes;
+      }
+      const double target = column[size * polya_lanes] * plain::to_uniform(words_[groups_[g].listed]);
+      const double* below = column;  // past the sums that lie below the target
+      for (std::size_t half = rows * polya_lanes / 2; half >= polya_lanes; half /= 2) {
+        below += *(below + half - polya_lanes) < target ? half : 0;
+      }
+      first_[g] = static_cast<std::int32_t>((below - column) / static_cast<std::ptrdiff_t>(polya_lanes));
+    }
   }
 }
 
@@ -170,8 +183,19 @@ void SimulationWorker<T>::theta_of_lanes(std::size_t at, std::size_t n) {
     kernels_.gamma_pair(&lanes, &first, &second, out, out + lane_count);
   }
   kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
+  const std::size_t begin = row(groups_[at].dataset, groups_[at].group);
+  const Group& last = groups_[at + n - 1];
+  const bool together = row(last.dataset, last.group) - begin == (n - 1) * k_n_;
   const auto store = [&](const std::vector<double>& from, double* to) {
     if (to == nullptr) return;
+    if (together && k_n_ == 2) {
+      double* out = to + begin;
+      for (std::size_t i = 0; i < n; ++i) {
+        out[2 * i] = from[i];
+        out[2 * i + 1] = from[lane_count + i];
+      }
+      return;
+    }
     for (std::size_t i = 0; i < n; ++i) {
       double* out = to + row(groups_[at + i].dataset, groups_[at + i].group);
       const double* lane = from.data() + i;

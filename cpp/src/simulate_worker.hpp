@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -35,18 +36,15 @@ constexpr double smallest_concentration = 1e-300;
 template <class T>
 class SimulationWorker {
  public:
-  SimulationWorker(const SimulationRequest& request, const SimulationArrays& arrays, std::size_t begin, std::size_t end)
-      : request_(request),
-        arrays_(arrays),
-        kernels_(simulate_kernels()),
-        begin_(begin),
-        n_datasets_(end - begin),
-        k_n_(request.n_categories),
-        concentration_(n_datasets_ * k_n_) {
-    if (arrays_.statistics) tallies_.assign(n_datasets_ * (k_n_ + 1) * (arrays_.max_total + 1), 0);
-  }
+  SimulationWorker(const SimulationRequest& request, const SimulationArrays& arrays)
+      : request_(request), arrays_(arrays), kernels_(simulate_kernels()), k_n_(request.n_categories) {}
 
-  void run() {
+  // The datasets begin..end; what one chunk has allocated serves the next.
+  void run(std::size_t begin, std::size_t end) {
+    begin_ = begin;
+    n_datasets_ = end - begin;
+    concentration_.resize(n_datasets_ * k_n_);
+    if (arrays_.statistics) tallies_.assign(n_datasets_ * (k_n_ + 1) * (arrays_.max_total + 1), 0);
     for (std::size_t d = 0; d < n_datasets_; ++d) {
       hyperparameters(d);
       pad(d);
@@ -57,7 +55,15 @@ class SimulationWorker {
       group_bases_ = dataset_addresses(Site::group);
       theta_bases_ = dataset_addresses(Site::theta);
       for (auto* table : {&log_gamma_, &theta_, &shape_, &behind_, &drawn_}) table->resize((k_n_ + 1) * lane_count);
-      for (std::size_t at = 0; at < groups_.size(); at += lane_count) groups_as_lanes(at);
+      const std::size_t n_urns = count_urns();
+      if (k_n_ == 2 && n_urns > 0) {
+        hash_groups(group_bases_);
+        first_.resize(n_urns);
+        two_colours(n_urns);
+        for (std::size_t g = 0; g < n_urns; ++g) deliver_two(groups_[g], first_[g]);
+      }
+      const bool all_done = k_n_ == 2 && !arrays_.theta && !arrays_.log_theta;
+      for (std::size_t at = all_done ? n_urns : 0; at < groups_.size(); at += lane_count) groups_as_lanes(at, n_urns);
     } else {
       std::size_t at = 0;
       for (std::size_t d = 0; d < n_datasets_; at += n_groups(d), ++d) categories_as_lanes(d, groups_.data() + at);
@@ -71,7 +77,8 @@ class SimulationWorker {
   struct Group {
     std::uint32_t dataset;  // within the chunk
     std::uint32_t group;
-    std::int64_t total;
+    std::int32_t total;
+    std::uint32_t listed;   // its place before the sort
   };
 
   std::uint64_t number(std::size_t d) const { return request_.first + begin_ + d; }
@@ -114,55 +121,68 @@ class SimulationWorker {
 
   std::size_t n_groups(std::size_t d) const { return static_cast<std::size_t>(arrays_.n_groups[begin_ + d]); }
 
-  // The n uniform totals at given addresses (Lemire's method as in uniform_integer; the rare word that it refuses is
-  // replaced from a stream).
-  void draw_totals(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::int64_t* out) const {
-    const IntegerSource& source = request_.totals;
-    const std::uint64_t range = static_cast<std::uint64_t>(source.high - source.low) + 1;
-    std::uint64_t words[lane_count];
-    kernels_.words(a, b, words);
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto product = static_cast<unsigned __int128>(words[i]) * range;
-      out[i] = source.low + static_cast<std::int64_t>(product >> 64);
-      if (static_cast<std::uint64_t>(product) < range) {
-        Stream stream(Address{a[i], b[i]});
-        out[i] = uniform_integer(stream, source.low, source.high);
+  // A word for each listed group, by hashing alone.
+  void hash_groups(const std::vector<Address>& bases) {
+    const std::size_t padded = (groups_.size() + lane_count - 1) / lane_count * lane_count;
+    for (auto* table : {&a_, &b_, &words_}) table->resize(padded);
+    std::size_t at = 0;
+    for (std::size_t d = 0; d < n_datasets_; ++d) {
+      for (std::size_t g = 0; g < n_groups(d); ++g, ++at) {
+        const Address address = bases[d].group(g);
+        a_[at] = address.a;
+        b_[at] = address.b;
       }
     }
+    for (at = 0; at < padded; at += lane_count) kernels_.words(&a_[at], &b_[at], &words_[at]);
   }
 
   // Every real group of the chunk with its total, dataset by dataset.
   void list_groups() {
     const IntegerSource& source = request_.totals;
-    for (std::size_t d = 0; d < n_datasets_; ++d) {
-      for (std::size_t g = 0; g < n_groups(d); ++g) {
+    std::size_t n_all = 0;
+    for (std::size_t d = 0; d < n_datasets_; ++d) n_all += n_groups(d);
+    groups_.resize(n_all);
+    std::uint32_t at = 0;
+    for (std::uint32_t d = 0; d < n_datasets_; ++d) {
+      const auto n = static_cast<std::uint32_t>(n_groups(d));
+      for (std::uint32_t g = 0; g < n; ++g, ++at) {
         const std::int64_t total = source.values != nullptr ? source.given(begin_ + d, g) : source.low;
-        groups_.push_back({static_cast<std::uint32_t>(d), static_cast<std::uint32_t>(g), total});
+        groups_[at] = {d, g, static_cast<std::int32_t>(total), at};
       }
     }
     if (source.values != nullptr || source.high == source.low) return;
+    // Lemire's method as in uniform_integer; the rare word that it refuses is replaced from a stream.
     const std::vector<Address> bases = dataset_addresses(Site::total);
-    std::uint64_t a[lane_count];
-    std::uint64_t b[lane_count];
-    std::int64_t drawn[lane_count];
-    for (std::size_t at = 0; at < groups_.size(); at += lane_count) {
-      const std::size_t n = std::min(lane_count, groups_.size() - at);
-      addresses(bases, at, n, a, b);
-      draw_totals(a, b, n, drawn);
-      for (std::size_t i = 0; i < n; ++i) groups_[at + i].total = drawn[i];
+    hash_groups(bases);
+    const std::uint64_t range = static_cast<std::uint64_t>(source.high - source.low) + 1;
+    for (Group& group : groups_) {
+      const auto product = static_cast<unsigned __int128>(words_[group.listed]) * range;
+      group.total = static_cast<std::int32_t>(source.low + static_cast<std::int64_t>(product >> 64));
+      if (static_cast<std::uint64_t>(product) < range) {
+        Stream stream(bases[group.dataset].group(group.group));
+        group.total = static_cast<std::int32_t>(uniform_integer(stream, source.low, source.high));
+      }
     }
+  }
+
+  // How many groups, sorted by total, have urns (with no counts wanted they still decide theta's stream).
+  std::size_t count_urns() const {
+    const std::int64_t limit = urn_limit(k_n_);
+    const auto above = [&](const Group& group) { return group.total > limit; };
+    return static_cast<std::size_t>(std::find_if(groups_.begin(), groups_.end(), above) - groups_.begin());
   }
 
   // By total, so that the lanes of a block draw alike many from their urns; those above the limit come last.
   void sort_groups() {
+    if (request_.totals.values == nullptr && request_.totals.low == request_.totals.high) return;
     const auto limit = static_cast<std::size_t>(urn_limit(k_n_));
     std::vector<std::size_t> starts(limit + 3, 0);
     const auto bucket = [&](const Group& group) { return std::min(static_cast<std::size_t>(group.total), limit + 1); };
     for (const Group& group : groups_) ++starts[bucket(group) + 1];
     for (std::size_t i = 1; i < starts.size(); ++i) starts[i] += starts[i - 1];
-    std::vector<Group> sorted(groups_.size());
-    for (const Group& group : groups_) sorted[starts[bucket(group)]++] = group;
-    groups_.swap(sorted);
+    sorted_.resize(groups_.size());
+    for (const Group& group : groups_) sorted_[starts[bucket(group)]++] = group;
+    groups_.swap(sorted_);
   }
 
   std::vector<Address> dataset_addresses(Site site) const {
@@ -173,17 +193,19 @@ class SimulationWorker {
 
   // Idle lanes repeat the last group.
   void addresses(const std::vector<Address>& bases, std::size_t at, std::size_t n, std::uint64_t* a, std::uint64_t* b) const {
-    for (std::size_t i = 0; i < lane_count; ++i) {
-      const Group& group = groups_[at + std::min(i, n - 1)];
+    for (std::size_t i = 0; i < n; ++i) {
+      const Group& group = groups_[at + i];
       const Address address = bases[group.dataset].group(group.group);
       a[i] = address.a;
       b[i] = address.b;
     }
+    std::fill(a + n, a + lane_count, a[n - 1]);
+    std::fill(b + n, b + lane_count, b[n - 1]);
   }
 
-  void groups_as_lanes(std::size_t at);
+  void groups_as_lanes(std::size_t at, std::size_t end_of_urns);
   void urns(std::size_t at, std::size_t n);
-  void two_colours(std::size_t at, std::size_t n);
+  void two_colours(std::size_t n_urns);
   void theta_of_lanes(std::size_t at, std::size_t n);
   void searches(std::size_t at, std::size_t begin, std::size_t end);
   void categories_as_lanes(std::size_t d, const Group* groups);
@@ -203,29 +225,45 @@ class SimulationWorker {
     }
   }
 
+  void deliver_two(const Group& group, std::int32_t first) {
+    const std::int32_t second = group.total - first;
+    if (arrays_.counts) {
+      T* out = static_cast<T*>(arrays_.counts) + row(group.dataset, group.group);
+      out[0] = static_cast<T>(first);
+      out[1] = static_cast<T>(second);
+    }
+    if (arrays_.statistics) {
+      const std::size_t width = arrays_.max_total + 1;
+      std::int32_t* table = tallies_.data() + group.dataset * 3 * width;
+      ++table[static_cast<std::size_t>(first)];
+      ++table[width + static_cast<std::size_t>(second)];
+      ++table[2 * width + static_cast<std::size_t>(group.total)];
+    }
+  }
+
   void exceedances(std::size_t d) {
     const std::size_t width = arrays_.max_total + 1;
     for (std::size_t r = 0; r <= k_n_; ++r) {
-      const std::int32_t* tallies = tallies_.data() + (d * (k_n_ + 1) + r) * width;
+      std::int32_t* tallies = tallies_.data() + (d * (k_n_ + 1) + r) * width;
       float* out = arrays_.statistics + ((begin_ + d) * (k_n_ + 1) + r) * arrays_.max_total;
-      std::int32_t above = 0;
-      for (std::size_t j = arrays_.max_total; j-- > 0;) {
-        above += tallies[j + 1];
-        out[j] = static_cast<float>(above);
-      }
+      for (std::size_t j = arrays_.max_total; j-- > 1;) tallies[j] += tallies[j + 1];
+      for (std::size_t j = 0; j < arrays_.max_total; ++j) out[j] = static_cast<float>(tallies[j + 1]);
     }
   }
 
   const SimulationRequest& request_;
   const SimulationArrays& arrays_;
   const SimulateKernels& kernels_;
-  std::size_t begin_;
-  std::size_t n_datasets_;
   std::size_t k_n_;
+  std::size_t begin_ = 0;
+  std::size_t n_datasets_ = 0;
   std::vector<double> concentration_;  // (chunk, K)
   std::vector<std::int32_t> tallies_;  // (chunk, K + 1, J + 1)
-  std::vector<Group> groups_;
+  std::vector<Group> groups_, sorted_;
+  std::vector<std::uint64_t> a_, b_, words_;  // addresses and their words, by place before the sort
+  std::vector<std::int32_t> first_;  // two categories: the first count of each group with an urn
   std::vector<Address> group_bases_, theta_bases_;
+  std::vector<double> tables_;
   std::vector<double> log_gamma_, theta_, shape_, behind_, drawn_;  // (K, lanes), or (categories padded to blocks)
 };
 

@@ -107,33 +107,31 @@ struct Inverses {
 };
 constexpr Inverses inverses;
 
-// Successes in `size` draws from Polya urns, by inversion of the whole table of masses
-// C(size, x) (yes)_x (no)_{size - x}; the scale keeps the rising factorials between underflow and overflow.
-// 16 lanes at a time, so that the table stays near.
-void polya(const std::uint64_t* word, const double* yes, const double* no, std::size_t size, std::size_t n_lanes,
-           double* successes) {
-  constexpr std::size_t m = 16;
-  alignas(64) double table[(largest_polya + 1) * m];
+// Tables of what draws from Polya urns add up to: masses C(size, x) (yes)_x (no)_{size - x} with a scale that keeps the
+// rising factorials between underflow and overflow, summed.
+void polya(const double* yes, const double* no, std::size_t size, std::size_t n_rows, std::size_t n_lanes,
+           double* tables) {
+  constexpr std::size_t m = polya_lanes;
   alignas(64) double scale[m];
   alignas(64) double scaled[m];
   alignas(64) double rising[m];
   alignas(64) double sum[m];
   const double whole = static_cast<double>(size);
-  for (std::size_t at = 0; at < n_lanes; at += m) {
+  for (std::size_t at = 0; at < n_lanes; at += m, tables += n_rows * m) {
 #pragma omp simd
     for (std::size_t i = 0; i < m; ++i) {
       scale[i] = 2.71828182845904523536 / (yes[at + i] + no[at + i] + whole);
       scaled[i] = no[at + i] * scale[i];
-      table[i] = 1.0;
+      tables[size * m + i] = 1.0;
       rising[i] = 1.0;
     }
-    for (std::size_t j = 0; j < size; ++j) {  // row j: (no)_j
+    for (std::size_t j = 0; j < size; ++j) {  // row size - j: (no)_j
       const double drawn = static_cast<double>(j);
-      double* to = table + (j + 1) * m;
+      double* row = tables + (size - j - 1) * m;
 #pragma omp simd
       for (std::size_t i = 0; i < m; ++i) {
         rising[i] *= scaled[i] + drawn * scale[i];
-        to[i] = rising[i];
+        row[i] = rising[i];
       }
     }
 #pragma omp simd
@@ -143,9 +141,9 @@ void polya(const std::uint64_t* word, const double* yes, const double* no, std::
       sum[i] = 0.0;
     }
     double coefficient = 1.0;
-    for (std::size_t x = 0; x <= size; ++x) {  // row size - x: the probability of at most x
+    for (std::size_t x = 0; x <= size; ++x) {
       const double drawn = static_cast<double>(x);
-      double* row = table + (size - x) * m;
+      double* row = tables + x * m;
 #pragma omp simd
       for (std::size_t i = 0; i < m; ++i) {
         sum[i] += row[i] * rising[i] * coefficient;
@@ -154,17 +152,9 @@ void polya(const std::uint64_t* word, const double* yes, const double* no, std::
       }
       coefficient *= static_cast<double>(size - x) * inverses.of[x];
     }
-#pragma omp simd
-    for (std::size_t i = 0; i < m; ++i) {
-      sum[i] *= to_uniform(word[at + i]);
-      rising[i] = 0.0;
+    for (std::size_t x = size + 1; x < n_rows; ++x) {
+      for (std::size_t i = 0; i < m; ++i) tables[x * m + i] = sum[i];
     }
-    for (std::size_t x = 0; x < size; ++x) {
-      const double* row = table + (size - x) * m;
-#pragma omp simd
-      for (std::size_t i = 0; i < m; ++i) rising[i] += row[i] < sum[i] ? 1.0 : 0.0;
-    }
-    for (std::size_t i = 0; i < m; ++i) successes[at + i] = rising[i];
   }
 }
 
