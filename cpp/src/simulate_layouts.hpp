@@ -131,7 +131,9 @@ void SimulationWorker<T>::two_colours(std::size_t n_urns) {
       const double target = column[size * polya_lanes] * plain::to_uniform(words_[groups_[g].listed]);
       const double* below = column;  // past the sums that lie below the target
       for (std::size_t half = rows * polya_lanes / 2; half >= polya_lanes; half /= 2) {
-        below += *(below + half - polya_lanes) < target ? half : 0;
+        // Doubles that are not negative compare as their bits do; a branch here would be taken at random.
+        const std::uint64_t low = (plain::bits_of(*(below + half - polya_lanes)) - plain::bits_of(target)) >> 63;
+        below += half & (0 - low);
       }
       first_[g] = static_cast<std::int32_t>((below - column) / static_cast<std::ptrdiff_t>(polya_lanes));
     }
