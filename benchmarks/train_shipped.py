@@ -1,19 +1,22 @@
 """Trains the networks that come with hbm_fast: ``python benchmarks/train_shipped.py marbles --out DIR``.
 
 The same command on the same machine gives the same file: trainings are counted in steps. ``--until`` stops early and
-saves; the same command again goes on from there.
+saves; the same command again goes on from there. Stored beside the weights are the KL to the exact posterior and the
+effective share on 500 datasets, and simulation-based calibration on 4,000; of the any-K network at K = 2, 3, 5 and 10.
 """
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 import hbm_fast as hbm
+from hbm_fast.amortize.report import stored_figures
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "marbles": {"factorization": "top-down", "steps": 5_000, "learning_rate": 3e-3, "rng": 1},
-    "marbles-bottom-up": {"factorization": "bottom-up", "steps": 2_000, "learning_rate": 3e-3, "rng": 2},
-    "any-k": {"factorization": "any-k", "steps": 2_000, "learning_rate": 3e-3, "batch_size": 128, "rng": 3},
+    "marbles": {"factorization": "top-down", "steps": 12_000, "learning_rate": 3e-3, "rng": 1},
+    "marbles-bottom-up": {"factorization": "bottom-up", "steps": 4_000, "learning_rate": 3e-3, "rng": 2},
+    "any-k": {"factorization": "any-k", "steps": 8_000, "learning_rate": 3e-3, "batch_size": 128, "rng": 3},
 }
 
 
@@ -31,10 +34,11 @@ def main() -> None:
     estimator = hbm.amortize.train(
         n_groups=(1, 50), totals=(0, 50), **recipe, resume=resume, pause_at=pause, progress=True
     )
-    print(estimator)
     if pause is not None:
         estimator.save(unfinished)
         return
+    estimator.figures |= stored_figures(estimator, 4_000, rng=7)
+    print(estimator, json.dumps(estimator.figures, indent=1))
     estimator.state = None  # what it takes to go on training would double the file
     estimator.save(options.out / f"{options.name}.safetensors")
     unfinished.unlink(missing_ok=True)

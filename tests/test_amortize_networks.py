@@ -10,9 +10,9 @@ from hbm_fast import _core, _random
 torch = pytest.importorskip("torch")
 
 from hbm_fast.amortize import objectives  # noqa: E402
-from hbm_fast.amortize.bottom_up import LocalCoordinates  # noqa: E402
 from hbm_fast.amortize.coordinates import Coordinates  # noqa: E402
 from hbm_fast.amortize.heads import head  # noqa: E402
+from hbm_fast.amortize.local import LocalCoordinates  # noqa: E402
 from hbm_fast.amortize.networks import TopDown  # noqa: E402
 from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order  # noqa: E402
 from hbm_fast.amortize.stream import TrainingStream  # noqa: E402
@@ -126,6 +126,44 @@ def test_the_rao_blackwellised_gradient_is_unbiased_and_less_noisy():
     difference = plain - blackwellised
     assert bool((difference.mean(0).abs() < 6.2 * difference.std(0) / n**0.5).all())  # p < 1e-9
     assert bool((blackwellised.var(0) < 0.25 * plain.var(0)).all())
+
+
+def test_the_wake_phase_follows_the_gradient_of_the_lower_bound():
+    """q = N(m, exp(-2 s)), p = N(0, 1): KL(q || p) = s + (exp(-2 s) + m^2) / 2 + constant."""
+    h = head("gaussian", 1)
+    n, m, s = 100_000, 0.4, 0.25
+    parameters = torch.tensor([[0.0, m, s]]).expand(n, 3).clone().requires_grad_()
+    with torch.no_grad():
+        z = h.sample(parameters, 5, torch.Generator().manual_seed(3))
+    (n * objectives.reverse(h.log_prob(parameters, z), -0.5 * z[..., 0].double().square())).backward()
+    found = parameters.grad[:, 1:]
+    error = 6.2 * found.std(0) / n**0.5  # p < 1e-9
+    slope = 1.0 - np.tanh(s / 7.0) ** 2  # of 7 tanh(s / 7), which is what keeps s in bounds
+    scale = 7.0 * np.tanh(s / 7.0)
+    expected = torch.tensor([m, slope * (1.0 - np.exp(-2.0 * scale))], dtype=torch.float32)
+    assert bool(((found.mean(0) - expected).abs() < error).all())
+    assert float(error.max()) < 0.02
+
+
+@pytest.mark.parametrize("factorization", ["top-down", "bottom-up", "any-k"])
+def test_every_factorisation_has_a_wake_phase(factorization):
+    from hbm_fast.amortize.loading import NETWORKS
+
+    model = hbm.HierarchicalModel(2)
+    block = TrainingStream(model, (1, 8), (0, 8), _random.key(0), with_groups=True).block(0, 64)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = NETWORKS[factorization](None if factorization == "any-k" else model, 8, width=16, wake=0.3)
+    batch = network.prepare(block)
+    gradients = []
+    for progress in (0.5, 0.69, 0.71):
+        network.zero_grad()
+        network.loss(batch, progress, torch.Generator().manual_seed(0)).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
+    asleep, still, awake = gradients
+    torch.testing.assert_close(asleep, still, rtol=0, atol=0)
+    assert bool(awake.isfinite().all())
+    assert not torch.equal(awake, still)
 
 
 def test_log_posterior_integrates_to_the_evidence():

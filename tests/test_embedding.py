@@ -9,7 +9,10 @@ import torch
 import hbm_fast as hbm
 from hbm_fast import embedding
 from hbm_fast.embedding import Gap, Referee
+from hbm_fast.embedding.likelihood import node_log_likelihood
+from hbm_fast.embedding.referee import highest_likelihood
 from hbm_fast.embedding.table import TableStream, split
+from hbm_fast.simulation import exceedance_counts
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 MODEL = hbm.HierarchicalModel(2)
@@ -181,6 +184,21 @@ def test_the_referee_is_the_exact_posterior(referee):
     np.testing.assert_allclose(referee.log_true[:5].numpy() + coefficient, exact, atol=1e-6)
 
 
+def test_no_concentration_above_one_comes_near_the_truth(referee, note):
+    least, error = referee.least_gap()
+    assert 8.0 < least < referee.model_gap(note).log_ratio
+    assert 0.0 < error < 2.0
+    tables = torch.from_numpy(exceedance_counts(referee.counts[:20])).double()
+    free, above_one = (highest_likelihood(tables, floor) for floor in (1e-300, 1.0))
+    nodes = torch.randn(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3.0
+    assert (free >= above_one - 1e-9).all()
+    assert (node_log_likelihood(tables, nodes).max(1).values <= free + 1e-9).all()
+    assert (node_log_likelihood(tables, nodes.abs()).max(1).values <= above_one + 1e-9).all()
+    # twenty bags of one colour each and a black marble under concentrations above one
+    example = torch.from_numpy(exceedance_counts(BAGS[None])).double()
+    assert float(highest_likelihood(example, 1.0)) == pytest.approx(-61.5836, abs=1e-3)
+
+
 def test_importance_sampling_around_the_mode_agrees_with_quadrature(referee, marbles):
     exact = marbles.exact
     data = marbles.likelihood_data(referee.counts[:20])
@@ -214,6 +232,7 @@ def test_more_colours_are_refereed_by_importance_sampling():
         {"q": "mixture"},
         {"q": "flow", "objective": "iwae"},
         {"dim": 1, "activation": "relu", "skip": False},
+        {"mixed_precision": True},
     ],
     ids=str,
 )
@@ -298,14 +317,14 @@ def test_question2_writes_its_table_and_figures(tmp_path):
     pytest.importorskip("typer")
     from hbm_fast.cli import question2
 
-    settings = {"quick": True, "seconds": 0.1, "seeds": 1, "colours": False, "out": tmp_path, "force": False}
+    settings = {"quick": True, "steps": 3, "seeds": 1, "colours": False, "out": tmp_path, "force": False}
     question2.question2(**settings, limit=1, resume=False)
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert [row["group"] for row in rows] == ["default"]
-    assert "| default | 2 | exp |" in (tmp_path / "results.md").read_text()
+    assert "| default | 2 | 2 | exp |" in (tmp_path / "results.md").read_text()
     with pytest.raises(ValueError, match="--resume"):
         question2.question2(**settings, limit=1, resume=False)
-    assert len(question2._read(tmp_path / "results.json")) == 1
+    assert len(question2.read(tmp_path / "results.json")) == 1
     from hbm_fast.cli import _question2_figures as figures
 
     networks = [embedding.load(name) for name in ("marbles-exp-plus-one", "marbles")]

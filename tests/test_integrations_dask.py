@@ -1,5 +1,7 @@
 """On a cluster of two processes: the answers of one process, bit for bit, also when a worker is killed."""
 
+import doctest
+import importlib
 import os
 import signal
 
@@ -118,9 +120,34 @@ def test_parquet(client, tmp_path):
     assert os.stat(files[0]).st_mtime_ns == kept
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path), frame)
 
-    other = hbm_dask.simulate(MODEL, 50, n_groups=(1, 4), totals=(0, 9), rng=4, first=10, chunk=16)
-    with pytest.raises(FileExistsError, match="holds other datasets"):
-        other.to_parquet(tmp_path)
+    # what a killed worker leaves half-written is passed over, by us and by readers of the folder
+    (tmp_path / ".datasets-000000000010.parquet.1").write_bytes(b"half of it")
+    assert blocks.to_parquet(tmp_path) == files
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path), frame)
+
+
+@pytest.mark.parametrize(
+    "other", [{"rng": 4}, {"totals": (0, 8)}, {"n_groups": 4}, {"alpha": 2.0}, {"totals": [1, 2, 3, 9]}, {"chunk": 17}]
+)
+def test_parquet_files_of_other_datasets_are_not_taken_for_ours(other, tmp_path):
+    settings = {"n_groups": (1, 4), "totals": (0, 9), "rng": 3, "first": 10, "chunk": 16}
+    with dask.config.set(scheduler="synchronous"):
+        hbm_dask.simulate(MODEL, 50, **settings).to_parquet(tmp_path)
+        with pytest.raises(FileExistsError, match="holds other datasets"):
+            hbm_dask.simulate(MODEL, 50, **{**settings, **other}).to_parquet(tmp_path)
+
+
+def test_parquet_and_back(client, tmp_path):
+    blocks = hbm_dask.simulate(MODEL, 30, n_groups=(2, 4), totals=(1, 9), rng=3, chunk=8)
+    blocks.to_parquet(tmp_path)
+    frame = dask.dataframe.read_parquet(tmp_path)
+    bag = hbm_dask.datasets_from_frame(frame, "dataset", ["count_0", "count_1", "count_2"])
+    found = dict(bag.compute())
+    whole = hbm.simulate(MODEL, 30, n_groups=(2, 4), totals=(1, 9), rng=3)
+    assert sorted(found) == list(range(30))
+    for name, counts in found.items():
+        rows = sorted(map(tuple, counts.tolist()))
+        assert rows == sorted(map(tuple, whole.counts[name, : whole.n_groups[name]].tolist()))
 
 
 @pytest.mark.parametrize("n_partitions", [1, 3])
@@ -158,6 +185,32 @@ def test_failures_are_reported_by_name_and_lose_no_other(client):
     for outcome, (_, counts) in zip(outcomes, pairs, strict=True):
         if outcome.error is None:
             np.testing.assert_array_equal(outcome.value.concentration, hbm.fit(counts).concentration)
+
+
+class Heavy:
+    """A result that knows how many of its kind live in the process."""
+
+    alive = 0
+
+    def __init__(self):
+        Heavy.alive += 1
+
+    def __del__(self):
+        Heavy.alive -= 1
+
+
+def test_a_worker_holds_one_result_at_a_time():
+    outcomes = hbm_dask.map_datasets(lambda name, counts: Heavy(), dask.bag.from_sequence(tables(50), npartitions=2))
+    alive = outcomes.map(lambda outcome: type(outcome.value).alive).compute(scheduler="synchronous")
+    assert len(alive) == 50
+    assert max(alive) <= 2  # the one being made, and the one before it until its summary is taken
+
+
+@pytest.mark.parametrize("module", ["simulation", "datasets", "statistics"])
+def test_examples(module):
+    failures, tried = doctest.testmod(importlib.import_module(f"hbm_fast.integrations.dask.{module}"))
+    assert tried
+    assert failures == 0
 
 
 def test_datasets_from_a_table(client):

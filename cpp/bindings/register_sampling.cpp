@@ -1,4 +1,5 @@
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "bindings.hpp"
@@ -57,10 +58,18 @@ class Datasets {
 
 py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, const std::string& method, std::size_t n_draws, std::size_t n_chains,
                           std::size_t n_warmup, const py::array_t<std::uint64_t, py::array::c_style>& key, int n_threads,
-                          const py::object& progress) {
+                          const py::object& progress, const std::optional<std::pair<Doubles, Doubles>>& start) {
   const std::size_t n_categories = beta.values.size();
   Datasets datasets(given, n_categories);
-  const SamplerOptions options{sampler_kind(method), n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  SamplerOptions options{sampler_kind(method), n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  if (start) {
+    const auto n = static_cast<py::ssize_t>(given.size() * n_chains);
+    if (start->first.size() != n || start->second.size() != n * static_cast<py::ssize_t>(n_categories)) {
+      throw std::invalid_argument("start must be (B, C) and (B, C, K)");
+    }
+    options.start_log_alpha = start->first.data();
+    options.start_log_beta = start->second.data();
+  }
   const auto shape = std::vector<std::size_t>{given.size(), n_chains, n_draws};
   const Doubles log_alpha(shape), log_density(shape), acceptance(shape), step_size(shape);
   const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
@@ -97,7 +106,8 @@ void register_sampling(py::module_& m) {
   m.def("whole_weights", &whole_weights, py::arg("statistics"), "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("method"),
         py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
-        py::arg("progress"), "Draws (B, C, D) of every dataset, with what each step reports.");
+        py::arg("progress"), py::arg("start") = py::none(),
+        "Draws (B, C, D) of every dataset, with what each step reports; start is log alpha (B, C), log beta (B, C, K).");
 }
 
 }  // namespace hbm_fast::bindings

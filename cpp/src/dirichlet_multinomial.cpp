@@ -63,31 +63,34 @@ struct GatheredRow {
   }
 };
 
-// Calls body(row, counts offset, concentration offset) for rows [begin, end) of the leading axes.
+// Calls body(first row, number, counts offset, concentration offset) for stretches of rows [begin, end) along the last
+// leading axis.
+template <class Body>
+void for_each_run(const Rows& rows, std::size_t begin, std::size_t end, Body&& body) {
+  const std::size_t axes = rows.shape.size();
+  for (std::size_t n = begin; n < end;) {
+    std::ptrdiff_t x = 0;
+    std::ptrdiff_t a = 0;
+    std::size_t rest = n;
+    for (std::size_t d = axes; d-- > 0;) {
+      const auto index = static_cast<std::ptrdiff_t>(rest % rows.shape[d]);
+      rest /= rows.shape[d];
+      x += index * rows.counts_strides[d];
+      a += index * rows.concentration_strides[d];
+    }
+    const std::size_t length = axes == 0 ? 1 : std::min(end - n, rows.shape.back() - n % rows.shape.back());
+    body(n, length, x, a);
+    n += length;
+  }
+}
+
 template <class Body>
 void for_each_row(const Rows& rows, std::size_t begin, std::size_t end, Body&& body) {
-  const std::size_t axes = rows.shape.size();
-  std::vector<std::size_t> index(axes, 0);
-  std::ptrdiff_t x = 0;
-  std::ptrdiff_t a = 0;
-  std::size_t rest = begin;
-  for (std::size_t d = axes; d-- > 0;) {
-    index[d] = rest % rows.shape[d];
-    rest /= rows.shape[d];
-    x += static_cast<std::ptrdiff_t>(index[d]) * rows.counts_strides[d];
-    a += static_cast<std::ptrdiff_t>(index[d]) * rows.concentration_strides[d];
-  }
-  for (std::size_t n = begin; n < end; ++n) {
-    body(n, x, a);
-    for (std::size_t d = axes; d-- > 0;) {
-      x += rows.counts_strides[d];
-      a += rows.concentration_strides[d];
-      if (++index[d] < rows.shape[d]) break;
-      x -= static_cast<std::ptrdiff_t>(index[d]) * rows.counts_strides[d];
-      a -= static_cast<std::ptrdiff_t>(index[d]) * rows.concentration_strides[d];
-      index[d] = 0;
-    }
-  }
+  const std::ptrdiff_t x_row = rows.shape.empty() ? 0 : rows.counts_strides.back();
+  const std::ptrdiff_t a_row = rows.shape.empty() ? 0 : rows.concentration_strides.back();
+  for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
+    for (std::size_t i = 0; i < length; ++i, x += x_row, a += a_row) body(n + i, x, a);
+  });
 }
 
 std::size_t rows_per_chunk(std::size_t n_categories) {
@@ -115,9 +118,11 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
           out[n] = careful_log_pmf(gathered.group(), coefficient);
         });
       };
-      for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
-        if (!blocks.push(n, table.data + x, table.category_stride, rows.concentration + a, a_stride)) careful(n);
-        if (blocks.full()) blocks.flush(careful);
+      using Count = std::remove_const_t<std::remove_pointer_t<decltype(table.data)>>;
+      const std::ptrdiff_t x_row = rows.shape.empty() ? 0 : rows.counts_strides.back();
+      const std::ptrdiff_t a_row = rows.shape.empty() ? 0 : rows.concentration_strides.back();
+      for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
+        blocks.push(n, length, RowRun<Count>{table.data + x, x_row, table.category_stride, rows.concentration + a, a_row, a_stride}, careful);
       });
       blocks.flush(careful);
     }, poll);
@@ -151,42 +156,36 @@ namespace {
 template <class Index>
 void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.n_categories;
-  const auto row_sum = [&](const double* a) {
-    double sum = 0.0;
-    for (std::size_t k = 0; k < k_n; ++k) sum += checked_concentration(a[k]);
-    return sum;
-  };
-  const double shared_sum = rows.concentration_row_stride == 0 ? row_sum(rows.concentration) : 0.0;
+  const bool shared = rows.concentration_row_stride == 0;
+  const double shared_sum = shared ? RowBlocks::sum_of(rows.concentration, 1, k_n) : 0.0;
   visit(rows.counts, [&](auto table) {
     parallel_for(rows.n_rows, 256, n_threads, [&](std::size_t begin, std::size_t end) {
-      GatheredRow row(k_n);
-      for (std::size_t n = begin; n < end; ++n) {
-        const double* a = rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride;
-        row.n = 0;
-        row.total = 0;
-        row.other_concentration = 0.0;
-        double stored = 0.0;
+      RowBlocks blocks(k_n, coefficient, out);
+      const auto concentration = [&](std::size_t n) { return rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride; };
+      const auto careful = [&](std::size_t n) {
+        const double* const a = concentration(n);
+        GatheredRow row(k_n);
+        std::vector<bool> seen(k_n, false);
         for (Index i = rows.offsets[n]; i < rows.offsets[n + 1]; ++i) {
-          const Index k = rows.columns[i];
-          if (k < 0 || static_cast<std::size_t>(k) >= k_n || row.n == k_n) throw std::invalid_argument("counts holds a column outside its shape");
-          row.push(table.data[i], a[k]);
-          stored += a[k];
+          const auto k = static_cast<std::size_t>(rows.columns[i]);
+          const auto x = table.data[static_cast<std::ptrdiff_t>(i) * table.category_stride];
+          row.push(x, a[k]);
+          seen[k] = true;
         }
-        // A difference of sums is exact enough unless little is left of it: then the others are summed.
-        const double sum = rows.concentration_row_stride == 0 ? shared_sum : row_sum(a);
-        double others = sum - stored;
-        if (others < 0.25 * sum) {
-          std::vector<bool> seen(k_n, false);
-          for (std::size_t i = 0, at = static_cast<std::size_t>(rows.offsets[n]); at < static_cast<std::size_t>(rows.offsets[n + 1]); ++at, ++i) {
-            if (table.data[at] != 0) seen[static_cast<std::size_t>(rows.columns[at])] = true;
-          }
-          others = 0.0;
-          for (std::size_t k = 0; k < k_n; ++k) others += seen[k] ? 0.0 : a[k];
-          row.other_concentration = 0.0;
-        }
-        row.other_concentration += others;
+        for (std::size_t k = 0; k < k_n; ++k) row.other_concentration += seen[k] ? 0.0 : a[k];
         out[n] = careful_log_pmf(row.group(), coefficient);
+      };
+      for (std::size_t n = begin; n < end; ++n) {
+        const double* const a = concentration(n);
+        const auto first = rows.offsets[n];
+        const auto size = static_cast<std::size_t>(rows.offsets[n + 1] - first);
+        std::uint64_t largest = 0;
+        for (std::size_t i = 0; i < size; ++i) largest = std::max(largest, static_cast<std::uint64_t>(rows.columns[static_cast<std::size_t>(first) + i]));
+        if (largest >= k_n || size > k_n) throw std::invalid_argument("counts holds a column outside its shape");
+        blocks.push_stored(n, table.data + static_cast<std::ptrdiff_t>(first) * table.category_stride, table.category_stride,
+                           rows.columns + first, size, a, shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
       }
+      blocks.flush(careful);
     }, poll);
   });
 }

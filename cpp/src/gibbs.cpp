@@ -73,6 +73,14 @@ StepStatistics Gibbs::step() {
   return result;
 }
 
+void Gibbs::start_at(double log_alpha, const double* log_beta) {
+  std::vector<double> y(density_.dimension());
+  density_.coordinates(log_alpha, log_beta, y.data());
+  if (!std::isfinite(density_.value(y.data(), nullptr))) return;
+  log_alpha_ = log_alpha;
+  std::copy(log_beta, log_beta + log_beta_.size(), log_beta_.begin());
+}
+
 double Gibbs::parameters(double* log_beta) const {
   std::copy(log_beta_.begin(), log_beta_.end(), log_beta);
   return log_alpha_;

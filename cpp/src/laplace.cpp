@@ -39,6 +39,12 @@ void Whitening::to_coordinates(const double* z, double* y) const {
   for (std::size_t k = 0; k < dimension(); ++k) y[k] = centre[k] + scale[k] * (z[k] + along * direction[k]);
 }
 
+void Whitening::from_coordinates(const double* y, double* z) const {
+  for (std::size_t k = 0; k < dimension(); ++k) z[k] = (y[k] - centre[k]) / scale[k];
+  const double along = (1.0 - 1.0 / stretch) * dot(direction.data(), z, dimension());
+  for (std::size_t k = 0; k < dimension(); ++k) z[k] -= along * direction[k];
+}
+
 void Whitening::pull_back(const double* gradient_y, double* gradient_z) const {
   for (std::size_t k = 0; k < dimension(); ++k) gradient_z[k] = scale[k] * gradient_y[k];
   const double along = (stretch - 1.0) * dot(direction.data(), gradient_z, dimension());

@@ -2,8 +2,23 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace hbm_fast {
+
+constexpr std::uint64_t largest_row_total = std::uint64_t{1} << 53;  // from here on doubles skip integers
+
+// What the vector loops can read, and sums of concentrations whose products of up to 31 and 63 factors do not overflow.
+constexpr double smallest_vector_concentration = 1e-70;
+constexpr double largest_vector_concentration = 1e70;
+constexpr double largest_short_product = 1e8;
+constexpr double largest_long_product = 1e4;
+
+// 64 rows of two categories
+struct Pairs {
+  double a[64], b[64];
+  std::uint64_t x[64], y[64];
+};
 
 struct LikelihoodKernels {
   // sum_j c_j log(a + j) and sum_j c_j / (a + j)
@@ -14,15 +29,22 @@ struct LikelihoodKernels {
   void (*log_rising)(const double* a, const double* x, std::size_t n, double* out);
   // out_i = digamma(a_i + x_i) - digamma(a_i); x_i >= 1
   void (*digamma_difference)(const double* a, const double* x, std::size_t n, double* out);
-  // Two categories, n <= 64 rows with totals up to `largest`: out_i = p(x_i, y_i | a_i, b_i) / choose(x_i + y_i, x_i), 64 values
-  // of each input readable; a, b <= 1e70.
-  void (*two_categories)(const double* a, const double* b, const double* x, const double* total, int largest, double* out);
-  // Groups of one category: out_i = prod_{j < total_i} (1 + r_i / (a_i + j)) - 1, 64 values of each input.
-  void (*one_category)(const double* a, const double* r, const double* total, int largest, double* out);
-  // out_i = log(x_i) for x_i > 0 normal
-  void (*log)(const double* x, std::size_t n, double* out);
+  // out_i = lgamma(a_i + x_i) - lgamma(a_i) - log(x_i!); inverse_factorials: 1/0! ... 1/31!
+  void (*log_choose)(const double* a, const double* x, std::size_t n, const double* inverse_factorials, double* out);
+  // By CountType: n <= 64 rows of two categories, strides in elements; the rest of the 64 are rows of no counts.
+  void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
+                        std::ptrdiff_t a_category, int n, Pairs* pairs);
+  // 64 pmfs and their logarithms; choose[32 n + x] is a factor. A row for which products will not do has pmf 0 and any
+  // logarithm: a count above 31, or concentrations beyond the limits above.
+  void (*two_categories)(const Pairs* pairs, const double* choose, double* pmf, double* log_pmf);
+  // Groups of one category, 64 of them: out_i = prod_{j < total_i} (1 + r_i / (a_i + j)) - 1; total_i < 64.
+  void (*one_category)(const double* a, const double* r, const double* total, double* out);
   // out_i = log(1 + x_i) for x_i >= 0
   void (*log1p)(const double* x, std::size_t n, double* out);
+  // By CountType: the non-zero ones of a contiguous row, in order, with their concentrations; K + 1 places each. Returns
+  // how many; the total exceeds largest_row_total where a count is negative or too large (then the row is cut short).
+  std::size_t (*gather[8])(const void* x, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories, double* x_out,
+                           double* a_out, std::uint64_t* total);
 };
 
 // Those of isa_level().

@@ -129,6 +129,15 @@ void Metropolis::warm_up(std::size_t i, std::size_t n) {
   if (i + 1 == n) step_size_ = adaptation_.average();
 }
 
+void Metropolis::start_at(double log_alpha, const double* log_beta) {
+  density_.coordinates(log_alpha, log_beta, new_y_.data());
+  const double value = density_.value(new_y_.data(), nullptr);
+  if (!std::isfinite(value)) return;
+  y_.swap(new_y_);
+  whitening_.from_coordinates(y_.data(), z_.data());
+  log_density_ = value;
+}
+
 double Metropolis::parameters(double* log_beta) const { return density_.parameters(y_.data(), log_beta); }
 
 }  // namespace hbm_fast

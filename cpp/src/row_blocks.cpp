@@ -1,24 +1,39 @@
 #include "row_blocks.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
 
 #include "hbm_fast/special.hpp"
 
 namespace hbm_fast {
 namespace {
 
-// Rounding of the terms, in units of their absolute sum, and the relative error that is promised.
-constexpr double rounding = 2.3e-16;
+// Rounding in units of the absolute sum of the terms (and of one for each term), and the relative error that is promised.
+constexpr double rounding = 5e-16;
+constexpr double rounding_of_a_term = 2e-15;
 constexpr double promised = 1e-13;
 
 }  // namespace
 
-Factorials::Factorials() : logs_(n_logs), choose_((lanes + 1) * (lanes + 2) / 2) {
+Factorials::Factorials() : logs_(n_logs), choose_(64 * 32), ones_(64 * 32, 1.0) {
   for (std::size_t n = 0; n < n_logs; ++n) logs_[n] = log_factorial(static_cast<double>(n));
-  for (int n = 0; n <= lanes; ++n) {
-    for (int x = 0; x <= n; ++x) {
+  double factorial = 1.0;  // exact below 23!
+  for (std::size_t n = 0; n < 32; ++n) {
+    factorial *= n == 0 ? 1.0 : static_cast<double>(n);
+    inverses_[n] = 1.0 / factorial;
+  }
+  for (std::size_t n = 0; n < 64; ++n) {
+    for (std::size_t x = 0; x < 32 && x <= n; ++x) {
       // the last sum is rounded once: everything below 2^53 is exact, and little more is added above
-      choose_[static_cast<std::size_t>(n * (n + 1) / 2 + x)] = x == 0 || x == n ? 1.0 : choose(n - 1, x - 1) + choose(n - 1, x);
+      double& value = choose_[32 * n + x];
+      if (x == 0 || x == n) {
+        value = 1.0;
+      } else {
+        const double above = 2 * x > n && n - x < 32 ? choose_[32 * n + (n - x)] : choose_[32 * (n - 1) + x];
+        value = 2 * x > n && n - x < 32 ? above : above + choose_[32 * (n - 1) + x - 1];
+      }
     }
   }
 }
@@ -34,111 +49,128 @@ RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
   counts_.resize(size);
   concentration_.resize(size);
   terms_.resize(size);
-  log_factorials_.resize(size);
+  if (!coefficient) log_factorials_.resize(size);
 }
 
-void RowBlocks::read_concentration(const double* a, std::ptrdiff_t a_stride) {
+double RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
   double sum = 0.0;
   double smallest = std::numeric_limits<double>::infinity();
-  double largest = 0.0;
   if (a_stride == 1) {
-#pragma omp simd reduction(+ : sum) reduction(min : smallest) reduction(max : largest)
-    for (std::size_t k = 0; k < n_categories_; ++k) {
+#pragma omp simd reduction(+ : sum) reduction(min : smallest)
+    for (std::size_t k = 0; k < n; ++k) {
       sum += a[k];
       smallest = a[k] < smallest ? a[k] : smallest;
-      largest = a[k] > largest ? a[k] : largest;
     }
   } else {
-    for (std::size_t k = 0; k < n_categories_; ++k) {
+    for (std::size_t k = 0; k < n; ++k) {
       const double value = a[static_cast<std::ptrdiff_t>(k) * a_stride];
       sum += value;
       smallest = value < smallest ? value : smallest;
-      largest = value > largest ? value : largest;
     }
   }
-  if (!(smallest >= 0.0) || !(sum <= std::numeric_limits<double>::max())) {
-    for (std::size_t k = 0; k < n_categories_; ++k) {
+  if (!(smallest >= 0.0) || !(sum <= std::numeric_limits<double>::max())) {  // a NaN is in the sum
+    for (std::size_t k = 0; k < n; ++k) {
       const double value = a[static_cast<std::ptrdiff_t>(k) * a_stride];
       if (!(value >= 0.0 && value <= std::numeric_limits<double>::max())) {
         throw std::invalid_argument("concentration must be non-negative and finite");
       }
     }
   }
-  last_ = a;
-  last_sum_ = sum;
-  last_plain_ = smallest >= smallest_vector_concentration && sum <= largest_vector_concentration;
+  return sum;
+}
+
+void RowBlocks::check_total(std::uint64_t total, bool is_signed) const {
+  if (total <= largest_row_total) return;
+  if (is_signed && (total >> 63) != 0) throw std::invalid_argument("counts must not be negative");
+  throw std::invalid_argument("a total of counts exceeds 2**53");
+}
+
+bool RowBlocks::push_pure(std::size_t row, double a, double others, double total) {
+  const bool short_enough = (total < 32.0 && a + others <= largest_short_product) || (total < 64.0 && a + others <= largest_long_product);
+  if (!short_enough || !(a >= smallest_vector_concentration)) return false;
+  if (others < smallest_vector_concentration) {
+    if (others > 0.0) return false;
+    out_[row] = 0.0;
+    return true;
+  }
+  pure_.a[pure_.n] = a;
+  pure_.others[pure_.n] = others;
+  pure_.total[pure_.n] = total;
+  pure_.row[pure_.n] = row;
+  ++pure_.n;
+  return true;
+}
+
+bool RowBlocks::close_row(std::size_t row, std::size_t n, std::uint64_t total, double sum) {
+  if (n == 0) {
+    out_[row] = 0.0;
+    return true;
+  }
+  double smallest = sum;
+  for (std::size_t i = n_; i < n_ + n; ++i) smallest = concentration_[i] < smallest ? concentration_[i] : smallest;
+  if (!(smallest >= smallest_vector_concentration && sum <= largest_vector_concentration)) return false;
+  first_[rows_] = n_;
+  row_[rows_] = row;
+  total_[rows_] = static_cast<double>(total);
+  sum_[rows_] = sum;
+  ++rows_;
+  n_ += n;
+  return true;
 }
 
 void RowBlocks::evaluate() {
-  if (two_.n > 0) evaluate_two();
-  if (one_.n > 0) evaluate_one();
+  if (pure_.n > 0) evaluate_pure();
   if (rows_ > 0) evaluate_rows();
 }
 
-void RowBlocks::evaluate_two() {
-  two_.pad();
-  kernels_.two_categories(two_.a, two_.b, two_.x, two_.total, two_.largest, two_.value);
-  double pmf[lanes];
-  for (int i = 0; i < two_.n; ++i) {
-    const auto n = static_cast<int>(two_.total[i]);
-    pmf[i] = two_.value[i] * (coefficient_ ? factorials_.choose(n, static_cast<int>(two_.x[i])) : 1.0);
+void RowBlocks::evaluate_pure() {
+  double excess[lanes], value[lanes];
+  for (int i = pure_.n; i < lanes; ++i) {
+    pure_.a[i] = pure_.others[i] = 1.0;
+    pure_.total[i] = 0.0;
   }
-  kernels_.log(pmf, static_cast<std::size_t>(two_.n), two_.value);
-  for (int i = 0; i < two_.n; ++i) {
-    out_[two_.row[i]] = two_.value[i];
-    if (!(pmf[i] > 1e-280)) refused_.push_back(two_.row[i]);
+  kernels_.one_category(pure_.a, pure_.others, pure_.total, excess);
+  kernels_.log1p(excess, lanes, value);
+  for (int i = 0; i < pure_.n; ++i) {
+    out_[pure_.row[i]] = 0.0 - value[i];  // never -0
+    if (!(excess[i] < 1e280)) refused_.push_back(pure_.row[i]);
   }
-  two_.clear();
-}
-
-void RowBlocks::evaluate_one() {
-  one_.pad();
-  double excess[lanes];
-  kernels_.one_category(one_.a, one_.b, one_.total, one_.largest, excess);
-  kernels_.log1p(excess, static_cast<std::size_t>(one_.n), one_.value);
-  for (int i = 0; i < one_.n; ++i) {
-    out_[one_.row[i]] = 0.0 - one_.value[i];  // never -0
-    if (!(excess[i] < 1e280)) refused_.push_back(one_.row[i]);
-  }
-  one_.clear();
+  pure_.n = 0;
 }
 
 void RowBlocks::evaluate_rows() {
   first_[rows_] = n_;
-  double of_sums[lanes];
-  double log_total_factorials[lanes];
-  kernels_.log_rising(concentration_.data(), counts_.data(), n_, terms_.data());
-  kernels_.log_rising(sum_, total_, rows_, of_sums);
+  double of_totals[lanes];
+  kernels_.log_choose(concentration_.data(), counts_.data(), n_, factorials_.inverses(), terms_.data());
+  kernels_.log_choose(sum_, total_, rows_, factorials_.inverses(), of_totals);
   const double* const logs = factorials_.logs();
-  const auto n_logs = static_cast<double>(Factorials::n_logs);
-  if (largest_count_ < n_logs) {
-    for (std::size_t i = 0; i < n_; ++i) log_factorials_[i] = logs[static_cast<std::int32_t>(counts_[i])];
-  } else {
-    std::fill_n(concentration_.begin(), n_, 1.0);
-    kernels_.log_rising(concentration_.data(), counts_.data(), n_, log_factorials_.data());
-  }
-  for (std::size_t r = 0; r < rows_; ++r) {
-    log_total_factorials[r] = total_[r] < n_logs ? logs[static_cast<std::int32_t>(total_[r])] : log_factorial(total_[r]);
+  const auto log_of_factorial = [&](double n) {
+    return n < static_cast<double>(Factorials::n_logs) ? logs[static_cast<std::int32_t>(n)] : log_factorial(n);
+  };
+  if (!coefficient_) {
+    for (std::size_t i = 0; i < n_; ++i) log_factorials_[i] = log_of_factorial(counts_[i]);
   }
   for (std::size_t r = 0; r < rows_; ++r) {
     double terms = 0.0;
-    double factorials = 0.0;
-    const std::size_t begin = first_[r];
-    const std::size_t end = first_[r + 1];
-#pragma omp simd reduction(+ : terms, factorials)
-    for (std::size_t i = begin; i < end; ++i) {
+    double absolute = std::abs(of_totals[r]);
+    for (std::size_t i = first_[r]; i < first_[r + 1]; ++i) {
       terms += terms_[i];
-      factorials += log_factorials_[i];
+      absolute += std::abs(terms_[i]);
     }
-    const double ordered = terms - of_sums[r];
-    const double value = coefficient_ ? ordered + (log_total_factorials[r] - factorials) : ordered;
+    double value = terms - of_totals[r];
+    if (!coefficient_) {
+      double factorials = 0.0;
+      for (std::size_t i = first_[r]; i < first_[r + 1]; ++i) factorials += log_factorials_[i];
+      const double of_total = log_of_factorial(total_[r]);
+      value -= of_total - factorials;
+      absolute += of_total + factorials;
+    }
     out_[row_[r]] = value;
-    // terms of both signs: what they add up to before they cancel, and what their rounding may leave
-    const double absolute = std::abs(terms) + std::abs(of_sums[r]) + (coefficient_ ? log_total_factorials[r] + factorials : 0.0);
-    if (!(absolute * rounding <= promised * std::abs(value))) refused_.push_back(row_[r]);
+    // terms of both signs: what their rounding may leave when they cancel
+    const auto n = static_cast<double>(first_[r + 1] - first_[r] + 1);
+    if (!(absolute * rounding + n * rounding_of_a_term <= promised * std::abs(value))) refused_.push_back(row_[r]);
   }
   n_ = rows_ = 0;
-  largest_count_ = 0.0;
 }
 
 }  // namespace hbm_fast

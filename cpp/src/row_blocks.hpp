@@ -2,68 +2,62 @@
 // A row that they cannot do to full precision is handed to careful_log_pmf: the caller's `careful(row)`.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <stdexcept>
 #include <type_traits>
 #include <vector>
 
+#include "hbm_fast/view.hpp"
 #include "likelihood_kernels.hpp"
 
 namespace hbm_fast {
 
-constexpr std::uint64_t largest_row_total = std::uint64_t{1} << 53;  // from here on doubles skip integers
 constexpr int lanes = 64;
+constexpr double almost_one = 0.96;  // the logarithm of a smaller pmf keeps its digits
 
-// What the vector loops can read: normal numbers whose products of four do not overflow.
-constexpr double smallest_vector_concentration = 1e-70;
-constexpr double largest_vector_concentration = 1e70;
-
-// log(n!) for small n, and the binomial coefficients of totals up to `lanes`, all correctly rounded or nearly.
+// Small factorials and binomial coefficients, all correctly rounded or nearly.
 class Factorials {
  public:
   static constexpr std::size_t n_logs = 2048;
   static const Factorials& get();
-  const double* logs() const { return logs_.data(); }
-  double choose(int n, int x) const { return choose_[static_cast<std::size_t>(n * (n + 1) / 2 + x)]; }
+  const double* logs() const { return logs_.data(); }                // log(n!)
+  const double* inverses() const { return inverses_; }               // 1 / n!, n < 32
+  const double* choose() const { return choose_.data(); }            // [32 n + x], n < 63, x < 32
+  const double* ones() const { return ones_.data(); }                // as many
 
  private:
   Factorials();
   std::vector<double> logs_;
-  std::vector<double> choose_;
+  double inverses_[32];
+  std::vector<double> choose_, ones_;
 };
 
-// Up to 64 rows for the loops that run over lanes: two categories with counts, or one.
-struct Lanes {
+// Up to 64 rows whose draws all fell into one category.
+struct PureRows {
   double a[lanes];
-  double b[lanes];  // the other category's concentration; for groups of one category, the sum of all others
-  double x[lanes];
+  double others[lanes];  // the sum of the other concentrations
   double total[lanes];
-  double value[lanes];
   std::size_t row[lanes];
   int n = 0;
-  int largest = 0;
-
-  void push(double a_, double b_, double x_, double total_, std::size_t row_) {
-    a[n] = a_;
-    b[n] = b_;
-    x[n] = x_;
-    total[n] = total_;
-    row[n] = row_;
-    largest = largest > static_cast<int>(total_) ? largest : static_cast<int>(total_);
-    ++n;
-  }
-  // Fills up to 64 with groups of no draws.
-  void pad() {
-    for (int i = n; i < lanes; ++i) {
-      a[i] = b[i] = 1.0;
-      x[i] = total[i] = 0.0;
-    }
-  }
-  void clear() { n = largest = 0; }
 };
+
+// Where rows lie: pointers to the first, strides in elements.
+template <class T>
+struct RowRun {
+  const T* x;
+  std::ptrdiff_t x_row;
+  std::ptrdiff_t x_category;
+  const double* a;
+  std::ptrdiff_t a_row;
+  std::ptrdiff_t a_category;
+};
+
+template <class T>
+constexpr std::size_t type_index() {
+  return (sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 2 : sizeof(T) == 4 ? 4 : 6) + (std::is_signed_v<T> ? 0 : 1);
+}
+static_assert(type_index<std::int8_t>() == static_cast<std::size_t>(CountType::int8) &&
+              type_index<std::uint64_t>() == static_cast<std::size_t>(CountType::uint64));
 
 class RowBlocks {
  public:
@@ -71,14 +65,17 @@ class RowBlocks {
 
   RowBlocks(std::size_t n_categories, bool coefficient, double* out);
 
-  // Adds row number `row` of the output; reads x[k * x_stride], a[k * a_stride]. Returns false where the row must be done
-  // with care instead. Throws std::invalid_argument for bad values.
-  template <class T>
-  bool push(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride);
+  // Adds n rows, the first of them number `row` of the output; calls careful(row) for those that must be done with care.
+  // Throws std::invalid_argument for bad values.
+  template <class T, class Careful>
+  void push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful);
 
-  bool full() const { return n_ + n_categories_ > counts_.size() || rows_ == lanes || two_.n == lanes || one_.n == lanes; }
+  // Adds one row by its stored entries (each column at most once) and the sum of all concentrations.
+  template <class T, class Index, class Careful>
+  void push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns, std::size_t n_stored,
+                   const double* a, double sum, Careful&& careful);
 
-  // Writes the values of all rows pushed; calls careful(row) for those it cannot do to full precision.
+  // Writes the values of all rows pushed.
   template <class Careful>
   void flush(Careful&& careful) {
     evaluate();
@@ -86,19 +83,23 @@ class RowBlocks {
     refused_.clear();
   }
 
- private:
-  void evaluate();
-  void evaluate_two();
-  void evaluate_one();
-  void evaluate_rows();
-  void read_concentration(const double* a, std::ptrdiff_t a_stride);
+  // Checks concentrations and adds them up.
+  static double sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
 
+ private:
   template <class T>
-  void take(T x, double a) {  // without a branch: a zero is overwritten by the next
-    counts_[n_] = static_cast<double>(x);
-    concentration_[n_] = a;
-    n_ += x != 0;
-  }
+  bool push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride);
+  // The elements [n_, n_ + n) have been written; false where the row needs care.
+  bool close_row(std::size_t row, std::size_t n, std::uint64_t total, double sum);
+  bool push_pure(std::size_t row, double a, double others, double total);
+  template <class T>
+  std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::uint64_t* total);
+  void check_total(std::uint64_t total, bool is_signed) const;
+  bool full() const { return n_ + n_categories_ + 1 > counts_.size() || rows_ == lanes || pure_.n == lanes; }
+
+  void evaluate();
+  void evaluate_pure();
+  void evaluate_rows();
 
   std::size_t n_categories_;
   bool coefficient_;
@@ -113,96 +114,122 @@ class RowBlocks {
   std::size_t first_[lanes + 1];
   std::size_t row_[lanes];
   double total_[lanes], sum_[lanes];
-  double largest_count_ = 0.0;
-  Lanes two_, one_;
+  PureRows pure_;
   std::vector<std::size_t> refused_;
 
   // the concentration last read: often one for all rows
   const double* last_ = nullptr;
   double last_sum_ = 0.0;
-  bool last_plain_ = false;
 };
 
-template <class T>
-bool RowBlocks::push(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride) {
-  if (n_categories_ == 2) {
-    const T x0 = x[0];
-    const T x1 = x[x_stride];
-    const double a0 = a[0];
-    const double a1 = a[a_stride];
-    const std::uint64_t either = static_cast<std::uint64_t>(x0) | static_cast<std::uint64_t>(x1);
-    const bool plain = a0 >= smallest_vector_concentration && a0 <= largest_vector_concentration &&
-                       a1 >= smallest_vector_concentration && a1 <= largest_vector_concentration;
-    if (either <= lanes / 2 && plain) {
-      const auto y0 = static_cast<double>(x0);
-      const auto y1 = static_cast<double>(x1);
-      if (x0 == 0) {
-        one_.push(a1, a0, y1, y1, row);
-      } else if (x1 == 0) {
-        one_.push(a0, a1, y0, y0, row);
-      } else {
-        two_.push(a0, a1, y0, y0 + y1, row);
-      }
-      return true;
-    }
-  }
-  if (a != last_) read_concentration(a, a_stride);
-  const std::size_t begin = n_;
-  std::uint64_t total = 0;
-  std::size_t k = 0;
-  const auto check = [&](std::uint64_t any) {
-    if (any > largest_row_total || total > largest_row_total) {
-      if (std::is_signed_v<T> && (any >> 63) != 0) throw std::invalid_argument("counts must not be negative");
-      throw std::invalid_argument("a total of counts exceeds 2**53");
-    }
+template <class T, class Careful>
+void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful) {
+  const auto one = [&](std::size_t i) {
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    if (!push_one(row + i, run.x + at * run.x_row, run.x_category, run.a + at * run.a_row, run.a_category)) careful(row + i);
+    if (full()) flush(careful);
   };
-  if (x_stride == 1) {
-    for (; k + 16 <= n_categories_; k += 16) {  // zeros are passed sixteen at a time
-      std::uint64_t any = 0;
-      for (std::size_t i = 0; i < 16; ++i) any |= static_cast<std::uint64_t>(x[k + i]);
-      if (any == 0) continue;
-      for (std::size_t i = k; i < k + 16; ++i) {
-        total += static_cast<std::uint64_t>(x[i]);
-        take(x[i], a[static_cast<std::ptrdiff_t>(i) * a_stride]);
+  if (n_categories_ != 2) {
+    for (std::size_t i = 0; i < n; ++i) one(i);
+    return;
+  }
+  Pairs pairs;
+  double pmf[lanes], log_pmf[lanes];
+  std::size_t again[lanes];
+  for (std::size_t begin = 0; begin < n; begin += lanes) {
+    const std::size_t size = n - begin < lanes ? n - begin : lanes;
+    const auto at = static_cast<std::ptrdiff_t>(begin);
+    kernels_.load_pairs[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row, run.a_row,
+                                         run.a_category, static_cast<int>(size), &pairs);
+    kernels_.two_categories(&pairs, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, log_pmf);
+    std::size_t n_again = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      out_[row + begin + i] = log_pmf[i];
+      // towards 1 a logarithm has fewer right digits than the pmf; only rows of one category come there
+      again[n_again] = i;
+      n_again += pmf[i] > 1e-280 && pmf[i] < almost_one ? 0 : 1;
+    }
+    for (std::size_t j = 0; j < n_again; ++j) {
+      const std::size_t i = again[j];
+      const bool first = pairs.y[i] == 0;
+      if (pmf[i] >= almost_one && push_pure(row + begin + i, first ? pairs.a[i] : pairs.b[i], first ? pairs.b[i] : pairs.a[i],
+                                     static_cast<double>(pairs.x[i] + pairs.y[i]))) {
+        if (full()) flush(careful);
+      } else {
+        one(begin + i);
       }
-      check(any);
     }
   }
+}
+
+template <class T>
+std::size_t RowBlocks::gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::uint64_t* total) {
+  std::uint64_t sum = 0;
   std::uint64_t any = 0;
-  for (; k < n_categories_; ++k) {
+  std::size_t n = n_;
+  for (std::size_t k = 0; k < n_categories_; ++k) {
     const T value = x[static_cast<std::ptrdiff_t>(k) * x_stride];
     any |= static_cast<std::uint64_t>(value);
-    total += static_cast<std::uint64_t>(value);
-    take(value, a[static_cast<std::ptrdiff_t>(k) * a_stride]);
-    if ((k & 255) == 255) check(any);
+    sum += static_cast<std::uint64_t>(value);
+    if (any > largest_row_total || sum > largest_row_total) break;
+    counts_[n] = static_cast<double>(value);
+    concentration_[n] = a[static_cast<std::ptrdiff_t>(k) * a_stride];
+    n += value != 0;
   }
-  check(any);
-  const std::size_t n = n_ - begin;
-  if (!last_plain_ || n == 1) {
-    const double count = n == 1 ? counts_[begin] : 0.0;
-    const double own = n == 1 ? concentration_[begin] : 0.0;
-    n_ = begin;
-    if (n == 1 && last_plain_ && count <= lanes) {
-      double others = 0.0;
-      for (std::size_t i = 0; i < n_categories_; ++i) {
-        others += x[static_cast<std::ptrdiff_t>(i) * x_stride] == 0 ? a[static_cast<std::ptrdiff_t>(i) * a_stride] : 0.0;
-      }
-      one_.push(own, others, count, count, row);
-      return true;
+  *total = any > largest_row_total ? any : sum;
+  return n - n_;
+}
+
+template <class T>
+bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride) {
+  if (a != last_) {
+    last_sum_ = sum_of(a, a_stride, n_categories_);
+    last_ = a;
+  }
+  std::uint64_t total = 0;
+  const std::size_t n = x_stride == 1 ? kernels_.gather[type_index<T>()](x, a, a_stride, n_categories_, counts_.data() + n_,
+                                                                        concentration_.data() + n_, &total)
+                                      : gather_strided(x, x_stride, a, a_stride, &total);
+  check_total(total, std::is_signed_v<T>);
+  if (n == 1) {
+    double others = 0.0;
+    for (std::size_t k = 0; k < n_categories_; ++k) {
+      others += x[static_cast<std::ptrdiff_t>(k) * x_stride] == 0 ? a[static_cast<std::ptrdiff_t>(k) * a_stride] : 0.0;
     }
-    return false;
+    return push_pure(row, concentration_[n_], others, counts_[n_]);
   }
-  if (n == 0) {
-    out_[row] = 0.0;
-    return true;
+  return close_row(row, n, total, last_sum_);
+}
+
+template <class T, class Index, class Careful>
+void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns, std::size_t n_stored,
+                            const double* a, double sum, Careful&& careful) {
+  std::uint64_t total = 0;
+  std::uint64_t any = 0;
+  std::size_t n = n_;
+  for (std::size_t i = 0; i < n_stored; ++i) {
+    const T value = values[static_cast<std::ptrdiff_t>(i) * value_stride];
+    any |= static_cast<std::uint64_t>(value);
+    total += static_cast<std::uint64_t>(value);
+    if (any > largest_row_total || total > largest_row_total) break;
+    counts_[n] = static_cast<double>(value);
+    concentration_[n] = a[columns[i]];
+    n += value != 0;
   }
-  for (std::size_t i = begin; i < n_; ++i) largest_count_ = counts_[i] > largest_count_ ? counts_[i] : largest_count_;
-  first_[rows_] = begin;
-  row_[rows_] = row;
-  total_[rows_] = static_cast<double>(total);
-  sum_[rows_] = last_sum_;
-  ++rows_;
-  return true;
+  n -= n_;
+  check_total(any > largest_row_total ? any : total, std::is_signed_v<T>);
+  bool done;
+  if (n == 1) {
+    std::size_t own = 0;
+    while (values[static_cast<std::ptrdiff_t>(own) * value_stride] == 0) ++own;
+    double others = 0.0;
+    for (std::size_t k = 0; k < n_categories_; ++k) others += k == static_cast<std::size_t>(columns[own]) ? 0.0 : a[k];
+    done = push_pure(row, a[columns[own]], others, counts_[n_]);
+  } else {
+    done = close_row(row, n, total, sum);
+  }
+  if (!done) careful(row);
+  if (full()) flush(careful);
 }
 
 }  // namespace hbm_fast

@@ -80,6 +80,9 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
       const std::size_t n_categories = datasets[b]->n_categories();
       const auto chain = make_chain(options.kind, *datasets[b], model, prepared[b],
                                     Stream(options.key, Site::chain, b, job % n_chains));
+      if (options.start_log_alpha != nullptr) {
+        chain->start_at(options.start_log_alpha[job], options.start_log_beta + job * n_categories);
+      }
       for (std::size_t i = 0; i < options.n_warmup; ++i) {
         if (i % block == 0 && !keep_on(i == 0 ? 0 : block)) return;
         chain->warm_up(i, options.n_warmup);

@@ -28,7 +28,7 @@ void simulate(const SimulationRequest& request, const SimulationArrays& arrays, 
   // About 2,000 groups a chunk, and tallies that stay in the cache.
   const std::size_t table = arrays.statistics ? (request.n_categories + 1) * (arrays.max_total + 1) : 1;
   const std::size_t groups = std::max<std::size_t>(request.max_groups, 1);
-  const std::size_t chunk = std::clamp<std::size_t>(std::min(2048 / groups, 16384 / table), 1, 256);
+  const std::size_t chunk = std::clamp<std::size_t>(std::min<std::size_t>(4096 / groups, 32768 / table), 1, 256);
   const CountsView type_only{nullptr, arrays.count_type, 0, request.n_categories, 0, 0};
   visit(type_only, [&]<class T>(const TypedCounts<T>&) {
     parallel_for(request.n_datasets, chunk, n_threads, [&](std::size_t begin, std::size_t end) {

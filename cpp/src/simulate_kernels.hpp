@@ -9,6 +9,7 @@
 namespace hbm_fast {
 
 inline constexpr std::size_t lane_count = 64;
+inline constexpr std::size_t largest_polya = 64;
 
 // xoshiro256++ states, structure of arrays
 struct alignas(64) LaneStates {
@@ -31,6 +32,11 @@ struct SimulateKernels {
   // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.
   void (*urn)(LaneStates* lanes, const double* yes, const double* no, const double* n, std::size_t largest,
               double* successes);
+  // The same for the first n_lanes lanes (a multiple of 16) and one size for all, from one word each.
+  void (*polya)(const std::uint64_t* words, const double* yes, const double* no, std::size_t size, std::size_t n_lanes,
+                double* successes);
+  // successes[i] of n[i] draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one word each.
+  void (*binomials)(LaneStates* lanes, const double* n, const double* yes, const double* no, double* successes);
   void (*prepare)(const double* shape, GammaShape* prepared);
   // logs of two Gamma variates for each lane, from the four next words of its stream
   void (*gamma_pair)(LaneStates* lanes, const GammaShape* first, const GammaShape* second, double* log_first,

@@ -34,12 +34,16 @@ void SimulationWorker<T>::groups_as_lanes(std::size_t at) {
   // sorted by total: the first lanes have urns
   std::size_t n_urns = 0;
   while (n_urns < n && groups_[at + n_urns].total <= limit) ++n_urns;
-  if (n_urns > 0) urns(at, n_urns);
+  if (n_urns > 0) k_n_ == 2 ? two_colours(at, n_urns) : urns(at, n_urns);
   if (wants_theta || (wants_counts && n_urns < n)) theta_of_lanes(at, n);
   if (!wants_counts) return;
-  for (std::size_t i = 0; i < n_urns; ++i) deliver(groups_[at + i], drawn_.data() + i, lane_count);
-  for (std::size_t i = n_urns; i < n; ++i) {
+  if (n_urns < n) searches(at, n_urns, n);
+  for (std::size_t i = 0; i < n; ++i) {
     const Group& group = groups_[at + i];
+    if (group.total <= std::max(limit, search_limit)) {
+      deliver(group, drawn_.data() + i, lane_count);
+      continue;
+    }
     double theta[many_categories];
     double scratch[2];
     std::int64_t counts[many_categories];
@@ -85,6 +89,68 @@ void SimulationWorker<T>::urns(std::size_t at, std::size_t n) {
   for (std::size_t i = 0; i < lane_count; ++i) {
     taken[i] = left[i];
     shape[i] += left[i];
+  }
+}
+
+// The same for two categories, run by run of equal totals.
+template <class T>
+void SimulationWorker<T>::two_colours(std::size_t at, std::size_t n) {
+  constexpr std::size_t step = 16;
+  alignas(64) std::uint64_t a[lane_count];
+  alignas(64) std::uint64_t b[lane_count];
+  std::uint64_t words[lane_count + step];
+  double yes[lane_count + step];
+  double no[lane_count + step];
+  double taken[lane_count + step];
+  addresses(group_bases_, at, n, a, b);
+  kernels_.words(a, b, words);
+  std::copy_n(shape_.data(), lane_count, yes);
+  std::copy_n(shape_.data() + lane_count, lane_count, no);
+  for (std::size_t i = lane_count; i < lane_count + step; ++i) {  // a run may end in padding
+    words[i] = 0;
+    yes[i] = no[i] = 1.0;
+  }
+  for (std::size_t from = 0, to = 0; from < n; from = to) {
+    const std::int64_t total = groups_[at + from].total;
+    while (to < n && groups_[at + to].total == total) ++to;
+    const std::size_t lanes = (to - from + step - 1) / step * step;
+    kernels_.polya(words + from, yes + from, no + from, static_cast<std::size_t>(total), lanes, taken + from);
+    for (std::size_t i = from; i < to; ++i) {
+      drawn_[i] = taken[i];
+      drawn_[lane_count + i] = static_cast<double>(total) - taken[i];
+    }
+  }
+  for (std::size_t k = 0; k < 2; ++k) {
+    for (std::size_t i = 0; i < n; ++i) shape_[k * lane_count + i] += drawn_[k * lane_count + i];
+  }
+}
+
+// Counts of the lanes begin..end from theta, one category after the other.
+template <class T>
+void SimulationWorker<T>::searches(std::size_t at, std::size_t begin, std::size_t end) {
+  alignas(64) double left[lane_count];
+  alignas(64) double taken[lane_count];
+  alignas(64) std::uint64_t a[lane_count];
+  alignas(64) std::uint64_t b[lane_count];
+  for (std::size_t i = 0; i < lane_count; ++i) {
+    const bool searched = i >= begin && i < end && groups_[at + i].total <= search_limit;
+    left[i] = searched ? static_cast<double>(groups_[at + i].total) : 0.0;
+  }
+  for (std::size_t i = 0; i < lane_count; ++i) behind_[(k_n_ - 1) * lane_count + i] = 0.0;
+  for (std::size_t k = k_n_ - 1; k > 0; --k) {
+    double* out = behind_.data() + (k - 1) * lane_count;
+    for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + theta_[k * lane_count + i];
+  }
+  addresses(group_bases_, at, end, a, b);
+  LaneStates lanes;
+  kernels_.seed(a, b, &lanes);
+  for (std::size_t k = 0; k < k_n_; ++k) {  // the last category has all that is left
+    const double* theta = theta_.data() + k * lane_count;
+    kernels_.binomials(&lanes, left, theta, behind_.data() + k * lane_count, taken);
+    for (std::size_t i = begin; i < end; ++i) {
+      drawn_[k * lane_count + i] = taken[i];
+      left[i] -= taken[i];
+    }
   }
 }
 

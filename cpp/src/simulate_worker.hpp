@@ -22,9 +22,11 @@ const SimulateKernels& simulate_kernels();
 
 namespace {
 
-// From here on a lane is a category. Both are part of the stream's definition.
+// From here on a lane is a category. These are part of the stream's definition.
 constexpr std::size_t many_categories = 32;
 constexpr std::int64_t urn_limit(std::size_t n_categories) { return static_cast<std::int64_t>(128 / n_categories); }
+// Up to this total the lanes search their binomials side by side; beyond it each group goes alone.
+constexpr std::int64_t search_limit = 256;
 // Below this shape Ahrens & Dieter's generator beats Marsaglia & Tsang's.
 constexpr double tiny_shape = 0.02;
 // A concentration stays a normal number, and log(U) / concentration finite.
@@ -181,7 +183,9 @@ class SimulationWorker {
 
   void groups_as_lanes(std::size_t at);
   void urns(std::size_t at, std::size_t n);
+  void two_colours(std::size_t at, std::size_t n);
   void theta_of_lanes(std::size_t at, std::size_t n);
+  void searches(std::size_t at, std::size_t begin, std::size_t end);
   void categories_as_lanes(std::size_t d, const Group* groups);
 
   // The counts of one group, whole numbers in any type, to where they are wanted.

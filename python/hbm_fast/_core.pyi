@@ -111,9 +111,9 @@ def logit_density(tables: numpy.typing.NDArray[numpy.float64], concentration: nu
     """
 def multinomial(key: numpy.typing.NDArray[numpy.uint64], totals: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
-def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any) -> dict:
+def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, start: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], typing.Annotated[numpy.typing.ArrayLike, numpy.float64]] | None = None) -> dict:
     """
-    Draws (B, C, D) of every dataset, with what each step reports.
+    Draws (B, C, D) of every dataset, with what each step reports; start is log alpha (B, C), log beta (B, C, K).
     """
 def simulate(key: numpy.typing.NDArray[numpy.uint64], first: typing.SupportsInt | typing.SupportsIndex, alpha: AlphaPrior, beta: BetaPrior, alpha_given: bool, beta_given: bool, n_groups: IntegerSource, totals: IntegerSource, max_groups: typing.SupportsInt | typing.SupportsIndex, log_alpha: numpy.typing.NDArray[numpy.float64], log_beta: numpy.typing.NDArray[numpy.float64], n_groups_out: numpy.typing.NDArray[numpy.int64], log_theta: numpy.typing.NDArray[numpy.float64] | None, theta: numpy.typing.NDArray[numpy.float64] | None, counts: numpy.ndarray | None, statistics: numpy.typing.NDArray[numpy.float32] | None, n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

@@ -1,21 +1,20 @@
-"""One self-contained HTML page: the note's question, its answers beside the exact ones, calibration, the machine."""
+"""One self-contained HTML page: the note's questions, their answers beside the exact ones, calibration, the machine."""
 
-import base64
-import html
-import io
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate, plots
+from hbm_fast import _plots_benchmark, _validate, plots
 from hbm_fast._config import show_config
+from hbm_fast._report_page import Section, render
 from hbm_fast.calibration import distance, simulation_based_calibration
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -28,41 +27,36 @@ if TYPE_CHECKING:
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]], dtype=np.int64)
 LAST = 20  # the bag asked about
+EXACT = "exact (quadrature)"
 
 Infer = Callable[[Any], Posterior]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, one sentence that says what to see, a figure or a table."""
-
-    title: str
-    sentence: str
-    draw: Callable[[], "Figure"] | None = None
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
 
 
 def write(
     path: str | os.PathLike[str],
     *,
     networks: Mapping[str, Infer] | None = None,
+    sections: Sequence[Section] = (),
     results: str | os.PathLike[str] | None = None,
     n_calibration: int = 500,
     rng: int = 0,
 ) -> Path:
     """Write the report.
 
+    Where torch is installed the shipped networks answer too, and the note's figures of its first question are drawn.
+
     Parameters
     ----------
     path : path
         Of the page; it is written over.
     networks : mapping of str to callable, optional
-        Further ways of inference for two categories by name: ``counts -> Posterior``, counts (N, K).
+        Further ways of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
+    sections : sequence of Section, optional
+        More of the page, after the first question; ``hbm-fast report`` puts the second question there.
     results : path, optional
         A folder of the JSON files that ``hbm-fast benchmark`` saves: the page then shows them.
     n_calibration : int
-        Datasets of the calibration of MCMC.
+        Datasets of each calibration.
     rng : int
         Seed of everything random.
 
@@ -86,23 +80,45 @@ def write(
     True
     """
     n_calibration = _validate.positive_int(n_calibration, "n_calibration")
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise _validate.missing_extra("matplotlib", "report") from error
+    if find_spec("matplotlib") is None:
+        raise _validate.missing_extra("matplotlib", "report")
     target = Path(path)
-    body = "\n".join(_html(section, matplotlib) for section in _sections(networks or {}, results, n_calibration, rng))
+    ways = {**_shipped(rng), **(networks or {})}
+    content = [
+        *_question_one(ways, rng),
+        *sections,
+        *_calibrations(n_calibration, rng),
+        *_benchmarks(results),
+        Section(
+            "Environment",
+            "What ran here.",
+            columns=("", ""),
+            rows=[(name, str(value)) for name, value in show_config().items()],
+            chapter="Environment",
+        ),
+    ]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    target.write_text(_PAGE.replace("{made}", made).replace("{body}", body), encoding="utf-8")
+    target.write_text(render(content, made), encoding="utf-8")
     return target
 
 
-def _sections(
-    networks: Mapping[str, Infer], results: str | os.PathLike[str] | None, n_calibration: int, rng: int
-) -> Iterator[Section]:
+def _shipped(rng: int | np.random.Generator) -> dict[str, Infer]:
+    """The shipped networks as they are, uncorrected: what the note's figures are about."""
+    if find_spec("torch") is None:
+        return {}
+    from hbm_fast import amortize
+
+    nets = {"top-down network": amortize.load("marbles"), "bottom-up network": amortize.load("marbles-bottom-up")}
+    return {
+        name: lambda counts, net=net: net.sample(counts, n_draws=4000, rng=rng, correct=False)  # type: ignore[misc]
+        for name, net in nets.items()
+    }
+
+
+def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
     model = HierarchicalModel(2)
     ways: dict[str, Infer] = {
-        "exact (quadrature)": lambda counts: exact_posterior(counts, model, n_draws=4000, rng=rng),
+        EXACT: lambda counts: exact_posterior(counts, model, n_draws=4000, rng=rng),
         "MCMC": lambda counts: sample(counts, model, rng=rng),
         **networks,
     }
@@ -112,18 +128,23 @@ def _sections(
         start = time.perf_counter()
         answered[name] = infer(BAGS)
         seconds[name] = time.perf_counter() - start
-    exact = answered["exact (quadrature)"]
-
+    exact = answered[EXACT]
     yield Section(
         "The question",
         "Ten bags of 20 white marbles, ten of 20 black, and one bag from which one black marble came: "
         "what colour are the others in that last bag?",
         _bags,
+        chapter="Question 1: can inference be amortized? Yes, top-down",
     )
     yield Section(
-        "Question 1: the answers",
-        "One black marble settles the bag: every way of inference puts about 99 % on the next one being black, "
-        "because twenty pure bags have taught that alpha is small.",
+        "What alpha means",
+        "Small alpha: every bag is of one colour. Large alpha: every bag is the mixture. Equal beta in all three.",
+        partial(_thetas, rng),
+    )
+    yield Section(
+        "The answers",
+        "Exact inference, MCMC and the top-down network put about 99 % on the next marble being black, because twenty "
+        "pure bags have taught that alpha is small; a bottom-up network, which looks at each bag alone, cannot know.",
         columns=("", "P(next is black)", "E[log alpha]", "sd", "E[beta, black]", "seconds"),
         rows=[
             (
@@ -137,53 +158,69 @@ def _sections(
             for name, post in answered.items()
         ],
     )
+    if find_spec("torch") is not None:
+        yield from _notes_figures(rng)
+    agreeing = {name: post for name, post in answered.items() if name != "bottom-up network"}
     yield Section(
-        "Question 1: what is believed",
+        "What is believed",
         "The curves lie on top of each other: log alpha far below 0, beta undecided between the colours, "
         "theta of the last bag almost surely black.",
-        lambda: plots.compare(answered, group=LAST, category=1, category_name="black"),
+        lambda: plots.compare(agreeing, group=LAST, category=1, category_name="black"),
     )
-    rows = [
-        (name, quantity, f"{d.w1:.4f}", f"{d.ks:.4f}")
-        for name, post in answered.items()
-        if post is not exact
-        for quantity, d in distance(post, exact).items()
-    ]
     yield Section(
         "Distance from the exact posterior",
-        "What is left is Monte Carlo error: for a few thousand draws Kolmogorov-Smirnov distances of about 0.02.",
+        "For MCMC what is left is Monte Carlo error: for a few thousand draws Kolmogorov-Smirnov distances of about "
+        "0.02; the top-down network is close, the bottom-up network is not.",
         columns=("method", "of", "Wasserstein-1", "Kolmogorov-Smirnov"),
-        rows=rows,
+        rows=[
+            (name, quantity, f"{d.w1:.4f}", f"{d.ks:.4f}")
+            for name, post in answered.items()
+            if post is not exact
+            for quantity, d in distance(post, exact).items()
+        ],
+    )
+
+
+def _notes_figures(rng: int) -> Iterator[Section]:
+    from hbm_fast.amortize import figures
+
+    yield Section(
+        "The last bag",
+        "After one black marble the bottom-up network is unsure where the top-down one and the exact answer are not; "
+        "after 20 marbles from the last bag all three agree (the numbers are P(next is black): exact, top-down, "
+        "bottom-up).",
+        partial(figures.last_bag, rng=rng),
     )
     yield Section(
-        "What alpha means",
-        "Small alpha: every bag is of one colour. Large alpha: every bag is the mixture. Equal beta in all three.",
-        lambda: _thetas(rng),
+        "The abstract knowledge",
+        "Top-down lies on the exact curves; bottom-up believes in a larger alpha, in bags of less extreme colours.",
+        partial(figures.knowledge, rng=rng),
     )
+    yield Section(
+        "New bags",
+        "After ten white and ten black bags a new one is white or black; bottom-up expects mixed bags slightly more "
+        "often than it should.",
+        partial(figures.new_bags, rng=rng),
+    )
+
+
+def _calibrations(n: int, rng: int) -> Iterator[Section]:
+    model = HierarchicalModel(2)
     generator = np.random.default_rng(rng)
-    calibrated = simulation_based_calibration(
-        lambda counts: sample(counts, model, n_draws=500, rng=generator),
-        model,
-        n_calibration,
-        n_groups=21,
-        totals=20,
-        n_ranks=21,
-        batch=100,
-        rng=rng,
-    )
-    yield Section(
-        "Calibration",
-        f"Ranks of the truth among the draws over {n_calibration} simulated datasets: flat within the band, as they "
-        "are where the inference is right on average over the prior.",
-        lambda: plots.calibration(calibrated),
-    )
-    yield from _benchmarks(results)
-    yield Section(
-        "Environment",
-        "What ran here.",
-        columns=("", ""),
-        rows=[(name, str(value)) for name, value in show_config().items()],
-    )
+    ways: dict[str, Infer] = {"MCMC": lambda counts: sample(counts, model, n_draws=500, rng=generator)}
+    # calibration needs fresh random numbers at every call
+    ways |= {name: infer for name, infer in _shipped(generator).items() if name.startswith("top-down")}
+    for number, (name, infer) in enumerate(ways.items()):
+        calibrated = simulation_based_calibration(
+            infer, model, n, n_groups=21, totals=20, n_ranks=21, batch=100, rng=rng
+        )
+        yield Section(
+            f"Calibration of {'the ' if 'network' in name else ''}{name}",
+            f"Ranks of the truth among the draws over {n} simulated datasets: flat within the band, as they "
+            "are where the inference is right on average over the prior.",
+            partial(plots.calibration, calibrated),
+            chapter="" if number else "Can the answers be trusted?",
+        )
 
 
 def _bags() -> "Figure":
@@ -211,74 +248,39 @@ def _thetas(rng: int) -> "Figure":
 
 
 def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
-    """One section for each saved file: {"title", "sentence", "columns", "rows"}."""
+    """What ``hbm-fast benchmark`` saved in the folder; other JSON there is not ours to show."""
     if folder is None:
         return
+    chapter = "Speed, and error beside it"
     for file in sorted(Path(folder).glob("*.json")):
         saved = json.loads(file.read_text(encoding="utf-8"))
-        if {"title", "sentence", "columns", "rows"} <= set(saved):
-            rows = [[str(cell) for cell in row] for row in saved["rows"]]
-            yield Section(saved["title"], saved["sentence"], columns=saved["columns"], rows=rows)
-
-
-def _html(section: Section, matplotlib: Any) -> str:
-    parts = [f"<section><h2>{html.escape(section.title)}</h2>", f"<p>{html.escape(section.sentence)}</p>"]
-    if section.draw is not None:
-        light = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"})
-        dark = _image(section.draw, matplotlib, _dark(matplotlib))
-        parts.append(
-            f'<div class="wide"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-            f'<img src="{light}" alt="{html.escape(section.title)}"></picture></div>'
+        if not isinstance(saved, dict) or saved.get("kind") != "amortized_vs_mcmc":
+            continue
+        for work in saved["works"]:
+            name = f"{work['name']}, K = {work['n_categories']}"
+            yield Section(
+                f"{saved['title']}: {name}",
+                "The lower line is the faster way; hollow points are extrapolated, dashed lines have the training "
+                "charged, which many datasets must share before it has paid.",
+                partial(_plots_benchmark.time_against_datasets, work),
+                chapter=chapter,
+            )
+            chapter = ""
+            yield Section(
+                f"Accuracy against time: {name}",
+                "More draws bring every right way closer to the truth; a raw network stops where its own error is.",
+                partial(_plots_benchmark.accuracy_against_time, work),
+                _plots_benchmark.COLUMNS,
+                _plots_benchmark.rows(work),
+                _plots_benchmark.sentences(saved, work),
+            )
+        yield Section(
+            "Where this was measured",
+            f"{saved['machine']['cpu']}, {saved['date']}.",
+            columns=("", ""),
+            rows=[(name, version) for name, version in saved["versions"].items()],
+            notes=_plots_benchmark.remarks(saved),
         )
-    if section.rows:
-        head = "".join(f"<th>{html.escape(c)}</th>" for c in section.columns)
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in section.rows)
-        parts.append(f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>')
-    return "\n".join([*parts, "</section>"])
 
 
-def _dark(matplotlib: Any) -> dict[str, Any]:
-    from matplotlib import style
-
-    dark = dict(style.library["dark_background"])
-    return dark | {"figure.facecolor": "#16181d", "axes.facecolor": "#16181d", "savefig.facecolor": "#16181d"}
-
-
-def _image(draw: Callable[[], "Figure"], matplotlib: Any, style: dict[str, Any]) -> str:
-    with matplotlib.rc_context(style):
-        file = io.BytesIO()
-        draw().savefig(file, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>hbm_fast: report</title>
-<link rel="icon" href="data:,">
-<style>
-:root { --back: #ffffff; --text: #1b1f24; --faint: #5b6470; --line: #d9dde2; }
-@media (prefers-color-scheme: dark) {
-  :root { --back: #16181d; --text: #e6e8eb; --faint: #9aa3ad; --line: #3a3f47; }
-}
-body { background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif;
-       max-width: 60rem; margin: 0 auto; padding: 1rem; }
-h1 { margin-bottom: 0; } h2 { margin: 2.5rem 0 .25rem; }
-.faint { color: var(--faint); margin-top: 0; }
-img { width: 100%; min-width: 36rem; height: auto; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-</style>
-</head>
-<body>
-<h1>hbm_fast</h1>
-<p class="faint">Counts in, beliefs out. Made {made}.</p>
-{body}
-</body>
-</html>
-"""
+__all__ = ["Section", "write"]

@@ -99,6 +99,38 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    return sample_from(
+        None,
+        counts,
+        model,
+        method=method,
+        n_draws=n_draws,
+        n_chains=n_chains,
+        n_warmup=n_warmup,
+        rng=rng,
+        n_threads=n_threads,
+        progress=progress,
+        category_names=category_names,
+        group_names=group_names,
+    )
+
+
+def sample_from(
+    start: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    counts: ArrayLike | Sequence[ArrayLike] | SufficientStatistics,
+    model: HierarchicalModel | None = None,
+    *,
+    method: Method = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+) -> Posterior:
+    """`sample` with the chains started at log alpha (B, C) and log beta (B, C, K): at draws of a network, say."""
     datasets, padded, n_categories, batch = _datasets(counts)
     if model is None:
         model = HierarchicalModel(n_categories)
@@ -126,6 +158,7 @@ def sample(
         key,
         _validate.threads(n_threads),
         _reporter(chosen) if progress else None,
+        start,
     )
     if progress:
         print(file=sys.stderr)

@@ -21,6 +21,8 @@ class Chain {
   // Called for i = 0 .. n-1; adaptation ends with i = n-1 and never comes back.
   virtual void warm_up(std::size_t i, std::size_t n) = 0;
   virtual StepStatistics step() = 0;
+  // Go on from here, unless the density is not finite there.
+  virtual void start_at(double log_alpha, const double* log_beta) = 0;
   // log alpha, and the K values of log beta, of the current state.
   virtual double parameters(double* log_beta) const = 0;
 };

@@ -19,6 +19,7 @@ class Gibbs final : public Chain {
 
   void warm_up(std::size_t, std::size_t) override { step(); }  // nothing to adapt
   StepStatistics step() override;
+  void start_at(double log_alpha, const double* log_beta) override;
   double parameters(double* log_beta) const override;
 
  private:

@@ -21,6 +21,8 @@ struct Whitening {
   std::size_t dimension() const { return centre.size(); }
   // y at z
   void to_coordinates(const double* z, double* y) const;
+  // z at y
+  void from_coordinates(const double* y, double* z) const;
   // the gradient with respect to z, from that with respect to y (may be the same array)
   void pull_back(const double* gradient_y, double* gradient_z) const;
 };

@@ -20,6 +20,7 @@ class Metropolis final : public Chain {
 
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;
+  void start_at(double log_alpha, const double* log_beta) override;
   double parameters(double* log_beta) const override;
 
  private:

@@ -23,6 +23,9 @@ struct SamplerOptions {
   std::size_t n_warmup = 100;
   Key key{};
   int n_threads = 1;
+  // Where the chains start, (B, C) and (B, C, K), if not at draws from the Laplace approximation.
+  const double* start_log_alpha = nullptr;
+  const double* start_log_beta = nullptr;
 };
 
 // Where the draws go: (B, C, D), and (B, C, D, K) for log beta.

@@ -44,6 +44,20 @@ inline double log_of(double x) {
   return log_from(f, f / (2.0 + f), p.e);
 }
 
+struct TwoLogs {
+  double first;
+  double second;
+};
+
+inline TwoLogs two_logs(double x, double y) {
+  const Split p = split(x);
+  const Split q = split(y);
+  const double f = p.m - 1.0;
+  const double g = q.m - 1.0;
+  const double both = 1.0 / ((2.0 + f) * (2.0 + g));
+  return {log_from(f, f * (both * (2.0 + g)), p.e), log_from(g, g * (both * (2.0 + f)), q.e)};
+}
+
 // lgamma(z) - (z - 1/2) log z + z - log(2 pi)/2 as a function of r = 1/z, z >= 8 (DLMF 5.11.1)
 inline double stirling_tail(double r) {
   const double q = r * r;
@@ -152,46 +166,277 @@ void digamma_difference(const double* __restrict a, const double* __restrict x, 
   for (size_t i = 0; i < n; ++i) out[i] = digamma_difference_of(a[i], x[i]);
 }
 
-// Draw j of a group takes its numerator from the first category while j < x, then from the second; four draws are
-// multiplied before each division, so that nothing overflows.
-void two_categories(const double* __restrict a, const double* __restrict b, const double* __restrict x,
-                    const double* __restrict total, int largest, double* __restrict out) {
-  double sum[64];
+// z (z+1) ... (z+15), with t = z (z + 15)
+inline double sixteen_factors(double z) {
+  const double t = z * (z + 15.0);
+  return ((t * (t + 14.0)) * ((t + 26.0) * (t + 36.0))) * (((t + 44.0) * (t + 50.0)) * ((t + 54.0) * (t + 56.0)));
+}
+
+inline double as_double(uint64_t n) { return double_of(n | 0x4330000000000000ULL) - 4503599627370496.0; }
+inline uint64_t as_whole(double x) { return bits_of(x + 4503599627370496.0) & 0x000fffffffffffffULL; }
+
+// a (a+1) ... (a+n-1) for n < 32: a run of 1, 2, 4, 8 and 16 factors for each bit of n, each starting after the runs
+// below it. No logarithm, no division.
+inline double rising_of(double a, uint64_t n) {
+  const double z2 = a + as_double(n & 1);
+  const double z4 = a + as_double(n & 3);
+  const double z8 = a + as_double(n & 7);
+  const double z16 = a + as_double(n & 15);
+  const double one = (n & 1) != 0 ? a : 1.0;
+  const double two = (n & 2) != 0 ? z2 * (z2 + 1.0) : 1.0;
+  const double t = z4 * (z4 + 3.0);
+  const double four = (n & 4) != 0 ? t * (t + 2.0) : 1.0;
+  const double eight = (n & 8) != 0 ? eight_factors(z8) : 1.0;
+  const double sixteen = (n & 16) != 0 ? sixteen_factors(z16) : 1.0;
+  return ((one * two) * (four * eight)) * sixteen;
+}
+
+// The same for n < 64
+inline double long_rising_of(double a, uint64_t n) {
+  const double last = a + as_double(n & 31);
+  return rising_of(a, n) * ((n & 32) != 0 ? sixteen_factors(last) * sixteen_factors(last + 16.0) : 1.0);
+}
+
+// What the loops over bits can do: products that neither overflow nor vanish.
+inline bool products_hold(double sum, uint64_t total) {
+  const bool few = ((total >> 5) == 0) & (sum <= largest_short_product);
+  const bool many = ((total >> 6) == 0) & (sum <= largest_long_product);
+  return few | many;  // no short cuts: a branch would keep the loop scalar
+}
+
+template <class T>
+void load_pairs(const void* counts, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
+                std::ptrdiff_t a_category, int n, Pairs* pairs) {
+  const T* x = static_cast<const T*>(counts);
+  Pairs& p = *pairs;
+  if (row == 2 && category == 1) {
+    for (int i = 0; i < n; ++i) {
+      p.x[i] = static_cast<uint64_t>(x[2 * i]);
+      p.y[i] = static_cast<uint64_t>(x[2 * i + 1]);
+    }
+  } else {
+    for (int i = 0; i < n; ++i) {
+      p.x[i] = static_cast<uint64_t>(x[i * row]);
+      p.y[i] = static_cast<uint64_t>(x[i * row + category]);
+    }
+  }
+  if (a_row == 2 && a_category == 1) {
+    for (int i = 0; i < n; ++i) {
+      p.a[i] = a[2 * i];
+      p.b[i] = a[2 * i + 1];
+    }
+  } else {
+    for (int i = 0; i < n; ++i) {
+      p.a[i] = a[i * a_row];
+      p.b[i] = a[i * a_row + a_category];
+    }
+  }
+  for (int i = n; i < 64; ++i) {
+    p.x[i] = p.y[i] = 0;
+    p.a[i] = p.b[i] = 1.0;
+  }
+}
+
+// out_i = a_i (a_i+1) ... (a_i+n-1) of 64 lanes with the same n: only the runs that n has
+void same_rising(const double* __restrict a, uint64_t n, double* __restrict out) {
+  for (int i = 0; i < 64; ++i) out[i] = (n & 1) != 0 ? a[i] : 1.0;
+  double from = (n & 1) != 0 ? 1.0 : 0.0;
+  if ((n & 2) != 0) {
+    for (int i = 0; i < 64; ++i) out[i] *= (a[i] + from) * (a[i] + (from + 1.0));
+    from += 2.0;
+  }
+  if ((n & 4) != 0) {
+    for (int i = 0; i < 64; ++i) {
+      const double t = (a[i] + from) * (a[i] + (from + 3.0));
+      out[i] *= t * (t + 2.0);
+    }
+    from += 4.0;
+  }
+  if ((n & 8) != 0) {
+    for (int i = 0; i < 64; ++i) out[i] *= eight_factors(a[i] + from);
+    from += 8.0;
+  }
+  for (; n >= 16; n -= 16, from += 16.0) {
+    for (int i = 0; i < 64; ++i) out[i] *= sixteen_factors(a[i] + from);
+  }
+}
+
+// A row that the products cannot do has pmf 0; what the loops make of it stays in its lane.
+void two_categories(const Pairs* pairs, const double* choose, double* __restrict pmf, double* __restrict log_pmf) {
+  const Pairs& p = *pairs;
+  double sum[64], divisor[64];
+  uint64_t total[64];
+  uint64_t differ = 0;
+  uint64_t any = 0;
   for (int i = 0; i < 64; ++i) {
-    out[i] = 1.0;
-    sum[i] = a[i] + b[i];
+    sum[i] = p.a[i] + p.b[i];
+    total[i] = p.x[i] + p.y[i];
+    differ |= total[i] ^ (p.x[0] + p.y[0]);
+    any |= total[i];
   }
-  for (int j = 0; j < largest; j += 4) {
-    for (int i = 0; i < 64; ++i) {
-      double numerator = 1.0;
-      double denominator = 1.0;
-#pragma GCC unroll 4
-      for (int step = 0; step < 4; ++step) {
-        const double level = static_cast<double>(j + step);
-        const bool on = level < total[i];
-        const double factor = level < x[i] ? a[i] + level : b[i] + (level - x[i]);
-        numerator *= on ? factor : 1.0;
-        denominator *= on ? sum[i] + level : 1.0;
-      }
-      out[i] *= numerator / denominator;
-    }
+  if (differ == 0 && total[0] < 64) {
+    same_rising(sum, total[0], divisor);
+  } else if (any < 32) {
+    for (int i = 0; i < 64; ++i) divisor[i] = rising_of(sum[i], total[i]);
+  } else {
+    for (int i = 0; i < 64; ++i) divisor[i] = long_rising_of(sum[i], total[i]);
   }
-}
-
-void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total, int largest,
-                  double* __restrict out) {
-  for (int i = 0; i < 64; ++i) out[i] = 0.0;
-  for (int j = 0; j < largest; ++j) {
-    const double level = static_cast<double>(j);
-    for (int i = 0; i < 64; ++i) {
-      const double e = level < total[i] ? r[i] / (a[i] + level) : 0.0;
-      out[i] += e + out[i] * e;
-    }
+  for (int i = 0; i < 64; ++i) {
+    const double ordered = rising_of(p.a[i], p.x[i]) * rising_of(p.b[i], p.y[i]) / divisor[i];
+    pmf[i] = ordered * choose[(total[i] & 63) * 32 + (p.x[i] & 31)];
+  }
+  for (int i = 0; i < 64; ++i) {
+    const double smallest = p.a[i] < p.b[i] ? p.a[i] : p.b[i];
+    const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (smallest >= smallest_vector_concentration) & products_hold(sum[i], total[i]);
+    pmf[i] = fits ? pmf[i] : 0.0;
+    log_pmf[i] = log_of(pmf[i]);
   }
 }
 
-void log_each(const double* __restrict x, size_t n, double* __restrict out) {
-  for (size_t i = 0; i < n; ++i) out[i] = log_of(x[i]);
+// One run of factors of prod (z_j + r) / z_j: their product f, and how much more the product of the f + r is, without
+// a difference. `then` appends a run to all before it.
+struct Run {
+  double f;
+  double more;
+};
+
+inline Run then(Run p, Run q) { return {p.f * q.f, p.more * (q.f + q.more) + p.f * q.more}; }
+inline Run unless(bool on, Run p) { return {on ? p.f : 1.0, on ? p.more : 0.0}; }
+
+// 2 m factors from z: products of pairs t + c
+inline Run run_of_two(double z, double r) { return {z * (z + 1.0), r * (2.0 * z + (r + 1.0))}; }
+inline Run pair_of(double t, double d, double c) { return {t + c, d}; }
+inline Run run_of_four(double z, double r) {
+  const double t = z * (z + 3.0);
+  const double d = r * (2.0 * z + (r + 3.0));
+  return then(pair_of(t, d, 0.0), pair_of(t, d, 2.0));
+}
+inline Run run_of_eight(double z, double r) {
+  const double t = z * (z + 7.0);
+  const double d = r * (2.0 * z + (r + 7.0));
+  return then(then(pair_of(t, d, 0.0), pair_of(t, d, 6.0)), then(pair_of(t, d, 10.0), pair_of(t, d, 12.0)));
+}
+
+inline Run run_of_sixteen(double z, double r) { return then(run_of_eight(z, r), run_of_eight(z + 8.0, r)); }
+
+inline Run run_below_32(double z, double r, uint64_t n) {
+  const Run low = then(unless((n & 1) != 0, {z, r}), unless((n & 2) != 0, run_of_two(z + as_double(n & 1), r)));
+  const Run four = unless((n & 4) != 0, run_of_four(z + as_double(n & 3), r));
+  const Run eight = unless((n & 8) != 0, run_of_eight(z + as_double(n & 7), r));
+  return then(then(low, four), then(eight, unless((n & 16) != 0, run_of_sixteen(z + as_double(n & 15), r))));
+}
+
+void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total, double* __restrict out) {
+  double largest = 0.0;
+  for (int i = 0; i < 64; ++i) largest = total[i] > largest ? total[i] : largest;
+  if (largest < 32.0) {
+    for (int i = 0; i < 64; ++i) {
+      const Run all = run_below_32(a[i], r[i], as_whole(total[i]));
+      out[i] = all.more / all.f;
+    }
+    return;
+  }
+  for (int i = 0; i < 64; ++i) {
+    const uint64_t n = as_whole(total[i]);
+    const double last = a[i] + as_double(n & 31);
+    const Run rest = unless((n & 32) != 0, then(run_of_sixteen(last, r[i]), run_of_sixteen(last + 16.0, r[i])));
+    const Run all = then(run_below_32(a[i], r[i], n), rest);
+    out[i] = all.more / all.f;
+  }
+}
+
+// log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 32. It is symmetric in the two:
+// [lgamma(large + small - 1) - lgamma(large)] - lgamma(small), whose parts are hardly larger than what they leave.
+inline double log_choose_of(double a, double x) {
+  const double large = a > x + 1.0 ? a : x + 1.0;
+  const double small = a > x + 1.0 ? x + 1.0 : a;
+  const bool low = small < 8.0;
+  const double z = low ? small + 8.0 : small;
+  const double d = small - 1.0;
+  const double top = large + d;
+  // one division for three reciprocals, and one for the quotients of each two logarithms
+  const double both = large * top;
+  const double every = 1.0 / (both * z);
+  const double rz = every * both;
+  const double r0 = every * z * top;
+  const double r1 = every * z * large;
+  const double u = d * r0;
+  const double w = 1.0 + u;
+  const TwoLogs of_lifted = two_logs(z, low ? eight_factors(small) : 1.0);
+  const TwoLogs of_quotient = two_logs(top, w);
+  const double log_gamma = (z - 0.5) * of_lifted.first - z + 0.91893853320467274178 + stirling_tail(rz) - of_lifted.second;
+  const double quotient = of_quotient.second + (u - (w - 1.0)) * (large * r1);
+  return d * (of_quotient.first - 1.0) + (large - 0.5) * quotient + (stirling_tail(r1) - stirling_tail(r0)) - log_gamma;
+}
+
+// Products for counts below 32, which most are; then the others.
+void log_choose(const double* __restrict a, const double* __restrict x, size_t n, const double* __restrict inverse_factorials,
+                double* __restrict out) {
+  constexpr size_t block = 512;
+  size_t where[block];
+  double a_of[block], x_of[block], value[block];
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    const double* const ab = a + begin;
+    const double* const xb = x + begin;
+    double* const ob = out + begin;
+    for (size_t i = 0; i < size; ++i) {
+      const bool fits = xb[i] < 32.0 && ab[i] <= largest_short_product;
+      const double count = fits ? xb[i] : 0.0;
+      const uint64_t whole = as_whole(count);
+      ob[i] = rising_of(fits ? ab[i] : 1.0, whole) * inverse_factorials[whole];
+    }
+    for (size_t i = 0; i < size; ++i) ob[i] = log_of(ob[i]);
+    size_t m = 0;
+    for (size_t i = 0; i < size; ++i) {
+      where[m] = i;
+      a_of[m] = ab[i];
+      x_of[m] = xb[i];
+      m += xb[i] < 32.0 && ab[i] <= largest_short_product ? 0 : 1;
+    }
+    for (size_t i = 0; i < m; ++i) value[i] = log_choose_of(a_of[i], x_of[i]);
+    for (size_t i = 0; i < m; ++i) ob[where[i]] = value[i];
+  }
+}
+
+// The non-zero ones of a row of counts with their concentrations; zeros are passed sixteen at a time.
+template <class T>
+size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size_t n_categories, double* __restrict x_out,
+              double* __restrict a_out, uint64_t* total) {
+  const T* x = static_cast<const T*>(counts);
+  size_t n = 0;
+  uint64_t any = 0;
+  const auto take = [&](size_t k) {  // without a branch: a zero is overwritten by the next
+    x_out[n] = static_cast<double>(x[k]);
+    a_out[n] = a[static_cast<std::ptrdiff_t>(k) * a_stride];
+    n += x[k] != 0;
+  };
+  size_t k = 0;
+  for (; k + 16 <= n_categories; k += 16) {
+    uint64_t words[2 * sizeof(T)];
+    __builtin_memcpy(words, x + k, sizeof words);
+    uint64_t some = 0;
+    for (size_t i = 0; i < 2 * sizeof(T); ++i) some |= words[i];
+    if (some == 0) continue;
+    any |= some;
+    for (size_t i = k; i < k + 16; ++i) take(i);
+  }
+  uint64_t rest = 0;
+  for (; k < n_categories; ++k) {
+    rest |= static_cast<uint64_t>(x[k]);
+    take(k);
+  }
+  constexpr uint64_t sign = static_cast<T>(-1) > 0 ? 0 : ~uint64_t{0} / (sizeof(T) == 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * sizeof(T) % 64)) - 1) << (8 * sizeof(T) - 1);
+  if ((any & sign) != 0 || (static_cast<T>(-1) < 0 && (rest >> 63) != 0)) {
+    *total = ~uint64_t{0};
+    return 0;
+  }
+  double sum = 0.0;  // exact as long as it matters
+#pragma omp simd reduction(+ : sum)
+  for (size_t i = 0; i < n; ++i) sum += x_out[i];
+  const double largest = static_cast<double>(largest_row_total);
+  *total = sum <= largest ? static_cast<uint64_t>(sum) : largest_row_total + 1;
+  return n;
 }
 
 void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
@@ -205,7 +450,13 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 }  // namespace
 
 extern const LikelihoodKernels likelihood_kernels;
-const LikelihoodKernels likelihood_kernels{table, pairs, log_rising, digamma_difference, two_categories, one_category, log_each, log1p_each};
+const LikelihoodKernels likelihood_kernels{
+    table, pairs, log_rising, digamma_difference, log_choose,
+    {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
+     load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
+    two_categories, one_category, log1p_each,
+    {gather<std::int8_t>, gather<std::uint8_t>, gather<std::int16_t>, gather<std::uint16_t>,
+     gather<std::int32_t>, gather<std::uint32_t>, gather<std::int64_t>, gather<std::uint64_t>}};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast

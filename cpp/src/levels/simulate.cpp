@@ -99,6 +99,150 @@ void urn(LaneStates* lanes, const double* yes, const double* no, const double* s
   for (std::size_t i = 0; i < n; ++i) successes[i] = y[i];
 }
 
+struct Inverses {
+  double of[largest_polya + 1] = {};  // 1 / (x + 1)
+  constexpr Inverses() {
+    for (std::size_t x = 0; x <= largest_polya; ++x) of[x] = 1.0 / static_cast<double>(x + 1);
+  }
+};
+constexpr Inverses inverses;
+
+// Successes in `size` draws from Polya urns, by inversion of the whole table of masses
+// C(size, x) (yes)_x (no)_{size - x}; the scale keeps the rising factorials between underflow and overflow.
+// 16 lanes at a time, so that the table stays near.
+void polya(const std::uint64_t* word, const double* yes, const double* no, std::size_t size, std::size_t n_lanes,
+           double* successes) {
+  constexpr std::size_t m = 16;
+  alignas(64) double table[(largest_polya + 1) * m];
+  alignas(64) double scale[m];
+  alignas(64) double scaled[m];
+  alignas(64) double rising[m];
+  alignas(64) double sum[m];
+  const double whole = static_cast<double>(size);
+  for (std::size_t at = 0; at < n_lanes; at += m) {
+#pragma omp simd
+    for (std::size_t i = 0; i < m; ++i) {
+      scale[i] = 2.71828182845904523536 / (yes[at + i] + no[at + i] + whole);
+      scaled[i] = no[at + i] * scale[i];
+      table[i] = 1.0;
+      rising[i] = 1.0;
+    }
+    for (std::size_t j = 0; j < size; ++j) {  // row j: (no)_j
+      const double drawn = static_cast<double>(j);
+      double* to = table + (j + 1) * m;
+#pragma omp simd
+      for (std::size_t i = 0; i < m; ++i) {
+        rising[i] *= scaled[i] + drawn * scale[i];
+        to[i] = rising[i];
+      }
+    }
+#pragma omp simd
+    for (std::size_t i = 0; i < m; ++i) {
+      scaled[i] = yes[at + i] * scale[i];
+      rising[i] = 1.0;
+      sum[i] = 0.0;
+    }
+    double coefficient = 1.0;
+    for (std::size_t x = 0; x <= size; ++x) {  // row size - x: the probability of at most x
+      const double drawn = static_cast<double>(x);
+      double* row = table + (size - x) * m;
+#pragma omp simd
+      for (std::size_t i = 0; i < m; ++i) {
+        sum[i] += row[i] * rising[i] * coefficient;
+        rising[i] *= scaled[i] + drawn * scale[i];
+        row[i] = sum[i];
+      }
+      coefficient *= static_cast<double>(size - x) * inverses.of[x];
+    }
+#pragma omp simd
+    for (std::size_t i = 0; i < m; ++i) {
+      sum[i] *= to_uniform(word[at + i]);
+      rising[i] = 0.0;
+    }
+    for (std::size_t x = 0; x < size; ++x) {
+      const double* row = table + (size - x) * m;
+#pragma omp simd
+      for (std::size_t i = 0; i < m; ++i) rising[i] += row[i] < sum[i] ? 1.0 : 0.0;
+    }
+    for (std::size_t i = 0; i < m; ++i) successes[at + i] = rising[i];
+  }
+}
+
+// One binomial a lane by sequential search from zero (Devroye 1986, X.4) of the rarer outcome. A zero is certain where
+// u exceeds n p >= P(X > 0) (Bernoulli's inequality; the search counts u from the top): most lanes end there, and the
+// others are searched side by side.
+void binomials(LaneStates* lanes, const double* size, const double* yes, const double* no, double* successes) {
+  alignas(64) std::uint64_t word[n];
+  alignas(64) double open[n];
+  std::uint32_t index[n];
+  std::size_t n_open = 0;
+  next_words(*lanes, word);
+  for (std::size_t i = 0; i < n; ++i) {
+    const double rarer = yes[i] < no[i] ? yes[i] : no[i];
+    open[i] = to_uniform(word[i]) * (yes[i] + no[i]) < size[i] * rarer ? 1.0 : 0.0;
+    successes[i] = yes[i] > no[i] ? size[i] : 0.0;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    index[n_open] = static_cast<std::uint32_t>(i);
+    n_open += open[i] != 0.0;
+  }
+  if (n_open == 0) return;
+  alignas(64) double u[n];
+  alignas(64) double odds[n];
+  alignas(64) double left[n];
+  alignas(64) double mass[n];
+  alignas(64) double below[n];
+  alignas(64) double x[n];
+  double largest = 0.0;
+  const std::size_t padded = (n_open + 15) / 16 * 16;
+  for (std::size_t r = 0; r < padded; ++r) {  // the padding repeats a lane
+    const std::uint32_t i = index[r < n_open ? r : 0];
+    u[r] = 1.0 - to_uniform(word[i]);
+    odds[r] = yes[i] < no[i] ? yes[i] : no[i];
+    mass[r] = yes[i] < no[i] ? no[i] : yes[i];
+    left[r] = size[i];
+    largest = left[r] > largest ? left[r] : largest;
+  }
+  for (std::size_t r = 0; r < padded; ++r) {
+    const double p = odds[r] / (odds[r] + mass[r]);
+    odds[r] /= mass[r];
+    mass[r] = exp_of(left[r] * log1p_of(-p));
+    below[r] = mass[r];
+    x[r] = 0.0;
+  }
+  constexpr std::size_t stride = 4;  // steps between two looks at who is done
+  for (std::size_t j = 0; static_cast<double>(j) < largest; j += stride) {
+    double inverse[stride];
+    for (std::size_t step = 0; step < stride; ++step) inverse[step] = 1.0 / static_cast<double>(j + step + 1);
+    double searching = 0.0;
+#pragma omp simd reduction(+ : searching)
+    for (std::size_t r = 0; r < padded; ++r) {
+      double m = mass[r];
+      double sum = below[r];
+      double rest = left[r];
+      double found = x[r];
+      for (std::size_t step = 0; step < stride; ++step) {  // beyond the size the mass is zero
+        found += u[r] > sum ? 1.0 : 0.0;
+        m *= rest * odds[r] * inverse[step];
+        rest = rest > 1.0 ? rest - 1.0 : 0.0;
+        sum += m;
+      }
+      mass[r] = m;
+      below[r] = sum;
+      left[r] = rest;
+      x[r] = found;
+      searching += u[r] > sum ? 1.0 : 0.0;
+    }
+    if (searching == 0.0) break;
+  }
+  for (std::size_t r = 0; r < n_open; ++r) {
+    const std::uint32_t i = index[r];
+    // The masses sum to 1 - 1e-15 or so: a u beyond that sum has run on.
+    const double found = x[r] < size[i] ? x[r] : size[i];
+    successes[i] = yes[i] > no[i] ? size[i] - found : found;
+  }
+}
+
 void prepare(const double* shape, GammaShape* prepared) {
   for (std::size_t i = 0; i < n; ++i) {
     const double a = shape[i];
@@ -273,8 +417,8 @@ void normalise_row(double* log_gamma, std::size_t n_blocks, double* theta) {
 
 }  // namespace
 
-extern const SimulateKernels simulate_kernels = {seed,       words,      urn,             prepare,
-                                                 gamma_pair, gamma_tiny, normalise_lanes, normalise_row};
+extern const SimulateKernels simulate_kernels = {seed,    words,      urn,        polya,           binomials,
+                                                 prepare, gamma_pair, gamma_tiny, normalise_lanes, normalise_row};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast

@@ -6,6 +6,7 @@ posterior's own form, which given alpha is a mixture of Dirichlet(1 + tables) ov
 categories; every parameter exceeds one, so that no draw underflows.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbm_fast._random import Key
-from hbm_fast.amortize import objectives
+from hbm_fast.amortize import objectives, ranks
 from hbm_fast.amortize.encoders import ResidualMLP, Standardize
 from hbm_fast.amortize.heads import GaussianMixture
-from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.networks import Draws, wake_share
 from hbm_fast.amortize.stream import Block, TrainingStream
 from hbm_fast.amortize.transport import alpha_transport
 from hbm_fast.model import HierarchicalModel
@@ -41,10 +42,10 @@ class AnyKStream:
             TrainingStream(HierarchicalModel(k), n_groups, totals, key, False, n_threads) for k in range(low, high + 1)
         ]
 
-    def block(self, index: int, size: int) -> Block:
-        """Datasets index * size, ... of one number of categories."""
+    def block(self, index: int, size: int, rows: Sequence[slice] | None = None) -> Block:
+        """Datasets index * size, ... of one number of categories; of them the given rows, by default all."""
         # 7 steps onwards each time: neighbours in time are not neighbours in K
-        return self.streams[7 * index % len(self.streams)].block(index, size)
+        return self.streams[7 * index % len(self.streams)].block(index, size, rows)
 
 
 class AnyK(nn.Module):
@@ -60,6 +61,8 @@ class AnyK(nn.Module):
     width, hidden : int
         Of what is computed once a dataset, and of what is computed for each category.
     n_components, n_dirichlets, n_draws : int
+    wake : float
+        As of `TopDown`.
     """
 
     def __init__(
@@ -73,12 +76,14 @@ class AnyK(nn.Module):
         n_components: int = 8,
         n_dirichlets: int = 3,
         n_draws: int = 7,
+        wake: float = 0.0,
     ) -> None:
         super().__init__()
         if model is not None:
             raise ValueError('factorization="any-k" takes no model: it is trained on HierarchicalModel(K) for all K')
         self.categories = (int(categories[0]), int(categories[1]))
         self.max_total, self.n_draws, self.n_dirichlets = max_total, n_draws, n_dirichlets
+        self.wake = wake_share(wake, n_draws)
         self.transport = alpha_transport(Exponential(1.0))
         self.alpha_head = GaussianMixture(1, n_components)
         self.category_scale, self.total_scale = Standardize(2 * max_total), Standardize(2 * max_total)
@@ -152,10 +157,10 @@ class AnyK(nn.Module):
         parameters, context, guess = encoded
         z = self.alpha_head.sample(parameters, n, generator)[..., 0]
         r, log_weight = self.dirichlets(context, z, tables, guess)
-        u = torch.rand(*z.shape, 1, generator=generator, device=z.device)
+        u = ranks.rand(generator, *z.shape, 1)
         component = (log_weight.exp().cumsum(-1)[..., :-1] < u).sum(-1)
         chosen = torch.gather(r, 3, component[..., None, None].expand(*r.shape[:3], 1))[..., 0]
-        log_gamma = torch._standard_gamma(chosen.double(), generator=generator).log()
+        log_gamma = ranks.standard_gamma(generator, chosen.double()).log()
         return z, log_gamma - torch.logsumexp(log_gamma, -1, keepdim=True)
 
     def log_target(self, tables: Tensor, z: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
@@ -175,7 +180,10 @@ class AnyK(nn.Module):
             own_z, own_beta = self.sample_z(encoded, tables, self.n_draws, generator)
             z, log_beta = torch.cat([z, own_z], 1), torch.cat([log_beta, own_beta], 1)
             target = self.log_target(tables, z, log_beta)
-        return objectives.rao_blackwellised(self.log_prob(encoded, tables, z, log_beta), target)
+        log_q = self.log_prob(encoded, tables, z, log_beta)
+        if progress >= 1.0 - self.wake:
+            return objectives.reverse(log_q[:, 1:], target[:, 1:])
+        return objectives.rao_blackwellised(log_q, target)
 
     @torch.no_grad()
     def draw(

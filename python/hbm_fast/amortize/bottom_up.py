@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast.amortize import heads, objectives
+from hbm_fast.amortize import heads, objectives, ranks
 from hbm_fast.amortize.coordinates import Coordinates
 from hbm_fast.amortize.encoders import ResidualMLP, Standardize
-from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.local import FEW_GROUPS, LocalCoordinates, group_features, real_groups
+from hbm_fast.amortize.networks import Draws, wake_share
 from hbm_fast.amortize.statistics import to_network_order, to_user_order
 from hbm_fast.amortize.stream import Block
 from hbm_fast.model import HierarchicalModel
@@ -22,33 +23,6 @@ from hbm_fast.simulation import exceedance_counts
 
 # Components of the mixture that stands for q(alpha, beta | x) when the draws are weighted.
 MARGINAL = 64
-
-# Groups of a dataset that a step of the local network sees.
-LOCAL_GROUPS = 4
-
-
-class LocalCoordinates:
-    """theta as u = asinh of the logits of a broken stick, (..., K - 1).
-
-    Given a bag of one colour, -log theta of the other has a tail like 1 / t, without a mean: a density on theta or on
-    log theta has no answer that does not depend on where the logarithm is clipped. The inverse hyperbolic sine makes
-    the tail exponential and is exact.
-    """
-
-    @staticmethod
-    def to_u(log_theta: Tensor) -> Tensor:
-        """(..., K) -> (..., K - 1)."""
-        tail = torch.logcumsumexp(log_theta.flip(-1), -1).flip(-1)
-        return torch.asinh(log_theta[..., :-1] - tail[..., 1:])
-
-    @staticmethod
-    def from_u(u: Tensor) -> Tensor:
-        """(..., K - 1) -> log theta (..., K), float64."""
-        logits = torch.sinh(u.double())
-        here = torch.nn.functional.logsigmoid(logits)
-        left = torch.nn.functional.logsigmoid(-logits).cumsum(-1)
-        before = torch.cat([torch.zeros_like(left[..., :1]), left], -1)
-        return torch.cat([here + before[..., :-1], left[..., -1:]], -1)
 
 
 class BottomUp(nn.Module):
@@ -61,8 +35,10 @@ class BottomUp(nn.Module):
     ----------
     model : HierarchicalModel
     max_total : int
-    n_components, width, depth, n_draws
-        As of `TopDown`.
+    n_components, width, depth, n_draws, wake
+        As of `TopDown`. The wake phase is of q(alpha, beta | theta_1, ..., theta_N) alone: that network has a posterior
+        to come close to. q(theta_n | x_n) has none of its own in a lower bound, which would pull each theta towards the
+        others' and so undo the factorisation.
     """
 
     def __init__(
@@ -74,12 +50,13 @@ class BottomUp(nn.Module):
         width: int = 64,
         depth: int = 2,
         n_draws: int = 7,
+        wake: float = 0.0,
     ) -> None:
         super().__init__()
         k = model.n_categories
         self.max_total = max_total
         self.coordinates = Coordinates(model)
-        self.n_draws = n_draws
+        self.n_draws, self.wake = n_draws, wake_share(wake, n_draws)
         self.local_head = heads.GaussianMixture(k - 1, n_components)
         self.local = ResidualMLP(4 * k + 1, self.local_head.n_parameters, width=width, depth=depth)
         self.head = heads.GaussianMixture(self.coordinates.dim, n_components)
@@ -91,14 +68,6 @@ class BottomUp(nn.Module):
                 mlp.last.bias.copy_(head.initial_bias())
 
     # data -----------------------------------------------------------------------------------------------------------
-    @staticmethod
-    def local_features(counts: Tensor) -> Tensor:
-        """(..., K) -> (..., 4 K + 1): what was drawn from one group."""
-        x = counts.float()
-        total = x.sum(-1, keepdim=True)
-        parts = [torch.log1p(x), x / (total + 0.5), (x == 0).float(), (x == total).float(), torch.log1p(total)]
-        return torch.cat(parts, -1)
-
     def statistics(self, log_theta: Tensor, present: Tensor) -> Tensor:
         """Means of -log theta (..., K) over the groups that are present, and N: (..., K + 1) float64."""
         n = present.sum(-1, keepdim=True).double()
@@ -135,17 +104,19 @@ class BottomUp(nn.Module):
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """The two networks' losses share no parameters: their sum trains both."""
         counts, u, statistics, z = batch
-        few = min(LOCAL_GROUPS, counts.shape[1])  # the groups of a dataset are alike: a few of them teach as much
+        few = min(FEW_GROUPS, counts.shape[1])
+        real = real_groups(counts[:, :few])
         x, y = counts[:, :few].flatten(0, 1), u[:, :few].flatten(0, 1)
-        # Padding is left out; an empty group counts if it comes first, where padding never is.
-        real = (x.sum(-1) > 0) | (torch.arange(len(x), device=x.device) % few == 0)
-        parameters = self.local(self.local_features(x[real]))
+        parameters = self.local(group_features(x[real]))
         local = objectives.inference_compilation(self.local_head, parameters, y[real])
+        local = local * ranks.share(generator, len(parameters), x.device)
         parameters = self.encoder(self.standardize(self.features(statistics)))
         if self.n_draws == 0 or progress < 0.1:
             return local + objectives.inference_compilation(self.head, parameters, z)
         z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
         target = log_dirichlet_posterior(statistics, self.coordinates, z)
+        if progress >= 1.0 - self.wake:
+            return local + objectives.reverse(self.head.log_prob(parameters, z[:, 1:]), target[:, 1:])
         return local + objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
 
     # inference ------------------------------------------------------------------------------------------------------
@@ -160,7 +131,7 @@ class BottomUp(nn.Module):
         table = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
         b, groups, k = table.shape
         outer = min(n, MARGINAL) if weigh else n
-        parameters = self.local(self.local_features(table.view(-1, k)))
+        parameters = self.local(group_features(table.view(-1, k)))
         u = self.local_head.sample(parameters, outer, generator).view(b, groups, outer, k - 1)
         log_theta = LocalCoordinates.from_u(u)
         present = (table.sum(-1) > 0)[:, None].expand(b, outer, groups)

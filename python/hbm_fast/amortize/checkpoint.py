@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from hbm_fast import priors
+from hbm_fast import _config, priors
 from hbm_fast._validate import missing_extra
+from hbm_fast.amortize.training import State
 from hbm_fast.model import HierarchicalModel
 
 FORMAT = 1
@@ -43,6 +44,34 @@ def model_of(description: dict[str, Any]) -> HierarchicalModel:
     return HierarchicalModel(
         description["n_categories"], alpha=prior(description["alpha"]), beta=prior(description["beta"])
     )
+
+
+def save(path: str | Path, network: nn.Module, state: State | None, header: dict[str, Any]) -> None:
+    """Write a network and, where there is a state, what it takes to go on training; the header is the caller's."""
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    versions = {"library": _config.__version__, "stream_version": _config.STREAM_VERSION}
+    if state is not None:
+        tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
+        if state.generator is not None:
+            tensors["generator"] = state.generator
+        header = {
+            **header,
+            "state": {name: getattr(state, name) for name in ("step", "seconds", "simulator_seconds", "history")},
+        }
+    write(Path(path), tensors, {**versions, **header})
+
+
+def restore(network: nn.Module, tensors: dict[str, Tensor], header: dict[str, Any]) -> State | None:
+    """The inverse of `save`: fills the network, sets it to evaluate, and returns the state if there is one."""
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    network.load_state_dict(under("network."))
+    network.eval()
+    if "state" not in header:
+        return None
+    return State(**header["state"], generator=tensors.get("generator"), optimizer=under("optimizer."))
 
 
 def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:

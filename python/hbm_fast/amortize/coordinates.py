@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hbm_fast import priors
-from hbm_fast.amortize.transport import alpha_transport, beta_transport
+from hbm_fast.amortize.transport import alpha_transport, beta_transport, log_shares
 from hbm_fast.model import HierarchicalModel
 
 
@@ -80,7 +80,7 @@ class Coordinates:
             return log_alpha, log_beta.expand(*z.shape[:-1], self.n_categories)
         parts, left = [], torch.zeros_like(log_alpha)
         for k, stick in enumerate(self._sticks):
-            logit = stick.from_z(z[..., first + k])
-            parts.append(left + torch.nn.functional.logsigmoid(logit))
-            left = left + torch.nn.functional.logsigmoid(-logit)
+            here, beyond = log_shares(stick, z[..., first + k])
+            parts.append(left + here)
+            left = left + beyond
         return log_alpha, torch.stack([*parts, left], -1)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from hbm_fast.model import HierarchicalModel
-from hbm_fast.sampling import sample as exact_sample
+from hbm_fast.sampling import sample_from
 
 Floats = NDArray[np.float64]
 
@@ -98,14 +98,39 @@ def log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def exact_draws(
-    counts: NDArray[Any], model: HierarchicalModel, n_draws: int, key: NDArray[np.uint64], threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draws of MCMC, four chains behind each other."""
+    counts: NDArray[Any],
+    model: HierarchicalModel,
+    n_draws: int,
+    key: NDArray[np.uint64],
+    threads: int,
+    network: tuple[Floats, Floats, Floats],
+) -> tuple[Floats, Floats]:
+    """Draws of MCMC, four chains behind each other, started from draws of the network.
+
+    Parameters
+    ----------
+    counts : (B, N, K)
+    network : log alpha (B, S), log beta (B, S, K), log weights (B, S)
+        NaN where the network gave no draws: there the chains start at the Laplace approximation.
+    """
     n_chains = 4 if n_draws >= 400 else 1
     each = -(-n_draws // n_chains)
-    post = exact_sample(counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
+    start = starting_points(*network, n_chains, np.random.default_rng(key.tolist()))
+    post = sample_from(start, counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
     b, k = counts.shape[0], counts.shape[-1]
     return (
         post.log_alpha.reshape(b, -1)[:, :n_draws],
         post.log_beta.reshape(b, -1, k)[:, :n_draws],
     )
+
+
+def starting_points(
+    log_alpha: Floats, log_beta: Floats, log_weights: Floats, n_chains: int, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Of each dataset n_chains different draws by their weights, (B, C) and (B, C, K)."""
+    # the largest of log w + Gumbel noise are a weighted sample without replacement
+    order = np.argsort(log_weights + generator.gumbel(size=log_weights.shape), axis=1)
+    # fewer draws than chains: the best of them serve again
+    chosen = order[:, -1 - np.arange(n_chains) % order.shape[1]]
+    rows = np.arange(len(chosen))[:, np.newaxis]
+    return log_alpha[rows, chosen], log_beta[rows, chosen]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _config, _validate, priors
+from hbm_fast import _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
@@ -42,7 +42,7 @@ class Estimator:
     training : dict
         Steps, key, seconds, versions.
     figures : dict
-        Held-out figures, measured at the end of the training.
+        Held-out figures, measured at the end of the training: ``kl`` to the exact posterior, ``ess_share``, ``sbc_p``.
     """
 
     network: Any
@@ -56,7 +56,8 @@ class Estimator:
     state: State | None = None
 
     def __repr__(self) -> str:
-        figures = "".join(f", {name}={value:.4g}" for name, value in self.figures.items())
+        shown = {name: self.figures[name] for name in ("kl", "ess_share") if name in self.figures}
+        figures = "".join(f", {name}={value:.4g}" for name, value in shown.items())
         return f"Estimator({self.factorization}, {self.model}, n_groups={self.n_groups}, totals={self.totals}{figures})"
 
     # inference ------------------------------------------------------------------------------------------------------
@@ -80,7 +81,8 @@ class Estimator:
         correct : {"auto", True, False}
             False: the network's own draws. True: with importance weights against the exact likelihood. "auto": the
             same where the weights are even enough, and otherwise, or where the data are outside the range of the
-            training, draws of the exact sampler.
+            training, draws of the exact sampler, whose
+            chains start from the network's draws where there are any.
         n_threads : int, optional
 
         Returns
@@ -110,8 +112,8 @@ class Estimator:
                     raise ValueError(f'{where}{reason}; correct="auto" gives it to the exact sampler')
         inside = np.array([not reason for reason in outside])
         n = table.shape[0]
-        log_alpha = np.empty((n, n_draws))
-        log_beta = np.empty((n, n_draws, model.n_categories))
+        log_alpha = np.full((n, n_draws), np.nan)
+        log_beta = np.full((n, n_draws, model.n_categories), np.nan)
         log_theta = None
         weights: Weights | None = None
         log_weights = np.full((n, n_draws), -np.log(n_draws))
@@ -139,7 +141,8 @@ class Estimator:
             details = {"ess_share": share, "pareto_k": k}
             if failed.any():
                 path[failed] = "sampler"
-                log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads)
+                network = (log_alpha[failed], log_beta[failed], log_weights[failed])
+                log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads, network)
                 log_weights[failed] = -np.log(n_draws)
         details["path"] = path
         details["reason"] = np.array(
@@ -198,7 +201,7 @@ class Estimator:
         Parameters
         ----------
         n_datasets : int
-            Datasets whose truth is ranked among 62 draws; the KL is taken on 50 of them.
+            Datasets whose truth is ranked among 62 draws; the KL is taken on an eighth as many.
         n_categories : int, optional
             K, for an any-K network; default the smallest.
         rng : None, int, SeedSequence, BitGenerator or Generator
@@ -277,10 +280,7 @@ class Estimator:
     # files ----------------------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> None:
         """Write the network, and what it takes to go on training, to one safetensors file with a JSON header."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        header: dict[str, Any] = {
-            "library": _config.__version__,
-            "stream_version": _config.STREAM_VERSION,
+        header = {
             "factorization": self.factorization,
             "model": None if self.model is None else checkpoint.describe_model(self.model),
             "settings": self.settings,
@@ -289,14 +289,4 @@ class Estimator:
             "training": self.training,
             "figures": self.figures,
         }
-        if self.state is not None:
-            tensors |= {f"optimizer.{name}": value for name, value in self.state.optimizer.items()}
-            if self.state.generator is not None:
-                tensors["generator"] = self.state.generator
-            header["state"] = {
-                "step": self.state.step,
-                "seconds": self.state.seconds,
-                "simulator_seconds": self.state.simulator_seconds,
-                "history": self.state.history,
-            }
-        checkpoint.write(Path(path), tensors, header)
+        checkpoint.save(path, self.network, self.state, header)

@@ -5,9 +5,12 @@ A head turns parameters (B, P) into ``log_prob(parameters, z (B, S, D)) -> (B, S
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from hbm_fast.amortize import ranks
 
 
 class GaussianMixture(nn.Module):
@@ -75,32 +78,26 @@ class GaussianMixture(nn.Module):
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
         log_weight, mean, log_scale, lower = self.unpack(parameters)
-        b, device = parameters.shape[0], parameters.device
-        u = torch.rand(b, n, generator=generator, device=device)
+        b = parameters.shape[0]
+        u = ranks.rand(generator, b, n)
         edges = log_weight.exp().cumsum(-1)[:, :-1].contiguous()
         component = torch.searchsorted(edges, u)
-        noise = torch.randn(b, n, self.dim, generator=generator, device=device)
+        noise = ranks.randn(generator, b, n, self.dim)
         # one gather of all that a draw needs
         table = torch.cat([mean, torch.exp(-log_scale), lower], -1)
         chosen = torch.gather(table, 1, component[:, :, None].expand(-1, -1, table.shape[-1]))
         centre, spread, low = torch.split(chosen, [self.dim, self.dim, self.n_lower], -1)
-        y = noise * spread
-        deviations: list[Tensor] = []
-        used = 0
-        for i in range(self.dim):  # forward substitution in L (z - mean) = y
-            deviation = y[..., i]
-            if self.n_lower:
-                for j in range(i):
-                    deviation = deviation - low[..., used + j] * deviations[j]
-                used += i
-            deviations.append(deviation)
-        return centre + torch.stack(deviations, -1)
+        return centre + _solve(noise * spread, low)
 
 
 class SplineFlow(nn.Module):
-    """zuko's neural spline flow, conditioned on the context."""
+    """zuko's neural spline flow in the whitened coordinates of a Gaussian, both conditioned on the context.
 
-    def __init__(self, dim: int, *, n_context: int = 64, transforms: int = 2, bins: int = 8) -> None:
+    The spline starts as the identity, so that this head starts as the full Gaussian and learns as fast as that does;
+    the bins are then spent on the shape alone, wherever and however narrow the posterior is.
+    """
+
+    def __init__(self, dim: int, *, n_context: int = 32, transforms: int = 1, bins: int = 8) -> None:
         super().__init__()
         try:
             import zuko
@@ -109,23 +106,57 @@ class SplineFlow(nn.Module):
 
             raise missing_extra("zuko", "amortize") from error
         self.dim = dim
-        self.n_parameters = n_context
+        self.gaussian = GaussianMixture(dim, 1)
+        self.n_parameters = self.gaussian.n_parameters + n_context
         self.flow = zuko.flows.NSF(dim, n_context, transforms=transforms, bins=bins, hidden_features=(64, 64))
+        with torch.no_grad():
+            for transform in self.flow.transform.transforms:
+                last = transform.hyper[-1]
+                last.weight.zero_()
+                last.bias.zero_()
 
     def initial_bias(self) -> Tensor:
-        """Nothing to spread."""
-        return torch.zeros(self.n_parameters)
+        """Those of the Gaussian, and a context with nothing in it."""
+        initial = self.gaussian.initial_bias()
+        return torch.cat([initial, initial.new_zeros(self.n_parameters - initial.numel())])
 
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """(B, P), (B, S, D) -> (B, S)."""
-        out: Tensor = self.flow(parameters[:, None]).log_prob(z)
+        mean, log_scale, lower, flow = self._unpack(parameters)
+        deviation = z - mean
+        rows = []
+        for i in range(self.dim):
+            first = i * (i - 1) // 2
+            rows.append(deviation[..., i] + (lower[..., first : first + i] * deviation[..., :i]).sum(-1))
+        out: Tensor = flow.log_prob(torch.stack(rows, -1) * log_scale.exp()) + log_scale.sum(-1)
         return out
 
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
-        noise = torch.randn(parameters.shape[0], n, self.dim, generator=generator, device=parameters.device)
-        out: Tensor = self.flow(parameters[:, None]).transform.inv(noise)
-        return out
+        mean, log_scale, lower, flow = self._unpack(parameters)
+        noise = ranks.randn(generator, parameters.shape[0], n, self.dim)
+        return mean + _solve(flow.transform.inv(noise) * torch.exp(-log_scale), lower)
+
+    def _unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
+        """Mean, log scale and lower part of the whitening, (B, 1, .) each, and zuko's distribution."""
+        n = self.gaussian.n_parameters
+        affine, context = parameters[..., :n], parameters[..., n:]
+        _, mean, log_scale, lower = self.gaussian.unpack(affine)
+        return mean, log_scale, lower, self.flow(context[:, None])
+
+
+def _solve(y: Tensor, lower: Tensor) -> Tensor:
+    """x of L x = y by forward substitution, (..., D); L is unit lower triangular, ``lower`` holds what is below (or
+    nothing, for the identity), row by row."""
+    x: list[Tensor] = []
+    for i in range(y.shape[-1]):
+        value = y[..., i]
+        if lower.shape[-1]:
+            first = i * (i - 1) // 2
+            for j in range(i):
+                value = value - lower[..., first + j] * x[j]
+        x.append(value)
+    return torch.stack(x, -1)
 
 
 def head(name: str, dim: int, n_components: int = 8) -> GaussianMixture | SplineFlow:

@@ -8,7 +8,6 @@ from hbm_fast.amortize.any_k import AnyK
 from hbm_fast.amortize.bottom_up import BottomUp
 from hbm_fast.amortize.estimator import Estimator
 from hbm_fast.amortize.networks import TopDown
-from hbm_fast.amortize.training import State
 
 # The factorisations by name: how a checkpoint finds its class.
 NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp, "any-k": AnyK}
@@ -35,11 +34,7 @@ def load(path: str | Path) -> Estimator:
     if factorization not in NETWORKS:
         raise ValueError(f"{path} holds a {factorization!r} network, which this version does not know")
     network = NETWORKS[factorization](model, header["totals"][1], **settings)
-    network.load_state_dict(_under(tensors, "network."))
-    network.eval()
-    state = None
-    if "state" in header:
-        state = State(**header["state"], generator=tensors.get("generator"), optimizer=_under(tensors, "optimizer."))
+    state = checkpoint.restore(network, tensors, header)
     return Estimator(
         network,
         model,
@@ -51,7 +46,3 @@ def load(path: str | Path) -> Estimator:
         header["figures"],
         state,
     )
-
-
-def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

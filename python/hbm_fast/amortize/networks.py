@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hbm_fast.amortize import heads, objectives
 from hbm_fast.amortize.coordinates import Coordinates
 from hbm_fast.amortize.encoders import DeepSetsEncoder, ExceedanceEncoder
+from hbm_fast.amortize.local import LocalNetwork
 from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order
 from hbm_fast.amortize.stream import Block
 from hbm_fast.model import HierarchicalModel
@@ -53,6 +54,21 @@ class Trainable(Protocol):
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor: ...
 
 
+def wake_share(wake: float, n_draws: int) -> float:
+    """The share of a training, at its end, that is the wake phase.
+
+    Raises
+    ------
+    ValueError
+        Outside [0, 1), or where there are too few draws of q to centre the score.
+    """
+    if not 0.0 <= wake < 1.0:
+        raise ValueError(f"wake must be a share of the training in [0, 1); got {wake}")
+    if wake > 0.0 and n_draws < 2:
+        raise ValueError(f"wake needs n_draws of 2 or more, each centred by the others; got {n_draws}")
+    return float(wake)
+
+
 class TopDown(nn.Module):
     """q(alpha, beta | x): exceedance statistics -> residual MLP -> a density in z, where the prior is N(0, I).
 
@@ -70,6 +86,9 @@ class TopDown(nn.Module):
         Draws of q next to each pair of the simulator, see `objectives.rao_blackwellised`; 0 for the plain objective.
     wake : float
         Share of the training, at its end, that maximises the evidence lower bound instead: KL(q || p).
+    local : str
+        "exact": theta_n given (alpha, beta) and x_n from Dirichlet(alpha beta + x_n). "learned": from a network trained
+        beside this one, as in the note; it is what ``theta`` and ``predict`` of uncorrected draws use.
     """
 
     def __init__(
@@ -84,12 +103,15 @@ class TopDown(nn.Module):
         depth: int = 2,
         n_draws: int = 7,
         wake: float = 0.0,
+        local: str = "exact",
     ) -> None:
         super().__init__()
         self.coordinates = Coordinates(model)
         self.input = ExceedanceInput(model.n_categories, max_total, self.coordinates.exchangeable)
         self.head = heads.head(head, self.coordinates.dim, n_components)
-        self.n_draws, self.wake = n_draws, wake
+        self.n_draws, self.wake = n_draws, wake_share(wake, n_draws)
+        if local not in ("exact", "learned"):
+            raise ValueError(f'local must be "exact" or "learned"; got {local!r}')
         self.sees_groups = encoder == "deepsets"
         n_out = self.head.n_parameters
         self.encoder: ExceedanceEncoder | DeepSetsEncoder
@@ -103,6 +125,7 @@ class TopDown(nn.Module):
         with torch.no_grad():
             last.weight.mul_(0.1)
             last.bias.copy_(self.head.initial_bias())
+        self.local = LocalNetwork(model.n_categories) if local == "learned" else None
 
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
@@ -110,10 +133,15 @@ class TopDown(nn.Module):
             self.encoder.standardize.fit(self.prepare(block)[0])
 
     def prepare(self, block: Block) -> tuple[Tensor, ...]:
-        """The encoder's input, tables (B, K + 1, J) and z (B, D), all in the network's order of the categories."""
+        """The encoder's input, tables (B, K + 1, J) and z (B, D), all in the network's order of the categories; for a
+        local network alpha, beta and the groups too, in the user's."""
         order, tables, seen = self.inputs(block.tables, block.counts)
         z = self.coordinates.to_z(block.log_alpha, to_network_order(block.log_beta, order))
-        return seen, tables, z.float()
+        if self.local is None:
+            return seen, tables, z.float()
+        assert block.counts is not None
+        assert block.log_theta is not None
+        return seen, tables, z.float(), block.log_alpha, block.log_beta, block.counts, block.log_theta
 
     def inputs(self, tables: Tensor, counts: Tensor | None) -> tuple[Tensor | None, Tensor, Tensor]:
         """The order of the categories, the tables in it, and what the encoder sees: features (B, F) or groups."""
@@ -126,6 +154,10 @@ class TopDown(nn.Module):
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """The first tenth learns from the simulator's pairs alone, the rest from draws of q as well."""
+        loss = self._loss(batch[:3], progress, generator)
+        return loss if self.local is None else loss + self.local.loss(*batch[3:])  # they share no parameters
+
+    def _loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         seen, tables, z = batch
         parameters = self.encoder(seen)
         if self.n_draws == 0 or progress < 0.1:
@@ -152,12 +184,17 @@ class TopDown(nn.Module):
         order, tables, seen = self._inputs_of(counts, n_threads)
         parameters = self.encoder(seen)
         z = self.head.sample(parameters, n, generator)
+        log_alpha, log_beta = self.coordinates.from_z(z)
         log_weight = None
         if weigh:
-            target = objectives.log_posterior(tables, self.coordinates, z, n_threads)
+            target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads) + objectives.log_normal(z)
             log_weight = target - self.head.log_prob(parameters, z).double()
-        log_alpha, log_beta = self.coordinates.from_z(z)
-        return Draws(log_alpha, to_user_order(log_beta, order), log_weight)
+        log_beta = to_user_order(log_beta, order)
+        if self.local is None:
+            return Draws(log_alpha, log_beta, log_weight)
+        local, rows = self.local, torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return Draws(log_alpha, log_beta, log_weight, lambda g: local.draw(log_alpha, log_beta, rows[:, g], seed + g))
 
     def _inputs_of(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
         tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))

@@ -30,8 +30,7 @@ def log_posterior(tables: Tensor, coordinates: Coordinates, z: Tensor, n_threads
     -------
     (B, S)
     """
-    log_alpha, log_beta = coordinates.from_z(z)
-    return log_likelihood(tables, log_alpha, log_beta, n_threads) + log_normal(z)
+    return log_likelihood(tables, *coordinates.from_z(z), n_threads) + log_normal(z)
 
 
 def log_normal(z: Tensor) -> Tensor:

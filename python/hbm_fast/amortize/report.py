@@ -76,34 +76,69 @@ def calibrate(
     figure: str | Path | None = None,
 ) -> Report:
     """See `Estimator.calibrate`."""
+    report = measure(estimator, n_datasets, n_categories=n_categories, rng=rng)
+    print(report)
+    if figure is not None:
+        report.save(figure)
+    return report
+
+
+def measure(estimator: "Estimator", n_datasets: int, *, n_categories: int | None = None, rng: RNGLike = 0) -> Report:
+    """What `calibrate` prints."""
     model = estimator.model
     if model is None:
         model = HierarchicalModel(estimator.network.categories[0] if n_categories is None else n_categories)
     key = new_key(rng)
-    generator = np.random.default_rng(key.tolist())
-    sbc = simulation_based_calibration(
+    sbc = rank(estimator, model, n_datasets, np.random.default_rng(key.tolist()))
+    stream = TrainingStream(model, estimator.n_groups, estimator.totals, key, True)
+    n = min(500, max(20, n_datasets // 8))
+    figures = held_out(estimator.network, [stream], n, 1000)()
+    kl, error = figures["kl"], figures["kl_error"]
+    if model.n_categories == 2 and estimator.factorization == "top-down" and not isinstance(model.alpha, priors.Fixed):
+        values = quadrature_kl(estimator, stream, n)
+        kl, error = float(values.mean()), float(values.std() / np.sqrt(n))
+    return Report(sbc, kl, error, figures["ess_share"], model.n_categories)
+
+
+def rank(
+    estimator: "Estimator", model: HierarchicalModel, n_datasets: int, generator: np.random.Generator
+) -> Calibration:
+    """Ranks of the truth among the network's own draws, over datasets of its range."""
+    return simulation_based_calibration(
         lambda counts: estimator.sample(counts, n_draws=62, rng=generator, correct=False),
         model,
         n_datasets,
         n_groups=estimator.n_groups,
         totals=estimator.totals,
         n_ranks=63,
-        batch=min(200, n_datasets),
+        batch=max(2, min(200, n_datasets)),
         theta=estimator.factorization == "bottom-up",
         rng=generator,
     )
-    stream = TrainingStream(model, estimator.n_groups, estimator.totals, key, True)
-    n = min(50, n_datasets)
-    figures = held_out(estimator.network, [stream], n, 1000)()
-    kl, error = figures["kl"], figures["kl_error"]
-    if model.n_categories == 2 and estimator.factorization == "top-down" and not isinstance(model.alpha, priors.Fixed):
-        values = quadrature_kl(estimator, stream, n)
-        kl, error = float(values.mean()), float(values.std() / np.sqrt(n))
-    report = Report(sbc, kl, error, figures["ess_share"], model.n_categories)
-    print(report)
-    if figure is not None:
-        report.save(figure)
-    return report
+
+
+def stored_figures(estimator: "Estimator", n_datasets: int, rng: RNGLike = 0) -> dict[str, float]:
+    """What a checkpoint says of its network: KL, effective share and the p-values of the ranks; for an any-K network
+    with ``_k2``, ``_k3``, ... behind the names.
+
+    ``sbc_p`` is the smallest p-value of all quantities, corrected for their number. A bottom-up network is calibrated
+    in each group's theta by itself, ``sbc_p_theta``, and not in alpha and beta.
+    """
+    low, high = (0, 0) if estimator.model is not None else estimator.network.categories
+    figures = {"sbc_datasets": float(n_datasets)}
+    for k in sorted({low, min(3, high), min(5, high), high}):
+        report = measure(estimator, n_datasets, n_categories=k or None, rng=rng)
+        p_values = report.sbc.p_values
+        theta = [p for name, p in p_values.items() if name.startswith("theta")]
+        found = {
+            "kl": report.kl,
+            "kl_error": report.kl_error,
+            "ess_share": report.ess_share,
+            "sbc_p": report.sbc.p_value,
+            **({"sbc_p_theta": min(1.0, len(theta) * min(theta))} if theta else {}),
+        }
+        figures |= {f"{name}_k{k}" if k else name: value for name, value in found.items()}
+    return figures
 
 
 def quadrature_kl(estimator: "Estimator", stream: TrainingStream, n_datasets: int) -> Any:

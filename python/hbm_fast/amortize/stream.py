@@ -1,6 +1,8 @@
 """The endless training data: prior draws of (alpha, beta), groups of ragged sizes, and their exceedance tables."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +23,15 @@ class Block:
     log_beta: Tensor  # (B, K) float64
     counts: Tensor | None = None  # (B, N, K) int16
     log_theta: Tensor | None = None  # (B, N, K) float64
+
+    @staticmethod
+    def concatenated(parts: "Sequence[Block]") -> "Block":
+        """Several as one."""
+
+        def joined(name: str) -> Any:
+            return None if getattr(parts[0], name) is None else torch.cat([getattr(part, name) for part in parts])
+
+        return Block(**{field.name: joined(field.name) for field in fields(Block)})
 
 
 @dataclass(frozen=True)
@@ -49,16 +60,21 @@ class TrainingStream:
     with_groups: bool = False
     n_threads: int | None = 1
 
-    def block(self, index: int, size: int) -> Block:
-        """Datasets index * size, ..., index * size + size - 1."""
-        tables = np.empty((size, self.model.n_categories + 1, self.totals[1]), np.float32)
+    def block(self, index: int, size: int, rows: Sequence[slice] | None = None) -> Block:
+        """Datasets index * size, ..., index * size + size - 1; of them the given rows, by default all."""
+        totals = self._totals(index, size)
+        parts = [self._datasets(index * size + s.start, totals[s]) for s in rows or [slice(0, size)]]
+        return parts[0] if len(parts) == 1 else Block.concatenated(parts)
+
+    def _datasets(self, first: int, totals: NDArray[np.int64]) -> Block:
+        tables = np.empty((len(totals), self.model.n_categories + 1, self.totals[1]), np.float32)
         data = simulation.simulate(
             self.model,
-            size,
+            len(totals),
             n_groups=self.n_groups,
-            totals=self._totals(index, size),
+            totals=totals,
             rng=self.key,
-            first=index * size,
+            first=first,
             theta=self.with_groups,
             counts=self.with_groups,
             statistics=tables,

@@ -1,5 +1,6 @@
 """train: from a model to an estimator."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,13 +8,15 @@ import numpy as np
 import torch
 
 from hbm_fast import _config, _validate
-from hbm_fast._random import RNGLike
+from hbm_fast._random import Key, RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize.any_k import AnyKStream
 from hbm_fast.amortize.estimator import Estimator
 from hbm_fast.amortize.held_out import held_out
 from hbm_fast.amortize.loading import NETWORKS, load
 from hbm_fast.amortize.progress import reporter
+from hbm_fast.amortize.ranks import Ranks
+from hbm_fast.amortize.report import rank
 from hbm_fast.amortize.stream import TrainingStream
 from hbm_fast.amortize.training import Budget, Optimizer, fit, torch_threads
 from hbm_fast.model import HierarchicalModel
@@ -42,6 +45,9 @@ def train(
     **network: Any,
 ) -> Estimator:
     """Train a network on the model's endless stream of simulated datasets.
+
+    Where `torch.distributed` was initialised, as ``torchrun -m hbm_fast train`` does, its ranks share each batch: the
+    result is that of one rank up to rounding, all ranks return it, and one of them should save it.
 
     Parameters
     ----------
@@ -73,7 +79,9 @@ def train(
         Stop at this step as if interrupted.
     **network
         Of the network: ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
-        ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0``.
+        ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0`` (the share of the training, at its
+        end, that maximises the evidence lower bound), ``local="exact"`` ("learned": a network for theta_n given alpha,
+        beta and x_n, for top-down).
 
     Returns
     -------
@@ -110,7 +118,11 @@ def train(
         earlier = resume if isinstance(resume, Estimator) else load(resume)
         if earlier.state is None:
             raise ValueError("resume: this network was saved without the state of its training")
-    key = new_key(rng) if earlier is None else np.array([int(w) for w in earlier.training["key"]], dtype=np.uint64)
+    ranks = Ranks.of_process_group()
+    ranks.share_of(_validate.positive_int(batch_size, "batch_size"))
+    key = ranks.from_first(lambda: new_key(rng))
+    if earlier is not None:
+        key = np.array([int(w) for w in earlier.training["key"]], dtype=np.uint64)
     seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
     if earlier is not None:
         estimator = earlier
@@ -119,7 +131,9 @@ def train(
             torch.manual_seed(int(seeds[0]))
             module = NETWORKS[factorization](model, draws[1], **network)
         estimator = Estimator(module, model, factorization, dict(network), groups, draws)
-    with_groups = factorization == "bottom-up" or network.get("encoder") == "deepsets"
+    with_groups = (
+        factorization == "bottom-up" or network.get("encoder") == "deepsets" or network.get("local") == "learned"
+    )
     stream: TrainingStream | AnyKStream
     if model is None:
         low, high = estimator.network.categories
@@ -131,7 +145,7 @@ def train(
     held = [TrainingStream(m, groups, draws, seeds[1:3], True, n_threads) for m in models]
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
         figures = held_out(estimator.network, held, 40 if factorization == "bottom-up" else 100)
-        with reporter(progress, batch_size) as report:
+        with reporter(progress and ranks.rank == 0, batch_size) as report:
             estimator.state = fit(
                 estimator.network,
                 estimator.network,
@@ -139,7 +153,7 @@ def train(
                 budget,
                 seed=int(seeds[3]),
                 optimizer=Optimizer(
-                    _validate.positive_int(batch_size, "batch_size"),
+                    batch_size,
                     _validate.finite_float(learning_rate, "learning_rate", positive=True),
                     steps_per_block=16 if model is not None else 2,
                 ),
@@ -149,8 +163,9 @@ def train(
                 pause_at=pause_at,
                 device=device,
                 mixed_precision=mixed_precision,
+                ranks=ranks,
             )
-        estimator.figures = figures()
+        estimator.figures = ranks.from_first(lambda: figures() | {"sbc_p": _ranks_p(estimator, models, seeds[4:6])})
     estimator.training = {
         "key": [str(word) for word in key],
         "steps": estimator.state.step,
@@ -162,6 +177,12 @@ def train(
         "stream_version": _config.STREAM_VERSION,
     }
     return estimator
+
+
+def _ranks_p(estimator: Estimator, models: Sequence[HierarchicalModel], key: Key) -> float:
+    """The smallest p-value that the network's ranks are uniform, on 210 datasets of each model."""
+    p_values = [rank(estimator, m, 210, np.random.default_rng(key.tolist())).p_value for m in models]
+    return min(1.0, len(p_values) * min(p_values))
 
 
 def _range(value: Any, name: str, minimum: int) -> tuple[int, int]:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from hbm_fast.amortize.networks import Trainable
+from hbm_fast.amortize.ranks import ALONE, Ranks
+from hbm_fast.amortize.ranks import generator as shared_generator
 from hbm_fast.amortize.stream import Block
 
 
@@ -77,7 +79,7 @@ def torch_threads(n: int) -> Iterator[None]:
 def fit(
     module: nn.Module,
     task: Trainable,
-    block: Callable[[int, int], Block],
+    block: Callable[..., Block],
     budget: Budget,
     *,
     seed: int,
@@ -89,6 +91,7 @@ def fit(
     pause_at: int | None = None,
     device: str = "cpu",
     mixed_precision: bool = False,
+    ranks: Ranks = ALONE,
 ) -> State:
     """Minimise ``task.loss`` over the endless stream ``block(index, size)``.
 
@@ -99,7 +102,8 @@ def fit(
     task : Trainable
         Turns blocks into tensors, and these into a loss; often the module itself.
     block : callable
-        ``block(i, size)`` gives datasets i * size, ... of the stream.
+        ``block(i, size)`` gives datasets i * size, ... of the stream; where there are several ranks,
+        ``block(i, size, rows)`` gives those of them in a list of slices.
     budget, optimizer
     seed : int
         Of the draws that the loss makes.
@@ -117,6 +121,8 @@ def fit(
         Where the network learns; data are simulated on the CPU.
     mixed_precision : bool
         bfloat16 matrix products.
+    ranks : Ranks
+        The processes that train together; a step is the same for any number of them.
 
     Raises
     ------
@@ -125,7 +131,7 @@ def fit(
     """
     settings = optimizer or Optimizer()
     state = state or State()
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = shared_generator(device, seed, ranks)
     module.to(device)
     parameters = [p for p in module.parameters() if p.requires_grad]
     adam = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
@@ -135,41 +141,52 @@ def fit(
         if state.generator is not None:
             generator.set_state(state.generator)
         _load_adam(adam, parameters, state.optimizer)
+    ranks.align(module)
     module.train()
     start = time.perf_counter() - state.seconds
+
+    def clock() -> float:
+        def now() -> float:
+            return time.perf_counter() - start
+
+        # where the time decides when to stop, it is rank 0's
+        return now() if budget.minutes is None else ranks.from_first(now)
+
     evaluated = 0.1 * math.floor(10.0 * budget.progress(state.step, state.seconds))
     size, per_block = settings.batch_size, settings.steps_per_block
+    own = ranks.share_of(size)
     finished = False
     while not finished:
         begin = time.perf_counter()
-        data = block(state.step // per_block, per_block * size)
+        data = ranks.block(block, state.step // per_block, size, per_block)
         state.simulator_seconds += time.perf_counter() - begin
         tensors = tuple(t.to(device) for t in task.prepare(data))
         loss_value = 0.0
         for i in range(state.step % per_block, per_block):
-            state.seconds = time.perf_counter() - start
+            state.seconds = clock()
             progress = budget.progress(state.step, state.seconds)
             finished = progress >= 1.0 or state.step == pause_at
             if finished:
                 break
-            batch = tuple(t[i * size : (i + 1) * size] for t in tensors)
+            batch = tuple(t[i * own : (i + 1) * own] for t in tensors)
             adam.param_groups[0]["lr"] = settings.rate(state.step, progress)
-            with torch.autocast(device, torch.bfloat16, enabled=mixed_precision):
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed_precision):
                 loss = task.loss(batch, progress, generator)
-            loss_value = float(loss.detach())
-            if not math.isfinite(loss_value):
+            if not math.isfinite(float(loss.detach())):
                 raise FloatingPointError(_save_batch(batch, state.step))
             adam.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            loss_value = float(ranks.average(parameters, loss.detach()))
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
             adam.step()
             state.step += 1
-        state.seconds = time.perf_counter() - start
+        state.seconds = clock()
         progress = min(1.0, budget.progress(state.step, state.seconds))
         if evaluate is not None and (progress >= evaluated + 0.1 or finished):
             evaluated = progress
             module.eval().to("cpu")
-            figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value, **evaluate()}
+            figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value}
+            figures |= ranks.from_first(evaluate)
             module.train().to(device)
             state.history.append(figures)
             finished = finished or (budget.target is not None and figures.get("kl", math.inf) <= budget.target)
@@ -198,7 +215,8 @@ def _save_adam(adam: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> d
 def _load_adam(adam: torch.optim.Optimizer, parameters: list[nn.Parameter], saved: dict[str, Tensor]) -> None:
     for key, value in saved.items():
         i, name = key.split(".", 1)
-        adam.state[parameters[int(i)]][name] = value.clone()
+        parameter = parameters[int(i)]
+        adam.state[parameter][name] = value.to(parameter.device, copy=True)
 
 
 def _save_batch(batch: tuple[Tensor, ...], step: int) -> str:

@@ -2,6 +2,7 @@
 
 import typer
 
+from hbm_fast.cli.benchmark import benchmark
 from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
 from hbm_fast.cli.fit import fit
@@ -19,5 +20,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, simulate, sample, fit, train, infer, question2, report, config):
+for command in (demo, simulate, sample, fit, train, infer, question2, benchmark, report, config):
     app.command()(command)

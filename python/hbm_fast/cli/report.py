@@ -1,7 +1,10 @@
-"""`hbm-fast report`: one self-contained HTML page."""
+"""`hbm-fast report`: the page."""
 
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,26 +15,35 @@ def report(
     out: Annotated[Path, typer.Option(help="The page (.html).")] = Path("hbm-fast-report.html"),
     network: Annotated[
         list[str] | None,
-        typer.Option(help="A trained network to show beside MCMC: a file, or the name of a shipped one. Repeatable."),
+        typer.Option(help="A trained network to show beside the shipped ones: a file. Repeatable."),
     ] = None,
-    results: Annotated[Path | None, typer.Option(help="Folder of the JSON files of saved benchmarks.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder in which `hbm-fast benchmark` saved its JSON: the page shows it.")
+    ] = None,
     n_calibration: Annotated[int, typer.Option(help="Simulated datasets of the calibration.", min=21)] = 500,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    as_json: _files.AsJson = False,
     force: _files.Force = False,
 ) -> None:
-    """Write the note's question, its answers beside the exact ones, and the calibration as one page that works offline.
+    """Write the note's two questions, the answers beside the exact ones, and the calibration as one offline page.
 
-    Example: hbm-fast report --out report.html --network marbles
+    Example: hbm-fast report --out report.html --results hbm-fast-benchmark
     """
     from hbm_fast import report as page
 
     _files.check_target(out, "--out", (".html",), force=force)
     if results is not None and not results.is_dir():
         raise ValueError(f"--results: the folder {str(results)!r} does not exist")
-    ways = {}
+    ways: dict[str, Callable[[Any], Any]] = {}
     for name in network or []:
         from hbm_fast import amortize
 
         estimator = amortize.load(name)
-        ways[f"network {Path(name).stem}"] = lambda counts, e=estimator: e.sample(counts, n_draws=4000, rng=seed)
-    print(page.write(out, networks=ways, results=results, n_calibration=n_calibration, rng=seed))
+        ways[f"network {Path(name).stem}"] = lambda counts, e=estimator: e.sample(counts, n_draws=4000, rng=seed)  # type: ignore[misc]
+    sections = []
+    if find_spec("torch") is not None:
+        from hbm_fast.cli import _report_question2
+
+        sections = list(_report_question2.sections(seed))
+    page.write(out, networks=ways, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
+    print(json.dumps({"page": str(out), "bytes": out.stat().st_size}) if as_json else out)

@@ -1,6 +1,7 @@
 """A trained embedding: counts in, beliefs about z and about every group out."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,15 +13,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hbm_fast import _config, _validate
+from hbm_fast import _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
-from hbm_fast.amortize.correction import log_coefficient, weigh
+from hbm_fast.amortize.correction import HIGHEST_K, Weights, log_coefficient, weigh
 from hbm_fast.amortize.training import State, torch_threads
 from hbm_fast.embedding import proposals, quadrature
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
+from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.simulation import exceedance_counts
 
@@ -153,6 +155,8 @@ class Embedding:
                     path[b] = "quadrature" if self.dim == 2 else "mode"
                     z[b], log_ratio[b] = self._without_q(data[b : b + 1], n_draws, generator)
             weights = None if correct is False else weigh(log_ratio.numpy())
+            if weights is not None:
+                _warn(weights)
             log_weight, log_a = self.exact.generative(z)
         return EmbeddingPosterior.build(
             z.numpy(),
@@ -303,11 +307,8 @@ class Embedding:
     # files ----------------------------------------------------------------------------------------------------------
     def save(self, path: str | Path, *, state: bool = True) -> None:
         """Write the model, q and (unless ``state=False``) what it takes to go on training, to one safetensors file."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        header: dict[str, Any] = {
+        header = {
             "kind": "embedding",
-            "library": _config.__version__,
-            "stream_version": _config.STREAM_VERSION,
             "model": None if self.model is None else checkpoint.describe_model(self.model),
             "settings": self.settings,
             "n_groups": self.n_groups,
@@ -315,14 +316,22 @@ class Embedding:
             "training": self.training,
             "figures": self.figures,
         }
-        if state and self.state is not None:
-            tensors |= {f"optimizer.{name}": value for name, value in self.state.optimizer.items()}
-            if self.state.generator is not None:
-                tensors["generator"] = self.state.generator
-            header["state"] = {
-                name: getattr(self.state, name) for name in ("step", "seconds", "simulator_seconds", "history")
-            }
-        checkpoint.write(Path(path), tensors, header)
+        checkpoint.save(path, self.network, self.state if state else None, header)
+
+
+def _warn(weights: Weights) -> None:
+    """Where the importance weights' tail is too heavy for their standard error to be believed."""
+    k = weights.pareto_k
+    heavy = np.flatnonzero((k > HIGHEST_K) & (k < np.inf))  # infinite where the draws are too few to tell
+    if heavy.size:
+        b = int(heavy[0])
+        warnings.warn(
+            f"Pareto's k of the importance weights exceeds {HIGHEST_K} for {heavy.size} of {k.size} datasets "
+            f"(dataset {b}: k = {k[b]:.2f}): their summaries and log_evidence_error are not to be "
+            'relied on; take correct="auto", or more draws',
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def load(path: str | Path) -> Embedding:
@@ -349,15 +358,7 @@ def load(path: str | Path) -> Embedding:
     if header.get("kind") != "embedding":
         raise ValueError(f"{path} holds no embedding: networks of hbm_fast.amortize are loaded by amortize.load")
     network = EmbeddingNetwork(**header["settings"])
-    network.load_state_dict(_under(tensors, "network."))
-    network.eval()
-    state = None
-    if "state" in header:
-        state = State(**header["state"], generator=tensors.get("generator"), optimizer=_under(tensors, "optimizer."))
+    state = checkpoint.restore(network, tensors, header)
     model = None if header["model"] is None else checkpoint.model_of(header["model"])
     groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
     return Embedding(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)
-
-
-def _under(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

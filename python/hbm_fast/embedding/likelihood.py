@@ -26,13 +26,14 @@ class _Collapsed(torch.autograd.Function):
         j = torch.arange(1, signed.shape[-1], dtype=log_a.dtype, device=log_a.device)
         shifted = a[..., None] + j  # (B, S, K + 1, J - 1)
         ctx.save_for_backward(a, shifted, signed)
-        value = torch.einsum("bskj,bkj->bs", shifted.log(), signed[..., 1:])
-        return value + torch.einsum("bsk,bk->bs", log_a, signed[..., 0])
+        times = signed[..., 1:].flatten(1)[..., None]  # as one product of matrices nothing is copied
+        value = (shifted.log().flatten(2) @ times)[..., 0]
+        return value + (log_a @ signed[..., :1])[..., 0]
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
         a, shifted, signed = ctx.saved_tensors
-        slope = a * torch.einsum("bskj,bkj->bsk", shifted.reciprocal(), signed[..., 1:])
+        slope = a * shifted.reciprocal().mul_(signed[:, None, :, 1:]).sum(-1)
         return grad[0][..., None] * (slope + signed[:, None, :, 0]), None
 
 

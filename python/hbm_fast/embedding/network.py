@@ -127,7 +127,7 @@ class EmbeddingNetwork(nn.Module):
             self.objective,
             lambda z: self.log_joint(data, z),
             self.head,
-            self.encoder(features),
+            self.encoder(features).float(),  # bfloat16 is for the matrix products alone
             self.n_draws,
             generator,
         )
@@ -147,13 +147,14 @@ class EmbeddingNetwork(nn.Module):
         -------
         (B, S)
         """
-        log_weight, log_a = self.generative(z)
-        if self.needs_groups:
-            if z.ndim == 2:
-                return node_group_log_likelihood(data, log_weight, log_a)
-            return group_log_likelihood(data, log_weight, log_a).sum(-1)
-        likelihood = node_log_likelihood if z.ndim == 2 else table_log_likelihood
-        return likelihood(data, log_a[..., 0, :])
+        log_weight, log_a = (part.to(z.dtype) for part in self.generative(z))
+        with torch.autocast(z.device.type, enabled=False):  # sums of thousands of logarithms need their digits
+            if self.needs_groups:
+                if z.ndim == 2:
+                    return node_group_log_likelihood(data, log_weight, log_a)
+                return group_log_likelihood(data, log_weight, log_a).sum(-1)
+            likelihood = node_log_likelihood if z.ndim == 2 else table_log_likelihood
+            return likelihood(data, log_a[..., 0, :])
 
     def log_joint(self, data: Tensor, z: Tensor) -> Tensor:
         """log p(x, z), (B, S)."""

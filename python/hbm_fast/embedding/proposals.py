@@ -17,6 +17,7 @@ LogJoint = Callable[[Tensor], Tensor]
 
 _DEGREES = 5.0  # of freedom of the Student t: tails heavier than any posterior's under a normal prior
 _NEWTON_STEPS = 40
+_LEAST_CURVATURE = 0.3  # the prior's alone is 1
 
 
 def histogram(
@@ -51,21 +52,7 @@ def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.G
     -------
     z (B, S, D), log_ratio (B, S)
     """
-    mode = start.double()
-    steps = torch.tensor([1.0, 0.5, 0.2, 0.05, 0.01, 0.0], dtype=torch.float64)
-    for _ in range(_NEWTON_STEPS):
-        gradient, values, vectors = _curvature(log_joint, mode)
-        # Newton's direction, with the curvature taken as positive and at least that of a wide posterior
-        along = torch.einsum("bij,bi->bj", vectors, gradient) / values
-        direction = torch.einsum("bij,bj->bi", vectors, along)
-        direction = direction * (2.0 / direction.norm(dim=-1, keepdim=True)).clamp(max=1.0)
-        tried = mode[:, None] + steps[:, None] * direction[:, None]
-        with torch.no_grad():
-            best = log_joint(tried).argmax(1)
-        moved = steps[best][:, None] * direction
-        mode = mode + moved
-        if float(moved.abs().max()) < 1e-5:
-            break
+    mode = highest(log_joint, start)
     _, values, vectors = _curvature(log_joint, mode)
     b, d = mode.shape
     noise = torch.randn(b, n_draws, d, generator=generator, dtype=torch.float64)
@@ -84,7 +71,37 @@ def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.G
         return z, log_joint(z) - log_t
 
 
-def _curvature(log_joint: LogJoint, z: Tensor, h: float = 1e-4) -> tuple[Tensor, Tensor, Tensor]:
+def highest(log_joint: LogJoint, start: Tensor, *, least: float = _LEAST_CURVATURE) -> Tensor:
+    """Where each dataset's log p is highest, (B, D) -> (B, D), by Newton's method.
+
+    Parameters
+    ----------
+    log_joint : callable
+    start : (B, D) float64
+    least : float
+        The smallest curvature taken at its word: the smaller, the longer the steps along a plateau.
+    """
+    z = start.double()
+    steps = torch.tensor([1.0, 0.5, 0.2, 0.05, 0.01, 0.0], dtype=torch.float64)
+    for _ in range(_NEWTON_STEPS):
+        gradient, values, vectors = _curvature(log_joint, z, least)
+        # Newton's direction, with the curvature taken as positive and at least that of a wide posterior
+        along = torch.einsum("bij,bi->bj", vectors, gradient) / values
+        direction = torch.einsum("bij,bj->bi", vectors, along)
+        direction = direction * (2.0 / direction.norm(dim=-1, keepdim=True)).clamp(max=1.0)
+        tried = z[:, None] + steps[:, None] * direction[:, None]
+        with torch.no_grad():
+            best = log_joint(tried).argmax(1)
+        moved = steps[best][:, None] * direction
+        z = z + moved
+        if float(moved.abs().max()) < 1e-5:
+            break
+    return z
+
+
+def _curvature(
+    log_joint: LogJoint, z: Tensor, least: float = _LEAST_CURVATURE, h: float = 1e-4
+) -> tuple[Tensor, Tensor, Tensor]:
     """Gradient (B, D), then eigenvalues (B, D) and eigenvectors (B, D, D) of minus the Hessian, by differences."""
     d = z.shape[-1]
     eye = torch.eye(d, dtype=torch.float64)
@@ -94,4 +111,4 @@ def _curvature(log_joint: LogJoint, z: Tensor, h: float = 1e-4) -> tuple[Tensor,
         (gradient,) = torch.autograd.grad(log_joint(points).sum(), points)
     hessian = (gradient[:, d + 1 :] - gradient[:, 1 : d + 1]) / (2.0 * h)
     values, vectors = torch.linalg.eigh(0.5 * (hessian + hessian.mT))
-    return gradient[:, 0], values.abs().clamp(min=0.3), vectors
+    return gradient[:, 0], values.abs().clamp(min=least), vectors

@@ -1,0 +1,110 @@
+"""The page of the report: sections in, one self-contained HTML file out, light and dark."""
+
+import base64
+import html
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, one sentence that says what to see, a figure or a table; ``chapter`` opens a new part of the page."""
+
+    title: str
+    sentence: str
+    draw: Callable[[], "Figure"] | None = None
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    notes: Sequence[str] = ()
+    chapter: str = ""
+
+
+def render(sections: Iterable[Section], made: str) -> str:
+    """The whole page."""
+    import matplotlib
+
+    parts, chapters = [], []
+    for number, section in enumerate(sections):
+        if section.chapter:
+            chapters.append((f"part-{number}", section.chapter))
+            parts.append(f'<h2 class="chapter" id="part-{number}">{html.escape(section.chapter)}</h2>')
+        parts.append(_html(section, matplotlib))
+    links = " · ".join(f'<a href="#{anchor}">{html.escape(name)}</a>' for anchor, name in chapters)
+    return _PAGE.replace("{made}", html.escape(made)).replace("{links}", links).replace("{body}", "\n".join(parts))
+
+
+def _html(section: Section, matplotlib: Any) -> str:
+    parts = [f"<section><h3>{html.escape(section.title)}</h3>", f"<p>{html.escape(section.sentence)}</p>"]
+    if section.draw is not None:
+        light = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"})
+        dark = _image(section.draw, matplotlib, _dark())
+        parts.append(
+            f'<div class="wide"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+            f'<img src="{light}" alt="{html.escape(section.title)}: {html.escape(section.sentence)}"></picture></div>'
+        )
+    if section.rows:
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in section.columns)
+        rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in section.rows)
+        parts.append(f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>')
+    if section.notes:
+        parts.append(
+            '<ul class="faint">' + "".join(f"<li>{html.escape(note)}</li>" for note in section.notes) + "</ul>"
+        )
+    return "\n".join([*parts, "</section>"])
+
+
+def _dark() -> dict[str, Any]:
+    from matplotlib import style
+
+    dark = dict(style.library["dark_background"])
+    return dark | {"figure.facecolor": "#16181d", "axes.facecolor": "#16181d", "savefig.facecolor": "#16181d"}
+
+
+def _image(draw: Callable[[], "Figure"], matplotlib: Any, style: dict[str, Any]) -> str:
+    with matplotlib.rc_context(style):
+        file = io.BytesIO()
+        draw().savefig(file, format="png", dpi=110)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>The marbles, answered: hbm_fast's report</title>
+<link rel="icon" href="data:,">
+<style>
+:root { --back: #ffffff; --text: #1b1f24; --faint: #5b6470; --line: #d9dde2; --link: #0b5cad; }
+@media (prefers-color-scheme: dark) {
+  :root { --back: #16181d; --text: #e6e8eb; --faint: #9aa3ad; --line: #3a3f47; --link: #7db7f0; }
+}
+body { background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif;
+       max-width: 60rem; margin: 0 auto; padding: 1rem; }
+a { color: var(--link); }
+h1 { margin: 0; line-height: 1.2; } h3 { margin: 2rem 0 .25rem; }
+h2.chapter { margin: 3.5rem 0 0; padding-top: 1rem; border-top: 2px solid var(--line); }
+.faint { color: var(--faint); } ul.faint { font-size: .9rem; padding-left: 1.2rem; }
+img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
+@media (max-width: 40rem) { img { max-width: none; width: 40rem; } }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+</style>
+</head>
+<body>
+<h1>The marbles, answered</h1>
+<p>The two questions of Tuan Anh Le's note <em>Learning and amortized inference in hierarchical Bayesian models</em>
+(2020), every figure made anew and held against exact inference.</p>
+<p class="faint">Made by hbm_fast, {made}. {links}</p>
+{body}
+</body>
+</html>
+"""

@@ -1,0 +1,115 @@
+"""theta of one group: the coordinates in which a density on it is well-posed, and a network for it given all else."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hbm_fast.amortize import heads, objectives
+from hbm_fast.amortize.encoders import ResidualMLP
+
+# Groups of a dataset that a step of a local network sees: they are alike, a few of them teach as much as all.
+FEW_GROUPS = 4
+
+# Draws that pass through the local network at once.
+CHUNK = 50_000
+
+
+class LocalCoordinates:
+    """theta as u = asinh of the logits of a broken stick, (..., K - 1): for two categories asinh(logit theta).
+
+    Given a bag of one colour, -log theta of the other has a tail like 1 / t, without a mean: a density on theta or on
+    log theta has no answer that does not depend on where the logarithm is clipped. The inverse hyperbolic sine makes
+    the tail exponential and is exact.
+    """
+
+    @staticmethod
+    def to_u(log_theta: Tensor) -> Tensor:
+        """(..., K) -> (..., K - 1)."""
+        tail = torch.logcumsumexp(log_theta.flip(-1), -1).flip(-1)
+        return torch.asinh(log_theta[..., :-1] - tail[..., 1:])
+
+    @staticmethod
+    def from_u(u: Tensor) -> Tensor:
+        """(..., K - 1) -> log theta (..., K), float64."""
+        logits = torch.sinh(u.double())
+        here = torch.nn.functional.logsigmoid(logits)
+        left = torch.nn.functional.logsigmoid(-logits).cumsum(-1)
+        before = torch.cat([torch.zeros_like(left[..., :1]), left], -1)
+        return torch.cat([here + before[..., :-1], left[..., -1:]], -1)
+
+
+def group_features(counts: Tensor) -> Tensor:
+    """(..., K) -> (..., 4 K + 1): what was drawn from one group."""
+    x = counts.float()
+    total = x.sum(-1, keepdim=True)
+    parts = [torch.log1p(x), x / (total + 0.5), (x == 0).float(), (x == total).float(), torch.log1p(total)]
+    return torch.cat(parts, -1)
+
+
+def real_groups(counts: Tensor) -> Tensor:
+    """Of the first groups of each dataset, (B, N', K), those that are no padding, (B N',) bool."""
+    few = counts.shape[1]
+    flat = counts.flatten(0, 1)
+    # an empty group counts if it comes first, where padding never is
+    real: Tensor = (flat.sum(-1) > 0) | (torch.arange(len(flat), device=flat.device) % few == 0)
+    return real
+
+
+class LocalNetwork(nn.Module):
+    """q(theta_n | alpha, beta, x_n), the note's local network of the top-down factorisation: a mixture of Gaussians in
+    the coordinates u.
+
+    The exact conditional is Dirichlet(alpha beta + x_n); this one is learnt from the simulator alone, as it would have
+    to be in a model without a closed form.
+
+    Parameters
+    ----------
+    n_categories, n_components, width, depth : int
+    """
+
+    def __init__(self, n_categories: int, *, n_components: int = 8, width: int = 64, depth: int = 2) -> None:
+        super().__init__()
+        self.head = heads.GaussianMixture(n_categories - 1, n_components)
+        self.mlp = ResidualMLP(6 * n_categories + 2, self.head.n_parameters, width=width, depth=depth)
+        with torch.no_grad():
+            self.mlp.last.weight.mul_(0.1)
+            self.mlp.last.bias.copy_(self.head.initial_bias())
+
+    def parameters_at(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor) -> Tensor:
+        """Of the head: (R,), (R, K), (R, K) -> (R, P)."""
+        log_a = log_alpha[:, None] + log_beta
+        # the scale of u is that of log(a); a coarse and a fine view of it keep both ends of the prior apart
+        views = [log_a.clamp(-40.0, 8.0) / 8.0, torch.tanh(log_a / 2.0), torch.tanh(log_alpha / 2.0)[:, None]]
+        parameters: Tensor = self.mlp(torch.cat([torch.cat(views, -1).float(), group_features(counts)], -1))
+        return parameters
+
+    def loss(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, log_theta: Tensor) -> Tensor:
+        """-log q of the simulator's thetas: (B,), (B, K), (B, N, K), (B, N, K)."""
+        few = min(FEW_GROUPS, counts.shape[1])
+        x = counts[:, :few]
+        real = real_groups(x)
+        parameters = self.parameters_at(
+            log_alpha.repeat_interleave(few)[real],
+            log_beta.repeat_interleave(few, 0)[real],
+            x.flatten(0, 1)[real],
+        )
+        u = LocalCoordinates.to_u(log_theta[:, :few].flatten(0, 1)[real])
+        return objectives.inference_compilation(self.head, parameters, u.float())
+
+    @torch.no_grad()
+    def draw(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, seed: int) -> NDArray[np.float64]:
+        """One log theta for each draw: (B, S), (B, S, K), one group of each dataset (B, K) -> (B, S, K)."""
+        generator = torch.Generator().manual_seed(seed)
+        b, s, k = log_beta.shape
+        rows = counts[:, None].expand(b, s, k).reshape(-1, k)
+        parts = [
+            LocalCoordinates.from_u(self.head.sample(self.parameters_at(t, v, x), 1, generator)[:, 0])
+            for t, v, x in zip(
+                *(torch.split(t, CHUNK) for t in (log_alpha.reshape(-1), log_beta.reshape(-1, k), rows)), strict=True
+            )
+        ]
+        result: NDArray[Any] = torch.cat(parts).view(b, s, k).numpy()
+        return result

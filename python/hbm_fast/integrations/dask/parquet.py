@@ -1,0 +1,49 @@
+"""A block of simulated datasets as one Parquet file."""
+
+import os
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hbm_fast import _validate
+from hbm_fast.simulation import Simulation
+
+
+def pyarrow() -> Any:
+    """pyarrow with its Parquet part, or an error that names the extra."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise _validate.missing_extra("pyarrow", "report") from error
+    return pyarrow
+
+
+def write(draw: Callable[[], Simulation], address: str, path: str) -> str:
+    """Write what ``draw`` gives, unless the file is there already.
+
+    Raises
+    ------
+    FileExistsError
+        Where a file of another address has the name.
+    """
+    pa = pyarrow()
+    metadata = {"hbm_fast": address.encode()}
+    if os.path.exists(path):
+        if (pa.parquet.read_schema(path).metadata or {}).get(b"hbm_fast") == metadata["hbm_fast"]:
+            return path
+        raise FileExistsError(f"{path} exists and holds other datasets: choose another folder")
+    block = draw()
+    assert block.counts is not None
+    rows, groups = np.nonzero(np.arange(block.counts.shape[1]) < block.n_groups[:, None])
+    columns = {"dataset": block.first + rows, "group": groups, "alpha": block.alpha[rows]}
+    columns |= {f"beta_{k}": block.beta[rows, k] for k in range(block.beta.shape[1])}
+    columns |= {f"count_{k}": block.counts[rows, groups, k] for k in range(block.beta.shape[1])}
+    table = pa.table({name: pa.array(column) for name, column in columns.items()})
+    # readers of the folder pass over names with a dot in front: what a killed worker leaves harms nobody
+    folder, name = os.path.split(path)
+    unfinished = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
+    pa.parquet.write_table(table.replace_schema_metadata(metadata), unfinished)
+    os.replace(unfinished, path)
+    return path
