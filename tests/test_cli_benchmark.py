@@ -130,6 +130,31 @@ def test_the_command(monkeypatch, capsys, tmp_path, result):
     assert json.loads(out) == json.loads((tmp_path / "b" / "amortized_vs_mcmc.json").read_text())
 
 
+def test_ctrl_c_keeps_what_was_measured(monkeypatch, capsys, tmp_path):
+    measure, calls = benchmark.measure, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return measure(*arguments)
+
+    monkeypatch.setattr(benchmark, "measure", interrupted)
+    monkeypatch.setattr(benchmark, "SIZES", (1, 2, 3))
+    monkeypatch.setattr(sys, "argv", ["hbm-fast", "benchmark", "--quick", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    out, err = capsys.readouterr()
+    assert exit_.value.code == 130
+    assert "kept" in err
+    assert "these are the points measured until then" in out
+    kept = json.loads((tmp_path / "amortized_vs_mcmc.json").read_text())
+    assert [(p["way"], p["datasets"]) for p in kept["works"][0]["points"]] == [
+        ("exact_posterior", 1),
+        ("exact_posterior", 2),
+    ]
+
+
 def test_extrapolated_figures_carry_a_tilde(result):
     work = {**result["works"][0]}
     work["points"] = [{**point, "extrapolated": True} for point in work["points"]]

@@ -104,6 +104,8 @@ def remarks(result: Mapping[str, Any]) -> list[str]:
     """Peers that did not run, and the figures quoted in place of one that could not be installed."""
     said = [f"{peer} is not installed here: it did not run." for peer in result["absent_peers"]]
     said += [f"{peer} was left out." for peer in result["peers_left_out"]]
+    if result.get("interrupted"):
+        said.append("The benchmark was interrupted: these are the points measured until then.")
     quoted = result.get("quoted")
     if quoted:
         speeds = "; ".join(f"{what}: {v:,}" for what, v in quoted["effective_draws_per_second"].items())

@@ -69,6 +69,13 @@ def sections(seed: int) -> Iterator[Section]:
         figures.partition,
         both,
     )
+    yield drawn(
+        "Which directions of z are used",
+        "With the note's link the posterior means lie on a line, the second direction ignored, as the note found; "
+        "with exp they fill the plane.",
+        figures.use,
+        both,
+    )
 
 
 def _drawn(draw: Any, *arguments: Any) -> Any:

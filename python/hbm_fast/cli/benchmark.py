@@ -5,7 +5,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -77,6 +77,7 @@ def run(
     """
     absent = absent_peers()
     works = []
+    interrupted = False
     for k in categories:
         model = HierarchicalModel(k)
         counts = simulate(model, max(sizes), n_groups=N_GROUPS, totals=TOTALS, rng=seed).counts
@@ -84,14 +85,18 @@ def run(
         referee = Referee(model, counts[:n_judged], threads)
         ways = [*ours(model, threads), *peers(model, tuple(with_peers))]
         points: list[Point] = []
-        for way in ways:
-            for size in sizes:
-                before = next((p for p in points if p.way == way.name and p.extrapolated), None)
-                # a budget that was too short for fewer datasets will not do for more
-                point = measure(way, counts[:size], n_draws, referee, budget) if before is None else _more(before, size)
+        curve: list[Point] = []
+        try:
+            for point in _points(ways, counts, sizes, n_draws, referee, budget):
                 points.append(point)
                 say(f"K = {k}: {line(point)}")
-        curve = _accuracy(ways, counts[:n_judged], referee, n_draws, budget, say)
+            for point in _accuracy(ways, counts[:n_judged], n_draws, referee, budget):
+                curve.append(point)
+                say(f"K = {k}, {point.draws:,} draws each: {line(point)}")
+        except KeyboardInterrupt:  # what was measured is kept
+            interrupted = True
+        if not points:
+            break
         works.append(
             {
                 "name": "the note's model" if k == 2 else f"the same with K = {k}",
@@ -106,6 +111,8 @@ def run(
                 "break_even": _break_even(points),
             }
         )
+        if interrupted:
+            break
     return {
         "kind": NAME,
         "title": "MCMC against a trained network",
@@ -113,11 +120,26 @@ def run(
         "machine": machine(),
         "versions": versions(("hbm-fast", "torch", *PEERS, "pymc", "jax", "arviz-stats")),
         "settings": {"draws": n_draws, "threads": threads, "seed": seed, "budget_seconds": budget},
+        "interrupted": interrupted,
         "absent_peers": [peer for peer in with_peers if peer in absent],
         "peers_left_out": [peer for peer in PEERS if peer not in with_peers],
         "works": works,
         "quoted": QUOTED,
     }
+
+
+def _points(
+    ways: Sequence[Way], counts: Any, sizes: Sequence[int], n_draws: int, referee: Referee, budget: float
+) -> Iterator[Point]:
+    for way in ways:
+        before: Point | None = None
+        for size in sizes:
+            if before is not None and before.extrapolated:
+                # a budget that was too short for fewer datasets will not do for more
+                before = _more(before, size)
+            else:
+                before = measure(way, counts[:size], n_draws, referee, budget)
+            yield before
 
 
 def _more(point: Point, size: int) -> Point:
@@ -126,19 +148,13 @@ def _more(point: Point, size: int) -> Point:
     return Point(**{**facts, "datasets": size, "extrapolated": True})
 
 
-def _accuracy(
-    ways: Iterable[Way], counts: Any, referee: Referee, n_draws: int, budget: float, say: Callable[[str], None]
-) -> list[Point]:
+def _accuracy(ways: Sequence[Way], counts: Any, n_draws: int, referee: Referee, budget: float) -> Iterator[Point]:
     """The judged datasets with fewer and with more draws: what more time buys."""
-    curve = []
     for way in ways:
         if way.per_call == 1:
             continue  # a peer's time is warm-up: its points are those above
         for n in (n_draws // 10, n_draws, 10 * n_draws):
-            point = measure(way, counts, n, referee, budget)
-            curve.append(point)
-            say(f"{len(counts)} datasets, {n:,} draws each: {line(point)}")
-    return curve
+            yield measure(way, counts, n, referee, budget)
 
 
 def _break_even(points: Sequence[Point]) -> dict[str, dict[str, float | None]]:
@@ -231,6 +247,9 @@ def benchmark(
             figure.savefig(out / f"{NAME}-k{work['n_categories']}-{name}.png", dpi=120)
     if as_json:
         print(json.dumps(_files.finite(result), ensure_ascii=False))
-        return
-    print(_plots_benchmark.text(result))
-    print(f"{target.name} and the figures are in {out}/")
+    else:
+        print(_plots_benchmark.text(result))
+        print(f"{target.name} and the figures are in {out}/")
+    if result["interrupted"]:
+        print("hbm-fast: interrupted; what was measured was kept", file=sys.stderr)
+        raise typer.Exit(130)

@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hbm_fast.cli import _files
 from hbm_fast.datasets import load_rat_tumors
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -141,6 +142,7 @@ def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Train for seconds instead of a minute.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figures and results.json.")] = Path("hbm-fast-demo"),
+    as_json: _files.AsJson = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an earlier demo in that folder.")] = False,
 ) -> None:
     """Pose the note's question, and answer it by quadrature, by MCMC and by a network trained on the spot.
@@ -152,7 +154,7 @@ def demo(
     results = out / "results.json"
     if results.exists() and not force:
         raise ValueError(f"{results} exists: pass --force to overwrite it, or --out for another folder")
-    console = Console()
+    console = Console(quiet=as_json)
     out.mkdir(parents=True, exist_ok=True)
     model = HierarchicalModel(2)
 
@@ -213,4 +215,6 @@ def demo(
         }
 
     results.write_text(json.dumps(record, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(record))
     console.print(f"Figures and results.json are in {out}/")

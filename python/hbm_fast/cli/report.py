@@ -1,5 +1,6 @@
 """`hbm-fast report`: the page."""
 
+import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ def report(
     ] = None,
     n_calibration: Annotated[int, typer.Option(help="Simulated datasets of the calibration.", min=21)] = 500,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    as_json: _files.AsJson = False,
     force: _files.Force = False,
 ) -> None:
     """Write the note's two questions, the answers beside the exact ones, and the calibration as one offline page.
@@ -43,4 +45,5 @@ def report(
         from hbm_fast.cli import _report_question2
 
         sections = list(_report_question2.sections(seed))
-    print(page.write(out, networks=ways, sections=sections, results=results, n_calibration=n_calibration, rng=seed))
+    page.write(out, networks=ways, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
+    print(json.dumps({"page": str(out), "bytes": out.stat().st_size}) if as_json else out)

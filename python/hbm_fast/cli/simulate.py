@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import typer
 
 from hbm_fast import STREAM_VERSION, _validate
+from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.simulation import Simulation
@@ -44,6 +46,7 @@ def simulate(
     ] = PartFormat.PARQUET,
     theta: Annotated[bool, typer.Option("--theta", help="Write log theta of every group too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    as_json: _files.AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.
@@ -89,7 +92,9 @@ def simulate(
         else:
             _write_npz(unfinished, sims)
         os.replace(unfinished, target)  # a part is there in full or not at all
-    if not quiet:
+    if as_json:
+        print(json.dumps({"folder": str(folder), "parts": n_parts, **manifest}))
+    elif not quiet:
         typer.echo(f"{datasets} datasets in {n_parts} parts: {folder}")
 
 
@@ -121,7 +126,7 @@ def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
 
 
 def _progress(n_parts: int, *, quiet: bool) -> Any:
-    if quiet:
+    if quiet or not sys.stderr.isatty():
         return range(n_parts)
     from rich.console import Console
     from rich.progress import track

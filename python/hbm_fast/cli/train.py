@@ -1,5 +1,6 @@
 """`hbm-fast train`: a network for a model of one's own."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Datasets of a step, over all ranks of torchrun.", min=1)] = 256,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     resume: Annotated[Path | None, typer.Option(help="Go on with this network.")] = None,
+    as_json: _files.AsJson = False,
     pause_at: Annotated[int | None, typer.Option(help="Stop at this step, to go on with --resume.", min=1)] = None,
     force: _files.Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -58,6 +60,10 @@ def train(
         return
     estimator.save(out)
     figures = estimator.figures
+    if as_json:
+        facts = {"network": str(out), "training": estimator.training, "figures": figures}
+        print(json.dumps(_files.finite(facts)))
+        return
     print(
         f"{out}: {estimator.training['steps']} steps in {estimator.training['seconds']:.0f} s; held out: "
         f"KL to the exact posterior {figures['kl']:.4f} nats, effective share of the draws {figures['ess_share']:.3f}"

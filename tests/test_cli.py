@@ -1,0 +1,146 @@
+"""What all commands have in common: help with an example, one line for mistakes, JSON, exit codes, completion."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+typer = pytest.importorskip("typer")
+from hbm_fast.cli import main  # noqa: E402
+from hbm_fast.cli import simulate as simulate_module  # noqa: E402
+from hbm_fast.cli._app import app  # noqa: E402
+
+COMMANDS = sorted(info.callback.__name__ for info in app.registered_commands)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Exit code, stdout and stderr of a command line."""
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hbm-fast", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, err
+
+    return command
+
+
+def test_every_command_of_the_issue_is_there():
+    promised = {"demo", "simulate", "sample", "fit", "train", "infer", "benchmark", "report", "config"}
+    assert promised <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(run, command):
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"Example: hbm-fast {command}" in " ".join(out.split())
+
+
+def test_no_command_shows_the_help(run):
+    _, out, err = run()
+    assert "simulate" in out + err
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sampel", "x.csv"], "No such command"),
+        (["config", "--jsno"], "No such option"),
+        (["infer"], "Missing argument"),
+        (["train", "x.safetensors", "--steps", "many"], "'--steps'"),
+        (["simulate", "x", "--datasets", "0"], "'--datasets'"),
+        (["infer", "absent.csv"], "absent.csv"),
+        (["train", "x.txt"], "OUT must end in .safetensors"),
+        (["report", "--out", "x.txt"], "--out must end in .html"),
+        (["report", "--results", "absent"], "--results: the folder 'absent' does not exist"),
+        (["benchmark", "--threads", "0"], "'--threads'"),
+    ],
+)
+def test_mistakes_are_one_line_and_code_2(run, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("hbm-fast: error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_without_force(run, tmp_path):
+    for name in ("demo/results.json", "benchmark/amortized_vs_mcmc.json", "question2/results.json"):
+        file = tmp_path / name
+        file.parent.mkdir()
+        file.write_text("keep me")
+        code, _, err = run(file.parent.name, "--out", file.parent)
+        assert code == 2
+        assert "--force" in err
+        assert file.read_text() == "keep me"
+    for command, name in (("train", "net.safetensors"), ("report --out", "page.html")):
+        (tmp_path / name).write_text("keep me")
+        code, _, err = run(*command.split(), tmp_path / name)
+        assert code == 2
+        assert "pass --force" in err
+        assert (tmp_path / name).read_text() == "keep me"
+
+
+def test_json_of_simulate_and_config(run, tmp_path):
+    code, out, err = run("simulate", tmp_path / "bags", "--datasets", 5, "--format", "npz", "--json")
+    assert (code, err) == (0, "")
+    facts = json.loads(out)
+    assert (facts["parts"], facts["datasets"]) == (1, 5)
+    assert json.loads(run("config", "--json")[1])["stream_version"] == facts["stream_version"]
+
+
+def test_json_of_train_and_infer(run, tmp_path):
+    pytest.importorskip("torch")
+    target = tmp_path / "net.safetensors"
+    options = ["--steps", 3, "--groups", 5, "--total", 5]
+    code, out, err = run("train", target, *options, "--json")
+    assert (code, err) == (0, "")
+    facts = json.loads(out)
+    assert (facts["network"], facts["training"]["steps"]) == (str(target), 3)
+    (tmp_path / "bags.csv").write_text("white,black\n3,0\n0,4\n")
+    code, out, _ = run("infer", tmp_path / "bags.csv", "--network", target, "--draws", 50, "--json")
+    assert code == 0
+    assert json.loads(out)["path"] in ("importance", "sampler")
+
+
+def test_ctrl_c_is_code_130_and_one_line(run, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulate_module, "_write_npz", interrupted)
+    code, out, err = run("simulate", tmp_path / "bags", "--datasets", 5, "--format", "npz")
+    assert (code, out) == (130, "")
+    assert "Traceback" not in err
+    assert len(err.splitlines()) <= 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes that close")
+def test_a_reader_that_goes_away_is_no_traceback():
+    program = "import sys; sys.argv = ['hbm-fast', 'sample', '--help']; from hbm_fast.cli import main; main()"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"), [("bash", "hbm-fast sim"), ("zsh", "hbm-fast sim"), ("fish", "hbm-fast sim")]
+)
+def test_shells_complete_the_commands(shell, words):
+    program = "import sys; sys.argv = ['hbm-fast']; from hbm_fast.cli import main; main()"
+    environment = {**os.environ, "_HBM_FAST_COMPLETE": f"complete_{shell}", "COMP_WORDS": words, "COMP_CWORD": "1"}
+    environment |= {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
+    )
+    assert "simulate" in found.stdout
+    assert "sample" not in found.stdout
+    assert found.stderr == ""
