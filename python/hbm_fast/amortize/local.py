@@ -87,7 +87,7 @@ class LocalNetwork(nn.Module):
         return parameters
 
     def loss(
-        self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, log_theta: Tensor, generator: torch.Generator
+        self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, log_theta: Tensor, *, generator: torch.Generator
     ) -> Tensor:
         """-log q of the simulator's thetas: (B,), (B, K), (B, N, K), (B, N, K)."""
         few = min(FEW_GROUPS, counts.shape[1])
