@@ -10,7 +10,7 @@ import hbm_fast as hbm
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize import checkpoint, training  # noqa: E402
+from hbm_fast.amortize import checkpoint  # noqa: E402
 from hbm_fast.amortize.correction import pareto_k, weigh  # noqa: E402
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
@@ -37,16 +37,6 @@ def test_a_paused_training_goes_on_with_the_same_bits(small, tmp_path):
     second = hbm.amortize.train(hbm.HierarchicalModel(2), resume=tmp_path / "half.safetensors", **options)
     for a, b in zip(small.network.state_dict().values(), second.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-
-
-def test_the_callers_torch_is_left_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    threads = torch.get_num_threads()
-    hbm.amortize.train(steps=3, rng=0, **SMALL)
-    assert torch.get_num_threads() == threads
-    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
 def test_draws_repeat_and_weights_agree_with_quadrature(small):
@@ -251,30 +241,6 @@ def test_models_survive_as_json(model):
     described["alpha"]["prior"] = "AlphaPriors"
     with pytest.raises(ValueError, match="does not know"):
         checkpoint.model_of(described)
-
-
-def test_a_loss_that_is_not_finite_stops_and_saves_the_batch(tmp_path, monkeypatch):
-    monkeypatch.setenv("HBM_FAST_DEBUG_DIR", str(tmp_path))
-    from hbm_fast.amortize.networks import TopDown
-
-    monkeypatch.setattr(TopDown, "loss", lambda self, batch, progress, generator: batch[2].sum() * float("nan"))
-    with pytest.raises(FloatingPointError, match="step 0"):
-        hbm.amortize.train(steps=3, rng=0, **SMALL)
-    assert (tmp_path / "hbm-fast-bad-batch-0.npz").exists()
-
-
-def test_minutes_and_target_stop():
-    est = hbm.amortize.train(minutes=0.02, rng=0, **SMALL)
-    assert est.training["steps"] >= 1
-    est = hbm.amortize.train(steps=300, target=5.0, rng=0, **SMALL)
-    assert est.training["steps"] < 300
-
-
-def test_the_rate_warms_up_and_decays():
-    optimizer = training.Optimizer(learning_rate=1.0, warm_up=10)
-    assert optimizer.rate(0, 0.0) == pytest.approx(0.1)
-    assert optimizer.rate(100, 0.5) == pytest.approx(0.5)
-    assert optimizer.rate(100, 1.0) == pytest.approx(0.0)
 
 
 def test_pareto_k_knows_heavy_tails():

@@ -8,6 +8,9 @@ import hbm_fast as hbm
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from hbm_fast.amortize import checkpoint, figures  # noqa: E402
+from hbm_fast.amortize.report import rank  # noqa: E402
+
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 FULL = np.array([[20, 0]] * 10 + [[0, 20]] * 11)
 N_DRAWS = 20_000
@@ -15,7 +18,10 @@ N_DRAWS = 20_000
 
 def test_marbles_raw_and_corrected():
     net = hbm.amortize.load("marbles")
-    assert net.figures["kl"] < 0.0035
+    assert net.figures["kl"] < 0.002
+    assert net.figures["ess_share"] > 0.995
+    assert net.figures["sbc_datasets"] == 4000.0
+    assert net.figures["sbc_p"] > 1e-3
     raw = net.sample(BAGS, n_draws=N_DRAWS, rng=1, correct=False)
     assert abs(raw.predict(20)[1] - 0.98714) < 0.002
     assert abs((raw.theta(20)[..., 1] > 0.9).mean() - 0.9702) < 0.005
@@ -40,7 +46,40 @@ def test_any_k(k):
     net = hbm.amortize.load("any-k")
     counts = hbm.simulate(hbm.HierarchicalModel(k), 40, n_groups=(1, 50), totals=(0, 50), rng=5).counts
     post = net.sample(counts, n_draws=500, rng=1, correct=True)
-    assert post.details["ess_share"].mean() > 0.85
+    assert post.details["ess_share"].mean() > 0.9
+    assert net.figures[f"kl_k{k}"] < 0.06
+    assert net.figures[f"ess_share_k{k}"] > 0.9
+    assert net.figures[f"sbc_p_k{k}"] > 1e-4
+
+
+@pytest.mark.parametrize(("name", "k"), [("marbles", 2), ("any-k", 3), ("any-k", 10)])
+def test_ranks_are_uniform(name, k):
+    net = hbm.amortize.load(name)
+    ranked = rank(net, hbm.HierarchicalModel(k), 1000, np.random.default_rng(3))
+    assert ranked.p_value > 1e-9
+    assert np.abs(ranked.coverage([0.5, 0.9]) - [0.5, 0.9]).max() < 0.1  # six standard errors
+
+
+def test_bottom_up_is_calibrated_in_each_theta_and_there_only():
+    net = hbm.amortize.load("marbles-bottom-up")
+    p_values = rank(net, net.model, 1000, np.random.default_rng(3)).p_values
+    assert p_values["theta[1]"] > 1e-9
+    assert p_values["log_alpha"] < 1e-9
+
+
+@pytest.mark.parametrize("draw", [figures.last_bag, figures.knowledge, figures.new_bags])
+def test_the_note_s_figures(draw, tmp_path):
+    pytest.importorskip("matplotlib")
+    figure = draw()
+    figure.savefig(tmp_path / "figure.png")
+    labels = {handle.get_label() for handle in figure.axes[0].get_legend().legend_handles}
+    assert labels == {"exact", "top-down", "bottom-up"}
+
+
+def test_the_wheel_stays_small():
+    files = list(checkpoint.SHIPPED.glob("*.safetensors"))
+    assert {file.stem for file in files} == {"marbles", "marbles-bottom-up", "any-k"}
+    assert sum(file.stat().st_size for file in files) < 1_000_000
 
 
 def test_the_density_is_normalised():

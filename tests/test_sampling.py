@@ -201,3 +201,13 @@ def test_sequential_use_equals_the_batch_answer():
         if n in (1, 10, 21):
             post = hbm.sample(stats, rng=n, n_draws=20)
             np.testing.assert_array_equal(post.log_beta, hbm.sample(BAGS[:n], rng=n, n_draws=20).log_beta)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n_warmup", [0, 1, 7, 100])
+def test_adaptation_ends_with_the_warm_up(method, n_warmup):
+    for counts in (BAGS, np.arange(120).reshape(3, 40)):  # more categories than a full covariance takes
+        post = hbm.sample(counts, method=method, rng=2, n_draws=30, n_warmup=n_warmup)
+        assert np.isfinite(post.log_beta).all()
+        assert (np.ptp(post.sample_stats["step_size"], axis=1) == 0.0).all()
+        assert (post.sample_stats["acceptance_rate"] <= 1.0).all()

@@ -81,8 +81,9 @@ def sample(
     -----
     HMC moves on log(alpha beta), scaled by the Laplace approximation it starts from, so that 100 steps of warm-up only
     tune the step size (on 31 datasets 50 steps gave the same effective draws as 400). Gibbs draws table counts, then
-    beta | tables exactly, and alpha by a slice step with the auxiliary integrated out; MH is an adaptive random walk of
-    which the step size freezes after its 200 steps of warm-up.
+    beta | tables exactly, and alpha by a slice step with the auxiliary integrated out. MH is a random walk of which the
+    covariance and the size adapt during its 200 steps of warm-up and then freeze: the full covariance for K up to 32,
+    where so short a warm-up can show one, else its diagonal.
 
     ``"auto"`` takes Gibbs for a bounded prior of alpha, for a sparse Dirichlet of beta, and for K of 30 and more where
     alpha, estimated by moments, is below K / 16; otherwise HMC.
@@ -98,13 +99,27 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
-    return sample_from(None, counts, model, method, n_draws, n_chains, n_warmup, rng, n_threads, progress)
+    return sample_from(
+        None,
+        counts,
+        model,
+        method=method,
+        n_draws=n_draws,
+        n_chains=n_chains,
+        n_warmup=n_warmup,
+        rng=rng,
+        n_threads=n_threads,
+        progress=progress,
+        category_names=category_names,
+        group_names=group_names,
+    )
 
 
 def sample_from(
     start: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
     counts: ArrayLike | Sequence[ArrayLike] | SufficientStatistics,
     model: HierarchicalModel | None = None,
+    *,
     method: Method = "auto",
     n_draws: int = 1000,
     n_chains: int = 4,
@@ -112,6 +127,8 @@ def sample_from(
     rng: RNGLike = None,
     n_threads: int | None = None,
     progress: bool = False,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
 ) -> Posterior:
     """`sample` with the chains started at log alpha (B, C) and log beta (B, C, K): at draws of a network, say."""
     datasets, padded, n_categories, batch = _datasets(counts)

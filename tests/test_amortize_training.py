@@ -1,0 +1,98 @@
+"""The training loop: what it shows, when it stops, what it leaves alone."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+torch = pytest.importorskip("torch")
+
+from hbm_fast.amortize import training  # noqa: E402
+from hbm_fast.amortize.progress import line, reporter  # noqa: E402
+from hbm_fast.amortize.training import State  # noqa: E402
+
+SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
+
+
+def test_the_line_says_loss_kl_speed_and_the_simulator_s_share():
+    state = State(step=50, seconds=2.0, simulator_seconds=0.1)
+    assert line(state, 256) == "6,400 datasets/s, simulator 5%"
+    state.history.append({"step": 48.0, "loss": 1.25, "kl": 0.0123, "ess_share": 0.98})
+    assert line(state, 256) == "loss 1.2500, kl 0.0123, ess_share 0.9800, 6,400 datasets/s, simulator 5%"
+
+
+def test_progress_is_shown_on_stderr_and_silent_unless_asked_for(capsys):
+    pytest.importorskip("rich")
+    hbm.amortize.train(steps=32, rng=0, width=16, progress=True, **SMALL)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "datasets/s" in shown.err
+    assert "kl" in shown.err
+    with reporter(False, 1) as report:
+        assert report is None
+
+
+def test_what_is_off_unless_asked_for():
+    defaults = {name: p.default for name, p in inspect.signature(hbm.amortize.train).parameters.items()}
+    assert defaults["mixed_precision"] is False
+    assert defaults["progress"] is False
+    assert defaults["device"] == "cpu"
+
+
+def test_mixed_precision_trains_on_the_cpu_too():
+    est = hbm.amortize.train(steps=300, rng=0, width=32, mixed_precision=True, **SMALL)
+    assert est.figures["kl"] < 0.2
+    assert all(p.dtype == torch.float32 for p in est.network.parameters())
+
+
+def test_the_first_of_steps_minutes_and_target_stops():
+    budget = training.Budget(steps=100, minutes=1.0)
+    assert budget.progress(50, 6.0) == pytest.approx(0.5)
+    assert budget.progress(50, 54.0) == pytest.approx(0.9)
+    est = hbm.amortize.train(minutes=0.02, rng=0, width=16, **SMALL)
+    assert est.training["steps"] >= 1
+    assert est.training["seconds"] >= 1.2
+    est = hbm.amortize.train(steps=300, target=5.0, rng=0, width=16, **SMALL)
+    assert est.training["steps"] < 300
+
+
+def test_the_rate_warms_up_and_decays():
+    optimizer = training.Optimizer(learning_rate=1.0, warm_up=10)
+    assert optimizer.rate(0, 0.0) == pytest.approx(0.1)
+    assert optimizer.rate(100, 0.5) == pytest.approx(0.5)
+    assert optimizer.rate(100, 1.0) == pytest.approx(0.0)
+
+
+def test_a_loss_that_is_not_finite_stops_and_saves_the_batch(tmp_path, monkeypatch):
+    monkeypatch.setenv("HBM_FAST_DEBUG_DIR", str(tmp_path))
+    from hbm_fast.amortize.networks import TopDown
+
+    monkeypatch.setattr(TopDown, "loss", lambda self, batch, progress, generator: batch[2].sum() * float("nan"))
+    with pytest.raises(FloatingPointError, match=r"step 0.*hbm-fast-bad-batch-0\.npz"):
+        hbm.amortize.train(steps=3, rng=0, **SMALL)
+    with np.load(tmp_path / "hbm-fast-bad-batch-0.npz") as saved:
+        assert saved["tensor_2"].shape == (256, 2)
+        assert np.isfinite(saved["tensor_2"]).all()
+
+
+def test_the_callers_torch_is_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    threads = torch.get_num_threads()
+    hbm.amortize.train(steps=3, rng=0, **SMALL)
+    assert torch.get_num_threads() == threads
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("options", [{"factorization": "bottom-up"}, {"factorization": "any-k", "categories": (2, 3)}])
+def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
+    options = {"steps": 20, "rng": 0, "width": 16, "batch_size": 32, **options, "n_groups": (1, 3), "totals": (0, 4)}
+    whole = hbm.amortize.train(**options)
+    hbm.amortize.train(pause_at=9, **options).save(tmp_path / "half")
+    rest = hbm.amortize.train(resume=tmp_path / "half", **options)
+    for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert whole.figures == rest.figures
