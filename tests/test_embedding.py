@@ -329,4 +329,4 @@ def test_question2_writes_its_table_and_figures(tmp_path):
 
     networks = [embedding.load(name) for name in ("marbles-exp-plus-one", "marbles")]
     figures.draw(*networks, BAGS, hbm.exact_posterior(BAGS, n_draws=200, rng=0), tmp_path)
-    assert len(list(tmp_path.glob("*.png"))) == 5
+    assert len(list(tmp_path.glob("*.png"))) == 6

@@ -6,6 +6,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from hbm_fast.model import HierarchicalModel
+from hbm_fast.simulation import simulate
+
 NAMES = {"exp_plus_one": "the note's link, exp + 1", "exp": "exp"}
 # Bags of 20, and what they say about the world.
 DATASETS = {
@@ -18,7 +21,7 @@ DATASETS = {
 
 
 def draw(note: Any, ours: Any, bags: Any, exact: Any, out: Path) -> None:
-    """Writes five figures to the folder ``out``."""
+    """Writes six figures to the folder ``out``."""
     both = {"exp_plus_one": note, "exp": ours}
     for link, embedding in both.items():
         _save(conditional_priors(embedding), out / f"priors-{link}.png", f"p(theta | z): {NAMES[link]}")
@@ -26,6 +29,7 @@ def draw(note: Any, ours: Any, bags: Any, exact: Any, out: Path) -> None:
     _save(
         partition(both), out / "partition.png", "What z says: the mean proportion of black, and how alike the bags are"
     )
+    _save(use(both), out / "use.png", "E[z | x] of 600 datasets: is the second direction of z used?")
     title = "10 white bags, 10 black bags, one black marble: the proportion of black in the last bag"
     _save(example(both, bags, exact), out / "example.png", title)
 
@@ -74,6 +78,23 @@ def partition(both: dict[str, Any]) -> Any:
         row[1].set(title="log10 of the sum of f(z); red: min f(z) = 1")
         figure.colorbar(share, ax=row[0])
         figure.colorbar(sizes, ax=row[1])
+    return figure
+
+
+def use(both: dict[str, Any]) -> Any:
+    """Where the posterior means of z are: on a line, or all over the plane."""
+    from hbm_fast.embedding.referee import posterior_means
+
+    counts = simulate(HierarchicalModel(2), 600, n_groups=21, totals=20, rng=2).counts
+    assert counts is not None
+    black = counts[..., 1].sum(1) / counts.sum((1, 2))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5), sharex=True, sharey=True)
+    for axis, (link, embedding) in zip(axes, both.items(), strict=True):
+        means = posterior_means(embedding, counts)
+        share = np.linalg.eigvalsh(np.cov(means.T))[::-1]
+        axis.scatter(*means.T, c=black, s=6, cmap="coolwarm")
+        axis.set(title=f"{NAMES[link]}: variance {share[0]:.2f} and {share[1]:.2f} of the prior's 1")
+        axis.set(xlabel="$z_1$", ylabel="$z_2$", xlim=(-3, 3), ylim=(-3, 3))
     return figure
 
 

@@ -9,10 +9,11 @@ For two dimensions both evidences are quadratures, for more they are importance 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hbm_fast import _validate
@@ -181,6 +182,12 @@ class Referee:
             evidence.append(log_w.logsumexp(1) - float(np.log(self.n_draws)))
             share.append(1.0 / (self.n_draws * log_w.softmax(1).square().sum(1)))
         return torch.cat(evidence), torch.cat(share)
+
+
+def posterior_means(embedding: Embedding, counts: NDArray[Any], *, n_draws: int = 256) -> NDArray[np.float64]:
+    """E[z | x] of each dataset, (B, N, K) -> (B, dim), by importance sampling from q."""
+    z, log_ratio = embedding.q_draws(counts, n_draws, torch.Generator().manual_seed(0))
+    return np.asarray((z * log_ratio.softmax(1)[..., None]).sum(1).numpy())
 
 
 def highest_likelihood(tables: Tensor, floor: float) -> Tensor:
