@@ -8,8 +8,8 @@ import hbm_fast as hbm
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize import checkpoint, figures  # noqa: E402
-from hbm_fast.amortize.report import rank  # noqa: E402
+from hbm_fast.amortize import checkpoint, figures
+from hbm_fast.amortize.report import rank
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 FULL = np.array([[20, 0]] * 10 + [[0, 20]] * 11)
