@@ -25,7 +25,7 @@ TRAININGS = {
     "paused": {"steps": STEPS, "pause_at": PAUSE},
     "bottom-up": {"steps": STEPS, "factorization": "bottom-up"},
     "any-k": {"steps": STEPS, "factorization": "any-k", "categories": (2, 3)},
-    "wake": {"steps": STEPS, "head": "gaussian", "wake": 0.5},
+    "wake": {"steps": STEPS, "head": "gaussian", "wake": 0.5, "local": "learned"},
 }
 KEY = np.array([3, 4], np.uint64)
 

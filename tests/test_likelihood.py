@@ -91,6 +91,64 @@ def test_rows_of_a_table_are_as_exact_as_single_groups(k):
     np.testing.assert_allclose(values, singles, rtol=1e-13)
 
 
+SHAPES = {  # K, largest total, concentrations
+    "two": (2, 60, (-3, 3)),
+    "few": (5, 400, (-3, 2)),
+    "pure": (3, 40, (-9, -3)),
+    "many": (200, 1000, (-3, 0)),
+    "sparse": (600, 20_000, (-3, -2)),
+    "flat": (4, 1000, (2, 5)),
+}
+
+
+@pytest.mark.parametrize("coefficient", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_one_concentration_for_all_groups(shape, coefficient):
+    """The look-ups and what lies beyond the table, dense and sparse, against mpmath."""
+    k, largest, exponents = SHAPES[shape]
+    rng = np.random.default_rng([7, *shape.encode()])
+    a = 10.0 ** rng.uniform(*exponents, k)
+    log_theta = np.log(rng.standard_gamma(a + 1.0, size=(300, k))) + np.log(rng.random((300, k))) / a
+    theta = np.exp(log_theta - log_theta.max(-1, keepdims=True))
+    x = rng.multinomial(rng.integers(0, largest + 1, 300), theta / theta.sum(-1, keepdims=True))
+    values = hbm.log_likelihood(x, a, coefficient=coefficient)
+    for n in range(0, 300, 20):
+        tolerance = 1e-13 if x[n].sum() <= 1000 or (x[n] > 0).sum() == 1 else TOLERANCE["large"]
+        assert relative_error(values[n], exact(x[n], a, coefficient)) < tolerance, (n, x[n].tolist())
+    each = hbm.log_likelihood(x, np.tile(a, (300, 1)), coefficient=coefficient)
+    np.testing.assert_allclose(each, values, rtol=2e-13)
+    np.testing.assert_allclose(
+        hbm.log_likelihood(scipy.sparse.csr_array(x), a, coefficient=coefficient), values, rtol=2e-13
+    )
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("k", [2, 3, 40])
+def test_exceptional_rows_among_many(k, shared):
+    """Rows that the vector loops cannot do, between those that they can."""
+    rng = np.random.default_rng(8)
+    a = np.tile(rng.gamma(1.0, size=k) + 0.1, (200, 1))
+    x = rng.multinomial(20, np.ones(k) / k, size=200)
+    x[3] = 0
+    x[10], x[11] = np.eye(k, dtype=int)[0] * 20, np.eye(k, dtype=int)[1] * 10**9
+    x[20, 0], x[21, :2] = 40, (10**6, 10**8)
+    if not shared:
+        a[30, 0], a[31, 1], a[32], a[33, 0] = 0.0, 1e-300, 1e12, 1e-80
+        a[40, 0], x[40, 0] = 0.0, 0
+    values = hbm.log_likelihood(x, a[0] if shared else a)
+    for n in [3, 10, 11, 20, 21, 30, 31, 32, 33, 40, 50, 199]:
+        if a[n, 0] == 0.0 and x[n, 0] > 0:
+            assert values[n] == -np.inf
+        else:
+            c = a[n][a[n] > 0] if k <= 3 else a[n]
+            assert relative_error(values[n], exact(x[n][a[n] > 0] if k <= 3 else x[n], c)) < TOLERANCE["large"], n
+    for bad in (-1, 2**53 + 1):
+        broken = x.copy()
+        broken[150, 1] = bad
+        with pytest.raises(ValueError, match="negative" if bad < 0 else r"2\*\*53"):
+            hbm.log_likelihood(broken, a[0] if shared else a)
+
+
 def test_the_gradient_is_that_of_the_definition():
     rng = np.random.default_rng(2)
     for exponents in RANGES.values():

@@ -3,17 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <type_traits>
 
 #include "group_log_pmf.hpp"
 #include "hbm_fast/special.hpp"
 #include "row_blocks.hpp"
+#include "shared_rows.hpp"
 
 namespace hbm_fast {
 namespace {
 
-constexpr std::size_t elements_per_chunk = 16384;
+constexpr std::size_t elements_per_chunk = 8192;
 
 double checked_concentration(double a) {
   if (!(a >= 0.0 && a <= std::numeric_limits<double>::max())) {
@@ -93,8 +95,26 @@ void for_each_row(const Rows& rows, std::size_t begin, std::size_t end, Body&& b
   });
 }
 
-std::size_t rows_per_chunk(std::size_t n_categories) {
-  return std::max<std::size_t>(1, elements_per_chunk / std::max<std::size_t>(n_categories, 1));
+// The share of counts above 0, from some rows.
+double positive_share(const Rows& rows) {
+  const std::size_t k_n = rows.counts.n_categories;
+  const std::size_t n_rows = std::min<std::size_t>(rows.size(), 16);
+  std::size_t n_positive = 0;
+  visit(rows.counts, [&](auto table) {
+    for (std::size_t i = 0; i < n_rows; ++i) {
+      const std::size_t row = rows.size() / n_rows * i;
+      for_each_row(rows, row, row + 1, [&](std::size_t, std::ptrdiff_t x, std::ptrdiff_t) {
+        for (std::size_t k = 0; k < k_n; ++k) n_positive += table.data[x + static_cast<std::ptrdiff_t>(k) * table.category_stride] != 0;
+      });
+    }
+  });
+  return static_cast<double>(n_positive) / static_cast<double>(std::max<std::size_t>(n_rows * k_n, 1));
+}
+
+// A chunk sets up its blocks, so it should not be small; it depends on the shape alone, never on the threads.
+std::size_t rows_per_chunk(std::size_t n_rows, std::size_t n_categories) {
+  const std::size_t least = std::min<std::size_t>(lanes, n_rows / 16 + 1);
+  return std::max(least, elements_per_chunk / std::max<std::size_t>(n_categories, 1));
 }
 
 }  // namespace
@@ -108,23 +128,43 @@ std::size_t Rows::size() const {
 void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.counts.n_categories;
   const std::ptrdiff_t a_stride = rows.concentration_category_stride;
+  const std::ptrdiff_t x_row = rows.shape.empty() ? 0 : rows.counts_strides.back();
+  const std::ptrdiff_t a_row = rows.shape.empty() ? 0 : rows.concentration_strides.back();
+  const bool is_shared = k_n <= std::numeric_limits<std::uint32_t>::max() && std::all_of(rows.concentration_strides.begin(), rows.concentration_strides.end(), [](auto stride) { return stride == 0; });
+  std::optional<SharedConcentration> shared;
+  if (is_shared && rows.size() >= SharedConcentration::fewest_rows) {
+    shared.emplace(rows.concentration, a_stride, k_n, rows.size(), positive_share(rows) * static_cast<double>(rows.size() * k_n), coefficient);
+  }
   visit(rows.counts, [&](auto table) {
-    parallel_for(rows.size(), rows_per_chunk(k_n), n_threads, [&](std::size_t begin, std::size_t end) {
-      RowBlocks blocks(k_n, coefficient, out);
+    using Count = std::remove_const_t<std::remove_pointer_t<decltype(table.data)>>;
+    parallel_for(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+      std::optional<RowBlocks> of_chunk;
+      const auto blocks = [&]() -> RowBlocks& { return of_chunk ? *of_chunk : of_chunk.emplace(k_n, coefficient, out); };
       const auto careful = [&](std::size_t row) {
         GatheredRow gathered(k_n);
-        for_each_row(rows, row, row + 1, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
+        for_each_run(rows, row, row + 1, [&](std::size_t n, std::size_t, std::ptrdiff_t x, std::ptrdiff_t a) {
           gathered.read(table.data + x, table.category_stride, rows.concentration + a, a_stride, k_n);
           out[n] = careful_log_pmf(gathered.group(), coefficient);
         });
       };
-      using Count = std::remove_const_t<std::remove_pointer_t<decltype(table.data)>>;
-      const std::ptrdiff_t x_row = rows.shape.empty() ? 0 : rows.counts_strides.back();
-      const std::ptrdiff_t a_row = rows.shape.empty() ? 0 : rows.concentration_strides.back();
-      for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
-        blocks.push(n, length, RowRun<Count>{table.data + x, x_row, table.category_stride, rows.concentration + a, a_row, a_stride}, careful);
-      });
-      blocks.flush(careful);
+      const auto run_at = [&](std::ptrdiff_t x, std::ptrdiff_t a) {
+        return RowRun<Count>{table.data + x, x_row, table.category_stride, rows.concentration + a, a_row, a_stride};
+      };
+      if (!shared) {
+        for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
+          blocks().push(n, length, run_at(x, a), careful);
+        });
+      } else {
+        SharedRows lookups(*shared, out);
+        for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
+          for (std::size_t i = 0; i < length; ++i, x += x_row) {
+            if (!lookups.push(n + i, table.data + x, table.category_stride)) blocks().push(n + i, 1, run_at(x, a), careful);
+            lookups.flush_if_full(careful);
+          }
+        });
+        lookups.flush(careful);
+      }
+      if (of_chunk) of_chunk->flush(careful);
     }, poll);
   });
 }
@@ -132,7 +172,7 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
 void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.counts.n_categories;
   visit(rows.counts, [&](auto table) {
-    parallel_for(rows.size(), rows_per_chunk(k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+    parallel_for(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t begin, std::size_t end) {
       GatheredRow row(k_n);
       for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
         row.read(table.data + x, table.category_stride, rows.concentration + a, rows.concentration_category_stride, k_n);
@@ -157,10 +197,17 @@ template <class Index>
 void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.n_categories;
   const bool shared = rows.concentration_row_stride == 0;
-  const double shared_sum = shared ? RowBlocks::sum_of(rows.concentration, 1, k_n) : 0.0;
+  std::optional<SharedConcentration> table_of_all;
+  if (shared && rows.n_rows >= SharedConcentration::fewest_rows) {
+    table_of_all.emplace(rows.concentration, 1, k_n, rows.n_rows, static_cast<double>(rows.offsets[rows.n_rows] - rows.offsets[0]), coefficient);
+  }
+  const SumAndSmallest shared_sum = shared ? RowBlocks::sum_of(rows.concentration, 1, k_n) : SumAndSmallest{};
   visit(rows.counts, [&](auto table) {
-    parallel_for(rows.n_rows, 256, n_threads, [&](std::size_t begin, std::size_t end) {
-      RowBlocks blocks(k_n, coefficient, out);
+    parallel_for(rows.n_rows, 512, n_threads, [&](std::size_t begin, std::size_t end) {
+      std::optional<RowBlocks> of_chunk;
+      const auto blocks = [&]() -> RowBlocks& { return of_chunk ? *of_chunk : of_chunk.emplace(k_n, coefficient, out); };
+      std::optional<SharedRows> lookups;
+      if (table_of_all) lookups.emplace(*table_of_all, out);
       const auto concentration = [&](std::size_t n) { return rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride; };
       const auto careful = [&](std::size_t n) {
         const double* const a = concentration(n);
@@ -182,10 +229,16 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
         std::uint64_t largest = 0;
         for (std::size_t i = 0; i < size; ++i) largest = std::max(largest, static_cast<std::uint64_t>(rows.columns[static_cast<std::size_t>(first) + i]));
         if (largest >= k_n || size > k_n) throw std::invalid_argument("counts holds a column outside its shape");
-        blocks.push_stored(n, table.data + static_cast<std::ptrdiff_t>(first) * table.category_stride, table.category_stride,
-                           rows.columns + first, size, a, shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
+        const auto* const values = table.data + static_cast<std::ptrdiff_t>(first) * table.category_stride;
+        if (lookups && lookups->push_stored(n, values, table.category_stride, rows.columns + first, size)) {
+          lookups->flush_if_full(careful);
+          continue;
+        }
+        blocks().push_stored(n, values, table.category_stride, rows.columns + first, size, a,
+                           shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
       }
-      blocks.flush(careful);
+      if (lookups) lookups->flush(careful);
+      if (of_chunk) of_chunk->flush(careful);
     }, poll);
   });
 }

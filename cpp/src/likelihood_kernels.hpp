@@ -31,6 +31,10 @@ struct LikelihoodKernels {
   void (*digamma_difference)(const double* a, const double* x, std::size_t n, double* out);
   // out_i = lgamma(a_i + x_i) - lgamma(a_i) - log(x_i!); inverse_factorials: 1/0! ... 1/31!
   void (*log_choose)(const double* a, const double* x, std::size_t n, const double* inverse_factorials, double* out);
+  // The same where log_gamma_i = lgamma(min(a_i, x_i + 1)) is known; the larger of a_i and x_i + 1 is at least 16
+  void (*log_choose_known)(const double* a, const double* x, const double* log_gamma, std::size_t n, double* out);
+  // out_i = lgamma(a_i)
+  void (*log_gamma)(const double* a, std::size_t n, double* out);
   // By CountType: n <= 64 rows of two categories, strides in elements; the rest of the 64 are rows of no counts.
   void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
                         std::ptrdiff_t a_category, int n, Pairs* pairs);
@@ -41,6 +45,9 @@ struct LikelihoodKernels {
   void (*one_category)(const double* a, const double* r, const double* total, double* out);
   // out_i = log(1 + x_i) for x_i >= 0
   void (*log1p)(const double* x, std::size_t n, double* out);
+  // By CountType: where a contiguous row is not 0, and its counts there (negative ones appear huge); K + 1 places each.
+  // Returns how many.
+  std::size_t (*positive[8])(const void* x, std::size_t n_categories, std::uint32_t* where, std::uint64_t* value);
   // By CountType: the non-zero ones of a contiguous row, in order, with their concentrations; K + 1 places each. Returns
   // how many; the total exceeds largest_row_total where a count is negative or too large (then the row is cut short).
   std::size_t (*gather[8])(const void* x, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories, double* x_out,

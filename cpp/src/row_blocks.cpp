@@ -8,17 +8,8 @@
 #include "hbm_fast/special.hpp"
 
 namespace hbm_fast {
-namespace {
-
-// Rounding in units of the absolute sum of the terms (and of one for each term), and the relative error that is promised.
-constexpr double rounding = 5e-16;
-constexpr double rounding_of_a_term = 2e-15;
-constexpr double promised = 1e-13;
-
-}  // namespace
-
 Factorials::Factorials() : logs_(n_logs), choose_(64 * 32), ones_(64 * 32, 1.0) {
-  for (std::size_t n = 0; n < n_logs; ++n) logs_[n] = log_factorial(static_cast<double>(n));
+  for (std::size_t n = 0; n < n_logs; ++n) logs_[n] = hbm_fast::log_factorial(static_cast<double>(n));
   double factorial = 1.0;  // exact below 23!
   for (std::size_t n = 0; n < 32; ++n) {
     factorial *= n == 0 ? 1.0 : static_cast<double>(n);
@@ -38,6 +29,10 @@ Factorials::Factorials() : logs_(n_logs), choose_(64 * 32), ones_(64 * 32, 1.0) 
   }
 }
 
+double Factorials::log_factorial(double n) const {
+  return n < static_cast<double>(n_logs) ? logs_[static_cast<std::size_t>(n)] : hbm_fast::log_factorial(n);
+}
+
 const Factorials& Factorials::get() {
   static const Factorials factorials;
   return factorials;
@@ -52,10 +47,10 @@ RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
   if (!coefficient) log_factorials_.resize(size);
 }
 
-double RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
+SumAndSmallest RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
   double sum = 0.0;
   double smallest = std::numeric_limits<double>::infinity();
-  if (a_stride == 1) {
+  if (a_stride == 1 && n >= 16) {
 #pragma omp simd reduction(+ : sum) reduction(min : smallest)
     for (std::size_t k = 0; k < n; ++k) {
       sum += a[k];
@@ -76,11 +71,10 @@ double RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n
       }
     }
   }
-  return sum;
+  return {sum, smallest};
 }
 
-void RowBlocks::check_total(std::uint64_t total, bool is_signed) const {
-  if (total <= largest_row_total) return;
+void RowBlocks::refuse_total(std::uint64_t total, bool is_signed) {
   if (is_signed && (total >> 63) != 0) throw std::invalid_argument("counts must not be negative");
   throw std::invalid_argument("a total of counts exceeds 2**53");
 }
@@ -101,18 +95,21 @@ bool RowBlocks::push_pure(std::size_t row, double a, double others, double total
   return true;
 }
 
-bool RowBlocks::close_row(std::size_t row, std::size_t n, std::uint64_t total, double sum) {
+bool RowBlocks::close_row(std::size_t row, std::size_t n, std::uint64_t total, SumAndSmallest of_row) {
   if (n == 0) {
     out_[row] = 0.0;
     return true;
   }
-  double smallest = sum;
-  for (std::size_t i = n_; i < n_ + n; ++i) smallest = concentration_[i] < smallest ? concentration_[i] : smallest;
-  if (!(smallest >= smallest_vector_concentration && sum <= largest_vector_concentration)) return false;
+  if (!(of_row.sum <= largest_vector_concentration)) return false;
+  if (!(of_row.smallest >= smallest_vector_concentration)) {  // it matters only where there are counts
+    for (std::size_t i = n_; i < n_ + n; ++i) {
+      if (!(concentration_[i] >= smallest_vector_concentration)) return false;
+    }
+  }
   first_[rows_] = n_;
   row_[rows_] = row;
   total_[rows_] = static_cast<double>(total);
-  sum_[rows_] = sum;
+  sum_[rows_] = of_row.sum;
   ++rows_;
   n_ += n;
   return true;
@@ -143,12 +140,8 @@ void RowBlocks::evaluate_rows() {
   double of_totals[lanes];
   kernels_.log_choose(concentration_.data(), counts_.data(), n_, factorials_.inverses(), terms_.data());
   kernels_.log_choose(sum_, total_, rows_, factorials_.inverses(), of_totals);
-  const double* const logs = factorials_.logs();
-  const auto log_of_factorial = [&](double n) {
-    return n < static_cast<double>(Factorials::n_logs) ? logs[static_cast<std::int32_t>(n)] : log_factorial(n);
-  };
   if (!coefficient_) {
-    for (std::size_t i = 0; i < n_; ++i) log_factorials_[i] = log_of_factorial(counts_[i]);
+    for (std::size_t i = 0; i < n_; ++i) log_factorials_[i] = factorials_.log_factorial(counts_[i]);
   }
   for (std::size_t r = 0; r < rows_; ++r) {
     double terms = 0.0;
@@ -161,14 +154,13 @@ void RowBlocks::evaluate_rows() {
     if (!coefficient_) {
       double factorials = 0.0;
       for (std::size_t i = first_[r]; i < first_[r + 1]; ++i) factorials += log_factorials_[i];
-      const double of_total = log_of_factorial(total_[r]);
+      const double of_total = factorials_.log_factorial(total_[r]);
       value -= of_total - factorials;
       absolute += of_total + factorials;
     }
     out_[row_[r]] = value;
-    // terms of both signs: what their rounding may leave when they cancel
-    const auto n = static_cast<double>(first_[r + 1] - first_[r] + 1);
-    if (!(absolute * rounding + n * rounding_of_a_term <= promised * std::abs(value))) refused_.push_back(row_[r]);
+    const auto n_terms = static_cast<double>(first_[r + 1] - first_[r] + 1);
+    if (!is_exact(value, absolute, n_terms)) refused_.push_back(row_[r]);
   }
   n_ = rows_ = 0;
 }

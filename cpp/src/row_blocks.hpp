@@ -20,10 +20,10 @@ class Factorials {
  public:
   static constexpr std::size_t n_logs = 2048;
   static const Factorials& get();
-  const double* logs() const { return logs_.data(); }                // log(n!)
-  const double* inverses() const { return inverses_; }               // 1 / n!, n < 32
-  const double* choose() const { return choose_.data(); }            // [32 n + x], n < 63, x < 32
-  const double* ones() const { return ones_.data(); }                // as many
+  double log_factorial(double n) const;
+  const double* inverses() const { return inverses_; }     // 1 / n!, n < 32
+  const double* choose() const { return choose_.data(); }  // [32 n + x], n < 63, x < 32
+  const double* ones() const { return ones_.data(); }      // as many
 
  private:
   Factorials();
@@ -59,6 +59,20 @@ constexpr std::size_t type_index() {
 static_assert(type_index<std::int8_t>() == static_cast<std::size_t>(CountType::int8) &&
               type_index<std::uint64_t>() == static_cast<std::size_t>(CountType::uint64));
 
+// Terms of both signs: what their rounding may leave when they cancel is within the error that is promised. In units of
+// the absolute sum of the terms, and of one for each term.
+inline bool is_exact(double value, double absolute, double n_terms) {
+  constexpr double rounding = 5e-16;
+  constexpr double rounding_of_a_term = 2e-15;
+  constexpr double promised = 1e-13;
+  return absolute * rounding + n_terms * rounding_of_a_term <= promised * (value < 0.0 ? -value : value);
+}
+
+struct SumAndSmallest {
+  double sum;
+  double smallest;
+};
+
 class RowBlocks {
  public:
   static constexpr std::size_t block_elements = 1024;
@@ -73,7 +87,7 @@ class RowBlocks {
   // Adds one row by its stored entries (each column at most once) and the sum of all concentrations.
   template <class T, class Index, class Careful>
   void push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns, std::size_t n_stored,
-                   const double* a, double sum, Careful&& careful);
+                   const double* a, SumAndSmallest of_row, Careful&& careful);
 
   // Writes the values of all rows pushed.
   template <class Careful>
@@ -84,17 +98,21 @@ class RowBlocks {
   }
 
   // Checks concentrations and adds them up.
-  static double sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
+  static SumAndSmallest sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
+  // Throws for a total that is too large, or is of a negative count.
+  static void check_total(std::uint64_t total, bool is_signed) {
+    if (total > largest_row_total) refuse_total(total, is_signed);
+  }
 
  private:
+  [[noreturn]] static void refuse_total(std::uint64_t total, bool is_signed);
   template <class T>
   bool push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride);
   // The elements [n_, n_ + n) have been written; false where the row needs care.
-  bool close_row(std::size_t row, std::size_t n, std::uint64_t total, double sum);
+  bool close_row(std::size_t row, std::size_t n, std::uint64_t total, SumAndSmallest of_row);
   bool push_pure(std::size_t row, double a, double others, double total);
   template <class T>
   std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::uint64_t* total);
-  void check_total(std::uint64_t total, bool is_signed) const;
   bool full() const { return n_ + n_categories_ + 1 > counts_.size() || rows_ == lanes || pure_.n == lanes; }
 
   void evaluate();
@@ -119,7 +137,7 @@ class RowBlocks {
 
   // the concentration last read: often one for all rows
   const double* last_ = nullptr;
-  double last_sum_ = 0.0;
+  SumAndSmallest last_sum_{};
 };
 
 template <class T, class Careful>
@@ -203,7 +221,7 @@ bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, c
 
 template <class T, class Index, class Careful>
 void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns, std::size_t n_stored,
-                            const double* a, double sum, Careful&& careful) {
+                            const double* a, SumAndSmallest of_row, Careful&& careful) {
   std::uint64_t total = 0;
   std::uint64_t any = 0;
   std::size_t n = n_;
@@ -226,7 +244,7 @@ void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t val
     for (std::size_t k = 0; k < n_categories_; ++k) others += k == static_cast<std::size_t>(columns[own]) ? 0.0 : a[k];
     done = push_pure(row, a[columns[own]], others, counts_[n_]);
   } else {
-    done = close_row(row, n, total, sum);
+    done = close_row(row, n, total, of_row);
   }
   if (!done) careful(row);
   if (full()) flush(careful);

@@ -12,7 +12,6 @@ using AddTable = void(const float*, std::size_t, double, const double*, double*,
 #if HBM_FAST_X86_LEVELS
 namespace v2 { AddTable add_table; }
 namespace v3 { AddTable add_table; }
-namespace v4 { AddTable add_table; }
 #else
 namespace portable { AddTable add_table; }
 #endif
@@ -22,7 +21,7 @@ namespace {
 AddTable* add_table() {
 #if HBM_FAST_X86_LEVELS
   switch (isa_level()) {
-    case IsaLevel::v4: return v4::add_table;
+    case IsaLevel::v4:  // short tables gain nothing from wider vectors
     case IsaLevel::v3: return v3::add_table;
     default: return v2::add_table;
   }

@@ -9,6 +9,7 @@ namespace HBM_LEVEL {
 namespace {
 
 using std::size_t;
+using std::uint32_t;
 using std::uint64_t;
 
 inline uint64_t bits_of(double x) { return __builtin_bit_cast(uint64_t, x); }
@@ -345,28 +346,38 @@ void one_category(const double* __restrict a, const double* __restrict r, const 
   }
 }
 
-// log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 32. It is symmetric in the two:
+inline double log_gamma_of(double a) {
+  const bool low = a < 8.0;
+  const double z = low ? a + 8.0 : a;
+  const TwoLogs logs = two_logs(z, low ? eight_factors(a) : 1.0);
+  return (z - 0.5) * logs.first - z + 0.91893853320467274178 + stirling_tail(1.0 / z) - logs.second;
+}
+
+// log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 16. It is symmetric in the two:
 // [lgamma(large + small - 1) - lgamma(large)] - lgamma(small), whose parts are hardly larger than what they leave.
-inline double log_choose_of(double a, double x) {
-  const double large = a > x + 1.0 ? a : x + 1.0;
-  const double small = a > x + 1.0 ? x + 1.0 : a;
-  const bool low = small < 8.0;
-  const double z = low ? small + 8.0 : small;
+inline double log_choose_of(double large, double small, double log_gamma) {
   const double d = small - 1.0;
   const double top = large + d;
-  // one division for three reciprocals, and one for the quotients of each two logarithms
-  const double both = large * top;
-  const double every = 1.0 / (both * z);
-  const double rz = every * both;
-  const double r0 = every * z * top;
-  const double r1 = every * z * large;
+  const double both = 1.0 / (large * top);
+  const double r0 = both * top;
+  const double r1 = both * large;
   const double u = d * r0;
   const double w = 1.0 + u;
-  const TwoLogs of_lifted = two_logs(z, low ? eight_factors(small) : 1.0);
-  const TwoLogs of_quotient = two_logs(top, w);
-  const double log_gamma = (z - 0.5) * of_lifted.first - z + 0.91893853320467274178 + stirling_tail(rz) - of_lifted.second;
-  const double quotient = of_quotient.second + (u - (w - 1.0)) * (large * r1);
-  return d * (of_quotient.first - 1.0) + (large - 0.5) * quotient + (stirling_tail(r1) - stirling_tail(r0)) - log_gamma;
+  const TwoLogs logs = two_logs(top, w);
+  const double quotient = logs.second + (u - (w - 1.0)) * (large * r1);
+  return d * (logs.first - 1.0) + (large - 0.5) * quotient + (stirling_tail(r1) - stirling_tail(r0)) - log_gamma;
+}
+
+void log_choose_known(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma, size_t n,
+                      double* __restrict out) {
+  for (size_t i = 0; i < n; ++i) {
+    const double b = x[i] + 1.0;
+    out[i] = log_choose_of(a[i] > b ? a[i] : b, a[i] > b ? b : a[i], log_gamma[i]);
+  }
+}
+
+void log_gamma(const double* __restrict a, size_t n, double* __restrict out) {
+  for (size_t i = 0; i < n; ++i) out[i] = log_gamma_of(a[i]);
 }
 
 // Products for counts below 32, which most are; then the others.
@@ -374,29 +385,60 @@ void log_choose(const double* __restrict a, const double* __restrict x, size_t n
                 double* __restrict out) {
   constexpr size_t block = 512;
   size_t where[block];
-  double a_of[block], x_of[block], value[block];
+  double a_of[block], x_of[block], log_gammas[block], value[block];
   for (size_t begin = 0; begin < n; begin += block) {
     const size_t size = n - begin < block ? n - begin : block;
     const double* const ab = a + begin;
     const double* const xb = x + begin;
     double* const ob = out + begin;
-    for (size_t i = 0; i < size; ++i) {
-      const bool fits = xb[i] < 32.0 && ab[i] <= largest_short_product;
-      const double count = fits ? xb[i] : 0.0;
-      const uint64_t whole = as_whole(count);
-      ob[i] = rising_of(fits ? ab[i] : 1.0, whole) * inverse_factorials[whole];
-    }
-    for (size_t i = 0; i < size; ++i) ob[i] = log_of(ob[i]);
     size_t m = 0;
     for (size_t i = 0; i < size; ++i) {
       where[m] = i;
-      a_of[m] = ab[i];
-      x_of[m] = xb[i];
-      m += xb[i] < 32.0 && ab[i] <= largest_short_product ? 0 : 1;
+      m += (xb[i] < 32.0) & (ab[i] <= largest_short_product) ? 0 : 1;
     }
-    for (size_t i = 0; i < m; ++i) value[i] = log_choose_of(a_of[i], x_of[i]);
+    if (m < size) {
+      for (size_t i = 0; i < size; ++i) {
+        const bool fits = (xb[i] < 32.0) & (ab[i] <= largest_short_product);
+        const uint64_t whole = as_whole(fits ? xb[i] : 0.0);
+        ob[i] = rising_of(fits ? ab[i] : 1.0, whole) * inverse_factorials[whole];
+      }
+      for (size_t i = 0; i < size; ++i) ob[i] = log_of(ob[i]);
+    }
+    for (size_t i = 0; i < m; ++i) {
+      a_of[i] = ab[where[i]];
+      x_of[i] = xb[where[i]];
+    }
+    for (size_t i = 0; i < m; ++i) log_gammas[i] = log_gamma_of(a_of[i] < x_of[i] + 1.0 ? a_of[i] : x_of[i] + 1.0);
+    log_choose_known(a_of, x_of, log_gammas, m, value);
     for (size_t i = 0; i < m; ++i) ob[where[i]] = value[i];
   }
+}
+
+template <class T>
+inline T any_of_sixteen(const T* x) {
+  T some = 0;
+#pragma omp simd reduction(| : some)
+  for (size_t i = 0; i < 16; ++i) some = static_cast<T>(some | x[i]);
+  return some;
+}
+
+// Where a row of counts is not zero, and the counts there; zeros are passed sixteen at a time.
+template <class T>
+size_t positive(const void* counts, size_t n_categories, uint32_t* __restrict where, uint64_t* __restrict value) {
+  const T* x = static_cast<const T*>(counts);
+  size_t n = 0;
+  const auto take = [&](size_t k) {  // without a branch: a zero is overwritten by the next
+    where[n] = static_cast<uint32_t>(k);
+    value[n] = static_cast<uint64_t>(x[k]);
+    n += x[k] != 0;
+  };
+  size_t k = 0;
+  for (; k + 16 <= n_categories; k += 16) {
+    if (any_of_sixteen(x + k) == 0) continue;
+    for (size_t i = k; i < k + 16; ++i) take(i);
+  }
+  for (; k < n_categories; ++k) take(k);
+  return n;
 }
 
 // The non-zero ones of a row of counts with their concentrations; zeros are passed sixteen at a time.
@@ -413,29 +455,30 @@ size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size
   };
   size_t k = 0;
   for (; k + 16 <= n_categories; k += 16) {
-    uint64_t words[2 * sizeof(T)];
-    __builtin_memcpy(words, x + k, sizeof words);
-    uint64_t some = 0;
-    for (size_t i = 0; i < 2 * sizeof(T); ++i) some |= words[i];
+    const T some = any_of_sixteen(x + k);
     if (some == 0) continue;
-    any |= some;
+    any |= static_cast<uint64_t>(some);
     for (size_t i = k; i < k + 16; ++i) take(i);
   }
-  uint64_t rest = 0;
   for (; k < n_categories; ++k) {
-    rest |= static_cast<uint64_t>(x[k]);
+    any |= static_cast<uint64_t>(x[k]);
     take(k);
   }
-  constexpr uint64_t sign = static_cast<T>(-1) > 0 ? 0 : ~uint64_t{0} / (sizeof(T) == 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * sizeof(T) % 64)) - 1) << (8 * sizeof(T) - 1);
-  if ((any & sign) != 0 || (static_cast<T>(-1) < 0 && (rest >> 63) != 0)) {
+  if (static_cast<T>(-1) < static_cast<T>(1) && (any >> 63) != 0) {  // a negative one
     *total = ~uint64_t{0};
     return 0;
   }
-  double sum = 0.0;  // exact as long as it matters
+  double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
   for (size_t i = 0; i < n; ++i) sum += x_out[i];
-  const double largest = static_cast<double>(largest_row_total);
-  *total = sum <= largest ? static_cast<uint64_t>(sum) : largest_row_total + 1;
+  uint64_t exact = largest_row_total + 1;
+  if (sum < 9007199254740992.0) {
+    exact = static_cast<uint64_t>(sum);
+  } else if (sum < 9007199254740996.0) {  // doubles skip integers here
+    exact = 0;
+    for (size_t i = 0; i < n; ++i) exact += static_cast<uint64_t>(x_out[i]);
+  }
+  *total = exact;
   return n;
 }
 
@@ -451,10 +494,12 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table, pairs, log_rising, digamma_difference, log_choose,
+    table, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_gamma,
     {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
      load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
     two_categories, one_category, log1p_each,
+    {positive<std::int8_t>, positive<std::uint8_t>, positive<std::int16_t>, positive<std::uint16_t>,
+     positive<std::int32_t>, positive<std::uint32_t>, positive<std::int64_t>, positive<std::uint64_t>},
     {gather<std::int8_t>, gather<std::uint8_t>, gather<std::int16_t>, gather<std::uint16_t>,
      gather<std::int32_t>, gather<std::uint32_t>, gather<std::int64_t>, gather<std::uint64_t>}};
 

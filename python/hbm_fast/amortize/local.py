@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast.amortize import heads, objectives
+from hbm_fast.amortize import heads, objectives, ranks
 from hbm_fast.amortize.encoders import ResidualMLP
 
 # Groups of a dataset that a step of a local network sees: they are alike, a few of them teach as much as all.
@@ -86,7 +86,9 @@ class LocalNetwork(nn.Module):
         parameters: Tensor = self.mlp(torch.cat([torch.cat(views, -1).float(), group_features(counts)], -1))
         return parameters
 
-    def loss(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, log_theta: Tensor) -> Tensor:
+    def loss(
+        self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, log_theta: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """-log q of the simulator's thetas: (B,), (B, K), (B, N, K), (B, N, K)."""
         few = min(FEW_GROUPS, counts.shape[1])
         x = counts[:, :few]
@@ -97,7 +99,8 @@ class LocalNetwork(nn.Module):
             x.flatten(0, 1)[real],
         )
         u = LocalCoordinates.to_u(log_theta[:, :few].flatten(0, 1)[real])
-        return objectives.inference_compilation(self.head, parameters, u.float())
+        mean = objectives.inference_compilation(self.head, parameters, u.float())
+        return mean * ranks.share(generator, len(parameters), counts.device)
 
     @torch.no_grad()
     def draw(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, seed: int) -> NDArray[np.float64]:

@@ -155,7 +155,8 @@ class TopDown(nn.Module):
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """The first tenth learns from the simulator's pairs alone, the rest from draws of q as well."""
         loss = self._loss(batch[:3], progress, generator)
-        return loss if self.local is None else loss + self.local.loss(*batch[3:])  # they share no parameters
+        # the two share no parameters
+        return loss if self.local is None else loss + self.local.loss(*batch[3:], generator=generator)
 
     def _loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         seen, tables, z = batch

@@ -71,8 +71,8 @@ def sections(seed: int) -> Iterator[Section]:
     )
     yield drawn(
         "Which directions of z are used",
-        "With the note's link the posterior means lie on a line, the second direction being ignored, as the note "
-        "found; with exp they fill the plane.",
+        "With the note's link the posterior means lie on a line, the second direction ignored, as the note found; "
+        "with exp they fill the plane.",
         figures.use,
         both,
     )

@@ -1,0 +1,340 @@
+"""The log-likelihood beside its peers: the same counts, the answers compared with a careful reference.
+
+    pytest benchmarks/bench_likelihood.py --benchmark-only --benchmark-json=benchmarks/results/likelihood.json
+
+A: 100,000 rows, K 2, total 20, a concentration per row; B: 20,000 x 10, total 100, a concentration per row;
+C: 2,000 x 1,000, total 10,000, 99 % zeros, one concentration, dense and CSR; C2: the same at 63-68 % zeros;
+D: one concentration, 20,000 x 5, total 20: value and gradient of 1,000 concentrations from a table built once;
+S: one group of 2 categories, where a call is all overhead (numba and math.lgamma win).
+
+`error`: the worst relative error over 200 rows, against mpmath. Everything
+runs on one thread but for the rows that say two. Slow peers run a share of the rows: compare `ns_a_row`.
+"""
+
+import math
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.special
+import scipy.stats
+
+import hbm_fast as hbm
+
+
+def _draw(rng, a, total, n):
+    a = np.broadcast_to(a, (n, a.shape[-1]))
+    log_theta = np.log(rng.standard_gamma(a + 1.0)) + np.log(rng.random(a.shape)) / a  # does not underflow
+    theta = np.exp(log_theta - log_theta.max(-1, keepdims=True))
+    return rng.multinomial(total, theta / theta.sum(-1, keepdims=True))
+
+
+def _make(work):
+    rng = np.random.default_rng([1, *work.encode()])
+    if work == "A":
+        a = rng.exponential(size=(100_000, 1)) * rng.dirichlet(np.ones(2), 100_000) + 1e-3
+        return _draw(rng, a, 20, len(a)), a
+    if work == "B":
+        a = rng.gamma(1.0, 5.0, (20_000, 1)) * rng.dirichlet(np.ones(10), 20_000) + 1e-3
+        return _draw(rng, a, 100, len(a)), a
+    if work == "D":
+        a = np.array([0.3, 0.7, 1.1, 0.2, 2.0])
+        return _draw(rng, a, 20, 20_000), a
+    a = {"C": 0.0014, "C2": 0.11}[work] * rng.gamma(2.0, 0.5, 1_000)
+    return _draw(rng, a, 10_000, 2_000), a
+
+
+_CACHE = {}
+
+
+def _work(work):
+    """Counts, concentrations, and for 200 rows the value to 30 digits."""
+    if work not in _CACHE:
+        x, a = _make(work)
+        rows = np.linspace(0, len(x) - 1, 200).astype(int)
+        _CACHE[work] = x, a, rows, [_exact(x[n], a if a.ndim == 1 else a[n]) for n in rows]
+    return _CACHE[work]
+
+
+def _exact(x, a):
+    with mpmath.workdps(40):
+        on = np.flatnonzero(x)
+        total, a_sum = int(x.sum()), mpmath.fsum(map(float, a))
+
+        def choose(c, n):  # log Gamma(c + n) / (Gamma(c) n!)
+            return mpmath.loggamma(c + n) - mpmath.loggamma(c) - mpmath.loggamma(n + 1)
+
+        value = mpmath.fsum(choose(mpmath.mpf(float(a[k])), int(x[k])) for k in on) - choose(a_sum, total)
+        return float(value)
+
+
+def _worst(values, rows, expected):
+    values, expected = np.asarray(values)[rows[rows < len(values)]], np.asarray(expected)
+    expected = expected[: len(values)]
+    return float(np.max(np.abs(values - expected) / np.maximum(np.abs(expected), 1e-300)))
+
+
+def ours(x, a):
+    out = np.empty(len(x))
+    return lambda: hbm.log_likelihood(x, a, out=out, n_threads=1)
+
+
+def ours_two_threads(x, a):
+    out = np.empty(len(x))
+    return lambda: hbm.log_likelihood(x, a, out=out, n_threads=2)
+
+
+def ours_csr(x, a):
+    sparse, out = scipy.sparse.csr_array(x), np.empty(len(x))
+    return lambda: hbm.log_likelihood(sparse, a, out=out, n_threads=1)
+
+
+def scipy_stats(x, a):
+    n = x.sum(-1)
+    return lambda: scipy.stats.dirichlet_multinomial.logpmf(x, a, n)
+
+
+def numpy_by_hand(x, a):
+    lg = scipy.special.gammaln
+
+    def run():
+        n, total = x.sum(-1), a.sum(-1)
+        ends = lg(total) + lg(n + 1.0) - lg(n + total)
+        return ends + (lg(x + a) - lg(a) - lg(x + 1.0)).sum(-1)
+
+    return run
+
+
+def torch_lgamma(x, a):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    lg, counts, c = torch.lgamma, torch.as_tensor(x), torch.as_tensor(a)
+
+    def run():
+        n, total = counts.sum(-1), c.sum(-1)
+        ends = lg(total) + lg(n + 1.0) - lg(n + total)
+        return ends + (lg(counts + c) - lg(c) - lg(counts + 1.0)).sum(-1)
+
+    return run
+
+
+def jax_jit(x, a):
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    lg = jax.scipy.special.gammaln
+
+    @jax.jit
+    def run(counts, c):
+        n, total = counts.sum(-1), c.sum(-1)
+        ends = lg(total) + lg(n + 1.0) - lg(n + total)
+        return ends + (lg(counts + c) - lg(c) - lg(counts + 1.0)).sum(-1)
+
+    counts, c = jax.numpy.asarray(x), jax.numpy.asarray(a)
+    return lambda: np.asarray(run(counts, c))
+
+
+def pymc_compiled(x, a):
+    pm = pytest.importorskip("pymc")
+    import pytensor
+    import pytensor.tensor as pt
+
+    counts, c = pt.lmatrix(), pt.dvector() if a.ndim == 1 else pt.dmatrix()
+    value = pm.logp(pm.DirichletMultinomial.dist(n=counts.sum(-1), a=c), counts)
+    run = pytensor.function([counts, c], value)
+    x64 = x.astype(np.int64)
+    return lambda: run(x64, a)
+
+
+_LOG_FACTORIAL = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1.0, 20_001.0)))])
+
+
+def _numba_kernels():
+    if "numba" in _CACHE:
+        return _CACHE["numba"]
+    numba = pytest.importorskip("numba")
+
+    @numba.njit(error_model="numpy")
+    def log_rising(a, n):
+        """Running product up to 64 factors; beyond, two log-gammas are faster."""
+        if n > 64:
+            return math.lgamma(a + n) - math.lgamma(a)
+        value, product = 0.0, 1.0
+        for j in range(n):
+            product *= a + j
+            if product > 1e250:
+                value += math.log(product)
+                product = 1.0
+        return value + math.log(product)
+
+    @numba.njit(error_model="numpy")
+    def rows(x, a, log_factorial, out):
+        shared = a.shape[0] == 1
+        total_a = a[0].sum()
+        for n in range(x.shape[0]):
+            c = a[0] if shared else a[n]
+            if not shared:
+                total_a = 0.0
+                for k in range(c.size):
+                    total_a += c[k]
+            total, value, product = 0, 0.0, 1.0
+            for k in range(c.size):
+                m = x[n, k]
+                if m == 0:
+                    continue
+                total += m
+                value -= log_factorial[m]
+                if m > 64:
+                    value += math.lgamma(c[k] + m) - math.lgamma(c[k])
+                    continue
+                for j in range(m):  # one logarithm for as many factors as fit
+                    product *= c[k] + j
+                    if product > 1e250 or product < 1e-250:
+                        value += math.log(product)
+                        product = 1.0
+            out[n] = value + math.log(product) + log_factorial[total] - log_rising(total_a, total)
+        return out
+
+    @numba.njit(error_model="numpy", fastmath=False)
+    def table(c, concentration, gradient):
+        """sum_j c_kj log(a_k + j) - sum_j c_Kj log(A + j), and its gradient."""
+        out = np.empty(len(concentration))
+        for s in range(len(concentration)):
+            value, total_a, shared = 0.0, 0.0, 0.0
+            for k in range(c.shape[0] - 1):
+                a, slope = concentration[s, k], 0.0
+                total_a += a
+                for j in range(c.shape[1]):
+                    if c[k, j] == 0.0:
+                        break
+                    value += c[k, j] * math.log(a + j)
+                    slope += c[k, j] / (a + j)
+                gradient[s, k] = slope
+            for j in range(c.shape[1]):
+                value -= c[-1, j] * math.log(total_a + j)
+                shared += c[-1, j] / (total_a + j)
+            for k in range(c.shape[0] - 1):
+                gradient[s, k] -= shared
+            out[s] = value
+        return out
+
+    _CACHE["numba"] = rows, table
+    return _CACHE["numba"]
+
+
+def numba_loop(x, a):
+    rows, _ = _numba_kernels()
+    table, out = np.atleast_2d(a), np.empty(len(x))
+    return lambda: rows(x, table, _LOG_FACTORIAL, out)
+
+
+# name: (function, share of the rows that is run on A, B, C, C2)
+PEERS = {
+    "hbm_fast": (ours, 1),
+    "hbm_fast, two threads": (ours_two_threads, 1),
+    "hbm_fast, CSR": (ours_csr, 1),
+    "numba, careful loop": (numba_loop, 1),
+    "scipy.stats": (scipy_stats, 4),
+    "numpy, scipy.special": (numpy_by_hand, 4),
+    "torch.lgamma": (torch_lgamma, 4),
+    "jax.jit": (jax_jit, 4),
+    "pymc, compiled": (pymc_compiled, 4),
+}
+ONLY = {"hbm_fast, two threads": ["A", "B"], "hbm_fast, CSR": ["C", "C2"]}
+RUNS = [(peer, work) for peer in PEERS for work in ONLY.get(peer, ["A", "B", "C", "C2"])]
+
+
+@pytest.mark.parametrize(("peer", "work"), RUNS)
+def test_rows(benchmark, peer, work):
+    make, share = PEERS[peer]
+    x, a, rows, expected = _work(work)
+    n = len(x) // share
+    run = make(x[:n], a if a.ndim == 1 else a[:n])
+    benchmark.group = f"log_likelihood ({work})"
+    values = benchmark.pedantic(run, rounds=9 if share == 1 else 3, warmup_rounds=2)
+    error = _worst(values, rows, expected)
+    benchmark.extra_info |= {
+        "rows": n,
+        "ns_a_row": benchmark.stats.stats.median / n * 1e9,
+        "zeros": float((x == 0).mean()),
+        "error": error,
+    }
+    assert error < (1e-12 if make in (ours, ours_two_threads, ours_csr) else 1e-3)
+
+
+def _exceedances(x):
+    above = np.arange(21)[:-1]
+    columns = [*x.T, x.sum(-1)]
+    return np.array([(c[:, None] > above).sum(0) for c in columns], dtype=float)
+
+
+@pytest.mark.parametrize("peer", ["hbm_fast", "numba, same table", "scipy.stats, value alone"])
+def test_many_concentrations(benchmark, peer):
+    """D: value and gradient of 1,000 concentrations; scipy gives the value of one at a time."""
+    x, a, _, _ = _work("D")
+    concentration = a * np.random.default_rng(2).lognormal(0.0, 0.3, (1_000, 5))
+    stats = hbm.SufficientStatistics(x)
+    if peer == "hbm_fast":
+        n = len(concentration)
+        run = lambda: stats.log_likelihood_gradient(concentration, n_threads=1)[0]  # noqa: E731
+    elif peer == "numba, same table":
+        n = len(concentration)
+        _, table = _numba_kernels()
+        c, gradient = _exceedances(x), np.empty((n, 5))
+        run = lambda: table(c, concentration, gradient) + stats.log_coefficient  # noqa: E731
+    else:
+        n, totals = 3, x.sum(-1)
+
+        def run():
+            return np.array([scipy.stats.dirichlet_multinomial.logpmf(x, c, totals).sum() for c in concentration[:n]])
+
+    benchmark.group = "statistics, value and gradient of 1,000 concentrations (D)"
+    values = benchmark.pedantic(run, rounds=25 if n > 3 else 3, warmup_rounds=1)
+    expected = [_exact_of_table(x, row) for row in concentration[:3]]
+    error = _worst(values, np.arange(3), expected)
+    benchmark.extra_info |= {"ns_an_evaluation": benchmark.stats.stats.median / n * 1e9, "error": error}
+    assert error < 1e-12
+
+
+def _exact_of_table(x, a):
+    with mpmath.workdps(40):
+        value = mpmath.mpf(0)
+        for column, c in [*((x[:, k], mpmath.mpf(float(a[k]))) for k in range(5)), (x.sum(-1), None)]:
+            sign, at = (1, c) if c is not None else (-1, mpmath.fsum(map(float, a)))
+            for n, times in zip(*np.unique(column, return_counts=True), strict=True):
+                one = mpmath.log(mpmath.rf(at, int(n))) - mpmath.loggamma(int(n) + 1)
+                value += sign * int(times) * one
+        return float(value)
+
+
+@pytest.mark.parametrize("peer", ["hbm_fast", "numba, careful loop", "math.lgamma", "scipy.stats"])
+def test_one_small_group(benchmark, peer):
+    """S: a call on one group is all overhead; a compiled caller, or six log-gammas in Python, are faster than ours."""
+    x, a = np.array([7, 13]), np.array([0.5, 1.5])
+
+    def by_lgamma():
+        lg, total, total_a = math.lgamma, 20, 2.0
+        value = lg(total + 1.0) + lg(total_a) - lg(total_a + total)
+        for n, c in ((7, 0.5), (13, 1.5)):
+            value += lg(c + n) - lg(c) - lg(n + 1.0)
+        return value
+
+    if peer == "numba, careful loop":
+        rows, _ = _numba_kernels()
+        x2, a2, out = x[None], a[None], np.empty(1)
+        run = lambda: rows(x2, a2, _LOG_FACTORIAL, out)[0]  # noqa: E731
+    else:
+        run = {
+            "hbm_fast": lambda: hbm.log_likelihood(x, a),
+            "math.lgamma": by_lgamma,
+            "scipy.stats": lambda: scipy.stats.dirichlet_multinomial.logpmf(x, a, 20),
+        }[peer]
+    benchmark.group = "log_likelihood of one group (S)"
+    value = benchmark(run)
+    exact = _exact(x, a)
+    benchmark.extra_info["error"] = abs(float(value) - exact) / abs(exact)
+    assert benchmark.extra_info["error"] < 1e-12
