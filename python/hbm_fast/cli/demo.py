@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hbm_fast.cli import _files
+from hbm_fast.cli._benchmark_measure import break_even
 from hbm_fast.datasets import load_rat_tumors
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -123,12 +124,6 @@ def table(case: Case, answers: list[Answer]) -> Table:
     return result
 
 
-def break_even(train_seconds: float, mcmc_seconds: float, network_seconds: float) -> float:
-    """Datasets at which training has paid: T + n * t_network = n * t_mcmc; infinite where the network is not faster."""
-    gain = mcmc_seconds - network_seconds
-    return train_seconds / gain if gain > 0 else float("inf")
-
-
 def seconds_per_dataset(infer: Callable[[Any], Posterior], counts: Any, copies: int) -> float:
     """Mean seconds of one dataset when many come at once."""
     batch = np.broadcast_to(counts, (copies, *counts.shape)).copy()
@@ -194,7 +189,7 @@ def demo(
         amortized = seconds_per_dataset(
             lambda x: network.sample(x, n_draws=1000, rng=seed, correct=False), case.counts, 200
         )
-        pays = break_even(train_seconds, mcmc, amortized)
+        pays = break_even(train_seconds, amortized, mcmc)
         when = f"after {pays:,.0f} datasets" if np.isfinite(pays) else "never: MCMC is as fast"
         console.print(
             f"1,000 draws of one dataset among 200: MCMC {mcmc * 1e3:.2f} ms, network {amortized * 1e3:.3f} ms. "
