@@ -13,7 +13,7 @@
 namespace hbm_fast {
 
 constexpr int lanes = 64;
-constexpr double almost_one = 0.96;  // the logarithm of a smaller pmf keeps its digits
+constexpr double almost_one = 0.8;  // the logarithm of a smaller pmf keeps its digits
 
 // Small factorials and binomial coefficients, all correctly rounded or nearly.
 class Factorials {
