@@ -105,8 +105,7 @@ def reduction(n_blocks: int = 10, n: int = 2_000_000, k: int = 7) -> Table:
             "counts_per_s": cells / wall,
             "counts_per_cpu_s": cells / cpu,
             "seconds_for_1e9_groups_extrapolated": wall * 1e9 / (n_blocks * n),
-            "memory_mb_after_the_first_block": memory[0],
-            "memory_mb_after_the_last": memory[-1],
+            **{f"memory_mb_after_block_{i}": memory[i - 1] for i in (1, n_blocks // 2, n_blocks)},
         }
     }
 

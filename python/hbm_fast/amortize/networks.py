@@ -155,8 +155,10 @@ class TopDown(nn.Module):
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """The first tenth learns from the simulator's pairs alone, the rest from draws of q as well."""
         loss = self._loss(batch[:3], progress, generator)
-        # the two share no parameters
-        return loss if self.local is None else loss + self.local.loss(*batch[3:], generator=generator)
+        if self.local is None:
+            return loss
+        log_alpha, log_beta, counts, log_theta = batch[3:]
+        return loss + self.local.loss(log_alpha, log_beta, counts, log_theta, generator)  # they share no parameters
 
     def _loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         seen, tables, z = batch

@@ -155,13 +155,12 @@ def fit(
     evaluated = 0.1 * math.floor(10.0 * budget.progress(state.step, state.seconds))
     size, per_block = settings.batch_size, settings.steps_per_block
     own = ranks.share_of(size)
-    finished = False
+    finished, loss_value = False, 0.0
     while not finished:
         begin = time.perf_counter()
         data = ranks.block(block, state.step // per_block, size, per_block)
         state.simulator_seconds += time.perf_counter() - begin
         tensors = tuple(t.to(device) for t in task.prepare(data))
-        loss_value = 0.0
         for i in range(state.step % per_block, per_block):
             state.seconds = clock()
             progress = budget.progress(state.step, state.seconds)
