@@ -158,7 +158,9 @@ class TopDown(nn.Module):
         if self.local is None:
             return loss
         log_alpha, log_beta, counts, log_theta = batch[3:]
-        return loss + self.local.loss(log_alpha, log_beta, counts, log_theta, generator)  # they share no parameters
+        return loss + self.local.loss(
+            log_alpha, log_beta, counts, log_theta, generator=generator
+        )  # they share no parameters
 
     def _loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         seen, tables, z = batch
