@@ -158,9 +158,8 @@ class TopDown(nn.Module):
         if self.local is None:
             return loss
         log_alpha, log_beta, counts, log_theta = batch[3:]
-        return loss + self.local.loss(
-            log_alpha, log_beta, counts, log_theta, generator=generator
-        )  # they share no parameters
+        # the two share no parameters
+        return loss + self.local.loss(log_alpha, log_beta, counts, log_theta, generator=generator)
 
     def _loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         seen, tables, z = batch
