@@ -48,6 +48,19 @@ def test_any_slice_is_the_slice_of_the_whole(name):
         assert_same(draw(name, n, first=first), whole, slice(first, first + n))
 
 
+@pytest.mark.parametrize("totals", [(0, 8), (0, 300), 20])
+@pytest.mark.parametrize("n_categories", [2, 3])
+def test_every_dataset_alone_is_its_row_of_the_whole(n_categories, totals):
+    """Small datasets fill a block of lanes in any order of their totals."""
+    settings = dict(n_groups=(1, 6), totals=totals, rng=8)
+    model = hbm.HierarchicalModel(n_categories)
+    whole = hbm.simulate(model, 240, **settings)
+    for first in range(240):
+        alone = hbm.simulate(model, 1, first=first, **settings)
+        for field in ("counts", "log_theta", "theta"):
+            np.testing.assert_array_equal(getattr(alone, field)[0], getattr(whole, field)[first], err_msg=field)
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_counts_are_the_same_without_theta(name):
     assert_same(draw(name, 40, theta=False), draw(name, 40))

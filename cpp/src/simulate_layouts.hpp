@@ -186,11 +186,11 @@ void SimulationWorker<T>::theta_of_lanes(std::size_t at, std::size_t n) {
   }
   kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
   const std::size_t begin = row(groups_[at].dataset, groups_[at].group);
-  const Group& last = groups_[at + n - 1];
-  const bool together = row(last.dataset, last.group) - begin == (n - 1) * k_n_;
+  bool together = k_n_ == 2;  // neighbours in memory, in this order: the sort by total may have mixed them
+  for (std::size_t i = 1; i < n; ++i) together &= row(groups_[at + i].dataset, groups_[at + i].group) == begin + 2 * i;
   const auto store = [&](const std::vector<double>& from, double* to) {
     if (to == nullptr) return;
-    if (together && k_n_ == 2) {
+    if (together) {
       double* out = to + begin;
       for (std::size_t i = 0; i < n; ++i) {
         out[2 * i] = from[i];
