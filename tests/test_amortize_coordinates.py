@@ -10,7 +10,7 @@ from hbm_fast import priors
 torch = pytest.importorskip("torch")
 
 from hbm_fast.amortize.coordinates import Coordinates  # noqa: E402
-from hbm_fast.amortize.transport import alpha_transport, beta_transport  # noqa: E402
+from hbm_fast.amortize.transport import alpha_transport, beta_transport, normal_tails  # noqa: E402
 
 Z = torch.linspace(-8.0, 8.0, 401, dtype=torch.float64)
 ALPHA = [
@@ -98,3 +98,13 @@ def test_what_is_fixed_takes_no_coordinate():
     assert Coordinates(hbm.HierarchicalModel(2, beta=priors.FixedBeta([0.3, 0.7]))).dim == 1
     with pytest.raises(ValueError, match="nothing to infer"):
         Coordinates(hbm.HierarchicalModel(2, alpha=1.0, beta=priors.FixedBeta([0.3, 0.7])))
+
+
+def test_the_tails_have_their_slope_at_zero_too():
+    z = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    low, high = normal_tails(z)
+    density = torch.exp(-0.5 * z.detach() ** 2) / (2.0 * torch.pi) ** 0.5
+    (slope,) = torch.autograd.grad(low.sum(), z, retain_graph=True)
+    torch.testing.assert_close(slope, density / low.detach().exp())
+    (slope,) = torch.autograd.grad(high.sum(), z)
+    torch.testing.assert_close(slope, -density / high.detach().exp())

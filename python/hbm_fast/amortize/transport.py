@@ -41,9 +41,10 @@ def normal_tails(z: Tensor) -> tuple[Tensor, Tensor]:
 
     Both from the smaller tail, by erfc, which torch vectorises: twice as fast as two torch.special.log_ndtr.
     """
-    smaller = 0.5 * torch.erfc((z.abs() * 0.5**0.5).clamp(max=Z_MAX * 0.5**0.5))
-    low, high = torch.log(smaller), torch.log1p(-smaller)
     below = z < 0.0
+    size = torch.where(below, -z, z)  # not abs, whose slope at 0 is 0: a search that starts there would never leave
+    smaller = 0.5 * torch.erfc((size * 0.5**0.5).clamp(max=Z_MAX * 0.5**0.5))
+    low, high = torch.log(smaller), torch.log1p(-smaller)
     return torch.where(below, low, high), torch.where(below, high, low)
 
 
