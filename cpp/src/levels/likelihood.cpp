@@ -412,7 +412,7 @@ void log_choose(const double* __restrict a, const double* __restrict x, size_t n
     size_t m = 0;
     for (size_t i = 0; i < size; ++i) {
       where[m] = i;
-      m += (xb[i] < 32.0) & (ab[i] <= largest_short_product) ? 0 : 1;
+      m += ((xb[i] < 32.0) & (ab[i] <= largest_short_product)) ? 0 : 1;
     }
     if (m < size) {
       for (size_t i = 0; i < size; ++i) {
