@@ -139,24 +139,6 @@ void table(const double* c, size_t n, double a, double* value, double* slope) {
   *slope = derivative;
 }
 
-// A function of its own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
-__attribute__((noinline)) void add_level(double weight, double level, const double* __restrict a, double* __restrict value,
-                                         double* __restrict slope) {
-  for (int i = 0; i < 64; ++i) {
-    const double z = a[i] + level;
-    const Split p = split(z);
-    const double f = p.m - 1.0;
-    const double both = 1.0 / (z * (2.0 + f));
-    value[i] += weight * log_from(f, f * (z * both), p.e);
-    slope[i] += weight * ((2.0 + f) * both);
-  }
-}
-
-void tables(const double* c, size_t n, const double* a, double* value, double* slope) {
-  for (int i = 0; i < 64; ++i) value[i] = slope[i] = 0.0;
-  for (size_t j = 0; j < n; ++j) add_level(c[j], static_cast<double>(static_cast<std::int64_t>(j)), a, value, slope);
-}
-
 void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
   double sum = 0.0;
   double derivative = 0.0;
@@ -512,7 +494,7 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table, tables, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_gamma,
+    table, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_gamma,
     {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
      load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
     two_categories, one_category, log1p_each,
