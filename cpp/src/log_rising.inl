@@ -1,0 +1,112 @@
+// log Gamma(a + x) - log Gamma(a) and its derivative, as differences; text for a namespace of each instruction-set level.
+
+inline uint64_t bits_of(double x) { return __builtin_bit_cast(uint64_t, x); }
+inline double double_of(uint64_t b) { return __builtin_bit_cast(double, b); }
+
+// x = m 2^e with m in [sqrt(1/2), sqrt(2)); the exponent becomes a double through 2^52, since AVX2 cannot convert int64
+struct Split {
+  double m;
+  double e;
+};
+
+inline Split split(double x) {
+  constexpr uint64_t sqrt_half = 0x3fe6a09e667f3bcdULL;
+  const uint64_t shifted = bits_of(x) + (0x3ff0000000000000ULL - sqrt_half);
+  const double e = double_of((shifted >> 52) | 0x4330000000000000ULL) - (4503599627370496.0 + 1023.0);
+  return {double_of((shifted & 0x000fffffffffffffULL) + sqrt_half), e};
+}
+
+// The minimax polynomial of log((1+s)/(1-s)) = 2s + s R(s^2) from FreeBSD's msun (Sun Microsystems, e_log.c), and its way
+// to add the parts; s = f / (2 + f), f = m - 1.
+inline double log_from(double f, double s, double e) {
+  const double z = s * s;
+  const double w = z * z;
+  const double t1 = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
+  const double t2 = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
+  const double half = 0.5 * f * f;
+  return e * 6.93147180369123816490e-01 - ((half - (s * (half + (t1 + t2)) + e * 1.90821492927058770002e-10)) - f);
+}
+
+inline double log_of(double x) {
+  const Split p = split(x);
+  const double f = p.m - 1.0;
+  return log_from(f, f / (2.0 + f), p.e);
+}
+
+struct TwoLogs {
+  double first;
+  double second;
+};
+
+inline TwoLogs two_logs(double x, double y) {
+  const Split p = split(x);
+  const Split q = split(y);
+  const double f = p.m - 1.0;
+  const double g = q.m - 1.0;
+  const double both = 1.0 / ((2.0 + f) * (2.0 + g));
+  return {log_from(f, f * (both * (2.0 + g)), p.e), log_from(g, g * (both * (2.0 + f)), q.e)};
+}
+
+// lgamma(z) - (z - 1/2) log z + z - log(2 pi)/2 as a function of r = 1/z, z >= 8 (DLMF 5.11.1)
+inline double stirling_tail(double r) {
+  const double q = r * r;
+  return r * (1.0 / 12 - q * (1.0 / 360 - q * (1.0 / 1260 - q * (1.0 / 1680 - q * (1.0 / 1188 - q * (691.0 / 360360 - q * (1.0 / 156)))))));
+}
+
+// log z - digamma(z) - 1/(2z), z >= 8
+inline double digamma_tail(double r) {
+  const double q = r * r;
+  return q * (1.0 / 12 - q * (1.0 / 120 - q * (1.0 / 252 - q * (1.0 / 240 - q * (1.0 / 132 - q * (691.0 / 32760 - q * (1.0 / 12)))))));
+}
+
+// z (z+1) ... (z+7), with t = z (z + 7)
+inline double eight_factors(double z) {
+  const double t = z * (z + 7.0);
+  return (t * (t + 6.0)) * ((t + 10.0) * (t + 12.0));
+}
+
+// 1/z + ... + 1/(z+7)
+inline double eight_reciprocals(double z) {
+  const double t = z * (z + 7.0);
+  const double low = t * (t + 6.0);
+  const double high = (t + 10.0) * (t + 12.0);
+  return (2.0 * z + 7.0) * ((2.0 * t + 6.0) * high + (2.0 * t + 22.0) * low) / (low * high);
+}
+
+// Both ends are lifted to 8 or more by eight factors; then the two Stirling series are subtracted term by term.
+struct Lifted {
+  double z0, z1, d;
+  bool low0, low1;
+};
+
+inline Lifted lift(double a, double x) {
+  const double top = a + x;
+  const bool low0 = a < 8.0;
+  const bool low1 = top < 8.0;
+  return {low0 ? a + 8.0 : a, low1 ? top + 8.0 : top, x - (low0 ? 8.0 : 0.0) + (low1 ? 8.0 : 0.0), low0, low1};
+}
+
+// log(z1 / z0) with r0 = 1/z0, r1 = 1/z1: log1p(d/z0), not a log of the rounded quotient
+inline double log_quotient(const Lifted& l, double r0, double r1) {
+  const double u = l.d * r0;
+  const double w = 1.0 + u;
+  return log_of(w) + (u - (w - 1.0)) * (l.z0 * r1);
+}
+
+inline double log_rising_of(double a, double x) {
+  const Lifted l = lift(a, x);
+  const double r0 = 1.0 / l.z0;
+  const double r1 = 1.0 / l.z1;
+  const double p0 = l.low0 ? eight_factors(a) : 1.0;
+  const double p1 = l.low1 ? eight_factors(a + x) : 1.0;
+  return l.d * (log_of(l.z1) - 1.0) + (l.z0 - 0.5) * log_quotient(l, r0, r1) + (stirling_tail(r1) - stirling_tail(r0)) + log_of(p0 / p1);
+}
+
+inline double digamma_difference_of(double a, double x) {
+  const Lifted l = lift(a, x);
+  const double r0 = 1.0 / l.z0;
+  const double r1 = 1.0 / l.z1;
+  const double s0 = l.low0 ? eight_reciprocals(l.low0 ? a : 1.0) : 0.0;
+  const double s1 = l.low1 ? eight_reciprocals(l.low1 ? a + x : 1.0) : 0.0;
+  return (s0 - s1) + log_quotient(l, r0, r1) + 0.5 * l.d * r0 * r1 + (digamma_tail(r0) - digamma_tail(r1));
+}
