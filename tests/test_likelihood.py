@@ -79,6 +79,15 @@ def test_error_table(kind, where):
             assert error <= TOLERANCE[kind], (x.tolist(), a.tolist(), coefficient, error)
 
 
+@pytest.mark.parametrize("x", [[5, 4_294_624_062], [2**52, 7, 0], [2**40, 2**41, 1]])
+def test_tiny_concentrations_under_totals_that_overflow_their_ratio(x):
+    a = np.full(len(x), 1.28e-300)
+    a[-1] = 3e-300
+    for coefficient in (True, False):
+        value = hbm.log_likelihood(x, a, coefficient=coefficient)
+        assert relative_error(value, exact(x, a, coefficient)) < 1e-13
+
+
 @pytest.mark.parametrize("k", [2, 3, 40])
 def test_rows_of_a_table_are_as_exact_as_single_groups(k):
     rng = np.random.default_rng(k)

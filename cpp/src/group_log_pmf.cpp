@@ -56,7 +56,9 @@ double log_pmf_by_deviance(const Group& group, double total) {
   sum.add(group.other_concentration * scale);
   const double a_sum = sum.high;
   const double pooled = a_sum + total;
-  double deviances = group.other_concentration * scale * std::log1p(total / a_sum);
+  // the ratio overflows where the concentrations are tiny
+  const double log_ratio = total > 1e17 * a_sum ? std::log(total) - std::log(a_sum) : std::log1p(total / a_sum);
+  double deviances = group.other_concentration * scale * log_ratio;
   double remainders = log_gamma_remainder(a_sum) + log_gamma_remainder(total) + std::log(total) - log_gamma_remainder(pooled);
   for (std::size_t i = 0; i < group.n; ++i) {
     double a = group.concentration[i] * scale;
