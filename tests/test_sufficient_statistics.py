@@ -108,7 +108,10 @@ def test_results_do_not_depend_on_threads_or_the_batch():
     one = stats.log_likelihood(a, n_threads=1)
     for n_threads in (2, 3, 7):
         np.testing.assert_array_equal(stats.log_likelihood(a, n_threads=n_threads), one)
-    assert stats.log_likelihood(a[17]) == one[17]
+    np.testing.assert_array_equal([stats.log_likelihood(row) for row in a], one)
+    values, gradients = stats.log_likelihood_gradient(a)
+    np.testing.assert_array_equal(values, one)
+    np.testing.assert_array_equal([stats.log_likelihood_gradient(row)[1] for row in a], gradients)
     assert stats.log_likelihood(a.reshape(3, 100, 4)).shape == (3, 100)
 
 

@@ -102,7 +102,7 @@ void register_sufficient_statistics(py::module_& m) {
             double* g = gradient ? const_cast<Doubles&>(*gradient).mutable_data() : nullptr;
             const py::gil_scoped_release release;
             parallel_for(n, 64, n_threads, [&](std::size_t begin, std::size_t end) {
-              for (std::size_t s = begin; s < end; ++s) v[s] = self.log_likelihood(a + s * k, g ? g + s * k : nullptr);
+              self.log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr);
             }, poll_signals);
           },
           py::arg("concentration").noconvert(), py::arg("value").noconvert(), py::arg("gradient").noconvert(), py::arg("n_threads"),

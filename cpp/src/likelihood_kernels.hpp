@@ -23,6 +23,8 @@ struct Pairs {
 struct LikelihoodKernels {
   // sum_j c_j log(a + j) and sum_j c_j / (a + j)
   void (*table)(const double* c, std::size_t n, double a, double* value, double* slope);
+  // The same for 64 values of a, each to the same bits
+  void (*tables)(const double* c, std::size_t n, const double* a, double* value, double* slope);
   // sum_i w_i [lgamma(a + x_i) - lgamma(a)] and the same of digamma; x_i >= 1
   void (*pairs)(const double* x, const double* w, std::size_t n, double a, double* value, double* slope);
   // out_i = lgamma(a_i + x_i) - lgamma(a_i); x_i >= 1

@@ -134,6 +134,24 @@ Slopes evaluate(const CountColumn& column, double a) {
   return {sum.value + first.value, sum.slope + first.slope};
 }
 
+constexpr std::size_t lanes = 64;
+
+// The same for `size` of 64 lanes, all of which hold a concentration
+void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope) {
+  bool plain = column.has_table() && !column.empty();
+  for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
+  if (plain) {
+    const auto c = column.exceedances();
+    likelihood_kernels().tables(c.data(), c.size(), a, value, slope);
+    return;
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    const Slopes one = evaluate(column, a[i]);
+    value[i] = one.value;
+    slope[i] = one.slope;
+  }
+}
+
 double curvature(const CountColumn& column, double a) {
   double sum = 0.0;
   const auto [values, weights] = column.pairs();
@@ -252,6 +270,34 @@ double SufficientStatistics::log_likelihood(const double* concentration, double*
     if (gradient != nullptr) gradient[k] = own.slope - shared.slope;
   }
   return std::isinf(value) ? value : value - shared.value;
+}
+
+void SufficientStatistics::log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient) const {
+  const std::size_t k_n = n_categories();
+  for (std::size_t begin = 0; begin < n; begin += lanes) {
+    const std::size_t size = std::min(lanes, n - begin);
+    const double* const block = concentration + begin * k_n;
+    double* const slopes = gradient == nullptr ? nullptr : gradient + begin * k_n;
+    if (size < lanes / 8) {  // too few to fill the lanes
+      for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n);
+      continue;
+    }
+    double a[lanes], total[lanes], sum[lanes] = {}, own[lanes], slope[lanes], shared[lanes], shared_slope[lanes];
+    std::fill_n(a, lanes, 1.0);
+    std::fill_n(total, lanes, 1.0);
+    for (std::size_t i = 0; i < size; ++i) {
+      total[i] = 0.0;
+      for (std::size_t k = 0; k < k_n; ++k) total[i] += block[i * k_n + k];
+    }
+    evaluate(totals_, total, size, shared, shared_slope);
+    for (std::size_t k = 0; k < k_n; ++k) {
+      for (std::size_t i = 0; i < size; ++i) a[i] = block[i * k_n + k];
+      evaluate(columns_[k], a, size, own, slope);
+      for (std::size_t i = 0; i < size; ++i) sum[i] += own[i];
+      for (std::size_t i = 0; slopes != nullptr && i < size; ++i) slopes[i * k_n + k] = slope[i] - shared_slope[i];
+    }
+    for (std::size_t i = 0; i < size; ++i) value[begin + i] = std::isinf(sum[i]) ? sum[i] : sum[i] - shared[i];
+  }
 }
 
 double SufficientStatistics::hessian(const double* concentration, double* diagonal) const {

@@ -14,20 +14,64 @@ using std::uint64_t;
 
 #include "log_rising.inl"
 
+// log z and 1/z with one division
+struct LogAndReciprocal {
+  double log;
+  double reciprocal;
+};
+
+inline LogAndReciprocal log_and_reciprocal(double z) {
+  const Split p = split(z);
+  const double f = p.m - 1.0;
+  const double both = 1.0 / (z * (2.0 + f));
+  return {log_from(f, f * (z * both), p.e), (2.0 + f) * both};
+}
+
+// Term j of the sums over a table goes to the running sum j % 4, and the four are added in pairs: the order that one
+// concentration and 64 at once share on every machine, so that a batch never changes a value.
 void table(const double* c, size_t n, double a, double* value, double* slope) {
-  double sum = 0.0;
-  double derivative = 0.0;
-#pragma omp simd reduction(+ : sum, derivative)
-  for (size_t j = 0; j < n; ++j) {
-    const double z = a + (double_of(j | 0x4330000000000000ULL) - 4503599627370496.0);
-    const Split p = split(z);
-    const double f = p.m - 1.0;
-    const double both = 1.0 / (z * (2.0 + f));  // one division for 1/z and for f / (2 + f)
-    sum += c[j] * log_from(f, f * (z * both), p.e);
-    derivative += c[j] * ((2.0 + f) * both);
+  constexpr size_t block = 64;
+  double logs[block], reciprocals[block];
+  double sum[4] = {};
+  double derivative[4] = {};
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    for (size_t j = 0; j < size; ++j) {
+      const LogAndReciprocal of = log_and_reciprocal(a + (double_of((begin + j) | 0x4330000000000000ULL) - 4503599627370496.0));
+      logs[j] = of.log;
+      reciprocals[j] = of.reciprocal;
+    }
+    const double* const weight = c + begin;
+    const size_t whole = size & ~size_t{3};
+    for (size_t j = 0; j < whole; j += 4) {
+      for (size_t l = 0; l < 4; ++l) sum[l] += weight[j + l] * logs[j + l];
+      for (size_t l = 0; l < 4; ++l) derivative[l] += weight[j + l] * reciprocals[j + l];
+    }
+    for (size_t l = 0; l < size - whole; ++l) {
+      sum[l] += weight[whole + l] * logs[whole + l];
+      derivative[l] += weight[whole + l] * reciprocals[whole + l];
+    }
   }
-  *value = sum;
-  *slope = derivative;
+  *value = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  *slope = (derivative[0] + derivative[1]) + (derivative[2] + derivative[3]);
+}
+
+// A function of its own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
+__attribute__((noinline)) void add_level(double weight, double level, const double* __restrict a, double* __restrict value,
+                                         double* __restrict slope) {
+  for (int i = 0; i < 64; ++i) {
+    const LogAndReciprocal of = log_and_reciprocal(a[i] + level);
+    value[i] += weight * of.log;
+    slope[i] += weight * of.reciprocal;
+  }
+}
+
+void tables(const double* c, size_t n, const double* a, double* __restrict value, double* __restrict slope) {
+  double sum[4][64] = {};
+  double derivative[4][64] = {};
+  for (size_t j = 0; j < n; ++j) add_level(c[j], static_cast<double>(static_cast<std::int64_t>(j)), a, sum[j & 3], derivative[j & 3]);
+  for (int i = 0; i < 64; ++i) value[i] = (sum[0][i] + sum[1][i]) + (sum[2][i] + sum[3][i]);
+  for (int i = 0; i < 64; ++i) slope[i] = (derivative[0][i] + derivative[1][i]) + (derivative[2][i] + derivative[3][i]);
 }
 
 void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
@@ -385,7 +429,7 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_gamma,
+    table, tables, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_gamma,
     {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
      load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
     two_categories, one_category, log1p_each,
