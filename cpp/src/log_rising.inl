@@ -16,15 +16,27 @@ inline Split split(double x) {
   return {double_of((shifted & 0x000fffffffffffffULL) + sqrt_half), e};
 }
 
+// a b + c, contracted wherever the level can. Written out where a compiler may contract in two ways, or spares a chain
+// of sums: the same term must have the same bits in every loop.
+inline double multiply_add(double a, double b, double c) {
+#if defined(__FMA__)
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 // The minimax polynomial of log((1+s)/(1-s)) = 2s + s R(s^2) from FreeBSD's msun (Sun Microsystems, e_log.c), and its way
 // to add the parts; s = f / (2 + f), f = m - 1.
 inline double log_from(double f, double s, double e) {
   const double z = s * s;
   const double w = z * z;
-  const double t1 = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-  const double t2 = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
-  const double half = 0.5 * f * f;
-  return e * 6.93147180369123816490e-01 - ((half - (s * (half + (t1 + t2)) + e * 1.90821492927058770002e-10)) - f);
+  const double t1 = multiply_add(w, multiply_add(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
+  const double t2 = multiply_add(w, multiply_add(w, multiply_add(w, 1.479819860511658591e-01, 1.818357216161805012e-01), 2.857142874366239149e-01), 6.666666666666735130e-01);
+  const double g = 0.5 * f;
+  const double series = multiply_add(g, f, multiply_add(w, t1, z * t2));
+  const double rest = multiply_add(g, f, -multiply_add(s, series, e * 1.90821492927058770002e-10));
+  return multiply_add(e, 6.93147180369123816490e-01, f - rest);
 }
 
 inline double log_of(double x) {

@@ -44,12 +44,12 @@ void table(const double* c, size_t n, double a, double* value, double* slope) {
     const double* const weight = c + begin;
     const size_t whole = size & ~size_t{3};
     for (size_t j = 0; j < whole; j += 4) {
-      for (size_t l = 0; l < 4; ++l) sum[l] += weight[j + l] * logs[j + l];
-      for (size_t l = 0; l < 4; ++l) derivative[l] += weight[j + l] * reciprocals[j + l];
+      for (size_t l = 0; l < 4; ++l) sum[l] = multiply_add(weight[j + l], logs[j + l], sum[l]);
+      for (size_t l = 0; l < 4; ++l) derivative[l] = multiply_add(weight[j + l], reciprocals[j + l], derivative[l]);
     }
     for (size_t l = 0; l < size - whole; ++l) {
-      sum[l] += weight[whole + l] * logs[whole + l];
-      derivative[l] += weight[whole + l] * reciprocals[whole + l];
+      sum[l] = multiply_add(weight[whole + l], logs[whole + l], sum[l]);
+      derivative[l] = multiply_add(weight[whole + l], reciprocals[whole + l], derivative[l]);
     }
   }
   *value = (sum[0] + sum[1]) + (sum[2] + sum[3]);
@@ -61,8 +61,8 @@ __attribute__((noinline)) void add_level(double weight, double level, const doub
                                          double* __restrict slope) {
   for (int i = 0; i < 64; ++i) {
     const LogAndReciprocal of = log_and_reciprocal(a[i] + level);
-    value[i] += weight * of.log;
-    slope[i] += weight * of.reciprocal;
+    value[i] = multiply_add(weight, of.log, value[i]);
+    slope[i] = multiply_add(weight, of.reciprocal, slope[i]);
   }
 }
 
