@@ -91,7 +91,7 @@ class Tallies {
   CountColumn totals;
 };
 
-// The largest count of a block of rows; negative ones appear huge.
+// The largest count of a block of rows; a negative one of any type is larger than all.
 template <class T>
 std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::size_t end) {
   using U = std::make_unsigned_t<T>;
@@ -104,6 +104,7 @@ std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::si
       for (std::size_t k = 0; k < table.n_categories; ++k) largest = std::max(largest, static_cast<U>(table.at(n, k)));
     }
   }
+  if (std::is_signed_v<T> && largest > static_cast<U>(std::numeric_limits<T>::max())) return ~std::uint64_t{0};
   return largest;
 }
 
