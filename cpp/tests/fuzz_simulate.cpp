@@ -26,7 +26,8 @@ void fuzz_simulate(fuzz::Input& input) {
     log_alpha[b] = std::log(input.positive());
     double rest = 1.0;  // a beta that may hold zeros and ones
     for (std::size_t k = 0; k < k_count; ++k) {
-      const double share = k + 1 == k_count ? rest : rest * static_cast<double>(input.take<std::uint8_t>()) / 255.0;
+      const double part = k + 1 == k_count ? 1.0 : static_cast<double>(input.take<std::uint8_t>()) / 255.0;
+      const double share = std::min(rest, rest * part);  // never below zero is left
       log_beta[b * k_count + k] = std::log(share);
       rest -= share;
     }
