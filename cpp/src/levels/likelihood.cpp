@@ -14,6 +14,8 @@ using std::uint64_t;
 
 #include "log_rising.inl"
 
+inline double as_double(uint64_t n) { return double_of(n | 0x4330000000000000ULL) - 4503599627370496.0; }
+
 // log z and 1/z with one division
 struct LogAndReciprocal {
   double log;
@@ -37,7 +39,7 @@ void table(const double* c, size_t n, double a, double* value, double* slope) {
   for (size_t begin = 0; begin < n; begin += block) {
     const size_t size = n - begin < block ? n - begin : block;
     for (size_t j = 0; j < size; ++j) {
-      const LogAndReciprocal of = log_and_reciprocal(a + (double_of((begin + j) | 0x4330000000000000ULL) - 4503599627370496.0));
+      const LogAndReciprocal of = log_and_reciprocal(a + as_double(begin + j));
       logs[j] = of.log;
       reciprocals[j] = of.reciprocal;
     }
@@ -69,7 +71,7 @@ __attribute__((noinline)) void add_level(double weight, double level, const doub
 void tables(const double* c, size_t n, const double* a, double* __restrict value, double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
-  for (size_t j = 0; j < n; ++j) add_level(c[j], static_cast<double>(static_cast<std::int64_t>(j)), a, sum[j & 3], derivative[j & 3]);
+  for (size_t j = 0; j < n; ++j) add_level(c[j], as_double(j), a, sum[j & 3], derivative[j & 3]);
   for (int i = 0; i < 64; ++i) value[i] = (sum[0][i] + sum[1][i]) + (sum[2][i] + sum[3][i]);
   for (int i = 0; i < 64; ++i) slope[i] = (derivative[0][i] + derivative[1][i]) + (derivative[2][i] + derivative[3][i]);
 }
@@ -108,7 +110,6 @@ inline double sixteen_factors(double z) {
   return ((t * (t + 14.0)) * ((t + 26.0) * (t + 36.0))) * (((t + 44.0) * (t + 50.0)) * ((t + 54.0) * (t + 56.0)));
 }
 
-inline double as_double(uint64_t n) { return double_of(n | 0x4330000000000000ULL) - 4503599627370496.0; }
 inline uint64_t as_whole(double x) { return bits_of(x + 4503599627370496.0) & 0x000fffffffffffffULL; }
 
 // a (a+1) ... (a+n-1) for n < 32: a run of 1, 2, 4, 8 and 16 factors for each bit of n, each starting after the runs
