@@ -49,21 +49,21 @@ def drawn(log):
 
 def main(folder):
     """What each rank runs."""
-    torch.distributed.init_process_group("gloo")
-    here = ranks.Ranks.of_process_group()
-    log = []
-    drawn(log)
-    for name in TRAININGS:
-        log.clear()
-        network = train(name)
-        (folder / f"{name}-{here.rank}.json").write_text(json.dumps(log))
-        network.save(folder / f"{name}-{here.rank}.safetensors")
-    train("whole", resume=folder / "paused-by-one.safetensors").save(folder / f"resumed-{here.rank}.safetensors")
-    clock = time.perf_counter
-    time.perf_counter = lambda: clock() * (1 + here.rank)  # rank 1's clock runs twice as fast
-    stopped = hbm.amortize.train(**COMMON, minutes=0.02)
-    stopped.save(folder / f"by-time-{here.rank}.safetensors")
-    torch.distributed.destroy_process_group()
+    with ranks.launched("cpu") as here:
+        log = []
+        drawn(log)
+        for name in TRAININGS:
+            log.clear()
+            network = train(name)
+            (folder / f"{name}-{here.rank}.json").write_text(json.dumps(log))
+            network.save(folder / f"{name}-{here.rank}.safetensors")
+        train("whole", resume=folder / "paused-by-one.safetensors").save(folder / f"resumed-{here.rank}.safetensors")
+        clock = time.perf_counter
+        time.perf_counter = lambda: clock() * (1 + here.rank)  # rank 1's clock runs twice as fast
+        stopped = hbm.amortize.train(**COMMON, minutes=0.02)
+        stopped.save(folder / f"by-time-{here.rank}.safetensors")
+    threads = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+    (folder / f"threads-{here.rank}.json").write_text(json.dumps(threads))
 
 
 def torchrun(*arguments, cwd):
@@ -131,6 +131,14 @@ def test_rank_0_decides_when_the_time_is_up(folder):
     a, b = (hbm.amortize.load(folder / f"by-time-{rank}.safetensors") for rank in (0, 1))
     assert a.training["steps"] == b.training["steps"] > 0
     assert a.state.history == b.state.history
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="names of threads are read from Linux's /proc")
+def test_no_thread_of_gloo_outlives_the_group(folder):
+    """One that waits for the interpreter's lock at exit would abort the process."""
+    for rank in (0, 1):
+        threads = json.loads((folder / f"threads-{rank}.json").read_text())
+        assert not [name for name in threads if "gloo" in name], threads
 
 
 def test_the_command_line(tmp_path):

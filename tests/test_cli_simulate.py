@@ -31,7 +31,10 @@ SETTINGS = dict(n_groups=(1, 5), totals=(0, 9), rng=3)
 
 def test_npz_parts_hold_the_stream(run, tmp_path):
     assert run(tmp_path / "a", *OPTIONS, "--format", "npz")[0] == 0
-    parts = [np.load(file) for file in sorted((tmp_path / "a").glob("part-*.npz"))]
+    parts = []
+    for file in sorted((tmp_path / "a").glob("part-*.npz")):
+        with np.load(file) as part:
+            parts.append(dict(part))
     sims = hbm.simulate(hbm.HierarchicalModel(2), 25, **SETTINGS)
     assert [int(p["first"]) for p in parts] == [0, 10, 20]
     for name in ("counts", "log_alpha", "log_beta", "log_theta", "n_groups"):

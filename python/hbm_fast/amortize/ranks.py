@@ -149,6 +149,10 @@ def launched(device: str) -> Iterator[Ranks]:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield ALONE
         return
+    # The first optimizer step imports this. Imported while a group lives, it keeps the group, so that destroying the
+    # group ends none of gloo's threads and the interpreter's exit may abort one that waits for its lock.
+    import torch._dynamo
+
     on_gpu = device.startswith("cuda")
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
