@@ -251,3 +251,4 @@ def test_pareto_k_knows_heavy_tails():
     assert even.accepted.all()
     assert np.isnan(even.pareto_k).all()
     assert not weigh(rng.normal(0.0, 5.0, (1, 1000))).accepted[0]
+    assert pareto_k(1e4 * rng.normal(size=4000)) > 1  # so uneven that the weights of the fit must not overflow

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import os
 import signal
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -42,6 +43,11 @@ def tables(n):
 def kill_a_worker(client):
     pids = client.run(os.getpid)
     os.kill(min(pids.values()), signal.SIGKILL)
+
+
+def gathered(client, collection):
+    """The blocks, each sent to the client: dask's `compute` can wait for ever for a killed worker (docs/scale.md)."""
+    return client.gather(client.compute(list(np.ravel(collection.to_delayed()))))
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 40, 1000])
@@ -96,7 +102,7 @@ def test_a_killed_workers_blocks_are_the_same_again(client):
     distributed.wait(distributed.futures_of(persisted)[:5])
     kill_a_worker(client)
     whole = hbm.simulate(MODEL, 60_000, n_groups=9, totals=40, rng=4)
-    np.testing.assert_array_equal(persisted.compute(), whole.counts)
+    np.testing.assert_array_equal(np.concatenate(gathered(client, persisted)), whole.counts)
 
 
 def test_parquet(client, tmp_path):
@@ -169,7 +175,7 @@ def test_a_killed_worker_loses_no_draw(client):
     persisted = outcomes.persist()
     distributed.wait(distributed.futures_of(persisted)[:2])
     kill_a_worker(client)
-    for outcome, (name, counts) in zip(persisted.compute(), pairs, strict=True):
+    for outcome, (name, counts) in zip(chain(*gathered(client, persisted)), pairs, strict=True):
         alone = hbm.sample(counts, MODEL, rng=hbm_dask.dataset_key(8, name), n_draws=200, n_chains=1)
         np.testing.assert_array_equal(outcome.value.log_alpha, alone.log_alpha)
 

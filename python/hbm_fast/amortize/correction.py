@@ -84,7 +84,8 @@ def pareto_k(log_ratios: Floats) -> float:
     b = 1.0 / x[-1] + (1.0 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3.0 * quartile)
     k = np.log1p(-b[:, None] * x).mean(1)
     log_likelihood = tail * (np.log(-b / k) - k - 1.0)
-    weights = 1.0 / np.exp(log_likelihood - log_likelihood[:, None]).sum(1)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    weights /= weights.sum()
     fitted = np.log1p(-float(weights @ b) * x).mean()
     # a weak prior towards 1/2, worth ten points of the tail
     return float((tail * fitted + 5.0) / (tail + 10.0))
