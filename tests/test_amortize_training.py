@@ -10,6 +10,7 @@ import hbm_fast as hbm
 torch = pytest.importorskip("torch")
 
 from hbm_fast.amortize import training  # noqa: E402
+from hbm_fast.amortize.estimator import Estimator  # noqa: E402
 from hbm_fast.amortize.progress import line, reporter  # noqa: E402
 from hbm_fast.amortize.training import State  # noqa: E402
 
@@ -93,6 +94,32 @@ def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
     whole = hbm.amortize.train(**options)
     hbm.amortize.train(pause_at=9, **options).save(tmp_path / "half")
     rest = hbm.amortize.train(resume=tmp_path / "half", **options)
+    for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert whole.figures == rest.figures
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    options = {"steps": 200, "rng": 0, "width": 16, "batch_size": 32, "n_groups": (1, 3), "totals": (0, 4)}
+    whole = hbm.amortize.train(**options)
+    save, saved = Estimator.save, []
+
+    def killed(self, path):
+        save(self, path)
+        saved.append(self.state.step)
+        if len(saved) == 4:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "net.safetensors"
+    monkeypatch.setattr(Estimator, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        hbm.amortize.train(checkpoint=file, **options)
+    kept = hbm.amortize.load(file)
+    assert kept.training["steps"] == saved[-1] < 200
+    assert {"kl", "ess_share"} <= kept.figures.keys()
+    assert kept.sample([[3, 0], [0, 1]], n_draws=50, rng=0).alpha.shape == (1, 50)
+    monkeypatch.undo()
+    rest = hbm.amortize.train(resume=file, checkpoint=file, **options)
     for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     assert whole.figures == rest.figures

@@ -18,10 +18,11 @@ from hbm_fast.amortize.progress import reporter
 from hbm_fast.amortize.ranks import Ranks
 from hbm_fast.amortize.report import rank
 from hbm_fast.amortize.stream import TrainingStream
-from hbm_fast.amortize.training import Budget, Optimizer, fit, torch_threads
+from hbm_fast.amortize.training import Budget, Optimizer, State, fit, torch_threads
 from hbm_fast.model import HierarchicalModel
 
 Factorization = Literal["top-down", "bottom-up", "any-k"]
+NOT_FIGURES = ("step", "seconds", "loss")  # of a point of the history: they say where the training stood
 
 
 def train(
@@ -42,6 +43,7 @@ def train(
     n_threads: int = 1,
     resume: Estimator | str | Path | None = None,
     pause_at: int | None = None,
+    checkpoint: str | Path | None = None,
     **network: Any,
 ) -> Estimator:
     """Train a network on the model's endless stream of simulated datasets.
@@ -77,6 +79,8 @@ def train(
         Go on with a training that was saved: with the same arguments, the same bits as without the pause.
     pause_at : int, optional
         Stop at this step as if interrupted.
+    checkpoint : path, optional
+        Where to save the training at each tenth of it, so that one that was killed can `resume`.
     **network
         Of the network: ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
         ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0`` (the share of the training, at its
@@ -143,6 +147,25 @@ def train(
         stream = TrainingStream(model, groups, draws, key, with_groups, n_threads)
         models = [model]
     held = [TrainingStream(m, groups, draws, seeds[1:3], True, n_threads) for m in models]
+
+    def facts(state: State) -> dict[str, Any]:
+        return {
+            "key": [str(word) for word in key],
+            "steps": state.step,
+            "seconds": round(state.seconds, 2),
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "torch": torch.__version__,
+            "library": _config.__version__,
+            "stream_version": _config.STREAM_VERSION,
+        }
+
+    def keep(state: State) -> None:
+        if checkpoint is not None and ranks.rank == 0:
+            estimator.state, estimator.training = state, facts(state)
+            estimator.figures = {name: value for name, value in state.history[-1].items() if name not in NOT_FIGURES}
+            estimator.save(checkpoint)
+
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
         figures = held_out(estimator.network, held, 40 if factorization == "bottom-up" else 100)
         with reporter(progress and ranks.rank == 0, batch_size) as report:
@@ -159,6 +182,7 @@ def train(
                 ),
                 evaluate=figures,
                 report=report,
+                keep=keep,
                 state=estimator.state,
                 pause_at=pause_at,
                 device=device,
@@ -166,16 +190,7 @@ def train(
                 ranks=ranks,
             )
         estimator.figures = ranks.from_first(lambda: figures() | {"sbc_p": _ranks_p(estimator, models, seeds[4:6])})
-    estimator.training = {
-        "key": [str(word) for word in key],
-        "steps": estimator.state.step,
-        "seconds": round(estimator.state.seconds, 2),
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "torch": torch.__version__,
-        "library": _config.__version__,
-        "stream_version": _config.STREAM_VERSION,
-    }
+    estimator.training = facts(estimator.state)
     return estimator
 
 

@@ -87,6 +87,7 @@ def fit(
     evaluate: Callable[[], dict[str, float]] | None = None,
     stop: Callable[[State], bool] | None = None,
     report: Callable[[State, float], None] | None = None,
+    keep: Callable[[State], None] | None = None,
     state: State | None = None,
     pause_at: int | None = None,
     device: str = "cpu",
@@ -113,6 +114,8 @@ def fit(
         Asked after every evaluation whether to end here: for data that are not endless.
     report : callable, optional
         Called with the state and the progress in [0, 1] after every block.
+    keep : callable, optional
+        Called after every evaluation but the last with a state from which a later call can go on.
     state : State, optional
         Of an earlier call, to go on from there.
     pause_at : int, optional
@@ -152,6 +155,11 @@ def fit(
         # where the time decides when to stop, it is rank 0's
         return now() if budget.minutes is None else ranks.from_first(now)
 
+    def hold() -> State:
+        state.generator = generator.get_state()
+        state.optimizer = _save_adam(adam, parameters)
+        return state
+
     evaluated = 0.1 * math.floor(10.0 * budget.progress(state.step, state.seconds))
     size, per_block = settings.batch_size, settings.steps_per_block
     own = ranks.share_of(size)
@@ -186,17 +194,17 @@ def fit(
             module.eval().to("cpu")
             figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value}
             figures |= ranks.from_first(evaluate)
-            module.train().to(device)
             state.history.append(figures)
             finished = finished or (budget.target is not None and figures.get("kl", math.inf) <= budget.target)
             finished = finished or (stop is not None and stop(state))
+            if keep is not None and not finished:
+                keep(hold())
+            module.train().to(device)
         if report is not None:
             report(state, progress)
     module.eval()
     module.to("cpu")
-    state.generator = generator.get_state()
-    state.optimizer = _save_adam(adam, parameters)
-    return state
+    return hold()
 
 
 # Far outside any training: the first data of the stream are for learning.

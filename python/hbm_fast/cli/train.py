@@ -35,6 +35,8 @@ def train(
 
     Example: hbm-fast train marbles.safetensors --minutes 1
 
+    OUT is written at each tenth of the training. After Ctrl-C, or when it was killed: --resume OUT --force goes on.
+
     On several processes: torchrun --nproc-per-node 2 -m hbm_fast train marbles.safetensors --minutes 1
     """
     _files.check_target(out, "OUT", (".safetensors",), force=force)
@@ -54,6 +56,7 @@ def train(
             device=device,
             resume=resume,
             pause_at=pause_at,
+            checkpoint=out,
             progress=not quiet and sys.stderr.isatty(),
         )
     if ranks.rank > 0:  # all ranks hold the same network
