@@ -29,7 +29,7 @@ TITLES = {
 }
 Loss = tuple[str, str, str, float]  # file, work, the peer that wins, by how much
 # a time a dataset (or a row) is fairer than a median where slow peers ran a share of the work
-TIMES = ("microseconds_a_dataset", "nanoseconds_a_row", "seconds_a_dataset")
+TIMES = ("microseconds_a_dataset", "ns_a_row", "ns_an_evaluation")
 
 
 def is_ours(way: str) -> bool:
