@@ -28,6 +28,7 @@ from hbm_fast.amortize.report import rank
 from hbm_fast.amortize.statistics import to_network_order
 from hbm_fast.amortize.stream import Block, TrainingStream
 from hbm_fast.amortize.training import Budget, fit
+from hbm_fast.cli.benchmark import machine
 
 MODEL = hbm.HierarchicalModel(2)
 RANGE: dict[str, Any] = {"n_groups": (1, 41), "totals": (0, 40)}
@@ -223,7 +224,7 @@ def main() -> None:
     torch.set_num_threads(1)
     stream = TrainingStream(MODEL, RANGE["n_groups"], RANGE["totals"], _random.key(0))
     results: dict[str, Any] = {
-        "machine": hbm.show_config(),
+        "machine": machine(),
         "exact": EXACT,
         "training": training_speed(stream.block, 10.0),
         "training on numpy's simulator": training_speed(numpy_block, 10.0),

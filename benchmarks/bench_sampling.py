@@ -15,7 +15,6 @@ compilation longer than 120; the result then says so. --quick gives a work 20 s,
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 import hbm_fast as hbm
+from hbm_fast.cli.benchmark import machine
 
 NOTE = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 EXACT_LOG_ALPHA = -4.147418  # 2-D quadrature of the note's data
@@ -253,7 +253,7 @@ def main() -> None:
     packages = ("hbm-fast", "numpyro", "pymc", "nutpie", "arviz-stats")
     installed = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
     results: dict[str, Any] = {
-        "machine": {"cpu": platform.processor() or platform.machine(), **hbm.show_config()},
+        "machine": machine(),
         "versions": {p: installed.get(p, "absent") for p in packages},
         "works": {},
     }

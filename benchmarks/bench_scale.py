@@ -30,17 +30,12 @@ import distributed
 import numpy as np
 
 import hbm_fast as hbm
+from hbm_fast.cli.benchmark import machine
 from hbm_fast.integrations import dask as hbm_dask
 
 MODEL = hbm.HierarchicalModel(2)
 NOTE = {"n_groups": 21, "totals": 20}  # the note's datasets
 Table = dict[str, dict[str, Any]]
-
-
-def cpu() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def seconds(work: Callable[..., Any], *arguments: Any) -> float:
@@ -243,7 +238,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     options = parser.parse_args()
     saved = json.loads(options.out.read_text()) if options.out.exists() else {}
-    saved |= {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": {"cpu": cpu(), **hbm.show_config()}}
+    saved |= {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": machine()}
 
     def measured(name: str, table: Table) -> None:
         saved[name] = table
