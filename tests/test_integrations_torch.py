@@ -75,3 +75,37 @@ def test_an_error_in_the_background_reaches_the_loop_and_bad_settings_come_at_on
     stream._settings["totals"] = -1
     with pytest.raises(ValueError, match="totals"):
         next(iter(stream))
+
+
+def test_counts_and_statistics_are_the_simulators_own_memory(monkeypatch):
+    from hbm_fast.integrations import torch as module
+
+    made = []
+
+    def noted(*arguments, **settings):
+        made.append(hbm.simulate(*arguments, **settings))
+        return made[-1]
+
+    monkeypatch.setattr(module, "simulate", noted)
+    batch = SimulationStream(MODEL, 8, **SETTINGS, statistics=True).batch(3)
+    for name in ("counts", "statistics", "n_groups"):
+        assert batch[name].data_ptr() == getattr(made[-1], name).ctypes.data, name
+
+
+def test_pinning_is_asked_of_every_tensor(monkeypatch):
+    if torch.cuda.is_available():
+        batch = next(iter(SimulationStream(MODEL, 8, **SETTINGS, pin_memory=True)))
+        assert all(tensor.is_pinned() for tensor in batch.values())
+        return
+    pinned = []
+
+    def pin(tensor):
+        pinned.append(tensor.data_ptr())
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    batch = SimulationStream(MODEL, 8, **SETTINGS, pin_memory=True).batch(1)
+    assert sorted(pinned[-len(batch) :]) == sorted(tensor.data_ptr() for tensor in batch.values())
+    pinned.clear()
+    SimulationStream(MODEL, 8, **SETTINGS)
+    assert not pinned

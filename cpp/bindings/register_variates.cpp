@@ -1,10 +1,48 @@
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "bindings.hpp"
 #include "hbm_fast/variates.hpp"
 
 namespace hbm_fast::bindings {
+namespace {
+
+// For callers without Python (numba): row `index` of what `dirichlet` and `multinomial` below draw with this key. They
+// cannot throw: bad input gives NaN, or -1.
+void log_dirichlet_row(std::uint64_t high, std::uint64_t low, std::uint64_t index, const double* concentration,
+                       std::int64_t n_categories, double* log_theta) noexcept {
+  const auto k = static_cast<std::size_t>(n_categories);
+  if (k == 0 || !std::all_of(concentration, concentration + k, [](double a) { return a > 0.0 && std::isfinite(a); })) {
+    std::fill_n(log_theta, k, std::numeric_limits<double>::quiet_NaN());
+    return;
+  }
+  for (std::size_t i = 0; i < k; ++i) log_theta[i] = std::max(concentration[i], 1e-300);
+  Stream stream(Key{high, low}, Site::variate, index);
+  log_dirichlet(stream, log_theta, k, log_theta);
+}
+
+// `scratch` holds 2 K values.
+void multinomial_row(std::uint64_t high, std::uint64_t low, std::uint64_t index, std::int64_t total, const double* weights,
+                     std::int64_t n_categories, double* scratch, std::int64_t* counts) noexcept {
+  const auto k = static_cast<std::size_t>(n_categories);
+  double sum = 0.0;
+  bool good = total >= 0 && total <= 2'000'000'000;
+  for (std::size_t i = 0; i < k; ++i) {
+    good = good && weights[i] >= 0.0;
+    sum += weights[i];
+  }
+  if (!good || !(sum > 0.0) || !std::isfinite(sum)) {
+    std::fill_n(counts, k, std::int64_t{-1});
+    return;
+  }
+  Stream stream(Key{high, low}, Site::variate, index, 1);
+  multinomial(stream, total, weights, k, scratch, counts);
+}
+
+}  // namespace
 
 void register_variates(py::module_& m) {
   m.def(
@@ -57,6 +95,9 @@ void register_variates(py::module_& m) {
       },
       py::arg("key").noconvert(), py::arg("totals").noconvert(), py::arg("weights").noconvert(), py::arg("out").noconvert(),
       py::arg("n_threads"));
+
+  m.def("log_dirichlet_row_address", [] { return reinterpret_cast<std::uintptr_t>(&log_dirichlet_row); });
+  m.def("multinomial_row_address", [] { return reinterpret_cast<std::uintptr_t>(&multinomial_row); });
 }
 
 }  // namespace hbm_fast::bindings

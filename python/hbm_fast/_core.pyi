@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'multinomial', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
+__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'multinomial', 'multinomial_row_address', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
 class SufficientStatistics:
     def __getstate__(self) -> tuple:
         ...
@@ -93,6 +93,8 @@ def isa_level() -> str:
     """
     The instruction-set level the hot loops run at.
     """
+def log_dirichlet_row_address() -> int:
+    ...
 def log_pmf(counts: numpy.ndarray, concentration: numpy.typing.NDArray[numpy.float64], coefficient: bool, out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes the log pmf of every row.
@@ -110,6 +112,8 @@ def logit_density(tables: numpy.typing.NDArray[numpy.float64], concentration: nu
     Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless None.
     """
 def multinomial(key: numpy.typing.NDArray[numpy.uint64], totals: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    ...
+def multinomial_row_address() -> int:
     ...
 def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, start: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], typing.Annotated[numpy.typing.ArrayLike, numpy.float64]] | None = None) -> dict:
     """

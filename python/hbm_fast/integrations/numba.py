@@ -1,4 +1,4 @@
-"""The likelihood inside numba's compiled functions: `log_likelihood`, callable in ``@njit`` and ``prange``."""
+"""Inside numba's compiled functions, ``@njit`` and ``prange``: `log_likelihood`, `log_dirichlet` and `multinomial`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ except ImportError:
 _pointer, _integer = ctypes.c_void_p, ctypes.c_int64
 _group = ctypes.CFUNCTYPE(ctypes.c_double, _pointer, _pointer, _integer, _integer)(_core.log_pmf_group_address())
 _rows = ctypes.CFUNCTYPE(None, _pointer, _pointer, *[_integer] * 4, _pointer)(_core.log_pmf_rows_address())
+_words = [ctypes.c_uint64] * 3
+_dirichlet = ctypes.CFUNCTYPE(None, *_words, _pointer, _integer, _pointer)(_core.log_dirichlet_row_address())
+_multinomial = ctypes.CFUNCTYPE(None, *_words, _integer, _pointer, _integer, _pointer, _pointer)(
+    _core.multinomial_row_address()
+)
 
 
 def log_likelihood(counts: Any, concentration: Any) -> Any:
@@ -88,3 +93,109 @@ def _compiled(counts: Any, concentration: Any) -> Any:
         return out
 
     return of_group if counts.ndim == 1 else of_rows
+
+
+def log_dirichlet(key: Any, index: Any, concentration: Any) -> Any:
+    """Log of Dirichlet variate ``index`` of a key; to be called inside compiled functions, without the GIL.
+
+    Parameters
+    ----------
+    key : uint64 array, shape (2,)
+        As `hbm_fast.dirichlet` takes for ``rng``.
+    index : int
+        Which variate: 0, 1, ..., each used once. So parallel loops repeat, in any order.
+    concentration : float64 array, shape (K,)
+        Positive, down to 1e-300.
+
+    Returns
+    -------
+    float64 array, shape (K,)
+        Row ``index`` of ``hbm_fast.dirichlet(key, concentration, size, log=True)``. NaN for a bad concentration.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba import njit
+    >>> from hbm_fast.integrations.numba import log_dirichlet
+    >>> @njit
+    ... def third(key, concentration):
+    ...     return log_dirichlet(key, 2, concentration)
+    >>> bool((third(np.array([1, 2], np.uint64), np.array([1e-8, 1e-8])) > -1e300).all())
+    True
+    """
+    a = np.ascontiguousarray(concentration, np.float64)
+    out = np.empty(a.size)
+    _dirichlet(int(key[0]), int(key[1]), int(index), a.ctypes.data, a.size, out.ctypes.data)
+    return out
+
+
+def multinomial(key: Any, index: Any, n: Any, pvals: Any) -> Any:
+    """Multinomial variate ``index`` of a key; to be called inside compiled functions, without the GIL.
+
+    Parameters
+    ----------
+    key : uint64 array, shape (2,)
+    index : int
+        Which variate; see `log_dirichlet`, whose numbers are others even for the same key and index.
+    n : int
+        Total, up to 2,000,000,000.
+    pvals : float64 array, shape (K,)
+        Not negative, not all zero; divided by their sum.
+
+    Returns
+    -------
+    int64 array, shape (K,)
+        Row ``index`` of ``hbm_fast.multinomial(key, n, pvals, size)``. -1 for a bad total or bad ``pvals``.
+    """
+    p = np.ascontiguousarray(pvals, np.float64)
+    scratch, out = np.empty(2 * p.size), np.empty(p.size, np.int64)
+    at = int(key[0]), int(key[1]), int(index)
+    _multinomial(*at, int(n), p.ctypes.data, p.size, scratch.ctypes.data, out.ctypes.data)
+    return out
+
+
+def _check_address(key: Any, index: Any) -> None:
+    if not (isinstance(key, types.Array) and key.dtype == types.uint64 and key.ndim == 1):
+        raise TypingError(f"key must be a uint64 array of shape (2,); got {key}")
+    if not isinstance(index, types.Integer | types.IntegerLiteral):
+        raise TypingError(f"index must be an integer; got {index}")
+
+
+def _check_row(array: Any, name: str) -> None:
+    if not (isinstance(array, types.Array) and array.dtype == types.float64 and array.ndim == 1):
+        raise TypingError(f"{name} must be a float64 array of shape (K,); got {array}")
+
+
+@overload(log_dirichlet)
+def _compiled_log_dirichlet(key: Any, index: Any, concentration: Any) -> Any:
+    _check_address(key, index)
+    _check_row(concentration, "concentration")
+
+    def draw(key: Any, index: Any, concentration: Any) -> Any:
+        if key.size != 2:
+            raise ValueError("key must have two words")
+        a = np.ascontiguousarray(concentration)
+        out = np.empty(a.size)
+        _dirichlet(key[0], key[1], index, a.ctypes.data, a.size, out.ctypes.data)
+        return out
+
+    return draw
+
+
+@overload(multinomial)
+def _compiled_multinomial(key: Any, index: Any, n: Any, pvals: Any) -> Any:
+    _check_address(key, index)
+    _check_row(pvals, "pvals")
+    if not isinstance(n, types.Integer | types.IntegerLiteral):
+        raise TypingError(f"n must be an integer; got {n}")
+
+    def draw(key: Any, index: Any, n: Any, pvals: Any) -> Any:
+        if key.size != 2:
+            raise ValueError("key must have two words")
+        p = np.ascontiguousarray(pvals)
+        scratch = np.empty(2 * p.size)
+        out = np.empty(p.size, np.int64)
+        _multinomial(key[0], key[1], index, n, p.ctypes.data, p.size, scratch.ctypes.data, out.ctypes.data)
+        return out
+
+    return draw
