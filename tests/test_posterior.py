@@ -199,6 +199,36 @@ def test_own_theta_draws(post):
     np.testing.assert_allclose(own.predict(None), post.predict(None))
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_arviz_which_knows_no_weights_gets_equal_ones(batch):
+    pytest.importorskip("xarray")
+    rng = np.random.default_rng(7)
+    shape = (3, 1, 4000) if batch else (2, 2000)
+    log_alpha, log_beta = rng.normal(size=shape), np.log(rng.dirichlet(np.ones(2), shape))
+    counts = np.broadcast_to(COUNTS, (3, *COUNTS.shape)) if batch else COUNTS
+    settings = {
+        "model": MODEL,
+        "counts": counts,
+        "key": [1, 2],
+        "log_weights": log_alpha,
+    }  # exp(N(0, 1)): mean moves to 1
+    heavy = hbm.Posterior(log_alpha, log_beta, **settings)
+    tree = heavy.to_arviz(theta=True, log_likelihood=True)
+    assert "sample_stats" not in tree.children
+    drawn = tree["posterior"]["log_alpha"].to_numpy()
+    assert drawn.shape == shape
+    assert np.isin(drawn, log_alpha).all()
+    found = drawn.mean(axis=(-2, -1))
+    np.testing.assert_allclose(found, heavy.mean("log_alpha"), atol=0.01)  # of 4,000 systematic draws
+    assert (abs(found - log_alpha.mean(axis=(-2, -1))) > 0.8).all()
+    # alpha and beta of a draw stay together
+    pairs = dict(zip(log_alpha.ravel(), log_beta.reshape(-1, 2), strict=True))
+    beta = tree["posterior"]["log_beta"].to_numpy().reshape(-1, 2)
+    np.testing.assert_array_equal(beta, [pairs[a] for a in drawn.ravel()])
+    again = heavy.to_arviz()["posterior"]["log_alpha"].to_numpy()
+    np.testing.assert_array_equal(drawn, again)
+
+
 def test_to_arviz(post):
     pytest.importorskip("xarray")
     named = hbm.Posterior(

@@ -91,6 +91,8 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
         """An ``xarray.DataTree`` for ArviZ: posterior, observed data, sample stats, named by the user's names.
 
+        ArviZ knows no weights: draws that carry some are drawn again in proportion to them, with repeats.
+
         Parameters
         ----------
         log_likelihood, theta, posterior_predictive : bool

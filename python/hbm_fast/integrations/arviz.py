@@ -34,6 +34,7 @@ def to_datatree(
     xarray.DataTree
         ``posterior`` (alpha, log_alpha, beta, log_beta), ``observed_data``, ``sample_stats``, and what was asked for;
         dimensions chain, draw, group, category (and dataset in front, of a batch), named by the names of the user.
+        ArviZ knows no weights: draws that carry some are drawn again in proportion to them, with repeats.
 
     Raises
     ------
@@ -47,6 +48,48 @@ def to_datatree(
     >>> sorted(tree.children)
     ['observed_data', 'posterior']
     """
+    equal = post if post.log_weights is None else _resampled(post)
+    return _tree(equal, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive)
+
+
+def _resampled(post: Posterior) -> Posterior:
+    """Equally weighted draws by systematic resampling (Kitagawa 1996, doi:10.2307/1390750), in random order."""
+    assert post.log_weights is not None
+    shape = post.log_alpha.shape
+    n = shape[-2] * shape[-1]
+    rng = np.random.default_rng(np.asarray(post._key, np.uint64).tolist())
+    chosen = np.empty((post.log_alpha.size // n, n), np.intp)
+    for row, log_weights in zip(chosen, post.log_weights.reshape(chosen.shape), strict=True):
+        up_to = np.cumsum(np.exp(log_weights - log_weights.max()))
+        row[:] = np.searchsorted(up_to, (rng.random() + np.arange(n)) * (up_to[-1] / n)).clip(max=n - 1)
+        rng.shuffle(row)
+
+    def pick(values: NDArray[Any]) -> NDArray[Any]:
+        rest = values.shape[len(shape) :]
+        flat = values.reshape(*chosen.shape, *rest)
+        return np.stack([rows[row] for rows, row in zip(flat, chosen, strict=True)]).reshape(*shape, *rest)
+
+    hook = post._theta_draws
+    result = Posterior(
+        pick(post.log_alpha),
+        pick(post.log_beta),
+        model=post.model,
+        counts=post.counts,
+        method=post.method,
+        details=post.details,
+        key=post._key,
+        sample_stats={name: pick(v) for name, v in post.sample_stats.items() if v.shape == shape},
+        theta_draws=None if hook is None else lambda group: pick(hook(group)),
+        category_names=post.category_names,
+        group_names=post.group_names,
+    )
+    result._datasets = post._datasets
+    return result
+
+
+def _tree(
+    post: Posterior, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
+) -> Any:
     xarray = _xarray()
     lead = ("dataset",) if post.log_alpha.ndim == 3 else ()
     draw, category = (*lead, "chain", "draw"), ("category",)
@@ -99,7 +142,7 @@ def save(post: Posterior, path: str | PathLike[str]) -> None:
     """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
     xarray = _xarray()
     _h5netcdf()
-    tree = to_datatree(post)
+    tree = _tree(post)  # with its weights: what is loaded are the same draws
     extra: dict[str, Any] = {"key": ("word", post._key), "datasets": ("dataset_number", post._datasets)}
     if post._theta_draws is not None and post.counts is not None:
         stored = np.stack([post.log_theta(n) for n in range(post.counts.shape[-2])])
