@@ -206,13 +206,8 @@ def test_arviz_which_knows_no_weights_gets_equal_ones(batch):
     shape = (3, 1, 4000) if batch else (2, 2000)
     log_alpha, log_beta = rng.normal(size=shape), np.log(rng.dirichlet(np.ones(2), shape))
     counts = np.broadcast_to(COUNTS, (3, *COUNTS.shape)) if batch else COUNTS
-    settings = {
-        "model": MODEL,
-        "counts": counts,
-        "key": [1, 2],
-        "log_weights": log_alpha,
-    }  # exp(N(0, 1)): mean moves to 1
-    heavy = hbm.Posterior(log_alpha, log_beta, **settings)
+    # weights exp(log alpha): the mean of log alpha moves from 0 to 1
+    heavy = hbm.Posterior(log_alpha, log_beta, model=MODEL, counts=counts, key=[1, 2], log_weights=log_alpha)
     tree = heavy.to_arviz(theta=True, log_likelihood=True)
     assert "sample_stats" not in tree.children
     drawn = tree["posterior"]["log_alpha"].to_numpy()

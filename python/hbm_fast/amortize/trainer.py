@@ -161,10 +161,10 @@ def train(
         }
 
     def keep(state: State) -> None:
-        if checkpoint is not None and ranks.rank == 0:
-            estimator.state, estimator.training = state, facts(state)
-            estimator.figures = {name: value for name, value in state.history[-1].items() if name not in NOT_FIGURES}
-            estimator.save(checkpoint)
+        assert checkpoint is not None
+        estimator.state, estimator.training = state, facts(state)
+        estimator.figures = {name: value for name, value in state.history[-1].items() if name not in NOT_FIGURES}
+        estimator.save(checkpoint)
 
     with torch_threads(_validate.positive_int(n_threads, "n_threads")):
         figures = held_out(estimator.network, held, 40 if factorization == "bottom-up" else 100)
@@ -182,7 +182,7 @@ def train(
                 ),
                 evaluate=figures,
                 report=report,
-                keep=keep,
+                keep=None if checkpoint is None or ranks.rank > 0 else keep,
                 state=estimator.state,
                 pause_at=pause_at,
                 device=device,

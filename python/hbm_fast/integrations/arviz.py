@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast import _posterior_weights as _weights
 from hbm_fast import _validate, priors
 from hbm_fast._config import STREAM_VERSION, __version__
 from hbm_fast.model import HierarchicalModel
@@ -57,11 +58,12 @@ def _resampled(post: Posterior) -> Posterior:
     assert post.log_weights is not None
     shape = post.log_alpha.shape
     n = shape[-2] * shape[-1]
-    rng = np.random.default_rng(np.asarray(post._key, np.uint64).tolist())
-    chosen = np.empty((post.log_alpha.size // n, n), np.intp)
-    for row, log_weights in zip(chosen, post.log_weights.reshape(chosen.shape), strict=True):
-        up_to = np.cumsum(np.exp(log_weights - log_weights.max()))
-        row[:] = np.searchsorted(up_to, (rng.random() + np.arange(n)) * (up_to[-1] / n)).clip(max=n - 1)
+    weights, equal = np.exp(post.log_weights).reshape(-1, n), np.full(n, 1.0 / n)
+    chosen = np.empty(weights.shape, np.intp)
+    rng = np.random.default_rng(post._key.tolist())
+    for row, target in zip(chosen, weights, strict=True):
+        # one uniform number for all slots makes the resampling systematic
+        row[:] = _weights.resample(equal, target, np.full(n, rng.random()))
         rng.shuffle(row)
 
     def pick(values: NDArray[Any]) -> NDArray[Any]:
