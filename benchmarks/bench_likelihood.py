@@ -255,7 +255,7 @@ def test_rows(benchmark, peer, work):
     n = len(x) // share
     run = make(x[:n], a if a.ndim == 1 else a[:n])
     benchmark.group = f"log_likelihood ({work})"
-    values = benchmark.pedantic(run, rounds=9 if share == 1 else 3, warmup_rounds=2)
+    values = benchmark.pedantic(run, rounds=31 if share == 1 else 9, warmup_rounds=2)
     error = _worst(values, rows, expected)
     benchmark.extra_info |= {
         "rows": n,

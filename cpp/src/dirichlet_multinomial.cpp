@@ -15,7 +15,7 @@
 namespace hbm_fast {
 namespace {
 
-constexpr std::size_t elements_per_chunk = 8192;
+constexpr std::size_t elements_per_chunk = 4096;
 
 double checked_concentration(double a) {
   if (!(a >= 0.0 && a <= std::numeric_limits<double>::max())) {
@@ -156,13 +156,18 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
         });
       } else {
         SharedRows lookups(*shared, out);
-        for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
+        const auto otherwise = [&](std::size_t row) {
+          for_each_run(rows, row, row + 1, [&](std::size_t n, std::size_t, std::ptrdiff_t x, std::ptrdiff_t a) {
+            blocks().push(n, 1, run_at(x, a), careful);
+          });
+        };
+        for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t) {
           for (std::size_t i = 0; i < length; ++i, x += x_row) {
-            if (!lookups.push(n + i, table.data + x, table.category_stride)) blocks().push(n + i, 1, run_at(x, a), careful);
-            lookups.flush_if_full(careful);
+            lookups.push(n + i, table.data + x, table.category_stride);
+            lookups.flush_if_full(otherwise);
           }
         });
-        lookups.flush(careful);
+        lookups.flush(otherwise);
       }
       if (of_chunk) of_chunk->flush(careful);
     }, poll);
@@ -194,6 +199,22 @@ void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* g
 namespace {
 
 template <class Index>
+void check_columns(const SparseRows<Index>& rows, std::size_t begin, std::size_t end) {
+  const char* const message = "counts holds a column outside its shape";
+  for (std::size_t n = begin; n < end; ++n) {
+    if (static_cast<std::size_t>(rows.offsets[n + 1] - rows.offsets[n]) > rows.n_categories) throw std::invalid_argument(message);
+  }
+  Index smallest = 0;
+  Index largest = 0;
+  for (Index i = rows.offsets[begin]; i < rows.offsets[end]; ++i) {
+    smallest = std::min(smallest, rows.columns[i]);
+    largest = std::max(largest, rows.columns[i]);
+  }
+  const bool none = rows.offsets[begin] == rows.offsets[end];
+  if (smallest < 0 || (!none && static_cast<std::size_t>(largest) >= rows.n_categories)) throw std::invalid_argument(message);
+}
+
+template <class Index>
 void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.n_categories;
   const bool shared = rows.concentration_row_stride == 0;
@@ -222,22 +243,23 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
         for (std::size_t k = 0; k < k_n; ++k) row.other_concentration += seen[k] ? 0.0 : a[k];
         out[n] = careful_log_pmf(row.group(), coefficient);
       };
-      for (std::size_t n = begin; n < end; ++n) {
+      check_columns(rows, begin, end);
+      const auto stored = [&](std::size_t n) { return static_cast<std::size_t>(rows.offsets[n + 1] - rows.offsets[n]); };
+      const auto values = [&](std::size_t n) { return table.data + static_cast<std::ptrdiff_t>(rows.offsets[n]) * table.category_stride; };
+      const auto one = [&](std::size_t n) {
         const double* const a = concentration(n);
-        const auto first = rows.offsets[n];
-        const auto size = static_cast<std::size_t>(rows.offsets[n + 1] - first);
-        std::uint64_t largest = 0;
-        for (std::size_t i = 0; i < size; ++i) largest = std::max(largest, static_cast<std::uint64_t>(rows.columns[static_cast<std::size_t>(first) + i]));
-        if (largest >= k_n || size > k_n) throw std::invalid_argument("counts holds a column outside its shape");
-        const auto* const values = table.data + static_cast<std::ptrdiff_t>(first) * table.category_stride;
-        if (lookups && lookups->push_stored(n, values, table.category_stride, rows.columns + first, size)) {
-          lookups->flush_if_full(careful);
-          continue;
+        blocks().push_stored(n, values(n), table.category_stride, rows.columns + rows.offsets[n], stored(n), a,
+                             shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
+      };
+      for (std::size_t n = begin; n < end; ++n) {
+        if (lookups) {
+          lookups->push_stored(n, values(n), table.category_stride, rows.columns + rows.offsets[n], stored(n));
+          lookups->flush_if_full(one);
+        } else {
+          one(n);
         }
-        blocks().push_stored(n, values, table.category_stride, rows.columns + first, size, a,
-                           shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
       }
-      if (lookups) lookups->flush(careful);
+      if (lookups) lookups->flush(one);
       if (of_chunk) of_chunk->flush(careful);
     }, poll);
   });

@@ -14,6 +14,8 @@ constexpr double largest_vector_concentration = 1e70;
 constexpr double largest_short_product = 1e8;
 constexpr double largest_long_product = 1e4;
 
+constexpr double almost_one = 0.8;  // the logarithm of a smaller pmf keeps its digits
+
 // 64 rows of two categories
 struct Pairs {
   double a[64], b[64];
@@ -35,14 +37,17 @@ struct LikelihoodKernels {
   void (*log_choose)(const double* a, const double* x, std::size_t n, const double* inverse_factorials, double* out);
   // The same where log_gamma_i = lgamma(min(a_i, x_i + 1)) is known; the larger of a_i and x_i + 1 is at least 16
   void (*log_choose_known)(const double* a, const double* x, const double* log_gamma, std::size_t n, double* out);
+  // out[stride k + x] = log(a_k (a_k+1) ... (a_k+x-1) w_x) for the x from 1 to n_counts - 1; n_counts <= 32
+  void (*log_rising_table)(const double* a, std::size_t n, const double* w, std::size_t n_counts, std::size_t stride, double* out);
   // out_i = lgamma(a_i)
   void (*log_gamma)(const double* a, std::size_t n, double* out);
   // By CountType: n <= 64 rows of two categories, strides in elements; the rest of the 64 are rows of no counts.
   void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
                         std::ptrdiff_t a_category, int n, Pairs* pairs);
   // 64 pmfs and their logarithms; choose[32 n + x] is a factor. A row for which products will not do has pmf 0 and any
-  // logarithm: a count above 31, or concentrations beyond the limits above.
-  void (*two_categories)(const Pairs* pairs, const double* choose, double* pmf, double* log_pmf);
+  // logarithm: a count above 31, or concentrations beyond the limits above. Returns the bits of the rows that are not done:
+  // those, and pmfs from almost_one on.
+  std::uint64_t (*two_categories)(const Pairs* pairs, const double* choose, double* pmf, double* log_pmf);
   // Groups of one category, 64 of them: out_i = prod_{j < total_i} (1 + r_i / (a_i + j)) - 1; total_i < 64.
   void (*one_category)(const double* a, const double* r, const double* total, double* out);
   // out_i = log(1 + x_i) for x_i >= 0
@@ -50,6 +55,14 @@ struct LikelihoodKernels {
   // By CountType: where a contiguous row is not 0, and its counts there (negative ones appear huge); K + 1 places each.
   // Returns how many.
   std::size_t (*positive[8])(const void* x, std::size_t n_categories, std::uint32_t* where, std::uint64_t* value);
+  // terms_i = table[(where_i << log_width) + value_i] for values below 2^log_width; the table's entry of value 0 for the
+  // others, which are listed in `beyond` (n + 1 places). Returns how many.
+  std::size_t (*look_up)(const std::uint32_t* where, const std::uint64_t* value, std::size_t n, const double* table,
+                         unsigned log_width, double* terms, std::uint32_t* beyond);
+  // For each row, elements [first_r, first_r+1): the sum of its terms and of their absolute values, of its counts, and
+  // their bits
+  void (*row_sums)(const double* terms, const std::uint64_t* counts, const std::size_t* first, std::size_t n_rows, double* sum,
+                   double* absolute, std::uint64_t* total, std::uint64_t* any);
   // By CountType: the non-zero ones of a contiguous row, in order, with their concentrations; K + 1 places each. Returns
   // how many; the total exceeds largest_row_total where a count is negative or too large (then the row is cut short).
   std::size_t (*gather[8])(const void* x, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories, double* x_out,

@@ -39,30 +39,41 @@ const Factorials& Factorials::get() {
 }
 
 RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
-    : n_categories_(n_categories), coefficient_(coefficient), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()) {
-  const std::size_t size = std::max(block_elements, n_categories) + n_categories + 1;
-  counts_.resize(size);
-  concentration_.resize(size);
-  terms_.resize(size);
-  if (!coefficient) log_factorials_.resize(size);
+    : n_categories_(n_categories), coefficient_(coefficient), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()),
+      size_(std::max(block_elements, n_categories) + n_categories + 1) {
+  // not set to 0: that would take its time in every chunk of rows
+  counts_ = std::make_unique_for_overwrite<double[]>(size_);
+  concentration_ = std::make_unique_for_overwrite<double[]>(size_);
+  terms_ = std::make_unique_for_overwrite<double[]>(size_);
+  if (!coefficient) log_factorials_ = std::make_unique_for_overwrite<double[]>(size_);
 }
 
-SumAndSmallest RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
-  double sum = 0.0;
-  double smallest = std::numeric_limits<double>::infinity();
-  if (a_stride == 1 && n >= 16) {
-#pragma omp simd reduction(+ : sum) reduction(min : smallest)
-    for (std::size_t k = 0; k < n; ++k) {
-      sum += a[k];
-      smallest = a[k] < smallest ? a[k] : smallest;
-    }
-  } else {
-    for (std::size_t k = 0; k < n; ++k) {
-      const double value = a[static_cast<std::ptrdiff_t>(k) * a_stride];
-      sum += value;
-      smallest = value < smallest ? value : smallest;
-    }
+namespace {
+
+// Four chains of sums: one would wait for itself at each term.
+template <class At>
+SumAndSmallest add_up(std::size_t n, At&& at) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  double sum[4] = {};
+  double smallest[4] = {infinity, infinity, infinity, infinity};
+  const auto take = [&](std::size_t k, std::size_t l) {
+    const double value = at(k);
+    sum[l] += value;
+    smallest[l] = value < smallest[l] ? value : smallest[l];
+  };
+  std::size_t k = 0;
+  for (; k + 4 <= n; k += 4) {
+    for (std::size_t l = 0; l < 4; ++l) take(k + l, l);
   }
+  for (std::size_t l = 0; k < n; ++k, ++l) take(k, l);
+  return {(sum[0] + sum[1]) + (sum[2] + sum[3]), std::min(std::min(smallest[0], smallest[1]), std::min(smallest[2], smallest[3]))};
+}
+
+}  // namespace
+
+SumAndSmallest RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
+  const auto [sum, smallest] = a_stride == 1 ? add_up(n, [=](std::size_t k) { return a[k]; })
+                                             : add_up(n, [=](std::size_t k) { return a[static_cast<std::ptrdiff_t>(k) * a_stride]; });
   if (!(smallest >= 0.0) || !(sum <= std::numeric_limits<double>::max())) {  // a NaN is in the sum
     for (std::size_t k = 0; k < n; ++k) {
       const double value = a[static_cast<std::ptrdiff_t>(k) * a_stride];
@@ -87,11 +98,7 @@ bool RowBlocks::push_pure(std::size_t row, double a, double others, double total
     out_[row] = 0.0;
     return true;
   }
-  pure_.a[pure_.n] = a;
-  pure_.others[pure_.n] = others;
-  pure_.total[pure_.n] = total;
-  pure_.row[pure_.n] = row;
-  ++pure_.n;
+  add_pure(row, a, others, total);
   return true;
 }
 
@@ -138,7 +145,7 @@ void RowBlocks::evaluate_pure() {
 void RowBlocks::evaluate_rows() {
   first_[rows_] = n_;
   double of_totals[lanes];
-  kernels_.log_choose(concentration_.data(), counts_.data(), n_, factorials_.inverses(), terms_.data());
+  kernels_.log_choose(concentration_.get(), counts_.get(), n_, factorials_.inverses(), terms_.get());
   kernels_.log_choose(sum_, total_, rows_, factorials_.inverses(), of_totals);
   if (!coefficient_) {
     for (std::size_t i = 0; i < n_; ++i) log_factorials_[i] = factorials_.log_factorial(counts_[i]);

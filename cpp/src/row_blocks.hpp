@@ -2,8 +2,11 @@
 // A row that they cannot do to full precision is handed to careful_log_pmf: the caller's `careful(row)`.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -13,7 +16,6 @@
 namespace hbm_fast {
 
 constexpr int lanes = 64;
-constexpr double almost_one = 0.8;  // the logarithm of a smaller pmf keeps its digits
 
 // Small factorials and binomial coefficients, all correctly rounded or nearly.
 class Factorials {
@@ -111,9 +113,16 @@ class RowBlocks {
   // The elements [n_, n_ + n) have been written; false where the row needs care.
   bool close_row(std::size_t row, std::size_t n, std::uint64_t total, SumAndSmallest of_row);
   bool push_pure(std::size_t row, double a, double others, double total);
+  void add_pure(std::size_t row, double a, double others, double total) {
+    pure_.a[pure_.n] = a;
+    pure_.others[pure_.n] = others;
+    pure_.total[pure_.n] = total;
+    pure_.row[pure_.n] = row;
+    ++pure_.n;
+  }
   template <class T>
   std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::uint64_t* total);
-  bool full() const { return n_ + n_categories_ + 1 > counts_.size() || rows_ == lanes || pure_.n == lanes; }
+  bool full() const { return n_ + n_categories_ + 1 > size_ || rows_ == lanes || pure_.n == lanes; }
 
   void evaluate();
   void evaluate_pure();
@@ -126,7 +135,8 @@ class RowBlocks {
   const Factorials& factorials_;
 
   // gathered elements, and where each row of them begins
-  std::vector<double> counts_, concentration_, terms_, log_factorials_;
+  std::size_t size_;
+  std::unique_ptr<double[]> counts_, concentration_, terms_, log_factorials_;
   std::size_t n_ = 0;
   std::size_t rows_ = 0;
   std::size_t first_[lanes + 1];
@@ -153,29 +163,28 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Caref
   }
   Pairs pairs;
   double pmf[lanes], log_pmf[lanes];
-  std::size_t again[lanes];
   for (std::size_t begin = 0; begin < n; begin += lanes) {
     const std::size_t size = n - begin < lanes ? n - begin : lanes;
     const auto at = static_cast<std::ptrdiff_t>(begin);
     kernels_.load_pairs[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row, run.a_row,
                                          run.a_category, static_cast<int>(size), &pairs);
-    kernels_.two_categories(&pairs, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, log_pmf);
-    std::size_t n_again = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      out_[row + begin + i] = log_pmf[i];
-      // towards 1 a logarithm has fewer right digits than the pmf; only rows of one category come there
-      again[n_again] = i;
-      n_again += pmf[i] > 1e-280 && pmf[i] < almost_one ? 0 : 1;
+    double* const out = out_ + row + begin;
+    double* const to = size == lanes ? out : log_pmf;
+    std::uint64_t rest = kernels_.two_categories(&pairs, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
+    if (size < lanes) {
+      std::copy_n(log_pmf, size, out);
+      rest &= (std::uint64_t{1} << size) - 1;
     }
-    for (std::size_t j = 0; j < n_again; ++j) {
-      const std::size_t i = again[j];
-      const bool first = pairs.y[i] == 0;
-      if (pmf[i] >= almost_one && push_pure(row + begin + i, first ? pairs.a[i] : pairs.b[i], first ? pairs.b[i] : pairs.a[i],
-                                     static_cast<double>(pairs.x[i] + pairs.y[i]))) {
-        if (full()) flush(careful);
-      } else {
+    for (; rest != 0; rest &= rest - 1) {
+      const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+      if (pmf[i] < almost_one) {
         one(begin + i);
+        continue;
       }
+      // only rows of one category come so near to 1, where a logarithm has fewer right digits than the pmf
+      const bool first = pairs.y[i] == 0;
+      add_pure(row + begin + i, (first ? pairs.a : pairs.b)[i], (first ? pairs.b : pairs.a)[i], static_cast<double>(pairs.x[i] + pairs.y[i]));
+      if (full()) flush(careful);
     }
   }
 }
@@ -205,8 +214,8 @@ bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, c
     last_ = a;
   }
   std::uint64_t total = 0;
-  const std::size_t n = x_stride == 1 ? kernels_.gather[type_index<T>()](x, a, a_stride, n_categories_, counts_.data() + n_,
-                                                                        concentration_.data() + n_, &total)
+  const std::size_t n = x_stride == 1 ? kernels_.gather[type_index<T>()](x, a, a_stride, n_categories_, counts_.get() + n_,
+                                                                        concentration_.get() + n_, &total)
                                       : gather_strided(x, x_stride, a, a_stride, &total);
   check_total(total, std::is_signed_v<T>);
   if (n == 1) {

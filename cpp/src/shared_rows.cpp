@@ -1,5 +1,7 @@
 #include "shared_rows.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "hbm_fast/special.hpp"
@@ -7,8 +9,8 @@
 namespace hbm_fast {
 namespace {
 
-constexpr std::size_t narrowest = 16;  // counts from here on suit log_choose_known
-constexpr std::size_t widest = 256;
+constexpr unsigned log_narrowest = 4;  // counts from here on suit log_choose_known
+constexpr unsigned log_widest = 8;
 constexpr double table_elements = 32768.0;  // a table that stays in the second-level cache
 
 }  // namespace
@@ -19,95 +21,104 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   const LikelihoodKernels& kernels = likelihood_kernels();
   const double* const inverses = Factorials::get().inverses();
   for (std::size_t k = 0; k < n_categories; ++k) a[k] = a_in[static_cast<std::ptrdiff_t>(k) * a_stride];
-  width = narrowest;
   const double pays = std::min(n_positive / 8.0, table_elements);
-  while (2 * width <= widest && static_cast<double>(2 * width * n_categories) <= pays) width *= 2;
+  log_width = log_narrowest;
+  while (log_width < log_widest && static_cast<double>((n_categories << log_width) * 2) <= pays) ++log_width;
+  width = std::size_t{1} << log_width;
   const std::size_t n_totals = std::max(width, std::min<std::size_t>(4096, n_rows / 4));
   table.assign(n_categories * width, 0.0);
   of_totals.assign(n_totals, 0.0);
 
   std::vector<double> counts(n_totals), repeated(n_totals);
   for (std::size_t x = 0; x < n_totals; ++x) counts[x] = static_cast<double>(x);
-  // entry 0 stays 0: no count, no factor
-  const auto fill = [&](double concentration, std::size_t n, double* out) {
-    if (!(concentration >= smallest_vector_concentration && concentration <= largest_vector_concentration)) {
-      std::fill(out + 1, out + n, std::numeric_limits<double>::quiet_NaN());  // such rows are done with care
-      return;
-    }
+  const auto fill = [&](double concentration, std::size_t from, std::size_t to, double* out) {
+    const std::size_t n = to - from;
     std::fill_n(repeated.begin(), n, concentration);
     if (coefficient) {
-      kernels.log_choose(repeated.data() + 1, counts.data() + 1, n - 1, inverses, out + 1);
+      kernels.log_choose(repeated.data(), counts.data() + from, n, inverses, out + from);
     } else {
-      kernels.log_rising(repeated.data() + 1, counts.data() + 1, n - 1, out + 1);
+      kernels.log_rising(repeated.data(), counts.data() + from, n, out + from);
     }
   };
-  for (std::size_t k = 0; k < n_categories; ++k) fill(a[k], width, table.data() + k * width);
-  fill(sum, n_totals, of_totals.data());
+  // entry 0 stays 0: no count, no factor
+  const std::size_t products = std::min<std::size_t>(width, 32);
+  const std::vector<double> ones(products, 1.0);
+  kernels.log_rising_table(a.data(), n_categories, coefficient ? inverses : ones.data(), products, width, table.data());
   kernels.log_gamma(a.data(), n_categories, log_gamma.data());
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    double* const entries = table.data() + k * width;
+    if (!(a[k] >= smallest_vector_concentration && a[k] <= largest_vector_concentration)) {  // such rows are done with care
+      std::fill(entries + 1, entries + width, std::numeric_limits<double>::quiet_NaN());
+      log_gamma[k] = std::numeric_limits<double>::quiet_NaN();
+    } else if (a[k] > largest_short_product) {
+      fill(a[k], 1, width, entries);
+    } else if (width > products) {
+      fill(a[k], products, width, entries);
+    }
+  }
+  if (sum >= smallest_vector_concentration && sum <= largest_vector_concentration) {
+    fill(sum, 1, n_totals, of_totals.data());
+  } else {
+    std::fill(of_totals.begin() + 1, of_totals.end(), std::numeric_limits<double>::quiet_NaN());
+  }
 }
 
 SharedRows::SharedRows(const SharedConcentration& shared, double* out)
-    : shared_(shared), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()) {
-  const std::size_t size = std::max(RowBlocks::block_elements, shared.a.size()) + shared.a.size() + 1;
-  counts_.resize(size);
-  concentration_.resize(size);
-  log_gamma_.resize(size);
-  terms_.resize(size);
-  category_.resize(size);
-  where_.resize(shared.a.size() + 1);
-  value_.resize(shared.a.size() + 1);
-}
-
-bool SharedRows::close(std::size_t row, const Partial& p) {
-  if ((p.any >> 32) != 0 || p.total > largest_row_total) return false;  // sums of smaller ones do not wrap
-  if (!(p.absolute <= std::numeric_limits<double>::max() && shared_.sum <= largest_vector_concentration)) return false;
-  for (std::size_t i = n_; i < n_ + p.n; ++i) {
-    const std::size_t k = category_[i];
-    const double a = shared_.a[k];
-    if (!(a >= smallest_vector_concentration)) return false;
-    concentration_[i] = a;
-    log_gamma_[i] = a <= counts_[i] + 1.0 ? shared_.log_gamma[k] : factorials_.log_factorial(counts_[i]);
+    : shared_(shared), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()),
+      size_(std::max(RowBlocks::block_elements, shared.a.size()) + shared.a.size() + 1) {
+  // not set to 0: that took longer than a chunk of sparse rows
+  counts_ = std::make_unique_for_overwrite<std::uint64_t[]>(size_);
+  category_ = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
+  beyond_ = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
+  for (auto* part : {&terms_, &count_beyond_, &concentration_, &log_gamma_, &term_beyond_}) {
+    *part = std::make_unique_for_overwrite<double[]>(size_);
   }
-  if (p.n == 0 && p.total < shared_.of_totals.size()) {
-    const double of_total = shared_.of_totals[p.total];
-    const double value = p.terms - of_total;
-    const auto n_terms = static_cast<double>(std::min<std::uint64_t>(p.total, shared_.a.size()) + 1);
-    if (p.total > 0 && !is_exact(value, p.absolute + std::abs(of_total), n_terms)) return false;
-    out_[row] = value;
-    return true;
-  }
-  first_[rows_] = n_;
-  row_[rows_] = row;
-  total_[rows_] = static_cast<double>(p.total);
-  sum_[rows_] = shared_.sum;
-  terms_of_row_[rows_] = p.terms;
-  absolute_[rows_] = p.absolute;
-  ++rows_;
-  n_ += p.n;
-  return true;
 }
 
 void SharedRows::evaluate() {
-  first_[rows_] = n_;
-  double of_totals[lanes];
-  kernels_.log_choose_known(concentration_.data(), counts_.data(), log_gamma_.data(), n_, terms_.data());
-  kernels_.log_choose(sum_, total_, rows_, factorials_.inverses(), of_totals);
+  const std::size_t n_beyond = kernels_.look_up(category_.get(), counts_.get(), n_, shared_.table.data(), shared_.log_width,
+                                                terms_.get(), beyond_.get());
+  for (std::size_t j = 0; j < n_beyond; ++j) {
+    const std::size_t k = category_[beyond_[j]];
+    const auto x = static_cast<double>(counts_[beyond_[j]]);
+    count_beyond_[j] = x;
+    concentration_[j] = shared_.a[k];
+    log_gamma_[j] = shared_.a[k] > x + 1.0 ? factorials_.log_factorial(x) : shared_.log_gamma[k];
+  }
+  kernels_.log_choose_known(concentration_.get(), count_beyond_.get(), log_gamma_.get(), n_beyond, term_beyond_.get());
+  for (std::size_t j = 0; j < n_beyond; ++j) {
+    terms_[beyond_[j]] = term_beyond_[j] + (shared_.coefficient ? 0.0 : factorials_.log_factorial(count_beyond_[j]));
+  }
+  double sum[lanes], absolute[lanes];
+  std::uint64_t total[lanes], any[lanes];
+  kernels_.row_sums(terms_.get(), counts_.get(), first_, rows_, sum, absolute, total, any);
+
+  // totals beyond the table; rows of one total, which many tables have, share the work
+  double large_total[lanes], sums[lanes], of_large_total[lanes];
+  std::size_t which[lanes];
+  std::size_t n_large = 0;
   for (std::size_t r = 0; r < rows_; ++r) {
-    double terms = terms_of_row_[r];
-    double absolute = absolute_[r];
-    double of_total = of_totals[r];
-    if (!shared_.coefficient) {
-      of_total += factorials_.log_factorial(total_[r]);
-      for (std::size_t i = first_[r]; i < first_[r + 1]; ++i) terms_[i] += factorials_.log_factorial(counts_[i]);
+    if (total[r] < shared_.of_totals.size()) continue;
+    const auto value = static_cast<double>(total[r]);
+    if (n_large == 0 || large_total[n_large - 1] != value) {
+      sums[n_large] = shared_.sum;
+      large_total[n_large++] = value;
     }
-    for (std::size_t i = first_[r]; i < first_[r + 1]; ++i) {
-      terms += terms_[i];
-      absolute += std::abs(terms_[i]);
-    }
-    const double value = terms - of_total;
+    which[r] = n_large - 1;
+  }
+  kernels_.log_choose(sums, large_total, n_large, factorials_.inverses(), of_large_total);
+  for (std::size_t i = 0; i < n_large && !shared_.coefficient; ++i) of_large_total[i] += factorials_.log_factorial(large_total[i]);
+
+  const bool sum_fits = shared_.sum <= largest_vector_concentration;
+  for (std::size_t r = 0; r < rows_; ++r) {
+    const double of_total = total[r] < shared_.of_totals.size() ? shared_.of_totals[total[r]] : of_large_total[which[r]];
+    const double value = sum[r] - of_total;
+    const double n_terms = static_cast<double>(std::min<std::uint64_t>(total[r], shared_.a.size())) + 1.0;
     out_[row_[r]] = value;
-    const double n_terms = std::min(total_[r], static_cast<double>(shared_.a.size())) + 1.0;
-    if (!is_exact(value, absolute + std::abs(of_total), n_terms)) refused_.push_back(row_[r]);
+    // counts from 2^32 on might wrap a total
+    const bool done = sum_fits && (any[r] >> 32) == 0 && total[r] <= largest_row_total &&
+                      (any[r] == 0 || is_exact(value, absolute[r] + std::abs(of_total), n_terms));
+    if (!done) refused_.push_back(row_[r]);
   }
   n_ = rows_ = 0;
 }

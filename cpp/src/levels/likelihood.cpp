@@ -114,18 +114,35 @@ inline uint64_t as_whole(double x) { return bits_of(x + 4503599627370496.0) & 0x
 
 // a (a+1) ... (a+n-1) for n < 32: a run of 1, 2, 4, 8 and 16 factors for each bit of n, each starting after the runs
 // below it. No logarithm, no division.
-inline double rising_of(double a, uint64_t n) {
-  const double z2 = a + as_double(n & 1);
-  const double z4 = a + as_double(n & 3);
-  const double z8 = a + as_double(n & 7);
-  const double z16 = a + as_double(n & 15);
+struct Rising {
+  double product;  // without the run of 16
+  double last;     // where that one starts
+};
+
+inline Rising short_rising_of(double a, uint64_t n) {
+  const double z2 = a + ((n & 1) != 0 ? 1.0 : 0.0);
+  const double z4 = z2 + ((n & 2) != 0 ? 2.0 : 0.0);
+  const double z8 = z4 + ((n & 4) != 0 ? 4.0 : 0.0);
+  const double z16 = z8 + ((n & 8) != 0 ? 8.0 : 0.0);
   const double one = (n & 1) != 0 ? a : 1.0;
   const double two = (n & 2) != 0 ? z2 * (z2 + 1.0) : 1.0;
   const double t = z4 * (z4 + 3.0);
   const double four = (n & 4) != 0 ? t * (t + 2.0) : 1.0;
   const double eight = (n & 8) != 0 ? eight_factors(z8) : 1.0;
-  const double sixteen = (n & 16) != 0 ? sixteen_factors(z16) : 1.0;
-  return ((one * two) * (four * eight)) * sixteen;
+  return {(one * two) * (four * eight), z16};
+}
+
+inline double rising_of(double a, uint64_t n) {
+  const Rising low = short_rising_of(a, n);
+  return low.product * ((n & 16) != 0 ? sixteen_factors(low.last) : 1.0);
+}
+
+// The product of two of them, x + y < 32: one run of 16 at most
+inline double two_risings_of(double a, uint64_t x, double b, uint64_t y) {
+  const Rising of_a = short_rising_of(a, x);
+  const Rising of_b = short_rising_of(b, y);
+  const double sixteen = sixteen_factors((x & 16) != 0 ? of_a.last : of_b.last);
+  return (of_a.product * of_b.product) * (((x | y) & 16) != 0 ? sixteen : 1.0);
 }
 
 // The same for n < 64
@@ -199,7 +216,7 @@ void same_rising(const double* __restrict a, uint64_t n, double* __restrict out)
 }
 
 // A row that the products cannot do has pmf 0; what the loops make of it stays in its lane.
-void two_categories(const Pairs* pairs, const double* choose, double* __restrict pmf, double* __restrict log_pmf) {
+uint64_t two_categories(const Pairs* pairs, const double* choose, double* __restrict pmf, double* __restrict log_pmf) {
   const Pairs& p = *pairs;
   double sum[64], divisor[64];
   uint64_t total[64];
@@ -218,16 +235,26 @@ void two_categories(const Pairs* pairs, const double* choose, double* __restrict
   } else {
     for (int i = 0; i < 64; ++i) divisor[i] = long_rising_of(sum[i], total[i]);
   }
-  for (int i = 0; i < 64; ++i) {
-    const double ordered = rising_of(p.a[i], p.x[i]) * rising_of(p.b[i], p.y[i]) / divisor[i];
-    pmf[i] = ordered * choose[(total[i] & 63) * 32 + (p.x[i] & 31)];
+  if (any < 32) {
+    for (int i = 0; i < 64; ++i) pmf[i] = two_risings_of(p.a[i], p.x[i], p.b[i], p.y[i]);
+  } else {
+    for (int i = 0; i < 64; ++i) pmf[i] = rising_of(p.a[i], p.x[i]) * rising_of(p.b[i], p.y[i]);
   }
+  for (int i = 0; i < 64; ++i) pmf[i] *= choose[(total[i] & 63) * 32 + (p.x[i] & 31)] / divisor[i];
   for (int i = 0; i < 64; ++i) {
     const double smallest = p.a[i] < p.b[i] ? p.a[i] : p.b[i];
     const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (smallest >= smallest_vector_concentration) & products_hold(sum[i], total[i]);
     pmf[i] = fits ? pmf[i] : 0.0;
     log_pmf[i] = log_of(pmf[i]);
   }
+  uint64_t to_do[64];  // in two loops, which are both vectorised
+  for (int i = 0; i < 64; ++i) {
+    const bool done = (pmf[i] > 1e-280) & (pmf[i] < almost_one);
+    to_do[i] = done ? 0 : 1;
+  }
+  uint64_t rest = 0;
+  for (uint64_t i = 0; i < 64; ++i) rest |= to_do[i] << i;
+  return rest;
 }
 
 // One run of factors of prod (z_j + r) / z_j: their product f, and how much more the product of the f + r is, without
@@ -312,6 +339,23 @@ void log_choose_known(const double* __restrict a, const double* __restrict x, co
   }
 }
 
+void log_rising_table(const double* __restrict a, size_t n, const double* __restrict w, size_t n_counts, size_t stride,
+                      double* __restrict out) {
+  constexpr size_t block = 64;
+  double at[block], product[block], logs[block];
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    for (size_t i = 0; i < block; ++i) at[i] = i < size ? a[begin + i] : 1.0;
+    for (size_t i = 0; i < block; ++i) product[i] = 1.0;
+    for (size_t x = 1; x < n_counts; ++x) {
+      const double below = as_double(x - 1);
+      for (size_t i = 0; i < block; ++i) product[i] *= at[i] + below;
+      for (size_t i = 0; i < block; ++i) logs[i] = log_of(product[i] * w[x]);
+      for (size_t i = 0; i < size; ++i) out[(begin + i) * stride + x] = logs[i];
+    }
+  }
+}
+
 void log_gamma(const double* __restrict a, size_t n, double* __restrict out) {
   for (size_t i = 0; i < n; ++i) out[i] = log_gamma_of(a[i]);
 }
@@ -351,7 +395,7 @@ void log_choose(const double* __restrict a, const double* __restrict x, size_t n
 }
 
 template <class T>
-inline T any_of_sixteen(const T* x) {
+__attribute__((always_inline)) inline T any_of_sixteen(const T* x) {
   T some = 0;
 #pragma omp simd reduction(| : some)
   for (size_t i = 0; i < 16; ++i) some = static_cast<T>(some | x[i]);
@@ -377,6 +421,50 @@ size_t positive(const void* counts, size_t n_categories, uint32_t* __restrict wh
   return n;
 }
 
+size_t look_up(const uint32_t* __restrict where, const uint64_t* __restrict value, size_t n, const double* __restrict table,
+               unsigned log_width, double* __restrict terms, uint32_t* __restrict beyond) {
+  constexpr size_t block = 64;
+  uint64_t at[block];
+  size_t n_beyond = 0;
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    const uint32_t* const k = where + begin;
+    const uint64_t* const x = value + begin;
+    for (size_t i = 0; i < size; ++i) at[i] = (uint64_t{k[i]} << log_width) | ((x[i] >> log_width) == 0 ? x[i] : 0);
+    for (size_t i = 0; i < size; ++i) terms[begin + i] = table[at[i]];
+    for (size_t i = 0; i < size; ++i) {  // without a branch: what the table holds is overwritten by the next
+      beyond[n_beyond] = static_cast<uint32_t>(begin + i);
+      n_beyond += (x[i] >> log_width) != 0;
+    }
+  }
+  return n_beyond;
+}
+
+void row_sums(const double* terms, const uint64_t* counts, const size_t* first, size_t n_rows, double* __restrict sum,
+              double* __restrict absolute, uint64_t* __restrict total, uint64_t* __restrict any) {
+  for (size_t r = 0; r < n_rows; ++r) {
+    double s[4] = {};
+    double t[4] = {};
+    uint64_t n[4] = {};
+    uint64_t bits[4] = {};
+    const auto add = [&](size_t i, size_t l) {
+      s[l] += terms[i];
+      t[l] += __builtin_fabs(terms[i]);
+      n[l] += counts[i];
+      bits[l] |= counts[i];
+    };
+    size_t i = first[r];
+    for (; i + 4 <= first[r + 1]; i += 4) {
+      for (size_t l = 0; l < 4; ++l) add(i + l, l);
+    }
+    for (size_t l = 0; i < first[r + 1]; ++i, ++l) add(i, l);
+    sum[r] = (s[0] + s[1]) + (s[2] + s[3]);
+    absolute[r] = (t[0] + t[1]) + (t[2] + t[3]);
+    total[r] = (n[0] + n[1]) + (n[2] + n[3]);
+    any[r] = (bits[0] | bits[1]) | (bits[2] | bits[3]);
+  }
+}
+
 // The non-zero ones of a row of counts with their concentrations; zeros are passed sixteen at a time.
 template <class T>
 size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size_t n_categories, double* __restrict x_out,
@@ -389,6 +477,16 @@ size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size
     a_out[n] = a[static_cast<std::ptrdiff_t>(k) * a_stride];
     n += x[k] != 0;
   };
+  if (n_categories < 16) {  // too few for their sum to wrap before `any` tells
+    uint64_t sum = 0;
+    for (size_t k = 0; k < n_categories; ++k) {
+      any |= static_cast<uint64_t>(x[k]);
+      sum += static_cast<uint64_t>(x[k]);
+      take(k);
+    }
+    *total = any > largest_row_total ? any : sum;
+    return *total > largest_row_total ? 0 : n;
+  }
   size_t k = 0;
   for (; k + 16 <= n_categories; k += 16) {
     const T some = any_of_sixteen(x + k);
@@ -430,12 +528,13 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table, tables, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_gamma,
+    table, tables, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_rising_table, log_gamma,
     {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
      load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
     two_categories, one_category, log1p_each,
     {positive<std::int8_t>, positive<std::uint8_t>, positive<std::int16_t>, positive<std::uint16_t>,
      positive<std::int32_t>, positive<std::uint32_t>, positive<std::int64_t>, positive<std::uint64_t>},
+    look_up, row_sums,
     {gather<std::int8_t>, gather<std::uint8_t>, gather<std::int16_t>, gather<std::uint16_t>,
      gather<std::int32_t>, gather<std::uint32_t>, gather<std::int64_t>, gather<std::uint64_t>}};
 
