@@ -60,8 +60,8 @@ def _resampled(post: Posterior) -> Posterior:
     n = shape[-2] * shape[-1]
     weights, equal = np.exp(post.log_weights).reshape(-1, n), np.full(n, 1.0 / n)
     chosen = np.empty(weights.shape, np.intp)
-    rng = np.random.default_rng(post._key.tolist())
-    for row, target in zip(chosen, weights, strict=True):
+    for row, target, dataset in zip(chosen, weights, post._datasets, strict=True):
+        rng = np.random.default_rng([*post._key.tolist(), int(dataset)])  # a batch's dataset alone gets the same draws
         # one uniform number for all slots makes the resampling systematic
         row[:] = _weights.resample(equal, target, np.full(n, rng.random()))
         rng.shuffle(row)
