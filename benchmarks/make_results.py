@@ -20,9 +20,12 @@ OURS = ("hbm_fast", "hbm.", "ours", "exact_posterior", "network", "corrected")
 TITLES = {
     "likelihood": "Likelihood",
     "simulate": "Simulation",
+    "ratios": "Likelihood and simulation: ratios of interleaved rounds",
+    "ratios_two_threads": "Likelihood and simulation: two threads",
     "sampling": "Posterior sampling",
     "sampling_peers": "Posterior sampling: peers",
     "amortized": "Amortized inference: training and networks",
+    "amortized_peers": "Amortized inference: peers, five minutes each",
     "amortized_vs_mcmc": "MCMC against a trained network",
     "scale": "Past one machine",
     "embedding": "The learned embedding",

@@ -129,6 +129,7 @@ def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = N
         _histograms(upper, {name: post.log_alpha for name, post in found.items()}, (-12.0, 3.0))
         _histograms(lower, {name: post.beta[..., 1] for name, post in found.items()})
         upper.set_title(title, fontsize=9)
+        upper.locator_params(axis="x", nbins=5)  # more would overlap
         upper.set_xlabel("log alpha")
         lower.set_xlabel("beta, black")
     panels[0][0].legend(fontsize=8)
