@@ -112,27 +112,31 @@ class Estimator:
                     raise ValueError(f'{where}{reason}; correct="auto" gives it to the exact sampler')
         inside = np.array([not reason for reason in outside])
         n = table.shape[0]
-        log_alpha = np.full((n, n_draws), np.nan)
-        log_beta = np.full((n, n_draws, model.n_categories), np.nan)
         log_theta = None
         weights: Weights | None = None
-        log_weights = np.full((n, n_draws), -np.log(n_draws))
         path = np.full(n, "network", dtype="<U10")
         details: dict[str, Any] = {}
         evidence = error = None
         if inside.any():
             drawn = self._draw(table[inside], n_draws, key, correct is not False, threads)
-            log_alpha[inside], log_beta[inside] = drawn.log_alpha.numpy(), drawn.log_beta.numpy()
+            log_alpha, log_beta = _at(inside, drawn.log_alpha.numpy()), _at(inside, drawn.log_beta.numpy())
             if correct is False:
                 log_theta = drawn.log_theta
             elif drawn.log_weight is not None:
                 weights = weigh(drawn.log_weight.numpy())
+        else:
+            log_alpha = np.full((n, n_draws), np.nan)
+            log_beta = np.full((n, n_draws, model.n_categories), np.nan)
+        log_weights = None
         if correct is not False:
             path[:] = "importance"
             share, k, evidence, error = (np.full(n, np.nan) for _ in range(4))
             failed = ~inside
-            if weights is not None:
-                log_weights[inside] = weights.log_weights
+            if weights is None:
+                log_weights = np.full((n, n_draws), -np.log(n_draws))
+            else:
+                log_weights = _at(inside, weights.log_weights)
+                log_weights[failed] = -np.log(n_draws)
                 share[inside], k[inside] = weights.share, weights.pareto_k
                 evidence[inside] = weights.log_evidence + log_coefficient(table[inside])
                 error[inside] = weights.log_evidence_error
@@ -164,7 +168,7 @@ class Estimator:
             shaped(log_beta[:, None]),
             model=model,
             counts=shaped(table),
-            log_weights=None if correct is False else shaped(log_weights[:, None]),
+            log_weights=None if log_weights is None else shaped(log_weights[:, None]),
             log_evidence=None if evidence is None else shaped(evidence),
             log_evidence_error=None if error is None else shaped(error),
             method=self.factorization,
@@ -290,3 +294,12 @@ class Estimator:
             "figures": self.figures,
         }
         checkpoint.save(path, self.network, self.state, header)
+
+
+def _at(rows: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values in the rows chosen, NaN in the others; not copied where all are."""
+    if rows.all():
+        return values
+    placed = np.full((rows.size, *values.shape[1:]), np.nan)
+    placed[rows] = values
+    return placed
