@@ -12,6 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,39 +30,31 @@ def is_asked(way: str, two_threads: bool) -> bool:
     return way == "hbm_fast" or (way == TWO if two_threads else way != TWO)
 
 
-def likelihood(work: str) -> Callable[[bool], Ways]:
+def likelihood(work: str, two_threads: bool) -> Ways:
     """The ways of bench_likelihood.py, in rows."""
-
-    def ways(two_threads: bool) -> Ways:
-        x, a, _, _ = bench_likelihood._work(work)
-        made: Ways = {}
-        for name, (make, share) in bench_likelihood.PEERS.items():
-            if work in bench_likelihood.ONLY.get(name, [work]) and is_asked(name, two_threads):
-                n = len(x) // share
-                made[name] = make(x[:n], a if a.ndim == 1 else a[:n]), n
-        return made
-
-    return ways
+    x, a, _, _ = bench_likelihood._work(work)
+    made: Ways = {}
+    for name, (make, share) in bench_likelihood.PEERS.items():
+        if work in bench_likelihood.ONLY.get(name, [work]) and is_asked(name, two_threads):
+            n = len(x) // share
+            made[name] = make(x[:n], a if a.ndim == 1 else a[:n]), n
+    return made
 
 
-def simulate(work: str) -> Callable[[bool], Ways]:
+def simulate(work: str, two_threads: bool) -> Ways:
     """The ways of bench_simulate.py, in datasets."""
-
-    def ways(two_threads: bool) -> Ways:
-        b, n, k, total = bench_simulate.WORKS[work]
-        made: Ways = {}
-        for name, (function, shares) in bench_simulate.PEERS.items():
-            if is_asked(name, two_threads):
-                size = max(1, b // shares.get(work, 1))
-                made[name] = (lambda f=function, size=size: f(size, n, k, total)), size
-        return made
-
-    return ways
+    b, n, k, total = bench_simulate.WORKS[work]
+    made: Ways = {}
+    for name, (function, shares) in bench_simulate.PEERS.items():
+        if is_asked(name, two_threads):
+            size = max(1, b // shares.get(work, 1))
+            made[name] = partial(function, size, n, k, total), size
+    return made
 
 
 WORKS: dict[str, tuple[str, Callable[[bool], Ways]]] = {
-    **{f"log_likelihood {work}": ("row", likelihood(work)) for work in ("A", "B", "C", "C2")},
-    **{f"simulate {work}": ("dataset", simulate(work)) for work in bench_simulate.WORKS},
+    **{f"log_likelihood {work}": ("row", partial(likelihood, work)) for work in ("A", "B", "C", "C2")},
+    **{f"simulate {work}": ("dataset", partial(simulate, work)) for work in bench_simulate.WORKS},
 }
 
 
@@ -78,7 +71,7 @@ def measure(ways: Ways, unit: str, rounds: int) -> dict[str, dict[str, float]]:
             times[name].append((time.perf_counter() - start) / n)
     found = {}
     for name, taken in times.items():
-        over_ours = sorted(t / ours for t, ours in zip(taken, times["hbm_fast"], strict=True))
+        over_ours = [t / ours for t, ours in zip(taken, times["hbm_fast"], strict=True)]
         low, middle, high = statistics.quantiles(over_ours, n=4)
         found[name] = {
             f"ns_a_{unit}": statistics.median(taken) * 1e9,

@@ -214,7 +214,7 @@ def test_arviz_which_knows_no_weights_gets_equal_ones(batch):
     assert drawn.shape == shape
     assert np.isin(drawn, log_alpha).all()
     found = drawn.mean(axis=(-2, -1))
-    np.testing.assert_allclose(found, heavy.mean("log_alpha"), atol=0.02)  # five standard errors
+    np.testing.assert_allclose(found, heavy.mean("log_alpha"), atol=0.01)  # of 64,000 systematic draws
     assert (abs(found - log_alpha.mean(axis=(-2, -1))) > 0.8).all()
     # alpha and beta of a draw stay together
     pairs = dict(zip(log_alpha.ravel(), log_beta.reshape(-1, 2), strict=True))

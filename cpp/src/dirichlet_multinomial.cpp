@@ -205,13 +205,12 @@ void check_columns(const SparseRows<Index>& rows, std::size_t begin, std::size_t
     if (static_cast<std::size_t>(rows.offsets[n + 1] - rows.offsets[n]) > rows.n_categories) throw std::invalid_argument(message);
   }
   Index smallest = 0;
-  Index largest = 0;
+  Index largest = -1;
   for (Index i = rows.offsets[begin]; i < rows.offsets[end]; ++i) {
     smallest = std::min(smallest, rows.columns[i]);
     largest = std::max(largest, rows.columns[i]);
   }
-  const bool none = rows.offsets[begin] == rows.offsets[end];
-  if (smallest < 0 || (!none && static_cast<std::size_t>(largest) >= rows.n_categories)) throw std::invalid_argument(message);
+  if (smallest < 0 || (largest >= 0 && static_cast<std::size_t>(largest) >= rows.n_categories)) throw std::invalid_argument(message);
 }
 
 template <class Index>

@@ -40,7 +40,7 @@ const Factorials& Factorials::get() {
 
 RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
     : n_categories_(n_categories), coefficient_(coefficient), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()),
-      size_(std::max(block_elements, n_categories) + n_categories + 1) {
+      size_(places_for(n_categories)) {
   // not set to 0: that would take its time in every chunk of rows
   counts_ = std::make_unique_for_overwrite<double[]>(size_);
   concentration_ = std::make_unique_for_overwrite<double[]>(size_);

@@ -78,6 +78,10 @@ struct SumAndSmallest {
 class RowBlocks {
  public:
   static constexpr std::size_t block_elements = 1024;
+  // Elements of a block that a row of n_categories can still be added to, and one that the gathering overwrites.
+  static constexpr std::size_t places_for(std::size_t n_categories) {
+    return std::max(block_elements, n_categories) + n_categories + 1;
+  }
 
   RowBlocks(std::size_t n_categories, bool coefficient, double* out);
 

@@ -24,7 +24,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   const double pays = std::min(n_positive / 8.0, table_elements);
   log_width = log_narrowest;
   while (log_width < log_widest && static_cast<double>((n_categories << log_width) * 2) <= pays) ++log_width;
-  width = std::size_t{1} << log_width;
+  const std::size_t width = std::size_t{1} << log_width;
   const std::size_t n_totals = std::max(width, std::min<std::size_t>(4096, n_rows / 4));
   table.assign(n_categories * width, 0.0);
   of_totals.assign(n_totals, 0.0);
@@ -65,7 +65,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
 
 SharedRows::SharedRows(const SharedConcentration& shared, double* out)
     : shared_(shared), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()),
-      size_(std::max(RowBlocks::block_elements, shared.a.size()) + shared.a.size() + 1) {
+      size_(RowBlocks::places_for(shared.a.size())) {
   // not set to 0: that took longer than a chunk of sparse rows
   counts_ = std::make_unique_for_overwrite<std::uint64_t[]>(size_);
   category_ = std::make_unique_for_overwrite<std::uint32_t[]>(size_);

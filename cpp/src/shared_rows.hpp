@@ -19,11 +19,10 @@ struct SharedConcentration {
   static constexpr std::size_t fewest_rows = 64;
 
   bool coefficient;
-  std::size_t width;                // counts below it are in the table; 2^log_width
-  unsigned log_width;
+  unsigned log_width;               // counts below 2^log_width are in the table
   std::vector<double> a;            // (K,)
   std::vector<double> log_gamma;    // (K,), of a
-  std::vector<double> table;        // (K, width): log(a_k (a_k+1) ... (a_k+x-1)), less log(x!) with the coefficient
+  std::vector<double> table;        // (K, 2^log_width): log(a_k (a_k+1) ... (a_k+x-1)), less log(x!) with the coefficient
   std::vector<double> of_totals;    // the same of the sum
   double sum;
 };

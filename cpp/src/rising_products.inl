@@ -1,0 +1,174 @@
+// Products of small counts, a (a+1) ... (a+x-1), and the groups of one and of two categories that are done by them; text for a
+// namespace of each instruction-set level.
+
+// z (z+1) ... (z+15), with t = z (z + 15)
+inline double sixteen_factors(double z) {
+  const double t = z * (z + 15.0);
+  return ((t * (t + 14.0)) * ((t + 26.0) * (t + 36.0))) * (((t + 44.0) * (t + 50.0)) * ((t + 54.0) * (t + 56.0)));
+}
+
+inline uint64_t as_whole(double x) { return bits_of(x + 4503599627370496.0) & 0x000fffffffffffffULL; }
+
+// a (a+1) ... (a+n-1) for n < 32: a run of 1, 2, 4, 8 and 16 factors for each bit of n, each starting after the runs
+// below it. No logarithm, no division.
+struct Rising {
+  double product;  // without the run of 16
+  double last;     // where that one starts
+};
+
+inline Rising short_rising_of(double a, uint64_t n) {
+  const double z2 = a + ((n & 1) != 0 ? 1.0 : 0.0);
+  const double z4 = z2 + ((n & 2) != 0 ? 2.0 : 0.0);
+  const double z8 = z4 + ((n & 4) != 0 ? 4.0 : 0.0);
+  const double z16 = z8 + ((n & 8) != 0 ? 8.0 : 0.0);
+  const double one = (n & 1) != 0 ? a : 1.0;
+  const double two = (n & 2) != 0 ? z2 * (z2 + 1.0) : 1.0;
+  const double t = z4 * (z4 + 3.0);
+  const double four = (n & 4) != 0 ? t * (t + 2.0) : 1.0;
+  const double eight = (n & 8) != 0 ? eight_factors(z8) : 1.0;
+  return {(one * two) * (four * eight), z16};
+}
+
+inline double rising_of(double a, uint64_t n) {
+  const Rising low = short_rising_of(a, n);
+  return low.product * ((n & 16) != 0 ? sixteen_factors(low.last) : 1.0);
+}
+
+// The product of two of them, x + y < 32: one run of 16 at most
+inline double two_risings_of(double a, uint64_t x, double b, uint64_t y) {
+  const Rising of_a = short_rising_of(a, x);
+  const Rising of_b = short_rising_of(b, y);
+  const double sixteen = sixteen_factors((x & 16) != 0 ? of_a.last : of_b.last);
+  return (of_a.product * of_b.product) * (((x | y) & 16) != 0 ? sixteen : 1.0);
+}
+
+// The same for n < 64
+inline double long_rising_of(double a, uint64_t n) {
+  const double last = a + as_double(n & 31);
+  return rising_of(a, n) * ((n & 32) != 0 ? sixteen_factors(last) * sixteen_factors(last + 16.0) : 1.0);
+}
+
+// What the loops over bits can do: products that neither overflow nor vanish.
+inline bool products_hold(double sum, uint64_t total) {
+  const bool few = ((total >> 5) == 0) & (sum <= largest_short_product);
+  const bool many = ((total >> 6) == 0) & (sum <= largest_long_product);
+  return few | many;  // no short cuts: a branch would keep the loop scalar
+}
+
+// out_i = a_i (a_i+1) ... (a_i+n-1) of 64 lanes with the same n: only the runs that n has
+void same_rising(const double* __restrict a, uint64_t n, double* __restrict out) {
+  for (int i = 0; i < 64; ++i) out[i] = (n & 1) != 0 ? a[i] : 1.0;
+  double from = (n & 1) != 0 ? 1.0 : 0.0;
+  if ((n & 2) != 0) {
+    for (int i = 0; i < 64; ++i) out[i] *= (a[i] + from) * (a[i] + (from + 1.0));
+    from += 2.0;
+  }
+  if ((n & 4) != 0) {
+    for (int i = 0; i < 64; ++i) {
+      const double t = (a[i] + from) * (a[i] + (from + 3.0));
+      out[i] *= t * (t + 2.0);
+    }
+    from += 4.0;
+  }
+  if ((n & 8) != 0) {
+    for (int i = 0; i < 64; ++i) out[i] *= eight_factors(a[i] + from);
+    from += 8.0;
+  }
+  for (; n >= 16; n -= 16, from += 16.0) {
+    for (int i = 0; i < 64; ++i) out[i] *= sixteen_factors(a[i] + from);
+  }
+}
+
+// A row that the products cannot do has pmf 0; what the loops make of it stays in its lane.
+uint64_t two_categories(const Pairs* pairs, const double* choose, double* __restrict pmf, double* __restrict log_pmf) {
+  const Pairs& p = *pairs;
+  double sum[64], divisor[64];
+  uint64_t total[64];
+  uint64_t differ = 0;
+  uint64_t any = 0;
+  for (int i = 0; i < 64; ++i) {
+    sum[i] = p.a[i] + p.b[i];
+    total[i] = p.x[i] + p.y[i];
+    differ |= total[i] ^ (p.x[0] + p.y[0]);
+    any |= total[i];
+  }
+  if (differ == 0 && total[0] < 64) {
+    same_rising(sum, total[0], divisor);
+  } else if (any < 32) {
+    for (int i = 0; i < 64; ++i) divisor[i] = rising_of(sum[i], total[i]);
+  } else {
+    for (int i = 0; i < 64; ++i) divisor[i] = long_rising_of(sum[i], total[i]);
+  }
+  if (any < 32) {
+    for (int i = 0; i < 64; ++i) pmf[i] = two_risings_of(p.a[i], p.x[i], p.b[i], p.y[i]);
+  } else {
+    for (int i = 0; i < 64; ++i) pmf[i] = rising_of(p.a[i], p.x[i]) * rising_of(p.b[i], p.y[i]);
+  }
+  for (int i = 0; i < 64; ++i) pmf[i] *= choose[(total[i] & 63) * 32 + (p.x[i] & 31)] / divisor[i];
+  for (int i = 0; i < 64; ++i) {
+    const double smallest = p.a[i] < p.b[i] ? p.a[i] : p.b[i];
+    const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (smallest >= smallest_vector_concentration) & products_hold(sum[i], total[i]);
+    pmf[i] = fits ? pmf[i] : 0.0;
+    log_pmf[i] = log_of(pmf[i]);
+  }
+  uint64_t to_do[64];  // in two loops, which are both vectorised
+  for (int i = 0; i < 64; ++i) {
+    const bool done = (pmf[i] > 1e-280) & (pmf[i] < almost_one);
+    to_do[i] = done ? 0 : 1;
+  }
+  uint64_t rest = 0;
+  for (uint64_t i = 0; i < 64; ++i) rest |= to_do[i] << i;
+  return rest;
+}
+
+// One run of factors of prod (z_j + r) / z_j: their product f, and how much more the product of the f + r is, without
+// a difference. `then` appends a run to all before it.
+struct Run {
+  double f;
+  double more;
+};
+
+inline Run then(Run p, Run q) { return {p.f * q.f, p.more * (q.f + q.more) + p.f * q.more}; }
+inline Run unless(bool on, Run p) { return {on ? p.f : 1.0, on ? p.more : 0.0}; }
+
+// 2 m factors from z: products of pairs t + c
+inline Run run_of_two(double z, double r) { return {z * (z + 1.0), r * (2.0 * z + (r + 1.0))}; }
+inline Run pair_of(double t, double d, double c) { return {t + c, d}; }
+inline Run run_of_four(double z, double r) {
+  const double t = z * (z + 3.0);
+  const double d = r * (2.0 * z + (r + 3.0));
+  return then(pair_of(t, d, 0.0), pair_of(t, d, 2.0));
+}
+inline Run run_of_eight(double z, double r) {
+  const double t = z * (z + 7.0);
+  const double d = r * (2.0 * z + (r + 7.0));
+  return then(then(pair_of(t, d, 0.0), pair_of(t, d, 6.0)), then(pair_of(t, d, 10.0), pair_of(t, d, 12.0)));
+}
+
+inline Run run_of_sixteen(double z, double r) { return then(run_of_eight(z, r), run_of_eight(z + 8.0, r)); }
+
+inline Run run_below_32(double z, double r, uint64_t n) {
+  const Run low = then(unless((n & 1) != 0, {z, r}), unless((n & 2) != 0, run_of_two(z + as_double(n & 1), r)));
+  const Run four = unless((n & 4) != 0, run_of_four(z + as_double(n & 3), r));
+  const Run eight = unless((n & 8) != 0, run_of_eight(z + as_double(n & 7), r));
+  return then(then(low, four), then(eight, unless((n & 16) != 0, run_of_sixteen(z + as_double(n & 15), r))));
+}
+
+void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total, double* __restrict out) {
+  double largest = 0.0;
+  for (int i = 0; i < 64; ++i) largest = total[i] > largest ? total[i] : largest;
+  if (largest < 32.0) {
+    for (int i = 0; i < 64; ++i) {
+      const Run all = run_below_32(a[i], r[i], as_whole(total[i]));
+      out[i] = all.more / all.f;
+    }
+    return;
+  }
+  for (int i = 0; i < 64; ++i) {
+    const uint64_t n = as_whole(total[i]);
+    const double last = a[i] + as_double(n & 31);
+    const Run rest = unless((n & 32) != 0, then(run_of_sixteen(last, r[i]), run_of_sixteen(last + 16.0, r[i])));
+    const Run all = then(run_below_32(a[i], r[i], n), rest);
+    out[i] = all.more / all.f;
+  }
+}
