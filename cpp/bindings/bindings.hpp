@@ -19,8 +19,10 @@ namespace hbm_fast::bindings {
 namespace py = pybind11;
 
 using Doubles = py::array_t<double, py::array::c_style>;
+using Integers = py::array_t<std::int64_t, py::array::c_style>;
+using Words = py::array_t<std::uint64_t, py::array::c_style>;
 
-inline Key to_key(const py::array_t<std::uint64_t, py::array::c_style>& key) {
+inline Key to_key(const Words& key) {
   if (key.size() != 2) throw std::invalid_argument("key must hold two uint64 words");
   return {key.data()[0], key.data()[1]};
 }

@@ -4,8 +4,6 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using Integers = py::array_t<std::int64_t, py::array::c_style>;
-using Words = py::array_t<std::uint64_t, py::array::c_style>;
 
 void require(bool holds, const char* message) {
   if (!holds) throw std::invalid_argument(message);

@@ -9,7 +9,7 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using Integers = py::array_t<std::int32_t, py::array::c_style>;
+using Integers32 = py::array_t<std::int32_t, py::array::c_style>;
 using Bools = py::array_t<bool, py::array::c_style>;
 
 SamplerKind sampler_kind(const std::string& method) {
@@ -57,7 +57,7 @@ class Datasets {
 };
 
 py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, const std::string& method, std::size_t n_draws, std::size_t n_chains,
-                          std::size_t n_warmup, const py::array_t<std::uint64_t, py::array::c_style>& key, int n_threads,
+                          std::size_t n_warmup, const Words& key, int n_threads,
                           const py::object& progress, const std::optional<std::pair<Doubles, Doubles>>& start) {
   const std::size_t n_categories = beta.values.size();
   Datasets datasets(given, n_categories);
@@ -73,7 +73,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   const auto shape = std::vector<std::size_t>{given.size(), n_chains, n_draws};
   const Doubles log_alpha(shape), log_density(shape), acceptance(shape), step_size(shape);
   const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
-  const Integers n_evaluations(shape);
+  const Integers32 n_evaluations(shape);
   const Bools diverging(shape);
   const auto data = [](auto array) { return array.mutable_data(); };
   const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),

@@ -8,7 +8,6 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using Integers = py::array_t<std::int64_t, py::array::c_style>;
 using Floats32 = py::array_t<float, py::array::c_style>;
 
 template <class T>
@@ -41,7 +40,7 @@ void register_simulate(py::module_& m) {
 
   m.def(
       "simulate",
-      [](const py::array_t<std::uint64_t, py::array::c_style>& key, std::uint64_t first, const AlphaPrior& alpha,
+      [](const Words& key, std::uint64_t first, const AlphaPrior& alpha,
          const BetaPrior& beta, bool alpha_given, bool beta_given, const BoundSource& n_groups, const BoundSource& totals,
          std::size_t max_groups, Doubles log_alpha, Doubles log_beta, Integers n_groups_out,
          std::optional<Doubles> log_theta, std::optional<Doubles> theta, std::optional<py::array> counts,

@@ -47,7 +47,7 @@ void multinomial_row(std::uint64_t high, std::uint64_t low, std::uint64_t index,
 void register_variates(py::module_& m) {
   m.def(
       "dirichlet",
-      [](const py::array_t<std::uint64_t, py::array::c_style>& key, const Doubles& concentration, Doubles out, int n_threads) {
+      [](const Words& key, const Doubles& concentration, Doubles out, int n_threads) {
         if (out.ndim() != 2 || concentration.ndim() != 2 || concentration.shape(1) != out.shape(1) ||
             (concentration.shape(0) != out.shape(0) && concentration.shape(0) != 1)) {
           throw std::invalid_argument("concentration must have shape (S, K) or (1, K), and out (S, K)");
@@ -71,8 +71,8 @@ void register_variates(py::module_& m) {
 
   m.def(
       "multinomial",
-      [](const py::array_t<std::uint64_t, py::array::c_style>& key, const py::array_t<std::int64_t, py::array::c_style>& totals,
-         const Doubles& weights, py::array_t<std::int64_t, py::array::c_style> out, int n_threads) {
+      [](const Words& key, const Integers& totals,
+         const Doubles& weights, Integers out, int n_threads) {
         if (out.ndim() != 2 || weights.ndim() != 2 || weights.shape(1) != out.shape(1) || totals.size() != out.shape(0) ||
             (weights.shape(0) != out.shape(0) && weights.shape(0) != 1)) {
           throw std::invalid_argument("totals must have shape (S,), weights (S, K) or (1, K), and out (S, K)");
