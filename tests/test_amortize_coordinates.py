@@ -1,11 +1,12 @@
 """The prior in z is N(0, I): transports against scipy, both ways, in both tails."""
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.stats as st
 
 import hbm_fast as hbm
-from hbm_fast import priors
+from hbm_fast import _core, priors
 
 torch = pytest.importorskip("torch")
 
@@ -108,3 +109,35 @@ def test_the_tails_have_their_slope_at_zero_too():
     torch.testing.assert_close(slope, density / low.detach().exp())
     (slope,) = torch.autograd.grad(high.sum(), z)
     torch.testing.assert_close(slope, -density / high.detach().exp())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_tails_of_the_kernel_to_the_last_digits(dtype):
+    # from the middle to where float64 ends, in a column of a table, written into columns
+    z = np.concatenate([np.linspace(-37.5, 37.5, 301), np.geomspace(1e-300, 1.0, 30), -np.geomspace(1e-9, 20.0, 30)])
+    table = np.stack([z, z, z], 1).astype(dtype)
+    lower, upper = np.empty((2, len(z), 2))
+    _core.normal_tails(table[:, 1], lower[:, 1], upper[:, 1], 1)
+    with mpmath.workdps(400):  # Phi(37.5) is 1 - 5e-308
+
+        def log_tail(x):
+            return float(mpmath.log(mpmath.erfc(-mpmath.mpf(float(x)) / mpmath.sqrt(2)) / 2))
+
+        expected = np.array([[log_tail(x), log_tail(-x)] for x in table[:, 1]])
+    np.testing.assert_allclose(lower[:, 1], expected[:, 0], rtol=2e-15)
+    np.testing.assert_allclose(upper[:, 1], expected[:, 1], rtol=2e-15)
+
+
+def test_the_tails_of_the_kernel_at_the_ends_and_by_both_paths():
+    z = torch.tensor([np.inf, -np.inf, np.nan, -0.0, 40.0], dtype=torch.float64)
+    lower, upper = normal_tails(z)
+    torch.testing.assert_close(lower, upper[[1, 0, 2, 3, 1]], equal_nan=True)
+    assert lower[2].isnan()
+    assert lower[4] == lower[0]
+    assert lower.isfinite().sum() == 4
+    x = torch.linspace(-37.0, 37.0, 5001, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        kernel = normal_tails(x)
+    for by_kernel, by_torch in zip(kernel, normal_tails(x), strict=True):
+        torch.testing.assert_close(by_kernel, by_torch.detach(), rtol=3e-13, atol=0.0)
+    assert all(tail.shape == (0, 2) for tail in normal_tails(torch.empty(0, 2)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.special import gammaln
+from scipy.special import gammaln, logsumexp
 
 import hbm_fast as hbm
 from hbm_fast import _core, _random
@@ -16,6 +16,7 @@ from hbm_fast.amortize.local import LocalCoordinates  # noqa: E402
 from hbm_fast.amortize.networks import TopDown  # noqa: E402
 from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order  # noqa: E402
 from hbm_fast.amortize.stream import TrainingStream  # noqa: E402
+from hbm_fast.amortize.training import torch_threads  # noqa: E402
 from hbm_fast.simulation import exceedance_counts  # noqa: E402
 
 
@@ -195,3 +196,43 @@ def test_the_stream_repeats_and_covers_its_range():
     np.testing.assert_array_equal(a.tables.numpy(), exceedance_counts(a.counts.numpy(), 12))
     nonempty = (totals > 0).sum(1)
     assert set(nonempty.tolist()) >= {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("name", ["mixture", "gaussian", "diagonal"])
+@pytest.mark.parametrize(("dim", "n_draws"), [(1, 130), (2, 1), (4, 64), (9, 200)])
+def test_the_kernels_of_the_mixture_are_the_formulas(name, dim, n_draws):
+    density = head(name, dim)
+    generator = torch.Generator().manual_seed(3)
+    parameters = density.initial_bias() + 0.8 * torch.randn(5, density.n_parameters, generator=generator)
+    state = generator.get_state()
+    z = density.sample(parameters, n_draws, generator)
+    generator.set_state(state)
+    by_torch = density.sample(parameters.requires_grad_(), n_draws, generator)
+    assert by_torch.requires_grad
+    torch.testing.assert_close(z, by_torch.detach(), rtol=0.0, atol=0.0)
+    # what torch works out in float32 is compared in float64
+    exact = density.log_prob(parameters.detach().double(), z.double())
+    value = density.log_density(parameters, z)
+    assert value.dtype == torch.float64
+    assert not value.requires_grad
+    torch.testing.assert_close(value, exact, rtol=3e-5, atol=3e-5)  # the parameters' maps are float32
+    with torch_threads(2):
+        torch.testing.assert_close(density.log_density(parameters, z), value, rtol=0.0, atol=0.0)
+
+
+def test_the_mixture_kernel_in_float64_and_with_what_is_no_number():
+    rng = np.random.default_rng(4)
+    mean, lower, scale = (rng.normal(size=(3, 4, n)).astype(np.float32) for n in (3, 3, 3))
+    constant, z = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(0.0, 9.0, (3, 70, 3)).astype(np.float32)
+    z[1, 5, 2] = np.nan
+    out = np.empty((3, 70))
+    _core.mixture_log_density(mean, lower, constant, scale, z, out, 1)
+    m, low, s = (a.astype(np.float64)[:, None] for a in (mean, lower, scale))
+    y = z.astype(np.float64)[:, :, None] - m
+    first = np.stack([y[..., 0], y[..., 1] + low[..., 0] * y[..., 0]], -1)
+    last = y[..., 2] + low[..., 1] * y[..., 0] + low[..., 2] * y[..., 1]
+    quadratic = ((np.concatenate([first, last[..., None]], -1) * s) ** 2).sum(-1)
+    expected = logsumexp(constant.astype(np.float64)[:, None] - 0.5 * quadratic, axis=-1)
+    np.testing.assert_allclose(out, expected, rtol=1e-14, atol=1e-14)
+    with pytest.raises(ValueError, match="constant has the wrong size"):
+        _core.mixture_log_density(mean, lower, constant[:, :3].copy(), scale, z, out, 1)

@@ -27,6 +27,10 @@ inline Key to_key(const Words& key) {
   return {key.data()[0], key.data()[1]};
 }
 
+inline void need_size(const py::array& array, std::size_t size, const char* name) {
+  if (static_cast<std::size_t>(array.size()) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
+}
+
 inline CountType count_type(const py::dtype& dtype) {
   const bool is_signed = dtype.kind() == 'i';
   if (is_signed || dtype.kind() == 'u') {

@@ -34,10 +34,6 @@ Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
   return rows;
 }
 
-void need_size(const Doubles& array, std::size_t size, const char* name) {
-  if (static_cast<std::size_t>(array.size()) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
-}
-
 template <class Index>
 void sparse_log_pmf(const py::array& values, const py::array_t<Index, py::array::c_style>& columns,
                     const py::array_t<Index, py::array::c_style>& offsets, const Doubles& concentration, bool coefficient,

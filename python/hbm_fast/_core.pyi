@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'multinomial', 'multinomial_row_address', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
+__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'mixture_draws', 'mixture_log_density', 'multinomial', 'multinomial_row_address', 'normal_tails', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
 class SufficientStatistics:
     def __getstate__(self) -> tuple:
         ...
@@ -111,10 +111,26 @@ def logit_density(tables: numpy.typing.NDArray[numpy.float64], concentration: nu
     """
     Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless None.
     """
+def mixture_draws(mean: numpy.typing.NDArray[numpy.float32], lower: numpy.typing.NDArray[numpy.float32], edges: numpy.typing.NDArray[numpy.float32], spread: numpy.typing.NDArray[numpy.float32], uniform: numpy.typing.NDArray[numpy.float32], noise: numpy.typing.NDArray[numpy.float32], z: numpy.typing.NDArray[numpy.float32], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Writes draws z (B, S, D) of B mixtures of Gaussians, from uniform and normal numbers.
+    """
+def mixture_log_density(mean: numpy.typing.NDArray[numpy.float32], lower: numpy.typing.NDArray[numpy.float32], constant: numpy.typing.NDArray[numpy.float32], scale: numpy.typing.NDArray[numpy.float32], z: numpy.typing.NDArray[numpy.float32], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Writes the log densities (B, S) of B mixtures of Gaussians at z (B, S, D).
+    """
 def multinomial(key: numpy.typing.NDArray[numpy.uint64], totals: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
 def multinomial_row_address() -> int:
     ...
+@typing.overload
+def normal_tails(z: numpy.typing.NDArray[numpy.float32], lower: numpy.typing.NDArray[numpy.float64], upper: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    ...
+@typing.overload
+def normal_tails(z: numpy.typing.NDArray[numpy.float64], lower: numpy.typing.NDArray[numpy.float64], upper: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Writes the logs of Phi(z) and Phi(-z).
+    """
 def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, start: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], typing.Annotated[numpy.typing.ArrayLike, numpy.float64]] | None = None) -> dict:
     """
     Draws (B, C, D) of every dataset, with what each step reports; start is log alpha (B, C), log beta (B, C, K).

@@ -1,56 +1,73 @@
-// acc[s] += sign * sum_{j >= 1} c_j log(a[s] + j), vectorised over the draws s. Stretches of equal c_j share one logarithm
-// of a product of up to eight factors.
+// The collapsed likelihood of one exceedance table at up to 256 concentrations, vectorised over these. Stretches of equal
+// counts share one logarithm of a product of up to eight factors.
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+
+#include "table_likelihood_kernels.hpp"
 
 namespace hbm_fast {
 namespace HBM_LEVEL {
 
 namespace {
 
-// log of a positive normal double, without branches (the polynomial of fdlibm's e_log.c); error below one unit.
-inline double log_positive(double x) {
-  std::uint64_t bits = 0;
-  __builtin_memcpy(&bits, &x, sizeof bits);
-  // exponent e and mantissa m in [sqrt(1/2), sqrt(2)): x = 2^e m
-  const std::uint64_t shifted = bits - 0x3FE6A09E00000000u + (std::uint64_t{1024} << 52);
-  const std::uint64_t biased = shifted >> 52;
-  const std::uint64_t mantissa_bits = bits - (biased << 52) + (std::uint64_t{1024} << 52);
-  const std::uint64_t exponent_bits = biased | 0x4330000000000000u;
-  double m = 0.0;
-  double e = 0.0;
-  __builtin_memcpy(&m, &mantissa_bits, sizeof m);
-  __builtin_memcpy(&e, &exponent_bits, sizeof e);
-  e -= 0x1.0p52 + 1024.0;
-  const double f = m - 1.0;
-  const double s = f / (2.0 + f);
-  const double z = s * s;
-  const double w = z * z;
-  const double odd = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-  const double even = z * (6.666666666666735130e-01 +
-                           w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
-  const double half = 0.5 * f * f;
-  return e * 6.93147180369123816490e-01 - ((half - (s * (half + odd + even) + e * 1.90821492927058770002e-10)) - f);
+#include "elementary.inl"
+
+// x (x + 1) ... (x + M - 1)
+template <int M>
+HBM_INLINE double rising(double x) {
+  if constexpr (M == 1) {
+    return x;
+  } else {
+    return rising<M / 2>(x) * rising<M - M / 2>(x + M / 2);
+  }
+}
+
+// value[s] += factor * log((a[s] + j) (a[s] + j + 1) ... (a[s] + j + M - 1))
+template <int M>
+inline void add_stretch(double j, double factor, const double* a, double* value, std::size_t n_draws) {
+  for (std::size_t s = 0; s < n_draws; ++s) value[s] += factor * log_of(rising<M>(a[s] + j));
+}
+
+using Stretch = void(double, double, const double*, double*, std::size_t);
+constexpr Stretch* stretches[] = {add_stretch<1>, add_stretch<2>, add_stretch<3>, add_stretch<4>,
+                                  add_stretch<5>, add_stretch<6>, add_stretch<7>, add_stretch<8>};
+
+// value[s] += sign * sum_{j >= 1} c_j log(a[s] + j)
+inline void add_row(const float* row, std::size_t n, double sign, const double* a, double* value, std::size_t n_draws) {
+  constexpr std::size_t longest = std::size(stretches);
+  for (std::size_t j = 1; j < n && row[j] > 0.0f;) {
+    std::size_t length = 1;
+    while (j + length < n && row[j + length] == row[j] && length < longest) ++length;
+    stretches[length - 1](static_cast<double>(j), sign * static_cast<double>(row[j]), a, value, n_draws);
+    j += length;
+  }
 }
 
 }  // namespace
 
-void add_table(const float* table, std::size_t n, double sign, const double* a, double* acc, std::size_t n_draws) {
-  double product[64];
-  for (std::size_t begin = 0; begin < n_draws; begin += 64) {
-    const std::size_t size = n_draws - begin < 64 ? n_draws - begin : 64;
-    const double* block = a + begin;
-    for (std::size_t j = 1; j < n && table[j] > 0.0f;) {
-      const float c = table[j];
-      for (std::size_t s = 0; s < size; ++s) product[s] = block[s] + static_cast<double>(j);
-      std::size_t last = j + 1;
-      for (; last < n && table[last] == c && last - j < 8; ++last) {
-        for (std::size_t s = 0; s < size; ++s) product[s] *= block[s] + static_cast<double>(last);
-      }
-      const double factor = sign * static_cast<double>(c);
-      for (std::size_t s = 0; s < size; ++s) acc[begin + s] += factor * log_positive(product[s]);
-      j = last;
+void table_block(const float* table, std::size_t n_categories, std::size_t max_total, const double* log_alpha,
+                 const double* log_beta, std::size_t n_draws, double* value) {
+  double t[table_block_size], a[table_block_size];
+  const float* const totals = table + n_categories * max_total;
+  const double groups = max_total > 0 ? static_cast<double>(totals[0]) : 0.0;
+  for (std::size_t s = 0; s < n_draws; ++s) {
+    // beyond exp(70) the likelihood is the multinomial's to the last bit, and products of eight stay finite
+    t[s] = log_alpha[s] < 70.0 ? log_alpha[s] : 70.0;
+    a[s] = exp_of(t[s]);
+    value[s] = -groups * t[s];
+  }
+  add_row(totals, max_total, -1.0, a, value, n_draws);
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    const float* const row = table + k * max_total;
+    if (max_total == 0 || row[0] == 0.0f) continue;
+    const double present = static_cast<double>(row[0]);
+    for (std::size_t s = 0; s < n_draws; ++s) {
+      const double log_a = t[s] + log_beta[s * n_categories + k];
+      a[s] = exp_of(log_a);
+      value[s] += present * log_a;
     }
+    add_row(row, max_total, 1.0, a, value, n_draws);
   }
 }
 

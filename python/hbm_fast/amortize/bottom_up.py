@@ -150,16 +150,16 @@ class BottomUp(nn.Module):
             return Draws(log_alpha, log_beta, None, lambda group: LocalCoordinates.from_u(u[:, group]).numpy())
         tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
         target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
-        log_q = torch.empty(b, outer, n)
+        log_q = torch.empty(b, outer, n, dtype=torch.float64)
         for i in range(b):
             rows = slice(i * outer, (i + 1) * outer)
             row_order = None if order is None else order[rows]
             own = to_network_order(log_beta[i].expand(outer, n, k), row_order)
             candidates = self.coordinates.to_z(log_alpha[i].expand(outer, n), own).float()
-            log_q[i] = self.head.log_prob(parameters[rows], candidates) - objectives.log_normal(candidates).float()
+            log_q[i] = self.head.log_density(parameters[rows], candidates) - objectives.log_normal(candidates)
         # Each order of the categories has z of its own, N(0, I) under the prior in all of them: what compares are
         # densities relative to the prior.
-        log_weight = target - (torch.logsumexp(log_q.double(), 1) - float(np.log(outer)))
+        log_weight = target - (torch.logsumexp(log_q, 1) - float(np.log(outer)))
         return Draws(log_alpha, log_beta, log_weight)
 
 

@@ -78,9 +78,12 @@ class Coordinates:
         if not self._sticks:
             log_beta = torch.log(torch.tensor(self.model.beta.value, dtype=torch.float64))  # type: ignore[union-attr]
             return log_alpha, log_beta.expand(*z.shape[:-1], self.n_categories)
-        parts, left = [], torch.zeros_like(log_alpha)
-        for k, stick in enumerate(self._sticks):
+        # column by column: torch.stack copies element by element
+        log_beta = z.new_empty(*z.shape[:-1], self.n_categories)
+        log_beta[..., 0], left = log_shares(self._sticks[0], z[..., first])
+        for k, stick in enumerate(self._sticks[1:], start=1):
             here, beyond = log_shares(stick, z[..., first + k])
-            parts.append(left + here)
+            log_beta[..., k] = left + here
             left = left + beyond
-        return log_alpha, torch.stack([*parts, left], -1)
+        log_beta[..., -1] = left
+        return log_alpha, log_beta

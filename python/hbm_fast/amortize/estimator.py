@@ -22,8 +22,8 @@ from hbm_fast.posterior import Posterior
 
 Correct = bool | Literal["auto"]
 
-# Draws of so many (dataset, draw) pairs at once stay in the cache.
-CHUNK = 20_000
+# So many (dataset, draw) pairs at once: few enough to stay in the cache, and enough to pay for torch's calls.
+CHUNK = 50_000
 
 
 @dataclass
@@ -275,11 +275,11 @@ class Estimator:
         size = max(1, CHUNK // n_draws)
         generator = torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
         with torch_threads(threads), torch.no_grad():
-            parts = [
+            parts = (
                 self.network.draw(table[i : i + size], n_draws, generator, weigh=weigh, n_threads=threads)
                 for i in range(0, table.shape[0], size)
-            ]
-        return Draws.concatenated(parts)
+            )
+            return Draws.gathered(parts, table.shape[0])
 
     # files ----------------------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> None:

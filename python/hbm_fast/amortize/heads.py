@@ -1,15 +1,18 @@
 """Posterior heads: densities on R^D whose parameters a network puts out.
 
-A head turns parameters (B, P) into ``log_prob(parameters, z (B, S, D)) -> (B, S)`` and
-``sample(parameters, n, generator) -> (B, n, D)``.
+A head turns parameters (B, P) into ``log_prob(parameters, z (B, S, D)) -> (B, S)``, to learn by, ``log_density`` of the
+same arguments, to weigh draws by, and ``sample(parameters, n, generator) -> (B, n, D)``.
 """
 
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hbm_fast import _core
 from hbm_fast.amortize import ranks
 
 
@@ -75,14 +78,46 @@ class GaussianMixture(nn.Module):
             quadratic = quadratic + (y * scale[:, None, :, i]).square()
         return torch.logsumexp(constant[:, None] - 0.5 * quadratic, -1)
 
+    @torch.no_grad()
+    def log_density(self, parameters: Tensor, z: Tensor) -> Tensor:
+        """(B, P), (B, S, D) -> (B, S), `log_prob` in float64 and without gradients."""
+        if parameters.device.type != "cpu":
+            return self.log_prob(parameters, z).double()
+        log_weight, mean, log_scale, lower = self.unpack(parameters)
+        constant = log_weight + log_scale.sum(-1) - 0.5 * self.dim * math.log(2.0 * math.pi)
+        value = torch.empty(z.shape[:-1], dtype=torch.float64)
+        _core.mixture_log_density(
+            _floats(mean),
+            _floats(lower),
+            _floats(constant),
+            _floats(log_scale.exp()),
+            _floats(z),
+            value.numpy(),
+            torch.get_num_threads(),
+        )
+        return value
+
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
         log_weight, mean, log_scale, lower = self.unpack(parameters)
         b = parameters.shape[0]
         u = ranks.rand(generator, b, n)
         edges = log_weight.exp().cumsum(-1)[:, :-1].contiguous()
-        component = torch.searchsorted(edges, u)
         noise = ranks.randn(generator, b, n, self.dim)
+        if u.device.type == "cpu" and not (torch.is_grad_enabled() and parameters.requires_grad):
+            z = torch.empty_like(noise)
+            _core.mixture_draws(
+                _floats(mean),
+                _floats(lower),
+                _floats(edges),
+                _floats(torch.exp(-log_scale)),
+                _floats(u),
+                _floats(noise),
+                z.numpy(),
+                torch.get_num_threads(),
+            )
+            return z
+        component = torch.searchsorted(edges, u)
         # one gather of all that a draw needs
         table = torch.cat([mean, torch.exp(-log_scale), lower], -1)
         chosen = torch.gather(table, 1, component[:, :, None].expand(-1, -1, table.shape[-1]))
@@ -131,6 +166,11 @@ class SplineFlow(nn.Module):
         out: Tensor = flow.log_prob(torch.stack(rows, -1) * log_scale.exp()) + log_scale.sum(-1)
         return out
 
+    @torch.no_grad()
+    def log_density(self, parameters: Tensor, z: Tensor) -> Tensor:
+        """(B, P), (B, S, D) -> (B, S), `log_prob` as float64 and without gradients."""
+        return self.log_prob(parameters, z).double()
+
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
         mean, log_scale, lower, flow = self._unpack(parameters)
@@ -143,6 +183,11 @@ class SplineFlow(nn.Module):
         affine, context = parameters[..., :n], parameters[..., n:]
         _, mean, log_scale, lower = self.gaussian.unpack(affine)
         return mean, log_scale, lower, self.flow(context[:, None])
+
+
+def _floats(values: Tensor) -> NDArray[np.float32]:
+    """As a kernel reads them."""
+    return values.float().contiguous().numpy()
 
 
 def _solve(y: Tensor, lower: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Networks: an encoder of the data and a head on top, q(z | data), that know how to prepare data, learn and draw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,19 +29,25 @@ class Draws:
     log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
 
     @staticmethod
-    def concatenated(parts: "list[Draws]") -> "Draws":
-        """The draws of consecutive datasets as one."""
-
-        def joined(name: str) -> Tensor | None:
-            tensors = [getattr(part, name) for part in parts]
-            return None if tensors[0] is None else torch.cat(tensors)
-
-        log_alpha, log_beta = joined("log_alpha"), joined("log_beta")
-        assert log_alpha is not None
-        assert log_beta is not None
-        thetas = [part.log_theta for part in parts if part.log_theta is not None]
+    def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":
+        """The draws of consecutive datasets as one; each part is let go once it is copied."""
+        whole: dict[str, Tensor] = {}
+        thetas: list[Callable[[int], NDArray[np.float64]]] = []
+        begin = 0
+        for part in parts:
+            end = begin + len(part.log_alpha)
+            for name in ("log_alpha", "log_beta", "log_weight"):
+                values = getattr(part, name)
+                if values is None:
+                    continue
+                if name not in whole:  # numpy's memory comes in large pages, torch's takes four times as long to touch
+                    whole[name] = torch.from_numpy(np.empty((n_datasets, *values.shape[1:])))
+                whole[name][begin:end] = values
+            if part.log_theta is not None:
+                thetas.append(part.log_theta)
+            begin = end
         theta = (lambda n: np.concatenate([t(n) for t in thetas])) if thetas else None
-        return Draws(log_alpha, log_beta, joined("log_weight"), theta)
+        return Draws(whole["log_alpha"], whole["log_beta"], whole.get("log_weight"), theta)
 
 
 class Trainable(Protocol):
@@ -178,7 +184,7 @@ class TopDown(nn.Module):
         order, _, seen = self._inputs_of(counts)
         parameters = self.encoder(seen)
         z = self.coordinates.to_z(log_alpha, to_network_order(log_beta, order))
-        return self.head.log_prob(parameters, z.float()).double() - objectives.log_normal(z)
+        return self.head.log_density(parameters, z) - objectives.log_normal(z)
 
     @torch.no_grad()
     def draw(
@@ -192,7 +198,7 @@ class TopDown(nn.Module):
         log_weight = None
         if weigh:
             target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads) + objectives.log_normal(z)
-            log_weight = target - self.head.log_prob(parameters, z).double()
+            log_weight = target - self.head.log_density(parameters, z)
         log_beta = to_user_order(log_beta, order)
         if self.local is None:
             return Draws(log_alpha, log_beta, log_weight)

@@ -35,7 +35,10 @@ def log_posterior(tables: Tensor, coordinates: Coordinates, z: Tensor, n_threads
 
 def log_normal(z: Tensor) -> Tensor:
     """log N(z; 0, I), (..., D) -> (...), float64."""
-    return -0.5 * z.double().square().sum(-1) - 0.5 * z.shape[-1] * float(np.log(2.0 * np.pi))
+    d = z.shape[-1]
+    # a product with a vector: torch's sum over a short last axis takes seven times as long
+    half = torch.full((d,), -0.5, dtype=torch.float64, device=z.device)
+    return z.double().square() @ half - 0.5 * d * float(np.log(2.0 * np.pi))
 
 
 def log_likelihood(tables: Tensor, log_alpha: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hbm_fast import priors
+from hbm_fast import _core, priors
 
 # z beyond this is not a probability that float64 can hold (Phi(-37.5) is about 1e-307).
 Z_MAX = 37.5
@@ -39,8 +39,14 @@ def normal_quantile(log_cdf: Tensor, log_survival: Tensor) -> Tensor:
 def normal_tails(z: Tensor) -> tuple[Tensor, Tensor]:
     """The logs of Phi(z) and Phi(-z); z is held within +-Z_MAX.
 
-    Both from the smaller tail, by erfc, which torch vectorises: twice as fast as two torch.special.log_ndtr.
+    Both from the smaller tail: by the kernel where no gradient is asked for, otherwise by erfc, which torch vectorises
+    (twice as fast as two torch.special.log_ndtr).
     """
+    if z.device.type == "cpu" and not (torch.is_grad_enabled() and z.requires_grad):
+        lower, upper = (torch.empty(z.shape, dtype=torch.float64) for _ in range(2))
+        flat = z.detach().reshape(-1).numpy()
+        _core.normal_tails(flat, lower.view(-1).numpy(), upper.view(-1).numpy(), torch.get_num_threads())
+        return lower, upper
     below = z < 0.0
     size = torch.where(below, -z, z)  # not abs, whose slope at 0 is 0: a search that starts there would never leave
     smaller = 0.5 * torch.erfc((size * 0.5**0.5).clamp(max=Z_MAX * 0.5**0.5))

@@ -268,7 +268,7 @@ class Embedding:
             drawn = self.network.head.sample(parameters, n_draws, generator)
             z.append(drawn.double())
             if weighted:
-                log_q = self.network.head.log_prob(parameters, drawn).double()
+                log_q = self.network.head.log_density(parameters, drawn)
                 ratios.append(self.exact.log_joint(self.likelihood_data(part), z[-1]) - log_q)
             else:
                 ratios.append(torch.zeros(drawn.shape[:2], dtype=torch.float64))

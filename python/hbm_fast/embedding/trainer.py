@@ -230,7 +230,7 @@ def _bound(net: EmbeddingNetwork, held: Block, seed: int, n_draws: int = 64) -> 
         features, data = (t.to(device) for t in net.prepare(held))
         parameters = net.encoder(features)
         z = net.head.sample(parameters, n_draws, generator)
-        log_w = (net.log_joint(data, z) - net.head.log_prob(parameters, z)).double()
+        log_w = net.log_joint(data, z).double() - net.head.log_density(parameters, z)
         return {
             "bound": float((log_w.logsumexp(1) - math.log(n_draws)).mean()),
             "ess_share": float((1.0 / (n_draws * log_w.softmax(1).square().sum(1))).mean()),
