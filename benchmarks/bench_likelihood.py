@@ -5,6 +5,7 @@
 A: 100,000 rows, K 2, total 20, a concentration per row; B: 20,000 x 10, total 100, a concentration per row;
 C: 2,000 x 1,000, total 10,000, 99 % zeros, one concentration, dense and CSR; C2: the same at 63-68 % zeros;
 D: one concentration, 20,000 x 5, total 20: value and gradient of 1,000 concentrations from a table built once;
+the gradient of A, B and C (C with one concentration, and a slope for each row);
 S: one group of 2 categories, where a call is all overhead (numba and math.lgamma win).
 
 `error`: the worst relative error over 200 rows, against mpmath. Everything
@@ -264,6 +265,82 @@ def test_rows(benchmark, peer, work):
         "error": error,
     }
     assert error < (1e-12 if make in (ours, ours_two_threads, ours_csr) else 1e-3)
+
+
+def ours_gradient(x, a):
+    return lambda: hbm.log_likelihood_gradient(x, a, n_threads=1)[1]
+
+
+def scipy_digamma(x, a):
+    psi = scipy.special.digamma
+
+    def run():
+        n, total = x.sum(-1), a.sum(-1)
+        return psi(a + x) - psi(a) - (psi(total + n) - psi(total))[..., None]
+
+    return run
+
+
+def torch_autograd(x, a):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    lg, counts, c = torch.lgamma, torch.as_tensor(x), torch.as_tensor(a).expand(x.shape).clone().requires_grad_()
+
+    def run():
+        n, total = counts.sum(-1), c.sum(-1)
+        value = lg(total) - lg(n + total) + (lg(counts + c) - lg(c)).sum(-1)
+        return torch.autograd.grad(value.sum(), c)[0].numpy()
+
+    return run
+
+
+def jax_gradient(x, a):
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    lg = jax.scipy.special.gammaln
+
+    @jax.jit
+    @jax.value_and_grad
+    def run(c, counts):
+        n, total = counts.sum(-1), c.sum(-1)
+        return (lg(total) - lg(n + total) + (lg(counts + c) - lg(c)).sum(-1)).sum()
+
+    counts, c = jax.numpy.asarray(x), jax.numpy.broadcast_to(jax.numpy.asarray(a), x.shape)
+    return lambda: np.asarray(run(c, counts)[1])
+
+
+GRADIENTS = {
+    "hbm_fast": (ours_gradient, 1),
+    "scipy.special.digamma": (scipy_digamma, 4),
+    "torch, autograd": (torch_autograd, 4),
+    "jax.jit, value_and_grad": (jax_gradient, 4),
+}
+
+
+def _exact_slope(x, a):
+    """d log p / d a_0 to 30 digits, relative to the sum of its absolute terms."""
+    with mpmath.workdps(30):
+
+        def rise(c, n):  # digamma(c + n) - digamma(c)
+            return mpmath.digamma(mpmath.mpf(float(c)) + int(n)) - mpmath.digamma(mpmath.mpf(float(c)))
+
+        own, shared = rise(a[0], x[0]), rise(mpmath.fsum(map(float, a)), x.sum())
+        return float(own - shared), float(own + shared)
+
+
+@pytest.mark.parametrize("work", ["A", "B", "C"])
+@pytest.mark.parametrize("peer", GRADIENTS)
+def test_gradients(benchmark, peer, work):
+    make, share = GRADIENTS[peer]
+    x, a, rows, _ = _work(work)
+    n = len(x) // share
+    run = make(x[:n], a if a.ndim == 1 else a[:n])
+    benchmark.group = f"log_likelihood_gradient ({work})"
+    values = benchmark.pedantic(run, rounds=15 if share == 1 else 5, warmup_rounds=1)
+    exact = [_exact_slope(x[r], a if a.ndim == 1 else a[r]) for r in rows if r < n]
+    error = max(abs(values[r, 0] - slope) / size for r, (slope, size) in zip(rows, exact, strict=False))
+    benchmark.extra_info |= {"rows": n, "ns_a_row": benchmark.stats.stats.median / n * 1e9, "error": error}
+    assert error < (1e-12 if make is ours_gradient else 1e-3)
 
 
 def _exceedances(x):

@@ -172,6 +172,46 @@ def test_the_gradient_is_that_of_the_definition():
                 assert abs(mpmath.mpf(slope) - (own - shared)) <= 1e-12 * (own + shared)
 
 
+def direct_gradient(x, a):
+    """By the sums themselves, of x (N, K) and a (N, K); and the sum of the absolute terms, (N,)."""
+
+    def reciprocals(c, n):
+        return (1.0 / (np.longdouble(c) + np.arange(n, dtype=np.longdouble))).sum()
+
+    own = np.array([[reciprocals(c, n) for c, n in zip(*row, strict=True)] for row in zip(a, x, strict=True)])
+    shared = np.array([reciprocals(c, n) for c, n in zip(a.sum(-1, dtype=np.longdouble), x.sum(-1), strict=True)])
+    return own - shared[:, None], own + shared[:, None]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 15, 16, 40, 1500])
+def test_the_gradient_of_many_rows(k):
+    rng = np.random.default_rng(20 + k)
+    n = 130 if k < 100 else 5  # more than a block of rows; more than a block of counts
+    x = rng.multinomial(rng.integers(0, 90, n) * (rng.random(n) < 0.9), rng.dirichlet(np.full(k, 0.3)))
+    a = 10.0 ** rng.uniform(-90.0, 15.0, (n, k)) if k == 3 else 10.0 ** rng.uniform(-3.0, 4.0, (n, k))
+    a[(rng.random((n, k)) < 0.1) & (x == 0)] = 0.0  # absent categories
+    a[:, 0] = np.maximum(a[:, 0], 0.01)
+    value, gradient = hbm.log_likelihood_gradient(x, a)
+    np.testing.assert_array_equal(value, hbm.log_likelihood(x, a))
+    expected, absolute = direct_gradient(x, a)
+    assert (np.abs(gradient - expected) <= 1e-12 * absolute).all()
+    for other in (x.astype(np.int8), np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
+        np.testing.assert_array_equal(hbm.log_likelihood_gradient(other, a, n_threads=3)[1], gradient)
+    # one concentration for all, and broadcasting
+    shared = hbm.log_likelihood_gradient(x, a[0] + 0.5)[1]
+    np.testing.assert_array_equal(shared, hbm.log_likelihood_gradient(x, np.tile(a[0] + 0.5, (n, 1)))[1])
+    grid = hbm.log_likelihood_gradient(x[:, None], a[:4] + 0.5)[1]
+    assert grid.shape == (n, 4, k)
+    np.testing.assert_array_equal(grid[:, 0], shared)
+
+
+def test_the_gradient_where_a_category_is_absent_but_seen():
+    value, gradient = hbm.log_likelihood_gradient([3, 2, 1], [1.0, 2.0, 0.0])
+    assert value == -np.inf
+    assert gradient[2] == np.inf
+    assert np.isfinite(gradient[:2]).all()
+
+
 @pytest.mark.parametrize("k", [2, 3])
 def test_probabilities_sum_to_one(k):
     cells = [x for x in itertools.product(range(8), repeat=k) if sum(x) == 7]

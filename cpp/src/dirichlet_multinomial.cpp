@@ -10,12 +10,11 @@
 #include "group_log_pmf.hpp"
 #include "hbm_fast/special.hpp"
 #include "row_blocks.hpp"
+#include "row_runs.hpp"
 #include "shared_rows.hpp"
 
 namespace hbm_fast {
 namespace {
-
-constexpr std::size_t elements_per_chunk = 4096;
 
 double checked_concentration(double a) {
   if (!(a >= 0.0 && a <= std::numeric_limits<double>::max())) {
@@ -65,36 +64,6 @@ struct GatheredRow {
   }
 };
 
-// Calls body(first row, number, counts offset, concentration offset) for stretches of rows [begin, end) along the last
-// leading axis.
-template <class Body>
-void for_each_run(const Rows& rows, std::size_t begin, std::size_t end, Body&& body) {
-  const std::size_t axes = rows.shape.size();
-  for (std::size_t n = begin; n < end;) {
-    std::ptrdiff_t x = 0;
-    std::ptrdiff_t a = 0;
-    std::size_t rest = n;
-    for (std::size_t d = axes; d-- > 0;) {
-      const auto index = static_cast<std::ptrdiff_t>(rest % rows.shape[d]);
-      rest /= rows.shape[d];
-      x += index * rows.counts_strides[d];
-      a += index * rows.concentration_strides[d];
-    }
-    const std::size_t length = axes == 0 ? 1 : std::min(end - n, rows.shape.back() - n % rows.shape.back());
-    body(n, length, x, a);
-    n += length;
-  }
-}
-
-template <class Body>
-void for_each_row(const Rows& rows, std::size_t begin, std::size_t end, Body&& body) {
-  const std::ptrdiff_t x_row = rows.shape.empty() ? 0 : rows.counts_strides.back();
-  const std::ptrdiff_t a_row = rows.shape.empty() ? 0 : rows.concentration_strides.back();
-  for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t a) {
-    for (std::size_t i = 0; i < length; ++i, x += x_row, a += a_row) body(n + i, x, a);
-  });
-}
-
 // The share of counts above 0, from some rows.
 double positive_share(const Rows& rows) {
   const std::size_t k_n = rows.counts.n_categories;
@@ -109,12 +78,6 @@ double positive_share(const Rows& rows) {
     }
   });
   return static_cast<double>(n_positive) / static_cast<double>(std::max<std::size_t>(n_rows * k_n, 1));
-}
-
-// A chunk sets up its blocks, so it should not be small; it depends on the shape alone, never on the threads.
-std::size_t rows_per_chunk(std::size_t n_rows, std::size_t n_categories) {
-  const std::size_t least = std::min<std::size_t>(lanes, n_rows / 16 + 1);
-  return std::max(least, elements_per_chunk / std::max<std::size_t>(n_categories, 1));
 }
 
 }  // namespace
@@ -170,28 +133,6 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
         lookups.flush(otherwise);
       }
       if (of_chunk) of_chunk->flush(careful);
-    }, poll);
-  });
-}
-
-void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads, const Poll& poll) {
-  const std::size_t k_n = rows.counts.n_categories;
-  visit(rows.counts, [&](auto table) {
-    parallel_for(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t begin, std::size_t end) {
-      GatheredRow row(k_n);
-      for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
-        row.read(table.data + x, table.category_stride, rows.concentration + a, rows.concentration_category_stride, k_n);
-        out[n] = careful_log_pmf(row.group(), coefficient);
-        double sum = row.other_concentration;
-        for (std::size_t i = 0; i < row.n; ++i) sum += row.concentration[i];
-        const double shared = digamma_difference(sum, static_cast<double>(row.total));
-        std::size_t i = 0;
-        for (std::size_t k = 0; k < k_n; ++k) {
-          const bool positive = table.data[x + static_cast<std::ptrdiff_t>(k) * table.category_stride] != 0;
-          gradient[n * k_n + k] = (positive ? digamma_difference(row.concentration[i], row.counts[i]) : 0.0) - shared;
-          i += positive;
-        }
-      });
     }, poll);
   });
 }

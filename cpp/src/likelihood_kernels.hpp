@@ -31,7 +31,7 @@ struct LikelihoodKernels {
   void (*pairs)(const double* x, const double* w, std::size_t n, double a, double* value, double* slope);
   // out_i = lgamma(a_i + x_i) - lgamma(a_i); x_i >= 1
   void (*log_rising)(const double* a, const double* x, std::size_t n, double* out);
-  // out_i = digamma(a_i + x_i) - digamma(a_i); x_i >= 1
+  // out_i = digamma(a_i + x_i) - digamma(a_i)
   void (*digamma_difference)(const double* a, const double* x, std::size_t n, double* out);
   // out_i = lgamma(a_i + x_i) - lgamma(a_i) - log(x_i!); inverse_factorials: 1/0! ... 1/31!
   void (*log_choose)(const double* a, const double* x, std::size_t n, const double* inverse_factorials, double* out);

@@ -48,6 +48,39 @@ inline double long_rising_of(double a, uint64_t n) {
   return rising_of(a, n) * ((n & 32) != 0 ? sixteen_factors(last) * sixteen_factors(last + 16.0) : 1.0);
 }
 
+// 1/a + 1/(a+1) + ... + 1/(a+n-1) for n < 32, by the same runs: each is its product's derivative over its product, and
+// only their sum is divided.
+struct Fraction {
+  double over;
+  double under;
+};
+
+inline Fraction plus(Fraction p, Fraction q) { return {p.over * q.under + q.over * p.under, p.under * q.under}; }
+inline Fraction unless(bool on, Fraction p) { return {on ? p.over : 0.0, on ? p.under : 1.0}; }
+
+// Product and derivative by t of (t + c) (t + d)
+inline Fraction pair_slope(double t, double c, double d) { return {2.0 * t + (c + d), (t + c) * (t + d)}; }
+
+inline Fraction times(double factor, Fraction p) { return {factor * p.over, p.under}; }
+
+inline double reciprocals_below_32(double a, uint64_t n) {
+  const double z2 = a + ((n & 1) != 0 ? 1.0 : 0.0);
+  const double z4 = z2 + ((n & 2) != 0 ? 2.0 : 0.0);
+  const double z8 = z4 + ((n & 4) != 0 ? 4.0 : 0.0);
+  const double z16 = z8 + ((n & 8) != 0 ? 8.0 : 0.0);
+  const double t4 = z4 * (z4 + 3.0);
+  const double t8 = z8 * (z8 + 7.0);
+  const double t16 = z16 * (z16 + 15.0);
+  const Fraction low = plus(unless((n & 1) != 0, Fraction{1.0, a}), unless((n & 2) != 0, Fraction{2.0 * z2 + 1.0, z2 * (z2 + 1.0)}));
+  const Fraction four = unless((n & 4) != 0, times(2.0 * z4 + 3.0, pair_slope(t4, 0.0, 2.0)));
+  const Fraction eight = unless((n & 8) != 0, times(2.0 * z8 + 7.0, plus(pair_slope(t8, 0.0, 6.0), pair_slope(t8, 10.0, 12.0))));
+  const Fraction sixteen =
+      unless((n & 16) != 0, times(2.0 * z16 + 15.0, plus(plus(pair_slope(t16, 0.0, 14.0), pair_slope(t16, 26.0, 36.0)),
+                                                         plus(pair_slope(t16, 44.0, 50.0), pair_slope(t16, 54.0, 56.0)))));
+  const Fraction all = plus(plus(low, four), plus(eight, sixteen));
+  return all.over / all.under;
+}
+
 // What the loops over bits can do: products that neither overflow nor vanish.
 inline bool products_hold(double sum, uint64_t total) {
   const bool few = ((total >> 5) == 0) & (sum <= largest_short_product);
@@ -148,7 +181,7 @@ inline Run run_of_eight(double z, double r) {
 inline Run run_of_sixteen(double z, double r) { return then(run_of_eight(z, r), run_of_eight(z + 8.0, r)); }
 
 inline Run run_below_32(double z, double r, uint64_t n) {
-  const Run low = then(unless((n & 1) != 0, {z, r}), unless((n & 2) != 0, run_of_two(z + as_double(n & 1), r)));
+  const Run low = then(unless((n & 1) != 0, Run{z, r}), unless((n & 2) != 0, run_of_two(z + as_double(n & 1), r)));
   const Run four = unless((n & 4) != 0, run_of_four(z + as_double(n & 3), r));
   const Run eight = unless((n & 8) != 0, run_of_eight(z + as_double(n & 7), r));
   return then(then(low, four), then(eight, unless((n & 16) != 0, run_of_sixteen(z + as_double(n & 15), r))));

@@ -103,8 +103,34 @@ void log_rising(const double* __restrict a, const double* __restrict x, size_t n
   for (size_t i = 0; i < n; ++i) out[i] = log_rising_of(a[i], x[i]);
 }
 
+// Counts below 32, which most are; then the others.
 void digamma_difference(const double* __restrict a, const double* __restrict x, size_t n, double* __restrict out) {
-  for (size_t i = 0; i < n; ++i) out[i] = digamma_difference_of(a[i], x[i]);
+  constexpr size_t block = 512;
+  size_t where[block];
+  double a_of[block], x_of[block], value[block];
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    const double* const ab = a + begin;
+    const double* const xb = x + begin;
+    double* const ob = out + begin;
+    size_t m = 0;
+    for (size_t i = 0; i < size; ++i) {
+      where[m] = i;
+      m += ((xb[i] < 32.0) & (ab[i] <= largest_short_product)) ? 0 : 1;
+    }
+    if (m < size) {
+      for (size_t i = 0; i < size; ++i) {
+        const bool fits = (xb[i] < 32.0) & (ab[i] <= largest_short_product);
+        ob[i] = reciprocals_below_32(fits ? ab[i] : 1.0, as_whole(fits ? xb[i] : 0.0));
+      }
+    }
+    for (size_t i = 0; i < m; ++i) {
+      a_of[i] = ab[where[i]];
+      x_of[i] = xb[where[i]];
+    }
+    for (size_t i = 0; i < m; ++i) value[i] = digamma_difference_of(a_of[i], x_of[i]);
+    for (size_t i = 0; i < m; ++i) ob[where[i]] = value[i];
+  }
 }
 
 inline double log_gamma_of(double a) {
