@@ -11,6 +11,9 @@ namespace hbm_fast {
 inline constexpr std::size_t lane_count = 64;
 inline constexpr std::size_t polya_lanes = 16;
 inline constexpr std::size_t largest_polya = 64;
+// A concentration stays a normal number, and log(U) / concentration finite.
+inline constexpr double smallest_concentration = 1e-300;
+inline constexpr double largest_log_concentration = 700.0;
 
 // xoshiro256++ states, structure of arrays
 struct alignas(64) LaneStates {
@@ -28,6 +31,10 @@ struct alignas(64) GammaShape {
 struct SimulateKernels {
   // Stream(Address{a[i], b[i]}) for every lane.
   void (*seed)(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes);
+  // rows (n_rows, 64): logs of exponential variates, a column from each lane's stream.
+  void (*log_exponentials)(LaneStates* lanes, std::size_t n_rows, double* rows);
+  // out = exp(log_alpha + log_beta), held between the smallest and the largest concentration
+  void (*concentrations)(const double* log_alpha, const double* log_beta, double* out);
   // A word for each address, by hashing alone: mix(mix(a) + b).
   void (*words)(const std::uint64_t* a, const std::uint64_t* b, std::uint64_t* words);
   // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.

@@ -13,9 +13,39 @@ namespace plain {
 template <class T>
 void SimulationWorker<T>::concentrations(double log_alpha, const double* log_beta, std::size_t k_n, double* out) {
   for (std::size_t k = 0; k < k_n; ++k) {
-    const double log_a = std::min(log_alpha + log_beta[k], 700.0);
+    const double log_a = std::min(log_alpha + log_beta[k], largest_log_concentration);
     const double a = std::max(plain::exp_of(log_a), smallest_concentration);
     out[k] = log_beta[k] == -std::numeric_limits<double>::infinity() ? 0.0 : a;  // an impossible category
+  }
+}
+
+template <class T>
+void SimulationWorker<T>::unit_hyperparameters(std::size_t begin) {
+  const std::size_t size = std::min(lane_count, n_datasets_ - begin);
+  alignas(64) std::uint64_t a[lane_count];
+  alignas(64) std::uint64_t b[lane_count];
+  alignas(64) double log_alpha[lane_count];
+  for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the first dataset
+    const Address address = Address::of(request_.key, Site::hyperparameters, number(begin + (i < size ? i : 0)));
+    a[i] = address.a;
+    b[i] = address.b;
+  }
+  for (auto* table : {&log_gamma_, &theta_}) table->resize((k_n_ + 1) * lane_count);
+  LaneStates lanes;
+  kernels_.seed(a, b, &lanes);
+  kernels_.log_exponentials(&lanes, 1, log_alpha);
+  kernels_.log_exponentials(&lanes, k_n_, log_gamma_.data());
+  kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
+  const double log_rate = plain::log_of(request_.alpha.a);
+  for (std::size_t i = 0; i < lane_count; ++i) log_alpha[i] -= log_rate;
+  std::copy_n(log_alpha, size, arrays_.log_alpha + begin_ + begin);
+  for (std::size_t k = 0; k < k_n_; ++k) {
+    const double* const log_beta = log_gamma_.data() + k * lane_count;
+    kernels_.concentrations(log_alpha, log_beta, theta_.data());
+    for (std::size_t i = 0; i < size; ++i) {
+      arrays_.log_beta[(begin_ + begin + i) * k_n_ + k] = log_beta[i];
+      concentration_[(begin + i) * k_n_ + k] = theta_[i];
+    }
   }
 }
 

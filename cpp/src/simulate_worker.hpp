@@ -30,8 +30,6 @@ constexpr std::int64_t urn_limit(std::size_t n_categories) { return static_cast<
 constexpr std::int64_t search_limit = 256;
 // Below this shape Ahrens & Dieter's generator beats Marsaglia & Tsang's.
 constexpr double tiny_shape = 0.02;
-// A concentration stays a normal number, and log(U) / concentration finite.
-constexpr double smallest_concentration = 1e-300;
 
 template <class T>
 class SimulationWorker {
@@ -45,8 +43,13 @@ class SimulationWorker {
     n_datasets_ = end - begin;
     concentration_.resize(n_datasets_ * k_n_);
     if (arrays_.statistics) tallies_.assign(n_datasets_ * (k_n_ + 1) * (arrays_.max_total + 1), 0);
+    if (has_unit_priors()) {
+      for (std::size_t d = 0; d < n_datasets_; d += lane_count) unit_hyperparameters(d);
+    } else {
+      for (std::size_t d = 0; d < n_datasets_; ++d) hyperparameters(d);
+    }
     for (std::size_t d = 0; d < n_datasets_; ++d) {
-      hyperparameters(d);
+      size(d);
       pad(d);
     }
     list_groups();
@@ -99,6 +102,21 @@ class SimulationWorker {
       }
     }
     concentrations(arrays_.log_alpha[b], log_beta, k_n_, concentration_.data() + d * k_n_);
+  }
+
+  // The note's priors, Exponential and Dirichlet(1, ..., 1): exponential variates alone, drawn side by side.
+  bool has_unit_priors() const {
+    const BetaPrior& beta = request_.beta;
+    return k_n_ < many_categories && !request_.alpha_given && !request_.beta_given &&
+           request_.alpha.kind == AlphaKind::exponential && !beta.fixed &&
+           std::all_of(beta.values.begin(), beta.values.end(), [](double c) { return c == 1.0; });
+  }
+
+  // The same bits as `hyperparameters` of 64 datasets.
+  void unit_hyperparameters(std::size_t begin);
+
+  void size(std::size_t d) {
+    const std::size_t b = begin_ + d;
     if (request_.n_groups.values != nullptr) {
       arrays_.n_groups[b] = request_.n_groups.given(b, 0);
     } else if (request_.n_groups.high > request_.n_groups.low) {
@@ -244,10 +262,13 @@ class SimulationWorker {
   void exceedances(std::size_t d) {
     const std::size_t width = arrays_.max_total + 1;
     for (std::size_t r = 0; r <= k_n_; ++r) {
-      std::int32_t* tallies = tallies_.data() + (d * (k_n_ + 1) + r) * width;
+      const std::int32_t* tallies = tallies_.data() + (d * (k_n_ + 1) + r) * width;
       float* out = arrays_.statistics + ((begin_ + d) * (k_n_ + 1) + r) * arrays_.max_total;
-      for (std::size_t j = arrays_.max_total; j-- > 1;) tallies[j] += tallies[j + 1];
-      for (std::size_t j = 0; j < arrays_.max_total; ++j) out[j] = static_cast<float>(tallies[j + 1]);
+      std::int32_t above = 0;
+      for (std::size_t j = arrays_.max_total; j-- > 0;) {
+        above += tallies[j + 1];
+        out[j] = static_cast<float>(above);
+      }
     }
   }
 

@@ -74,6 +74,22 @@ void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
   for (std::size_t i = 0; i < n; ++i) lanes->s[3][i] = mix(b[i] + golden);
 }
 
+void log_exponentials(LaneStates* lanes, std::size_t n_rows, double* rows) {
+  alignas(64) std::uint64_t w[n];
+  for (std::size_t row = 0; row < n_rows; ++row) {
+    next_words(*lanes, w);
+    for (std::size_t i = 0; i < n; ++i) rows[row * n + i] = log_of(-log_of(to_uniform(w[i])));
+  }
+}
+
+void concentrations(const double* log_alpha, const double* log_beta, double* out) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const double sum = log_alpha[i] + log_beta[i];
+    const double a = exp_of(sum < largest_log_concentration ? sum : largest_log_concentration);
+    out[i] = a > smallest_concentration ? a : smallest_concentration;
+  }
+}
+
 void words(const std::uint64_t* a, const std::uint64_t* b, std::uint64_t* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = mix(mix(a[i]) + b[i]);
 }
@@ -407,8 +423,9 @@ void normalise_row(double* log_gamma, std::size_t n_blocks, double* theta) {
 
 }  // namespace
 
-extern const SimulateKernels simulate_kernels = {seed,    words,      urn,        polya,           binomials,
-                                                 prepare, gamma_pair, gamma_tiny, normalise_lanes, normalise_row};
+extern const SimulateKernels simulate_kernels = {
+    seed,  log_exponentials, concentrations, words,      urn,        polya,
+    binomials, prepare,      gamma_pair,     gamma_tiny, normalise_lanes, normalise_row};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast
