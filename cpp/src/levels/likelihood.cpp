@@ -103,6 +103,23 @@ void log_rising(const double* __restrict a, const double* __restrict x, size_t n
   for (size_t i = 0; i < n; ++i) out[i] = log_rising_of(a[i], x[i]);
 }
 
+inline bool product_fits(double a, double x) { return (x < 32.0) & (a <= largest_short_product); }
+
+// The elements that products of up to 31 factors cannot do: where they are, and their values side by side. Returns how many.
+inline size_t gather_beyond(const double* __restrict a, const double* __restrict x, size_t n, size_t* __restrict where,
+                            double* __restrict a_out, double* __restrict x_out) {
+  size_t m = 0;
+  for (size_t i = 0; i < n; ++i) {
+    where[m] = i;
+    m += product_fits(a[i], x[i]) ? 0 : 1;
+  }
+  for (size_t i = 0; i < m; ++i) {
+    a_out[i] = a[where[i]];
+    x_out[i] = x[where[i]];
+  }
+  return m;
+}
+
 // Counts below 32, which most are; then the others.
 void digamma_difference(const double* __restrict a, const double* __restrict x, size_t n, double* __restrict out) {
   constexpr size_t block = 512;
@@ -113,20 +130,12 @@ void digamma_difference(const double* __restrict a, const double* __restrict x, 
     const double* const ab = a + begin;
     const double* const xb = x + begin;
     double* const ob = out + begin;
-    size_t m = 0;
-    for (size_t i = 0; i < size; ++i) {
-      where[m] = i;
-      m += ((xb[i] < 32.0) & (ab[i] <= largest_short_product)) ? 0 : 1;
-    }
+    const size_t m = gather_beyond(ab, xb, size, where, a_of, x_of);
     if (m < size) {
       for (size_t i = 0; i < size; ++i) {
-        const bool fits = (xb[i] < 32.0) & (ab[i] <= largest_short_product);
+        const bool fits = product_fits(ab[i], xb[i]);
         ob[i] = reciprocals_below_32(fits ? ab[i] : 1.0, as_whole(fits ? xb[i] : 0.0));
       }
-    }
-    for (size_t i = 0; i < m; ++i) {
-      a_of[i] = ab[where[i]];
-      x_of[i] = xb[where[i]];
     }
     for (size_t i = 0; i < m; ++i) value[i] = digamma_difference_of(a_of[i], x_of[i]);
     for (size_t i = 0; i < m; ++i) ob[where[i]] = value[i];
@@ -195,22 +204,14 @@ void log_choose(const double* __restrict a, const double* __restrict x, size_t n
     const double* const ab = a + begin;
     const double* const xb = x + begin;
     double* const ob = out + begin;
-    size_t m = 0;
-    for (size_t i = 0; i < size; ++i) {
-      where[m] = i;
-      m += ((xb[i] < 32.0) & (ab[i] <= largest_short_product)) ? 0 : 1;
-    }
+    const size_t m = gather_beyond(ab, xb, size, where, a_of, x_of);
     if (m < size) {
       for (size_t i = 0; i < size; ++i) {
-        const bool fits = (xb[i] < 32.0) & (ab[i] <= largest_short_product);
+        const bool fits = product_fits(ab[i], xb[i]);
         const uint64_t whole = as_whole(fits ? xb[i] : 0.0);
         ob[i] = rising_of(fits ? ab[i] : 1.0, whole) * inverse_factorials[whole];
       }
       for (size_t i = 0; i < size; ++i) ob[i] = log_of(ob[i]);
-    }
-    for (size_t i = 0; i < m; ++i) {
-      a_of[i] = ab[where[i]];
-      x_of[i] = xb[where[i]];
     }
     for (size_t i = 0; i < m; ++i) log_gammas[i] = log_gamma_of(a_of[i] < x_of[i] + 1.0 ? a_of[i] : x_of[i] + 1.0);
     log_choose_known(a_of, x_of, log_gammas, m, value);
