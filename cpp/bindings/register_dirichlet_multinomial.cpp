@@ -6,21 +6,24 @@ namespace {
 
 using StridedDoubles = py::array_t<double>;
 
-// Arrays that Python has broadcast to the same leading axes; axes that lie one behind the other in both are joined.
+// Arrays that Python has broadcast to the same leading axes, or one concentration for all; axes that lie one behind the
+// other in both are joined.
 Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
   const auto axes = counts.ndim() - 1;
-  if (axes < 0 || concentration.ndim() != counts.ndim()) throw std::invalid_argument("counts and concentration must have the same number of axes");
+  const bool is_one = concentration.ndim() == 1;
+  if (axes < 0 || (!is_one && concentration.ndim() != counts.ndim())) throw std::invalid_argument("counts and concentration must have the same number of axes");
   Rows rows;
   const auto item = counts.itemsize();
   rows.counts = {counts.data(), count_type(counts.dtype()), 0, static_cast<std::size_t>(counts.shape(axes)), 0, counts.strides(axes) / item};
   rows.concentration = concentration.data();
-  rows.concentration_category_stride = concentration.strides(axes) / static_cast<py::ssize_t>(sizeof(double));
+  rows.concentration_category_stride = concentration.strides(is_one ? 0 : axes) / static_cast<py::ssize_t>(sizeof(double));
   for (py::ssize_t d = 0; d <= axes; ++d) {
-    if (counts.shape(d) != concentration.shape(d)) throw std::invalid_argument("counts and concentration must have the same shape");
+    const auto own = d == axes && is_one ? 0 : d;
+    if ((d == axes || !is_one) && counts.shape(d) != concentration.shape(own)) throw std::invalid_argument("counts and concentration must have the same shape");
     if (d == axes || counts.shape(d) == 1) continue;
     const auto size = counts.shape(d);
     const auto x = counts.strides(d) / item;
-    const auto a = concentration.strides(d) / static_cast<py::ssize_t>(sizeof(double));
+    const auto a = is_one ? 0 : concentration.strides(d) / static_cast<py::ssize_t>(sizeof(double));
     if (!rows.shape.empty() && rows.counts_strides.back() == x * size && rows.concentration_strides.back() == a * size) {
       rows.shape.back() *= static_cast<std::size_t>(size);
       rows.counts_strides.back() = x;

@@ -97,15 +97,12 @@ def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentra
     result = np.ascontiguousarray(array, dtype=np.float64)
     if result.ndim < 1 or result.shape[-1] != n_categories:
         raise ValueError(f"{name} must have shape (..., K) with K = {n_categories}; got {array.shape}")
-    if np.isnan(result).any():
-        where = tuple(int(i) for i in np.argwhere(np.isnan(result))[0])
-        raise ValueError(f"{name} must not be NaN; got nan at index {where}")
-    bad = (result < 0) if zero else (result <= 0)
-    bad |= np.isinf(result)
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        need = "non-negative" if zero else "positive"
-        raise ValueError(f"{name} must be {need} and finite; got {result[where]} at index {where}")
+    good = (result >= 0.0) if zero else (result > 0.0)
+    good &= result < np.inf
+    if not good.all():  # the first NaN, or else the first that is out of range
+        where = tuple(int(i) for i in np.argwhere(np.isnan(result) if np.isnan(result).any() else ~good)[0])
+        need = "not be NaN" if np.isnan(result[where]) else f"be {'non-negative' if zero else 'positive'} and finite"
+        raise ValueError(f"{name} must {need}; got {result[where]} at index {where}")
     return result
 
 
@@ -357,7 +354,7 @@ def share(value: Any, name: str) -> float:
 
 
 def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
-    """Counts (..., K) as they lie in memory and float64 concentrations, broadcast over their leading axes.
+    """Counts (..., K) as they lie in memory and float64 concentrations, broadcast over their leading axes, or (K,).
 
     Their values are looked at by the kernel, in the same pass; `explain_rows` says what was wrong with them.
     """
@@ -369,7 +366,7 @@ def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats
         raise ValueError(f"counts must have shape (..., K) with K >= 1; got {x.shape}")
     if a.ndim == 0 or a.shape[-1] != x.shape[-1]:
         raise ValueError(f"concentration must have shape (..., K) with K = {x.shape[-1]}; got {a.shape}")
-    if x.shape != a.shape:
+    if x.shape != a.shape and a.ndim > 1:  # one concentration stays as it is: broadcasting costs more than a small call
         try:
             x, a = np.broadcast_arrays(x, a)
         except ValueError:
