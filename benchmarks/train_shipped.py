@@ -16,7 +16,7 @@ from hbm_fast.amortize.report import stored_figures
 RECIPES: dict[str, dict[str, Any]] = {
     "marbles": {"factorization": "top-down", "steps": 12_000, "learning_rate": 3e-3, "rng": 1},
     "marbles-bottom-up": {"factorization": "bottom-up", "steps": 4_000, "learning_rate": 3e-3, "rng": 2},
-    "any-k": {"factorization": "any-k", "steps": 8_000, "learning_rate": 3e-3, "batch_size": 128, "rng": 3},
+    "any-k": {"factorization": "any-k", "steps": 40_000, "learning_rate": 3e-3, "batch_size": 128, "rng": 3},
 }
 
 

@@ -1,7 +1,6 @@
 // The density of one mixture of Gaussians, vectorised over blocks of 64 draws.
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 
 #include "gaussian_mixture_kernels.hpp"
 
@@ -11,8 +10,6 @@ namespace HBM_LEVEL {
 namespace {
 
 #include "elementary.inl"
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
@@ -55,7 +52,7 @@ void mixture_block(const MixtureBlock& mixture, const float* z, std::size_t n, d
     for (std::size_t s = 0; s < width; ++s) sum[s] += exp_of(value[s] - largest[s]);
   }
   // the largest term is 1, unless something is not a number
-  for (std::size_t s = 0; s < width; ++s) y[s] = sum[s] >= 1.0 ? largest[s] + log_of(sum[s]) : not_a_number;
+  for (std::size_t s = 0; s < width; ++s) y[s] = sum[s] >= 1.0 ? largest[s] + log_of(sum[s]) : __builtin_nan("");
   for (std::size_t s = 0; s < n; ++s) out[s] = y[s];
 }
 

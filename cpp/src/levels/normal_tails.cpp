@@ -1,7 +1,6 @@
 // The tails of the normal law, vectorised over blocks of 64.
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 
 namespace hbm_fast {
 namespace HBM_LEVEL {
@@ -22,10 +21,12 @@ constexpr double scaled_tail[] = {
     -0x1.7098513031f28p-23, -0x1.5126717ef3e2cp-26, 0x1.55588d3ddc397p-26, 0x1.69f4b035912acp-29, -0x1.235cfdb6f9591p-29,
     -0x1.a582c2da91ad1p-32, 0x1.4b41bd2f79382p-33, 0x1.324ce95d24bc0p-35};
 
+constexpr std::size_t degree = sizeof(scaled_tail) / sizeof(double) - 1;
+
 // Horner's scheme, written so that only the loop over the block is left to vectorise.
 template <std::size_t Power>
 HBM_INLINE double polynomial(double u) {
-  if constexpr (Power == std::size(scaled_tail) - 1) {
+  if constexpr (Power == degree) {
     return scaled_tail[Power];
   } else {
     return scaled_tail[Power] + u * polynomial<Power + 1>(u);

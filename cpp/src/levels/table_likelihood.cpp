@@ -2,7 +2,6 @@
 // counts share one logarithm of a product of up to eight factors.
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 
 #include "table_likelihood_kernels.hpp"
 
@@ -35,7 +34,7 @@ constexpr Stretch* stretches[] = {add_stretch<1>, add_stretch<2>, add_stretch<3>
 
 // value[s] += sign * sum_{j >= 1} c_j log(a[s] + j)
 inline void add_row(const float* row, std::size_t n, double sign, const double* a, double* value, std::size_t n_draws) {
-  constexpr std::size_t longest = std::size(stretches);
+  constexpr std::size_t longest = sizeof(stretches) / sizeof(stretches[0]);
   for (std::size_t j = 1; j < n && row[j] > 0.0f;) {
     std::size_t length = 1;
     while (j + length < n && row[j + length] == row[j] && length < longest) ++length;
