@@ -8,7 +8,6 @@
 #include <type_traits>
 
 #include "group_log_pmf.hpp"
-#include "hbm_fast/special.hpp"
 #include "row_blocks.hpp"
 #include "row_runs.hpp"
 #include "shared_rows.hpp"

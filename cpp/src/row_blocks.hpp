@@ -61,6 +61,21 @@ constexpr std::size_t type_index() {
 static_assert(type_index<std::int8_t>() == static_cast<std::size_t>(CountType::int8) &&
               type_index<std::uint64_t>() == static_cast<std::size_t>(CountType::uint64));
 
+// Where a row of counts is not 0, and its counts there (negative ones appear huge); K + 1 places each. Returns how many.
+template <class T>
+std::size_t positive_counts(const LikelihoodKernels& kernels, const T* x, std::ptrdiff_t x_stride, std::size_t n_categories,
+                            std::uint32_t* where, std::uint64_t* value) {
+  if (x_stride == 1) return kernels.positive[type_index<T>()](x, n_categories, where, value);
+  std::size_t n = 0;
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    const T count = x[static_cast<std::ptrdiff_t>(k) * x_stride];
+    where[n] = static_cast<std::uint32_t>(k);
+    value[n] = static_cast<std::uint64_t>(count);
+    n += count != 0;
+  }
+  return n;
+}
+
 // Terms of both signs: what their rounding may leave when they cancel is within the error that is promised. In units of
 // the absolute sum of the terms, and of one for each term.
 inline bool is_exact(double value, double absolute, double n_terms) {

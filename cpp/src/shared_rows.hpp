@@ -77,21 +77,7 @@ class SharedRows {
 
 template <class T>
 void SharedRows::push(std::size_t row, const T* x, std::ptrdiff_t x_stride) {
-  const std::size_t n_categories = shared_.a.size();
-  std::uint64_t* const counts = counts_.get() + n_;
-  std::uint32_t* const category = category_.get() + n_;
-  std::size_t n = 0;
-  if (x_stride == 1) {
-    n = kernels_.positive[type_index<T>()](x, n_categories, category, counts);
-  } else {
-    for (std::size_t k = 0; k < n_categories; ++k) {
-      const T count = x[static_cast<std::ptrdiff_t>(k) * x_stride];
-      category[n] = static_cast<std::uint32_t>(k);
-      counts[n] = static_cast<std::uint64_t>(count);
-      n += count != 0;
-    }
-  }
-  close(row, n);
+  close(row, positive_counts(kernels_, x, x_stride, shared_.a.size(), category_.get() + n_, counts_.get() + n_));
 }
 
 template <class T, class Index>

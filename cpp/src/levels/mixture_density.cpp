@@ -16,7 +16,7 @@ namespace {
 void mixture_block(const MixtureBlock& mixture, const float* z, std::size_t n, double* scratch, double* out) {
   constexpr std::size_t width = mixture_width;
   const std::size_t d = mixture.dim;
-  double* const quadratic = scratch;                            // (C, width)
+  double* const quadratic = scratch;                                   // (C, width)
   double* const deviation = quadratic + mixture.n_components * width;  // (D, width)
   double* const point = deviation + d * width;                         // (D, width)
   double largest[width], sum[width], y[width];
