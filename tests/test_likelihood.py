@@ -107,6 +107,7 @@ SHAPES = {  # K, largest total, concentrations
     "many": (200, 1000, (-3, 0)),
     "sparse": (600, 20_000, (-3, -2)),
     "flat": (4, 1000, (2, 5)),
+    "large": (12, 100_000, (-5, 1.5)),
 }
 
 

@@ -101,9 +101,14 @@ def test_absent_categories_and_tiny_concentrations():
     assert pure.log_likelihood([1e-310, 1e-310]) == pytest.approx(-2 * np.log(2), rel=1e-3)
 
 
-def test_results_do_not_depend_on_threads_or_the_batch():
-    x, _ = example()
-    a = np.random.default_rng(1).gamma(1.0, size=(300, 4)) + 0.01
+# few groups of large totals: runs of levels that share one exceedance, then pairs
+@pytest.mark.parametrize(("total", "n"), [(30, 60), (1_000, 100), (5_000, 500), (300_000, 30)])
+@pytest.mark.parametrize("widest", [1, 250])
+def test_results_do_not_depend_on_threads_or_the_batch(total, n, widest):
+    x, _ = example(total=total, n=n)
+    log_a = widest * np.random.default_rng(1).normal(size=(300, 4))
+    a = np.exp(np.clip(log_a, np.log(1e-305), np.log(1e100)))  # beyond 1e-300 and 1e70 loops of other forms take over
+    assert widest == 1 or ((a < 1e-300).any() and (a > 1e70).any())
     stats = hbm.SufficientStatistics(x)
     one = stats.log_likelihood(a, n_threads=1)
     for n_threads in (2, 3, 7):

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <stdexcept>
 
@@ -11,6 +12,7 @@ constexpr std::uint64_t largest_small = 65536;
 constexpr std::size_t longest_table = std::size_t{1} << 27;
 // A pair costs about as much as this many entries of a table (measured; more pairs than that, and the table wins).
 constexpr double entries_per_pair = 6.0;
+constexpr double entries_per_four = 1.5;
 
 }  // namespace
 
@@ -45,7 +47,35 @@ void CountColumn::finish() {
   for (const auto& [value, weight] : large_) keep(static_cast<double>(value), weight);
   table_.clear();
   has_table_ = values_.empty() || entries_per_pair * static_cast<double>(values_.size()) >= values_.back();
-  if (has_table_) exceedances();
+  double cost = 0.0;
+  double last = 0.0;
+  for (const double value : values_) {
+    const double fours = std::floor((value - last) / 4.0);
+    cost += entries_per_four * fours + (value - last - 4.0 * fours);
+    last = value;
+  }
+  levels_ = {};
+  evaluates_levels_ = entries_per_pair * static_cast<double>(values_.size()) >= cost;
+  if (evaluates_levels_) make_levels();
+}
+
+void CountColumn::make_levels() {
+  const auto single = [&](double level, double weight) {
+    const bool is_first = levels_.firsts.size() == levels_.seconds.size();
+    (is_first ? levels_.firsts : levels_.seconds).push_back(level);
+    (is_first ? levels_.first_weights : levels_.second_weights).push_back(weight);
+  };
+  std::vector<double> above(weights_);
+  for (std::size_t i = above.size(); i-- > 1;) above[i - 1] += above[i];
+  double level = 0.0;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    for (; level + 4.0 <= values_[i]; level += 4.0) {
+      levels_.fours.push_back(level);
+      levels_.four_weights.push_back(above[i]);
+    }
+    for (; level < values_[i]; level += 1.0) single(level, above[i]);
+  }
+  if (levels_.firsts.size() > levels_.seconds.size()) single(level - 1.0, 0.0);
 }
 
 std::span<const double> CountColumn::exceedances() const {

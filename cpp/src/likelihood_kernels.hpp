@@ -14,6 +14,9 @@ constexpr double largest_vector_concentration = 1e70;
 constexpr double largest_short_product = 1e8;
 constexpr double largest_long_product = 1e4;
 
+// log_choose_ratio's concentrations
+constexpr double largest_ratio_concentration = 4.0;
+
 constexpr double almost_one = 0.8;  // the logarithm of a smaller pmf keeps its digits
 
 // 64 rows of two categories
@@ -22,13 +25,28 @@ struct Pairs {
   std::uint64_t x[64], y[64];
 };
 
+// A table of weights c_0, c_1, ... in the order of evaluation: four levels in a row that share one weight take one
+// logarithm, the others one division for two.
+struct Levels {
+  const double* fours;  // the first level of each such run
+  const double* four_weights;
+  std::size_t n_fours;
+  const double* firsts;  // the other levels, two by two
+  const double* first_weights;
+  const double* seconds;
+  const double* second_weights;
+  std::size_t n_pairs;
+};
+
 struct LikelihoodKernels {
-  // sum_j c_j log(a + j) and sum_j c_j / (a + j)
-  void (*table)(const double* c, std::size_t n, double a, double* value, double* slope);
+  // sum_j c_j log(a + j) and sum_j c_j / (a + j) for a from 1e-300 to largest_vector_concentration
+  void (*table)(const Levels& c, double a, double* value, double* slope);
   // The same for 64 values of a, each to the same bits
-  void (*tables)(const double* c, std::size_t n, const double* a, double* value, double* slope);
+  void (*tables)(const Levels& c, const double* a, double* value, double* slope);
   // sum_i w_i [lgamma(a + x_i) - lgamma(a)] and the same of digamma; x_i >= 1
   void (*pairs)(const double* x, const double* w, std::size_t n, double a, double* value, double* slope);
+  // The same for 64 values of a, each to the same bits
+  void (*pairs_of_all)(const double* x, const double* w, std::size_t n, const double* a, double* value, double* slope);
   // out_i = lgamma(a_i + x_i) - lgamma(a_i); x_i >= 1
   void (*log_rising)(const double* a, const double* x, std::size_t n, double* out);
   // out_i = digamma(a_i + x_i) - digamma(a_i)
@@ -37,6 +55,8 @@ struct LikelihoodKernels {
   void (*log_choose)(const double* a, const double* x, std::size_t n, const double* inverse_factorials, double* out);
   // The same where log_gamma_i = lgamma(min(a_i, x_i + 1)) is known; the larger of a_i and x_i + 1 is at least 16
   void (*log_choose_known)(const double* a, const double* x, const double* log_gamma, std::size_t n, double* out);
+  // The same where log_gamma_i = lgamma(a_i), a_i is at most largest_ratio_concentration and x_i at least 16
+  void (*log_choose_ratio)(const double* a, const double* x, const double* log_gamma, std::size_t n, double* out);
   // out[stride k + x] = log(a_k (a_k+1) ... (a_k+x-1) w_x) for the x from 1 to n_counts - 1; n_counts <= 32
   void (*log_rising_table)(const double* a, std::size_t n, const double* w, std::size_t n_counts, std::size_t stride, double* out);
   // out_i = lgamma(a_i)
@@ -55,14 +75,6 @@ struct LikelihoodKernels {
   // By CountType: where a contiguous row is not 0, and its counts there (negative ones appear huge); K + 1 places each.
   // Returns how many.
   std::size_t (*positive[8])(const void* x, std::size_t n_categories, std::uint32_t* where, std::uint64_t* value);
-  // terms_i = table[(where_i << log_width) + value_i] for values below 2^log_width; the table's entry of value 0 for the
-  // others, which are listed in `beyond` (n + 1 places). Returns how many.
-  std::size_t (*look_up)(const std::uint32_t* where, const std::uint64_t* value, std::size_t n, const double* table,
-                         unsigned log_width, double* terms, std::uint32_t* beyond);
-  // For each row, elements [first_r, first_r+1): the sum of its terms and of their absolute values, of its counts, and
-  // their bits
-  void (*row_sums)(const double* terms, const std::uint64_t* counts, const std::size_t* first, std::size_t n_rows, double* sum,
-                   double* absolute, std::uint64_t* total, std::uint64_t* any);
   // By CountType: the non-zero ones of a contiguous row, in order, with their concentrations; K + 1 places each. Returns
   // how many; the total exceeds largest_row_total where a count is negative or too large (then the row is cut short).
   std::size_t (*gather[8])(const void* x, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories, double* x_out,

@@ -1,5 +1,4 @@
-// Rows of counts as they lie in memory, gathered for the loops, looked up in a table and added up; text for a namespace of
-// each instruction-set level.
+// Rows of counts as they lie in memory, gathered for the loops; text for a namespace of each instruction-set level.
 
 template <class T>
 void load_pairs(const void* counts, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
@@ -59,50 +58,6 @@ size_t positive(const void* counts, size_t n_categories, uint32_t* __restrict wh
   }
   for (; k < n_categories; ++k) take(k);
   return n;
-}
-
-size_t look_up(const uint32_t* __restrict where, const uint64_t* __restrict value, size_t n, const double* __restrict table,
-               unsigned log_width, double* __restrict terms, uint32_t* __restrict beyond) {
-  constexpr size_t block = 64;
-  uint64_t at[block];
-  size_t n_beyond = 0;
-  for (size_t begin = 0; begin < n; begin += block) {
-    const size_t size = n - begin < block ? n - begin : block;
-    const uint32_t* const k = where + begin;
-    const uint64_t* const x = value + begin;
-    for (size_t i = 0; i < size; ++i) at[i] = (uint64_t{k[i]} << log_width) | ((x[i] >> log_width) == 0 ? x[i] : 0);
-    for (size_t i = 0; i < size; ++i) terms[begin + i] = table[at[i]];
-    for (size_t i = 0; i < size; ++i) {  // without a branch: what the table holds is overwritten by the next
-      beyond[n_beyond] = static_cast<uint32_t>(begin + i);
-      n_beyond += (x[i] >> log_width) != 0;
-    }
-  }
-  return n_beyond;
-}
-
-void row_sums(const double* terms, const uint64_t* counts, const size_t* first, size_t n_rows, double* __restrict sum,
-              double* __restrict absolute, uint64_t* __restrict total, uint64_t* __restrict any) {
-  for (size_t r = 0; r < n_rows; ++r) {
-    double s[4] = {};
-    double t[4] = {};
-    uint64_t n[4] = {};
-    uint64_t bits[4] = {};
-    const auto add = [&](size_t i, size_t l) {
-      s[l] += terms[i];
-      t[l] += __builtin_fabs(terms[i]);
-      n[l] += counts[i];
-      bits[l] |= counts[i];
-    };
-    size_t i = first[r];
-    for (; i + 4 <= first[r + 1]; i += 4) {
-      for (size_t l = 0; l < 4; ++l) add(i + l, l);
-    }
-    for (size_t l = 0; i < first[r + 1]; ++i, ++l) add(i, l);
-    sum[r] = (s[0] + s[1]) + (s[2] + s[3]);
-    absolute[r] = (t[0] + t[1]) + (t[2] + t[3]);
-    total[r] = (n[0] + n[1]) + (n[2] + n[3]);
-    any[r] = (bits[0] | bits[1]) | (bits[2] | bits[3]);
-  }
 }
 
 // The non-zero ones of a row of counts with their concentrations; zeros are passed sixteen at a time.

@@ -21,6 +21,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   const LikelihoodKernels& kernels = likelihood_kernels();
   const double* const inverses = Factorials::get().inverses();
   for (std::size_t k = 0; k < n_categories; ++k) a[k] = a_in[static_cast<std::ptrdiff_t>(k) * a_stride];
+  largest = n_categories == 0 ? 0.0 : *std::max_element(a.begin(), a.end());
   const double pays = std::min(n_positive / 8.0, table_elements);
   log_width = log_narrowest;
   while (log_width < log_widest && static_cast<double>((n_categories << log_width) * 2) <= pays) ++log_width;
@@ -67,39 +68,48 @@ SharedRows::SharedRows(const SharedConcentration& shared, double* out)
     : shared_(shared), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()),
       size_(RowBlocks::places_for(shared.a.size())) {
   // not set to 0: that took longer than a chunk of sparse rows
-  counts_ = std::make_unique_for_overwrite<std::uint64_t[]>(size_);
-  category_ = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
-  beyond_ = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
-  for (auto* part : {&terms_, &count_beyond_, &concentration_, &log_gamma_, &term_beyond_}) {
-    *part = std::make_unique_for_overwrite<double[]>(size_);
+  where_ = std::make_unique_for_overwrite<std::uint32_t[]>(shared.a.size() + 1);
+  value_ = std::make_unique_for_overwrite<std::uint64_t[]>(shared.a.size() + 1);
+  for (auto* part : {&category_, &large_}) *part = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
+  for (auto* part : {&count_, &concentration_, &log_gamma_, &term_, &large_count_, &large_term_}) *part = std::make_unique_for_overwrite<double[]>(size_);
+}
+
+// The terms of the counts that the table does not hold.
+void SharedRows::evaluate_beyond(std::size_t n) {
+  for (std::size_t j = 0; j < n; ++j) {
+    concentration_[j] = shared_.a[category_[j]];
+    log_gamma_[j] = shared_.log_gamma[category_[j]];
   }
+  std::size_t n_large = 0;
+  for (std::size_t j = 0; j < n && shared_.largest > largest_ratio_concentration; ++j) {
+    large_[n_large] = static_cast<std::uint32_t>(j);
+    n_large += concentration_[j] > largest_ratio_concentration ? 1 : 0;
+  }
+  kernels_.log_choose_ratio(concentration_.get(), count_.get(), log_gamma_.get(), n, term_.get());
+  // the large concentrations, side by side where the others were: those are done
+  for (std::size_t i = 0; i < n_large; ++i) {
+    const std::size_t j = large_[i];
+    const double a = concentration_[j];
+    const double x = count_[j];
+    log_gamma_[i] = a > x + 1.0 ? factorials_.log_factorial(x) : log_gamma_[j];
+    concentration_[i] = a;
+    large_count_[i] = x;
+  }
+  kernels_.log_choose_known(concentration_.get(), large_count_.get(), log_gamma_.get(), n_large, large_term_.get());
+  for (std::size_t i = 0; i < n_large; ++i) term_[large_[i]] = large_term_[i];
+  for (std::size_t j = 0; j < n && !shared_.coefficient; ++j) term_[j] += factorials_.log_factorial(count_[j]);
 }
 
 void SharedRows::evaluate() {
-  const std::size_t n_beyond = kernels_.look_up(category_.get(), counts_.get(), n_, shared_.table.data(), shared_.log_width,
-                                                terms_.get(), beyond_.get());
-  for (std::size_t j = 0; j < n_beyond; ++j) {
-    const std::size_t k = category_[beyond_[j]];
-    const auto x = static_cast<double>(counts_[beyond_[j]]);
-    count_beyond_[j] = x;
-    concentration_[j] = shared_.a[k];
-    log_gamma_[j] = shared_.a[k] > x + 1.0 ? factorials_.log_factorial(x) : shared_.log_gamma[k];
-  }
-  kernels_.log_choose_known(concentration_.get(), count_beyond_.get(), log_gamma_.get(), n_beyond, term_beyond_.get());
-  for (std::size_t j = 0; j < n_beyond; ++j) {
-    terms_[beyond_[j]] = term_beyond_[j] + (shared_.coefficient ? 0.0 : factorials_.log_factorial(count_beyond_[j]));
-  }
-  double sum[lanes], absolute[lanes];
-  std::uint64_t total[lanes], any[lanes];
-  kernels_.row_sums(terms_.get(), counts_.get(), first_, rows_, sum, absolute, total, any);
-
+  evaluate_beyond(first_beyond_[rows_]);
   // totals beyond the table; rows of one total, which many tables have, share the work
   double large_total[lanes], sums[lanes], of_large_total[lanes];
   std::size_t which[lanes];
   std::size_t n_large = 0;
   for (std::size_t r = 0; r < rows_; ++r) {
-    if (total[r] < shared_.of_totals.size()) continue;
-    const auto value = static_cast<double>(total[r]);
+    const std::uint64_t total = row_[r].total;
+    if (total < shared_.of_totals.size()) continue;
+    const auto value = static_cast<double>(total);
     if (n_large == 0 || large_total[n_large - 1] != value) {
       sums[n_large] = shared_.sum;
       large_total[n_large++] = value;
@@ -111,16 +121,22 @@ void SharedRows::evaluate() {
 
   const bool sum_fits = shared_.sum <= largest_vector_concentration;
   for (std::size_t r = 0; r < rows_; ++r) {
-    const double of_total = total[r] < shared_.of_totals.size() ? shared_.of_totals[total[r]] : of_large_total[which[r]];
-    const double value = sum[r] - of_total;
-    const double n_terms = static_cast<double>(std::min<std::uint64_t>(total[r], shared_.a.size())) + 1.0;
-    out_[row_[r]] = value;
+    const Row& row = row_[r];
+    double sum = 0.0;
+    double absolute = 0.0;
+    for (std::size_t j = first_beyond_[r]; j < first_beyond_[r + 1]; ++j) {
+      sum += term_[j];
+      absolute += std::abs(term_[j]);
+    }
+    const double of_total = row.total < shared_.of_totals.size() ? shared_.of_totals[row.total] : of_large_total[which[r]];
+    const double value = (row.sum + sum) - of_total;
+    out_[row.number] = value;
     // counts from 2^32 on might wrap a total
-    const bool done = sum_fits && (any[r] >> 32) == 0 && total[r] <= largest_row_total &&
-                      (any[r] == 0 || is_exact(value, absolute[r] + std::abs(of_total), n_terms));
-    if (!done) refused_.push_back(row_[r]);
+    const bool done = sum_fits && (row.any >> 32) == 0 && row.total <= largest_row_total &&
+                      (row.any == 0 || is_exact(value, row.absolute + absolute + std::abs(of_total), row.n_terms));
+    if (!done) refused_.push_back(row.number);
   }
-  n_ = rows_ = 0;
+  rows_ = 0;
 }
 
 }  // namespace hbm_fast

@@ -108,6 +108,11 @@ std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::si
   return largest;
 }
 
+Levels view(const CountColumn::Levels& levels) {
+  return {levels.fours.data(), levels.four_weights.data(), levels.fours.size(),
+          levels.firsts.data(), levels.first_weights.data(), levels.seconds.data(), levels.second_weights.data(), levels.firsts.size()};
+}
+
 struct Slopes {
   double value;
   double slope;
@@ -125,9 +130,8 @@ Slopes evaluate(const CountColumn& column, double a) {
     a = smallest_vector;
   }
   Slopes sum{};
-  if (column.has_table()) {
-    const auto c = column.exceedances();
-    kernels.table(c.data(), c.size(), a, &sum.value, &sum.slope);
+  if (column.evaluates_levels() && a <= largest_vector_concentration) {
+    kernels.table(view(column.levels()), a, &sum.value, &sum.slope);
   } else {
     const auto [values, weights] = column.pairs();
     kernels.pairs(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
@@ -139,11 +143,16 @@ constexpr std::size_t lanes = 64;
 
 // The same for `size` of 64 lanes, all of which hold a concentration
 void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope) {
-  bool plain = column.has_table() && !column.empty();
-  for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
+  bool plain = !column.empty();
+  for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector && a[i] <= largest_vector_concentration;
   if (plain) {
-    const auto c = column.exceedances();
-    likelihood_kernels().tables(c.data(), c.size(), a, value, slope);
+    const LikelihoodKernels& kernels = likelihood_kernels();
+    if (column.evaluates_levels()) {
+      kernels.tables(view(column.levels()), a, value, slope);
+    } else {
+      const auto [values, weights] = column.pairs();
+      kernels.pairs_of_all(values.data(), weights.data(), values.size(), a, value, slope);
+    }
     return;
   }
   for (std::size_t i = 0; i < size; ++i) {

@@ -22,6 +22,16 @@ class CountColumn {
     std::span<const double> weights;  // how many groups have the value
   };
 
+  // An exceedance table in the order of evaluation: four levels in a row that share one exceedance take one logarithm.
+  struct Levels {
+    std::vector<double> fours;  // the first level of each such run
+    std::vector<double> four_weights;
+    std::vector<double> firsts;  // the other levels, two by two; the last may have a second of weight 0
+    std::vector<double> first_weights;
+    std::vector<double> seconds;
+    std::vector<double> second_weights;
+  };
+
   void add(std::uint64_t value, double weight);
   void add(const CountColumn& other);
   // After the last add: chooses the form of evaluation. Nothing below may be called before it.
@@ -30,21 +40,27 @@ class CountColumn {
   bool empty() const { return values_.empty(); }
   // The number of groups with a positive count.
   double n_positive() const { return n_positive_; }
-  // Whether evaluations run over the table (one logarithm for each j); else over the pairs, few beside the largest value.
+  // Whether a Gibbs step runs over the table (a draw for each j); else over the pairs, few beside the largest value.
   bool has_table() const { return has_table_; }
   Pairs pairs() const { return {values_, weights_}; }
-  // The table c_0 >= c_1 >= ...; built at the first call where evaluations run over the pairs, and then as long as the
-  // largest value. Throws std::length_error beyond 2^27 entries: use pairs().
+  // The table c_0 >= c_1 >= ...; built at the first call where has_table() is false, and then as long as the largest value. Throws std::length_error beyond 2^27 entries: use pairs().
   std::span<const double> exceedances() const;
+  // Whether evaluations run over the levels; else over the pairs.
+  bool evaluates_levels() const { return evaluates_levels_; }
+  const Levels& levels() const { return levels_; }
 
  private:
+  void make_levels();
+
   std::map<std::uint64_t, double> large_;  // beyond the reach of small_
   std::vector<double> small_;              // weight of value v at v - 1
   std::vector<double> values_;
   std::vector<double> weights_;
   mutable std::vector<double> table_;
+  Levels levels_;
   double n_positive_ = 0.0;
   bool has_table_ = true;
+  bool evaluates_levels_ = true;
 };
 
 class SufficientStatistics {

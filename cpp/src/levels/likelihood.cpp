@@ -19,84 +19,182 @@ inline double as_double(uint64_t n) { return double_of(n | 0x4330000000000000ULL
 #include "read_rows.inl"
 #include "rising_products.inl"
 
-// log z and 1/z with one division
-struct LogAndReciprocal {
-  double log;
-  double reciprocal;
+// The logarithms and reciprocals of two levels, with one division
+struct TwoLevels {
+  double log0, log1;
+  double reciprocal0, reciprocal1;
 };
 
-inline LogAndReciprocal log_and_reciprocal(double z) {
-  const Split p = split(z);
+inline TwoLevels two_levels(double z0, double z1) {
+  const Split p = split(z0);
+  const Split q = split(z1);
   const double f = p.m - 1.0;
-  const double both = 1.0 / (z * (2.0 + f));
-  return {log_from(f, f * (z * both), p.e), (2.0 + f) * both};
+  const double g = q.m - 1.0;
+  const double under0 = z0 * (2.0 + f);
+  const double under1 = z1 * (2.0 + g);
+  const double both = 1.0 / (under0 * under1);
+  // little is left to do after the division: the loop waits for this chain
+  return {log_from(f, ((f * z0) * under1) * both, p.e), log_from(g, ((g * z1) * under0) * both, q.e),
+          ((2.0 + f) * under1) * both, ((2.0 + g) * under0) * both};
 }
 
-// Term j of the sums over a table goes to the running sum j % 4, and the four are added in pairs: the order that one
-// concentration and 64 at once share on every machine, so that a batch never changes a value.
-void table(const double* c, size_t n, double a, double* value, double* slope) {
+// log(z (z+1) (z+2) (z+3)) and its derivative, with one division
+struct FourLevels {
+  double log;
+  double reciprocals;
+};
+
+inline FourLevels four_levels(double z) {
+  const double t = z * (z + 3.0);
+  const double product = t * (t + 2.0);
+  const Split p = split(product);
+  const double f = p.m - 1.0;
+  const double both = 1.0 / (product * (2.0 + f));
+  return {log_from(f, (f * product) * both, p.e), (((2.0 * z + 3.0) * (2.0 * t + 2.0)) * (2.0 + f)) * both};
+}
+
+// What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4, and
+// the four are added in pairs. The order that one concentration and 64 at once share on every machine, so that a batch never
+// changes a value.
+void add_up(const double* __restrict weight, const double* __restrict term, size_t n, double* __restrict sum) {
+  const size_t whole = n & ~size_t{3};
+  for (size_t j = 0; j < whole; j += 4) {
+    for (size_t l = 0; l < 4; ++l) sum[l] = multiply_add(weight[j + l], term[j + l], sum[l]);
+  }
+  for (size_t l = 0; l < n - whole; ++l) sum[l] = multiply_add(weight[whole + l], term[whole + l], sum[l]);
+}
+
+void add_up_two(const double* __restrict first_weight, const double* __restrict first, const double* __restrict second_weight,
+                const double* __restrict second, size_t n, double* __restrict sum) {
+  const auto add = [&](size_t j, size_t l) {
+    sum[l] = multiply_add(second_weight[j], second[j], multiply_add(first_weight[j], first[j], sum[l]));
+  };
+  const size_t whole = n & ~size_t{3};
+  for (size_t j = 0; j < whole; j += 4) {
+    for (size_t l = 0; l < 4; ++l) add(j + l, l);
+  }
+  for (size_t l = 0; l < n - whole; ++l) add(whole + l, l);
+}
+
+double total_of(const double* sum) { return (sum[0] + sum[1]) + (sum[2] + sum[3]); }
+
+void totals_of(const double (*__restrict sum)[64], double* __restrict total) {
+  for (int i = 0; i < 64; ++i) total[i] = (sum[0][i] + sum[1][i]) + (sum[2][i] + sum[3][i]);
+}
+
+void table(const Levels& c, double a, double* value, double* slope) {
   constexpr size_t block = 64;
-  double logs[block], reciprocals[block];
+  double first_logs[block], first_reciprocals[block], second_logs[block], second_reciprocals[block];
+  double sum[4] = {};
+  double derivative[4] = {};
+  for (size_t begin = 0; begin < c.n_fours; begin += block) {
+    const size_t size = c.n_fours - begin < block ? c.n_fours - begin : block;
+    for (size_t j = 0; j < size; ++j) {
+      const FourLevels of = four_levels(a + c.fours[begin + j]);
+      first_logs[j] = of.log;
+      first_reciprocals[j] = of.reciprocals;
+    }
+    add_up(c.four_weights + begin, first_logs, size, sum);
+    add_up(c.four_weights + begin, first_reciprocals, size, derivative);
+  }
+  for (size_t begin = 0; begin < c.n_pairs; begin += block) {
+    const size_t size = c.n_pairs - begin < block ? c.n_pairs - begin : block;
+    for (size_t j = 0; j < size; ++j) {
+      const TwoLevels of = two_levels(a + c.firsts[begin + j], a + c.seconds[begin + j]);
+      first_logs[j] = of.log0;
+      second_logs[j] = of.log1;
+      first_reciprocals[j] = of.reciprocal0;
+      second_reciprocals[j] = of.reciprocal1;
+    }
+    add_up_two(c.first_weights + begin, first_logs, c.second_weights + begin, second_logs, size, sum);
+    add_up_two(c.first_weights + begin, first_reciprocals, c.second_weights + begin, second_reciprocals, size, derivative);
+  }
+  *value = total_of(sum);
+  *slope = total_of(derivative);
+}
+
+// Functions of their own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
+__attribute__((noinline)) void add_four(double weight, double level, const double* __restrict a, double* __restrict value,
+                                        double* __restrict slope) {
+  for (int i = 0; i < 64; ++i) {
+    const FourLevels of = four_levels(a[i] + level);
+    value[i] = multiply_add(weight, of.log, value[i]);
+    slope[i] = multiply_add(weight, of.reciprocals, slope[i]);
+  }
+}
+
+__attribute__((noinline)) void add_two(double w0, double z0, double w1, double z1, const double* __restrict a,
+                                       double* __restrict value, double* __restrict slope) {
+  for (int i = 0; i < 64; ++i) {
+    const TwoLevels of = two_levels(a[i] + z0, a[i] + z1);
+    value[i] = multiply_add(w1, of.log1, multiply_add(w0, of.log0, value[i]));
+    slope[i] = multiply_add(w1, of.reciprocal1, multiply_add(w0, of.reciprocal0, slope[i]));
+  }
+}
+
+void tables(const Levels& c, const double* a, double* __restrict value, double* __restrict slope) {
+  double sum[4][64] = {};
+  double derivative[4][64] = {};
+  for (size_t j = 0; j < c.n_fours; ++j) add_four(c.four_weights[j], c.fours[j], a, sum[j & 3], derivative[j & 3]);
+  for (size_t j = 0; j < c.n_pairs; ++j) {
+    add_two(c.first_weights[j], c.firsts[j], c.second_weights[j], c.seconds[j], a, sum[j & 3], derivative[j & 3]);
+  }
+  totals_of(sum, value);
+  totals_of(derivative, slope);
+}
+
+struct RisingAndSlope {
+  double log;
+  double slope;
+};
+
+inline RisingAndSlope rising_and_slope(double a, double x) {
+  const Lifted l = lift(a, x);
+  const double r0 = 1.0 / l.z0;
+  const double r1 = 1.0 / l.z1;
+  const double p0 = l.low0 ? eight_factors(a) : 1.0;
+  const double p1 = l.low1 ? eight_factors(a + x) : 1.0;
+  const double s0 = l.low0 ? eight_reciprocals(l.low0 ? a : 1.0) : 0.0;
+  const double s1 = l.low1 ? eight_reciprocals(l.low1 ? a + x : 1.0) : 0.0;
+  const double q = log_quotient(l, r0, r1);
+  return {l.d * (log_of(l.z1) - 1.0) + (l.z0 - 0.5) * q + (stirling_tail(r1) - stirling_tail(r0)) + log_of(p0 / p1),
+          (s0 - s1) + q + 0.5 * l.d * r0 * r1 + (digamma_tail(r0) - digamma_tail(r1))};
+}
+
+void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
+  constexpr size_t block = 64;
+  double rising[block], difference[block];
   double sum[4] = {};
   double derivative[4] = {};
   for (size_t begin = 0; begin < n; begin += block) {
     const size_t size = n - begin < block ? n - begin : block;
     for (size_t j = 0; j < size; ++j) {
-      const LogAndReciprocal of = log_and_reciprocal(a + as_double(begin + j));
-      logs[j] = of.log;
-      reciprocals[j] = of.reciprocal;
+      const RisingAndSlope of = rising_and_slope(a, x[begin + j]);
+      rising[j] = of.log;
+      difference[j] = of.slope;
     }
-    const double* const weight = c + begin;
-    const size_t whole = size & ~size_t{3};
-    for (size_t j = 0; j < whole; j += 4) {
-      for (size_t l = 0; l < 4; ++l) sum[l] = multiply_add(weight[j + l], logs[j + l], sum[l]);
-      for (size_t l = 0; l < 4; ++l) derivative[l] = multiply_add(weight[j + l], reciprocals[j + l], derivative[l]);
-    }
-    for (size_t l = 0; l < size - whole; ++l) {
-      sum[l] = multiply_add(weight[whole + l], logs[whole + l], sum[l]);
-      derivative[l] = multiply_add(weight[whole + l], reciprocals[whole + l], derivative[l]);
-    }
+    add_up(w + begin, rising, size, sum);
+    add_up(w + begin, difference, size, derivative);
   }
-  *value = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  *slope = (derivative[0] + derivative[1]) + (derivative[2] + derivative[3]);
+  *value = total_of(sum);
+  *slope = total_of(derivative);
 }
 
-// A function of its own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
-__attribute__((noinline)) void add_level(double weight, double level, const double* __restrict a, double* __restrict value,
-                                         double* __restrict slope) {
+__attribute__((noinline)) void add_pair(double weight, double x, const double* __restrict a, double* __restrict value,
+                                        double* __restrict slope) {
   for (int i = 0; i < 64; ++i) {
-    const LogAndReciprocal of = log_and_reciprocal(a[i] + level);
+    const RisingAndSlope of = rising_and_slope(a[i], x);
     value[i] = multiply_add(weight, of.log, value[i]);
-    slope[i] = multiply_add(weight, of.reciprocal, slope[i]);
+    slope[i] = multiply_add(weight, of.slope, slope[i]);
   }
 }
 
-void tables(const double* c, size_t n, const double* a, double* __restrict value, double* __restrict slope) {
+void pairs_of_all(const double* x, const double* w, size_t n, const double* a, double* __restrict value, double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
-  for (size_t j = 0; j < n; ++j) add_level(c[j], as_double(j), a, sum[j & 3], derivative[j & 3]);
-  for (int i = 0; i < 64; ++i) value[i] = (sum[0][i] + sum[1][i]) + (sum[2][i] + sum[3][i]);
-  for (int i = 0; i < 64; ++i) slope[i] = (derivative[0][i] + derivative[1][i]) + (derivative[2][i] + derivative[3][i]);
-}
-
-void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
-  double sum = 0.0;
-  double derivative = 0.0;
-#pragma omp simd reduction(+ : sum, derivative)
-  for (size_t i = 0; i < n; ++i) {
-    const Lifted l = lift(a, x[i]);
-    const double r0 = 1.0 / l.z0;
-    const double r1 = 1.0 / l.z1;
-    const double p0 = l.low0 ? eight_factors(a) : 1.0;
-    const double p1 = l.low1 ? eight_factors(a + x[i]) : 1.0;
-    const double s0 = l.low0 ? eight_reciprocals(l.low0 ? a : 1.0) : 0.0;
-    const double s1 = l.low1 ? eight_reciprocals(l.low1 ? a + x[i] : 1.0) : 0.0;
-    const double q = log_quotient(l, r0, r1);
-    sum += w[i] * (l.d * (log_of(l.z1) - 1.0) + (l.z0 - 0.5) * q + (stirling_tail(r1) - stirling_tail(r0)) + log_of(p0 / p1));
-    derivative += w[i] * ((s0 - s1) + q + 0.5 * l.d * r0 * r1 + (digamma_tail(r0) - digamma_tail(r1)));
-  }
-  *value = sum;
-  *slope = derivative;
+  for (size_t j = 0; j < n; ++j) add_pair(w[j], x[j], a, sum[j & 3], derivative[j & 3]);
+  totals_of(sum, value);
+  totals_of(derivative, slope);
 }
 
 void log_rising(const double* __restrict a, const double* __restrict x, size_t n, double* __restrict out) {
@@ -172,6 +270,31 @@ void log_choose_known(const double* __restrict a, const double* __restrict x, co
   }
 }
 
+// log(Gamma(x + a) / Gamma(x + 1)) about w = x + a/2, where the expansion has even powers of 1/w alone (Fields 1966; DLMF
+// 5.11.14): (a - 1) log w - sum_m B_{2m+1}(1/2 + h) / (m (2m + 1) w^{2m}), h = (a - 1)/2, whose Bernoulli polynomials all hold
+// h (h^2 - 1/4). What five terms leave out is below 2e-16.
+inline double log_choose_ratio_of(double a, double x, double log_gamma) {
+  const double h = 0.5 * a - 0.5;
+  const double q = h * h;
+  const double w = x + 0.5 * a;
+  const Split p = split(w);
+  const double f = p.m - 1.0;
+  const double square = w * w;
+  const double both = 1.0 / (square * (2.0 + f));
+  const double y = (2.0 + f) * both;
+  const double p2 = 7.0 / 120 - q * (1.0 / 10);
+  const double p3 = -31.0 / 1008 + q * (1.0 / 14 - q * (1.0 / 21));
+  const double p4 = 127.0 / 3840 + q * (-239.0 / 2880 + q * (11.0 / 144 - q * (1.0 / 36)));
+  const double p5 = -511.0 / 8448 + q * (409.0 / 2640 + q * (-41.0 / 264 + q * (13.0 / 165 - q * (1.0 / 55))));
+  const double series = y * (-1.0 / 3 + y * (p2 + y * (p3 + y * (p4 + y * p5))));
+  return (a - 1.0) * log_from(f, (f * square) * both, p.e) + h * (q - 0.25) * series - log_gamma;
+}
+
+void log_choose_ratio(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma, size_t n,
+                      double* __restrict out) {
+  for (size_t i = 0; i < n; ++i) out[i] = log_choose_ratio_of(a[i], x[i], log_gamma[i]);
+}
+
 void log_rising_table(const double* __restrict a, size_t n, const double* __restrict w, size_t n_counts, size_t stride,
                       double* __restrict out) {
   constexpr size_t block = 64;
@@ -231,13 +354,12 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table, tables, pairs, log_rising, digamma_difference, log_choose, log_choose_known, log_rising_table, log_gamma,
+    table, tables, pairs, pairs_of_all, log_rising, digamma_difference, log_choose, log_choose_known, log_choose_ratio, log_rising_table, log_gamma,
     {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
      load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
     two_categories, one_category, log1p_each,
     {positive<std::int8_t>, positive<std::uint8_t>, positive<std::int16_t>, positive<std::uint16_t>,
      positive<std::int32_t>, positive<std::uint32_t>, positive<std::int64_t>, positive<std::uint64_t>},
-    look_up, row_sums,
     {gather<std::int8_t>, gather<std::uint8_t>, gather<std::int16_t>, gather<std::uint16_t>,
      gather<std::int32_t>, gather<std::uint32_t>, gather<std::int64_t>, gather<std::uint64_t>}};
 
