@@ -349,26 +349,43 @@ def _exceedances(x):
     return np.array([(c[:, None] > above).sum(0) for c in columns], dtype=float)
 
 
-@pytest.mark.parametrize("peer", ["hbm_fast", "numba, same table", "scipy.stats, value alone"])
+def ours_table(x, concentration):
+    stats = hbm.SufficientStatistics(x)
+    return lambda: stats.log_likelihood_gradient(concentration, n_threads=1)[0]
+
+
+def numba_table(x, concentration):
+    _, table = _numba_kernels()
+    coefficient = hbm.SufficientStatistics(x).log_coefficient
+    c, gradient = _exceedances(x), np.empty_like(concentration)
+    return lambda: table(c, concentration, gradient) + coefficient
+
+
+def scipy_each(x, concentration):
+    totals = x.sum(-1)
+    return lambda: np.array([scipy.stats.dirichlet_multinomial.logpmf(x, c, totals).sum() for c in concentration])
+
+
+# name: (function, how many of the 1,000 concentrations)
+MANY = {
+    "hbm_fast": (ours_table, 1_000),
+    "numba, same table": (numba_table, 1_000),
+    "scipy.stats, value alone": (scipy_each, 3),
+}
+
+
+def many_concentrations():
+    """The counts and the concentrations of D."""
+    x, a, _, _ = _work("D")
+    return x, a * np.random.default_rng(2).lognormal(0.0, 0.3, (1_000, 5))
+
+
+@pytest.mark.parametrize("peer", MANY)
 def test_many_concentrations(benchmark, peer):
     """D: value and gradient of 1,000 concentrations; scipy gives the value of one at a time."""
-    x, a, _, _ = _work("D")
-    concentration = a * np.random.default_rng(2).lognormal(0.0, 0.3, (1_000, 5))
-    stats = hbm.SufficientStatistics(x)
-    if peer == "hbm_fast":
-        n = len(concentration)
-        run = lambda: stats.log_likelihood_gradient(concentration, n_threads=1)[0]  # noqa: E731
-    elif peer == "numba, same table":
-        n = len(concentration)
-        _, table = _numba_kernels()
-        c, gradient = _exceedances(x), np.empty((n, 5))
-        run = lambda: table(c, concentration, gradient) + stats.log_coefficient  # noqa: E731
-    else:
-        n, totals = 3, x.sum(-1)
-
-        def run():
-            return np.array([scipy.stats.dirichlet_multinomial.logpmf(x, c, totals).sum() for c in concentration[:n]])
-
+    make, n = MANY[peer]
+    x, concentration = many_concentrations()
+    run = make(x, concentration[:n])
     benchmark.group = "statistics, value and gradient of 1,000 concentrations (D)"
     values = benchmark.pedantic(run, rounds=25 if n > 3 else 3, warmup_rounds=1)
     expected = [_exact_of_table(x, row) for row in concentration[:3]]

@@ -41,6 +41,16 @@ def likelihood(work: str, two_threads: bool) -> Ways:
     return made
 
 
+def many_concentrations(two_threads: bool) -> Ways:
+    """The ways of bench_likelihood.py to evaluate 1,000 concentrations."""
+    x, concentration = bench_likelihood.many_concentrations()
+    made: Ways = {}
+    for name, (make, n) in bench_likelihood.MANY.items():
+        if is_asked(name, two_threads):
+            made[name] = make(x, concentration[:n]), n
+    return made
+
+
 def simulate(work: str, two_threads: bool) -> Ways:
     """The ways of bench_simulate.py, in datasets."""
     b, n, k, total = bench_simulate.WORKS[work]
@@ -54,6 +64,7 @@ def simulate(work: str, two_threads: bool) -> Ways:
 
 WORKS: dict[str, tuple[str, Callable[[bool], Ways]]] = {
     **{f"log_likelihood {work}": ("row", partial(likelihood, work)) for work in ("A", "B", "C", "C2")},
+    "log_likelihood D": ("concentration", many_concentrations),
     **{f"simulate {work}": ("dataset", partial(simulate, work)) for work in bench_simulate.WORKS},
 }
 
