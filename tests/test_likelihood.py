@@ -100,6 +100,26 @@ def test_rows_of_a_table_are_as_exact_as_single_groups(k):
     np.testing.assert_allclose(values, singles, rtol=1e-13)
 
 
+@pytest.mark.parametrize("coefficient", [True, False])
+def test_two_categories_of_one_total(coefficient):
+    """Every split of every total that products do, and some beyond; 64 rows and some more."""
+    rng = np.random.default_rng(13)
+    for total in range(70):
+        first = np.concatenate([np.arange(total + 1), rng.integers(0, total + 1, 70)])[:90]
+        x = np.stack([first, total - first], axis=1)
+        a = 10.0 ** rng.uniform(*((-6, 3) if total % 2 else (-60, 7.5)), size=x.shape)
+        values = hbm.log_likelihood(x, a, coefficient=coefficient)
+        for value, row, concentration in zip(values[total % 3 :: 3], x[total % 3 :: 3], a[total % 3 :: 3], strict=True):
+            assert relative_error(value, exact(row, concentration, coefficient)) < 1e-13, (row, concentration)
+
+
+def test_a_negative_count_that_wraps_a_total():
+    x = np.tile([3, 5], (64, 1))
+    x[17] = [-1, 9]
+    with pytest.raises(ValueError, match=r"-1 at index \(17, 0\)"):
+        hbm.log_likelihood(x, np.ones((64, 2)))
+
+
 SHAPES = {  # K, largest total, concentrations
     "two": (2, 60, (-3, 3)),
     "few": (5, 400, (-3, 2)),

@@ -42,6 +42,58 @@ inline double two_risings_of(double a, uint64_t x, double b, uint64_t y) {
   return (of_a.product * of_b.product) * (((x | y) & 16) != 0 ? sixteen : 1.0);
 }
 
+// At most three factors from a, by the last two bits of n
+inline double first_factors(double a, uint64_t n) {
+  const double second = a + ((n & 1) != 0 ? 1.0 : 0.0);
+  return ((n & 1) != 0 ? a : 1.0) * ((n & 2) != 0 ? second * (second + 1.0) : 1.0);
+}
+
+// Runs of four factors: those of a come first, then those of b. Run j begins at 4 j after a, or 4 j - of_a after b.
+template <int run>
+inline double runs_of_four(double a, double b, double of_a, double end, bool is_last_sure) {
+  constexpr double at = 4.0 * run;
+  const bool in_a = of_a > at;
+  const double z = (in_a ? a : b) + (at - (in_a ? 0.0 : of_a));
+  const double t = z * (z + 3.0);
+  const double four = t * (t + 2.0);
+  if constexpr (run == 0) {
+    return is_last_sure || end > at ? four : 1.0;
+  } else {
+    return (is_last_sure || end > at ? four : 1.0) * runs_of_four<run - 1>(a, b, of_a, end, true);
+  }
+}
+
+// 64 products of two where x + y has `runs` runs of four, or one less and four factors left
+template <int runs>
+// (a function of its own: from an inlined switch GCC puts parts aside, far from the code of their level)
+__attribute__((noinline)) void two_risings_of_one_total(const Pairs& p, double* __restrict out) {
+  for (int i = 0; i < 64; ++i) {
+    const uint64_t x = p.x[i];
+    const uint64_t y = p.y[i];
+    const double few = first_factors(p.a[i], x) * first_factors(p.b[i], y);
+    if constexpr (runs == 0) {
+      out[i] = few;
+    } else {
+      const double of_a = as_double(x & 28);
+      const double end = as_double((x & 28) + (y & 28));
+      out[i] = few * runs_of_four<runs - 1>(p.a[i] + as_double(x & 3), p.b[i] + as_double(y & 3), of_a, end, false);
+    }
+  }
+}
+
+void two_risings_of_one_total(const Pairs& p, uint64_t total, double* __restrict out) {
+  switch (total >> 2) {
+    case 0: return two_risings_of_one_total<0>(p, out);
+    case 1: return two_risings_of_one_total<1>(p, out);
+    case 2: return two_risings_of_one_total<2>(p, out);
+    case 3: return two_risings_of_one_total<3>(p, out);
+    case 4: return two_risings_of_one_total<4>(p, out);
+    case 5: return two_risings_of_one_total<5>(p, out);
+    case 6: return two_risings_of_one_total<6>(p, out);
+    default: return two_risings_of_one_total<7>(p, out);
+  }
+}
+
 // The same for n < 64
 inline double long_rising_of(double a, uint64_t n) {
   const double last = a + as_double(n & 31);
@@ -119,11 +171,14 @@ uint64_t two_categories(const Pairs* pairs, const double* choose, double* __rest
   uint64_t total[64];
   uint64_t differ = 0;
   uint64_t any = 0;
+  uint64_t out_of_range = 0;
   for (int i = 0; i < 64; ++i) {
     sum[i] = p.a[i] + p.b[i];
     total[i] = p.x[i] + p.y[i];
     differ |= total[i] ^ (p.x[0] + p.y[0]);
-    any |= total[i];
+    any |= total[i] | p.x[i] | p.y[i];  // a negative count may wrap the total
+    const bool fits = (p.a[i] >= smallest_vector_concentration) & (p.b[i] >= smallest_vector_concentration) & (sum[i] <= largest_short_product);
+    out_of_range |= fits ? 0 : 1;
   }
   if (differ == 0 && total[0] < 64) {
     same_rising(sum, total[0], divisor);
@@ -132,18 +187,22 @@ uint64_t two_categories(const Pairs* pairs, const double* choose, double* __rest
   } else {
     for (int i = 0; i < 64; ++i) divisor[i] = long_rising_of(sum[i], total[i]);
   }
-  if (any < 32) {
+  if (differ == 0 && total[0] < 32 && any < 32) {
+    two_risings_of_one_total(p, total[0], pmf);
+  } else if (any < 32) {
     for (int i = 0; i < 64; ++i) pmf[i] = two_risings_of(p.a[i], p.x[i], p.b[i], p.y[i]);
   } else {
     for (int i = 0; i < 64; ++i) pmf[i] = rising_of(p.a[i], p.x[i]) * rising_of(p.b[i], p.y[i]);
   }
   for (int i = 0; i < 64; ++i) pmf[i] *= choose[(total[i] & 63) * 32 + (p.x[i] & 31)] / divisor[i];
-  for (int i = 0; i < 64; ++i) {
-    const double smallest = p.a[i] < p.b[i] ? p.a[i] : p.b[i];
-    const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (smallest >= smallest_vector_concentration) & products_hold(sum[i], total[i]);
-    pmf[i] = fits ? pmf[i] : 0.0;
-    log_pmf[i] = log_of(pmf[i]);
+  if (any >= 32 || out_of_range != 0) {
+    for (int i = 0; i < 64; ++i) {
+      const double smallest = p.a[i] < p.b[i] ? p.a[i] : p.b[i];
+      const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (smallest >= smallest_vector_concentration) & products_hold(sum[i], total[i]);
+      pmf[i] = fits ? pmf[i] : 0.0;
+    }
   }
+  for (int i = 0; i < 64; ++i) log_pmf[i] = log_of(pmf[i]);
   uint64_t to_do[64];  // in two loops, which are both vectorised
   for (int i = 0; i < 64; ++i) {
     const bool done = (pmf[i] > 1e-280) & (pmf[i] < almost_one);
