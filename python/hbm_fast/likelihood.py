@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _core, _validate
+from hbm_fast import _core, _memory, _validate
 
 Floats = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ def log_likelihood_gradient(
     threads = _validate.threads(n_threads)
     x, a = _validate.counts_and_concentration(counts, concentration)
     value = np.empty(x.shape[:-1])
-    gradient = np.empty(x.shape)
+    gradient = _memory.empty(x.shape, np.float64)
     try:
         _core.log_pmf_gradient(x, a, bool(coefficient), value, gradient, threads)
     except ValueError:

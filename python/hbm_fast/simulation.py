@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from hbm_fast import _core, _random, _validate
+from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._validate import Counts, Floats
 from hbm_fast.model import HierarchicalModel
 
@@ -240,14 +240,14 @@ def exceedance_counts(
         max_total = int(array.sum(axis=-1, dtype=np.int64).max(initial=0))
     columns = _validate.positive_int(max_total, "max_total", minimum=0)
     shape = (array.shape[0], array.shape[2] + 1, columns)
-    table = np.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
+    table = _memory.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
     _core.exceedance_counts(array, table, _validate.threads(n_threads))
     return table
 
 
 def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     if out is None:
-        return np.empty(shape, dtype)
+        return _memory.empty(shape, dtype)
     value = getattr(out, name, None)
     if value is None:
         raise ValueError(f"out has no {name}: it must come from a call with the same settings")

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _core, _random, _validate
+from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._validate import Floats
 
 
@@ -50,7 +50,7 @@ def dirichlet(
     a = np.maximum(a, 1e-300)
     rows, k = int(np.prod(shape)), a.shape[-1]
     flat = a.reshape(1, k) if a.size == k else np.ascontiguousarray(np.broadcast_to(a, (*shape, k))).reshape(rows, k)
-    out = np.empty((rows, k))
+    out = _memory.empty((rows, k), np.float64)
     _core.dirichlet(_random.key(rng), flat, out, _validate.threads(n_threads))
     if not log:
         np.exp(out, out=out)
@@ -101,7 +101,7 @@ def multinomial(
     shape = _shape(size, inner, "n and pvals")
     rows, k = int(np.prod(shape)), p.shape[-1]
     flat = p.reshape(1, k) if p.size == k else np.broadcast_to(p, (*shape, k)).reshape(rows, k)
-    out = np.empty((rows, k), np.int64)
+    out = _memory.empty((rows, k), np.int64)
     each = np.ascontiguousarray(np.broadcast_to(totals, shape)).reshape(rows)
     _core.multinomial(_random.key(rng), each, np.ascontiguousarray(flat), out, _validate.threads(n_threads))
     return out.reshape(*shape, k)
