@@ -113,6 +113,19 @@ def test_two_categories_of_one_total(coefficient):
             assert relative_error(value, exact(row, concentration, coefficient)) < 1e-13, (row, concentration)
 
 
+@pytest.mark.parametrize("total", [20, 31])
+def test_where_the_probability_of_a_pure_group_nears_one(total):
+    """From 0.9 on the logarithm is found in another way."""
+    rng = np.random.default_rng(total)
+    a = rng.exponential(0.3, size=(2_000, 1)) * rng.dirichlet([1.0, 1.0], 2_000) + 1e-6
+    x = np.where(rng.random((2_000, 1)) < 0.5, [total, 0], [0, total])
+    values = hbm.log_likelihood(x, a)
+    near = np.flatnonzero((values > np.log(0.8)) & (values < np.log(0.97)))
+    assert len(near) > 100
+    for n in near:
+        assert relative_error(values[n], exact(x[n], a[n])) < 7e-14
+
+
 def test_a_negative_count_that_wraps_a_total():
     x = np.tile([3, 5], (64, 1))
     x[17] = [-1, 9]

@@ -203,13 +203,15 @@ void log_rising(const double* __restrict a, const double* __restrict x, size_t n
 
 inline bool product_fits(double a, double x) { return (x < 32.0) & (a <= largest_short_product); }
 
-// The elements that products of up to 31 factors cannot do: where they are, and their values side by side. Returns how many.
+// The elements, 512 at most, that products of up to 31 factors cannot do: where they are, and their values side by side. Returns how many.
 inline size_t gather_beyond(const double* __restrict a, const double* __restrict x, size_t n, size_t* __restrict where,
                             double* __restrict a_out, double* __restrict x_out) {
+  uint64_t is_beyond[512];  // a loop of its own, which is vectorised
+  for (size_t i = 0; i < n; ++i) is_beyond[i] = product_fits(a[i], x[i]) ? 0 : 1;
   size_t m = 0;
   for (size_t i = 0; i < n; ++i) {
     where[m] = i;
-    m += product_fits(a[i], x[i]) ? 0 : 1;
+    m += is_beyond[i];
   }
   for (size_t i = 0; i < m; ++i) {
     a_out[i] = a[where[i]];
