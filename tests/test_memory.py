@@ -25,6 +25,7 @@ def test_an_array_like_others(shape, dtype):
 
 def test_large_simulations_begin_at_a_large_page():
     sims = hbm.simulate(hbm.HierarchicalModel(2), 7_000, n_groups=21, totals=20, rng=0)
-    assert sims.theta.nbytes > 1 << 21
-    assert sims.theta.ctypes.data % (1 << 21) == 0
+    assert sims.log_theta.nbytes > 1 << 21
+    assert sims.log_theta.ctypes.data % (1 << 21) == 0
+    assert sims.theta.flags.c_contiguous
     np.testing.assert_array_equal(sims.counts.sum(-1), 20)

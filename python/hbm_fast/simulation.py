@@ -24,7 +24,8 @@ class Simulation:
     beta, log_beta : ndarray (B, K)
         The categories over all groups; ``log_beta`` stays exact where ``beta`` underflows.
     log_theta, theta : ndarray (B, N, K) or None
-        The categories of each group; rows sum to one. Zeros in padding.
+        The categories of each group; rows sum to one. Zeros in padding. Both lie in one block of memory: a copy of one
+        lets the other go.
     counts : ndarray (B, N, K) or None
         What was drawn. Zeros in padding.
     n_groups : ndarray (B,)
@@ -159,13 +160,14 @@ def simulate(
         with np.errstate(divide="ignore"):
             log_beta[...] = np.log(_validate.proportions(beta, "beta", (n_datasets, k)))
     table = _statistics_buffer(statistics, out, n_datasets, k, max_total)
+    log_theta, proportions = _theta_buffers(out, shape) if theta else (None, None)
     result = Simulation(
         alpha=_buffer(out, "alpha", (n_datasets,), np.float64),
         log_alpha=log_alpha,
         beta=_buffer(out, "beta", (n_datasets, k), np.float64),
         log_beta=log_beta,
-        log_theta=_buffer(out, "log_theta", shape, np.float64) if theta else None,
-        theta=_buffer(out, "theta", shape, np.float64) if theta else None,
+        log_theta=log_theta,
+        theta=proportions,
         counts=_buffer(out, "counts", shape, count_type) if counts else None,
         n_groups=_buffer(out, "n_groups", (n_datasets,), np.int64),
         statistics=table,
@@ -252,6 +254,14 @@ def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DT
     if value is None:
         raise ValueError(f"out has no {name}: it must come from a call with the same settings")
     return _validate.output(value, f"out.{name}", shape, dtype)
+
+
+def _theta_buffers(out: Simulation | None, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    if out is None:
+        # of two freed blocks glibc gives more back to the system, which hands it out page by page at the next call
+        log_theta, theta = _memory.empty((2, *shape), np.float64)
+        return log_theta, theta
+    return _buffer(out, "log_theta", shape, np.float64), _buffer(out, "theta", shape, np.float64)
 
 
 def _statistics_buffer(
