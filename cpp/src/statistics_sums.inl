@@ -1,0 +1,180 @@
+// The sums that sufficient statistics are evaluated by, for one concentration and for 64 at once: over an exceedance table and
+// over pairs of a count and its weight; text for a namespace of each instruction-set level.
+
+// The logarithms and reciprocals of two levels, with one division
+struct TwoLevels {
+  double log0, log1;
+  double reciprocal0, reciprocal1;
+};
+
+inline TwoLevels two_levels(double z0, double z1) {
+  const Split p = split(z0);
+  const Split q = split(z1);
+  const double f = p.m - 1.0;
+  const double g = q.m - 1.0;
+  const double under0 = z0 * (2.0 + f);
+  const double under1 = z1 * (2.0 + g);
+  const double both = 1.0 / (under0 * under1);
+  // little is left to do after the division: the loop waits for this chain
+  return {log_from(f, ((f * z0) * under1) * both, p.e), log_from(g, ((g * z1) * under0) * both, q.e),
+          ((2.0 + f) * under1) * both, ((2.0 + g) * under0) * both};
+}
+
+// log(z (z+1) (z+2) (z+3)) and its derivative, with one division
+struct FourLevels {
+  double log;
+  double reciprocals;
+};
+
+inline FourLevels four_levels(double z) {
+  const double t = z * (z + 3.0);
+  const double product = t * (t + 2.0);
+  const Split p = split(product);
+  const double f = p.m - 1.0;
+  const double both = 1.0 / (product * (2.0 + f));
+  return {log_from(f, (f * product) * both, p.e), (((2.0 * z + 3.0) * (2.0 * t + 2.0)) * (2.0 + f)) * both};
+}
+
+// What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4, and
+// the four are added in pairs. The order that one concentration and 64 at once share on every machine, so that a batch never
+// changes a value.
+void add_up(const double* __restrict weight, const double* __restrict term, size_t n, double* __restrict sum) {
+  const size_t whole = n & ~size_t{3};
+  for (size_t j = 0; j < whole; j += 4) {
+    for (size_t l = 0; l < 4; ++l) sum[l] = multiply_add(weight[j + l], term[j + l], sum[l]);
+  }
+  for (size_t l = 0; l < n - whole; ++l) sum[l] = multiply_add(weight[whole + l], term[whole + l], sum[l]);
+}
+
+void add_up_two(const double* __restrict first_weight, const double* __restrict first, const double* __restrict second_weight,
+                const double* __restrict second, size_t n, double* __restrict sum) {
+  const auto add = [&](size_t j, size_t l) {
+    sum[l] = multiply_add(second_weight[j], second[j], multiply_add(first_weight[j], first[j], sum[l]));
+  };
+  const size_t whole = n & ~size_t{3};
+  for (size_t j = 0; j < whole; j += 4) {
+    for (size_t l = 0; l < 4; ++l) add(j + l, l);
+  }
+  for (size_t l = 0; l < n - whole; ++l) add(whole + l, l);
+}
+
+double total_of(const double* sum) { return (sum[0] + sum[1]) + (sum[2] + sum[3]); }
+
+void totals_of(const double (*__restrict sum)[64], double* __restrict total) {
+  for (int i = 0; i < 64; ++i) total[i] = (sum[0][i] + sum[1][i]) + (sum[2][i] + sum[3][i]);
+}
+
+void table(const Levels& c, double a, double* value, double* slope) {
+  constexpr size_t block = 64;
+  double first_logs[block], first_reciprocals[block], second_logs[block], second_reciprocals[block];
+  double sum[4] = {};
+  double derivative[4] = {};
+  for (size_t begin = 0; begin < c.n_fours; begin += block) {
+    const size_t size = c.n_fours - begin < block ? c.n_fours - begin : block;
+    for (size_t j = 0; j < size; ++j) {
+      const FourLevels of = four_levels(a + c.fours[begin + j]);
+      first_logs[j] = of.log;
+      first_reciprocals[j] = of.reciprocals;
+    }
+    add_up(c.four_weights + begin, first_logs, size, sum);
+    add_up(c.four_weights + begin, first_reciprocals, size, derivative);
+  }
+  for (size_t begin = 0; begin < c.n_pairs; begin += block) {
+    const size_t size = c.n_pairs - begin < block ? c.n_pairs - begin : block;
+    for (size_t j = 0; j < size; ++j) {
+      const TwoLevels of = two_levels(a + c.firsts[begin + j], a + c.seconds[begin + j]);
+      first_logs[j] = of.log0;
+      second_logs[j] = of.log1;
+      first_reciprocals[j] = of.reciprocal0;
+      second_reciprocals[j] = of.reciprocal1;
+    }
+    add_up_two(c.first_weights + begin, first_logs, c.second_weights + begin, second_logs, size, sum);
+    add_up_two(c.first_weights + begin, first_reciprocals, c.second_weights + begin, second_reciprocals, size, derivative);
+  }
+  *value = total_of(sum);
+  *slope = total_of(derivative);
+}
+
+// Functions of their own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
+__attribute__((noinline)) void add_four(double weight, double level, const double* __restrict a, double* __restrict value,
+                                        double* __restrict slope) {
+  for (int i = 0; i < 64; ++i) {
+    const FourLevels of = four_levels(a[i] + level);
+    value[i] = multiply_add(weight, of.log, value[i]);
+    slope[i] = multiply_add(weight, of.reciprocals, slope[i]);
+  }
+}
+
+__attribute__((noinline)) void add_two(double w0, double z0, double w1, double z1, const double* __restrict a,
+                                       double* __restrict value, double* __restrict slope) {
+  for (int i = 0; i < 64; ++i) {
+    const TwoLevels of = two_levels(a[i] + z0, a[i] + z1);
+    value[i] = multiply_add(w1, of.log1, multiply_add(w0, of.log0, value[i]));
+    slope[i] = multiply_add(w1, of.reciprocal1, multiply_add(w0, of.reciprocal0, slope[i]));
+  }
+}
+
+void tables(const Levels& c, const double* a, double* __restrict value, double* __restrict slope) {
+  double sum[4][64] = {};
+  double derivative[4][64] = {};
+  for (size_t j = 0; j < c.n_fours; ++j) add_four(c.four_weights[j], c.fours[j], a, sum[j & 3], derivative[j & 3]);
+  for (size_t j = 0; j < c.n_pairs; ++j) {
+    add_two(c.first_weights[j], c.firsts[j], c.second_weights[j], c.seconds[j], a, sum[j & 3], derivative[j & 3]);
+  }
+  totals_of(sum, value);
+  totals_of(derivative, slope);
+}
+
+struct RisingAndSlope {
+  double log;
+  double slope;
+};
+
+inline RisingAndSlope rising_and_slope(double a, double x) {
+  const Lifted l = lift(a, x);
+  const double r0 = 1.0 / l.z0;
+  const double r1 = 1.0 / l.z1;
+  const double p0 = l.low0 ? eight_factors(a) : 1.0;
+  const double p1 = l.low1 ? eight_factors(a + x) : 1.0;
+  const double s0 = l.low0 ? eight_reciprocals(l.low0 ? a : 1.0) : 0.0;
+  const double s1 = l.low1 ? eight_reciprocals(l.low1 ? a + x : 1.0) : 0.0;
+  const double q = log_quotient(l, r0, r1);
+  return {l.d * (log_of(l.z1) - 1.0) + (l.z0 - 0.5) * q + (stirling_tail(r1) - stirling_tail(r0)) + log_of(p0 / p1),
+          (s0 - s1) + q + 0.5 * l.d * r0 * r1 + (digamma_tail(r0) - digamma_tail(r1))};
+}
+
+void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
+  constexpr size_t block = 64;
+  double rising[block], difference[block];
+  double sum[4] = {};
+  double derivative[4] = {};
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    for (size_t j = 0; j < size; ++j) {
+      const RisingAndSlope of = rising_and_slope(a, x[begin + j]);
+      rising[j] = of.log;
+      difference[j] = of.slope;
+    }
+    add_up(w + begin, rising, size, sum);
+    add_up(w + begin, difference, size, derivative);
+  }
+  *value = total_of(sum);
+  *slope = total_of(derivative);
+}
+
+__attribute__((noinline)) void add_pair(double weight, double x, const double* __restrict a, double* __restrict value,
+                                        double* __restrict slope) {
+  for (int i = 0; i < 64; ++i) {
+    const RisingAndSlope of = rising_and_slope(a[i], x);
+    value[i] = multiply_add(weight, of.log, value[i]);
+    slope[i] = multiply_add(weight, of.slope, slope[i]);
+  }
+}
+
+void pairs_of_all(const double* x, const double* w, size_t n, const double* a, double* __restrict value, double* __restrict slope) {
+  double sum[4][64] = {};
+  double derivative[4][64] = {};
+  for (size_t j = 0; j < n; ++j) add_pair(w[j], x[j], a, sum[j & 3], derivative[j & 3]);
+  totals_of(sum, value);
+  totals_of(derivative, slope);
+}
