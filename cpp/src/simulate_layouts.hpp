@@ -133,7 +133,6 @@ template <class T>
 void SimulationWorker<T>::two_colours(std::size_t n_urns) {
   alignas(64) double yes[lane_count];
   alignas(64) double no[lane_count];
-  tables_.resize(std::bit_ceil(largest_polya + 1) * lane_count);
   for (std::size_t from = 0, to = 0; from < n_urns; from = to) {
     const std::int32_t total = groups_[from].total;
     std::size_t n_tables = 0;
@@ -148,6 +147,7 @@ void SimulationWorker<T>::two_colours(std::size_t n_urns) {
     for (std::size_t i = n_tables; i % polya_lanes != 0; ++i) yes[i] = no[i] = 1.0;
     const auto size = static_cast<std::size_t>(total);
     const std::size_t rows = std::bit_ceil(size + 1);
+    if (tables_.size() < rows * lane_count) tables_.resize(rows * lane_count);
     kernels_.polya(yes, no, size, rows, (n_tables + polya_lanes - 1) / polya_lanes * polya_lanes, tables_.data());
     const double* column = tables_.data();
     std::size_t lane = 0;
