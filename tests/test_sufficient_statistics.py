@@ -97,6 +97,12 @@ def test_absent_categories_and_tiny_concentrations():
         hbm.log_likelihood([[3, 0, 2], [1, 0, 0]], [1.0, 0.0, 2.0]).sum(), rel=1e-14
     )
     assert stats.log_likelihood([1.0, 1.0, 0.0]) == -np.inf
+    for first in (1, 3, 5, 200):  # odd numbers of levels, and of those that no run of four takes
+        one = hbm.SufficientStatistics([[first, 0], [1, 1]])
+        for tiny in (1e-305, 1e-299, 1e-160, 1e-80):
+            value, gradient = one.log_likelihood_gradient([tiny, 1.0])
+            assert value == pytest.approx(hbm.log_likelihood([[first, 0], [1, 1]], [tiny, 1.0]).sum(), rel=1e-13)
+            assert gradient[0] == pytest.approx(2 / tiny, rel=1e-13)
     pure = hbm.SufficientStatistics([[5, 0], [0, 5]])
     assert pure.log_likelihood([1e-310, 1e-310]) == pytest.approx(-2 * np.log(2), rel=1e-3)
 
@@ -111,6 +117,7 @@ def test_results_do_not_depend_on_threads_or_the_batch(total, n, widest):
     assert widest == 1 or ((a < 1e-300).any() and (a > 1e70).any())
     stats = hbm.SufficientStatistics(x)
     one = stats.log_likelihood(a, n_threads=1)
+    assert np.isfinite(one).all()
     for n_threads in (2, 3, 7):
         np.testing.assert_array_equal(stats.log_likelihood(a, n_threads=n_threads), one)
     np.testing.assert_array_equal([stats.log_likelihood(row) for row in a], one)

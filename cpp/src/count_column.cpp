@@ -75,7 +75,7 @@ void CountColumn::make_levels() {
     }
     for (; level < values_[i]; level += 1.0) single(level, above[i]);
   }
-  if (levels_.firsts.size() > levels_.seconds.size()) single(level - 1.0, 0.0);
+  if (levels_.firsts.size() > levels_.seconds.size()) single(level, 0.0);  // not a level twice: the product of two tiny ones vanishes
 }
 
 std::span<const double> CountColumn::exceedances() const {
