@@ -47,6 +47,7 @@ void CountColumn::finish() {
   for (const auto& [value, weight] : large_) keep(static_cast<double>(value), weight);
   table_.clear();
   has_table_ = values_.empty() || entries_per_pair * static_cast<double>(values_.size()) >= values_.back();
+  if (has_table_) exceedances();  // now: the hot path reads it without a lock
   double cost = 0.0;
   double last = 0.0;
   for (const double value : values_) {
@@ -55,8 +56,7 @@ void CountColumn::finish() {
     last = value;
   }
   levels_ = {};
-  evaluates_levels_ = entries_per_pair * static_cast<double>(values_.size()) >= cost;
-  if (evaluates_levels_) make_levels();
+  if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_levels();
 }
 
 void CountColumn::make_levels() {
@@ -75,7 +75,8 @@ void CountColumn::make_levels() {
     }
     for (; level < values_[i]; level += 1.0) single(level, above[i]);
   }
-  if (levels_.firsts.size() > levels_.seconds.size()) single(level, 0.0);  // not a level twice: the product of two tiny ones vanishes
+  // not a level twice: the product of two tiny ones vanishes
+  if (levels_.firsts.size() > levels_.seconds.size()) single(level, 0.0);
 }
 
 std::span<const double> CountColumn::exceedances() const {

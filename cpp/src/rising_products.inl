@@ -56,10 +56,11 @@ inline double runs_of_four(double a, double b, double of_a, double end, bool is_
   const double z = (in_a ? a : b) + (at - (in_a ? 0.0 : of_a));
   const double t = z * (z + 3.0);
   const double four = t * (t + 2.0);
+  const double factor = is_last_sure || end > at ? four : 1.0;
   if constexpr (run == 0) {
-    return is_last_sure || end > at ? four : 1.0;
+    return factor;
   } else {
-    return (is_last_sure || end > at ? four : 1.0) * runs_of_four<run - 1>(a, b, of_a, end, true);
+    return factor * runs_of_four<run - 1>(a, b, of_a, end, true);
   }
 }
 
@@ -187,7 +188,7 @@ uint64_t two_categories(const Pairs* pairs, const double* choose, double* __rest
   } else {
     for (int i = 0; i < 64; ++i) divisor[i] = long_rising_of(sum[i], total[i]);
   }
-  if (differ == 0 && total[0] < 32 && any < 32) {
+  if (differ == 0 && any < 32) {
     two_risings_of_one_total(p, total[0], pmf);
   } else if (any < 32) {
     for (int i = 0; i < 64; ++i) pmf[i] = two_risings_of(p.a[i], p.x[i], p.b[i], p.y[i]);

@@ -43,10 +43,11 @@ class CountColumn {
   // Whether a Gibbs step runs over the table (a draw for each j); else over the pairs, few beside the largest value.
   bool has_table() const { return has_table_; }
   Pairs pairs() const { return {values_, weights_}; }
-  // The table c_0 >= c_1 >= ...; built at the first call where has_table() is false, and then as long as the largest value. Throws std::length_error beyond 2^27 entries: use pairs().
+  // The table c_0 >= c_1 >= ...; built at the first call where has_table() is false, and then as long as the largest
+  // value. Throws std::length_error beyond 2^27 entries: use pairs().
   std::span<const double> exceedances() const;
-  // Whether evaluations run over the levels; else over the pairs.
-  bool evaluates_levels() const { return evaluates_levels_; }
+  // Whether evaluations of a column that is not empty run over the levels; else over the pairs.
+  bool evaluates_levels() const { return !levels_.fours.empty() || !levels_.firsts.empty(); }
   const Levels& levels() const { return levels_; }
 
  private:
@@ -60,7 +61,6 @@ class CountColumn {
   Levels levels_;
   double n_positive_ = 0.0;
   bool has_table_ = true;
-  bool evaluates_levels_ = true;
 };
 
 class SufficientStatistics {

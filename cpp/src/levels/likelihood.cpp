@@ -26,10 +26,13 @@ void log_rising(const double* __restrict a, const double* __restrict x, size_t n
 
 inline bool product_fits(double a, double x) { return (x < 32.0) & (a <= largest_short_product); }
 
-// The elements, 512 at most, that products of up to 31 factors cannot do: where they are, and their values side by side. Returns how many.
+constexpr size_t long_block = 512;  // elements that log_choose and digamma_difference take at once
+
+// The elements, long_block at most, that products of up to 31 factors cannot do: where they are, and their values side by
+// side. Returns how many.
 inline size_t gather_beyond(const double* __restrict a, const double* __restrict x, size_t n, size_t* __restrict where,
                             double* __restrict a_out, double* __restrict x_out) {
-  uint64_t is_beyond[512];  // a loop of its own, which is vectorised
+  uint64_t is_beyond[long_block];  // a loop of its own, which is vectorised
   for (size_t i = 0; i < n; ++i) is_beyond[i] = product_fits(a[i], x[i]) ? 0 : 1;
   size_t m = 0;
   for (size_t i = 0; i < n; ++i) {
@@ -45,11 +48,10 @@ inline size_t gather_beyond(const double* __restrict a, const double* __restrict
 
 // Counts below 32, which most are; then the others.
 void digamma_difference(const double* __restrict a, const double* __restrict x, size_t n, double* __restrict out) {
-  constexpr size_t block = 512;
-  size_t where[block];
-  double a_of[block], x_of[block], value[block];
-  for (size_t begin = 0; begin < n; begin += block) {
-    const size_t size = n - begin < block ? n - begin : block;
+  size_t where[long_block];
+  double a_of[long_block], x_of[long_block], value[long_block];
+  for (size_t begin = 0; begin < n; begin += long_block) {
+    const size_t size = n - begin < long_block ? n - begin : long_block;
     const double* const ab = a + begin;
     const double* const xb = x + begin;
     double* const ob = out + begin;
@@ -144,11 +146,10 @@ void log_gamma(const double* __restrict a, size_t n, double* __restrict out) {
 // Products for counts below 32, which most are; then the others.
 void log_choose(const double* __restrict a, const double* __restrict x, size_t n, const double* __restrict inverse_factorials,
                 double* __restrict out) {
-  constexpr size_t block = 512;
-  size_t where[block];
-  double a_of[block], x_of[block], log_gammas[block], value[block];
-  for (size_t begin = 0; begin < n; begin += block) {
-    const size_t size = n - begin < block ? n - begin : block;
+  size_t where[long_block];
+  double a_of[long_block], x_of[long_block], log_gammas[long_block], value[long_block];
+  for (size_t begin = 0; begin < n; begin += long_block) {
+    const size_t size = n - begin < long_block ? n - begin : long_block;
     const double* const ab = a + begin;
     const double* const xb = x + begin;
     double* const ob = out + begin;
