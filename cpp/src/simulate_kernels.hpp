@@ -10,7 +10,7 @@ namespace hbm_fast {
 
 inline constexpr std::size_t lane_count = 64;
 inline constexpr std::size_t polya_lanes = 16;
-inline constexpr std::size_t largest_polya = 64;
+inline constexpr std::size_t largest_search = 256;
 // A concentration stays a normal number, and log(U) / concentration finite.
 inline constexpr double smallest_concentration = 1e-300;
 inline constexpr double largest_log_concentration = 700.0;
@@ -44,7 +44,7 @@ struct SimulateKernels {
   // not normalised; tables (n_lanes / 16, n_rows, 16), the rows past `size` repeat it.
   void (*polya)(const double* yes, const double* no, std::size_t size, std::size_t n_rows, std::size_t n_lanes,
                 double* tables);
-  // successes[i] of n[i] draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one word each.
+  // successes[i] of n[i] <= 256 draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one word each.
   void (*binomials)(LaneStates* lanes, const double* n, const double* yes, const double* no, double* successes);
   void (*prepare)(const double* shape, GammaShape* prepared);
   // logs of two Gamma variates for each lane, from the four next words of its stream

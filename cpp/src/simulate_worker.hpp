@@ -27,7 +27,7 @@ namespace {
 constexpr std::size_t many_categories = 32;
 constexpr std::int64_t urn_limit(std::size_t n_categories) { return static_cast<std::int64_t>(128 / n_categories); }
 // Up to this total the lanes search their binomials side by side; beyond it each group goes alone.
-constexpr std::int64_t search_limit = 256;
+constexpr std::int64_t search_limit = largest_search;
 // Below this shape Ahrens & Dieter's generator beats Marsaglia & Tsang's.
 constexpr double tiny_shape = 0.02;
 

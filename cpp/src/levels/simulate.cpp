@@ -34,6 +34,22 @@ void next_words(LaneStates& lanes, std::uint64_t* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = next(lanes.s[0][i], lanes.s[1][i], lanes.s[2][i], lanes.s[3][i]);
 }
 
+// Lanes as the bits of a word.
+struct LaneBits {
+  std::uint64_t of[n] = {};
+  constexpr LaneBits() {
+    for (std::size_t i = 0; i < n; ++i) of[i] = std::uint64_t{1} << i;
+  }
+};
+constexpr LaneBits lane_bit;
+
+// The lanes whose bits are set, in order; how many.
+HBM_INLINE std::size_t list_lanes(std::uint64_t bits, std::uint32_t* lanes) {
+  std::size_t size = 0;
+  for (; bits != 0; bits &= bits - 1) lanes[size++] = static_cast<std::uint32_t>(__builtin_ctzll(bits));
+  return size;
+}
+
 // A stream of one lane's own for what the lock-step cannot finish, addressed by words it drew.
 struct Spare {
   std::uint64_t s[4];
@@ -53,18 +69,6 @@ HBM_INLINE bool trial(double x, double e, double d, double c, double log_d, doub
   const double h = d > 1e8 ? series : direct;
   log_gamma = log_d + 3.0 * log_t - (e - h) * boost;
   return (raw > 0.0) & (e > h);
-}
-
-double retry_gamma(Spare spare, double d, double c, double log_d, double boost) {
-  for (;;) {
-    const double radius = __builtin_sqrt(-2.0 * log_of(spare.uniform()));
-    double sine;
-    double cosine;
-    sin_cos_turn(spare.uniform(), sine, cosine);
-    double log_gamma;
-    if (trial(radius * cosine, -log_of(spare.uniform()), d, c, log_d, boost, log_gamma)) return log_gamma;
-    if (trial(radius * sine, -log_of(spare.uniform()), d, c, log_d, boost, log_gamma)) return log_gamma;
-  }
 }
 
 void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
@@ -116,9 +120,9 @@ void urn(LaneStates* lanes, const double* yes, const double* no, const double* s
 }
 
 struct Inverses {
-  double of[largest_polya + 1] = {};  // 1 / (x + 1)
+  double of[largest_search + 1] = {};  // 1 / (x + 1)
   constexpr Inverses() {
-    for (std::size_t x = 0; x <= largest_polya; ++x) of[x] = 1.0 / static_cast<double>(x + 1);
+    for (std::size_t x = 0; x <= largest_search; ++x) of[x] = 1.0 / static_cast<double>(x + 1);
   }
 };
 constexpr Inverses inverses;
@@ -179,31 +183,27 @@ void polya(const double* yes, const double* no, std::size_t size, std::size_t n_
 // others are searched side by side.
 void binomials(LaneStates* lanes, const double* size, const double* yes, const double* no, double* successes) {
   alignas(64) std::uint64_t word[n];
-  alignas(64) double open[n];
   std::uint32_t index[n];
-  std::size_t n_open = 0;
+  std::uint64_t open = 0;
   next_words(*lanes, word);
   for (std::size_t i = 0; i < n; ++i) {
     const double rarer = yes[i] < no[i] ? yes[i] : no[i];
-    open[i] = to_uniform(word[i]) * (yes[i] + no[i]) < size[i] * rarer ? 1.0 : 0.0;
+    open |= to_uniform(word[i]) * (yes[i] + no[i]) < size[i] * rarer ? lane_bit.of[i] : 0;
     successes[i] = yes[i] > no[i] ? size[i] : 0.0;
   }
-  for (std::size_t i = 0; i < n; ++i) {
-    index[n_open] = static_cast<std::uint32_t>(i);
-    n_open += open[i] != 0.0;
-  }
+  std::size_t n_open = list_lanes(open, index);
   if (n_open == 0) return;
   alignas(64) double u[n];
   alignas(64) double odds[n];
   alignas(64) double left[n];
   alignas(64) double mass[n];
   alignas(64) double below[n];
-  alignas(64) double x[n];
+  alignas(64) std::int64_t x[n];
   double largest = 0.0;
-  const std::size_t padded = (n_open + 15) / 16 * 16;
-  for (std::size_t r = 0; r < padded; ++r) {  // the padding repeats a lane
+  std::size_t padded = (n_open + 3) / 4 * 4;
+  for (std::size_t r = 0; r < padded; ++r) {  // the padding repeats a lane, and searches nothing
     const std::uint32_t i = index[r < n_open ? r : 0];
-    u[r] = 1.0 - to_uniform(word[i]);
+    u[r] = r < n_open ? 1.0 - to_uniform(word[i]) : 0.0;
     odds[r] = yes[i] < no[i] ? yes[i] : no[i];
     mass[r] = yes[i] < no[i] ? no[i] : yes[i];
     left[r] = size[i];
@@ -214,39 +214,57 @@ void binomials(LaneStates* lanes, const double* size, const double* yes, const d
     odds[r] /= mass[r];
     mass[r] = exp_of(left[r] * log1p_of(-p));
     below[r] = mass[r];
-    x[r] = 0.0;
+    x[r] = 0;
   }
+  const auto settle = [&](std::size_t r) {
+    const std::uint32_t i = index[r];
+    // The masses sum to 1 - 1e-15 or so: a u beyond that sum has run on.
+    const double steps = static_cast<double>(x[r]);
+    const double found = steps < size[i] ? steps : size[i];
+    successes[i] = yes[i] > no[i] ? size[i] - found : found;
+  };
   constexpr std::size_t stride = 4;  // steps between two looks at who is done
   for (std::size_t j = 0; static_cast<double>(j) < largest; j += stride) {
-    double inverse[stride];
-    for (std::size_t step = 0; step < stride; ++step) inverse[step] = 1.0 / static_cast<double>(j + step + 1);
-    double searching = 0.0;
+    const double* inverse = inverses.of + j;
+    std::int64_t searching = 0;
 #pragma omp simd reduction(+ : searching)
     for (std::size_t r = 0; r < padded; ++r) {
       double m = mass[r];
       double sum = below[r];
       double rest = left[r];
-      double found = x[r];
-      for (std::size_t step = 0; step < stride; ++step) {  // beyond the size the mass is zero
-        found += u[r] > sum ? 1.0 : 0.0;
-        m *= rest * odds[r] * inverse[step];
-        rest = rest > 1.0 ? rest - 1.0 : 0.0;
+      std::int64_t found = x[r];
+      for (std::size_t step = 0; step < stride; ++step) {
+        found += u[r] > sum ? 1 : 0;
+        m *= rest * odds[r] * inverse[step];  // zero from the size on, where rest is zero
+        rest -= 1.0;
         sum += m;
       }
       mass[r] = m;
       below[r] = sum;
       left[r] = rest;
       x[r] = found;
-      searching += u[r] > sum ? 1.0 : 0.0;
+      searching += u[r] > sum ? 1 : 0;
     }
-    if (searching == 0.0) break;
+    if (static_cast<std::size_t>(searching + 3) / 4 * 8 > padded) continue;
+    std::size_t kept = 0;  // half of them are done, or all: the others move up
+    for (std::size_t r = 0; r < n_open; ++r) {
+      settle(r);  // again later, for who stays
+      const bool stays = u[r] > below[r];
+      index[kept] = index[r];
+      u[kept] = u[r];
+      odds[kept] = odds[r];
+      left[kept] = left[r];
+      mass[kept] = mass[r];
+      below[kept] = below[r];
+      x[kept] = x[r];
+      kept += stays;
+    }
+    n_open = kept;
+    padded = (n_open + 3) / 4 * 4;
+    for (std::size_t r = n_open; r < padded; ++r) u[r] = 0.0;
+    if (n_open == 0) break;
   }
-  for (std::size_t r = 0; r < n_open; ++r) {
-    const std::uint32_t i = index[r];
-    // The masses sum to 1 - 1e-15 or so: a u beyond that sum has run on.
-    const double found = x[r] < size[i] ? x[r] : size[i];
-    successes[i] = yes[i] > no[i] ? size[i] - found : found;
-  }
+  for (std::size_t r = 0; r < n_open; ++r) settle(r);
 }
 
 void prepare(const double* shape, GammaShape* prepared) {
@@ -261,25 +279,96 @@ void prepare(const double* shape, GammaShape* prepared) {
   }
 }
 
-void finish(const std::uint64_t* a, const std::uint64_t* b, const double* accepted, const GammaShape& shape,
-            double* log_gamma) {
-  std::uint32_t rejected[n];
-  std::size_t n_rejected = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    rejected[n_rejected] = static_cast<std::uint32_t>(i);
-    n_rejected += accepted[i] == 0.0;
+// The variates that a pass over 64 lanes refused: each has a stream of its own, addressed by two words that its lane
+// drew, and tries there until a trial is accepted. They are few, and try side by side.
+struct Refused {
+  std::uint64_t s[4][2 * n];
+  double d[2 * n];
+  double c[2 * n];
+  double log_d[2 * n];
+  double boost[2 * n];
+  double accepted[2 * n];
+  double log_gamma[2 * n];
+  double* out[2 * n];
+  std::size_t count = 0;
+
+  void add(std::uint64_t bits, const std::uint64_t* a, const std::uint64_t* b, const GammaShape& shape,
+           double* log_gamma_lanes) {
+    std::uint32_t lanes[n];
+    const std::size_t n_refused = list_lanes(bits, lanes);
+    for (std::size_t r = 0; r < n_refused; ++r, ++count) {
+      const std::uint32_t i = lanes[r];
+      s[0][count] = a[i];
+      s[1][count] = b[i];
+      d[count] = shape.d[i];
+      c[count] = shape.c[i];
+      log_d[count] = shape.log_d[i];
+      boost[count] = shape.boost[i];
+      out[count] = log_gamma_lanes + i;
+    }
   }
-  for (std::size_t r = 0; r < n_rejected; ++r) {
-    const std::uint32_t i = rejected[r];
-    log_gamma[i] = retry_gamma(Spare(a[i], b[i]), shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i]);
+
+  // The padding repeats the first.
+  std::size_t pad() {
+    std::size_t padded = count;
+    for (; padded % 4 != 0; ++padded) copy(0, padded);
+    return padded;
   }
-}
+
+  void copy(std::size_t from, std::size_t to) {
+    for (auto& words : s) words[to] = words[from];
+    d[to] = d[from];
+    c[to] = c[from];
+    log_d[to] = log_d[from];
+    boost[to] = boost[from];
+  }
+
+  void settle() {
+    if (count == 0) return;
+    for (std::size_t r = 0, padded = pad(); r < padded; ++r) {
+      const std::uint64_t a = s[0][r];
+      const std::uint64_t b = s[1][r];
+      s[0][r] = mix(a + golden) | 1;
+      s[1][r] = mix(b + golden);
+      s[2][r] = mix(a + 2 * golden);
+      s[3][r] = mix(b + 2 * golden);
+    }
+    while (count > 0) {
+      for (std::size_t r = 0, padded = pad(); r < padded; ++r) {
+        const double radius = __builtin_sqrt(-2.0 * log_of(draw(r)));
+        double sine;
+        double cosine;
+        sin_cos_turn(draw(r), sine, cosine);
+        const double first = -log_of(draw(r));
+        const double second = -log_of(draw(r));
+        double log_first;
+        double log_second;
+        const bool takes_first = trial(radius * cosine, first, d[r], c[r], log_d[r], boost[r], log_first);
+        const bool takes_second = trial(radius * sine, second, d[r], c[r], log_d[r], boost[r], log_second);
+        log_gamma[r] = takes_first ? log_first : log_second;
+        accepted[r] = takes_first | takes_second ? 1.0 : 0.0;
+      }
+      std::size_t left = 0;
+      for (std::size_t r = 0; r < count; ++r) {
+        if (accepted[r] != 0.0) {
+          *out[r] = log_gamma[r];
+        } else {
+          copy(r, left);
+          out[left++] = out[r];
+        }
+      }
+      count = left;
+    }
+  }
+
+ private:
+  double draw(std::size_t r) { return to_uniform(next(s[0][r], s[1][r], s[2][r], s[3][r])); }
+};
 
 void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* second, double* log_first,
                 double* log_second) {
   alignas(64) std::uint64_t w[4][n];
   alignas(64) double x[2][n];
-  alignas(64) double accepted[n];
   for (auto& row : w) next_words(*lanes, row);
   for (std::size_t i = 0; i < n; ++i) {  // Box & Muller 1958
     const double radius = __builtin_sqrt(-2.0 * log_of(to_uniform(w[0][i])));
@@ -291,16 +380,20 @@ void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* se
   }
   const GammaShape* shapes[2] = {first, second};
   double* outputs[2] = {log_first, log_second};
+  Refused refused;
   for (std::size_t half = 0; half < 2; ++half) {
     const GammaShape& shape = *shapes[half];
     double* log_gamma = outputs[half];
     const std::uint64_t* word = w[2 + half];
+    std::uint64_t bits = 0;
     for (std::size_t i = 0; i < n; ++i) {
       const double e = -log_of(to_uniform(word[i]));
-      accepted[i] = trial(x[half][i], e, shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]) ? 1.0 : 0.0;
+      const bool takes = trial(x[half][i], e, shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]);
+      bits |= takes ? 0 : lane_bit.of[i];
     }
-    finish(word, w[0], accepted, shape, log_gamma);
+    refused.add(bits, word, w[0], shape, log_gamma);
   }
+  refused.settle();
 }
 
 // Ahrens & Dieter 1974 (GS), from P = (1 + a/e) U and an Exp(1) on: what the vector pass could not accept outright.
@@ -322,19 +415,15 @@ double retry_tiny(Spare spare, double a, double p, double e) {
 void gamma_tiny(LaneStates* lanes, const double* shape, const double* inverse, double* log_gamma) {
   alignas(64) std::uint64_t w[n];
   alignas(64) double p[n];
-  alignas(64) double accepted[n];
+  std::uint64_t bits = 0;
   next_words(*lanes, w);
   for (std::size_t i = 0; i < n; ++i) {
     p[i] = (1.0 + shape[i] * 0.36787944117144232160) * to_uniform(w[i]);
     log_gamma[i] = log_of(p[i]) * inverse[i];
-    accepted[i] = log_gamma[i] < -37.0 ? 1.0 : 0.0;  // the acceptance exp(-x) is 1 to all digits
+    bits |= log_gamma[i] < -37.0 ? 0 : lane_bit.of[i];  // the acceptance exp(-x) is 1 to all digits
   }
   std::uint32_t open[n];
-  std::size_t n_open = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    open[n_open] = static_cast<std::uint32_t>(i);
-    n_open += accepted[i] == 0.0;
-  }
+  const std::size_t n_open = list_lanes(bits, open);
   for (std::size_t r = 0; r < n_open; ++r) {
     const std::uint32_t i = open[r];
     // exp(-x) >= 1 - x decides nearly all of these from one more word
@@ -344,7 +433,26 @@ void gamma_tiny(LaneStates* lanes, const double* shape, const double* inverse, d
   }
 }
 
+// normalise_lanes of two categories: the weight of the larger is one.
+void normalise_pairs(double* log_gamma, double* theta) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const double first = log_gamma[i];
+    const double second = log_gamma[n + i];
+    const bool second_is_less = second < first;
+    const double gap = second_is_less ? second - first : first - second;
+    const double weight = exp_of(gap);
+    const double log_sum = log1p_of(weight);
+    const double less = weight / (1.0 + weight);
+    const double more = 1.0 / (1.0 + weight);
+    log_gamma[i] = (second_is_less ? 0.0 : gap) - log_sum;
+    log_gamma[n + i] = (second_is_less ? gap : 0.0) - log_sum;
+    theta[i] = second_is_less ? more : less;
+    theta[n + i] = second_is_less ? less : more;
+  }
+}
+
 void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta) {
+  if (n_categories == 2) return normalise_pairs(log_gamma, theta);
   alignas(64) double largest[n];
   alignas(64) double rest[n];
   alignas(64) double log_sum[n];
