@@ -10,6 +10,7 @@ namespace hbm_fast {
 
 inline constexpr std::size_t lane_count = 64;
 inline constexpr std::size_t polya_lanes = 16;
+inline constexpr std::size_t largest_urn = 64;
 inline constexpr std::size_t largest_search = 256;
 // A concentration stays a normal number, and log(U) / concentration finite.
 inline constexpr double smallest_concentration = 1e-300;
@@ -40,13 +41,15 @@ struct SimulateKernels {
   // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.
   void (*urn)(LaneStates* lanes, const double* yes, const double* no, const double* n, std::size_t largest,
               double* successes);
-  // For the first n_lanes lanes (a multiple of 16) a table each of the same urn's masses, x = 0..size, summed up to x and
-  // not normalised; tables (n_lanes / 16, n_rows, 16), the rows past `size` repeat it.
-  void (*polya)(const double* yes, const double* no, std::size_t size, std::size_t n_rows, std::size_t n_lanes,
-                double* tables);
+  // The same for 16 urns, size <= 64 draws and n_rounds draws of such a number from each, by inversion:
+  // word and successes (n_rounds, 16).
+  void (*polya)(const double* yes, const double* no, std::size_t size, std::size_t n_rounds, const std::uint64_t* word,
+                std::int64_t* successes);
   // successes[i] of n[i] <= 256 draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one word each.
   void (*binomials)(LaneStates* lanes, const double* n, const double* yes, const double* no, double* successes);
   void (*prepare)(const double* shape, GammaShape* prepared);
+  // to's lanes begin..end: copies of one lane of `from`
+  void (*spread)(const GammaShape* from, std::size_t lane, std::size_t begin, std::size_t end, GammaShape* to);
   // logs of two Gamma variates for each lane, from the four next words of its stream
   void (*gamma_pair)(LaneStates* lanes, const GammaShape* first, const GammaShape* second, double* log_first,
                      double* log_second);

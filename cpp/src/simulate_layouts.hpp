@@ -1,4 +1,4 @@
-// The two layouts of SimulationWorker.
+// The two layouts of SimulationWorker: a lane is a group, or a category.
 #pragma once
 
 #include "simulate_worker.hpp"
@@ -52,57 +52,91 @@ void SimulationWorker<T>::unit_hyperparameters(std::size_t begin) {
 // --- a lane is a group ------------------------------------------------------------------------------------------
 
 template <class T>
-void SimulationWorker<T>::groups_as_lanes(std::size_t at, std::size_t end_of_urns) {
-  const std::size_t n = std::min(lane_count, groups_.size() - at);
+void SimulationWorker<T>::few_categories() {
+  group_bases_ = dataset_addresses(Site::group);
+  theta_bases_ = dataset_addresses(Site::theta);
+  for (auto* table : {&log_gamma_, &theta_, &shape_, &behind_, &drawn_}) table->resize((k_n_ + 1) * lane_count);
+  concentration_.resize(padded(concentration_.size()), 1.0);
+  prepared_.resize(concentration_.size() / lane_count);
+  for (std::size_t i = 0; i < prepared_.size(); ++i) kernels_.prepare(&concentration_[i * lane_count], &prepared_[i]);
+  const std::vector<Group>& groups = sorted_groups();
+  const std::size_t n_urns = count_urns(groups);
+  for (std::size_t at = 0; at < groups.size(); at += lane_count) {
+    const std::size_t n = std::min(lane_count, groups.size() - at);
+    groups_as_lanes(groups.data() + at, n, std::clamp(n_urns, at, at + n) - at);
+  }
+}
+
+// The first n_urns of the n <= 64 groups have urns.
+template <class T>
+void SimulationWorker<T>::groups_as_lanes(const Group* groups, std::size_t n, std::size_t n_urns) {
   const bool wants_counts = arrays_.counts || arrays_.statistics;
-  const bool wants_theta = arrays_.theta || arrays_.log_theta;
-  const std::size_t n_urns = std::clamp(end_of_urns, at, at + n) - at;
-  for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the last group, and are not stored
-    const Group& group = groups_[at + std::min(i, n - 1)];
-    const double* a = concentration_.data() + group.dataset * k_n_;
-    if (k_n_ == 2) {
-      const std::int32_t first = i < n_urns ? first_[at + i] : 0;
-      const std::int32_t second = i < n_urns ? group.total - first : 0;
-      shape_[i] = a[0] + first;
-      shape_[lane_count + i] = a[1] + second;
-    } else {
+  if (n_urns > 0) {
+    for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the last group, and are not stored
+      const double* a = concentration_.data() + groups[std::min(i, n - 1)].dataset * k_n_;
       for (std::size_t k = 0; k < k_n_; ++k) shape_[k * lane_count + i] = a[k];
     }
+    urns(groups, n_urns);
   }
-  if (n_urns > 0 && k_n_ != 2) urns(at, n_urns);
-  if (wants_theta || (wants_counts && n_urns < n)) theta_of_lanes(at, n);
-  if (!wants_counts) return;
-  if (n_urns < n) searches(at, n_urns, n);
-  for (std::size_t i = k_n_ == 2 ? n_urns : 0; i < n; ++i) {
-    const Group& group = groups_[at + i];
-    if (i < n_urns || group.total <= search_limit) {
-      deliver(group, drawn_.data() + i, lane_count);
-      continue;
+  if (arrays_.theta || arrays_.log_theta || (wants_counts && n_urns < n)) {
+    alignas(64) std::uint64_t a[lane_count];
+    alignas(64) std::uint64_t b[lane_count];
+    addresses(theta_bases_, groups, n, a, b);
+    if (n_urns > 0) {
+      theta_of_lanes(a, b, [&](std::size_t k, GammaShape& to) { kernels_.prepare(&shape_[k * lane_count], &to); });
+    } else {
+      theta_of_lanes(a, b, [&](std::size_t k, GammaShape& to) { spread(groups, n, k, to); });
     }
-    double theta[many_categories];
-    double scratch[2];
-    std::int64_t counts[many_categories];
-    for (std::size_t k = 0; k < k_n_; ++k) theta[k] = theta_[k * lane_count + i];
-    Stream stream(group_bases_[group.dataset].group(group.group));
-    multinomial(stream, group.total, theta, k_n_, scratch, counts);
-    deliver(group, counts, 1);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t at = row(groups[i].dataset, groups[i].group);
+      for (std::size_t k = 0; arrays_.log_theta && k < k_n_; ++k) arrays_.log_theta[at + k] = log_gamma_[k * lane_count + i];
+      for (std::size_t k = 0; arrays_.theta && k < k_n_; ++k) arrays_.theta[at + k] = theta_[k * lane_count + i];
+    }
   }
+  if (!wants_counts) return;
+  if (n_urns < n) searches(groups, n_urns, n);
+  for (std::size_t i = 0; i < n; ++i) deliver_lane(groups[i], i);
+}
+
+// What is prepared of category k's concentration, to the lanes of the datasets' groups.
+template <class T>
+void SimulationWorker<T>::spread(const Group* groups, std::size_t n, std::size_t k, GammaShape& to) const {
+  for (std::size_t begin = 0, end = 0; begin < n; begin = end) {
+    const std::uint32_t d = groups[begin].dataset;
+    while (end < n && groups[end].dataset == d) ++end;
+    const std::size_t place = d * k_n_ + k;
+    const std::size_t stop = end < n ? end : lane_count;  // idle lanes repeat the last group
+    kernels_.spread(&prepared_[place / lane_count], place % lane_count, begin, stop, &to);
+  }
+}
+
+// One lane's counts: from its urn or its search, or, where the total is beyond both, from its own multinomial.
+template <class T>
+void SimulationWorker<T>::deliver_lane(const Group& group, std::size_t lane) {
+  if (group.total <= search_limit) return deliver(group, drawn_.data() + lane, lane_count);
+  double theta[many_categories];
+  double scratch[2];
+  std::int64_t counts[many_categories];
+  for (std::size_t k = 0; k < k_n_; ++k) theta[k] = theta_[k * lane_count + lane];
+  Stream stream(group_bases_[group.dataset].group(group.group));
+  multinomial(stream, group.total, theta, k_n_, scratch, counts);
+  deliver(group, counts, 1);
 }
 
 // Counts of the first n lanes, by splitting off one category after the other; adds them to the shapes.
 template <class T>
-void SimulationWorker<T>::urns(std::size_t at, std::size_t n) {
+void SimulationWorker<T>::urns(const Group* groups, std::size_t n) {
   alignas(64) double left[lane_count];
   alignas(64) std::uint64_t a[lane_count];
   alignas(64) std::uint64_t b[lane_count];
   LaneStates lanes;
-  for (std::size_t i = 0; i < lane_count; ++i) left[i] = i < n ? static_cast<double>(groups_[at + i].total) : 0.0;
+  for (std::size_t i = 0; i < lane_count; ++i) left[i] = i < n ? static_cast<double>(groups[i].total) : 0.0;
   for (std::size_t i = 0; i < lane_count; ++i) behind_[(k_n_ - 1) * lane_count + i] = 0.0;
   for (std::size_t k = k_n_ - 1; k > 0; --k) {
     double* out = behind_.data() + (k - 1) * lane_count;
     for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + shape_[k * lane_count + i];
   }
-  addresses(group_bases_, at, n, a, b);
+  addresses(group_bases_, groups, n, a, b);
   for (std::size_t k = 0; k + 1 < k_n_; ++k) {
     // How far the lock-step runs depends on the neighbours: each category starts from an address of its own.
     if (k > 0) {
@@ -127,66 +161,24 @@ void SimulationWorker<T>::urns(std::size_t at, std::size_t n) {
   }
 }
 
-// Two categories: the first count of every group with an urn, by inversion. Groups of one dataset and one total, which
-// are neighbours, share a table.
+// Counts of those of the lanes begin..end that have no urn, from theta, one category after the other.
 template <class T>
-void SimulationWorker<T>::two_colours(std::size_t n_urns) {
-  alignas(64) double yes[lane_count];
-  alignas(64) double no[lane_count];
-  for (std::size_t from = 0, to = 0; from < n_urns; from = to) {
-    const std::int32_t total = groups_[from].total;
-    std::size_t n_tables = 0;
-    for (std::uint32_t last = ~groups_[from].dataset; to < n_urns && groups_[to].total == total; ++to) {
-      const std::uint32_t d = groups_[to].dataset;
-      if (d == last) continue;
-      if (n_tables == lane_count) break;
-      yes[n_tables] = concentration_[2 * d];
-      no[n_tables++] = concentration_[2 * d + 1];
-      last = d;
-    }
-    for (std::size_t i = n_tables; i % polya_lanes != 0; ++i) yes[i] = no[i] = 1.0;
-    const auto size = static_cast<std::size_t>(total);
-    const std::size_t rows = std::bit_ceil(size + 1);
-    if (tables_.size() < rows * lane_count) tables_.resize(rows * lane_count);
-    kernels_.polya(yes, no, size, rows, (n_tables + polya_lanes - 1) / polya_lanes * polya_lanes, tables_.data());
-    const double* column = tables_.data();
-    std::size_t lane = 0;
-    std::uint32_t last = groups_[from].dataset;
-    for (std::size_t g = from; g < to; ++g) {
-      if (groups_[g].dataset != last) {
-        last = groups_[g].dataset;
-        ++lane;
-        column = tables_.data() + lane / polya_lanes * rows * polya_lanes + lane % polya_lanes;
-      }
-      const double target = column[size * polya_lanes] * plain::to_uniform(words_[groups_[g].listed]);
-      const double* below = column;  // past the sums that lie below the target
-      for (std::size_t half = rows * polya_lanes / 2; half >= polya_lanes; half /= 2) {
-        // Doubles that are not negative compare as their bits do; a branch here would be taken at random.
-        const std::uint64_t low = (plain::bits_of(*(below + half - polya_lanes)) - plain::bits_of(target)) >> 63;
-        below += half & (0 - low);
-      }
-      first_[g] = static_cast<std::int32_t>((below - column) / static_cast<std::ptrdiff_t>(polya_lanes));
-    }
-  }
-}
-
-// Counts of the lanes begin..end from theta, one category after the other.
-template <class T>
-void SimulationWorker<T>::searches(std::size_t at, std::size_t begin, std::size_t end) {
+void SimulationWorker<T>::searches(const Group* groups, std::size_t begin, std::size_t end) {
   alignas(64) double left[lane_count];
   alignas(64) double taken[lane_count];
   alignas(64) std::uint64_t a[lane_count];
   alignas(64) std::uint64_t b[lane_count];
-  for (std::size_t i = 0; i < lane_count; ++i) {
-    const bool searched = i >= begin && i < end && groups_[at + i].total <= search_limit;
-    left[i] = searched ? static_cast<double>(groups_[at + i].total) : 0.0;
+  std::fill(left, left + lane_count, 0.0);
+  for (std::size_t i = begin; i < end; ++i) {
+    const std::int32_t total = groups[i].total;
+    if (total > urn_limit(k_n_) && total <= search_limit) left[i] = static_cast<double>(total);
   }
   for (std::size_t i = 0; i < lane_count; ++i) behind_[(k_n_ - 1) * lane_count + i] = 0.0;
   for (std::size_t k = k_n_ - 1; k > 0; --k) {
     double* out = behind_.data() + (k - 1) * lane_count;
     for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + theta_[k * lane_count + i];
   }
-  addresses(group_bases_, at, end, a, b);
+  addresses(group_bases_, groups, end, a, b);
   LaneStates lanes;
   kernels_.seed(a, b, &lanes);
   for (std::size_t k = 0; k < k_n_; ++k) {  // the last category has all that is left
@@ -199,43 +191,21 @@ void SimulationWorker<T>::searches(std::size_t at, std::size_t begin, std::size_
   }
 }
 
+// log theta and theta of 64 lanes, from the streams at the addresses a and b; shapes(k, to) prepares category k's shapes.
 template <class T>
-void SimulationWorker<T>::theta_of_lanes(std::size_t at, std::size_t n) {
-  alignas(64) std::uint64_t a[lane_count];
-  alignas(64) std::uint64_t b[lane_count];
-  addresses(theta_bases_, at, n, a, b);
+template <class Shapes>
+void SimulationWorker<T>::theta_of_lanes(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes) {
   LaneStates lanes;
   kernels_.seed(a, b, &lanes);
   GammaShape first;
   GammaShape second;
   for (std::size_t k = 0; k < k_n_; k += 2) {  // with an odd K the last one's partner is drawn and dropped
-    kernels_.prepare(shape_.data() + k * lane_count, &first);
-    kernels_.prepare(shape_.data() + std::min(k + 1, k_n_ - 1) * lane_count, &second);
+    shapes(k, first);
+    shapes(std::min(k + 1, k_n_ - 1), second);
     double* out = log_gamma_.data() + k * lane_count;
     kernels_.gamma_pair(&lanes, &first, &second, out, out + lane_count);
   }
   kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
-  const std::size_t begin = row(groups_[at].dataset, groups_[at].group);
-  bool together = k_n_ == 2;  // neighbours in memory, in this order: the sort by total may have mixed them
-  for (std::size_t i = 1; i < n; ++i) together &= row(groups_[at + i].dataset, groups_[at + i].group) == begin + 2 * i;
-  const auto store = [&](const std::vector<double>& from, double* to) {
-    if (to == nullptr) return;
-    if (together) {
-      double* out = to + begin;
-      for (std::size_t i = 0; i < n; ++i) {
-        out[2 * i] = from[i];
-        out[2 * i + 1] = from[lane_count + i];
-      }
-      return;
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      double* out = to + row(groups_[at + i].dataset, groups_[at + i].group);
-      const double* lane = from.data() + i;
-      for (std::size_t k = 0; k < k_n_; ++k) out[k] = lane[k * lane_count];
-    }
-  };
-  store(log_gamma_, arrays_.log_theta);
-  store(theta_, arrays_.theta);
 }
 
 // --- a lane is a category of one group ----------------------------------------------------------------------------

@@ -53,23 +53,13 @@ class SimulationWorker {
       pad(d);
     }
     list_groups();
-    if (k_n_ < many_categories) {
-      sort_groups();
-      group_bases_ = dataset_addresses(Site::group);
-      theta_bases_ = dataset_addresses(Site::theta);
-      for (auto* table : {&log_gamma_, &theta_, &shape_, &behind_, &drawn_}) table->resize((k_n_ + 1) * lane_count);
-      const std::size_t n_urns = count_urns();
-      if (k_n_ == 2 && n_urns > 0) {
-        hash_groups(group_bases_);
-        first_.resize(n_urns);
-        two_colours(n_urns);
-        for (std::size_t g = 0; g < n_urns; ++g) deliver_two(groups_[g], first_[g]);
-      }
-      const bool all_done = k_n_ == 2 && !arrays_.theta && !arrays_.log_theta;
-      for (std::size_t at = all_done ? n_urns : 0; at < groups_.size(); at += lane_count) groups_as_lanes(at, n_urns);
-    } else {
+    if (k_n_ >= many_categories) {
       std::size_t at = 0;
       for (std::size_t d = 0; d < n_datasets_; at += n_groups(d), ++d) categories_as_lanes(d, groups_.data() + at);
+    } else if (k_n_ == 2) {
+      two_categories();
+    } else {
+      few_categories();
     }
     if (arrays_.statistics) {
       for (std::size_t d = 0; d < n_datasets_; ++d) exceedances(d);
@@ -139,19 +129,28 @@ class SimulationWorker {
 
   std::size_t n_groups(std::size_t d) const { return static_cast<std::size_t>(arrays_.n_groups[begin_ + d]); }
 
+  // The addresses of the listed groups, padded to whole blocks of lanes.
+  void list_addresses(const std::vector<Address>& bases) {
+    for (auto* table : {&a_, &b_}) table->resize(padded(groups_.size()));
+    std::uint64_t* a = a_.data();
+    std::uint64_t* b = b_.data();
+    for (std::size_t d = 0; d < n_datasets_; ++d) {
+      Address address = bases[d];
+      const std::size_t n = n_groups(d);
+      for (std::size_t g = 0; g < n; ++g, address = address.group(1)) {
+        a[g] = address.a;
+        b[g] = address.b;
+      }
+      a += n;
+      b += n;
+    }
+  }
+
   // A word for each listed group, by hashing alone.
   void hash_groups(const std::vector<Address>& bases) {
-    const std::size_t padded = (groups_.size() + lane_count - 1) / lane_count * lane_count;
-    for (auto* table : {&a_, &b_, &words_}) table->resize(padded);
-    std::size_t at = 0;
-    for (std::size_t d = 0; d < n_datasets_; ++d) {
-      for (std::size_t g = 0; g < n_groups(d); ++g, ++at) {
-        const Address address = bases[d].group(g);
-        a_[at] = address.a;
-        b_[at] = address.b;
-      }
-    }
-    for (at = 0; at < padded; at += lane_count) kernels_.words(&a_[at], &b_[at], &words_[at]);
+    list_addresses(bases);
+    words_.resize(a_.size());
+    for (std::size_t at = 0; at < a_.size(); at += lane_count) kernels_.words(&a_[at], &b_[at], &words_[at]);
   }
 
   // Every real group of the chunk with its total, dataset by dataset.
@@ -183,16 +182,9 @@ class SimulationWorker {
     }
   }
 
-  // How many groups, sorted by total, have urns (with no counts wanted they still decide theta's stream).
-  std::size_t count_urns() const {
-    const std::int64_t limit = urn_limit(k_n_);
-    const auto above = [&](const Group& group) { return group.total > limit; };
-    return static_cast<std::size_t>(std::find_if(groups_.begin(), groups_.end(), above) - groups_.begin());
-  }
-
-  // By total, so that the lanes of a block draw alike many from their urns; those above the limit come last.
-  void sort_groups() {
-    if (request_.totals.values == nullptr && request_.totals.low == request_.totals.high) return;
+  // The groups by total, so that neighbours draw alike many from their urns; those above the limit come last.
+  const std::vector<Group>& sorted_groups() {
+    if (request_.totals.values == nullptr && request_.totals.low == request_.totals.high) return groups_;
     const auto limit = static_cast<std::size_t>(urn_limit(k_n_));
     std::vector<std::size_t> starts(limit + 3, 0);
     const auto bucket = [&](const Group& group) { return std::min(static_cast<std::size_t>(group.total), limit + 1); };
@@ -200,7 +192,14 @@ class SimulationWorker {
     for (std::size_t i = 1; i < starts.size(); ++i) starts[i] += starts[i - 1];
     sorted_.resize(groups_.size());
     for (const Group& group : groups_) sorted_[starts[bucket(group)]++] = group;
-    groups_.swap(sorted_);
+    return sorted_;
+  }
+
+  // How many of the groups, sorted by total, have urns (with no counts wanted they still decide theta's stream).
+  std::size_t count_urns(const std::vector<Group>& sorted) const {
+    const std::int64_t limit = urn_limit(k_n_);
+    const auto within = [&](const Group& group) { return group.total <= limit; };
+    return static_cast<std::size_t>(std::partition_point(sorted.begin(), sorted.end(), within) - sorted.begin());
   }
 
   std::vector<Address> dataset_addresses(Site site) const {
@@ -210,10 +209,9 @@ class SimulationWorker {
   }
 
   // Idle lanes repeat the last group.
-  void addresses(const std::vector<Address>& bases, std::size_t at, std::size_t n, std::uint64_t* a, std::uint64_t* b) const {
+  void addresses(const std::vector<Address>& bases, const Group* groups, std::size_t n, std::uint64_t* a, std::uint64_t* b) const {
     for (std::size_t i = 0; i < n; ++i) {
-      const Group& group = groups_[at + i];
-      const Address address = bases[group.dataset].group(group.group);
+      const Address address = bases[groups[i].dataset].group(groups[i].group);
       a[i] = address.a;
       b[i] = address.b;
     }
@@ -221,11 +219,20 @@ class SimulationWorker {
     std::fill(b + n, b + lane_count, b[n - 1]);
   }
 
-  void groups_as_lanes(std::size_t at, std::size_t end_of_urns);
-  void urns(std::size_t at, std::size_t n);
-  void two_colours(std::size_t n_urns);
-  void theta_of_lanes(std::size_t at, std::size_t n);
-  void searches(std::size_t at, std::size_t begin, std::size_t end);
+  static std::size_t padded(std::size_t n) { return (n + lane_count - 1) / lane_count * lane_count; }
+
+  void two_categories();
+  std::size_t two_colours();
+  void deliver_pairs(std::size_t d, std::size_t at);
+  void pairs_as_lanes(std::size_t at, bool searching);
+  void few_categories();
+  void groups_as_lanes(const Group* groups, std::size_t n, std::size_t n_urns);
+  void urns(const Group* groups, std::size_t n);
+  template <class Shapes>
+  void theta_of_lanes(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes);
+  void searches(const Group* groups, std::size_t begin, std::size_t end);
+  void spread(const Group* groups, std::size_t n, std::size_t k, GammaShape& to) const;
+  void deliver_lane(const Group& group, std::size_t lane);
   void categories_as_lanes(std::size_t d, const Group* groups);
 
   // The counts of one group, whole numbers in any type, to where they are wanted.
@@ -240,22 +247,6 @@ class SimulationWorker {
       std::int32_t* table = tallies_.data() + group.dataset * (k_n_ + 1) * width;
       for (std::size_t k = 0; k < k_n_; ++k) ++table[k * width + static_cast<std::size_t>(static_cast<std::int64_t>(counts[k * stride]))];
       ++table[k_n_ * width + static_cast<std::size_t>(group.total)];
-    }
-  }
-
-  void deliver_two(const Group& group, std::int32_t first) {
-    const std::int32_t second = group.total - first;
-    if (arrays_.counts) {
-      T* out = static_cast<T*>(arrays_.counts) + row(group.dataset, group.group);
-      out[0] = static_cast<T>(first);
-      out[1] = static_cast<T>(second);
-    }
-    if (arrays_.statistics) {
-      const std::size_t width = arrays_.max_total + 1;
-      std::int32_t* table = tallies_.data() + group.dataset * 3 * width;
-      ++table[static_cast<std::size_t>(first)];
-      ++table[width + static_cast<std::size_t>(second)];
-      ++table[2 * width + static_cast<std::size_t>(group.total)];
     }
   }
 
@@ -282,9 +273,9 @@ class SimulationWorker {
   std::vector<std::int32_t> tallies_;  // (chunk, K + 1, J + 1)
   std::vector<Group> groups_, sorted_;
   std::vector<std::uint64_t> a_, b_, words_;  // addresses and their words, by place before the sort
-  std::vector<std::int32_t> first_;  // two categories: the first count of each group with an urn
+  std::vector<std::int32_t> first_, second_;  // two categories: the counts of each group with an urn, 0 without
+  std::vector<GammaShape> prepared_;  // few categories: of the concentrations
   std::vector<Address> group_bases_, theta_bases_;
-  std::vector<double> tables_;
   std::vector<double> log_gamma_, theta_, shape_, behind_, drawn_;  // (K, lanes), or (categories padded to blocks)
 };
 
@@ -292,3 +283,4 @@ class SimulationWorker {
 }  // namespace hbm_fast
 
 #include "simulate_layouts.hpp"
+#include "simulate_pairs.hpp"

@@ -127,54 +127,61 @@ struct Inverses {
 };
 constexpr Inverses inverses;
 
-// Tables of what draws from Polya urns add up to: masses C(size, x) (yes)_x (no)_{size - x} with a scale that keeps the
-// rising factorials between underflow and overflow, summed.
-void polya(const double* yes, const double* no, std::size_t size, std::size_t n_rows, std::size_t n_lanes,
-           double* tables) {
+// Masses C(size, x) (yes)_x (no)_{size - x} with a scale that keeps the rising factorials between underflow and overflow,
+// summed, then searched.
+void polya(const double* yes, const double* no, std::size_t size, std::size_t n_rounds, const std::uint64_t* word,
+           std::int64_t* successes) {
   constexpr std::size_t m = polya_lanes;
   alignas(64) double scale[m];
   alignas(64) double scaled[m];
   alignas(64) double rising[m];
   alignas(64) double sum[m];
+  alignas(64) double table[(largest_urn + 1) * m];
   const double whole = static_cast<double>(size);
-  for (std::size_t at = 0; at < n_lanes; at += m, tables += n_rows * m) {
+#pragma omp simd
+  for (std::size_t i = 0; i < m; ++i) {
+    scale[i] = 2.71828182845904523536 / (yes[i] + no[i] + whole);
+    scaled[i] = no[i] * scale[i];
+    table[size * m + i] = 1.0;
+    rising[i] = 1.0;
+  }
+  for (std::size_t j = 0; j < size; ++j) {  // row size - j: (no)_j
+    const double drawn = static_cast<double>(j);
+    double* row = table + (size - j - 1) * m;
 #pragma omp simd
     for (std::size_t i = 0; i < m; ++i) {
-      scale[i] = 2.71828182845904523536 / (yes[at + i] + no[at + i] + whole);
-      scaled[i] = no[at + i] * scale[i];
-      tables[size * m + i] = 1.0;
-      rising[i] = 1.0;
+      rising[i] *= scaled[i] + drawn * scale[i];
+      row[i] = rising[i];
     }
-    for (std::size_t j = 0; j < size; ++j) {  // row size - j: (no)_j
-      const double drawn = static_cast<double>(j);
-      double* row = tables + (size - j - 1) * m;
+  }
 #pragma omp simd
-      for (std::size_t i = 0; i < m; ++i) {
-        rising[i] *= scaled[i] + drawn * scale[i];
-        row[i] = rising[i];
-      }
-    }
+  for (std::size_t i = 0; i < m; ++i) {
+    scaled[i] = yes[i] * scale[i];
+    rising[i] = 1.0;
+    sum[i] = 0.0;
+  }
+  double coefficient = 1.0;
+  for (std::size_t x = 0; x <= size; ++x) {
+    const double drawn = static_cast<double>(x);
+    double* row = table + x * m;
 #pragma omp simd
     for (std::size_t i = 0; i < m; ++i) {
-      scaled[i] = yes[at + i] * scale[i];
-      rising[i] = 1.0;
-      sum[i] = 0.0;
+      sum[i] += row[i] * rising[i] * coefficient;
+      rising[i] *= scaled[i] + drawn * scale[i];
+      row[i] = sum[i];
     }
-    double coefficient = 1.0;
-    for (std::size_t x = 0; x <= size; ++x) {
-      const double drawn = static_cast<double>(x);
-      double* row = tables + x * m;
+    coefficient *= static_cast<double>(size - x) * inverses.of[x];
+  }
+  for (std::size_t round = 0; round < n_rounds; ++round, word += m, successes += m) {
+    alignas(64) double target[m];
+    alignas(64) std::int64_t below[m] = {};
+    for (std::size_t i = 0; i < m; ++i) target[i] = sum[i] * to_uniform(word[i]);
+    for (std::size_t x = 0; x < size; ++x) {
+      const double* row = table + x * m;
 #pragma omp simd
-      for (std::size_t i = 0; i < m; ++i) {
-        sum[i] += row[i] * rising[i] * coefficient;
-        rising[i] *= scaled[i] + drawn * scale[i];
-        row[i] = sum[i];
-      }
-      coefficient *= static_cast<double>(size - x) * inverses.of[x];
+      for (std::size_t i = 0; i < m; ++i) below[i] += row[i] < target[i] ? 1 : 0;
     }
-    for (std::size_t x = size + 1; x < n_rows; ++x) {
-      for (std::size_t i = 0; i < m; ++i) tables[x * m + i] = sum[i];
-    }
+    for (std::size_t i = 0; i < m; ++i) successes[i] = below[i];
   }
 }
 
@@ -276,6 +283,19 @@ void prepare(const double* shape, GammaShape* prepared) {
     prepared->log_d[i] = log_of(d);
     const double inverse = 1.0 / a;
     prepared->boost[i] = a < 1.0 ? inverse : 0.0;
+  }
+}
+
+void spread(const GammaShape* from, std::size_t lane, std::size_t begin, std::size_t end, GammaShape* to) {
+  const double d = from->d[lane];
+  const double c = from->c[lane];
+  const double log_d = from->log_d[lane];
+  const double boost = from->boost[lane];
+  for (std::size_t i = begin; i < end; ++i) {
+    to->d[i] = d;
+    to->c[i] = c;
+    to->log_d[i] = log_d;
+    to->boost[i] = boost;
   }
 }
 
@@ -533,7 +553,7 @@ void normalise_row(double* log_gamma, std::size_t n_blocks, double* theta) {
 
 extern const SimulateKernels simulate_kernels = {
     seed,  log_exponentials, concentrations, words,      urn,        polya,
-    binomials, prepare,      gamma_pair,     gamma_tiny, normalise_lanes, normalise_row};
+    binomials, prepare,      spread,         gamma_pair, gamma_tiny, normalise_lanes, normalise_row};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast
