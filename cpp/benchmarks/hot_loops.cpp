@@ -64,13 +64,15 @@ double simulator(int repeats) {
   request.beta.values.assign(k, 1.0);
   request.n_groups.low = request.n_groups.high = n_groups;
   request.totals.low = request.totals.high = 20;
-  std::vector<double> log_alpha(n_datasets), log_beta(n_datasets * k);
+  std::vector<double> log_alpha(n_datasets), log_beta(n_datasets * k), alpha(n_datasets), beta(n_datasets * k);
   std::vector<double> log_theta(n_datasets * n_groups * k), theta(n_datasets * n_groups * k);
   std::vector<std::int64_t> groups(n_datasets);
   std::vector<std::int32_t> counts(n_datasets * n_groups * k);
   hbm_fast::SimulationArrays arrays{};
   arrays.log_alpha = log_alpha.data();
   arrays.log_beta = log_beta.data();
+  arrays.alpha = alpha.data();
+  arrays.beta = beta.data();
   arrays.n_groups = groups.data();
   arrays.log_theta = log_theta.data();
   arrays.theta = theta.data();

@@ -42,7 +42,7 @@ void register_simulate(py::module_& m) {
       "simulate",
       [](const Words& key, std::uint64_t first, const AlphaPrior& alpha,
          const BetaPrior& beta, bool alpha_given, bool beta_given, const BoundSource& n_groups, const BoundSource& totals,
-         std::size_t max_groups, Doubles log_alpha, Doubles log_beta, Integers n_groups_out,
+         std::size_t max_groups, Doubles log_alpha, Doubles log_beta, Doubles alpha_out, Doubles beta_out, Integers n_groups_out,
          std::optional<Doubles> log_theta, std::optional<Doubles> theta, std::optional<py::array> counts,
          std::optional<Floats32> statistics, int n_threads) {
         const auto n = static_cast<std::size_t>(log_alpha.size());
@@ -50,8 +50,9 @@ void register_simulate(py::module_& m) {
         const auto k = static_cast<std::size_t>(log_beta.shape(1));
         if (static_cast<std::size_t>(n_groups_out.size()) != n) throw std::invalid_argument("n_groups must have shape (B,)");
         const std::size_t size = n * max_groups * k;
+        if (static_cast<std::size_t>(alpha_out.size()) != n || static_cast<std::size_t>(beta_out.size()) != n * k) throw std::invalid_argument("alpha and beta must have the shapes of their logs");
         const SimulationRequest request{to_key(key), first, n, max_groups, k, alpha, beta, alpha_given, beta_given, n_groups.source, totals.source};
-        SimulationArrays arrays{log_alpha.mutable_data(), log_beta.mutable_data(), n_groups_out.mutable_data(),
+        SimulationArrays arrays{log_alpha.mutable_data(), log_beta.mutable_data(), alpha_out.mutable_data(), beta_out.mutable_data(), n_groups_out.mutable_data(),
                                 data_of(log_theta, size, "log_theta"), data_of(theta, size, "theta"), nullptr, CountType::int32, nullptr, 0};
         if (!beta_given && beta.values.size() != k) throw std::invalid_argument("beta must have K values");
         if (counts) {
@@ -69,7 +70,7 @@ void register_simulate(py::module_& m) {
       },
       py::arg("key").noconvert(), py::arg("first"), py::arg("alpha"), py::arg("beta"), py::arg("alpha_given"),
       py::arg("beta_given"), py::arg("n_groups"), py::arg("totals"), py::arg("max_groups"),
-      py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(), py::arg("n_groups_out").noconvert(),
+      py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(), py::arg("alpha_out").noconvert(), py::arg("beta_out").noconvert(), py::arg("n_groups_out").noconvert(),
       py::arg("log_theta").noconvert(), py::arg("theta").noconvert(), py::arg("counts").noconvert(),
       py::arg("statistics").noconvert(), py::arg("n_threads"),
       "Writes datasets first, first + 1, ... into the given arrays.");

@@ -36,6 +36,10 @@ struct SimulateKernels {
   void (*log_exponentials)(LaneStates* lanes, std::size_t n_rows, double* rows);
   // out = exp(log_alpha + log_beta), held between the smallest and the largest concentration
   void (*concentrations)(const double* log_alpha, const double* log_beta, double* out);
+  // out = exp(x); false, with some of them wrong, where a result is no normal number and not zero.
+  bool (*exponentials)(const double* x, std::size_t size, double* out);
+  // out[i] = from + i step, and up to three more than `size` of them
+  void (*walk)(std::uint64_t from, std::uint64_t step, std::size_t size, std::uint64_t* out);
   // A word for each address, by hashing alone: mix(mix(a) + b).
   void (*words)(const std::uint64_t* a, const std::uint64_t* b, std::uint64_t* words);
   // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.
@@ -57,6 +61,8 @@ struct SimulateKernels {
   void (*gamma_tiny)(LaneStates* lanes, const double* shape, const double* inverse, double* log_gamma);
   // log_gamma (K, 64), one column a lane: log theta in its place, and theta
   void (*normalise_lanes)(double* log_gamma, std::size_t n_categories, double* theta);
+  // the same for two categories, to results (64, 2), one row a lane
+  void (*normalise_pairs)(const double* log_gamma, double* log_theta, double* theta);
   // the same for one group, log_gamma (n_blocks * 64) padded with -inf
   void (*normalise_row)(double* log_gamma, std::size_t n_blocks, double* theta);
 };

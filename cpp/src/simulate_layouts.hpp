@@ -83,10 +83,11 @@ void SimulationWorker<T>::groups_as_lanes(const Group* groups, std::size_t n, st
     alignas(64) std::uint64_t b[lane_count];
     addresses(theta_bases_, groups, n, a, b);
     if (n_urns > 0) {
-      theta_of_lanes(a, b, [&](std::size_t k, GammaShape& to) { kernels_.prepare(&shape_[k * lane_count], &to); });
+      log_gammas(a, b, [&](std::size_t k, GammaShape& to) { kernels_.prepare(&shape_[k * lane_count], &to); });
     } else {
-      theta_of_lanes(a, b, [&](std::size_t k, GammaShape& to) { spread(groups, n, k, to); });
+      log_gammas(a, b, [&](std::size_t k, GammaShape& to) { spread(groups, n, k, to); });
     }
+    kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t at = row(groups[i].dataset, groups[i].group);
       for (std::size_t k = 0; arrays_.log_theta && k < k_n_; ++k) arrays_.log_theta[at + k] = log_gamma_[k * lane_count + i];
@@ -191,10 +192,11 @@ void SimulationWorker<T>::searches(const Group* groups, std::size_t begin, std::
   }
 }
 
-// log theta and theta of 64 lanes, from the streams at the addresses a and b; shapes(k, to) prepares category k's shapes.
+// Logs of gamma variates for 64 lanes, from the streams at the addresses a and b; shapes(k, to) prepares category k's
+// shapes.
 template <class T>
 template <class Shapes>
-void SimulationWorker<T>::theta_of_lanes(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes) {
+void SimulationWorker<T>::log_gammas(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes) {
   LaneStates lanes;
   kernels_.seed(a, b, &lanes);
   GammaShape first;
@@ -205,7 +207,6 @@ void SimulationWorker<T>::theta_of_lanes(const std::uint64_t* a, const std::uint
     double* out = log_gamma_.data() + k * lane_count;
     kernels_.gamma_pair(&lanes, &first, &second, out, out + lane_count);
   }
-  kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
 }
 
 // --- a lane is a category of one group ----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ std::size_t SimulationWorker<T>::two_colours() {
   alignas(64) std::int64_t successes[most_rounds * polya_lanes];
   std::size_t start[polya_lanes + 1];
   const std::vector<Group>& groups = sorted_groups();
+  const bool sorted = &groups == &sorted_;
   const std::size_t n_urns = count_urns(groups);
   for (std::size_t g = n_urns; g < groups.size(); ++g) first_[groups[g].listed] = second_[groups[g].listed] = 0;
   if (n_urns > 0) hash_groups(group_bases_);
@@ -45,10 +46,13 @@ std::size_t SimulationWorker<T>::two_colours() {
       yes[n_lanes] = concentration_[2 * d];
       no[n_lanes] = concentration_[2 * d + 1];
       const std::size_t most = std::min(n_urns, at + most_rounds);
-      std::uint64_t* lane = word + n_lanes;
-      for (; at < most && groups[at].dataset == d && groups[at].total == total; ++at, lane += polya_lanes) {
-        *lane = words_[groups[at].listed];
+      if (sorted) {
+        while (at < most && groups[at].dataset == d && groups[at].total == total) ++at;
+      } else {
+        at = std::min(most, at + n_groups(d) - groups[at].group);
       }
+      std::uint64_t* lane = word + n_lanes;
+      for (std::size_t g = start[n_lanes]; g < at; ++g, lane += polya_lanes) *lane = words_[groups[g].listed];
       n_rounds = std::max(n_rounds, at - start[n_lanes]);
     }
     for (std::size_t i = n_lanes; i < polya_lanes; ++i) yes[i] = no[i] = 1.0;
@@ -110,23 +114,25 @@ void SimulationWorker<T>::pairs_as_lanes(std::size_t at, bool searching) {
     for (std::size_t i = begin; i < end; ++i) shape_[i] = yes + first_[at + i];
     for (std::size_t i = begin; i < end; ++i) shape_[lane_count + i] = no + second_[at + i];
   });
-  theta_of_lanes(&a_[at], &b_[at], [&](std::size_t k, GammaShape& to) { kernels_.prepare(&shape_[k * lane_count], &to); });
-  const auto store = [&](const std::vector<double>& from, double* to) {
-    if (to == nullptr) return;
-    datasets([&](std::size_t begin, std::size_t end, std::size_t place, const double*) {
-      double* out = to + place;
-      const double* first = from.data() + begin;
-      const double* second = first + lane_count;
-#pragma omp simd
-      for (std::size_t i = 0; i < end - begin; ++i) {
-        out[2 * i] = first[i];
-        out[2 * i + 1] = second[i];
-      }
+  log_gammas(&a_[at], &b_[at], [&](std::size_t k, GammaShape& to) { kernels_.prepare(&shape_[k * lane_count], &to); });
+  alignas(64) double log_theta[2 * lane_count];
+  alignas(64) double theta[2 * lane_count];
+  const std::size_t place = row(groups[0].dataset, groups[0].group);
+  const bool together = n == lane_count && row(groups[n - 1].dataset, groups[n - 1].group) == place + 2 * (n - 1);
+  double* const log_theta_out = together && arrays_.log_theta ? arrays_.log_theta + place : log_theta;
+  double* const theta_out = together && arrays_.theta ? arrays_.theta + place : theta;
+  kernels_.normalise_pairs(log_gamma_.data(), log_theta_out, theta_out);
+  if (!together) {
+    datasets([&](std::size_t begin, std::size_t end, std::size_t to, const double*) {
+      if (arrays_.log_theta) std::copy(log_theta + 2 * begin, log_theta + 2 * end, arrays_.log_theta + to);
+      if (arrays_.theta) std::copy(theta + 2 * begin, theta + 2 * end, arrays_.theta + to);
     });
-  };
-  store(log_gamma_, arrays_.log_theta);
-  store(theta_, arrays_.theta);
+  }
   if (!searching) return;
+  for (std::size_t i = 0; i < lane_count; ++i) {
+    theta_[i] = theta_out[2 * i];
+    theta_[lane_count + i] = theta_out[2 * i + 1];
+  }
   searches(groups, 0, n);
   for (std::size_t i = 0; i < n; ++i) {
     if (groups[i].total > urn_limit(2)) deliver_lane(groups[i], i);

@@ -48,6 +48,8 @@ class SimulationWorker {
     } else {
       for (std::size_t d = 0; d < n_datasets_; ++d) hyperparameters(d);
     }
+    exponentials(arrays_.log_alpha + begin, n_datasets_, arrays_.alpha + begin);
+    exponentials(arrays_.log_beta + begin * k_n_, n_datasets_ * k_n_, arrays_.beta + begin * k_n_);
     for (std::size_t d = 0; d < n_datasets_; ++d) {
       size(d);
       pad(d);
@@ -105,6 +107,10 @@ class SimulationWorker {
   // The same bits as `hyperparameters` of 64 datasets.
   void unit_hyperparameters(std::size_t begin);
 
+  void exponentials(const double* x, std::size_t size, double* out) const {
+    if (!kernels_.exponentials(x, size, out)) std::transform(x, x + size, out, [](double t) { return std::exp(t); });
+  }
+
   void size(std::size_t d) {
     const std::size_t b = begin_ + d;
     if (request_.n_groups.values != nullptr) {
@@ -131,18 +137,11 @@ class SimulationWorker {
 
   // The addresses of the listed groups, padded to whole blocks of lanes.
   void list_addresses(const std::vector<Address>& bases) {
-    for (auto* table : {&a_, &b_}) table->resize(padded(groups_.size()));
-    std::uint64_t* a = a_.data();
-    std::uint64_t* b = b_.data();
-    for (std::size_t d = 0; d < n_datasets_; ++d) {
-      Address address = bases[d];
-      const std::size_t n = n_groups(d);
-      for (std::size_t g = 0; g < n; ++g, address = address.group(1)) {
-        a[g] = address.a;
-        b[g] = address.b;
-      }
-      a += n;
-      b += n;
+    for (auto* table : {&a_, &b_}) table->resize(padded(groups_.size() + 3));  // a walk writes up to three too many
+    std::size_t at = 0;
+    for (std::size_t d = 0; d < n_datasets_; at += n_groups(d), ++d) {
+      kernels_.walk(bases[d].a, Address::step_a, n_groups(d), &a_[at]);
+      kernels_.walk(bases[d].b, Address::step_b, n_groups(d), &b_[at]);
     }
   }
 
@@ -229,7 +228,7 @@ class SimulationWorker {
   void groups_as_lanes(const Group* groups, std::size_t n, std::size_t n_urns);
   void urns(const Group* groups, std::size_t n);
   template <class Shapes>
-  void theta_of_lanes(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes);
+  void log_gammas(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes);
   void searches(const Group* groups, std::size_t begin, std::size_t end);
   void spread(const Group* groups, std::size_t n, std::size_t k, GammaShape& to) const;
   void deliver_lane(const Group& group, std::size_t lane);

@@ -74,9 +74,14 @@ void fuzz_simulate(fuzz::Input& input) {
   const std::size_t table_size = b_count * (k_count + 1) * static_cast<std::size_t>(tabulated ? max_total : 0);
   auto statistics = fuzz::exact<float>(table_size);
 
+  auto alpha = fuzz::exact<double>(b_count);
+  auto beta = fuzz::exact<double>(b_count * k_count);
+
   hbm_fast::SimulationArrays arrays{};
   arrays.log_alpha = log_alpha.get();
   arrays.log_beta = log_beta.get();
+  arrays.alpha = alpha.get();
+  arrays.beta = beta.get();
   arrays.n_groups = n_groups.get();
   arrays.log_theta = thetas ? log_theta.get() : nullptr;
   arrays.theta = thetas ? theta.get() : nullptr;

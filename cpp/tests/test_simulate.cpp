@@ -13,17 +13,17 @@ namespace {
 
 struct Result {
   std::size_t b, n, k, j;
-  std::vector<double> log_alpha, log_beta, log_theta, theta;
+  std::vector<double> log_alpha, log_beta, alpha, beta, log_theta, theta;
   std::vector<std::int64_t> n_groups;
   std::vector<std::int32_t> counts;
   std::vector<float> statistics;
 
   Result(std::size_t b_, std::size_t n_, std::size_t k_, std::size_t j_)
-      : b(b_), n(n_), k(k_), j(j_), log_alpha(b), log_beta(b * k), log_theta(b * n * k), theta(b * n * k),
+      : b(b_), n(n_), k(k_), j(j_), log_alpha(b), log_beta(b * k), alpha(b), beta(b * k), log_theta(b * n * k), theta(b * n * k),
         n_groups(b), counts(b * n * k), statistics(b * (k + 1) * j) {}
   SimulationArrays arrays() {
-    return {log_alpha.data(), log_beta.data(), n_groups.data(), log_theta.data(), theta.data(), counts.data(),
-            CountType::int32, j > 0 ? statistics.data() : nullptr, j};
+    return {log_alpha.data(), log_beta.data(), alpha.data(), beta.data(), n_groups.data(), log_theta.data(),
+            theta.data(), counts.data(), CountType::int32, j > 0 ? statistics.data() : nullptr, j};
   }
 };
 

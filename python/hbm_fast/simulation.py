@@ -188,6 +188,8 @@ def simulate(
         max_groups,
         log_alpha,
         log_beta,
+        result.alpha,
+        result.beta,
         result.n_groups,
         result.log_theta,
         result.theta,
@@ -195,8 +197,6 @@ def simulate(
         result.statistics,
         _validate.threads(n_threads),
     )
-    np.exp(log_alpha, out=result.alpha)
-    np.exp(log_beta, out=result.beta)
     return result
 
 

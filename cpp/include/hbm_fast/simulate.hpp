@@ -43,6 +43,8 @@ struct SimulationRequest {
 struct SimulationArrays {
   double* log_alpha;        // (B,)
   double* log_beta;         // (B, K)
+  double* alpha;            // (B,)
+  double* beta;             // (B, K)
   std::int64_t* n_groups;   // (B,)
   double* log_theta;        // (B, N, K) or null
   double* theta;            // (B, N, K) or null

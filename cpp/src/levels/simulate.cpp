@@ -58,18 +58,19 @@ struct Spare {
   double uniform() { return to_uniform(next(s[0], s[1], s[2], s[3])); }
 };
 
-// One Marsaglia-Tsang trial from a normal x and an exponential e: whether it is accepted, and log of the variate.
-HBM_INLINE bool trial(double x, double e, double d, double c, double log_d, double boost, double& log_gamma) {
-  const double raw = 1.0 + c * x;
-  const double t = raw > 0.0 ? raw : 1.0;
-  const double log_t = log_of(t);
+// One Marsaglia-Tsang trial from a normal x and an exponential e, t = 1 + c x: whether it is accepted, and log of the
+// variate.
+HBM_INLINE bool trial(double x, double e, double t, double log_t, double d, double c, double log_d, double boost,
+                      double& log_gamma) {
   const double x2 = x * x;
   const double direct = d * (t * t * t - 1.0 - 3.0 * log_t) - 0.5 * x2;
-  const double series = x2 * x2 / (108.0 * d);  // where `direct` would be rounding alone
+  const double series = x2 * x2 * (c * c * (1.0 / 12.0));  // where `direct` would be rounding alone
   const double h = d > 1e8 ? series : direct;
   log_gamma = log_d + 3.0 * log_t - (e - h) * boost;
-  return (raw > 0.0) & (e > h);
+  return (1.0 + c * x > 0.0) & (e > h);
 }
+
+HBM_INLINE double positive_or_one(double x) { return x > 0.0 ? x : 1.0; }
 
 void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
   for (std::size_t i = 0; i < n; ++i) lanes->s[0][i] = mix(a[i]) | 1;
@@ -80,9 +81,11 @@ void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
 
 void log_exponentials(LaneStates* lanes, std::size_t n_rows, double* rows) {
   alignas(64) std::uint64_t w[n];
+  alignas(64) double e[n];
   for (std::size_t row = 0; row < n_rows; ++row) {
     next_words(*lanes, w);
-    for (std::size_t i = 0; i < n; ++i) rows[row * n + i] = log_of(-log_of(to_uniform(w[i])));
+    for (std::size_t i = 0; i < n; ++i) e[i] = -log_of(to_uniform(w[i]));
+    for (std::size_t i = 0; i < n; ++i) rows[row * n + i] = log_of(e[i]);
   }
 }
 
@@ -91,6 +94,25 @@ void concentrations(const double* log_alpha, const double* log_beta, double* out
     const double sum = log_alpha[i] + log_beta[i];
     const double a = exp_of(sum < largest_log_concentration ? sum : largest_log_concentration);
     out[i] = a > smallest_concentration ? a : smallest_concentration;
+  }
+}
+
+bool exponentials(const double* x, std::size_t size, double* out) {
+  std::uint64_t outside = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    out[i] = exp_of(x[i]);
+    outside |= ((x[i] < -708.0) & (x[i] > -746.0)) | (x[i] > 709.0) ? 1 : 0;
+  }
+  return outside == 0;
+}
+
+void walk(std::uint64_t from, std::uint64_t step, std::size_t size, std::uint64_t* out) {
+  std::uint64_t at[4] = {from, from + step, from + 2 * step, from + 3 * step};
+  for (std::size_t i = 0; i < size; i += 4) {
+    for (std::size_t j = 0; j < 4; ++j) {
+      out[i + j] = at[j];
+      at[j] += 4 * step;
+    }
   }
 }
 
@@ -363,8 +385,12 @@ struct Refused {
         const double second = -log_of(draw(r));
         double log_first;
         double log_second;
-        const bool takes_first = trial(radius * cosine, first, d[r], c[r], log_d[r], boost[r], log_first);
-        const bool takes_second = trial(radius * sine, second, d[r], c[r], log_d[r], boost[r], log_second);
+        const double x = radius * cosine;
+        const double y = radius * sine;
+        const double t = positive_or_one(1.0 + c[r] * x);
+        const double v = positive_or_one(1.0 + c[r] * y);
+        const bool takes_first = trial(x, first, t, log_of(t), d[r], c[r], log_d[r], boost[r], log_first);
+        const bool takes_second = trial(y, second, v, log_of(v), d[r], c[r], log_d[r], boost[r], log_second);
         log_gamma[r] = takes_first ? log_first : log_second;
         accepted[r] = takes_first | takes_second ? 1.0 : 0.0;
       }
@@ -389,9 +415,15 @@ void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* se
                 double* log_second) {
   alignas(64) std::uint64_t w[4][n];
   alignas(64) double x[2][n];
+  alignas(64) double e[n];
+  alignas(64) double t[n];
+  alignas(64) double log_t[n];
   for (auto& row : w) next_words(*lanes, row);
-  for (std::size_t i = 0; i < n; ++i) {  // Box & Muller 1958
-    const double radius = __builtin_sqrt(-2.0 * log_of(to_uniform(w[0][i])));
+  // Box & Muller 1958. Short loops, so that many lanes' logarithms are under way at once; square roots and divisions
+  // are slow, and go where the other work is long.
+  for (std::size_t i = 0; i < n; ++i) e[i] = -2.0 * log_of(to_uniform(w[0][i]));
+  for (std::size_t i = 0; i < n; ++i) {
+    const double radius = __builtin_sqrt(e[i]);
     double sine;
     double cosine;
     sin_cos_turn(to_uniform(w[1][i]), sine, cosine);
@@ -406,9 +438,13 @@ void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* se
     double* log_gamma = outputs[half];
     const std::uint64_t* word = w[2 + half];
     std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < n; ++i) e[i] = -log_of(to_uniform(word[i]));
     for (std::size_t i = 0; i < n; ++i) {
-      const double e = -log_of(to_uniform(word[i]));
-      const bool takes = trial(x[half][i], e, shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]);
+      t[i] = positive_or_one(1.0 + shape.c[i] * x[half][i]);
+      log_t[i] = log_of(t[i]);
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool takes = trial(x[half][i], e[i], t[i], log_t[i], shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]);
       bits |= takes ? 0 : lane_bit.of[i];
     }
     refused.add(bits, word, w[0], shape, log_gamma);
@@ -453,26 +489,7 @@ void gamma_tiny(LaneStates* lanes, const double* shape, const double* inverse, d
   }
 }
 
-// normalise_lanes of two categories: the weight of the larger is one.
-void normalise_pairs(double* log_gamma, double* theta) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const double first = log_gamma[i];
-    const double second = log_gamma[n + i];
-    const bool second_is_less = second < first;
-    const double gap = second_is_less ? second - first : first - second;
-    const double weight = exp_of(gap);
-    const double log_sum = log1p_of(weight);
-    const double less = weight / (1.0 + weight);
-    const double more = 1.0 / (1.0 + weight);
-    log_gamma[i] = (second_is_less ? 0.0 : gap) - log_sum;
-    log_gamma[n + i] = (second_is_less ? gap : 0.0) - log_sum;
-    theta[i] = second_is_less ? more : less;
-    theta[n + i] = second_is_less ? less : more;
-  }
-}
-
 void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta) {
-  if (n_categories == 2) return normalise_pairs(log_gamma, theta);
   alignas(64) double largest[n];
   alignas(64) double rest[n];
   alignas(64) double log_sum[n];
@@ -506,6 +523,24 @@ void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta)
       row[i] = (row[i] - largest[i]) - log_sum[i];
       weight[i] /= 1.0 + rest[i];
     }
+  }
+}
+
+void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) {
+  alignas(64) double gap[n];
+  alignas(64) double weight[n];
+  for (std::size_t i = 0; i < n; ++i) {
+    gap[i] = log_gamma[n + i] - log_gamma[i];
+    weight[i] = exp_of(gap[i] < 0.0 ? gap[i] : -gap[i]);  // of the smaller; the larger has one
+    const double less = weight[i] / (1.0 + weight[i]);
+    const double more = 1.0 / (1.0 + weight[i]);
+    theta[2 * i] = gap[i] < 0.0 ? more : less;
+    theta[2 * i + 1] = gap[i] < 0.0 ? less : more;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const double log_sum = log1p_of(weight[i]);
+    log_theta[2 * i] = (gap[i] < 0.0 ? 0.0 : -gap[i]) - log_sum;
+    log_theta[2 * i + 1] = (gap[i] < 0.0 ? gap[i] : 0.0) - log_sum;
   }
 }
 
@@ -552,8 +587,9 @@ void normalise_row(double* log_gamma, std::size_t n_blocks, double* theta) {
 }  // namespace
 
 extern const SimulateKernels simulate_kernels = {
-    seed,  log_exponentials, concentrations, words,      urn,        polya,
-    binomials, prepare,      spread,         gamma_pair, gamma_tiny, normalise_lanes, normalise_row};
+    seed,      log_exponentials, concentrations, exponentials,    walk,          words,         urn,   polya,
+    binomials, prepare,          spread,         gamma_pair,      gamma_tiny,    normalise_lanes, normalise_pairs,
+    normalise_row};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast
