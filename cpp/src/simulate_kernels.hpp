@@ -63,8 +63,8 @@ struct SimulateKernels {
   void (*normalise_lanes)(double* log_gamma, std::size_t n_categories, double* theta);
   // the same for two categories, to results (64, 2), one row a lane
   void (*normalise_pairs)(const double* log_gamma, double* log_theta, double* theta);
-  // the same for one group, log_gamma (n_blocks * 64) padded with -inf
-  void (*normalise_row)(double* log_gamma, std::size_t n_blocks, double* theta);
+  // log theta (or null) and theta of one group of `size` categories
+  void (*normalise_row)(const double* log_gamma, std::size_t size, double* log_theta, double* theta);
 };
 
 namespace v2 { extern const SimulateKernels simulate_kernels; }

@@ -235,7 +235,6 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
   const Address group_base = Address::of(request_.key, Site::group, number(d));
   std::vector<double> scratch(2 * k_n_);
   std::vector<std::int64_t> counts(k_n_);
-  const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(k_n_);
   alignas(64) std::uint64_t a[lane_count];
   alignas(64) std::uint64_t b[lane_count];
   LaneStates lanes;
@@ -258,14 +257,12 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
         kernels_.gamma_pair(&lanes, &prepared[2 * pair], &prepared[2 * pair + 1], out, out + lane_count);
       }
     }
-    std::fill(log_gamma_.begin() + size, log_gamma_.end(), -std::numeric_limits<double>::infinity());
-    kernels_.normalise_row(log_gamma_.data(), 2 * n_pairs, theta_.data());
     const std::size_t to = row(d, g);
-    if (arrays_.log_theta) std::copy(log_gamma_.begin(), log_gamma_.begin() + size, arrays_.log_theta + to);
-    if (arrays_.theta) std::copy(theta_.begin(), theta_.begin() + size, arrays_.theta + to);
+    double* const theta = arrays_.theta ? arrays_.theta + to : theta_.data();
+    kernels_.normalise_row(log_gamma_.data(), k_n_, arrays_.log_theta ? arrays_.log_theta + to : nullptr, theta);
     if (!wants_counts) continue;
     Stream stream(group_base.group(g));
-    multinomial(stream, groups[g].total, theta_.data(), k_n_, scratch.data(), counts.data());
+    multinomial(stream, groups[g].total, theta, k_n_, scratch.data(), counts.data());
     deliver(groups[g], counts.data(), 1);
   }
 }

@@ -544,25 +544,27 @@ void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) 
   }
 }
 
-void normalise_row(double* log_gamma, std::size_t n_blocks, double* theta) {
+void normalise_row(const double* log_gamma, std::size_t size, double* log_theta, double* theta) {
   // 64 partial sums, then a fixed tree: the same rounding at every vector width
   alignas(64) double part[n];
-  for (std::size_t i = 0; i < n; ++i) part[i] = log_gamma[i];
-  for (std::size_t b = 1; b < n_blocks; ++b) {
-    const double* block = log_gamma + b * n;
-    for (std::size_t i = 0; i < n; ++i) part[i] = block[i] > part[i] ? block[i] : part[i];
+  alignas(64) double ties[n];
+  for (std::size_t i = 0; i < n; ++i) part[i] = log_gamma[0];
+  for (std::size_t at = 0; at < size; at += n) {
+    const double* block = log_gamma + at;
+    const std::size_t end = size - at < n ? size - at : n;
+    for (std::size_t i = 0; i < end; ++i) part[i] = block[i] > part[i] ? block[i] : part[i];
   }
   double largest = part[0];
   for (std::size_t i = 1; i < n; ++i) largest = part[i] > largest ? part[i] : largest;
-  alignas(64) double ties[n];
   for (std::size_t i = 0; i < n; ++i) {
     part[i] = 0.0;
     ties[i] = 0.0;
   }
-  for (std::size_t b = 0; b < n_blocks; ++b) {
-    const double* block = log_gamma + b * n;
-    double* weight = theta + b * n;
-    for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t at = 0; at < size; at += n) {
+    const double* block = log_gamma + at;
+    double* weight = theta + at;
+    const std::size_t end = size - at < n ? size - at : n;
+    for (std::size_t i = 0; i < end; ++i) {
       const double w = exp_of(block[i] - largest);
       weight[i] = w;
       part[i] += block[i] == largest ? 0.0 : w;
@@ -578,9 +580,13 @@ void normalise_row(double* log_gamma, std::size_t n_blocks, double* theta) {
   const double rest = (ties[0] - 1.0) + part[0];
   const double log_sum = log1p_of(rest);
   const double scale = 1.0 + rest;
-  for (std::size_t i = 0; i < n_blocks * n; ++i) {
-    log_gamma[i] = (log_gamma[i] - largest) - log_sum;
+  if (log_theta == nullptr) {
+    for (std::size_t i = 0; i < size; ++i) theta[i] /= scale;
+    return;
+  }
+  for (std::size_t i = 0; i < size; ++i) {
     theta[i] /= scale;
+    log_theta[i] = (log_gamma[i] - largest) - log_sum;
   }
 }
 
