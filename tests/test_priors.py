@@ -120,6 +120,22 @@ def test_lomax_draws_survive_a_heavy_tail():
     assert np.isfinite(sims.counts).all()
 
 
+def test_alpha_and_beta_are_the_exponentials_of_their_logs():
+    """Also where they are no normal numbers: alpha from 0 to inf, beta with a category that cannot be."""
+    model = hbm.HierarchicalModel(3, alpha=priors.LogNormal(0.0, 600.0))
+    sims = hbm.simulate(model, 3000, n_groups=1, totals=1, rng=0, beta=[0.25, 0.0, 0.75])
+    assert {0.0, np.inf} < set(sims.alpha)
+    assert ((sims.alpha > 0) & (sims.alpha < 2.3e-308)).any()
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(sims.alpha, np.exp(sims.log_alpha), rtol=1e-15)
+    for i in np.flatnonzero((sims.alpha > 1e-300) & (sims.alpha < 1e300))[:200]:
+        alone = hbm.simulate(model, 1, n_groups=1, totals=1, rng=0, first=int(i), beta=[0.25, 0.0, 0.75])
+        assert alone.alpha[0] == sims.alpha[i]
+    sims = hbm.simulate(hbm.HierarchicalModel(3, beta=1e-3), 3000, n_groups=1, totals=1, rng=0)
+    assert (sims.log_beta.min() < -750) and (sims.beta == 0).any()
+    np.testing.assert_allclose(sims.beta, np.exp(sims.log_beta), rtol=1e-15)
+
+
 # descriptions ----------------------------------------------------------------------------------------------
 
 EVERY = [*(prior for prior, _ in CASES), priors.Fixed(2.0), priors.Dirichlet(0.5), priors.Dirichlet((1.0, 2.0))]

@@ -16,6 +16,10 @@ inline constexpr std::size_t largest_search = 256;
 inline constexpr double smallest_concentration = 1e-300;
 inline constexpr double largest_log_concentration = 700.0;
 
+// Between these exp(x) is a normal number, and exp_of (elementary.inl) reaches it.
+inline constexpr double least_exponent = -708.0;
+inline constexpr double largest_exponent = 709.0;
+
 // xoshiro256++ states, structure of arrays
 struct alignas(64) LaneStates {
   std::uint64_t s[4][lane_count];
@@ -36,10 +40,8 @@ struct SimulateKernels {
   void (*log_exponentials)(LaneStates* lanes, std::size_t n_rows, double* rows);
   // out = exp(log_alpha + log_beta), held between the smallest and the largest concentration
   void (*concentrations)(const double* log_alpha, const double* log_beta, double* out);
-  // out = exp(x); false, with some of them wrong, where a result is no normal number and not zero.
+  // out = exp(x); false where some x lies outside least_exponent..largest_exponent: there it is wrong.
   bool (*exponentials)(const double* x, std::size_t size, double* out);
-  // out[i] = from + i step, and up to three more than `size` of them
-  void (*walk)(std::uint64_t from, std::uint64_t step, std::size_t size, std::uint64_t* out);
   // A word for each address, by hashing alone: mix(mix(a) + b).
   void (*words)(const std::uint64_t* a, const std::uint64_t* b, std::uint64_t* words);
   // successes[i] of n[i] draws from a Polya urn with weights yes[i] and no[i]: beta-binomial.

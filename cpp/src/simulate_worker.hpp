@@ -108,7 +108,10 @@ class SimulationWorker {
   void unit_hyperparameters(std::size_t begin);
 
   void exponentials(const double* x, std::size_t size, double* out) const {
-    if (!kernels_.exponentials(x, size, out)) std::transform(x, x + size, out, [](double t) { return std::exp(t); });
+    if (kernels_.exponentials(x, size, out)) return;
+    for (std::size_t i = 0; i < size; ++i) {
+      if (x[i] < least_exponent || x[i] > largest_exponent) out[i] = std::exp(x[i]);
+    }
   }
 
   void size(std::size_t d) {
@@ -137,11 +140,15 @@ class SimulationWorker {
 
   // The addresses of the listed groups, padded to whole blocks of lanes.
   void list_addresses(const std::vector<Address>& bases) {
-    for (auto* table : {&a_, &b_}) table->resize(padded(groups_.size() + 3));  // a walk writes up to three too many
-    std::size_t at = 0;
-    for (std::size_t d = 0; d < n_datasets_; at += n_groups(d), ++d) {
-      kernels_.walk(bases[d].a, Address::step_a, n_groups(d), &a_[at]);
-      kernels_.walk(bases[d].b, Address::step_b, n_groups(d), &b_[at]);
+    for (auto* table : {&a_, &b_}) table->resize(padded(groups_.size()));
+    std::uint64_t* a = a_.data();
+    std::uint64_t* b = b_.data();
+    for (std::size_t d = 0; d < n_datasets_; ++d) {
+      Address address = bases[d];
+      for (std::size_t left = n_groups(d); left > 0; --left, address = address.group(1)) {
+        *a++ = address.a;
+        *b++ = address.b;
+      }
     }
   }
 

@@ -155,10 +155,12 @@ def simulate(
     log_alpha = _buffer(out, "log_alpha", (n_datasets,), np.float64)
     log_beta = _buffer(out, "log_beta", (n_datasets, k), np.float64)
     if alpha is not None:
-        log_alpha[...] = np.log(_validate.positive_array(alpha, "alpha", (n_datasets,)))
+        alpha = _validate.positive_array(alpha, "alpha", (n_datasets,))
+        log_alpha[...] = np.log(alpha)
     if beta is not None:
+        beta = _validate.proportions(beta, "beta", (n_datasets, k))
         with np.errstate(divide="ignore"):
-            log_beta[...] = np.log(_validate.proportions(beta, "beta", (n_datasets, k)))
+            log_beta[...] = np.log(beta)
     table = _statistics_buffer(statistics, out, n_datasets, k, max_total)
     log_theta, proportions = _theta_buffers(out, shape) if theta else (None, None)
     result = Simulation(
@@ -197,6 +199,10 @@ def simulate(
         result.statistics,
         _validate.threads(n_threads),
     )
+    if alpha is not None:
+        result.alpha[...] = alpha
+    if beta is not None:
+        result.beta[...] = beta
     return result
 
 

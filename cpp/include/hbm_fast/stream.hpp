@@ -50,9 +50,7 @@ struct Address {
     return {mix(mix(mix(key.high + s) ^ key.low) ^ dataset),
             mix(mix(mix(key.low + s + 0x632BE59BD9B4E019u) ^ key.high) + dataset * 0xD1B54A32D192ED03u)};
   }
-  static constexpr std::uint64_t step_a = 0xAEF17502108EF2D9u;
-  static constexpr std::uint64_t step_b = 0xD1342543DE82EF95u;
-  Address group(std::uint64_t n) const { return {a + n * step_a, b + n * step_b}; }
+  Address group(std::uint64_t n) const { return {a + n * 0xAEF17502108EF2D9u, b + n * 0xD1342543DE82EF95u}; }
   // For lanes inside one group: an address as far away as another dataset's.
   Address inside() const { return {mix(a), mix(b)}; }
 };
