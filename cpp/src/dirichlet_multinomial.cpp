@@ -125,8 +125,8 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
         };
         for_each_run(rows, begin, end, [&](std::size_t n, std::size_t length, std::ptrdiff_t x, std::ptrdiff_t) {
           for (std::size_t i = 0; i < length; ++i, x += x_row) {
+            if (!lookups.has_room()) lookups.flush(otherwise);
             lookups.push(n + i, table.data + x, table.category_stride);
-            lookups.flush_if_full(otherwise);
           }
         });
         lookups.flush(otherwise);
@@ -166,8 +166,6 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
     parallel_for(rows.n_rows, 512, n_threads, [&](std::size_t begin, std::size_t end) {
       std::optional<RowBlocks> of_chunk;
       const auto blocks = [&]() -> RowBlocks& { return of_chunk ? *of_chunk : of_chunk.emplace(k_n, coefficient, out); };
-      std::optional<SharedRows> lookups;
-      if (table_of_all) lookups.emplace(*table_of_all, out);
       const auto concentration = [&](std::size_t n) { return rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride; };
       const auto careful = [&](std::size_t n) {
         const double* const a = concentration(n);
@@ -190,15 +188,15 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
         blocks().push_stored(n, values(n), table.category_stride, rows.columns + rows.offsets[n], stored(n), a,
                              shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
       };
-      for (std::size_t n = begin; n < end; ++n) {
-        if (lookups) {
-          lookups->push_stored(n, values(n), table.category_stride, rows.columns + rows.offsets[n], stored(n));
-          lookups->flush_if_full(one);
-        } else {
-          one(n);
+      if (table_of_all) {
+        SharedRows lookups(*table_of_all, out);
+        for (std::size_t n = begin; n < end;) {
+          n += lookups.push_stored(n, table.data, table.category_stride, rows.columns, rows.offsets + n, end - n);
+          lookups.flush(one);
         }
+      } else {
+        for (std::size_t n = begin; n < end; ++n) one(n);
       }
-      if (lookups) lookups->flush(one);
       if (of_chunk) of_chunk->flush(careful);
     }, poll);
   });

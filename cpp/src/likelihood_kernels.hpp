@@ -25,6 +25,14 @@ struct Pairs {
   std::uint64_t x[64], y[64];
 };
 
+struct RowSums {
+  double sum;           // of the terms
+  double absolute;      // of their absolute values
+  std::uint64_t total;  // of the counts
+};
+
+constexpr std::size_t row_step = 16;  // elements that row_sums reads at once
+
 // A table of weights c_0, c_1, ... in the order of evaluation: four levels in a row that share one weight take one
 // logarithm, the others one division for two.
 struct Levels {
@@ -57,10 +65,12 @@ struct LikelihoodKernels {
   void (*log_choose_known)(const double* a, const double* x, const double* log_gamma, std::size_t n, double* out);
   // The same where log_gamma_i = lgamma(a_i), a_i is at most largest_ratio_concentration and x_i at least 16
   void (*log_choose_ratio)(const double* a, const double* x, const double* log_gamma, std::size_t n, double* out);
-  // out[stride k + x] = log(a_k (a_k+1) ... (a_k+x-1) w_x) for the x from 1 to n_counts - 1; n_counts <= 32
-  void (*log_rising_table)(const double* a, std::size_t n, const double* w, std::size_t n_counts, std::size_t stride, double* out);
+  // out (n_counts, n): log(a_k (a_k+1) ... (a_k+x-1) w_x) for the x from 1 to n_counts - 1; n_counts <= 32
+  void (*log_rising_table)(const double* a, std::size_t n, const double* w, std::size_t n_counts, double* out);
   // out_i = lgamma(a_i)
   void (*log_gamma)(const double* a, std::size_t n, double* out);
+  // Of each row, the elements first[r] to first[r + 1]; row_step elements more than the rows have are read.
+  void (*row_sums)(const double* term, const std::uint64_t* count, const std::size_t* first, std::size_t n_rows, RowSums* sums);
   // By CountType: n <= 64 rows of two categories, strides in elements; the rest of the 64 are rows of no counts.
   void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
                         std::ptrdiff_t a_category, int n, Pairs* pairs);

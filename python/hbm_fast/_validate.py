@@ -97,10 +97,14 @@ def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentra
     result = np.ascontiguousarray(array, dtype=np.float64)
     if result.ndim < 1 or result.shape[-1] != n_categories:
         raise ValueError(f"{name} must have shape (..., K) with K = {n_categories}; got {array.shape}")
-    good = (result >= 0.0) if zero else (result > 0.0)
-    good &= result < np.inf
-    if not good.all():  # the first NaN, or else the first that is out of range
-        where = tuple(int(i) for i in np.argwhere(np.isnan(result) if np.isnan(result).any() else ~good)[0])
+    if not result.size:
+        return result
+    lowest, highest = np.minimum.reduce(result, axis=None), np.maximum.reduce(result, axis=None)  # NaN where one is NaN
+    if not ((lowest >= 0.0 if zero else lowest > 0.0) and highest < np.inf):
+        bad = np.isnan(result)  # the first NaN, or else the first that is out of range
+        if not bad.any():
+            bad = (result < 0.0 if zero else result <= 0.0) | (result == np.inf)
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
         need = "not be NaN" if np.isnan(result[where]) else f"be {'non-negative' if zero else 'positive'} and finite"
         raise ValueError(f"{name} must {need}; got {result[where]} at index {where}")
     return result

@@ -100,41 +100,101 @@ void log_choose_known(const double* __restrict a, const double* __restrict x, co
 // log(Gamma(x + a) / Gamma(x + 1)) about w = x + a/2, where the expansion has even powers of 1/w alone (Fields 1966; DLMF
 // 5.11.14): (a - 1) log w - sum_m B_{2m+1}(1/2 + h) / (m (2m + 1) w^{2m}), h = (a - 1)/2, whose Bernoulli polynomials all hold
 // h (h^2 - 1/4). What five terms leave out is below 2e-16.
-inline double log_choose_ratio_of(double a, double x, double log_gamma) {
-  const double h = 0.5 * a - 0.5;
-  const double q = h * h;
-  const double w = x + 0.5 * a;
-  const Split p = split(w);
-  const double f = p.m - 1.0;
-  const double square = w * w;
-  const double both = 1.0 / (square * (2.0 + f));
-  const double y = (2.0 + f) * both;
-  const double p2 = 7.0 / 120 - q * (1.0 / 10);
-  const double p3 = -31.0 / 1008 + q * (1.0 / 14 - q * (1.0 / 21));
-  const double p4 = 127.0 / 3840 + q * (-239.0 / 2880 + q * (11.0 / 144 - q * (1.0 / 36)));
-  const double p5 = -511.0 / 8448 + q * (409.0 / 2640 + q * (-41.0 / 264 + q * (13.0 / 165 - q * (1.0 / 55))));
-  const double series = y * (-1.0 / 3 + y * (p2 + y * (p3 + y * (p4 + y * p5))));
-  return (a - 1.0) * log_from(f, (f * square) * both, p.e) + h * (q - 0.25) * series - log_gamma;
-}
-
+// In two loops, so that more elements are under way at once.
 void log_choose_ratio(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma, size_t n,
                       double* __restrict out) {
-  for (size_t i = 0; i < n; ++i) out[i] = log_choose_ratio_of(a[i], x[i], log_gamma[i]);
-}
-
-void log_rising_table(const double* __restrict a, size_t n, const double* __restrict w, size_t n_counts, size_t stride,
-                      double* __restrict out) {
-  constexpr size_t block = 64;
-  double at[block], product[block], logs[block];
+  constexpr size_t block = 128;
+  double m[block], e[block], t[block];
   for (size_t begin = 0; begin < n; begin += block) {
     const size_t size = n - begin < block ? n - begin : block;
-    for (size_t i = 0; i < block; ++i) at[i] = i < size ? a[begin + i] : 1.0;
-    for (size_t i = 0; i < block; ++i) product[i] = 1.0;
+    for (size_t i = 0; i < size; ++i) {
+      const double h = 0.5 * a[begin + i] - 0.5;
+      const double q = h * h;
+      const double w = x[begin + i] + 0.5 * a[begin + i];
+      const Split p = split(w);
+      const double f = p.m - 1.0;
+      const double square = w * w;
+      const double both = 1.0 / (square * (2.0 + f));
+      const double y = (2.0 + f) * both;
+      const double p2 = 7.0 / 120 - q * (1.0 / 10);
+      const double p3 = -31.0 / 1008 + q * (1.0 / 14 - q * (1.0 / 21));
+      const double p4 = 127.0 / 3840 + q * (-239.0 / 2880 + q * (11.0 / 144 - q * (1.0 / 36)));
+      const double p5 = -511.0 / 8448 + q * (409.0 / 2640 + q * (-41.0 / 264 + q * (13.0 / 165 - q * (1.0 / 55))));
+      const double series = y * (-1.0 / 3 + y * (p2 + y * (p3 + y * (p4 + y * p5))));
+      out[begin + i] = h * (q - 0.25) * series - log_gamma[begin + i];
+      m[i] = f;
+      e[i] = p.e;
+      t[i] = (f * square) * both;
+    }
+    for (size_t i = 0; i < size; ++i) out[begin + i] += (a[begin + i] - 1.0) * log_from(m[i], t[i], e[i]);
+  }
+}
+
+void log_rising_table(const double* __restrict a, size_t n, const double* __restrict w, size_t n_counts, double* __restrict out) {
+  constexpr size_t block = 256;
+  double product[block];
+  for (size_t begin = 0; begin < n; begin += block) {
+    const size_t size = n - begin < block ? n - begin : block;
+    for (size_t i = 0; i < size; ++i) product[i] = 1.0;
     for (size_t x = 1; x < n_counts; ++x) {
       const double below = as_double(x - 1);
-      for (size_t i = 0; i < block; ++i) product[i] *= at[i] + below;
-      for (size_t i = 0; i < block; ++i) logs[i] = log_of(product[i] * w[x]);
-      for (size_t i = 0; i < size; ++i) out[(begin + i) * stride + x] = logs[i];
+      double* __restrict row = out + x * n + begin;
+      for (size_t i = 0; i < size; ++i) {
+        product[i] *= a[begin + i] + below;
+        row[i] = log_of(product[i] * w[x]);
+      }
+    }
+  }
+}
+
+struct KeepBits {
+  uint64_t of[2 * row_step] = {};  // all bits, then none
+  constexpr KeepBits() {
+    for (size_t i = 0; i < row_step; ++i) of[i] = ~uint64_t{0};
+  }
+};
+constexpr KeepBits keep_bits;
+
+// Sixteen elements at a time, of which those behind the row's end count for nothing: few rows take more than one step or two,
+// where a loop over each one's own length would end unexpectedly. With vectors of the compiler's: plain loops over so few
+// elements stay scalar.
+void row_sums(const double* __restrict term, const uint64_t* __restrict count, const size_t* __restrict first, size_t n_rows,
+              RowSums* __restrict sums) {
+#if defined(__AVX2__)
+  constexpr size_t width = 4;
+#else
+  constexpr size_t width = 2;
+#endif
+  typedef double Doubles __attribute__((vector_size(8 * width)));
+  typedef uint64_t Words __attribute__((vector_size(8 * width)));
+  const auto load = [](const void* from) {
+    Words words;
+    __builtin_memcpy(&words, from, sizeof words);
+    return words;
+  };
+  for (size_t r = 0; r < n_rows; ++r) {
+    Doubles sum[2] = {};
+    Doubles absolute[2] = {};
+    Words total = {};
+    size_t left = first[r + 1] - first[r];
+    for (size_t at = first[r];; at += row_step, left -= row_step) {
+      const uint64_t* const keep = keep_bits.of + row_step - (left < row_step ? left : row_step);
+      for (size_t i = 0; i < row_step; i += width) {
+        const Words kept = load(keep + i);
+        const Words bits = load(term + at + i) & kept;
+        sum[i / width % 2] += (Doubles)bits;
+        absolute[i / width % 2] += (Doubles)(bits & (~uint64_t{0} >> 1));
+        total += load(count + at + i) & kept;
+      }
+      if (left <= row_step) break;
+    }
+    sum[0] += sum[1];
+    absolute[0] += absolute[1];
+    sums[r] = {0.0, 0.0, 0};
+    for (size_t i = 0; i < width; ++i) {
+      sums[r].sum += sum[0][i];
+      sums[r].absolute += absolute[0][i];
+      sums[r].total += total[i];
     }
   }
 }
@@ -180,7 +240,7 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table, tables, pairs, pairs_of_all, log_rising, digamma_difference, log_choose, log_choose_known, log_choose_ratio, log_rising_table, log_gamma,
+    table, tables, pairs, pairs_of_all, log_rising, digamma_difference, log_choose, log_choose_known, log_choose_ratio, log_rising_table, log_gamma, row_sums,
     {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
      load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
     two_categories, one_category, log1p_each,
