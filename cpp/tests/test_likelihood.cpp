@@ -1,9 +1,11 @@
 // The likelihood of every group, dense and sparse, and the sufficient statistics, against the sum of the logarithms of
 // all factors in long double.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "check.hpp"
@@ -157,6 +159,28 @@ void statistics_are_the_sum_over_groups() {
   }
 }
 
+// For the thread sanitizer: the first reads of a table may come from several threads at once.
+void readers_share_the_statistics() {
+  const Table table = random_table(500, 4, 25);
+  SufficientStatistics statistics(4);
+  statistics.add(table.view());
+  std::vector<double> values(4);
+  std::atomic<std::size_t> n_ready{0};
+  std::vector<std::thread> readers;
+  for (double& value : values) {
+    readers.emplace_back([&] {
+      n_ready.fetch_add(1, std::memory_order_relaxed);
+      while (n_ready.load(std::memory_order_relaxed) < values.size()) std::this_thread::yield();
+      for (std::size_t k = 0; k < 4; ++k) {
+        for (const double above : statistics.exceedances(k)) value += above;
+      }
+      value += statistics.log_likelihood(table.concentration.data());
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  CHECK(values == std::vector<double>(values.size(), values[0]));
+}
+
 void absent_categories_and_bad_input() {
   const std::int32_t counts[] = {3, 0, 2};
   const double absent[] = {1.0, 0.0, 2.0}, impossible[] = {0.0, 1.0, 2.0}, negative[] = {1.0, -1.0, 2.0};
@@ -213,6 +237,7 @@ int main() {
   gradient_is_the_difference_of_digammas();
   sparse_rows_agree_with_dense_ones();
   statistics_are_the_sum_over_groups();
+  readers_share_the_statistics();
   absent_categories_and_bad_input();
   differences_are_differences();
   return check::report();
