@@ -126,6 +126,40 @@ def test_where_the_probability_of_a_pure_group_nears_one(total):
         assert relative_error(values[n], exact(x[n], a[n])) < 7e-14
 
 
+@pytest.mark.parametrize("total", [3, 40, 300, 2490])
+def test_pure_groups_at_any_concentrations(total):
+    """Also where one concentration is hardly above the total and the other beyond 1e40, or where their sum overflows."""
+    rng = np.random.default_rng(total)
+    a = 10.0 ** np.stack([rng.uniform(*(([-300, 308], [0, 5])[i % 2]), 2) for i in range(60)])
+    a[::4, 1] = 10.0 ** rng.uniform(30, 80, 15)
+    a[:2] = [1.5e308, 1e308], [1e308, 1.5e308]
+    for concentration in a:
+        with mpmath.workdps(700):
+            first, both = mpmath.mpf(concentration[0]), mpmath.fsum(map(mpmath.mpf, concentration))
+            ratio = mpmath.fprod((first + j) / (both + j) for j in range(total))
+            expected = mpmath.log(ratio)
+        for n_groups in (1, 64):
+            values = hbm.log_likelihood(np.tile([total, 0], (n_groups, 1)), concentration)
+            assert abs(values[-1] - expected) <= 1e-13 * abs(expected) + 1e-300, concentration
+            assert not np.signbit(values[-1]) or values[-1] < 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_groups_of_a_large_table_as_in_small_ones(seed):
+    """Few groups are worked out one by one, many share what their concentration needs."""
+    rng = np.random.default_rng([11, seed])
+    k, n = int(rng.choice([1, 2, 3, 7, 40, 300])), int(rng.integers(64, 300))
+    exponents = [(-4, 1), (-13, 2), (-1, 0.5), (0, 9), (-70, 70)][seed % 5]
+    a = 10.0 ** rng.uniform(*exponents, k)
+    largest = int(rng.choice([2, 20, 300, 5000, 100_000]))
+    x = (rng.random((n, k)) ** rng.choice([1, 8, 40]) * largest).astype(np.int64)
+    coefficient = bool(seed % 3)
+    values = hbm.log_likelihood(x, a, coefficient=coefficient)
+    for rows in (x, scipy.sparse.csr_array(x)):
+        few = [hbm.log_likelihood(rows[i : i + 50], a, coefficient=coefficient) for i in range(0, n, 50)]
+        np.testing.assert_allclose(values, np.concatenate(few), rtol=2e-13)
+
+
 def test_a_negative_count_that_wraps_a_total():
     x = np.tile([3, 5], (64, 1))
     x[17] = [-1, 9]

@@ -84,7 +84,7 @@ double careful_log_pmf(const Group& group, bool coefficient) {
     total += group.counts[i];
   }
   if (group.n == 0) return 0.0;
-  if (group.n == 1) return log_rising_shift(group.concentration[0], group.other_concentration, total);
+  if (group.n == 1) return 0.0 + log_rising_shift(group.concentration[0], group.other_concentration, total);  // never -0
   const double value = log_pmf_by_deviance(group, total);
   return coefficient ? value : value - log_multinomial_coefficient(group, total);
 }

@@ -1,6 +1,7 @@
 #include "hbm_fast/special.hpp"
 
 #include <cmath>
+#include <limits>
 
 namespace hbm_fast {
 namespace {
@@ -195,9 +196,10 @@ double log_rising_shift(double a, double r, double n) {
   if (n <= direct_limit) return -sum_log_ratios(a, r, n);
   if (r > n && a <= n) return log_rising(a, n) - log_rising(a + r, n);  // at least n log(3/2) is left
   if (r > n) {                                                        // both a and r are large beside n
-    const double z = a + r;
-    if (z > 1e40) return r > a ? n * (std::log(a) - std::log(z)) : n * std::log1p(-r / z);
-    return n * (r > a ? std::log(a / z) : std::log1p(-r / z)) + (log_rising_excess(a, n) - log_rising_excess(z, n));
+    const double scale = a + r <= std::numeric_limits<double>::max() ? 1.0 : 0.25;  // then n is nothing to a
+    const double z = scale * a + scale * r;
+    const double log_ratio = r > a ? std::log(scale * a / z) : std::log1p(-scale * r / z);
+    return n * log_ratio + (log_rising_excess(a, n) - log_rising_excess(z, n));
   }
   double lifted = 0.0;
   if (a < 8.0) {
