@@ -128,7 +128,7 @@ def test_where_the_probability_of_a_pure_group_nears_one(total):
 
 @pytest.mark.parametrize("total", [3, 40, 300, 2490])
 def test_pure_groups_at_any_concentrations(total):
-    """Also where one concentration is hardly above the total and the other beyond 1e40, or where their sum overflows."""
+    """One concentration hardly above the total and the other beyond 1e40; a sum of both that overflows."""
     rng = np.random.default_rng(total)
     a = 10.0 ** np.stack([rng.uniform(*(([-300, 308], [0, 5])[i % 2]), 2) for i in range(60)])
     a[::4, 1] = 10.0 ** rng.uniform(30, 80, 15)
