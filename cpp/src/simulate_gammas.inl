@@ -118,7 +118,7 @@ struct Refused {
         const bool takes_first = trial(x, first, t, log_of(t), d[r], c[r], log_d[r], boost[r], log_first);
         const bool takes_second = trial(y, second, v, log_of(v), d[r], c[r], log_d[r], boost[r], log_second);
         log_gamma[r] = takes_first ? log_first : log_second;
-        accepted[r] = takes_first | takes_second ? 1.0 : 0.0;
+        accepted[r] = (takes_first | takes_second) ? 1.0 : 0.0;
       }
       std::size_t left = 0;
       for (std::size_t r = 0; r < count; ++r) {

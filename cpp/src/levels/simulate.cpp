@@ -79,7 +79,8 @@ bool exponentials(const double* x, std::size_t size, double* out) {
   std::uint64_t others = 0;
   for (std::size_t i = 0; i < size; ++i) {
     out[i] = exp_of(x[i]);
-    others |= (x[i] >= least_exponent) & (x[i] <= largest_exponent) ? 0 : 1;
+    const bool is_normal = (x[i] >= least_exponent) & (x[i] <= largest_exponent);
+    others |= is_normal ? 0 : 1;
   }
   return others == 0;
 }
