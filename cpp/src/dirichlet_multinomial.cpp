@@ -161,7 +161,8 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
   if (shared && rows.n_rows >= SharedConcentration::fewest_rows) {
     table_of_all.emplace(rows.concentration, 1, k_n, rows.n_rows, static_cast<double>(rows.offsets[rows.n_rows] - rows.offsets[0]), coefficient);
   }
-  const SumAndSmallest shared_sum = shared ? RowBlocks::sum_of(rows.concentration, 1, k_n) : SumAndSmallest{};
+  SumAndSmallest shared_sum{};
+  if (shared) shared_sum = table_of_all ? table_of_all->of_all : RowBlocks::sum_of(rows.concentration, 1, k_n);
   visit(rows.counts, [&](auto table) {
     parallel_for(rows.n_rows, 512, n_threads, [&](std::size_t begin, std::size_t end) {
       std::optional<RowBlocks> of_chunk;

@@ -17,7 +17,7 @@ constexpr double table_elements = 32768.0;  // a table that stays in the second-
 
 SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_stride, std::size_t n_categories, std::size_t n_rows,
                                          double n_positive, bool with_coefficient)
-    : coefficient(with_coefficient), a(n_categories), log_gamma(n_categories), sum(RowBlocks::sum_of(a_in, a_stride, n_categories).sum) {
+    : coefficient(with_coefficient), a(n_categories), log_gamma(n_categories), of_all(RowBlocks::sum_of(a_in, a_stride, n_categories)) {
   const LikelihoodKernels& kernels = likelihood_kernels();
   const double* const inverses = Factorials::get().inverses();
   for (std::size_t k = 0; k < n_categories; ++k) a[k] = a_in[static_cast<std::ptrdiff_t>(k) * a_stride];
@@ -57,6 +57,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
       }
     }
   }
+  const double sum = of_all.sum;
   if (sum >= smallest_vector_concentration && sum <= largest_vector_concentration) {
     std::vector<double> counts(n_totals);
     for (std::size_t x = 0; x < n_totals; ++x) counts[x] = static_cast<double>(x);
@@ -123,7 +124,7 @@ void SharedRows::evaluate() {
     if (total < shared_.of_totals.size()) continue;
     const auto value = static_cast<double>(total);
     if (n_large == 0 || large_total[n_large - 1] != value) {
-      concentrations[n_large] = shared_.sum;
+      concentrations[n_large] = shared_.of_all.sum;
       large_total[n_large++] = value;
     }
     which[r] = n_large - 1;
@@ -132,7 +133,7 @@ void SharedRows::evaluate() {
   for (std::size_t i = 0; i < n_large && !shared_.coefficient; ++i) of_large_total[i] += factorials_.log_factorial(large_total[i]);
 
   // counts from 2^32 on might wrap a total
-  const bool all_fit = shared_.sum <= largest_vector_concentration && (any_ >> 32) == 0;
+  const bool all_fit = shared_.of_all.sum <= largest_vector_concentration && (any_ >> 32) == 0;
   for (std::size_t r = 0; r < rows_; ++r) {
     const RowSums& row = sums[r];
     const double of_total = row.total < shared_.of_totals.size() ? shared_.of_totals[row.total] : of_large_total[which[r]];

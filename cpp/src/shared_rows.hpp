@@ -24,7 +24,7 @@ struct SharedConcentration {
   std::vector<double> log_gamma;    // (K,), of a
   std::unique_ptr<double[]> table;  // (width, K): log(a_k (a_k+1) ... (a_k+x-1)), less log(x!) with the coefficient
   std::vector<double> of_totals;    // the same of the sum
-  double sum;
+  SumAndSmallest of_all;            // a's sum and its smallest
   double largest;
 };
 

@@ -31,10 +31,10 @@ void simulate(const SimulationRequest& request, const SimulationArrays& arrays, 
   const std::size_t groups = std::max<std::size_t>(request.max_groups, 1);
   const auto threads = static_cast<std::size_t>(std::max(n_threads, 1));
   const auto part = [&](std::size_t n) { return (request.n_datasets + n - 1) / n; };
+  const std::size_t share = part(8 * threads);
   const std::size_t worth_a_job = 32768 / (groups * request.n_categories);
-  const std::size_t fair = std::min(part(threads), std::max(part(8 * threads), worth_a_job));
+  const std::size_t fair = std::min(part(threads), std::max(share, worth_a_job));
   const std::size_t chunk = std::clamp<std::size_t>(std::min({4096 / groups, 16384 / table, fair}), 1, 256);
-  const std::size_t share = request.n_datasets / (8 * threads);
   const std::size_t job = std::clamp<std::size_t>(share / chunk, 1, 64) * chunk;
   const CountsView type_only{nullptr, arrays.count_type, 0, request.n_categories, 0, 0};
   visit(type_only, [&]<class T>(const TypedCounts<T>&) {
