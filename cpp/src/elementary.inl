@@ -17,16 +17,25 @@ HBM_INLINE double to_uniform(std::uint64_t word) {
   return double_of((word >> 12) | 0x3FF0000000000000u) - (1.0 - 0x1.0p-53);
 }
 
+// x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and s = f / (2 + f): the first half of a logarithm. Long loops take
+// the halves one after the other, so that more elements are under way at once.
+struct LogParts {
+  double k, f, s;
+};
+
 // x positive and normal.
-HBM_INLINE double log_of(double x) {
-  // x = 2^k m with m in [sqrt(1/2), sqrt(2)); the exponent becomes a double by way of 2^52
+HBM_INLINE LogParts log_parts(double x) {
+  // the exponent becomes a double by way of 2^52
   const std::uint64_t b = bits_of(x);
   const std::uint64_t shifted = b - 0x3FE6A09E667F3BCDu + (std::uint64_t{1024} << 52);
   const std::uint64_t e = shifted >> 52;
   const double k = double_of(e | 0x4330000000000000u) - (0x1.0p52 + 1024.0);
   const double m = double_of(b - (e << 52) + (std::uint64_t{1024} << 52));
   const double f = m - 1.0;
-  const double s = f / (2.0 + f);
+  return {k, f, f / (2.0 + f)};
+}
+
+HBM_INLINE double log_of_parts(double k, double f, double s) {
   const double z = s * s;
   const double w = z * z;
   const double even = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
@@ -35,6 +44,11 @@ HBM_INLINE double log_of(double x) {
   const double half_square = 0.5 * f * f;
   return k * 6.93147180369123816490e-01 -
          ((half_square - (s * (half_square + (even + odd)) + k * 1.90821492927058770002e-10)) - f);
+}
+
+HBM_INLINE double log_of(double x) {
+  const LogParts parts = log_parts(x);
+  return log_of_parts(parts.k, parts.f, parts.s);
 }
 
 // log(1 + x), x > -1, without losing a small x.

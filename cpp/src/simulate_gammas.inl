@@ -141,15 +141,16 @@ void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* se
                 double* log_second) {
   alignas(64) std::uint64_t w[4][n];
   alignas(64) double x[2][n];
+  alignas(64) double u[n];
   alignas(64) double e[n];
   alignas(64) double t[n];
   alignas(64) double log_t[n];
   for (auto& row : w) next_words(*lanes, row);
-  // Box & Muller 1958. Short loops, so that many lanes' logarithms are under way at once; square roots and divisions
-  // are slow, and go where the other work is long.
-  for (std::size_t i = 0; i < n; ++i) e[i] = -2.0 * log_of(to_uniform(w[0][i]));
+  // Box & Muller 1958. Square roots and divisions are slow, and go where the other work is long.
+  for (std::size_t i = 0; i < n; ++i) u[i] = to_uniform(w[0][i]);
+  log_lanes(u, e);
   for (std::size_t i = 0; i < n; ++i) {
-    const double radius = __builtin_sqrt(e[i]);
+    const double radius = __builtin_sqrt(-2.0 * e[i]);
     double sine;
     double cosine;
     sin_cos_turn(to_uniform(w[1][i]), sine, cosine);
@@ -164,13 +165,12 @@ void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* se
     double* log_gamma = outputs[half];
     const std::uint64_t* word = w[2 + half];
     std::uint64_t bits = 0;
-    for (std::size_t i = 0; i < n; ++i) e[i] = -log_of(to_uniform(word[i]));
+    for (std::size_t i = 0; i < n; ++i) u[i] = to_uniform(word[i]);
+    log_lanes(u, e);
+    for (std::size_t i = 0; i < n; ++i) t[i] = positive_or_one(1.0 + shape.c[i] * x[half][i]);
+    log_lanes(t, log_t);
     for (std::size_t i = 0; i < n; ++i) {
-      t[i] = positive_or_one(1.0 + shape.c[i] * x[half][i]);
-      log_t[i] = log_of(t[i]);
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      const bool takes = trial(x[half][i], e[i], t[i], log_t[i], shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]);
+      const bool takes = trial(x[half][i], -e[i], t[i], log_t[i], shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]);
       bits |= takes ? 0 : lane_bit.of[i];
     }
     refused.add(bits, word, w[0], shape, log_gamma);
@@ -197,11 +197,15 @@ double retry_tiny(Spare spare, double a, double p, double e) {
 void gamma_tiny(LaneStates* lanes, const double* shape, const double* inverse, double* log_gamma) {
   alignas(64) std::uint64_t w[n];
   alignas(64) double p[n];
+  alignas(64) double log_p[n];
   std::uint64_t bits = 0;
   next_words(*lanes, w);
   for (std::size_t i = 0; i < n; ++i) {
     p[i] = (1.0 + shape[i] * 0.36787944117144232160) * to_uniform(w[i]);
-    log_gamma[i] = log_of(p[i]) * inverse[i];
+  }
+  log_lanes(p, log_p);
+  for (std::size_t i = 0; i < n; ++i) {
+    log_gamma[i] = log_p[i] * inverse[i];
     bits |= log_gamma[i] < -37.0 ? 0 : lane_bit.of[i];  // the acceptance exp(-x) is 1 to all digits
   }
   std::uint32_t open[n];

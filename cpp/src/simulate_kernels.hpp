@@ -15,6 +15,7 @@ inline constexpr std::size_t largest_search = 256;
 // A concentration stays a normal number, and log(U) / concentration finite.
 inline constexpr double smallest_concentration = 1e-300;
 inline constexpr double largest_log_concentration = 700.0;
+inline constexpr double least_double = -1.7976931348623157e308;
 
 // Between these exp(x) is a normal number, and exp_of (elementary.inl) reaches it.
 inline constexpr double least_exponent = -708.0;
@@ -36,10 +37,12 @@ struct alignas(64) GammaShape {
 struct SimulateKernels {
   // Stream(Address{a[i], b[i]}) for every lane.
   void (*seed)(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes);
-  // rows (n_rows, 64): logs of exponential variates, a column from each lane's stream.
-  void (*log_exponentials)(LaneStates* lanes, std::size_t n_rows, double* rows);
-  // out = exp(log_alpha + log_beta), held between the smallest and the largest concentration
-  void (*concentrations)(const double* log_alpha, const double* log_beta, double* out);
+  // words (n_rows, 64): a column from each lane's stream
+  void (*draw)(LaneStates* lanes, std::size_t n_rows, std::uint64_t* words);
+  // logs of exponential variates, one from each word of (n_rows, 64)
+  void (*log_exponentials)(const std::uint64_t* words, std::size_t n_rows, double* rows);
+  // out = exp(log_alpha_beta), held between the smallest and the largest concentration; zero for -inf
+  void (*concentrations)(const double* log_alpha_beta, std::size_t size, double* out);
   // out = exp(x); false where some x lies outside least_exponent..largest_exponent: there it is wrong.
   bool (*exponentials)(const double* x, std::size_t size, double* out);
   // A word for each address, by hashing alone: mix(mix(a) + b).

@@ -11,12 +11,19 @@ namespace plain {
 }
 
 template <class T>
-void SimulationWorker<T>::concentrations(double log_alpha, const double* log_beta, std::size_t k_n, double* out) {
-  for (std::size_t k = 0; k < k_n; ++k) {
-    const double log_a = std::min(log_alpha + log_beta[k], largest_log_concentration);
-    const double a = std::max(plain::exp_of(log_a), smallest_concentration);
-    out[k] = log_beta[k] == -std::numeric_limits<double>::infinity() ? 0.0 : a;  // an impossible category
-  }
+void SimulationWorker<T>::log_flat_dirichlet(Stream& stream, double* log_beta) {
+  for (auto* table : {&log_gamma_, &theta_}) table->resize(padded(k_n_));
+  words_.resize(padded(k_n_));
+  for (std::size_t k = 0; k < k_n_; ++k) words_[k] = stream.bits();
+  kernels_.log_exponentials(words_.data(), words_.size() / lane_count, log_gamma_.data());
+  const double largest = *std::max_element(log_gamma_.begin(), log_gamma_.begin() + k_n_);
+  for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] = log_gamma_[k] - largest;
+  kernels_.exponentials(log_beta, k_n_, theta_.data());  // log_beta is above -41
+  double rest = -1.0;  // the largest itself
+  for (std::size_t k = 0; k < k_n_; ++k) rest += log_beta[k] == 0.0 ? 1.0 : 0.0;
+  for (std::size_t k = 0; k < k_n_; ++k) rest += log_beta[k] == 0.0 ? 0.0 : theta_[k];
+  const double log_sum = plain::log1p_of(rest);
+  for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] -= log_sum;
 }
 
 template <class T>
@@ -25,23 +32,27 @@ void SimulationWorker<T>::unit_hyperparameters(std::size_t begin) {
   alignas(64) std::uint64_t a[lane_count];
   alignas(64) std::uint64_t b[lane_count];
   alignas(64) double log_alpha[lane_count];
+  alignas(64) double log_alpha_beta[lane_count];
   for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the first dataset
     const Address address = Address::of(request_.key, Site::hyperparameters, number(begin + (i < size ? i : 0)));
     a[i] = address.a;
     b[i] = address.b;
   }
   for (auto* table : {&log_gamma_, &theta_}) table->resize((k_n_ + 1) * lane_count);
+  words_.resize((k_n_ + 1) * lane_count);
   LaneStates lanes;
   kernels_.seed(a, b, &lanes);
-  kernels_.log_exponentials(&lanes, 1, log_alpha);
-  kernels_.log_exponentials(&lanes, k_n_, log_gamma_.data());
+  kernels_.draw(&lanes, k_n_ + 1, words_.data());
+  kernels_.log_exponentials(words_.data(), 1, log_alpha);
+  kernels_.log_exponentials(words_.data() + lane_count, k_n_, log_gamma_.data());
   kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
   const double log_rate = plain::log_of(request_.alpha.a);
   for (std::size_t i = 0; i < lane_count; ++i) log_alpha[i] -= log_rate;
   std::copy_n(log_alpha, size, arrays_.log_alpha + begin_ + begin);
   for (std::size_t k = 0; k < k_n_; ++k) {
     const double* const log_beta = log_gamma_.data() + k * lane_count;
-    kernels_.concentrations(log_alpha, log_beta, theta_.data());
+    for (std::size_t i = 0; i < lane_count; ++i) log_alpha_beta[i] = log_alpha[i] + log_beta[i];
+    kernels_.concentrations(log_alpha_beta, lane_count, theta_.data());
     for (std::size_t i = 0; i < size; ++i) {
       arrays_.log_beta[(begin_ + begin + i) * k_n_ + k] = log_beta[i];
       concentration_[(begin + i) * k_n_ + k] = theta_[i];
@@ -224,12 +235,12 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
   for (std::size_t k = 0; k < padded; ++k) behind_[k] = 1.0 / shape_[k];
   log_gamma_.resize(padded);
   theta_.resize(padded);
-  std::vector<GammaShape> prepared(2 * n_pairs);
+  std::vector<GammaShape> prepared(2 * n_pairs);  // where the pair is not tiny
   std::vector<bool> tiny(n_pairs);
   for (std::size_t pair = 0; pair < n_pairs; ++pair) {
     const double* from = shape_.data() + 2 * pair * lane_count;
     tiny[pair] = *std::max_element(from, from + 2 * lane_count) < tiny_shape;
-    for (std::size_t j = 0; j < 2; ++j) kernels_.prepare(from + j * lane_count, &prepared[2 * pair + j]);
+    for (std::size_t j = 0; j < 2 && !tiny[pair]; ++j) kernels_.prepare(from + j * lane_count, &prepared[2 * pair + j]);
   }
   const Address theta_base = Address::of(request_.key, Site::theta, number(d));
   const Address group_base = Address::of(request_.key, Site::group, number(d));

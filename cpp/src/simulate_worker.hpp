@@ -89,18 +89,32 @@ class SimulationWorker {
       if (request_.beta.fixed) {
         for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] = std::log(request_.beta.values[k]);
       } else {
-        log_dirichlet(stream, request_.beta.values.data(), k_n_, log_beta);
+        if (has_flat_beta() && k_n_ >= many_categories) {
+          log_flat_dirichlet(stream, log_beta);
+        } else {
+          log_dirichlet(stream, request_.beta.values.data(), k_n_, log_beta);
+        }
       }
     }
-    concentrations(arrays_.log_alpha[b], log_beta, k_n_, concentration_.data() + d * k_n_);
+    theta_.resize(k_n_);
+    for (std::size_t k = 0; k < k_n_; ++k) theta_[k] = arrays_.log_alpha[b] + log_beta[k];
+    kernels_.concentrations(theta_.data(), k_n_, concentration_.data() + d * k_n_);
   }
 
-  // The note's priors, Exponential and Dirichlet(1, ..., 1): exponential variates alone, drawn side by side.
-  bool has_unit_priors() const {
+  // Dirichlet(1, ..., 1): exponential variates alone.
+  bool has_flat_beta() const {
     const BetaPrior& beta = request_.beta;
-    return k_n_ < many_categories && !request_.alpha_given && !request_.beta_given &&
-           request_.alpha.kind == AlphaKind::exponential && !beta.fixed &&
+    return !request_.beta_given && !beta.fixed &&
            std::all_of(beta.values.begin(), beta.values.end(), [](double c) { return c == 1.0; });
+  }
+
+  // The same bits as log_dirichlet of ones: the categories side by side.
+  void log_flat_dirichlet(Stream& stream, double* log_beta);
+
+  // The note's priors and few categories: the datasets are drawn side by side.
+  bool has_unit_priors() const {
+    return k_n_ < many_categories && !request_.alpha_given && request_.alpha.kind == AlphaKind::exponential &&
+           has_flat_beta();
   }
 
   // The same bits as `hyperparameters` of 64 datasets.
@@ -124,8 +138,6 @@ class SimulationWorker {
       arrays_.n_groups[b] = request_.n_groups.low;
     }
   }
-
-  static void concentrations(double log_alpha, const double* log_beta, std::size_t k_n, double* out);
 
   void pad(std::size_t d) {
     const std::size_t from = row(d, n_groups(d));

@@ -50,6 +50,20 @@ HBM_INLINE std::size_t list_lanes(std::uint64_t bits, std::uint32_t* lanes) {
   return size;
 }
 
+// Logarithms of positive, normal numbers: first halves, then second halves, so that more lanes are under way at once.
+HBM_INLINE void log_lanes(const double* x, double* log_x) {
+  alignas(64) double k[n];
+  alignas(64) double f[n];
+  alignas(64) double s[n];
+  for (std::size_t i = 0; i < n; ++i) {
+    const LogParts parts = log_parts(x[i]);
+    k[i] = parts.k;
+    f[i] = parts.f;
+    s[i] = parts.s;
+  }
+  for (std::size_t i = 0; i < n; ++i) log_x[i] = log_of_parts(k[i], f[i], s[i]);
+}
+
 void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
   for (std::size_t i = 0; i < n; ++i) lanes->s[0][i] = mix(a[i]) | 1;
   for (std::size_t i = 0; i < n; ++i) lanes->s[1][i] = mix(b[i]);
@@ -57,21 +71,26 @@ void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
   for (std::size_t i = 0; i < n; ++i) lanes->s[3][i] = mix(b[i] + golden);
 }
 
-void log_exponentials(LaneStates* lanes, std::size_t n_rows, double* rows) {
-  alignas(64) std::uint64_t w[n];
+void draw(LaneStates* lanes, std::size_t n_rows, std::uint64_t* words) {
+  for (std::size_t row = 0; row < n_rows; ++row) next_words(*lanes, words + row * n);
+}
+
+void log_exponentials(const std::uint64_t* words, std::size_t n_rows, double* rows) {
+  alignas(64) double u[n];
   alignas(64) double e[n];
   for (std::size_t row = 0; row < n_rows; ++row) {
-    next_words(*lanes, w);
-    for (std::size_t i = 0; i < n; ++i) e[i] = -log_of(to_uniform(w[i]));
-    for (std::size_t i = 0; i < n; ++i) rows[row * n + i] = log_of(e[i]);
+    for (std::size_t i = 0; i < n; ++i) u[i] = to_uniform(words[row * n + i]);
+    log_lanes(u, e);
+    for (std::size_t i = 0; i < n; ++i) e[i] = -e[i];
+    log_lanes(e, rows + row * n);
   }
 }
 
-void concentrations(const double* log_alpha, const double* log_beta, double* out) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const double sum = log_alpha[i] + log_beta[i];
-    const double a = exp_of(sum < largest_log_concentration ? sum : largest_log_concentration);
-    out[i] = a > smallest_concentration ? a : smallest_concentration;
+void concentrations(const double* log_alpha_beta, std::size_t size, double* out) {
+  for (std::size_t i = 0; i < size; ++i) {
+    const double x = log_alpha_beta[i];
+    const double a = exp_of(x < largest_log_concentration ? x : largest_log_concentration);
+    out[i] = a > smallest_concentration ? a : x < least_double ? 0.0 : smallest_concentration;
   }
 }
 
@@ -132,6 +151,8 @@ void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta)
 void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) {
   alignas(64) double gap[n];
   alignas(64) double weight[n];
+  alignas(64) double sum[n];
+  alignas(64) double log_sum[n];
   for (std::size_t i = 0; i < n; ++i) {
     gap[i] = log_gamma[n + i] - log_gamma[i];
     weight[i] = exp_of(gap[i] < 0.0 ? gap[i] : -gap[i]);  // of the smaller; the larger has one
@@ -140,10 +161,12 @@ void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) 
     theta[2 * i] = gap[i] < 0.0 ? more : less;
     theta[2 * i + 1] = gap[i] < 0.0 ? less : more;
   }
+  for (std::size_t i = 0; i < n; ++i) sum[i] = 1.0 + weight[i];
+  log_lanes(sum, log_sum);
   for (std::size_t i = 0; i < n; ++i) {
-    const double log_sum = log1p_of(weight[i]);
-    log_theta[2 * i] = (gap[i] < 0.0 ? 0.0 : -gap[i]) - log_sum;
-    log_theta[2 * i + 1] = (gap[i] < 0.0 ? gap[i] : 0.0) - log_sum;
+    const double of_both = log_sum[i] + (weight[i] - (sum[i] - 1.0)) / sum[i];  // log1p_of(weight)
+    log_theta[2 * i] = (gap[i] < 0.0 ? 0.0 : -gap[i]) - of_both;
+    log_theta[2 * i + 1] = (gap[i] < 0.0 ? gap[i] : 0.0) - of_both;
   }
 }
 
@@ -196,8 +219,8 @@ void normalise_row(const double* log_gamma, std::size_t size, double* log_theta,
 }  // namespace
 
 extern const SimulateKernels simulate_kernels = {
-    seed,  log_exponentials, concentrations, exponentials, words,           urn,             polya, binomials,
-    prepare, spread,         gamma_pair,     gamma_tiny,   normalise_lanes, normalise_pairs, normalise_row};
+    seed,    draw,   log_exponentials, concentrations, exponentials,    words,           urn,          polya, binomials,
+    prepare, spread, gamma_pair,       gamma_tiny,     normalise_lanes, normalise_pairs, normalise_row};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast
