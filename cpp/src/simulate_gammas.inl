@@ -212,8 +212,9 @@ void gamma_tiny(LaneStates* lanes, const double* shape, const double* inverse, d
   const std::size_t n_open = list_lanes(bits, open);
   for (std::size_t r = 0; r < n_open; ++r) {
     const std::uint32_t i = open[r];
-    // exp(-x) >= 1 - x decides nearly all of these from one more word
+    // exp(-x) >= 1 - x decides nearly all of these from one more word, most of them without x
     const double u = to_uniform(mix(w[i] + golden));
+    if (log_gamma[i] < -7.0 && u < 0.999) continue;
     if (p[i] <= 1.0 && u <= 1.0 - exp_of(log_gamma[i])) continue;
     log_gamma[i] = retry_tiny(Spare(w[i] + golden, ~w[i]), shape[i], p[i], -log_of(u));
   }
