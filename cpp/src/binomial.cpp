@@ -70,6 +70,19 @@ std::int64_t lower_half(Stream& stream, double u, double n, double p, double q) 
   return reject(stream, n, p, q);
 }
 
+// Categories that a multinomial passes over at once.
+constexpr std::size_t chunk = 16;
+
+double sum_of(const double* x, std::size_t size) {
+  double part[4] = {0.0, 0.0, 0.0, 0.0};
+  std::size_t k = 0;
+  for (; k + 4 <= size; k += 4) {
+    for (std::size_t i = 0; i < 4; ++i) part[i] += x[k + i];
+  }
+  for (; k < size; ++k) part[0] += x[k];
+  return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
 }  // namespace
 
 std::int64_t binomial_odds(Stream& stream, std::int64_t n, double successes, double failures) {
@@ -88,45 +101,54 @@ std::int64_t binomial_odds(Stream& stream, std::int64_t n, double successes, dou
 
 std::int64_t binomial(Stream& stream, std::int64_t n, double p) { return binomial_odds(stream, n, p, 1.0 - p); }
 
+template <class T>
 void multinomial(Stream& stream, std::int64_t total, const double* weights, std::size_t n_categories, double* scratch,
-                 std::int64_t* counts) {
+                 T* counts) {
   // Chunks of 16 first where there are many categories: most of them get nothing, and are passed over at once.
-  constexpr std::size_t width = 16;
-  const std::size_t n_chunks = n_categories > 2 * width ? (n_categories + width - 1) / width : 1;
-  const std::size_t step = n_chunks > 1 ? width : n_categories;
+  const std::size_t n_chunks = n_categories > 2 * chunk ? (n_categories + chunk - 1) / chunk : 1;
+  const std::size_t step = n_chunks > 1 ? chunk : n_categories;
   double* sums = scratch;                // of each chunk
   double* after = scratch + n_chunks;    // of the chunks behind it
-  for (std::size_t c = 0; c < n_chunks; ++c) {
-    const std::size_t end = std::min(n_categories, (c + 1) * step);
-    double part[4] = {0.0, 0.0, 0.0, 0.0};
-    std::size_t k = c * step;
-    for (; k + 4 <= end; k += 4) {
-      for (std::size_t i = 0; i < 4; ++i) part[i] += weights[k + i];
-    }
-    for (; k < end; ++k) part[0] += weights[k];
-    sums[c] = (part[0] + part[1]) + (part[2] + part[3]);
-  }
+  for (std::size_t c = 0; c < n_chunks; ++c) sums[c] = sum_of(weights + c * step, std::min(n_categories - c * step, step));
   after[n_chunks - 1] = 0.0;
   for (std::size_t c = n_chunks - 1; c > 0; --c) after[c - 1] = after[c] + sums[c];
 
-  std::fill(counts, counts + n_categories, std::int64_t{0});
+  std::fill(counts, counts + n_categories, T{0});
   for (std::size_t c = 0; c < n_chunks && total > 0; ++c) {
     std::int64_t left = binomial_odds(stream, total, sums[c], after[c]);
     total -= left;
     if (left == 0) continue;
-    const std::size_t begin = c * step;
-    const std::size_t end = std::min(n_categories, begin + step);
-    double behind[2 * width];
-    double sum = 0.0;
-    for (std::size_t k = end; k-- > begin;) {
-      behind[k - begin] = sum;
-      sum += weights[k];
+    // Where a weight is zero no processor can guess: the others are listed first.
+    std::size_t index[2 * chunk];
+    double behind[2 * chunk];
+    std::size_t n_listed = 0;
+    for (std::size_t k = c * step; k < std::min(n_categories, (c + 1) * step); ++k) {
+      index[n_listed] = k;
+      n_listed += weights[k] > 0.0 ? 1 : 0;
     }
-    for (std::size_t k = begin; k < end && left > 0; ++k) {
-      counts[k] = binomial_odds(stream, left, weights[k], behind[k - begin]);
-      left -= counts[k];
+    double sum = 0.0;
+    for (std::size_t r = n_listed; r-- > 0;) {
+      behind[r] = sum;
+      sum += weights[index[r]];
+    }
+    for (std::size_t r = 0; r < n_listed && left > 0; ++r) {
+      const std::int64_t drawn = binomial_odds(stream, left, weights[index[r]], behind[r]);
+      counts[index[r]] = static_cast<T>(drawn);
+      left -= drawn;
     }
   }
 }
+
+#define HBM_MULTINOMIAL(T) \
+  template void multinomial<T>(Stream&, std::int64_t, const double*, std::size_t, double*, T*);
+HBM_MULTINOMIAL(std::int8_t)
+HBM_MULTINOMIAL(std::uint8_t)
+HBM_MULTINOMIAL(std::int16_t)
+HBM_MULTINOMIAL(std::uint16_t)
+HBM_MULTINOMIAL(std::int32_t)
+HBM_MULTINOMIAL(std::uint32_t)
+HBM_MULTINOMIAL(std::int64_t)
+HBM_MULTINOMIAL(std::uint64_t)
+#undef HBM_MULTINOMIAL
 
 }  // namespace hbm_fast

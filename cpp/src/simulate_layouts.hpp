@@ -245,7 +245,7 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
   const Address theta_base = Address::of(request_.key, Site::theta, number(d));
   const Address group_base = Address::of(request_.key, Site::group, number(d));
   std::vector<double> scratch(2 * k_n_);
-  std::vector<std::int64_t> counts(k_n_);
+  std::vector<T> own_counts(arrays_.counts ? 0 : k_n_);
   alignas(64) std::uint64_t a[lane_count];
   alignas(64) std::uint64_t b[lane_count];
   LaneStates lanes;
@@ -273,8 +273,9 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
     kernels_.normalise_row(log_gamma_.data(), k_n_, arrays_.log_theta ? arrays_.log_theta + to : nullptr, theta);
     if (!wants_counts) continue;
     Stream stream(group_base.group(g));
-    multinomial(stream, groups[g].total, theta, k_n_, scratch.data(), counts.data());
-    deliver(groups[g], counts.data(), 1);
+    T* const counts = arrays_.counts ? static_cast<T*>(arrays_.counts) + to : own_counts.data();
+    multinomial(stream, groups[g].total, theta, k_n_, scratch.data(), counts);
+    if (arrays_.statistics) tally(groups[g], counts, 1);
   }
 }
 

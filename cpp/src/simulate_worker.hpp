@@ -259,12 +259,15 @@ class SimulationWorker {
       T* out = static_cast<T*>(arrays_.counts) + row(group.dataset, group.group);
       for (std::size_t k = 0; k < k_n_; ++k) out[k] = static_cast<T>(static_cast<std::int64_t>(counts[k * stride]));
     }
-    if (arrays_.statistics) {
-      const std::size_t width = arrays_.max_total + 1;
-      std::int32_t* table = tallies_.data() + group.dataset * (k_n_ + 1) * width;
-      for (std::size_t k = 0; k < k_n_; ++k) ++table[k * width + static_cast<std::size_t>(static_cast<std::int64_t>(counts[k * stride]))];
-      ++table[k_n_ * width + static_cast<std::size_t>(group.total)];
-    }
+    if (arrays_.statistics) tally(group, counts, stride);
+  }
+
+  template <class X>
+  void tally(const Group& group, const X* counts, std::size_t stride) {
+    const std::size_t width = arrays_.max_total + 1;
+    std::int32_t* table = tallies_.data() + group.dataset * (k_n_ + 1) * width;
+    for (std::size_t k = 0; k < k_n_; ++k) ++table[k * width + static_cast<std::size_t>(static_cast<std::int64_t>(counts[k * stride]))];
+    ++table[k_n_ * width + static_cast<std::size_t>(group.total)];
   }
 
   void exceedances(std::size_t d) {

@@ -26,8 +26,9 @@ std::int64_t binomial(Stream& stream, std::int64_t n, double p);
 std::int64_t binomial_odds(Stream& stream, std::int64_t n, double successes, double failures);
 
 // Multinomial(total, weights / sum of weights) by conditional binomials; K weights >= 0, not all zero. `scratch` holds
-// 2 K values.
+// 2 K values; `counts` are of any CountType, and every count fits.
+template <class T>
 void multinomial(Stream& stream, std::int64_t total, const double* weights, std::size_t n_categories, double* scratch,
-                 std::int64_t* counts);
+                 T* counts);
 
 }  // namespace hbm_fast
