@@ -173,7 +173,6 @@ void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) 
 void normalise_row(const double* log_gamma, std::size_t size, double* log_theta, double* theta) {
   // 64 partial sums, then a fixed tree: the same rounding at every vector width
   alignas(64) double part[n];
-  alignas(64) double ties[n];
   for (std::size_t i = 0; i < n; ++i) part[i] = log_gamma[0];
   for (std::size_t at = 0; at < size; at += n) {
     const double* block = log_gamma + at;
@@ -182,10 +181,9 @@ void normalise_row(const double* log_gamma, std::size_t size, double* log_theta,
   }
   double largest = part[0];
   for (std::size_t i = 1; i < n; ++i) largest = part[i] > largest ? part[i] : largest;
-  for (std::size_t i = 0; i < n; ++i) {
-    part[i] = 0.0;
-    ties[i] = 0.0;
-  }
+  std::int64_t n_largest = 0;
+  for (std::size_t i = 0; i < size; ++i) n_largest += log_gamma[i] == largest ? 1 : 0;
+  for (std::size_t i = 0; i < n; ++i) part[i] = 0.0;
   for (std::size_t at = 0; at < size; at += n) {
     const double* block = log_gamma + at;
     double* weight = theta + at;
@@ -194,16 +192,12 @@ void normalise_row(const double* log_gamma, std::size_t size, double* log_theta,
       const double w = exp_of(block[i] - largest);
       weight[i] = w;
       part[i] += block[i] == largest ? 0.0 : w;
-      ties[i] += block[i] == largest ? 1.0 : 0.0;
     }
   }
   for (std::size_t half = n / 2; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) {
-      part[i] += part[i + half];
-      ties[i] += ties[i + half];
-    }
+    for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
   }
-  const double rest = (ties[0] - 1.0) + part[0];
+  const double rest = static_cast<double>(n_largest - 1) + part[0];
   const double log_sum = log1p_of(rest);
   const double scale = 1.0 + rest;
   if (log_theta == nullptr) {
