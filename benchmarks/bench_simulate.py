@@ -3,7 +3,8 @@
     pytest benchmarks/bench_simulate.py --benchmark-only --benchmark-group-by=group
 
 Works: (i) 10,000 datasets of 21 bags, K 2, total 20; (ii) 1,000 x 50, K 10, total 100; (iii) 20 x 100, K 1,000, total
-10,000. Every peer allocates and returns its arrays inside the clock. Slow peers run a share of the work: compare
+10,000. Every peer allocates and returns its arrays inside the clock. No peer has log theta;
+hbm_fast makes it too, unless told not to. Slow peers run a share of the work: compare
 `microseconds_a_dataset` in `extra_info`. `test_wrong_rows` counts what each gets wrong at alpha = 1e-3.
 """
 
@@ -21,6 +22,13 @@ WORKS = {"i": (10_000, 21, 2, 20), "ii": (1_000, 50, 10, 100), "iii": (20, 100, 
 
 def ours(b, n, k, total, alpha=None):
     sims = hbm.simulate(hbm.HierarchicalModel(k), b, n_groups=n, totals=total, rng=0, n_threads=1, alpha=alpha)
+    return sims.theta, sims.counts
+
+
+def ours_without_log_theta(b, n, k, total, alpha=None):
+    """What the peers make."""
+    model = hbm.HierarchicalModel(k)
+    sims = hbm.simulate(model, b, n_groups=n, totals=total, rng=0, n_threads=1, alpha=alpha, log_theta=False)
     return sims.theta, sims.counts
 
 
@@ -142,6 +150,7 @@ def numpyro_distributions(b, n, k, total, alpha=None):
 # name: (function, {work: share of the datasets that is run})
 PEERS = {
     "hbm_fast": (ours, {}),
+    "hbm_fast, no log theta": (ours_without_log_theta, {}),
     "hbm_fast, two threads": (ours_two_threads, {}),
     "numpy, log-gamma": (numpy_log_gamma, {}),
     "numpy loop": (numpy_loop, {"i": 20, "ii": 20, "iii": 4}),

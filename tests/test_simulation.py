@@ -52,12 +52,15 @@ def test_statistics_agree_with_the_counts():
     assert not buffer[:, :, 40:].any()
 
 
+@pytest.mark.parametrize("n_categories", [2, 5, 40])
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
-def test_every_count_type_holds_the_same_counts(dtype):
-    settings = dict(n_groups=3, totals=(0, 100), rng=4)
-    sims = hbm.simulate(MODEL, 30, **settings, dtype=dtype)
+def test_every_count_type_holds_the_same_counts(dtype, n_categories):
+    model, settings = hbm.HierarchicalModel(n_categories), dict(n_groups=3, totals=(0, 100), rng=4)
+    sims = hbm.simulate(model, 30, **settings, dtype=dtype)
     assert sims.counts.dtype == dtype
-    np.testing.assert_array_equal(sims.counts, hbm.simulate(MODEL, 30, **settings).counts)
+    np.testing.assert_array_equal(sims.counts, hbm.simulate(model, 30, **settings).counts)
+    only = hbm.simulate(model, 30, **settings, dtype=dtype, counts=False, statistics=True)
+    np.testing.assert_array_equal(exceedance_counts(sims.counts, 100), only.statistics)
     np.testing.assert_array_equal(exceedance_counts(sims.counts, 100), exceedance_counts(sims.counts.astype(int), 100))
 
 

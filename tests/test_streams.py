@@ -64,7 +64,17 @@ def test_every_dataset_alone_is_its_row_of_the_whole(n_categories, totals):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_counts_are_the_same_without_theta(name):
     assert_same(draw(name, 40, theta=False), draw(name, 40))
-    assert draw(name, 2, theta=False).theta is None
+    assert draw(name, 2, theta=False).log_theta is draw(name, 2, theta=False).theta is None
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("kept", ["theta", "log_theta"])
+def test_theta_is_the_same_without_the_other_form(name, kept):
+    wanted = {"theta": kept == "theta", "log_theta": kept == "log_theta"}
+    sims = draw(name, 70, **wanted)
+    assert_same(sims, draw(name, 70))
+    assert getattr(sims, kept) is not None
+    assert sum(getattr(sims, field) is None for field in ("theta", "log_theta")) == 1
 
 
 def test_a_stored_key_continues_its_stream():

@@ -24,8 +24,8 @@ class Simulation:
     beta, log_beta : ndarray (B, K)
         The categories over all groups; ``log_beta`` stays exact where ``beta`` underflows.
     log_theta, theta : ndarray (B, N, K) or None
-        The categories of each group; rows sum to one. Zeros in padding. Both lie in one block of memory: a copy of one
-        lets the other go.
+        The categories of each group; rows sum to one. Zeros in padding. With both wanted, they lie in one block of
+        memory: a copy of one lets the other go.
     counts : ndarray (B, N, K) or None
         What was drawn. Zeros in padding.
     n_groups : ndarray (B,)
@@ -74,6 +74,7 @@ def simulate(
     alpha: ArrayLike | None = None,
     beta: ArrayLike | None = None,
     theta: bool = True,
+    log_theta: bool | None = None,
     counts: bool = True,
     statistics: bool | NDArray[np.float32] = False,
     dtype: DTypeLike = np.int32,
@@ -101,7 +102,9 @@ def simulate(
         Given hyperparameters, () or (B,), and (K,) or (B, K) with rows that sum to one: simulation conditional on
         them, as in prior and posterior predictive checks.
     theta : bool, default True
-        Whether ``theta`` and ``log_theta`` are wanted; the counts are the same without.
+        Whether ``theta`` is wanted; all else is the same without.
+    log_theta : bool, optional
+        Whether ``log_theta`` is wanted; by default where ``theta`` is.
     counts : bool, default True
         Whether the counts are wanted.
     statistics : bool or ndarray (B, K + 1, J) float32, default False
@@ -162,13 +165,13 @@ def simulate(
         with np.errstate(divide="ignore"):
             log_beta[...] = np.log(beta)
     table = _statistics_buffer(statistics, out, n_datasets, k, max_total)
-    log_theta, proportions = _theta_buffers(out, shape) if theta else (None, None)
+    logs, proportions = _theta_buffers(out, shape, theta if log_theta is None else log_theta, theta)
     result = Simulation(
         alpha=_buffer(out, "alpha", (n_datasets,), np.float64),
         log_alpha=log_alpha,
         beta=_buffer(out, "beta", (n_datasets, k), np.float64),
         log_beta=log_beta,
-        log_theta=log_theta,
+        log_theta=logs,
         theta=proportions,
         counts=_buffer(out, "counts", shape, count_type) if counts else None,
         n_groups=_buffer(out, "n_groups", (n_datasets,), np.int64),
@@ -262,12 +265,17 @@ def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DT
     return _validate.output(value, f"out.{name}", shape, dtype)
 
 
-def _theta_buffers(out: Simulation | None, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
-    if out is None:
+def _theta_buffers(
+    out: Simulation | None, shape: tuple[int, ...], log_theta: bool, theta: bool
+) -> tuple[Floats | None, Floats | None]:
+    if out is None and log_theta and theta:
         # of two freed blocks glibc gives more back to the system, which hands it out page by page at the next call
-        log_theta, theta = _memory.empty((2, *shape), np.float64)
-        return log_theta, theta
-    return _buffer(out, "log_theta", shape, np.float64), _buffer(out, "theta", shape, np.float64)
+        both = _memory.empty((2, *shape), np.float64)
+        return both[0], both[1]
+    return (
+        _buffer(out, "log_theta", shape, np.float64) if log_theta else None,
+        _buffer(out, "theta", shape, np.float64) if theta else None,
+    )
 
 
 def _statistics_buffer(

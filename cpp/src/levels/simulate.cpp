@@ -55,6 +55,7 @@ HBM_INLINE void log_lanes(const double* x, double* log_x) {
   alignas(64) double k[n];
   alignas(64) double f[n];
   alignas(64) double s[n];
+#pragma GCC unroll 1
   for (std::size_t i = 0; i < n; ++i) {
     const LogParts parts = log_parts(x[i]);
     k[i] = parts.k;

@@ -60,7 +60,8 @@ def simulate(
         "n_groups": _span(groups, "--groups"),
         "totals": _span(totals, "--totals"),
         "rng": seed,
-        "theta": theta,
+        "theta": False,
+        "log_theta": theta,
         "dtype": np.int32,
     }
     draw(model, 0, **settings)  # complains before anything is written

@@ -107,7 +107,8 @@ class SimulationStream(IterableDataset[Batch]):
         self._settings: dict[str, Any] = {
             "n_groups": n_groups,
             "totals": totals,
-            "theta": theta,
+            "theta": False,
+            "log_theta": theta,
             "counts": counts,
             "statistics": statistics,
             "dtype": dtype,
