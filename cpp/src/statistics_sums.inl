@@ -1,13 +1,27 @@
 // The sums that sufficient statistics are evaluated by, for one concentration and for 64 at once: over an exceedance table and
 // over pairs of a count and its weight; text for a namespace of each instruction-set level.
 
-// The logarithms and reciprocals of two levels, with one division
-struct TwoLevels {
-  double log0, log1;
-  double reciprocal0, reciprocal1;
+// What log_from takes. The loops below go over the first halves of logarithms, then over the second ones, so that more
+// elements are under way at once.
+struct HalfLogs {
+  double f[64];
+  double s[64];
+  double e[64];
+
+  void set(size_t i, double f_of, double s_of, double e_of) {
+    f[i] = f_of;
+    s[i] = s_of;
+    e[i] = e_of;
+  }
+  double log(size_t i) const { return log_from(f[i], s[i], e[i]); }
 };
 
-inline TwoLevels two_levels(double z0, double z1) {
+// The reciprocals of two levels, and their logarithms begun, with one division
+struct TwoReciprocals {
+  double first, second;
+};
+
+inline TwoReciprocals two_levels(double z0, double z1, HalfLogs& log0, HalfLogs& log1, size_t i) {
   const Split p = split(z0);
   const Split q = split(z1);
   const double f = p.m - 1.0;
@@ -16,23 +30,20 @@ inline TwoLevels two_levels(double z0, double z1) {
   const double under1 = z1 * (2.0 + g);
   const double both = 1.0 / (under0 * under1);
   // little is left to do after the division: the loop waits for this chain
-  return {log_from(f, ((f * z0) * under1) * both, p.e), log_from(g, ((g * z1) * under0) * both, q.e),
-          ((2.0 + f) * under1) * both, ((2.0 + g) * under0) * both};
+  log0.set(i, f, ((f * z0) * under1) * both, p.e);
+  log1.set(i, g, ((g * z1) * under0) * both, q.e);
+  return {((2.0 + f) * under1) * both, ((2.0 + g) * under0) * both};
 }
 
-// log(z (z+1) (z+2) (z+3)) and its derivative, with one division
-struct FourLevels {
-  double log;
-  double reciprocals;
-};
-
-inline FourLevels four_levels(double z) {
+// The derivative of log(z (z+1) (z+2) (z+3)), and that begun, with one division
+inline double four_levels(double z, HalfLogs& log, size_t i) {
   const double t = z * (z + 3.0);
   const double product = t * (t + 2.0);
   const Split p = split(product);
   const double f = p.m - 1.0;
   const double both = 1.0 / (product * (2.0 + f));
-  return {log_from(f, (f * product) * both, p.e), (((2.0 * z + 3.0) * (2.0 * t + 2.0)) * (2.0 + f)) * both};
+  log.set(i, f, (f * product) * both, p.e);
+  return (((2.0 * z + 3.0) * (2.0 * t + 2.0)) * (2.0 + f)) * both;
 }
 
 // What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4, and
@@ -67,27 +78,25 @@ void totals_of(const double (*__restrict sum)[64], double* __restrict total) {
 void table(const Levels& c, double a, double* value, double* slope) {
   constexpr size_t block = 64;
   double first_logs[block], first_reciprocals[block], second_logs[block], second_reciprocals[block];
+  HalfLogs first, second;
   double sum[4] = {};
   double derivative[4] = {};
   for (size_t begin = 0; begin < c.n_fours; begin += block) {
     const size_t size = c.n_fours - begin < block ? c.n_fours - begin : block;
-    for (size_t j = 0; j < size; ++j) {
-      const FourLevels of = four_levels(a + c.fours[begin + j]);
-      first_logs[j] = of.log;
-      first_reciprocals[j] = of.reciprocals;
-    }
+    for (size_t j = 0; j < size; ++j) first_reciprocals[j] = four_levels(a + c.fours[begin + j], first, j);
+    for (size_t j = 0; j < size; ++j) first_logs[j] = first.log(j);
     add_up(c.four_weights + begin, first_logs, size, sum);
     add_up(c.four_weights + begin, first_reciprocals, size, derivative);
   }
   for (size_t begin = 0; begin < c.n_pairs; begin += block) {
     const size_t size = c.n_pairs - begin < block ? c.n_pairs - begin : block;
     for (size_t j = 0; j < size; ++j) {
-      const TwoLevels of = two_levels(a + c.firsts[begin + j], a + c.seconds[begin + j]);
-      first_logs[j] = of.log0;
-      second_logs[j] = of.log1;
-      first_reciprocals[j] = of.reciprocal0;
-      second_reciprocals[j] = of.reciprocal1;
+      const TwoReciprocals of = two_levels(a + c.firsts[begin + j], a + c.seconds[begin + j], first, second, j);
+      first_reciprocals[j] = of.first;
+      second_reciprocals[j] = of.second;
     }
+    for (size_t j = 0; j < size; ++j) first_logs[j] = first.log(j);
+    for (size_t j = 0; j < size; ++j) second_logs[j] = second.log(j);
     add_up_two(c.first_weights + begin, first_logs, c.second_weights + begin, second_logs, size, sum);
     add_up_two(c.first_weights + begin, first_reciprocals, c.second_weights + begin, second_reciprocals, size, derivative);
   }
@@ -98,20 +107,19 @@ void table(const Levels& c, double a, double* value, double* slope) {
 // Functions of their own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
 __attribute__((noinline)) void add_four(double weight, double level, const double* __restrict a, double* __restrict value,
                                         double* __restrict slope) {
-  for (int i = 0; i < 64; ++i) {
-    const FourLevels of = four_levels(a[i] + level);
-    value[i] = multiply_add(weight, of.log, value[i]);
-    slope[i] = multiply_add(weight, of.reciprocals, slope[i]);
-  }
+  HalfLogs log;
+  for (size_t i = 0; i < 64; ++i) slope[i] = multiply_add(weight, four_levels(a[i] + level, log, i), slope[i]);
+  for (size_t i = 0; i < 64; ++i) value[i] = multiply_add(weight, log.log(i), value[i]);
 }
 
 __attribute__((noinline)) void add_two(double w0, double z0, double w1, double z1, const double* __restrict a,
                                        double* __restrict value, double* __restrict slope) {
-  for (int i = 0; i < 64; ++i) {
-    const TwoLevels of = two_levels(a[i] + z0, a[i] + z1);
-    value[i] = multiply_add(w1, of.log1, multiply_add(w0, of.log0, value[i]));
-    slope[i] = multiply_add(w1, of.reciprocal1, multiply_add(w0, of.reciprocal0, slope[i]));
+  HalfLogs log0, log1;
+  for (size_t i = 0; i < 64; ++i) {
+    const TwoReciprocals of = two_levels(a[i] + z0, a[i] + z1, log0, log1, i);
+    slope[i] = multiply_add(w1, of.second, multiply_add(w0, of.first, slope[i]));
   }
+  for (size_t i = 0; i < 64; ++i) value[i] = multiply_add(w1, log1.log(i), multiply_add(w0, log0.log(i), value[i]));
 }
 
 void tables(const Levels& c, const double* a, double* __restrict value, double* __restrict slope) {
