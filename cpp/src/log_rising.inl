@@ -45,6 +45,34 @@ inline double log_of(double x) {
   return log_from(f, f / (2.0 + f), p.e);
 }
 
+// What log_from takes, of up to 64 elements. Loops go over the first halves of their logarithms, then over the second ones, so
+// that more elements are under way at once.
+struct HalfLogs {
+  double f[64];
+  double s[64];
+  double e[64];
+
+  void set(size_t i, double f_of, double s_of, double e_of) {
+    f[i] = f_of;
+    s[i] = s_of;
+    e[i] = e_of;
+  }
+  double log(size_t i) const { return log_from(f[i], s[i], e[i]); }
+};
+
+inline void logs_of(const double* x, size_t n, double* out) {
+  HalfLogs half;
+  for (size_t begin = 0; begin < n; begin += 64) {
+    const size_t size = n - begin < 64 ? n - begin : 64;
+    for (size_t i = 0; i < size; ++i) {
+      const Split p = split(x[begin + i]);
+      const double f = p.m - 1.0;
+      half.set(i, f, f / (2.0 + f), p.e);
+    }
+    for (size_t i = 0; i < size; ++i) out[begin + i] = half.log(i);
+  }
+}
+
 struct TwoLogs {
   double first;
   double second;

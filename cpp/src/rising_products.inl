@@ -203,7 +203,7 @@ uint64_t two_categories(const Pairs* pairs, const double* choose, double* __rest
       pmf[i] = fits ? pmf[i] : 0.0;
     }
   }
-  for (int i = 0; i < 64; ++i) log_pmf[i] = log_of(pmf[i]);
+  logs_of(pmf, 64, log_pmf);
   uint64_t to_do[64];  // in two loops, which are both vectorised
   for (int i = 0; i < 64; ++i) {
     const bool done = (pmf[i] > 1e-280) & (pmf[i] < almost_one);

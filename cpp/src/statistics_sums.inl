@@ -1,21 +1,6 @@
 // The sums that sufficient statistics are evaluated by, for one concentration and for 64 at once: over an exceedance table and
 // over pairs of a count and its weight; text for a namespace of each instruction-set level.
 
-// What log_from takes. The loops below go over the first halves of logarithms, then over the second ones, so that more
-// elements are under way at once.
-struct HalfLogs {
-  double f[64];
-  double s[64];
-  double e[64];
-
-  void set(size_t i, double f_of, double s_of, double e_of) {
-    f[i] = f_of;
-    s[i] = s_of;
-    e[i] = e_of;
-  }
-  double log(size_t i) const { return log_from(f[i], s[i], e[i]); }
-};
-
 // The reciprocals of two levels, and their logarithms begun, with one division
 struct TwoReciprocals {
   double first, second;

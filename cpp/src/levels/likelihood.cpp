@@ -220,7 +220,7 @@ void log_choose(const double* __restrict a, const double* __restrict x, size_t n
         const uint64_t whole = as_whole(fits ? xb[i] : 0.0);
         ob[i] = rising_of(fits ? ab[i] : 1.0, whole) * inverse_factorials[whole];
       }
-      for (size_t i = 0; i < size; ++i) ob[i] = log_of(ob[i]);
+      logs_of(ob, size, ob);
     }
     for (size_t i = 0; i < m; ++i) log_gammas[i] = log_gamma_of(a_of[i] < x_of[i] + 1.0 ? a_of[i] : x_of[i] + 1.0);
     log_choose_known(a_of, x_of, log_gammas, m, value);
