@@ -132,7 +132,7 @@ void log_choose_ratio(const double* __restrict a, const double* __restrict x, co
 
 void log_rising_table(const double* __restrict a, size_t n, const double* __restrict w, size_t n_counts, double* __restrict out) {
   constexpr size_t block = 256;
-  double product[block];
+  double product[block], scaled[block];
   for (size_t begin = 0; begin < n; begin += block) {
     const size_t size = n - begin < block ? n - begin : block;
     for (size_t i = 0; i < size; ++i) product[i] = 1.0;
@@ -141,8 +141,9 @@ void log_rising_table(const double* __restrict a, size_t n, const double* __rest
       double* __restrict row = out + x * n + begin;
       for (size_t i = 0; i < size; ++i) {
         product[i] *= a[begin + i] + below;
-        row[i] = log_of(product[i] * w[x]);
+        scaled[i] = product[i] * w[x];
       }
+      logs_of(scaled, size, row);
     }
   }
 }
