@@ -17,8 +17,7 @@ HBM_INLINE double to_uniform(std::uint64_t word) {
   return double_of((word >> 12) | 0x3FF0000000000000u) - (1.0 - 0x1.0p-53);
 }
 
-// x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and s = f / (2 + f): the first half of a logarithm. Long loops take
-// the halves one after the other, so that more elements are under way at once.
+// x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and s = f / (2 + f): the first half of a logarithm.
 struct LogParts {
   double k, f, s;
 };
@@ -49,6 +48,23 @@ HBM_INLINE double log_of_parts(double k, double f, double s) {
 HBM_INLINE double log_of(double x) {
   const LogParts parts = log_parts(x);
   return log_of_parts(parts.k, parts.f, parts.s);
+}
+
+// Logarithms of at most `most` positive, normal numbers: first halves, then second halves, so that more elements are under
+// way at once.
+template <std::size_t most>
+HBM_INLINE void logs_of(const double* x, std::size_t n, double* log_x) {
+  alignas(64) double k[most];
+  alignas(64) double f[most];
+  alignas(64) double s[most];
+#pragma GCC unroll 1
+  for (std::size_t i = 0; i < n; ++i) {
+    const LogParts parts = log_parts(x[i]);
+    k[i] = parts.k;
+    f[i] = parts.f;
+    s[i] = parts.s;
+  }
+  for (std::size_t i = 0; i < n; ++i) log_x[i] = log_of_parts(k[i], f[i], s[i]);
 }
 
 // log(1 + x), x > -1, without losing a small x.

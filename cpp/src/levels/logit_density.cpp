@@ -14,7 +14,7 @@ constexpr std::size_t width = 64;
 
 // sum += sign * sum_{j >= 1} c_j log(a + j)
 inline void add_logs(const double* table, std::size_t n, double sign, const double* a, double* sum) {
-  double product[width];
+  double product[width], logs[width];
   for (std::size_t j = 1; j < n && table[j] > 0.0;) {
     const double c = table[j];
     for (std::size_t s = 0; s < width; ++s) product[s] = a[s] + static_cast<double>(j);
@@ -22,7 +22,8 @@ inline void add_logs(const double* table, std::size_t n, double sign, const doub
     for (; last < n && table[last] == c && last - j < 8; ++last) {
       for (std::size_t s = 0; s < width; ++s) product[s] *= a[s] + static_cast<double>(last);
     }
-    for (std::size_t s = 0; s < width; ++s) sum[s] += sign * c * log_of(product[s]);
+    logs_of<width>(product, width, logs);
+    for (std::size_t s = 0; s < width; ++s) sum[s] += sign * c * logs[s];
     j = last;
   }
 }

@@ -50,20 +50,7 @@ HBM_INLINE std::size_t list_lanes(std::uint64_t bits, std::uint32_t* lanes) {
   return size;
 }
 
-// Logarithms of positive, normal numbers: first halves, then second halves, so that more lanes are under way at once.
-HBM_INLINE void log_lanes(const double* x, double* log_x) {
-  alignas(64) double k[n];
-  alignas(64) double f[n];
-  alignas(64) double s[n];
-#pragma GCC unroll 1
-  for (std::size_t i = 0; i < n; ++i) {
-    const LogParts parts = log_parts(x[i]);
-    k[i] = parts.k;
-    f[i] = parts.f;
-    s[i] = parts.s;
-  }
-  for (std::size_t i = 0; i < n; ++i) log_x[i] = log_of_parts(k[i], f[i], s[i]);
-}
+HBM_INLINE void log_lanes(const double* x, double* log_x) { logs_of<n>(x, n, log_x); }
 
 void seed(const std::uint64_t* a, const std::uint64_t* b, LaneStates* lanes) {
   for (std::size_t i = 0; i < n; ++i) lanes->s[0][i] = mix(a[i]) | 1;

@@ -25,7 +25,10 @@ HBM_INLINE double rising(double x) {
 // value[s] += factor * log((a[s] + j) (a[s] + j + 1) ... (a[s] + j + M - 1))
 template <int M>
 inline void add_stretch(double j, double factor, const double* a, double* value, std::size_t n_draws) {
-  for (std::size_t s = 0; s < n_draws; ++s) value[s] += factor * log_of(rising<M>(a[s] + j));
+  double logs[table_block_size];
+  for (std::size_t s = 0; s < n_draws; ++s) logs[s] = rising<M>(a[s] + j);
+  logs_of<table_block_size>(logs, n_draws, logs);
+  for (std::size_t s = 0; s < n_draws; ++s) value[s] += factor * logs[s];
 }
 
 using Stretch = void(double, double, const double*, double*, std::size_t);
