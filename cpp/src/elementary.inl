@@ -34,20 +34,24 @@ HBM_INLINE LogParts log_parts(double x) {
   return {k, f, f / (2.0 + f)};
 }
 
-HBM_INLINE double log_of_parts(double k, double f, double s) {
+HBM_INLINE double log_series(double s) {
   const double z = s * s;
   const double w = z * z;
   const double even = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
   const double odd = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01 +
                      w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
+  return even + odd;
+}
+
+HBM_INLINE double log_of_parts(double k, double f, double s, double series) {
   const double half_square = 0.5 * f * f;
   return k * 6.93147180369123816490e-01 -
-         ((half_square - (s * (half_square + (even + odd)) + k * 1.90821492927058770002e-10)) - f);
+         ((half_square - (s * (half_square + series) + k * 1.90821492927058770002e-10)) - f);
 }
 
 HBM_INLINE double log_of(double x) {
   const LogParts parts = log_parts(x);
-  return log_of_parts(parts.k, parts.f, parts.s);
+  return log_of_parts(parts.k, parts.f, parts.s, log_series(parts.s));
 }
 
 // Logarithms of at most `most` positive, normal numbers: first halves, then second halves, so that more elements are under
@@ -57,6 +61,7 @@ HBM_INLINE void logs_of(const double* x, std::size_t n, double* log_x) {
   alignas(64) double k[most];
   alignas(64) double f[most];
   alignas(64) double s[most];
+  alignas(64) double series[most];
 #pragma GCC unroll 1
   for (std::size_t i = 0; i < n; ++i) {
     const LogParts parts = log_parts(x[i]);
@@ -64,7 +69,8 @@ HBM_INLINE void logs_of(const double* x, std::size_t n, double* log_x) {
     f[i] = parts.f;
     s[i] = parts.s;
   }
-  for (std::size_t i = 0; i < n; ++i) log_x[i] = log_of_parts(k[i], f[i], s[i]);
+  for (std::size_t i = 0; i < n; ++i) series[i] = log_series(s[i]);
+  for (std::size_t i = 0; i < n; ++i) log_x[i] = log_of_parts(k[i], f[i], s[i], series[i]);
 }
 
 // log(1 + x), x > -1, without losing a small x.
@@ -73,20 +79,46 @@ HBM_INLINE double log1p_of(double x) {
   return log_of(y) + (x - (y - 1.0)) / y;
 }
 
+// exp(x) = scale exp(r), |r| <= log(2)/2: the first half of an exponential.
+struct ExpParts {
+  double r, scale;
+};
+
 // x <= 709; below -708 the result is 0.
-HBM_INLINE double exp_of(double x) {
+HBM_INLINE ExpParts exp_parts(double x) {
   const double clamped = x < -708.0 ? -708.0 : x;
   const double shifted = clamped * 1.4426950408889634074 + 0x1.8p52;  // the nearest integer, in the low bits
   const double k = shifted - 0x1.8p52;
   const double r = (clamped - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+  const double scale = double_of((bits_of(shifted) << 52) + 0x3FF0000000000000u);
+  return {r, x < -708.0 ? 0.0 : scale};
+}
+
+HBM_INLINE double exp_of_parts(double r, double scale) {
   const double r2 = r * r;
   const double r4 = r2 * r2;
   const double low = (1.0 + r) + r2 * (0.5 + r * (1.0 / 6));
   const double middle = (1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720 + r * (1.0 / 5040));
   const double high = (1.0 / 40320 + r * (1.0 / 362880)) + r2 * (1.0 / 3628800 + r * (1.0 / 39916800 + r * (1.0 / 479001600)));
-  const double p = low + r4 * (middle + r4 * high);
-  const double scale = double_of((bits_of(shifted) << 52) + 0x3FF0000000000000u);
-  return x < -708.0 ? 0.0 : p * scale;
+  return (low + r4 * (middle + r4 * high)) * scale;
+}
+
+HBM_INLINE double exp_of(double x) {
+  const ExpParts parts = exp_parts(x);
+  return exp_of_parts(parts.r, parts.scale);
+}
+
+// Exponentials of at most `most` numbers that exp_of takes, in steps like logs_of.
+template <std::size_t most>
+HBM_INLINE void exps_of(const double* x, std::size_t n, double* exp_x) {
+  alignas(64) double r[most];
+  alignas(64) double scale[most];
+  for (std::size_t i = 0; i < n; ++i) {
+    const ExpParts parts = exp_parts(x[i]);
+    r[i] = parts.r;
+    scale[i] = parts.scale;
+  }
+  for (std::size_t i = 0; i < n; ++i) exp_x[i] = exp_of_parts(r[i], scale[i]);
 }
 
 // sine and cosine of 2 pi u, u in [0, 1]

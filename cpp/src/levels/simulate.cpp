@@ -103,6 +103,7 @@ void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta)
   alignas(64) double largest[n];
   alignas(64) double rest[n];
   alignas(64) double log_sum[n];
+  alignas(64) double below[n];
   for (std::size_t i = 0; i < n; ++i) {
     largest[i] = log_gamma[i];
     rest[i] = -1.0;  // the largest itself
@@ -119,11 +120,9 @@ void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta)
   for (std::size_t k = 0; k < n_categories; ++k) {
     double* row = log_gamma + k * n;
     double* weight = theta + k * n;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double w = exp_of(row[i] - largest[i]);
-      rest[i] += row[i] == largest[i] ? 0.0 : w;
-      weight[i] = w;
-    }
+    for (std::size_t i = 0; i < n; ++i) below[i] = row[i] - largest[i];
+    exps_of<n>(below, n, weight);
+    for (std::size_t i = 0; i < n; ++i) rest[i] += row[i] == largest[i] ? 0.0 : weight[i];
   }
   for (std::size_t i = 0; i < n; ++i) log_sum[i] = log1p_of(rest[i]);
   for (std::size_t k = 0; k < n_categories; ++k) {
@@ -141,9 +140,13 @@ void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) 
   alignas(64) double weight[n];
   alignas(64) double sum[n];
   alignas(64) double log_sum[n];
+  alignas(64) double below[n];
   for (std::size_t i = 0; i < n; ++i) {
     gap[i] = log_gamma[n + i] - log_gamma[i];
-    weight[i] = exp_of(gap[i] < 0.0 ? gap[i] : -gap[i]);  // of the smaller; the larger has one
+    below[i] = gap[i] < 0.0 ? gap[i] : -gap[i];
+  }
+  exps_of<n>(below, n, weight);  // of the smaller; the larger has one
+  for (std::size_t i = 0; i < n; ++i) {
     const double less = weight[i] / (1.0 + weight[i]);
     const double more = 1.0 / (1.0 + weight[i]);
     theta[2 * i] = gap[i] < 0.0 ? more : less;
@@ -161,6 +164,7 @@ void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) 
 void normalise_row(const double* log_gamma, std::size_t size, double* log_theta, double* theta) {
   // 64 partial sums, then a fixed tree: the same rounding at every vector width
   alignas(64) double part[n];
+  alignas(64) double below[n];
   for (std::size_t i = 0; i < n; ++i) part[i] = log_gamma[0];
   for (std::size_t at = 0; at < size; at += n) {
     const double* block = log_gamma + at;
@@ -176,11 +180,9 @@ void normalise_row(const double* log_gamma, std::size_t size, double* log_theta,
     const double* block = log_gamma + at;
     double* weight = theta + at;
     const std::size_t end = size - at < n ? size - at : n;
-    for (std::size_t i = 0; i < end; ++i) {
-      const double w = exp_of(block[i] - largest);
-      weight[i] = w;
-      part[i] += block[i] == largest ? 0.0 : w;
-    }
+    for (std::size_t i = 0; i < end; ++i) below[i] = block[i] - largest;
+    exps_of<n>(below, end, weight);
+    for (std::size_t i = 0; i < end; ++i) part[i] += block[i] == largest ? 0.0 : weight[i];
   }
   for (std::size_t half = n / 2; half > 0; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
