@@ -93,46 +93,54 @@ void polya(const double* yes, const double* no, std::size_t size, std::size_t n_
 // others are searched side by side.
 void binomials(LaneStates* lanes, const double* size, const double* yes, const double* no, double* successes) {
   alignas(64) std::uint64_t word[n];
+  alignas(64) std::uint64_t found[n];  // of the rarer outcome
+  alignas(64) double rarer[n];
+  alignas(64) double other[n];
+  alignas(64) double v[n];
   std::uint32_t index[n];
   std::uint64_t open = 0;
   next_words(*lanes, word);
   for (std::size_t i = 0; i < n; ++i) {
-    const double rarer = yes[i] < no[i] ? yes[i] : no[i];
-    open |= to_uniform(word[i]) * (yes[i] + no[i]) < size[i] * rarer ? lane_bit.of[i] : 0;
-    successes[i] = yes[i] > no[i] ? size[i] : 0.0;
+    rarer[i] = yes[i] < no[i] ? yes[i] : no[i];
+    other[i] = yes[i] < no[i] ? no[i] : yes[i];
+    v[i] = to_uniform(word[i]);
+    open |= v[i] * (yes[i] + no[i]) < size[i] * rarer[i] ? lane_bit.of[i] : 0;
+    found[i] = 0;
   }
   std::size_t n_open = list_lanes(open, index);
-  if (n_open == 0) return;
   alignas(64) double u[n];
   alignas(64) double odds[n];
   alignas(64) double left[n];
   alignas(64) double mass[n];
   alignas(64) double below[n];
-  alignas(64) std::int64_t x[n];
+  alignas(64) double p[n];
+  alignas(64) double q[n];
+  alignas(64) double log_mass[n];
+  alignas(64) std::uint64_t x[n];
   double largest = 0.0;
   std::size_t padded = (n_open + 3) / 4 * 4;
   for (std::size_t r = 0; r < padded; ++r) {  // the padding repeats a lane, and searches nothing
     const std::uint32_t i = index[r < n_open ? r : 0];
-    u[r] = r < n_open ? 1.0 - to_uniform(word[i]) : 0.0;
-    odds[r] = yes[i] < no[i] ? yes[i] : no[i];
-    mass[r] = yes[i] < no[i] ? no[i] : yes[i];
+    u[r] = r < n_open ? 1.0 - v[i] : 0.0;
+    odds[r] = rarer[i];
+    mass[r] = other[i];
     left[r] = size[i];
     largest = left[r] > largest ? left[r] : largest;
   }
   for (std::size_t r = 0; r < padded; ++r) {
-    const double p = odds[r] / (odds[r] + mass[r]);
+    p[r] = odds[r] / (odds[r] + mass[r]);
     odds[r] /= mass[r];
-    mass[r] = exp_of(left[r] * log1p_of(-p));
+    q[r] = 1.0 - p[r];
+  }
+  logs_of<n>(q, padded, log_mass);
+  for (std::size_t r = 0; r < padded; ++r) {  // log1p_of(-p)
+    log_mass[r] = left[r] * (log_mass[r] + (-p[r] - (q[r] - 1.0)) / q[r]);
+  }
+  exps_of<n>(log_mass, padded, mass);
+  for (std::size_t r = 0; r < padded; ++r) {
     below[r] = mass[r];
     x[r] = 0;
   }
-  const auto settle = [&](std::size_t r) {
-    const std::uint32_t i = index[r];
-    // The masses sum to 1 - 1e-15 or so: a u beyond that sum has run on.
-    const double steps = static_cast<double>(x[r]);
-    const double found = steps < size[i] ? steps : size[i];
-    successes[i] = yes[i] > no[i] ? size[i] - found : found;
-  };
   constexpr std::size_t stride = 4;  // steps between two looks at who is done
   for (std::size_t j = 0; static_cast<double>(j) < largest; j += stride) {
     const double* inverse = inverses.of + j;
@@ -142,9 +150,9 @@ void binomials(LaneStates* lanes, const double* size, const double* yes, const d
       double m = mass[r];
       double sum = below[r];
       double rest = left[r];
-      std::int64_t found = x[r];
+      std::uint64_t steps = x[r];
       for (std::size_t step = 0; step < stride; ++step) {
-        found += u[r] > sum ? 1 : 0;
+        steps += u[r] > sum ? 1 : 0;
         m *= rest * odds[r] * inverse[step];  // zero from the size on, where rest is zero
         rest -= 1.0;
         sum += m;
@@ -152,13 +160,13 @@ void binomials(LaneStates* lanes, const double* size, const double* yes, const d
       mass[r] = m;
       below[r] = sum;
       left[r] = rest;
-      x[r] = found;
+      x[r] = steps;
       searching += u[r] > sum ? 1 : 0;
     }
     if (static_cast<std::size_t>(searching + 3) / 4 * 8 > padded) continue;
     std::size_t kept = 0;  // half of them are done, or all: the others move up
     for (std::size_t r = 0; r < n_open; ++r) {
-      settle(r);  // again later, for who stays
+      found[index[r]] = x[r];  // again later, for who stays
       const bool stays = u[r] > below[r];
       index[kept] = index[r];
       u[kept] = u[r];
@@ -174,5 +182,11 @@ void binomials(LaneStates* lanes, const double* size, const double* yes, const d
     for (std::size_t r = n_open; r < padded; ++r) u[r] = 0.0;
     if (n_open == 0) break;
   }
-  for (std::size_t r = 0; r < n_open; ++r) settle(r);
+  for (std::size_t r = 0; r < n_open; ++r) found[index[r]] = x[r];
+  for (std::size_t i = 0; i < n; ++i) {
+    // The masses sum to 1 - 1e-15 or so: a u beyond that sum has run on.
+    const double steps = double_of(found[i] | 0x4330000000000000u) - 0x1.0p52;
+    const double of_rarer = steps < size[i] ? steps : size[i];
+    successes[i] = yes[i] > no[i] ? size[i] - of_rarer : of_rarer;
+  }
 }
