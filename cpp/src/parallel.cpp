@@ -13,7 +13,19 @@
 namespace hbm_fast {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr auto poll_interval = std::chrono::milliseconds(50);
+// To fall asleep and be woken takes tens of microseconds: what will be over by then is waited for awake.
+constexpr auto awake = std::chrono::microseconds(50);
+constexpr auto ending = std::chrono::microseconds(8);  // what a thread takes to end after its last chunk
+
+template <class Done>
+void wait_awake(Clock::duration time, const Done& done) {
+  const auto until = Clock::now() + time;
+  while (!done() && Clock::now() < until) {
+  }
+}
 
 }  // namespace
 
@@ -26,10 +38,10 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
 
   std::atomic<std::size_t> next{0};
   std::atomic<bool> stop{false};
-  std::mutex mutex;  // guards failure and running
+  std::mutex mutex;  // guards failure, and running while it falls
   std::condition_variable all_done;
   std::exception_ptr failure;
-  std::size_t running = 0;
+  std::atomic<std::size_t> running{0};
 
   const auto fail = [&] {
     const std::lock_guard<std::mutex> lock(mutex);
@@ -55,10 +67,7 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
   std::vector<std::thread> threads;
   threads.reserve(wanted - 1);
   for (std::size_t t = 1; t < wanted; ++t) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex);
-      ++running;
-    }
+    ++running;
     try {
       threads.emplace_back([&] {
         while (one_chunk()) {
@@ -71,10 +80,10 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
     }
   }
 
-  auto last_poll = std::chrono::steady_clock::now();
+  auto last_poll = Clock::now();
   const auto poll_if_due = [&] {
     if (!poll || stop) return;
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = Clock::now();
     if (now - last_poll < poll_interval) return;
     last_poll = now;
     try {
@@ -84,15 +93,20 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
     }
   };
   while (one_chunk()) poll_if_due();
-  if (poll) {  // our share is done; stay interruptible while the others finish
-    std::unique_lock<std::mutex> lock(mutex);
-    while (!all_done.wait_for(lock, poll_interval, [&] { return running == 0; })) {
-      lock.unlock();
-      poll_if_due();
-      lock.lock();
+  if (!threads.empty()) {  // our share is done
+    const auto all_finished = [&] { return running == 0; };
+    wait_awake(awake, all_finished);
+    if (poll) {  // stay interruptible while the others finish
+      std::unique_lock<std::mutex> lock(mutex);
+      while (!all_done.wait_for(lock, poll_interval, all_finished)) {
+        lock.unlock();
+        poll_if_due();
+        lock.lock();
+      }
     }
+    wait_awake(ending, [] { return false; });
+    for (auto& thread : threads) thread.join();
   }
-  for (auto& thread : threads) thread.join();
   if (failure) std::rethrow_exception(failure);
 }
 
