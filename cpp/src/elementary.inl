@@ -17,7 +17,7 @@ HBM_INLINE double to_uniform(std::uint64_t word) {
   return double_of((word >> 12) | 0x3FF0000000000000u) - (1.0 - 0x1.0p-53);
 }
 
-// x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and s = f / (2 + f): the first half of a logarithm.
+// The first step of a logarithm: x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and s = f / (2 + f).
 struct LogParts {
   double k, f, s;
 };
@@ -54,8 +54,8 @@ HBM_INLINE double log_of(double x) {
   return log_of_parts(parts.k, parts.f, parts.s, log_series(parts.s));
 }
 
-// Logarithms of at most `most` positive, normal numbers: first halves, then second halves, so that more elements are under
-// way at once.
+// Logarithms of at most `most` positive, normal numbers, step by step: a loop over whole ones is a chain so long that few
+// elements are under way at once. The results may replace x.
 template <std::size_t most>
 HBM_INLINE void logs_of(const double* x, std::size_t n, double* log_x) {
   alignas(64) double k[most];
@@ -79,7 +79,7 @@ HBM_INLINE double log1p_of(double x) {
   return log_of(y) + (x - (y - 1.0)) / y;
 }
 
-// exp(x) = scale exp(r), |r| <= log(2)/2: the first half of an exponential.
+// The first step of an exponential: exp(x) = scale exp(r), |r| <= log(2)/2.
 struct ExpParts {
   double r, scale;
 };
@@ -108,7 +108,7 @@ HBM_INLINE double exp_of(double x) {
   return exp_of_parts(parts.r, parts.scale);
 }
 
-// Exponentials of at most `most` numbers that exp_of takes, in steps like logs_of.
+// Exponentials of at most `most` numbers that exp_of takes, step by step like logs_of.
 template <std::size_t most>
 HBM_INLINE void exps_of(const double* x, std::size_t n, double* exp_x) {
   alignas(64) double r[most];

@@ -45,8 +45,8 @@ inline double log_of(double x) {
   return log_from(f, f / (2.0 + f), p.e);
 }
 
-// What log_from takes, of up to 64 elements. Loops go over the first halves of their logarithms, then over the second ones, so
-// that more elements are under way at once.
+// Logarithms begun, of up to 64 elements: what log_from takes. A loop over whole ones is a chain so long that few elements are
+// under way at once; loops that begin them, then loops that end them, are not.
 struct HalfLogs {
   double f[64];
   double s[64];

@@ -208,10 +208,8 @@ void gamma_tiny(LaneStates* lanes, const double* shape, const double* inverse, d
     log_gamma[i] = log_p[i] * inverse[i];
     bits |= log_gamma[i] < -37.0 ? 0 : lane_bit.of[i];  // the acceptance exp(-x) is 1 to all digits
   }
-  std::uint32_t open[n];
-  const std::size_t n_open = list_lanes(bits, open);
-  for (std::size_t r = 0; r < n_open; ++r) {
-    const std::uint32_t i = open[r];
+  for (; bits != 0; bits &= bits - 1) {
+    const auto i = static_cast<std::size_t>(__builtin_ctzll(bits));
     // exp(-x) >= 1 - x decides nearly all of these from one more word, most of them without x
     const double u = to_uniform(mix(w[i] + golden));
     if (log_gamma[i] < -7.0 && u < 0.999) continue;
