@@ -63,6 +63,12 @@ struct GatheredRow {
   }
 };
 
+// What a thread keeps from chunk to chunk.
+struct ThreadRows {
+  std::optional<RowBlocks> blocks;
+  std::optional<SharedRows> lookups;
+};
+
 // The share of counts above 0, from some rows.
 double positive_share(const Rows& rows) {
   const std::size_t k_n = rows.counts.n_categories;
@@ -99,16 +105,17 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
   }
   visit(rows.counts, [&](auto table) {
     using Count = std::remove_const_t<std::remove_pointer_t<decltype(table.data)>>;
-    parallel_for(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t begin, std::size_t end) {
-      std::optional<RowBlocks> of_chunk;
-      const auto blocks = [&]() -> RowBlocks& { return of_chunk ? *of_chunk : of_chunk.emplace(k_n, coefficient, out); };
-      const auto careful = [&](std::size_t row) {
-        GatheredRow gathered(k_n);
-        for_each_run(rows, row, row + 1, [&](std::size_t n, std::size_t, std::ptrdiff_t x, std::ptrdiff_t a) {
-          gathered.read(table.data + x, table.category_stride, rows.concentration + a, a_stride, k_n);
-          out[n] = careful_log_pmf(gathered.group(), coefficient);
-        });
-      };
+    std::vector<ThreadRows> of_thread(static_cast<std::size_t>(std::max(n_threads, 1)));
+    const auto careful = [&](std::size_t row) {
+      GatheredRow gathered(k_n);
+      for_each_run(rows, row, row + 1, [&](std::size_t n, std::size_t, std::ptrdiff_t x, std::ptrdiff_t a) {
+        gathered.read(table.data + x, table.category_stride, rows.concentration + a, a_stride, k_n);
+        out[n] = careful_log_pmf(gathered.group(), coefficient);
+      });
+    };
+    parallel_for_threads(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
+      ThreadRows& own = of_thread[thread];
+      const auto blocks = [&]() -> RowBlocks& { return own.blocks ? *own.blocks : own.blocks.emplace(k_n, coefficient, out); };
       const auto run_at = [&](std::ptrdiff_t x, std::ptrdiff_t a) {
         return RowRun<Count>{table.data + x, x_row, table.category_stride, rows.concentration + a, a_row, a_stride};
       };
@@ -117,7 +124,7 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
           blocks().push(n, length, run_at(x, a), careful);
         });
       } else {
-        SharedRows lookups(*shared, out);
+        SharedRows& lookups = own.lookups ? *own.lookups : own.lookups.emplace(*shared, out);
         const auto otherwise = [&](std::size_t row) {
           for_each_run(rows, row, row + 1, [&](std::size_t n, std::size_t, std::ptrdiff_t x, std::ptrdiff_t a) {
             blocks().push(n, 1, run_at(x, a), careful);
@@ -131,8 +138,10 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
         });
         lookups.flush(otherwise);
       }
-      if (of_chunk) of_chunk->flush(careful);
     }, poll);
+    for (ThreadRows& own : of_thread) {
+      if (own.blocks) own.blocks->flush(careful);
+    }
   });
 }
 
@@ -164,23 +173,24 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
   SumAndSmallest shared_sum{};
   if (shared) shared_sum = table_of_all ? table_of_all->of_all : RowBlocks::sum_of(rows.concentration, 1, k_n);
   visit(rows.counts, [&](auto table) {
-    parallel_for(rows.n_rows, 512, n_threads, [&](std::size_t begin, std::size_t end) {
-      std::optional<RowBlocks> of_chunk;
-      const auto blocks = [&]() -> RowBlocks& { return of_chunk ? *of_chunk : of_chunk.emplace(k_n, coefficient, out); };
-      const auto concentration = [&](std::size_t n) { return rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride; };
-      const auto careful = [&](std::size_t n) {
-        const double* const a = concentration(n);
-        GatheredRow row(k_n);
-        std::vector<bool> seen(k_n, false);
-        for (Index i = rows.offsets[n]; i < rows.offsets[n + 1]; ++i) {
-          const auto k = static_cast<std::size_t>(rows.columns[i]);
-          const auto x = table.data[static_cast<std::ptrdiff_t>(i) * table.category_stride];
-          row.push(x, a[k]);
-          seen[k] = true;
-        }
-        for (std::size_t k = 0; k < k_n; ++k) row.other_concentration += seen[k] ? 0.0 : a[k];
-        out[n] = careful_log_pmf(row.group(), coefficient);
-      };
+    std::vector<ThreadRows> of_thread(static_cast<std::size_t>(std::max(n_threads, 1)));
+    const auto concentration = [&](std::size_t n) { return rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride; };
+    const auto careful = [&](std::size_t n) {
+      const double* const a = concentration(n);
+      GatheredRow row(k_n);
+      std::vector<bool> seen(k_n, false);
+      for (Index i = rows.offsets[n]; i < rows.offsets[n + 1]; ++i) {
+        const auto k = static_cast<std::size_t>(rows.columns[i]);
+        const auto x = table.data[static_cast<std::ptrdiff_t>(i) * table.category_stride];
+        row.push(x, a[k]);
+        seen[k] = true;
+      }
+      for (std::size_t k = 0; k < k_n; ++k) row.other_concentration += seen[k] ? 0.0 : a[k];
+      out[n] = careful_log_pmf(row.group(), coefficient);
+    };
+    parallel_for_threads(rows.n_rows, 512, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
+      ThreadRows& own = of_thread[thread];
+      const auto blocks = [&]() -> RowBlocks& { return own.blocks ? *own.blocks : own.blocks.emplace(k_n, coefficient, out); };
       check_columns(rows, begin, end);
       const auto stored = [&](std::size_t n) { return static_cast<std::size_t>(rows.offsets[n + 1] - rows.offsets[n]); };
       const auto values = [&](std::size_t n) { return table.data + static_cast<std::ptrdiff_t>(rows.offsets[n]) * table.category_stride; };
@@ -190,7 +200,7 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
                              shared ? shared_sum : RowBlocks::sum_of(a, 1, k_n), careful);
       };
       if (table_of_all) {
-        SharedRows lookups(*table_of_all, out);
+        SharedRows& lookups = own.lookups ? *own.lookups : own.lookups.emplace(*table_of_all, out);
         for (std::size_t n = begin; n < end;) {
           n += lookups.push_stored(n, table.data, table.category_stride, rows.columns, rows.offsets + n, end - n);
           lookups.flush(one);
@@ -198,8 +208,10 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
       } else {
         for (std::size_t n = begin; n < end; ++n) one(n);
       }
-      if (of_chunk) of_chunk->flush(careful);
     }, poll);
+    for (ThreadRows& own : of_thread) {
+      if (own.blocks) own.blocks->flush(careful);
+    }
   });
 }
 

@@ -31,6 +31,11 @@ void wait_awake(Clock::duration time, const Done& done) {
 
 void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
                   const std::function<void(std::size_t, std::size_t)>& body, const Poll& poll) {
+  parallel_for_threads(n, chunk, n_threads, [&](std::size_t, std::size_t begin, std::size_t end) { body(begin, end); }, poll);
+}
+
+void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
+                          const std::function<void(std::size_t, std::size_t, std::size_t)>& body, const Poll& poll) {
   if (n == 0) return;
   chunk = std::max<std::size_t>(chunk, 1);
   const std::size_t n_chunks = (n + chunk - 1) / chunk;
@@ -48,11 +53,11 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
     if (!failure) failure = std::current_exception();
     stop = true;
   };
-  const auto one_chunk = [&] {
+  const auto one_chunk = [&](std::size_t thread) {
     const std::size_t c = next.fetch_add(1);
     if (c >= n_chunks || stop) return false;
     try {
-      body(c * chunk, std::min(n, (c + 1) * chunk));
+      body(thread, c * chunk, std::min(n, (c + 1) * chunk));
     } catch (...) {
       fail();
       return false;
@@ -69,8 +74,8 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
   for (std::size_t t = 1; t < wanted; ++t) {
     ++running;
     try {
-      threads.emplace_back([&] {
-        while (one_chunk()) {
+      threads.emplace_back([&, t] {
+        while (one_chunk(t)) {
         }
         finished();
       });
@@ -92,7 +97,7 @@ void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
       fail();
     }
   };
-  while (one_chunk()) poll_if_due();
+  while (one_chunk(0)) poll_if_due();
   if (!threads.empty()) {  // our share is done
     const auto all_finished = [&] { return running == 0; };
     wait_awake(awake, all_finished);
