@@ -105,7 +105,8 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
   }
   visit(rows.counts, [&](auto table) {
     using Count = std::remove_const_t<std::remove_pointer_t<decltype(table.data)>>;
-    std::vector<ThreadRows> of_thread(static_cast<std::size_t>(std::max(n_threads, 1)));
+    const std::size_t chunk = rows_per_chunk(rows.size(), k_n);
+    std::vector<ThreadRows> of_thread(threads_for(rows.size(), chunk, n_threads));
     const auto careful = [&](std::size_t row) {
       GatheredRow gathered(k_n);
       for_each_run(rows, row, row + 1, [&](std::size_t n, std::size_t, std::ptrdiff_t x, std::ptrdiff_t a) {
@@ -113,7 +114,7 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
         out[n] = careful_log_pmf(gathered.group(), coefficient);
       });
     };
-    parallel_for_threads(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
+    parallel_for_threads(rows.size(), chunk, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
       ThreadRows& own = of_thread[thread];
       const auto blocks = [&]() -> RowBlocks& { return own.blocks ? *own.blocks : own.blocks.emplace(k_n, coefficient, out); };
       const auto run_at = [&](std::ptrdiff_t x, std::ptrdiff_t a) {
@@ -173,7 +174,8 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
   SumAndSmallest shared_sum{};
   if (shared) shared_sum = table_of_all ? table_of_all->of_all : RowBlocks::sum_of(rows.concentration, 1, k_n);
   visit(rows.counts, [&](auto table) {
-    std::vector<ThreadRows> of_thread(static_cast<std::size_t>(std::max(n_threads, 1)));
+    constexpr std::size_t chunk = 512;
+    std::vector<ThreadRows> of_thread(threads_for(rows.n_rows, chunk, n_threads));
     const auto concentration = [&](std::size_t n) { return rows.concentration + static_cast<std::ptrdiff_t>(n) * rows.concentration_row_stride; };
     const auto careful = [&](std::size_t n) {
       const double* const a = concentration(n);
@@ -188,7 +190,7 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
       for (std::size_t k = 0; k < k_n; ++k) row.other_concentration += seen[k] ? 0.0 : a[k];
       out[n] = careful_log_pmf(row.group(), coefficient);
     };
-    parallel_for_threads(rows.n_rows, 512, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
+    parallel_for_threads(rows.n_rows, chunk, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
       ThreadRows& own = of_thread[thread];
       const auto blocks = [&]() -> RowBlocks& { return own.blocks ? *own.blocks : own.blocks.emplace(k_n, coefficient, out); };
       check_columns(rows, begin, end);

@@ -27,7 +27,14 @@ void wait_awake(Clock::duration time, const Done& done) {
   }
 }
 
+std::size_t chunks_of(std::size_t n, std::size_t chunk) { return n / chunk + (n % chunk != 0 ? 1 : 0); }
+
 }  // namespace
+
+std::size_t threads_for(std::size_t n, std::size_t chunk, int n_threads) {
+  const std::size_t most = std::max<std::size_t>(chunks_of(n, std::max<std::size_t>(chunk, 1)), 1);
+  return std::min(static_cast<std::size_t>(std::max(n_threads, 1)), most);
+}
 
 void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
                   const std::function<void(std::size_t, std::size_t)>& body, const Poll& poll) {
@@ -38,8 +45,8 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
                           const std::function<void(std::size_t, std::size_t, std::size_t)>& body, const Poll& poll) {
   if (n == 0) return;
   chunk = std::max<std::size_t>(chunk, 1);
-  const std::size_t n_chunks = (n + chunk - 1) / chunk;
-  const std::size_t wanted = std::min<std::size_t>(static_cast<std::size_t>(std::max(n_threads, 1)), n_chunks);
+  const std::size_t n_chunks = chunks_of(n, chunk);
+  const std::size_t wanted = threads_for(n, chunk, n_threads);
 
   std::atomic<std::size_t> next{0};
   std::atomic<bool> stop{false};

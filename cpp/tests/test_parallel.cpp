@@ -52,8 +52,9 @@ void chunks_do_not_depend_on_threads() {
 // What a thread keeps needs no lock: no two calls with one number overlap (the thread sanitizer would tell).
 void threads_have_numbers_of_their_own() {
   const std::size_t n = 1000;
-  for (const int n_threads : {-1, 1, 2, 8}) {
-    std::vector<std::size_t> sums(static_cast<std::size_t>(std::max(n_threads, 1)), 0);
+  for (const int n_threads : {-1, 1, 2, 8, 1'000'000}) {
+    std::vector<std::size_t> sums(hbm_fast::threads_for(n, 7, n_threads), 0);
+    CHECK(sums.size() == (n_threads == 1'000'000 ? 143u : static_cast<std::size_t>(std::max(n_threads, 1))));
     parallel_for_threads(n, 7, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) sums.at(thread) += i;
     });

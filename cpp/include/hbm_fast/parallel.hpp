@@ -15,8 +15,11 @@ using Poll = std::function<void()>;
 void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
                   const std::function<void(std::size_t, std::size_t)>& body, const Poll& poll = {});
 
-// The same with body(thread, begin, end): which of the threads 0, ..., max(n_threads, 1) - 1 calls, for what a thread keeps
-// from chunk to chunk.
+// How many threads that takes, the caller among them: at least one, and no more than there are chunks.
+std::size_t threads_for(std::size_t n, std::size_t chunk, int n_threads);
+
+// The same with body(thread, begin, end): which of the threads 0, ..., threads_for(...) - 1 calls, for what a thread keeps from
+// chunk to chunk.
 void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
                           const std::function<void(std::size_t, std::size_t, std::size_t)>& body, const Poll& poll = {});
 
