@@ -3,9 +3,9 @@
     pytest benchmarks/bench_simulate.py --benchmark-only --benchmark-group-by=group
 
 Works: (i) 10,000 datasets of 21 bags, K 2, total 20; (ii) 1,000 x 50, K 10, total 100; (iii) 20 x 100, K 1,000, total
-10,000. Every peer allocates and returns its arrays inside the clock. No peer has log theta;
-hbm_fast makes it too, unless told not to. Slow peers run a share of the work: compare
-`microseconds_a_dataset` in `extra_info`. `test_wrong_rows` counts what each gets wrong at alpha = 1e-3.
+10,000. Every peer allocates and returns its arrays inside the clock. No peer has log theta; hbm_fast makes it too,
+unless told not to. Slow peers run a share of the work: compare `microseconds_a_dataset` in `extra_info`.
+`test_wrong_rows` counts what each gets wrong at alpha = 1e-3.
 """
 
 import os

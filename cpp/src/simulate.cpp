@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <optional>
 #include <vector>
 
 #include "hbm_fast/cpu.hpp"
@@ -25,22 +25,21 @@ const SimulateKernels& simulate_kernels() {
 }
 
 void simulate(const SimulationRequest& request, const SimulationArrays& arrays, int n_threads, const Poll& poll) {
-  // About 4,000 groups a chunk, and tallies that stay in the cache; a worker goes through up to 64 chunks. Few large datasets
-  // are dealt out in smaller chunks, since some take much longer than others.
+  // About 4,000 groups a chunk, and tallies that stay in the cache. Few large datasets are dealt out in smaller chunks, since
+  // some take much longer than others.
   const std::size_t table = arrays.statistics ? (request.n_categories + 1) * (arrays.max_total + 1) : 1;
   const std::size_t groups = std::max<std::size_t>(request.max_groups, 1);
   const auto threads = static_cast<std::size_t>(std::max(n_threads, 1));
   const auto part = [&](std::size_t n) { return (request.n_datasets + n - 1) / n; };
-  const std::size_t share = part(8 * threads);
-  const std::size_t worth_a_job = 32768 / (groups * request.n_categories);
-  const std::size_t fair = std::min(part(threads), std::max(share, worth_a_job));
+  const std::size_t worth_a_chunk = 32768 / (groups * request.n_categories);
+  const std::size_t fair = std::min(part(threads), std::max(part(8 * threads), worth_a_chunk));
   const std::size_t chunk = std::clamp<std::size_t>(std::min({4096 / groups, 16384 / table, fair}), 1, 256);
-  const std::size_t job = std::clamp<std::size_t>(share / chunk, 1, 64) * chunk;
   const CountsView type_only{nullptr, arrays.count_type, 0, request.n_categories, 0, 0};
   visit(type_only, [&]<class T>(const TypedCounts<T>&) {
-    parallel_for(request.n_datasets, job, n_threads, [&](std::size_t begin, std::size_t end) {
-      SimulationWorker<T> worker(request, arrays);
-      for (std::size_t at = begin; at < end; at += chunk) worker.run(at, std::min(at + chunk, end));
+    std::vector<std::optional<SimulationWorker<T>>> workers(threads_for(request.n_datasets, chunk, n_threads));
+    parallel_for_threads(request.n_datasets, chunk, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
+      std::optional<SimulationWorker<T>>& own = workers[thread];
+      (own ? *own : own.emplace(request, arrays)).run(begin, end);
     }, poll);
   });
 }

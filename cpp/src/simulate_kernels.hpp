@@ -15,7 +15,6 @@ inline constexpr std::size_t largest_search = 256;
 // A concentration stays a normal number, and log(U) / concentration finite.
 inline constexpr double smallest_concentration = 1e-300;
 inline constexpr double largest_log_concentration = 700.0;
-inline constexpr double least_double = -1.7976931348623157e308;
 
 // Between these exp(x) is a normal number, and exp_of (elementary.inl) reaches it.
 inline constexpr double least_exponent = -708.0;

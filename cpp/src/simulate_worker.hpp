@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "hbm_fast/simulate.hpp"
@@ -34,7 +33,8 @@ template <class T>
 class SimulationWorker {
  public:
   SimulationWorker(const SimulationRequest& request, const SimulationArrays& arrays)
-      : request_(request), arrays_(arrays), kernels_(simulate_kernels()), k_n_(request.n_categories) {}
+      : request_(request), arrays_(arrays), kernels_(simulate_kernels()), k_n_(request.n_categories),
+        has_flat_beta_(has_flat_beta(request)) {}
 
   // The datasets begin..end; what one chunk has allocated serves the next.
   void run(std::size_t begin, std::size_t end) {
@@ -88,12 +88,10 @@ class SimulationWorker {
     if (!request_.beta_given) {
       if (request_.beta.fixed) {
         for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] = std::log(request_.beta.values[k]);
+      } else if (has_flat_beta_ && k_n_ >= many_categories) {
+        log_flat_dirichlet(stream, log_beta);
       } else {
-        if (has_flat_beta() && k_n_ >= many_categories) {
-          log_flat_dirichlet(stream, log_beta);
-        } else {
-          log_dirichlet(stream, request_.beta.values.data(), k_n_, log_beta);
-        }
+        log_dirichlet(stream, request_.beta.values.data(), k_n_, log_beta);
       }
     }
     theta_.resize(k_n_);
@@ -102,9 +100,9 @@ class SimulationWorker {
   }
 
   // Dirichlet(1, ..., 1): exponential variates alone.
-  bool has_flat_beta() const {
-    const BetaPrior& beta = request_.beta;
-    return !request_.beta_given && !beta.fixed &&
+  static bool has_flat_beta(const SimulationRequest& request) {
+    const BetaPrior& beta = request.beta;
+    return !request.beta_given && !beta.fixed &&
            std::all_of(beta.values.begin(), beta.values.end(), [](double c) { return c == 1.0; });
   }
 
@@ -114,7 +112,7 @@ class SimulationWorker {
   // The note's priors and few categories: the datasets are drawn side by side.
   bool has_unit_priors() const {
     return k_n_ < many_categories && !request_.alpha_given && request_.alpha.kind == AlphaKind::exponential &&
-           has_flat_beta();
+           has_flat_beta_;
   }
 
   // The same bits as `hyperparameters` of 64 datasets.
@@ -287,6 +285,7 @@ class SimulationWorker {
   const SimulationArrays& arrays_;
   const SimulateKernels& kernels_;
   std::size_t k_n_;
+  bool has_flat_beta_;
   std::size_t begin_ = 0;
   std::size_t n_datasets_ = 0;
   std::vector<double> concentration_;  // (chunk, K)

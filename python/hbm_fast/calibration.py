@@ -144,7 +144,7 @@ def simulation_based_calibration(
     if n_ranks % _BINS:
         raise ValueError(f"n_ranks must be a multiple of {_BINS}, so that its bins are equal; got {n_ranks}")
     batch = _validate.positive_int(batch, "batch")
-    sims = simulate(model, n_datasets, n_groups=n_groups, totals=totals, rng=rng)
+    sims = simulate(model, n_datasets, n_groups=n_groups, totals=totals, rng=rng, theta=False, log_theta=True)
     assert sims.counts is not None
     assert sims.log_theta is not None
     generator = np.random.default_rng(sims.key)

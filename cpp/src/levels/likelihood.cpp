@@ -100,13 +100,11 @@ void log_choose_known(const double* __restrict a, const double* __restrict x, co
 // log(Gamma(x + a) / Gamma(x + 1)) about w = x + a/2, where the expansion has even powers of 1/w alone (Fields 1966; DLMF
 // 5.11.14): (a - 1) log w - sum_m B_{2m+1}(1/2 + h) / (m (2m + 1) w^{2m}), h = (a - 1)/2, whose Bernoulli polynomials all hold
 // h (h^2 - 1/4). What five terms leave out is below 2e-16.
-// In two loops, so that more elements are under way at once.
 void log_choose_ratio(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma, size_t n,
                       double* __restrict out) {
-  constexpr size_t block = 128;
-  double m[block], e[block], t[block];
-  for (size_t begin = 0; begin < n; begin += block) {
-    const size_t size = n - begin < block ? n - begin : block;
+  HalfLogs half;
+  for (size_t begin = 0; begin < n; begin += 64) {
+    const size_t size = n - begin < 64 ? n - begin : 64;
     for (size_t i = 0; i < size; ++i) {
       const double h = 0.5 * a[begin + i] - 0.5;
       const double q = h * h;
@@ -122,11 +120,9 @@ void log_choose_ratio(const double* __restrict a, const double* __restrict x, co
       const double p5 = -511.0 / 8448 + q * (409.0 / 2640 + q * (-41.0 / 264 + q * (13.0 / 165 - q * (1.0 / 55))));
       const double series = y * (-1.0 / 3 + y * (p2 + y * (p3 + y * (p4 + y * p5))));
       out[begin + i] = h * (q - 0.25) * series - log_gamma[begin + i];
-      m[i] = f;
-      e[i] = p.e;
-      t[i] = (f * square) * both;
+      half.set(i, f, (f * square) * both, p.e);
     }
-    for (size_t i = 0; i < size; ++i) out[begin + i] += (a[begin + i] - 1.0) * log_from(m[i], t[i], e[i]);
+    for (size_t i = 0; i < size; ++i) out[begin + i] += (a[begin + i] - 1.0) * half.log(i);
   }
 }
 

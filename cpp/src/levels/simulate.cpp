@@ -78,7 +78,7 @@ void concentrations(const double* log_alpha_beta, std::size_t size, double* out)
   for (std::size_t i = 0; i < size; ++i) {
     const double x = log_alpha_beta[i];
     const double a = exp_of(x < largest_log_concentration ? x : largest_log_concentration);
-    out[i] = a > smallest_concentration ? a : x < least_double ? 0.0 : smallest_concentration;
+    out[i] = a > smallest_concentration ? a : x == -__builtin_inf() ? 0.0 : smallest_concentration;
   }
 }
 
