@@ -26,7 +26,9 @@ void log_rising(const double* __restrict a, const double* __restrict x, size_t n
 
 inline bool product_fits(double a, double x) { return (x < 32.0) & (a <= largest_short_product); }
 
-constexpr size_t long_block = 512;  // elements that log_choose and digamma_difference take at once
+// Elements that log_choose and digamma_difference take at once: few enough for less than 16 KiB of stack, which is what glibc
+// leaves in place of a thread's that ends. More would be given back and faulted in again by every call's thread.
+constexpr size_t long_block = 128;
 
 // The elements, long_block at most, that products of up to 31 factors cannot do: where they are, and their values side by
 // side. Returns how many.
