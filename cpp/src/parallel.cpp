@@ -19,10 +19,10 @@ constexpr auto poll_interval = std::chrono::milliseconds(50);
 // To fall asleep and be woken takes tens of microseconds: what will be over by then is waited for awake.
 constexpr auto awake = std::chrono::microseconds(50);
 constexpr auto ending = std::chrono::microseconds(8);  // what a thread takes to end after its last chunk
+constexpr std::size_t most_at_once = 8;  // chunks: with more, one thread held up would hold up all
 
 template <class Done>
-void wait_awake(Clock::duration time, const Done& done) {
-  const auto until = Clock::now() + time;
+void wait_awake_until(Clock::time_point until, const Done& done) {
   while (!done() && Clock::now() < until) {
   }
 }
@@ -54,26 +54,39 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
   std::condition_variable all_done;
   std::exception_ptr failure;
   std::atomic<std::size_t> running{0};
+  Clock::time_point last_end;  // written before running falls
 
   const auto fail = [&] {
     const std::lock_guard<std::mutex> lock(mutex);
     if (!failure) failure = std::current_exception();
     stop = true;
   };
-  const auto one_chunk = [&](std::size_t thread) {
-    const std::size_t c = next.fetch_add(1);
-    if (c >= n_chunks || stop) return false;
-    try {
-      body(thread, c * chunk, std::min(n, (c + 1) * chunk));
-    } catch (...) {
-      fail();
-      return false;
-    }
+  // The next chunks, [first, last): several while many are left, since a thread reads faster what lies side by side.
+  const auto take = [&](std::size_t& first, std::size_t& last) {
+    first = next;
+    do {
+      if (first >= n_chunks) return false;
+      last = first + std::clamp<std::size_t>((n_chunks - first) / (2 * wanted), 1, most_at_once);
+    } while (!next.compare_exchange_weak(first, last));
     return true;
+  };
+  const auto work = [&](std::size_t thread, const auto& after_each) {
+    for (std::size_t c, last; take(c, last);) {
+      for (; c < last; ++c) {
+        if (stop) return;
+        try {
+          body(thread, c * chunk, std::min(n, (c + 1) * chunk));
+        } catch (...) {
+          fail();
+        }
+        after_each();
+      }
+    }
   };
 
   const auto finished = [&] {
     const std::lock_guard<std::mutex> lock(mutex);
+    last_end = Clock::now();
     if (--running == 0) all_done.notify_one();
   };
   std::vector<std::thread> threads;
@@ -82,8 +95,7 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
     ++running;
     try {
       threads.emplace_back([&, t] {
-        while (one_chunk(t)) {
-        }
+        work(t, [] {});
         finished();
       });
     } catch (const std::system_error&) {  // out of threads: the rest of us do the work, with the same result
@@ -104,11 +116,11 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
       fail();
     }
   };
-  while (one_chunk(0)) poll_if_due();
+  work(0, poll_if_due);
   if (!threads.empty()) {  // our share is done
     const auto all_finished = [&] { return running == 0; };
-    wait_awake(awake, all_finished);
-    if (poll) {  // stay interruptible while the others finish
+    wait_awake_until(Clock::now() + awake, all_finished);
+    if (poll && !all_finished()) {  // stay interruptible while the others finish
       std::unique_lock<std::mutex> lock(mutex);
       while (!all_done.wait_for(lock, poll_interval, all_finished)) {
         lock.unlock();
@@ -116,7 +128,7 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
         lock.lock();
       }
     }
-    wait_awake(ending, [] { return false; });
+    if (all_finished()) wait_awake_until(last_end + ending, [] { return false; });
     for (auto& thread : threads) thread.join();
   }
   if (failure) std::rethrow_exception(failure);
