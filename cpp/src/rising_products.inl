@@ -168,8 +168,8 @@ void same_rising(const double* __restrict a, uint64_t n, double* __restrict out)
 // A row that the products cannot do has pmf 0; what the loops make of it stays in its lane.
 uint64_t two_categories(const Pairs* pairs, const double* choose, double* __restrict pmf, double* __restrict log_pmf) {
   const Pairs& p = *pairs;
-  double sum[64], divisor[64];
-  uint64_t total[64];
+  alignas(64) double sum[64], divisor[64];
+  alignas(64) uint64_t total[64];
   uint64_t differ = 0;
   uint64_t any = 0;
   uint64_t out_of_range = 0;

@@ -181,7 +181,7 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Caref
     return;
   }
   Pairs pairs;
-  double pmf[lanes], log_pmf[lanes];
+  alignas(64) double pmf[lanes], log_pmf[lanes];
   for (std::size_t begin = 0; begin < n; begin += lanes) {
     const std::size_t size = n - begin < lanes ? n - begin : lanes;
     const auto at = static_cast<std::ptrdiff_t>(begin);
