@@ -19,7 +19,6 @@ constexpr auto poll_interval = std::chrono::milliseconds(50);
 // To fall asleep and be woken takes tens of microseconds: what will be over by then is waited for awake.
 constexpr auto awake = std::chrono::microseconds(50);
 constexpr auto ending = std::chrono::microseconds(8);  // what a thread takes to end after its last chunk
-constexpr std::size_t most_at_once = 8;  // chunks: with more, one thread held up would hold up all
 
 template <class Done>
 void wait_awake_until(Clock::time_point until, const Done& done) {
@@ -61,27 +60,17 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
     if (!failure) failure = std::current_exception();
     stop = true;
   };
-  // The next chunks, [first, last): several while many are left, since a thread reads faster what lies side by side.
-  const auto take = [&](std::size_t& first, std::size_t& last) {
-    first = next;
-    do {
-      if (first >= n_chunks) return false;
-      last = first + std::clamp<std::size_t>((n_chunks - first) / (2 * wanted), 1, most_at_once);
-    } while (!next.compare_exchange_weak(first, last));
-    return true;
-  };
-  const auto work = [&](std::size_t thread, const auto& after_each) {
-    for (std::size_t c, last; take(c, last);) {
-      for (; c < last; ++c) {
-        if (stop) return;
-        try {
-          body(thread, c * chunk, std::min(n, (c + 1) * chunk));
-        } catch (...) {
-          fail();
-        }
-        after_each();
-      }
+  // One at a time: some chunks may take much longer than others.
+  const auto one_chunk = [&](std::size_t thread) {
+    const std::size_t c = next.fetch_add(1);
+    if (c >= n_chunks || stop) return false;
+    try {
+      body(thread, c * chunk, std::min(n, (c + 1) * chunk));
+    } catch (...) {
+      fail();
+      return false;
     }
+    return true;
   };
 
   const auto finished = [&] {
@@ -95,7 +84,8 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
     ++running;
     try {
       threads.emplace_back([&, t] {
-        work(t, [] {});
+        while (one_chunk(t)) {
+        }
         finished();
       });
     } catch (const std::system_error&) {  // out of threads: the rest of us do the work, with the same result
@@ -116,7 +106,7 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
       fail();
     }
   };
-  work(0, poll_if_due);
+  while (one_chunk(0)) poll_if_due();
   if (!threads.empty()) {  // our share is done
     const auto all_finished = [&] { return running == 0; };
     wait_awake_until(Clock::now() + awake, all_finished);

@@ -64,6 +64,19 @@ void threads_have_numbers_of_their_own() {
   }
 }
 
+// The first chunk ends after all others: were one of them kept for the same thread, it would wait for itself.
+void a_long_chunk_holds_up_no_other() {
+  constexpr int n = 32;
+  std::atomic<int> done{0};
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  parallel_for(n, 1, 2, [&](std::size_t begin, std::size_t) {
+    while (begin == 0 && done < n - 1 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+    if (begin == 0) CHECK(done == n - 1);
+    ++done;
+  });
+  CHECK(done == n);
+}
+
 void an_exception_of_a_body_comes_back() {
   for (const int n_threads : {1, 2, 8}) {
     std::atomic<int> chunks{0};
@@ -172,6 +185,7 @@ int main() {
   every_index_once();
   chunks_do_not_depend_on_threads();
   threads_have_numbers_of_their_own();
+  a_long_chunk_holds_up_no_other();
   an_exception_of_a_body_comes_back();
   no_body_runs_after_the_call_has_thrown();
   poll_runs_on_the_calling_thread_and_stops_the_work();
