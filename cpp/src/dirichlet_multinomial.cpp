@@ -67,6 +67,12 @@ struct GatheredRow {
 struct ThreadRows {
   std::optional<RowBlocks> blocks;
   std::optional<SharedRows> lookups;
+
+  // Writes the values of the rows that are still in blocks.
+  template <class Careful>
+  void flush(const Careful& careful) {
+    if (blocks) blocks->flush(careful);
+  }
 };
 
 // The share of counts above 0, from some rows.
@@ -140,9 +146,7 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
         lookups.flush(otherwise);
       }
     }, poll);
-    for (ThreadRows& own : of_thread) {
-      if (own.blocks) own.blocks->flush(careful);
-    }
+    for (ThreadRows& own : of_thread) own.flush(careful);
   });
 }
 
@@ -211,9 +215,7 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
         for (std::size_t n = begin; n < end; ++n) one(n);
       }
     }, poll);
-    for (ThreadRows& own : of_thread) {
-      if (own.blocks) own.blocks->flush(careful);
-    }
+    for (ThreadRows& own : of_thread) own.flush(careful);
   });
 }
 
