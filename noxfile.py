@@ -49,8 +49,8 @@ def cpp(session: nox.Session, preset: str) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documents, warnings being errors."""
-    session.install(*CONSTRAINTS, ".[docs]")
-    session.run("mkdocs", "build", "--strict")
+    session.install(*CONSTRAINTS, ".[all,docs]")
+    session.run("python", "-m", "sphinx", "-W", "-b", "html", "docs", "build/site")
 
 
 @nox.session

@@ -153,7 +153,7 @@ class DirichletMultinomialGenerator:
 
         Returns
         -------
-        int64 array, shape (*size, ..., K)
+        int64 array, shape ``(*size, ..., K)``
 
         Raises
         ------
@@ -230,7 +230,7 @@ class FrozenDirichletMultinomial:
         return self._dist.cov(self.alpha, self.n)
 
     def rvs(self, size: Any = None, random_state: Any = None) -> NDArray[np.int64]:
-        """Draw counts, shape (*size, ..., K)."""
+        """Draw counts, shape ``(*size, ..., K)``."""
         return self._dist.rvs(self.alpha, self.n, size=size, random_state=random_state)
 
 

@@ -56,7 +56,7 @@ class Prior(Distribution):
         super().__init__(torch.Size(), torch.Size([model.n_categories]), validate_args=False)
 
     def sample(self, sample_shape: Any = ()) -> torch.Tensor:
-        """Draws of shape (*sample_shape, K), float32."""
+        """Draws of shape ``(*sample_shape, K)``, float32."""
         shape = torch.Size(sample_shape)
         sims = simulate(
             self.model, shape.numel(), n_groups=1, totals=0, rng=_key(), theta=False, counts=False, n_threads=1
