@@ -1,7 +1,8 @@
-"""The Python blocks of README.md run and print what stands below them; the pages in docs/ run when Sphinx builds them."""
+"""The Python blocks of README.md print what they show; the pages in docs/ run when Sphinx builds them."""
 
 import contextlib
 import io
+import itertools
 import re
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def test_readme_prints_what_it_shows(tmp_path, monkeypatch):
     blocks = list(FENCE.finditer(README.read_text()))
     names = {"__name__": "__main__"}
     checked = 0
-    for block, following in zip(blocks, blocks[1:], strict=False):
+    for block, following in itertools.pairwise(blocks):
         if block["kind"] != "python":
             continue
         output = io.StringIO()
