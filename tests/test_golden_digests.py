@@ -1,0 +1,110 @@
+"""The draws of every sampler, every shipped network and both embeddings keep their bits until a change is meant.
+
+The last bits depend on the instruction-set level, the C library and torch's build, so that the digests of
+data/golden_digests.json are stored by these. `python tests/test_golden_digests.py` stores those of this machine.
+"""
+
+import hashlib
+import json
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+STORED = Path(__file__).parent / "data" / "golden_digests.json"
+MARBLES = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+SAMPLER_CASES = {
+    "hmc": dict(method="hmc"),
+    "gibbs": dict(method="gibbs"),
+    "mh": dict(method="mh"),
+    "hmc of LogNormal": dict(method="hmc", model=hbm.HierarchicalModel(2, alpha=hbm.priors.LogNormal(0.0, 2.0))),
+    "mh of LogUniform": dict(method="mh", model=hbm.HierarchicalModel(2, alpha=hbm.priors.LogUniform(0.01, 100.0))),
+    "gibbs of sparse beta": dict(method="gibbs", model=hbm.HierarchicalModel(2, beta=0.1)),
+}
+NETWORKS = ("marbles", "marbles-bottom-up", "any-k")
+EMBEDDINGS = ("marbles", "marbles-exp-plus-one")
+
+
+def machine():
+    """What the last bits of a sampler depend on."""
+    return f"{hbm.show_config()['isa']}, {' '.join(platform.libc_ver())}"
+
+
+def torch_build():
+    """What the last bits of a network depend on, beside `machine`."""
+    import torch
+
+    return f"{machine()}, torch {torch.__version__} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def digest(*arrays):
+    total = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        total.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return total.hexdigest()[:16]
+
+
+def sampler_digest(name):
+    wide = hbm.simulate(hbm.HierarchicalModel(40), 1, n_groups=12, totals=50, rng=4).counts[0]
+    case = dict(n_draws=60, n_chains=2, rng=3, diagnostics=False) | SAMPLER_CASES[name]
+    posteriors = [hbm.sample(MARBLES, **case)]
+    if "model" not in case:
+        posteriors.append(hbm.sample(wide, **case))
+    return digest(*(array for post in posteriors for array in (post.log_alpha, post.log_beta, post.log_theta(3))))
+
+
+def network_digest(name):
+    import torch
+
+    torch.set_num_threads(1)
+    net = hbm.amortize.load(name)
+    post = net.sample(MARBLES, n_draws=100, rng=2, correct=False)
+    return digest(post.log_alpha, post.log_beta, post.log_theta(20))
+
+
+def embedding_digest(name):
+    import torch
+
+    torch.set_num_threads(1)
+    post = hbm.embedding.load(name).sample(MARBLES, n_draws=100, rng=2, correct=False)
+    return digest(post.z, post.log_alpha, post.log_beta)
+
+
+def stored(key, kind):
+    found = json.loads(STORED.read_text()).get(key)
+    if found is None:
+        pytest.skip(f"no digests are stored for {key}")
+    return found[kind]
+
+
+@pytest.mark.parametrize("name", SAMPLER_CASES)
+def test_samplers(name):
+    assert sampler_digest(name) == stored(machine(), "samplers")[name]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(name):
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    assert network_digest(name) == stored(torch_build(), "networks")[name]
+
+
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_embeddings(name):
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    assert embedding_digest(name) == stored(torch_build(), "embeddings")[name]
+
+
+if __name__ == "__main__":
+    digests = json.loads(STORED.read_text()) if STORED.exists() else {}
+    digests[machine()] = {"samplers": {name: sampler_digest(name) for name in SAMPLER_CASES}}
+    digests[torch_build()] = {
+        "networks": {name: network_digest(name) for name in NETWORKS},
+        "embeddings": {name: embedding_digest(name) for name in EMBEDDINGS},
+    }
+    STORED.write_text(json.dumps(digests, indent=2) + "\n")
