@@ -156,6 +156,15 @@ double digamma_difference(double a, double n) {
   return sum + std::log1p(d / z0) + 0.5 * d / (z0 * z1) + (digamma_tail(z0) - digamma_tail(z1));
 }
 
+double digamma_shortfall(double a, double n) {
+  if (n <= direct_limit) {
+    double sum = 0.0;
+    for (double j = 1.0; j < n; j += 1.0) sum += j / (a + j);
+    return sum / a;
+  }
+  return -log1p_minus(n / a) - 0.5 * n / (a + n) / a - (digamma_tail(a) - digamma_tail(a + n));
+}
+
 double digamma_shift(double a, double r, double n) {
   if (n <= 0.0 || r <= 0.0) return 0.0;
   double sum = 0.0;

@@ -9,6 +9,9 @@ double log_rising(double a, double n);
 // digamma(a + n) - digamma(a) = 1/a + ... + 1/(a+n-1).
 double digamma_difference(double a, double n);
 
+// n/a - (1/a + ... + 1/(a+n-1)) = sum_{j < n} j / (a (a + j)) to full relative precision; a >= n.
+double digamma_shortfall(double a, double n);
+
 // [digamma(a + n) - digamma(a)] - [digamma(a + r + n) - digamma(a + r)] = sum_{j < n} r / ((a + j) (a + r + j)) to full relative
 // precision, however small or large r is beside a; a > 0, r >= 0, their sum finite.
 double digamma_shift(double a, double r, double n);
