@@ -133,15 +133,17 @@ Slopes evaluate(const CountColumn& column, double a) {
              column.n_positive() * (1.0 / a - 1.0 / smallest_vector)};
     a = smallest_vector;
   }
-  const auto [values, weights] = column.pairs();
   Slopes sum{};
+  if (column.evaluates_levels()) {
+    kernels.table(view(column.levels()), a, &sum.value, &sum.slope);
+    return {sum.value + first.value, sum.slope + first.slope};
+  }
+  const auto [values, weights] = column.pairs();
   if (column.subtracts_factorials()) {
     for (std::size_t i = 0; i < values.size(); ++i) {
       sum.value += weights[i] * log_choose(a, values[i]);
       sum.slope += weights[i] * digamma_difference(a, values[i]);
     }
-  } else if (column.evaluates_levels()) {
-    kernels.table(view(column.levels()), a, &sum.value, &sum.slope);
   } else {
     kernels.pairs(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
   }
