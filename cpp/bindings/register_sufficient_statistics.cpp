@@ -93,7 +93,7 @@ void register_sufficient_statistics(py::module_& m) {
           }, py::arg("column"), "The distinct counts of a category (K: the totals) and how often each occurs.")
       .def(
           "log_likelihood",
-          [](const SufficientStatistics& self, const Doubles& concentration, Doubles value, const std::optional<Doubles>& gradient, int n_threads) {
+          [](const SufficientStatistics& self, const Doubles& concentration, Doubles value, const std::optional<Doubles>& gradient, int n_threads, bool coefficient) {
             const std::size_t k = self.n_categories();
             const std::size_t n = need_concentrations(self, concentration, value);
             if (gradient && static_cast<std::size_t>(gradient->size()) != n * k) throw std::invalid_argument("gradient must have shape (S, K)");
@@ -101,12 +101,15 @@ void register_sufficient_statistics(py::module_& m) {
             double* v = value.mutable_data();
             double* g = gradient ? const_cast<Doubles&>(*gradient).mutable_data() : nullptr;
             const py::gil_scoped_release release;
+            const double constant = self.log_constant(coefficient);
             parallel_for(n, 64, n_threads, [&](std::size_t begin, std::size_t end) {
               self.log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr);
+              for (std::size_t s = begin; s < end; ++s) v[s] += constant;
             }, poll_signals);
           },
           py::arg("concentration").noconvert(), py::arg("value").noconvert(), py::arg("gradient").noconvert(), py::arg("n_threads"),
-          "Writes the log-likelihood without the coefficient, and the gradient unless None.")
+          py::arg("coefficient") = false,
+          "Writes the log-likelihood, with the coefficients or without, and the gradient unless None.")
       .def(
           "hessian",
           [](const SufficientStatistics& self, const Doubles& concentration, Doubles diagonal, Doubles constant, int n_threads) {

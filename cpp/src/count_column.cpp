@@ -3,6 +3,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "hbm_fast/special.hpp"
 #include "hbm_fast/sufficient_statistics.hpp"
 
 namespace hbm_fast {
@@ -13,6 +14,8 @@ constexpr std::size_t longest_table = std::size_t{1} << 27;
 // A pair costs about as much as this many entries of a table (measured; more pairs than that, and the table wins).
 constexpr double entries_per_pair = 6.0;
 constexpr double entries_per_four = 1.5;
+// Up to here log(x!) is below 1.4e7, and what rounding leaves of it below 2e-9.
+constexpr double largest_plain_count = 1048576.0;
 
 }  // namespace
 
@@ -35,11 +38,13 @@ void CountColumn::add(const CountColumn& other) {
 void CountColumn::finish() {
   values_.clear();
   weights_.clear();
-  n_positive_ = 0.0;
+  n_positive_ = sum_ = log_factorials_ = 0.0;
   const auto keep = [&](double value, double weight) {
     values_.push_back(value);
     weights_.push_back(weight);
     n_positive_ += weight;
+    sum_ += weight * value;
+    log_factorials_ += weight * log_factorial(value);
   };
   for (std::size_t v = 0; v < small_.size(); ++v) {
     if (small_[v] > 0.0) keep(static_cast<double>(v + 1), small_[v]);
@@ -57,6 +62,7 @@ void CountColumn::finish() {
   }
   levels_ = {};
   if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_levels();
+  subtracts_factorials_ = !evaluates_levels() && !values_.empty() && values_.back() > largest_plain_count;
 }
 
 void CountColumn::make_levels() {

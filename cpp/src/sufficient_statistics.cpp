@@ -7,13 +7,14 @@
 #include <string>
 #include <type_traits>
 
+#include "exact_sum.hpp"
+#include "group_log_pmf.hpp"
 #include "hbm_fast/special.hpp"
 #include "likelihood_kernels.hpp"
 
 namespace hbm_fast {
 namespace {
 
-constexpr std::uint64_t largest_total = std::uint64_t{1} << 53;
 constexpr double smallest_vector = 1e-300;  // below, the vector loops would see subnormals
 constexpr std::size_t block_elements = 4096;
 constexpr std::size_t widest = 4096;                         // values below are tallied by plain increments
@@ -28,7 +29,10 @@ std::uint64_t checked(T x) {
 }
 
 std::uint64_t checked_total(std::uint64_t total, std::uint64_t x) {
-  if (x > largest_total || total + x > largest_total) throw std::invalid_argument("a total of counts exceeds 2**53");
+  if (x > largest_statistics_total || total + x > largest_statistics_total) {
+    throw std::invalid_argument("a total of counts exceeds 2**40, the largest that sufficient statistics (and what is built on them: fit, "
+                                "sample, exact_posterior) take; log_likelihood takes totals up to 2**53");
+  }
   return total + x;
 }
 
@@ -118,7 +122,7 @@ struct Slopes {
   double slope;
 };
 
-// sum over the column of log(a (a+1) ... (a+x-1)) and its derivative
+// sum over the column of log(a (a+1) ... (a+x-1)), less log(x!) where the column subtracts factorials, and its derivative
 Slopes evaluate(const CountColumn& column, double a) {
   const LikelihoodKernels& kernels = likelihood_kernels();
   if (column.empty()) return {0.0, 0.0};
@@ -130,10 +134,17 @@ Slopes evaluate(const CountColumn& column, double a) {
     a = smallest_vector;
   }
   Slopes sum{};
-  if (column.evaluates_levels() && a <= largest_vector_concentration) {
+  if (column.evaluates_levels()) {
     kernels.table(view(column.levels()), a, &sum.value, &sum.slope);
+    return {sum.value + first.value, sum.slope + first.slope};
+  }
+  const auto [values, weights] = column.pairs();
+  if (column.subtracts_factorials()) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      sum.value += weights[i] * log_choose(a, values[i]);
+      sum.slope += weights[i] * digamma_difference(a, values[i]);
+    }
   } else {
-    const auto [values, weights] = column.pairs();
     kernels.pairs(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
   }
   return {sum.value + first.value, sum.slope + first.slope};
@@ -143,8 +154,8 @@ constexpr std::size_t lanes = 64;
 
 // The same for `size` of 64 lanes, all of which hold a concentration
 void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope) {
-  bool plain = !column.empty();
-  for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector && a[i] <= largest_vector_concentration;
+  bool plain = !column.empty() && !column.subtracts_factorials();
+  for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
   if (plain) {
     const LikelihoodKernels& kernels = likelihood_kernels();
     if (column.evaluates_levels()) {
@@ -177,10 +188,47 @@ double curvature(const CountColumn& column, double a) {
   return sum;
 }
 
-double log_factorials(const CountColumn& column) {
-  double sum = 0.0;
+// Two sums of reciprocals that leave less than this share of the first have lost too many digits.
+constexpr double least_left = 1e-6;
+// From here on, and from the largest total on, both sums are taken as what they lack of x/a and M/A.
+constexpr double shortfall_from = 1e4;
+
+double shortfalls(const CountColumn& column, double a) {
   const auto [values, weights] = column.pairs();
-  for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * log_factorial(values[i]);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * digamma_shortfall(a, values[i]);
+  return sum;
+}
+
+// How many groups have at least each value.
+std::vector<double> exceedances_of(const CountColumn::Pairs& pairs) {
+  std::vector<double> above(pairs.weights.begin(), pairs.weights.end());
+  for (std::size_t i = above.size(); i-- > 1;) above[i - 1] += above[i];
+  above.push_back(0.0);
+  return above;
+}
+
+// sum_j (C_j - c_j) / (a + j), of the exceedances of the totals and of one category; no term is negative.
+double reciprocals_between(const CountColumn& totals, const CountColumn& column, double a) {
+  const auto of_totals = totals.pairs();
+  const auto of_column = column.pairs();
+  const auto total_above = exceedances_of(of_totals);
+  const auto above = exceedances_of(of_column);
+  double sum = 0.0;
+  double level = 0.0;
+  std::size_t i = 0;
+  for (std::size_t j = 0; j < of_totals.values.size();) {
+    const bool is_column = i < of_column.values.size() && of_column.values[i] <= of_totals.values[j];
+    const double next = is_column ? of_column.values[i] : of_totals.values[j];
+    const double groups = total_above[j] - above[i];
+    if (groups > 0.0 && next > level) sum += groups * digamma_difference(a + level, next - level);
+    level = next;
+    if (is_column) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
   return sum;
 }
 
@@ -256,8 +304,8 @@ void SufficientStatistics::commit(const std::vector<CountColumn>& columns, const
   for (auto& column : columns_) column.finish();
   totals_.finish();
   n_groups_ += n_groups;
-  log_coefficient_ = log_factorials(totals_);
-  for (const auto& column : columns_) log_coefficient_ -= log_factorials(column);
+  log_coefficient_ = totals_.log_factorials();
+  for (const auto& column : columns_) log_coefficient_ -= column.log_factorials();
 }
 
 void SufficientStatistics::merge(const SufficientStatistics& other) {
@@ -269,16 +317,25 @@ void SufficientStatistics::merge(const SufficientStatistics& other) {
   commit(added.columns_, added.totals_, added.n_groups_);
 }
 
+double SufficientStatistics::log_constant(bool coefficient) const {
+  const auto apart = [&](const CountColumn& column) { return column.subtracts_factorials() != coefficient ? column.log_factorials() : 0.0; };
+  double value = apart(totals_);
+  for (const auto& column : columns_) value -= apart(column);
+  return coefficient ? value : -value;
+}
+
 double SufficientStatistics::log_likelihood(const double* concentration, double* gradient) const {
   double total = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) total += concentration[k];
+  if (!(total <= largest_vector_concentration)) return far_log_likelihood(concentration, gradient);
   const Slopes shared = evaluate(totals_, total);
   double value = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) {
     const Slopes own = evaluate(columns_[k], concentration[k]);
     value += own.value;
-    if (gradient != nullptr) gradient[k] = own.slope - shared.slope;
+    if (gradient != nullptr) gradient[k] = own.slope;
   }
+  if (gradient != nullptr) subtract_shared_slope(concentration, shared.slope, gradient);
   return std::isinf(value) ? value : value - shared.value;
 }
 
@@ -288,26 +345,93 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
     const std::size_t size = std::min(lanes, n - begin);
     const double* const block = concentration + begin * k_n;
     double* const slopes = gradient == nullptr ? nullptr : gradient + begin * k_n;
-    if (size < lanes / 8) {  // too few to fill the lanes
+    const auto one_by_one = [&] {
       for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n);
+    };
+    if (size < lanes / 8) {  // too few to fill the lanes
+      one_by_one();
       continue;
     }
     double a[lanes], total[lanes], sum[lanes] = {}, own[lanes], slope[lanes], shared[lanes], shared_slope[lanes];
     std::fill_n(a, lanes, 1.0);
     std::fill_n(total, lanes, 1.0);
+    bool is_far = false;
     for (std::size_t i = 0; i < size; ++i) {
       total[i] = 0.0;
       for (std::size_t k = 0; k < k_n; ++k) total[i] += block[i * k_n + k];
+      is_far |= !(total[i] <= largest_vector_concentration);
+    }
+    if (is_far) {
+      one_by_one();
+      continue;
     }
     evaluate(totals_, total, size, shared, shared_slope);
     for (std::size_t k = 0; k < k_n; ++k) {
       for (std::size_t i = 0; i < size; ++i) a[i] = block[i * k_n + k];
       evaluate(columns_[k], a, size, own, slope);
       for (std::size_t i = 0; i < size; ++i) sum[i] += own[i];
-      for (std::size_t i = 0; slopes != nullptr && i < size; ++i) slopes[i * k_n + k] = slope[i] - shared_slope[i];
+      for (std::size_t i = 0; slopes != nullptr && i < size; ++i) slopes[i * k_n + k] = slope[i];
     }
+    for (std::size_t i = 0; slopes != nullptr && i < size; ++i) subtract_shared_slope(block + i * k_n, shared_slope[i], slopes + i * k_n);
     for (std::size_t i = 0; i < size; ++i) value[begin + i] = std::isinf(sum[i]) ? sum[i] : sum[i] - shared[i];
   }
+}
+
+// Where the rising factorials of the sum, and of large concentrations, are powers to the last digit.
+double SufficientStatistics::far_log_likelihood(const double* concentration, double* gradient) const {
+  double scaled_total = 0.0;  // the sum itself may overflow
+  for (std::size_t k = 0; k < n_categories(); ++k) scaled_total += concentration[k] * concentration_scale;
+  const double log_total = std::log(scaled_total) - log_concentration_scale;
+  const auto factorials = [](const CountColumn& column) { return column.subtracts_factorials() ? column.log_factorials() : 0.0; };
+  double value = factorials(totals_);
+  for (std::size_t k = 0; k < n_categories(); ++k) {
+    const CountColumn& column = columns_[k];
+    const double a = concentration[k];
+    const bool is_power = a > largest_vector_concentration;
+    const Slopes own = is_power ? Slopes{column.sum() * std::log(a * concentration_scale / scaled_total) - factorials(column), column.sum() / a}
+                                : evaluate(column, a);
+    value += is_power || column.empty() ? own.value : own.value - column.sum() * log_total;
+    if (gradient != nullptr) gradient[k] = own.slope;
+  }
+  if (gradient != nullptr) subtract_shared_slope(concentration, totals_.sum() / scaled_total * concentration_scale, gradient);
+  return value;
+}
+
+// From each category's own slope to the gradient.
+void SufficientStatistics::subtract_shared_slope(const double* concentration, double shared, double* gradient) const {
+  for (std::size_t k = 0; k < n_categories(); ++k) {
+    const double own = gradient[k];
+    gradient[k] = own - shared;
+    if (!(std::abs(gradient[k]) >= least_left * own)) gradient[k] = careful_slope(concentration, k);
+  }
+}
+
+// One component of the gradient where its two sums cancel.
+double SufficientStatistics::careful_slope(const double* concentration, std::size_t k) const {
+  const CountColumn& column = columns_[k];
+  const double a = concentration[k];
+  if (a == 0.0) return std::numeric_limits<double>::infinity();  // without counts nothing cancels
+  double plain_sum = 0.0;
+  for (std::size_t l = 0; l < n_categories(); ++l) plain_sum += concentration[l];
+  const double scale = plain_sum <= largest_concentration_sum ? 1.0 : concentration_scale;
+  ExactSum others;
+  for (std::size_t l = 0; l < n_categories(); ++l) {
+    if (l != k) others.add(concentration[l] * scale);
+  }
+  const double r = others.high + others.low;
+  const double sum = a * scale + r;
+  const double largest = totals_.empty() ? 0.0 : totals_.pairs().values.back();
+  if (scale < 1.0 || (a >= shortfall_from && a >= largest)) {
+    // sum x / a - sum M / A, and what both lack of it
+    const double rest = totals_.sum() - column.sum();
+    const double excess = difference_of_products(column.sum(), r, a * scale, rest) + column.sum() * ((others.high - r) + others.low);
+    const double leading = excess / (a * scale) / sum * scale;
+    return scale < 1.0 ? leading : leading - (shortfalls(column, a) - shortfalls(totals_, sum));
+  }
+  const auto [values, weights] = column.pairs();
+  double own = 0.0;  // beside the same counts as totals
+  for (std::size_t i = 0; i < values.size(); ++i) own += weights[i] * digamma_shift(a, r, values[i]);
+  return own - reciprocals_between(totals_, column, sum);
 }
 
 double SufficientStatistics::hessian(const double* concentration, double* diagonal) const {

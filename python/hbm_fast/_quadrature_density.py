@@ -20,7 +20,7 @@ _SHORT_TABLE = 512
 
 
 class Density:
-    """log p(t, u | counts) up to a constant: log prior of t and u, and log-likelihood without the coefficient."""
+    """log p(t, u | counts) up to a constant: log prior of t and u, and log-likelihood."""
 
     def __init__(self, counts: NDArray[Any], model: HierarchicalModel) -> None:
         self.statistics = _core.SufficientStatistics(2)
@@ -30,7 +30,8 @@ class Density:
         self.total = float(counts.sum(dtype=np.float64))
         self._tables = _tables(self.statistics)
         self._table_size = int(counts.max(initial=0)) + 1
-        self.log_coefficient = self.statistics.log_coefficient
+        # what __call__ leaves out: the pairs of large counts are evaluated with it, or most digits would be its own
+        self.log_coefficient = 0.0 if self._tables is None else self.statistics.log_coefficient
         self._alpha = model.alpha._kernel()
         self.fixed_log_alpha = float(np.log(model.alpha.value)) if isinstance(model.alpha, priors.Fixed) else None
         self.support = _support(model.alpha)
@@ -94,7 +95,7 @@ class Density:
     def _few_large_counts(self, t: Floats, logs: Floats, value: Floats) -> None:
         """The same by the statistics' pairs of values."""
         log_a, a = self._concentrations(t, logs)
-        self.statistics.log_likelihood(a, value, None, self._threads(t.size))
+        self.statistics.log_likelihood(a, value, None, self._threads(t.size), True)
         if log_a.min(initial=0.0) < _SMALLEST_LOG_CONCENTRATION:
             small = np.minimum(log_a - _SMALLEST_LOG_CONCENTRATION, 0.0)
             value += small @ self._present

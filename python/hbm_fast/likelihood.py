@@ -304,9 +304,7 @@ class SufficientStatistics:
         """
         a = _validate.concentration(concentration, self.n_categories, zero=True)
         value = np.empty(a.shape[:-1])
-        self._core.log_likelihood(a, value, None, _validate.threads(n_threads))
-        if coefficient:
-            value += self.log_coefficient
+        self._core.log_likelihood(a, value, None, _validate.threads(n_threads), bool(coefficient))
         return value[()]
 
     def log_likelihood_gradient(
@@ -340,9 +338,7 @@ class SufficientStatistics:
         a = _validate.concentration(concentration, self.n_categories, zero=True)
         value = np.empty(a.shape[:-1])
         gradient = np.empty(a.shape)
-        self._core.log_likelihood(a, value, gradient, _validate.threads(n_threads))
-        if coefficient:
-            value += self.log_coefficient
+        self._core.log_likelihood(a, value, gradient, _validate.threads(n_threads), bool(coefficient))
         return value[()], gradient
 
     def log_likelihood_hessian(

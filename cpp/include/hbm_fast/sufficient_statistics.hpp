@@ -14,6 +14,9 @@
 
 namespace hbm_fast {
 
+// Totals up to here: beyond, what rounding leaves of sums of log-gammas is no longer small beside the likelihood.
+constexpr std::uint64_t largest_statistics_total = std::uint64_t{1} << 40;
+
 // What is known of the counts of one category (or of the totals): how often each distinct positive value occurs.
 class CountColumn {
  public:
@@ -40,6 +43,10 @@ class CountColumn {
   bool empty() const { return values_.empty(); }
   // The number of groups with a positive count.
   double n_positive() const { return n_positive_; }
+  // The sum of all counts.
+  double sum() const { return sum_; }
+  // Sum over groups of log(x!).
+  double log_factorials() const { return log_factorials_; }
   // Whether a Gibbs step runs over the table (a draw for each j); else over the pairs, few beside the largest value.
   bool has_table() const { return has_table_; }
   Pairs pairs() const { return {values_, weights_}; }
@@ -49,6 +56,8 @@ class CountColumn {
   // Whether evaluations of a column that is not empty run over the levels; else over the pairs.
   bool evaluates_levels() const { return !levels_.fours.empty() || !levels_.firsts.empty(); }
   const Levels& levels() const { return levels_; }
+  // Whether an evaluation takes log(x!) from each log-gamma before it adds them up: for large counts hardly more is left.
+  bool subtracts_factorials() const { return subtracts_factorials_; }
 
  private:
   void make_levels();
@@ -60,6 +69,9 @@ class CountColumn {
   mutable std::vector<double> table_;
   Levels levels_;
   double n_positive_ = 0.0;
+  double sum_ = 0.0;
+  double log_factorials_ = 0.0;
+  bool subtracts_factorials_ = false;
   bool has_table_ = true;
 };
 
@@ -68,7 +80,7 @@ class SufficientStatistics {
   explicit SufficientStatistics(std::size_t n_categories);
 
   // Adds every row of counts; `weights`, where given, says how often each row counts (n_rows values >= 0, finite).
-  // Throws std::invalid_argument for a negative count, a total above 2^53, a bad weight or a different number of
+  // Throws std::invalid_argument for a negative count, a total above largest_statistics_total, a bad weight or a different number of
   // categories; nothing is added then.
   void add(const CountsView& counts, const double* weights = nullptr);
   // The same of compressed sparse rows: row n holds columns[offsets[n] .. offsets[n + 1]), each column at most once.
@@ -93,12 +105,15 @@ class SufficientStatistics {
   std::span<const double> exceedances(std::size_t category) const { return columns_[category].exceedances(); }
   std::span<const double> total_exceedances() const { return totals_.exceedances(); }
 
-  // Log-likelihood of the ordered sequences (no coefficient) at one concentration (K values >= 0; 0 where the category
-  // is absent, else -inf); writes the gradient with respect to the concentration where `gradient` is not null.
+  // Log-likelihood at one concentration (K values >= 0; 0 where the category is absent, else -inf), less
+  // log_constant(coefficient); writes the gradient with respect to the concentration where `gradient` is not null.
   double log_likelihood(const double* concentration, double* gradient = nullptr) const;
 
   // The same for n concentrations (n, K), to the same bits and faster; gradient: (n, K) or null.
   void log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient) const;
+
+  // What to add to it for the log-likelihood with the coefficients, or for that of the ordered sequences.
+  double log_constant(bool coefficient) const;
 
   // The Hessian is diag(diagonal) + constant (every element): writes the diagonal, returns the constant.
   double hessian(const double* concentration, double* diagonal) const;
@@ -110,6 +125,9 @@ class SufficientStatistics {
 
  private:
   void commit(const std::vector<CountColumn>& columns, const CountColumn& totals, double n_groups);
+  double far_log_likelihood(const double* concentration, double* gradient) const;
+  void subtract_shared_slope(const double* concentration, double shared, double* gradient) const;
+  double careful_slope(const double* concentration, std::size_t k) const;
 
   std::vector<CountColumn> columns_;
   CountColumn totals_;
