@@ -1,4 +1,4 @@
-"""Newton's method in log concentration, with the scale A solved alone wherever the Hessian cannot be trusted."""
+"""Newton's method in log concentration."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from hbm_fast._fitting_objective import Curvature, Floats, Objective
 
 # Above this total concentration a Dirichlet-multinomial cannot be told from a multinomial in float64.
 LARGEST_LOG_TOTAL = 40.0
-SMALLEST_LOG_TOTAL = -700.0
 _LONGEST_STEP = 3.0  # in log a
 
 
@@ -22,34 +21,8 @@ class Optimum:
     n_iterations: int
 
 
-def solve_scale(objective: Objective, log_a: Floats) -> Floats:
-    """The same proportions with the total that maximises the objective.
-
-    Without a prior the likelihood has one maximum in the total (Levin & Reeds 1977, doi:10.1214/aos/1176343742), so
-    that the sign of its slope brackets it.
-    """
-    log_total = float(np.logaddexp.reduce(log_a))
-    log_beta = log_a - log_total
-    lower, upper = SMALLEST_LOG_TOTAL, LARGEST_LOG_TOTAL
-    for _ in range(200):
-        c = objective.curvature(log_total + log_beta)
-        slope = float(c.gradient.sum())
-        bend = float(c.diagonal.sum() - c.scale * c.concentration.sum() ** 2)
-        lower, upper = (log_total, upper) if slope > 0 else (lower, log_total)
-        step = slope / bend if bend > 0 else float(np.copysign(_LONGEST_STEP, slope))
-        step = float(np.clip(step, -_LONGEST_STEP, _LONGEST_STEP))
-        new = log_total + step
-        if not lower < new < upper:
-            new = 0.5 * (lower + upper)
-        if abs(new - log_total) < 1e-3 or upper - lower < 1e-3:
-            break
-        log_total = new
-    return np.asarray(log_total + log_beta)
-
-
 def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Optimum:
     """Climbs from log_a to a maximum, until the step is below 1e-8 standard errors in every direction."""
-    log_a = solve_scale(objective, log_a)
     here = objective.curvature(log_a)
     for iteration in range(1, max_iterations + 1):
         if here.reserve > 0:
@@ -60,11 +33,10 @@ def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Opt
             if gain < 1e-16:
                 return Optimum(log_a, here, True, iteration)
             continue
-        # Not concave here: along the gradient, in units of the diagonal, then with the best total.
+        # Not concave here: along the gradient, in units of the diagonal.
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.clip(np.nan_to_num(here.gradient / np.abs(here.diagonal)), -1.0, 1.0)
         log_a = _line_search(objective, log_a, here, step, float(here.gradient @ step))
-        log_a = solve_scale(objective, log_a)
         here = objective.curvature(log_a)
         if float(np.logaddexp.reduce(log_a)) > LARGEST_LOG_TOTAL - 1.0:
             break

@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _validate, priors
 from hbm_fast._fitting_newton import Optimum, maximize
 from hbm_fast._fitting_objective import Floats, Moments, Objective
+from hbm_fast._fitting_profile import log_totals, profile
 from hbm_fast._fitting_result import FitResult, Outcome
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.likelihood import SufficientStatistics
+
+_ROUNDING = 1e-12  # relative, of sums of fractional weights
 
 FitResult.__module__ = __name__  # where users find it
 
@@ -115,12 +118,6 @@ def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | No
     raise TypeError(f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}")
 
 
-def _start(moments: Moments, beta: Floats, excess: float) -> Floats:
-    """The moment estimate of alpha: the expectation of S is (K - 1) / (alpha + 1) times the sum of M (M - 1)."""
-    alpha = (len(beta) - 1) * moments.total_pairs / excess - 1.0
-    return np.asarray(np.log(beta) + math.log(max(alpha, 1e-2)))
-
-
 def _maximum_likelihood(
     stats: SufficientStatistics, moments: Moments, names: tuple[str, ...] | None, max_iterations: int
 ) -> FitResult:
@@ -129,23 +126,13 @@ def _maximum_likelihood(
     multinomial = moments.log_multinomial()
     if moments.total_pairs == 0 or active.sum() == 1:
         return _limit(moments, "undetermined", pooled, multinomial, names)
-    if moments.present.sum() == moments.n_filled:  # every group is of one category
-        share = moments.present / moments.n_filled
+    if moments.present.sum() - moments.n_filled <= _ROUNDING * moments.n_filled:  # every group is of one category
+        share = moments.present / moments.present.sum()
         return _limit(moments, "zero", share, float(moments.present[active] @ np.log(share[active])), names)
-
-    objective = Objective(stats, active=active)
-    # Where the pooled proportions lead to infinity, those of the first counts may still lead to a finite maximum.
-    for start in (pooled, moments.present / moments.present.sum()):
-        excess = moments.excess(start)
-        if excess <= 0.0:
-            continue
-        optimum = maximize(objective, _start(moments, start[active], excess), max_iterations=max_iterations)
-        beta = np.zeros(len(start))
-        beta[active] = np.exp(optimum.log_concentration - np.logaddexp.reduce(optimum.log_concentration))
-        # S <= 0 where the climb ended: it was on its way to infinity, and only rounding stopped it.
-        if moments.excess(beta) > 0.0 and optimum.curvature.value > multinomial + 1e-12 * abs(multinomial):
-            return _found(moments, optimum, active, names, None)
-    return _limit(moments, "infinity", pooled, multinomial, names)
+    optimum = _best(Objective(stats, active=active), moments, active, 0.0, 0.0, max_iterations)
+    if optimum is None or optimum.curvature.value <= multinomial + 1e-12 * abs(multinomial):
+        return _limit(moments, "infinity", pooled, multinomial, names)
+    return _found(moments, optimum, active, names, None)
 
 
 def _mode(
@@ -157,11 +144,21 @@ def _mode(
 ) -> FitResult:
     normalizer = prior.shape * math.log(prior.rate) - math.lgamma(prior.shape)
     objective = Objective(stats, prior.shape, prior.rate, moments.n_categories * normalizer)
-    beta = moments.sums + prior.shape
-    beta /= beta.sum()
-    excess = max(moments.excess(beta), 1e-3 * max(moments.total_pairs, 1.0))
-    optimum = maximize(objective, _start(moments, beta, excess), max_iterations=max_iterations)
-    return _found(moments, optimum, np.ones(moments.n_categories, dtype=np.bool_), names, prior)
+    active = np.ones(moments.n_categories, dtype=np.bool_)
+    optimum = _best(objective, moments, active, prior.shape, prior.rate, max_iterations)
+    return _found(moments, optimum, active, names, prior)
+
+
+def _best(objective, moments, active, shape, rate, max_iterations) -> Optimum | None:
+    """The highest of the maxima that Newton's method reaches from those of the profile; None where there are none."""
+    curve = profile(
+        objective,
+        log_totals(moments, shape, rate),
+        moments.present[active] + shape,
+        moments.sums[active] + shape,
+    )
+    optima = [maximize(objective, start, max_iterations=max_iterations) for start in curve.maxima()]
+    return max(optima, key=lambda optimum: optimum.curvature.value, default=None)
 
 
 def _found(
