@@ -288,7 +288,7 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
     const std::size_t size = std::min(lanes, n - begin);
     const double* const block = concentration + begin * k_n;
     double* const slopes = gradient == nullptr ? nullptr : gradient + begin * k_n;
-    if (size < lanes / 8) {  // too few to fill the lanes
+    if (8 * size < 3 * lanes) {  // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
       for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n);
       continue;
     }

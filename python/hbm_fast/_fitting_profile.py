@@ -1,8 +1,8 @@
 """The profile of the objective: its largest value over the proportions, as a function of the total concentration.
 
-``log p(counts | a) = sum_k f_k(a_k) - g(A)``, A the sum of a. Every f_k is concave (with a Gamma prior too), so that for
-given A there is one maximum over the proportions, and every maximum of the objective lies on this one curve. Along it
-there may be several where groups have different totals: the curve is evaluated from end to end.
+``log p(counts | a) = sum_k f_k(a_k) - g(A)``, A the sum of a. Every f_k is concave (with a Gamma prior too), so that
+for given A there is one maximum over the proportions, and every maximum of the objective lies on this one curve. Along
+it there may be several where groups have different totals: the curve is evaluated from end to end.
 """
 
 import math
@@ -34,8 +34,8 @@ class Profile:
     log_concentration: Floats
     tangent: Floats
 
-    def maxima(self) -> list[Floats]:
-        """The points of all its maxima, by cubic interpolation between the totals; the best first."""
+    def maxima(self, *, beyond: bool) -> list[Floats]:
+        """The points of its maxima by cubic interpolation; ``beyond``: one may lie above the largest total."""
         step = np.diff(self.log_total)
         first, last = step * self.slope[:-1], step * self.slope[1:]
         rise = np.diff(self.value)
@@ -43,17 +43,9 @@ class Profile:
         with np.errstate(invalid="ignore", divide="ignore"):  # no root: NaN, which lies in no cell
             t = first / (np.sqrt(square**2 - 3.0 * cube * first) - square)
         inside = np.flatnonzero((t >= 0.0) & (t <= 1.0))
-        t, first = t[inside], first[inside]
-        found = [(self.value[inside] + t * (first + t * (square[inside] + t * cube[inside])))]
-        points = [_hermite(self.log_concentration, self.tangent, step, inside, t)]
-        if self.slope[0] < 0.0:
-            found.append(self.value[:1])
-            points.append(self.log_concentration[:1])
-        if self.slope[-1] > 0.0:
-            found.append(self.value[-1:])
-            points.append(self.log_concentration[-1:])
-        order = np.argsort(-np.concatenate(found), kind="stable")
-        return list(np.concatenate(points)[order])
+        points = _hermite(self.log_concentration, self.tangent, step, inside, t[inside])
+        ends = np.array([self.slope[0] < 0.0, beyond and self.slope[-1] > 0.0])
+        return [*points, *self.log_concentration[[0, -1]][ends]]
 
 
 def _hermite(y: Floats, slope: Floats, step: Floats, cell: np.ndarray, t: Floats) -> Floats:
@@ -64,12 +56,13 @@ def _hermite(y: Floats, slope: Floats, step: Floats, cell: np.ndarray, t: Floats
     return np.asarray(low * y[cell] + high * y[cell + 1] + bend)
 
 
-def log_totals(moments: Moments, shape: float, rate: float) -> Floats:
+def log_totals(moments: Moments, shape: float = 0.0, rate: float = 0.0) -> Floats:
     """Log totals from below the smallest maximum to where the multinomial's series in 1 / A converges.
 
     Lower end: the slope in log A is at least ``sum_k (c_k0 + shape) - C_0 - A (h + rate)`` with c_k0 the groups that
-    have category k, C_0 those with a count, and h the sum of 1 / j over 0 < j < M_n. Upper end: all a_k exceed four times
-    the largest count of their category. A prior ends the slope at ``(sum_n M_n + K shape - C_0) / rate`` at the latest.
+    have category k, C_0 those with a count, and h the sum of 1 / j over 0 < j < M_n. Upper end: all a_k exceed four
+    times the largest count of their category. A prior makes the slope negative above
+    ``(sum_n M_n + K shape - C_0) / rate``.
     """
     seen = (moments.sums > 0) | (shape > 0)
     added = shape * seen.sum()

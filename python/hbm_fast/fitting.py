@@ -129,10 +129,13 @@ def _maximum_likelihood(
     if moments.present.sum() - moments.n_filled <= _ROUNDING * moments.n_filled:  # every group is of one category
         share = moments.present / moments.present.sum()
         return _limit(moments, "zero", share, float(moments.present[active] @ np.log(share[active])), names)
-    optimum = _best(Objective(stats, active=active), moments, active, 0.0, 0.0, max_iterations)
-    if optimum is None or optimum.curvature.value <= multinomial + 1e-12 * abs(multinomial):
+    objective = Objective(stats, active=active)
+    curve = profile(objective, log_totals(moments), moments.present[active], moments.sums[active])
+    # The multinomial's series in 1 / A begins with S / 2: without S > 0 the profile falls below the multinomial there.
+    optima = _optima(objective, curve.maxima(beyond=moments.excess(pooled) > 0.0), max_iterations)
+    if not optima or optima[0].curvature.value <= multinomial + 1e-12 * abs(multinomial):
         return _limit(moments, "infinity", pooled, multinomial, names)
-    return _found(moments, optimum, active, names, None)
+    return _found(moments, optima[0], active, names, None)
 
 
 def _mode(
@@ -144,21 +147,16 @@ def _mode(
 ) -> FitResult:
     normalizer = prior.shape * math.log(prior.rate) - math.lgamma(prior.shape)
     objective = Objective(stats, prior.shape, prior.rate, moments.n_categories * normalizer)
-    active = np.ones(moments.n_categories, dtype=np.bool_)
-    optimum = _best(objective, moments, active, prior.shape, prior.rate, max_iterations)
-    return _found(moments, optimum, active, names, prior)
+    totals = log_totals(moments, prior.shape, prior.rate)
+    curve = profile(objective, totals, moments.present + prior.shape, moments.sums + prior.shape)
+    optima = _optima(objective, curve.maxima(beyond=True), max_iterations)
+    return _found(moments, optima[0], np.ones(moments.n_categories, dtype=np.bool_), names, prior)
 
 
-def _best(objective, moments, active, shape, rate, max_iterations) -> Optimum | None:
-    """The highest of the maxima that Newton's method reaches from those of the profile; None where there are none."""
-    curve = profile(
-        objective,
-        log_totals(moments, shape, rate),
-        moments.present[active] + shape,
-        moments.sums[active] + shape,
-    )
-    optima = [maximize(objective, start, max_iterations=max_iterations) for start in curve.maxima()]
-    return max(optima, key=lambda optimum: optimum.curvature.value, default=None)
+def _optima(objective: Objective, starts: list[Floats], max_iterations: int) -> list[Optimum]:
+    """Where Newton's method ends from each start, the highest first."""
+    optima = [maximize(objective, start, max_iterations=max_iterations) for start in starts]
+    return sorted(optima, key=lambda optimum: -optimum.curvature.value)
 
 
 def _found(
