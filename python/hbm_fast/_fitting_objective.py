@@ -48,7 +48,7 @@ class Moments:
     def log_multinomial(self) -> float:
         """The largest log-likelihood of a multinomial."""
         seen = self.sums[self.sums > 0]
-        return float(seen @ np.log(seen / seen.sum())) + self.log_coefficient
+        return min(float(seen @ np.log(seen / seen.sum())) + self.log_coefficient, 0.0)  # rounding may exceed 0
 
     def excess(self, beta: Floats) -> float:
         """S: the sign of the slope of the likelihood in 1 / alpha at alpha = infinity, for given proportions."""
@@ -112,6 +112,8 @@ class Objective:
         self._constant = constant + stats.log_coefficient
         self._active = np.ones(stats.n_categories, dtype=np.bool_) if active is None else active
         self._n_categories = stats.n_categories
+        values, weights = stats._core.pairs(stats.n_categories)
+        self._total = float(weights @ values)
 
     def value(self, log_a: Floats) -> float:
         """Of the objective."""
@@ -130,6 +132,10 @@ class Objective:
         a = np.exp(log_a)[None]
         value, slope, bend, scale = self._slopes(a)
         return Curvature(float(value[0]), slope[0], (bend - slope)[0], float(scale[0]), a[0])
+
+    def resolution(self, a: Floats) -> float:
+        """The rounding of the value at a (k,): of logarithms that add up to about ``sum_n M_n log(A + M_n)``."""
+        return float(8.0 * np.finfo(float).eps * self._total * (1.0 + np.log1p(self._total + a.sum())))
 
     def _slopes(self, a: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         whole = self._whole(a)

@@ -18,7 +18,8 @@ _MESSAGES: dict[str, str] = {
     "the groups being no more unlike than draws from the same proportions",
     "zero": "no positive maximum: every group is of one category, and the likelihood grows as alpha falls to 0",
     "undetermined": "the likelihood does not depend on alpha: no group has two counts, or there is one category only",
-    "unfinished": "Newton's method ran out of iterations; pass a larger max_iterations",
+    "unfinished": "Newton's method stopped short of a maximum; pass a larger max_iterations, and where that changes "
+    "nothing, the totals are so large that rounding hides the slope",
 }
 
 

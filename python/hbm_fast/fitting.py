@@ -178,7 +178,7 @@ def _found(
         log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - here.log_determinant())
     return FitResult(
         concentration=concentration,
-        log_likelihood=log_likelihood,
+        log_likelihood=min(log_likelihood, 0.0),  # a sum of large terms may round to above 0
         standard_error=error,
         alpha=float(concentration.sum()),
         beta=concentration / concentration.sum(),
