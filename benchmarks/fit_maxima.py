@@ -82,8 +82,9 @@ def best_of_starts(counts: NDArray[np.int64], weights: Any, prior: Any, rng: np.
     shape, rate = (0.0, 0.0) if prior is None else (getattr(prior, "shape", 1.0), prior.rate)
     k = counts.shape[1]
     share = (counts + 0.1) / (counts + 0.1).sum(axis=1, keepdims=True)
-    large = counts.sum(axis=1) > np.median(counts.sum(axis=1))
-    betas = [w @ counts, w @ share, w @ (counts > 0), share[~large].sum(axis=0), share[large].sum(axis=0)]
+    totals = counts.sum(axis=1)
+    small, large = share[totals <= np.median(totals)], share[totals >= np.median(totals)]
+    betas = [w @ counts, w @ share, w @ (counts > 0), small.sum(axis=0), large.sum(axis=0)]
     starts = [betas[i % 6] if i % 6 < 5 else rng.dirichlet(np.ones(k)) for i in range(N_STARTS)]
     beta = np.array([np.maximum(b / b.sum(), 1e-9) for b in starts])
     best = float(climb(stats, shape, rate, np.log(beta) + rng.uniform(-6.0, 13.0, (N_STARTS, 1))).max())
@@ -116,7 +117,7 @@ def climb(stats: hbm.SufficientStatistics, shape: float, rate: float, log_a: Flo
         new_value, new_slope, new_hessian = at(new)
         better = new_value > value
         gain = np.where(better, new_value - value, 0.0)
-        damping = np.clip(np.where(better, 0.2 * damping, 5.0 * damping), 1e-12, 1e12)
+        damping = np.clip(np.where(better, 0.2 * damping, 5.0 * damping), 1e-7, 1e12)
         log_a[better], value[better] = new[better], new_value[better]
         slope[better], minus_hessian[better] = new_slope[better], new_hessian[better]
         if (gain < 1e-10).all() and ((damping > 1e6) | (np.abs(step).max(axis=1) < 1e-5)).all():

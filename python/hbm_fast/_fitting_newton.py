@@ -9,6 +9,7 @@ from hbm_fast._fitting_objective import Curvature, Floats, Objective
 # Above this total concentration a Dirichlet-multinomial cannot be told from a multinomial in float64.
 LARGEST_LOG_TOTAL = 40.0
 _LONGEST_STEP = 3.0  # in log a
+_ROUNDINGS = 8.0  # in a difference of two values
 _LARGEST_STEP = 1e-3  # standard errors of the last step where rounding ends the climb; beyond, it is not a maximum
 
 
@@ -28,7 +29,7 @@ def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Opt
     last = np.inf
     for iteration in range(1, max_iterations + 1):
         # Below this gain the value cannot tell a better point, and a full step is well inside Newton's region.
-        resolved = max(1e-9 * (1.0 + abs(here.value)), objective.resolution(here.concentration))
+        resolved = max(1e-9 * (1.0 + abs(here.value)), _ROUNDINGS * objective.resolution(here.concentration))
         if here.reserve > 0:
             step = here.solve(here.gradient)
             gain = float(here.gradient @ step)  # the squared length of the step in standard errors

@@ -135,7 +135,7 @@ class Objective:
 
     def resolution(self, a: Floats) -> float:
         """The rounding of the value at a (k,): of logarithms that add up to about ``sum_n M_n log(A + M_n)``."""
-        return float(8.0 * np.finfo(float).eps * self._total * (1.0 + np.log1p(self._total + a.sum())))
+        return float(np.finfo(float).eps * self._total * (1.0 + np.log1p(self._total + a.sum())))
 
     def _slopes(self, a: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         whole = self._whole(a)

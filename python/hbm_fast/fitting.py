@@ -133,7 +133,10 @@ def _maximum_likelihood(
     curve = profile(objective, log_totals(moments), moments.present[active], moments.sums[active])
     # The multinomial's series in 1 / A begins with S / 2: without S > 0 the profile falls below the multinomial there.
     optima = _optima(objective, curve.maxima(beyond=moments.excess(pooled) > 0.0), max_iterations)
-    if not optima or optima[0].curvature.value <= multinomial + 1e-12 * abs(multinomial):
+    best = optima[0].curvature if optima else None
+    if best is None or best.value <= multinomial + max(
+        1e-12 * abs(multinomial), objective.resolution(best.concentration)
+    ):
         return _limit(moments, "infinity", pooled, multinomial, names)
     return _found(moments, optima[0], active, names, None)
 
