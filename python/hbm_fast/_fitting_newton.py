@@ -29,7 +29,7 @@ def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Opt
     last = np.inf
     for iteration in range(1, max_iterations + 1):
         # Below this gain the value cannot tell a better point, and a full step is well inside Newton's region.
-        resolved = max(1e-9 * (1.0 + abs(here.value)), _ROUNDINGS * objective.resolution(here.concentration))
+        resolved = max(1e-9, _ROUNDINGS * objective.resolution(here.concentration))
         if here.reserve > 0:
             step = here.solve(here.gradient)
             gain = float(here.gradient @ step)  # the squared length of the step in standard errors

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from hbm_fast.likelihood import SufficientStatistics
 
 Floats = NDArray[np.float64]
+_SMALLEST_SUM = 1e-40  # of weights times counts: squares of concentrations in proportion to it do not underflow
+_LARGEST_SUM = 1e18  # all slopes round to more than a count beyond
 
 
 class Moments:
@@ -30,17 +32,19 @@ class Moments:
         self.n_categories = k
         self.log_coefficient = stats.log_coefficient
         rows = np.zeros((k + 1, 4))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
             for column in range(k + 1):
                 values, weights = stats._core.pairs(column)
                 if values.size:
                     rows[column] = weights @ values, weights.sum(), weights @ (values * (values - 1.0)), values[-1]
             several = values > 1.0
             self.harmonic = float(weights[several] @ (1.0 + np.log(values[several])))
-        if not np.isfinite(rows).all():
+        sums = rows[:, 0][rows[:, 0] != 0.0]
+        if sums.size and not (sums.min() >= _SMALLEST_SUM and sums.max() <= _LARGEST_SUM):
             raise ValueError(
-                "weights must be small enough that the sum of weight * count**2 is below 1.8e308; "
-                "divide all of them by one number"
+                "weights and counts must be such that the sum of weight * count is between "
+                f"{_SMALLEST_SUM:g} and {_LARGEST_SUM:g} in every category that occurs and in all together; "
+                f"got sums from {sums.min():g} to {sums.max():g}"
             )
         self.sums, self.present, self.pairs, self.largest = np.ascontiguousarray(rows[:k].T)
         _, self.n_filled, self.total_pairs, _ = map(float, rows[k])

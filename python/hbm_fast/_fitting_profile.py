@@ -67,10 +67,10 @@ def log_totals(moments: Moments, shape: float = 0.0, rate: float = 0.0) -> Float
     seen = (moments.sums > 0) | (shape > 0)
     added = shape * seen.sum()
     total = float(moments.sums.sum())
-    lower = (float(moments.present.sum()) - moments.n_filled + added) / (moments.harmonic + rate)
+    lower = (max(float(moments.present.sum()) - moments.n_filled, 0.0) + added) / (moments.harmonic + rate)
     upper = 4.0 * float((moments.largest[seen] * (total + added) / (moments.sums[seen] + shape)).max())
     if rate > 0.0:
-        upper = min(max(upper, 4.0 * added / rate), (total + added - moments.n_filled) / rate)
+        upper = min(max(upper, 4.0 * added / rate), (max(total - moments.n_filled, 0.0) + added) / rate)
     lower = max(min(lower, 0.1 * upper), 1e-100)
     steps = math.ceil(math.log(upper / lower) / _SPACING)
     return np.linspace(math.log(lower), math.log(upper), steps + 1)

@@ -53,7 +53,7 @@ class FitResult:
     log_posterior : float or None
         ``log_likelihood`` plus the log density of the prior on log concentration.
     log_evidence : float or None
-        Laplace's approximation in log concentration; None without a prior.
+        Laplace's approximation in log concentration; None without a prior, NaN where the curvature is lost in rounding.
     n_iterations : int
     category_names : tuple of str (K,) or None
 

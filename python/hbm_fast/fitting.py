@@ -28,7 +28,7 @@ def fit(
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
 ) -> FitResult:
-    """Fit one concentration to all groups by Newton's method on the sufficient statistics.
+    """Fit one concentration to all groups: the highest maximum of the likelihood, or of the posterior under a prior.
 
     Parameters
     ----------
@@ -52,25 +52,35 @@ def fit(
     TypeError
         For counts or weights of a wrong type, or another prior.
     ValueError
-        For wrong shapes, negative values, or data without a single count.
+        For wrong shapes, negative values, data without a single count, or weights so large or small that they
+        cannot be added up in float64.
 
     Warns
     -----
     ConvergenceWarning
-        Where Newton's method ran out of iterations.
+        Where Newton's method ran out of iterations, or rounding stopped it short of a maximum.
 
     Notes
     -----
-    In log concentration minus the Hessian is ``diag(d) - t a a'`` (Minka 2000, *Estimating a Dirichlet distribution*):
-    a step costs the length of the tables, whatever N. Without a prior there may be no maximum. The slope of the
-    likelihood in 1 / alpha at alpha = infinity has the sign of
-    ``S = sum_nk x_nk (x_nk - 1) / beta_k - sum_n M_n (M_n - 1)``, and for given beta the likelihood has one maximum in
-    alpha at most (Levin & Reeds 1977, Annals of Statistics 5:79), so that ``S <= 0`` at the pooled proportions says
-    that a climb ends in the multinomial. Groups that are all of one category have their maximum at alpha = 0.
+    For given alpha the likelihood has one maximum over the proportions, because it is concave in them, under a Gamma
+    prior too; in alpha it may have several where the groups' totals differ. (For given proportions and equal totals
+    it has one at most: Levin & Reeds 1977.) So the profile, the largest value for given alpha, is evaluated on a grid
+    with spacing 1 in log alpha, over a range beyond which it has no maximum except close to the multinomial, and
+    Newton's method starts from each of its maxima; the highest is the result. In log concentration minus the Hessian
+    is ``diag(d) - t a a'`` (Minka 2000), so that a step costs the length of the tables, whatever N.
+
+    Without a prior there may be no maximum. The profile tends to the multinomial as alpha goes to infinity, from above
+    where ``S = sum_nk x_nk (x_nk - 1) / beta_k - sum_n M_n (M_n - 1)`` is positive at the pooled proportions. Where no
+    maximum is higher than the multinomial the outcome is ``"infinity"``. Groups that are all of one category have
+    their maximum at alpha = 0.
 
     References
     ----------
     Holmes, Harris & Quince (2012), PLoS ONE 7:e30126, doi:10.1371/journal.pone.0030126.
+
+    Levin & Reeds (1977), Annals of Statistics 5:79, doi:10.1214/aos/1176343741.
+
+    Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT.
 
     Examples
     --------
@@ -178,7 +188,8 @@ def _found(
     if prior is not None:
         log_posterior = here.value
         log_likelihood -= float(np.sum(prior._kernel().log_density(np.log(concentration))))
-        log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - here.log_determinant())
+        log_determinant = here.log_determinant() if here.reserve > 0 else math.nan
+        log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - log_determinant)
     return FitResult(
         concentration=concentration,
         log_likelihood=min(log_likelihood, 0.0),  # a sum of large terms may round to above 0
