@@ -348,7 +348,7 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
     const auto one_by_one = [&] {
       for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n);
     };
-    if (size < lanes / 8) {  // too few to fill the lanes
+    if (8 * size < 3 * lanes) {  // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
       one_by_one();
       continue;
     }
