@@ -1,6 +1,10 @@
-"""How files are written: beside their name and renamed when whole, so that no failure loses or halves a file."""
+"""How files are written: beside their name and renamed when whole, so that no failure loses or halves a file.
+
+`replacing` and, on top of it, `write_bytes` and `write_text` write; `checksum` is what files of arrays carry.
+"""
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -9,6 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 Target = str | os.PathLike[str]
 
@@ -82,7 +90,7 @@ def replacing(path: Target) -> Iterator[Path]:
         raise _named(error, target) from error
 
 
-def write_bytes(path: Target, content: bytes) -> None:
+def write_bytes(path: Target, content: bytes | memoryview) -> None:
     """Write a file by `replacing`."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
@@ -91,6 +99,15 @@ def write_bytes(path: Target, content: bytes) -> None:
 def write_text(path: Target, text: str) -> None:
     """Write a file in UTF-8 by `replacing`."""
     write_bytes(path, text.encode())
+
+
+def checksum(array: NDArray[Any]) -> str:
+    """SHA-256 of an array's type, shape and content, the same on machines of any byte order."""
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.sha256(repr((little.dtype.str, array.shape)).encode())
+    if little.nbytes:
+        digest.update(little.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _mode(target: Path) -> int | None:

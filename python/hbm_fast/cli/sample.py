@@ -16,6 +16,7 @@ from hbm_fast import __version__
 from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.integrations import _netcdf
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -98,7 +99,7 @@ def sample(
     if figure is not None:
         from hbm_fast import plots
 
-        plots.proportions(post).savefig(figure, dpi=150)
+        _files.write_figure(figure, plots.proportions(post), dpi=150)
     print(json.dumps(_files.finite(facts), ensure_ascii=False) if as_json else summary)
     if complaint:
         print(f"hbm-fast: warning: {complaint}", file=sys.stderr)
@@ -190,7 +191,7 @@ def _write(post: Posterior, out: Path, facts: dict[str, Any]) -> None:
     if ending == ".json":
         _files.write_json(out, facts)
     elif ending == ".nc":
-        post.to_arviz().to_netcdf(str(out))
+        _netcdf.write(post.to_arviz(), out)
     else:
         header = ["chain", "draw", "alpha", *(f"beta[{name}]" for name in _labels(post))]
         rows = (
