@@ -77,23 +77,30 @@ def seal(tree: Any, facts: dict[str, Any]) -> None:
 def read(path: Target) -> tuple[dict[str, Any], Groups]:
     """Give the facts and the arrays of every group, as `seal` and `write` left them; the checksums are compared.
 
-    Files written before there were checksums are read without.
+    Files written before there were checksums are read without. h5py alone reads: of a damaged file, h5netcdf leaves
+    objects that fail again when they are collected.
     """
-    xarray = _xarray()
-    with xarray.open_datatree(path, engine="h5netcdf") as tree:
-        if _OWN not in tree.children:
+    try:
+        import h5py
+    except ImportError:
+        raise _validate.missing_extra("h5netcdf", "report") from None
+    with h5py.File(path) as file:
+        if _OWN not in file:
             raise ValueError(f"{os.fspath(path)} was not written by Posterior.save: it has no group {_OWN}")
-        stated = sum(value.nbytes for group in tree.children.values() for value in group.variables.values())
+        text = file[_OWN].attrs["facts"]
+        seal = file[_OWN].attrs.get("facts_checksum")
+        facts: dict[str, Any] = json.loads(text)
+        stored = {
+            # coordinates are scales; what they say is in the facts
+            name: {key: value for key, value in group.items() if "CLASS" not in value.attrs}
+            for name, group in file.items()
+            if isinstance(group, h5py.Group)
+        }
+        stated = sum(value.nbytes for group in stored.values() for value in group.values())
         size = os.path.getsize(path)
         if stated > _MAX_RATIO * size:
             raise ValueError(f"it states {stated} bytes of arrays, and has {size}")
-        text = tree[_OWN].attrs["facts"]
-        facts: dict[str, Any] = json.loads(text)
-        seal = tree[_OWN].attrs.get("facts_checksum")
-        groups = {
-            name: {key: value.to_numpy() for key, value in group.data_vars.items()}
-            for name, group in tree.children.items()
-        }
+        groups = {name: {key: _array(value) for key, value in group.items()} for name, group in stored.items()}
     if seal is None and "checksums" not in facts:
         return facts, groups
     if seal != _sha256(text):
@@ -105,17 +112,10 @@ def read(path: Target) -> tuple[dict[str, Any], Groups]:
     return facts, groups
 
 
+def _array(stored: Any) -> NDArray[Any]:
+    values: NDArray[Any] = np.asarray(stored[()])
+    return values.astype(bool) if stored.attrs.get("dtype") == "bool" else values  # netCDF has no booleans
+
+
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _xarray() -> Any:
-    try:
-        import h5netcdf  # noqa: F401
-    except ImportError:
-        raise _validate.missing_extra("h5netcdf", "report") from None
-    try:
-        import xarray
-    except ImportError:
-        raise _validate.missing_extra("xarray", "report") from None
-    return xarray
