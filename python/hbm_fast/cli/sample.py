@@ -115,8 +115,7 @@ def _posterior(
     # a row that was seen w times is w groups, which have no names
     counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
     if method is Method.EXACT:
-        rows = table.counts if table.weights is None else np.repeat(table.counts, table.weights, axis=0)
-        post, interrupted = exact_posterior(rows, model, n_draws=draws, rng=seed), False
+        post, interrupted = exact_posterior(counts, model, n_draws=draws, rng=seed), False
     else:
         parts: list[Posterior] = []
         interrupted = False
