@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hbm_fast import _core, _random, _validate
 from hbm_fast import _posterior_weights as weights
 from hbm_fast import _quadrature_grid as grids
 from hbm_fast import _quadrature_rules as rules
-from hbm_fast import _core, _random, _validate
 from hbm_fast._quadrature_density import Density, log_beta
 from hbm_fast._quadrature_marginals import AlphaMarginal, LogitMarginal
 from hbm_fast.errors import ConvergenceWarning
@@ -249,7 +249,7 @@ def exact_posterior(
     ----------
     counts : integer array_like (N, 2) or (B, N, 2), or SufficientStatistics
         Groups with total 0 change nothing: pad with them. Statistics may be weighted, or of more groups than fit in
-        memory; the posterior then has no groups to ask about.
+        memory; the posterior then has no groups to ask about, and a file of it holds its draws alone.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
     n_draws : int
