@@ -27,9 +27,9 @@ _DAMAGE = (
     EOFError,
     KeyError,
     NotImplementedError,
+    OSError,  # a seek to before the beginning
     OverflowError,
     RuntimeError,
-    SyntaxError,
     TypeError,
     ValueError,
 )
@@ -59,6 +59,8 @@ def read(path: Target, names: Iterable[str] | None = None) -> dict[str, NDArray[
     with Path(path).open("rb") as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
+                if len(archive.infolist()) != _stated_members(stream):
+                    raise ValueError("its directory lists fewer members than it states")
                 return _members(archive, names)
         except _DAMAGE as error:
             raise ValueError(f"{path}: not a readable file of arrays, or damaged ({_text(error)})") from error
@@ -78,6 +80,15 @@ def names_of(path: Target) -> list[str]:
     """Names of the arrays of an npz file that `read` has read."""
     with zipfile.ZipFile(path) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def _stated_members(stream: IO[bytes]) -> int:
+    """By the record at the end of a zip file, which zipfile does not compare (APPNOTE.TXT, 4.3.16)."""
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - 22 - 65535))  # the record, and the longest comment behind it
+    end = stream.read()
+    stated: int = struct.unpack_from("<H", end, end.rfind(b"PK\5\6") + 10)[0]
+    return stated
 
 
 def _members(archive: zipfile.ZipFile, names: Iterable[str] | None) -> dict[str, NDArray[Any]]:
@@ -108,11 +119,11 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
 
 
 def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
-    version = npy.read_magic(stream)
-    if version == (1, 0):
-        shape, fortran_order, dtype = npy.read_array_header_1_0(stream)
-    else:
-        shape, fortran_order, dtype = npy.read_array_header_2_0(stream)
+    try:
+        first = npy.read_magic(stream) == (1, 0)
+        shape, fortran_order, dtype = (npy.read_array_header_1_0 if first else npy.read_array_header_2_0)(stream)
+    except Exception as error:  # numpy parses it as Python, with the errors of its tokenizer and parser
+        raise ValueError(f"its header cannot be read: {_text(error)}") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not loaded: save an array of numbers or of texts")
     count, held = math.prod(shape), size - stream.tell()
