@@ -22,14 +22,18 @@ _SHORT_TABLE = 512
 class Density:
     """log p(t, u | counts) up to a constant: log prior of t and u, and log-likelihood."""
 
-    def __init__(self, counts: NDArray[Any], model: HierarchicalModel) -> None:
+    def __init__(self, counts: NDArray[Any] | _core.SufficientStatistics, model: HierarchicalModel) -> None:
         self.statistics = _core.SufficientStatistics(2)
-        self.statistics.add(counts)
-        self._present = np.count_nonzero(counts, axis=0).astype(np.float64)  # groups that contain each category
-        self._present_total = float(np.count_nonzero(counts.any(axis=1)))
-        self.total = float(counts.sum(dtype=np.float64))
+        if isinstance(counts, _core.SufficientStatistics):
+            self.statistics.merge(counts)  # a copy: the caller may add to its own later
+        else:
+            self.statistics.add(counts)
+        pairs = [self.statistics.pairs(k) for k in range(3)]
+        self._present = np.array([times.sum() for _, times in pairs[:2]])  # groups that contain each category
+        self._present_total = float(pairs[2][1].sum())
+        self.total = float(pairs[2][0] @ pairs[2][1])
         self._tables = _tables(self.statistics)
-        self._table_size = int(counts.max(initial=0)) + 1
+        self._table_size = int(max(values.max(initial=0.0) for values, _ in pairs[:2])) + 1
         # what __call__ leaves out: the pairs of large counts are evaluated with it, or most digits would be its own
         self.log_coefficient = 0.0 if self._tables is None else self.statistics.log_coefficient
         self._alpha = model.alpha._kernel()

@@ -457,14 +457,19 @@ def whole_number(cell: Any, where: str) -> None:
     text = str(cell).strip()
     if text in ("", "None", "nan"):
         raise ValueError(f"{where}: missing; write 0 for none")
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    if not text.isascii() or "_" in text:  # 1_000 and other scripts' digits, which int() takes
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}: write the digits 0 to 9 alone")
     try:
         number = int(text)
     except ValueError:
-        raise ValueError(f"{where}: counts must be whole numbers; got {text!r}") from None
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}") from None
     if number < 0:
-        raise ValueError(f"{where}: counts must not be negative; got {text}")
+        raise ValueError(f"{where}: counts must not be negative; got {shown}")
     if number >= 2**63:
-        raise ValueError(f"{where}: the count {text} is beyond 64 bits")
+        raise ValueError(f"{where}: the count {shown} is beyond 64 bits")
+    if number > 2**53:
+        raise ValueError(f"{where}: the count {shown} is beyond 2**53, from where on a float64 skips whole numbers")
 
 
 def n_categories_of(value: Any, name: str = "counts") -> int:

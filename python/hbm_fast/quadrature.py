@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hbm_fast import _core, _random, _validate
 from hbm_fast import _posterior_weights as weights
 from hbm_fast import _quadrature_grid as grids
 from hbm_fast import _quadrature_rules as rules
-from hbm_fast import _random, _validate
 from hbm_fast._quadrature_density import Density, log_beta
 from hbm_fast._quadrature_marginals import AlphaMarginal, LogitMarginal
 from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 
@@ -27,7 +28,7 @@ class Quadrature:
 
     Parameters
     ----------
-    counts : integer array (N, 2)
+    counts : integer array (N, 2), or its statistics
     model : HierarchicalModel
 
     Attributes
@@ -47,7 +48,7 @@ class Quadrature:
     -0.69314718
     """
 
-    def __init__(self, counts: NDArray[Any], model: HierarchicalModel) -> None:
+    def __init__(self, counts: NDArray[Any] | _core.SufficientStatistics, model: HierarchicalModel) -> None:
         self._density = Density(counts, model)
         self._grid = grids.build(self._density)
         grid = self._grid
@@ -234,7 +235,7 @@ class QuadratureBatch:
 
 
 def exact_posterior(
-    counts: ArrayLike,
+    counts: ArrayLike | SufficientStatistics,
     model: HierarchicalModel | None = None,
     *,
     n_draws: int = 1000,
@@ -246,8 +247,9 @@ def exact_posterior(
 
     Parameters
     ----------
-    counts : integer array_like (N, 2) or (B, N, 2)
-        Groups with total 0 change nothing: pad with them.
+    counts : integer array_like (N, 2) or (B, N, 2), or SufficientStatistics
+        Groups with total 0 change nothing: pad with them. Statistics may be weighted, or of more groups than fit in
+        memory; the posterior then has no groups to ask about, and a file of it holds its draws alone.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
     n_draws : int
@@ -290,15 +292,21 @@ def exact_posterior(
     >>> print(f"{post.mean('log_alpha'):.4f} {post.predict(20)[1]:.5f} {post.log_evidence:.5f}")
     -4.1474 0.98714 -19.44351
     """
-    table = _validate.counts(counts, ndim=(2, 3))
-    model = HierarchicalModel(table.shape[-1]) if model is None else model
+    if isinstance(counts, SufficientStatistics):
+        table, n_categories, batch = None, counts.n_categories, False
+        datasets: Sequence[Any] = [counts._core]
+    else:
+        table = _validate.counts(counts, ndim=(2, 3))
+        n_categories, batch = table.shape[-1], table.ndim == 3
+        datasets = table if batch else table[np.newaxis]  # type: ignore[assignment]  # an array of datasets
+    model = HierarchicalModel(n_categories) if model is None else model
     if model.n_categories != 2:
         raise ValueError(f"exact_posterior needs K = 2 categories; got {model.n_categories}. Use hbm.sample.")
-    if table.shape[-1] != 2:
-        raise ValueError(f"counts must have K = 2 categories, as the model; got shape {table.shape}")
+    if n_categories != 2:
+        raise ValueError(f"counts must have K = 2 categories, as the model; got {n_categories}")
     n_draws = _validate.positive_int(n_draws, "n_draws")
     key = _random.key(rng)
-    parts = [Quadrature(one, model) for one in (table if table.ndim == 3 else table[np.newaxis])]
+    parts = [Quadrature(one, model) for one in datasets]
     worst = max((part.error for part in parts), default=0.0)
     if worst > 1e-6:
         warnings.warn(
@@ -309,7 +317,6 @@ def exact_posterior(
     draws = [part.draw(n_draws, np.random.default_rng([*key.tolist(), b])) for b, part in enumerate(parts)]
     log_alpha = np.stack([t for t, _ in draws])[:, np.newaxis]
     log_betas = np.stack([v for _, v in draws])[:, np.newaxis]
-    batch = table.ndim == 3
     evidence = np.array([part.log_evidence for part in parts])
     error = np.array([part.error for part in parts])
     return Posterior(

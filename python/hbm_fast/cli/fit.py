@@ -48,7 +48,7 @@ def fit(
     if figure is not None:
         from hbm_fast import plots
 
-        plots.concentrations(result).savefig(figure, dpi=150)
+        _files.write_figure(figure, plots.concentrations(result), dpi=150)
     if as_json:
         print(json.dumps(_files.finite(_facts(result)), ensure_ascii=False))
     else:

@@ -1,6 +1,5 @@
 """Posteriors as xarray DataTrees, which ArviZ plots and compares, and as netCDF files."""
 
-import json
 from os import PathLike
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from hbm_fast import _posterior_weights as _weights
 from hbm_fast import _validate, priors
 from hbm_fast._config import STREAM_VERSION, __version__
+from hbm_fast.integrations import _netcdf
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
@@ -142,6 +142,7 @@ def _tree(
 
 def save(post: Posterior, path: str | PathLike[str]) -> None:
     """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
+    _netcdf.check_ending(path)
     xarray = _xarray()
     _h5netcdf()
     tree = _tree(post)  # with its weights: what is loaded are the same draws
@@ -163,24 +164,17 @@ def save(post: Posterior, path: str | PathLike[str]) -> None:
         "stream_version": STREAM_VERSION,
         "version": __version__,
     }
-    tree["hbm_fast"] = xarray.DataTree(xarray.Dataset(extra, attrs={"facts": json.dumps(facts)}))
-    tree.to_netcdf(path, engine="h5netcdf")
+    tree["hbm_fast"] = xarray.DataTree(xarray.Dataset(extra))
+    _netcdf.seal(tree, facts)
+    _netcdf.write(tree, path)
 
 
+@_netcdf.names_the_file
 def load(path: str | PathLike[str]) -> Posterior:
     """Read a posterior that ``save`` wrote; see ``Posterior.load``."""
-    xarray = _xarray()
-    _h5netcdf()
-    with xarray.open_datatree(path, engine="h5netcdf") as tree:
-        if "hbm_fast" not in tree.children:
-            raise ValueError(f"{path} was not written by Posterior.save: it has no group hbm_fast")
-        facts = json.loads(tree["hbm_fast"].attrs["facts"])
-        own = {name: value.to_numpy() for name, value in tree["hbm_fast"].data_vars.items()}
-        drawn = {name: value.to_numpy() for name, value in tree["posterior"].data_vars.items()}
-        stats = {}
-        if "sample_stats" in tree.children:
-            stats = {name: value.to_numpy() for name, value in tree["sample_stats"].data_vars.items()}
-        counts = tree["observed_data"]["counts"].to_numpy() if "observed_data" in tree.children else None
+    facts, groups = _netcdf.read(path)
+    own, drawn, stats = groups["hbm_fast"], groups["posterior"], groups.get("sample_stats", {})
+    counts = groups["observed_data"]["counts"] if "observed_data" in groups else None
     model = _model_from_dict(facts["model"])
     log_theta = own.get("log_theta")
     moments: Quadrature | QuadratureBatch | None = None
