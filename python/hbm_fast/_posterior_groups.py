@@ -189,6 +189,7 @@ class GroupsOfDraws(Draws):
         result = self._log_pmf(self._flat_alpha(), self._flat_beta(), rows, coefficient)
         return result.reshape(*self.log_alpha.shape, rows.shape[1])
 
+    @_weights.far_tails
     def predictive_counts(
         self, group: Group = None, *, total: int | None = None, counts: ArrayLike | None = None
     ) -> NDArray[np.int64]:
@@ -212,7 +213,11 @@ class GroupsOfDraws(Draws):
         """
         rows, code = self._rows(group, counts)
         if total is not None:
-            totals = np.full(self._datasets.size, _validate.positive_int(total, "total", minimum=0), dtype=np.int64)
+            totals = np.full(
+                self._datasets.size,
+                _validate.positive_int(total, "total", minimum=0, maximum=_validate.MAX_COUNT),
+                dtype=np.int64,
+            )
         elif group is None and counts is None:
             raise ValueError("total must be given for a new group: how many are drawn from it")
         else:

@@ -9,6 +9,7 @@ Floats = NDArray[np.float64]
 far_tails = np.errstate(over="ignore", under="ignore")
 
 
+@far_tails
 def normalise(log_weights: Floats) -> Floats:
     """Log weights whose exponentials sum to one along the last axis."""
     largest = log_weights.max(axis=-1, keepdims=True)
