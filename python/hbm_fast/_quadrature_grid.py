@@ -103,8 +103,10 @@ def log_sd_of_alpha(grid: Grid) -> float:
 
 
 def _log_masses(grid: Grid) -> Floats:
-    """log probabilities of the nodes of t."""
-    return grid.log_marginal + np.log(grid.t_weights) - grid.log_total
+    """log probabilities of the nodes of t, normalised anew: log_total of much data has few digits after the point."""
+    masses = grid.log_marginal + np.log(grid.t_weights)
+    masses -= masses.max()
+    return masses - _log_sum(masses)
 
 
 # the scan of t -------------------------------------------------------------------------------------------------------
