@@ -17,6 +17,7 @@ from hbm_fast._posterior_summary import Summary
 class SummarisedDraws(Draws):
     """Means, quantiles, diagnostics."""
 
+    @_weights.far_tails
     def mean(self, name: str) -> Any:
         """Posterior mean of ``"alpha"``, ``"log_alpha"``, ``"beta"`` or ``"log_beta"``.
 
@@ -34,6 +35,7 @@ class SummarisedDraws(Draws):
             return self.moments.mean(name)[()]
         return self._shaped(_weights.average(values, log_weights))
 
+    @_weights.far_tails
     def sd(self, name: str) -> Any:
         """Posterior standard deviation; names and shapes as in ``mean``."""
         values, log_weights = self._values(name)
@@ -42,6 +44,7 @@ class SummarisedDraws(Draws):
         centred = values - _weights.average(values, log_weights)[:, np.newaxis]
         return self._shaped(np.sqrt(_weights.average(centred**2, log_weights)))
 
+    @_weights.far_tails
     def quantile(self, name: str, q: ArrayLike) -> Any:
         """Posterior quantiles; the axes of ``q`` stand in front of those of ``mean``.
 
@@ -88,6 +91,7 @@ class SummarisedDraws(Draws):
             raise _validate.missing_extra("arviz-stats", "report")
         return found
 
+    @_weights.far_tails
     def summary(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Summary:
         """A table of means, standard deviations, quantiles and, for draws, how far to trust them.
 
@@ -150,6 +154,7 @@ class SummarisedDraws(Draws):
         _summary.warn_of_chains(names, found, self.n_chains)
         return Summary(names, columns | found, note)
 
+    @_weights.far_tails
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter, of an exact posterior.
 

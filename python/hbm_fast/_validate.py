@@ -200,16 +200,25 @@ def group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int
 
 
 def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
-    """None, or n strings."""
+    """None, or n different strings; whole numbers become strings."""
     if value is None:
         return None
-    if isinstance(value, str):
-        raise TypeError(f"{name} must be a sequence of names; got the string {value!r}")
-    result = tuple(str(v) for v in value)
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{name} must be a sequence of names; got {value!r}")
+    given = tuple(value)
+    for i, v in enumerate(given):
+        if not isinstance(v, str | int | np.integer) or isinstance(v, bool):
+            raise TypeError(f"{name} must be str (or int); got {v!r} ({type(v).__name__}) at index {i}")
+    result = tuple(map(str, given))
     if n is None:
         raise ValueError(f"{name} needs counts to name the groups of; pass counts too")
     if len(result) != n:
         raise ValueError(f"{name} must hold {n} names; got {len(result)}")
+    seen: set[str] = set()
+    for v in result:
+        if v in seen:
+            raise ValueError(f"{name} must differ from each other; {v!r} occurs twice")
+        seen.add(v)
     return result
 
 

@@ -1,12 +1,13 @@
 """Posterior: what sample, exact_posterior and a trained network all return."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike
 from typing import Any, cast
 
 import numpy as np
 
-from hbm_fast._posterior_draws import BatchMoments, Moments
+from hbm_fast._posterior_draws import BatchMoments, Floats, Moments
 from hbm_fast._posterior_groups import Group, GroupsOfDraws
 from hbm_fast._posterior_moments import SummarisedDraws
 from hbm_fast._posterior_summary import Summary
@@ -39,12 +40,14 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     theta_draws : callable, optional
         ``theta_draws(n)`` gives log theta (C, D, K) of the seen group n, one for each draw: for a network that brings
         its own. Without it theta is drawn from its exact conditional, Dirichlet(alpha beta + x_n).
-    category_names, group_names : sequence of str, optional
+    category_names, group_names : sequence of str or int, optional
+        Different names; whole numbers become str. They can be assigned later too.
 
     Raises
     ------
     TypeError, ValueError
-        Where shapes disagree or a draw is NaN.
+        Where shapes disagree, a draw is NaN, a beta does not sum to one (to within 1e-4), every weight of a dataset is
+        zero, or names are too few, too many, repeated or of another type.
 
     Examples
     --------
@@ -78,7 +81,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             key=self._key,
             sample_stats={name: value[b] for name, value in self.sample_stats.items()},
             moments=None if self.moments is None else cast(BatchMoments, self.moments)[b],
-            theta_draws=None if hook is None else lambda group: hook(group)[b],
+            theta_draws=None if hook is None else partial(_theta_of_dataset, hook, b),
             category_names=self.category_names,
             group_names=self.group_names,
         )
@@ -150,6 +153,12 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         from hbm_fast.integrations import arviz
 
         return arviz.load(path)
+
+
+def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int, group: int) -> Floats:
+    """log theta of a group of dataset b, from what gives it for a batch; a function, so that posteriors pickle."""
+    result: Floats = theta_draws(group)[b]
+    return result
 
 
 def _pick(value: Any, n: int, b: int) -> Any:

@@ -87,7 +87,9 @@ class EmbeddingPosterior(Posterior):
         one._mixture = None if self._mixture is None else (self._mixture[0][b : b + 1], self._mixture[1][b : b + 1])
         return one
 
-    def log_predictive(self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True) -> Any:
+    def log_predictive(
+        self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True, return_ess: bool = False
+    ) -> Any:
         """As `Posterior.log_predictive`; of a mixture of Dirichlets group by group only.
 
         Raises
@@ -97,7 +99,7 @@ class EmbeddingPosterior(Posterior):
         """
         if jointly and self._mixture is not None:
             raise ValueError("jointly must be False for a mixture of Dirichlets: score the groups one by one")
-        return super().log_predictive(new_counts, jointly=jointly, coefficient=coefficient)
+        return super().log_predictive(new_counts, jointly=jointly, coefficient=coefficient, return_ess=return_ess)
 
     def log_likelihood(self, *, coefficient: bool = True) -> Floats:
         """Pointwise log-likelihood of every group under every draw of z, as `Posterior.log_likelihood`."""

@@ -190,7 +190,7 @@ def load(path: str | PathLike[str]) -> Posterior:
         log_evidence=own.get("log_evidence"),
         log_evidence_error=own.get("log_evidence_error"),
         method=facts["method"],
-        details=facts["details"],
+        details={name: _restored(value, drawn["log_alpha"].ndim == 3) for name, value in facts["details"].items()},
         key=own["key"],
         sample_stats=stats,
         moments=moments,
@@ -223,11 +223,20 @@ def _model_from_dict(facts: dict[str, Any]) -> HierarchicalModel:
 
 def _plain(value: Any) -> Any:
     """What JSON can hold of a detail."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return {"ndarray": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, str | int | float | bool | list | tuple | dict) or value is None:
         return value
     return repr(value)
+
+
+def _restored(value: Any, batch: bool) -> Any:
+    """The detail of which `_plain` made this; lists of a batch are arrays of files from before arrays were marked."""
+    if isinstance(value, dict) and value.keys() == {"ndarray", "dtype"}:
+        return np.array(value["ndarray"], dtype=value["dtype"])
+    return np.array(value) if batch and isinstance(value, list) else value
 
 
 def _xarray() -> Any:
