@@ -1,12 +1,13 @@
 """Posterior: what sample, exact_posterior and a trained network all return."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any, cast
 
 import numpy as np
 
-from hbm_fast._posterior_draws import BatchMoments, Moments
+from hbm_fast._posterior_draws import BatchMoments, Floats, Moments
 from hbm_fast._posterior_groups import Group, GroupsOfDraws
 from hbm_fast._posterior_moments import SummarisedDraws
 from hbm_fast._posterior_summary import Summary
@@ -40,6 +41,9 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         ``theta_draws(n)`` gives log theta (C, D, K) of the seen group n, one for each draw: for a network that brings
         its own. Without it theta is drawn from its exact conditional, Dirichlet(alpha beta + x_n).
     category_names, group_names : sequence of str, optional
+    latent : mapping of arrays (C, D, ...) or (B, C, D, ...), optional
+        What else was drawn with each (alpha, beta), such as the z of an embedding; kept by indexing, `save` and
+        `to_arviz`.
 
     Raises
     ------
@@ -65,7 +69,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             raise IndexError(f"index must be below B = {n}; got {index}")
         b = index % n
         hook = self._theta_draws
-        result = Posterior(
+        result = type(self)(
             self.log_alpha[b],
             self.log_beta[b],
             model=self.model,
@@ -78,9 +82,10 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             key=self._key,
             sample_stats={name: value[b] for name, value in self.sample_stats.items()},
             moments=None if self.moments is None else cast(BatchMoments, self.moments)[b],
-            theta_draws=None if hook is None else lambda group: hook(group)[b],
+            theta_draws=None if hook is None else _OfDataset(hook, b),
             category_names=self.category_names,
             group_names=self.group_names,
+            latent={name: value[b] for name, value in self.latent.items()},
         )
         result._datasets = self._datasets[b : b + 1]
         return result
@@ -149,7 +154,18 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         """
         from hbm_fast.integrations import arviz
 
-        return arviz.load(path)
+        return arviz.load(path, Posterior)
+
+
+@dataclass(frozen=True)
+class _OfDataset:
+    """``theta_draws`` of one dataset of a batch; a class and no closure, so that it can be pickled."""
+
+    theta_draws: Callable[[int], Floats]
+    index: int
+
+    def __call__(self, group: int) -> Floats:
+        return np.asarray(self.theta_draws(group)[self.index])
 
 
 def _pick(value: Any, n: int, b: int) -> Any:

@@ -65,6 +65,8 @@ class AnyK(nn.Module):
         As of `TopDown`.
     """
 
+    transport = alpha_transport(Exponential(1.0))  # of the class: its closures cannot be pickled
+
     def __init__(
         self,
         model: HierarchicalModel | None,
@@ -84,7 +86,6 @@ class AnyK(nn.Module):
         self.categories = (int(categories[0]), int(categories[1]))
         self.max_total, self.n_draws, self.n_dirichlets = max_total, n_draws, n_dirichlets
         self.wake = wake_share(wake, n_draws)
-        self.transport = alpha_transport(Exponential(1.0))
         self.alpha_head = GaussianMixture(1, n_components)
         self.category_scale, self.total_scale = Standardize(2 * max_total), Standardize(2 * max_total)
         self.from_category = nn.Linear(2 * max_total, hidden)

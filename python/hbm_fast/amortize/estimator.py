@@ -14,7 +14,7 @@ from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
 from hbm_fast.amortize.correction import Weights, exact_draws, log_coefficient, weigh
-from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.networks import Draws, OneChain
 from hbm_fast.amortize.report import Report, calibrate
 from hbm_fast.amortize.training import State, torch_threads
 from hbm_fast.model import HierarchicalModel
@@ -159,10 +159,6 @@ class Estimator:
         def shaped(values: Any) -> Any:
             return values if batch else values[0]
 
-        hook = None
-        if log_theta is not None:
-            thetas = log_theta
-            hook = lambda group: shaped(thetas(group)[:, None])  # noqa: E731
         return Posterior(
             shaped(log_alpha[:, None]),
             shaped(log_beta[:, None]),
@@ -174,7 +170,7 @@ class Estimator:
             method=self.factorization,
             details={name: shaped(value) for name, value in details.items()},
             key=key,
-            theta_draws=hook,
+            theta_draws=None if log_theta is None else OneChain(log_theta, batch),
         )
 
     def outside(self, counts: NDArray[Any]) -> list[str]:

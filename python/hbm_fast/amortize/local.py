@@ -1,5 +1,6 @@
 """theta of one group: the coordinates in which a density on it is well-posed, and a network for it given all else."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -116,3 +117,17 @@ class LocalNetwork(nn.Module):
         ]
         result: NDArray[Any] = torch.cat(parts).view(b, s, k).numpy()
         return result
+
+
+@dataclass(frozen=True)
+class LocalDraws:
+    """One log theta of a group (B, S, K) for each draw of (alpha, beta), by a local network."""
+
+    network: LocalNetwork
+    log_alpha: Tensor  # (B, S)
+    log_beta: Tensor  # (B, S, K)
+    counts: Tensor  # (B, N, K)
+    seed: int
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        return self.network.draw(self.log_alpha, self.log_beta, self.counts[:, group], self.seed + group)
