@@ -63,10 +63,8 @@ class BottomUp(nn.Module):
         self.head = heads.GaussianMixture(self.coordinates.dim, n_components)
         self.standardize = Standardize(2 * k + 1)
         self.encoder = ResidualMLP(2 * k + 1, self.head.n_parameters, width=width, depth=depth)
-        with torch.no_grad():
-            for mlp, head in ((self.local, self.local_head), (self.encoder, self.head)):
-                mlp.last.weight.mul_(0.1)
-                mlp.last.bias.copy_(head.initial_bias())
+        heads.start(self.local.last, self.local_head)
+        heads.start(self.encoder.last, self.head)
 
     # data -----------------------------------------------------------------------------------------------------------
     def statistics(self, log_theta: Tensor, present: Tensor) -> Tensor:

@@ -75,9 +75,7 @@ class LocalNetwork(nn.Module):
         super().__init__()
         self.head = heads.GaussianMixture(n_categories - 1, n_components)
         self.mlp = ResidualMLP(6 * n_categories + 2, self.head.n_parameters, width=width, depth=depth)
-        with torch.no_grad():
-            self.mlp.last.weight.mul_(0.1)
-            self.mlp.last.bias.copy_(self.head.initial_bias())
+        heads.start(self.mlp.last, self.head)
 
     def parameters_at(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor) -> Tensor:
         """Of the head: (R,), (R, K), (R, K) -> (R, P)."""

@@ -150,10 +150,7 @@ class TopDown(nn.Module):
             self.encoder = DeepSetsEncoder(model.n_categories, n_out, width=width, depth=depth)
         else:
             raise ValueError(f'encoder must be "exceedance" or "deepsets"; got {encoder!r}')
-        last = self.encoder.mlp.last
-        with torch.no_grad():
-            last.weight.mul_(0.1)
-            last.bias.copy_(self.head.initial_bias())
+        heads.start(self.encoder.mlp.last, self.head)
         self.local = LocalNetwork(model.n_categories) if local == "learned" else None
 
     def calibrate_input(self, block: Block) -> None:

@@ -341,7 +341,7 @@ def load(path: str | Path) -> Embedding:
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no such file, or it holds something else.
+        Where there is no such file, or it is damaged, holds something else or was written by a later version.
 
     Examples
     --------
@@ -356,9 +356,8 @@ def load(path: str | Path) -> Embedding:
         raise FileNotFoundError(f"no embedding at {path}; those that come with hbm_fast are {names}")
     tensors, header = checkpoint.read(where)
     if header.get("kind") != "embedding":
-        raise ValueError(f"{path} holds no embedding: networks of hbm_fast.amortize are loaded by amortize.load")
-    network = EmbeddingNetwork(**header["settings"])
-    state = checkpoint.restore(network, tensors, header)
+        raise ValueError(f"{path} holds no embedding, but a network: hbm_fast.amortize.load reads it")
+    network, state = checkpoint.restore(path, lambda: EmbeddingNetwork(**header["settings"]), tensors, header)
     model = None if header["model"] is None else checkpoint.model_of(header["model"])
     groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
     return Embedding(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)
