@@ -1,7 +1,9 @@
 """All checks of what users pass, and all messages: the argument, what was expected, what came, what to do."""
 
+import difflib
 import operator
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -347,6 +349,16 @@ def inclusive_range(value: Any, name: str, minimum: int) -> tuple[int, int]:
     if high < low:
         raise ValueError(f"{name} must be an int or (low, high) with low <= high; got {value}")
     return low, high
+
+
+def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
+    """Keyword arguments that a function hands on: an unknown one is refused, with the known one that is most alike."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            alike = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}"
+            raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
 
 
 def share(value: Any, name: str) -> float:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -225,13 +226,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     require("model", "null, or the number of categories and the priors", lambda m: m is None or model_of(m))
     require("settings", "an object", lambda value: isinstance(value, dict))
     for name, lowest, largest in (("n_groups", 1, MOST_GROUPS), ("totals", 0, MOST_TOTAL)):
-        require(
-            name,
-            f"two whole numbers, low <= high, within [{lowest}, {largest}]",
-            lambda pair, low=lowest, high=largest: (
-                isinstance(pair, list) and _validate.inclusive_range(tuple(pair), "it", low)[1] <= high
-            ),
-        )
+        within = partial(_is_range, lowest=lowest, largest=largest)
+        require(name, f"two whole numbers, low <= high, within [{lowest}, {largest}]", within)
     require("training", "an object, its key two whole numbers below 2**64", training)
     require("figures", "an object of numbers", numbers)
     if "state" in header:
@@ -239,12 +235,16 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     return header
 
 
+def _is_range(value: Any, lowest: int, largest: int) -> bool:
+    return isinstance(value, list) and _validate.inclusive_range(tuple(value), "it", lowest)[1] <= largest
+
+
 def _checksum(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(header).encode())
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -40,7 +40,8 @@ def to_datatree(
     Returns
     -------
     xarray.DataTree
-        ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``, ``sample_stats``, and what was asked for;
+        ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``,
+        ``sample_stats``, and what was asked for;
         dimensions chain, draw, group, category (and dataset in front, of a batch), named by the names of the user.
         ArviZ knows no weights: draws that carry some are drawn again in proportion to them, with repeats.
 
