@@ -341,13 +341,17 @@ def simplex_points(value: ArrayLike, name: str, n_categories: int) -> Floats:
     return array
 
 
-def inclusive_range(value: Any, name: str, minimum: int) -> tuple[int, int]:
+def inclusive_range(value: Any, name: str, minimum: int, maximum: int | None = None) -> tuple[int, int]:
     """(low, high) of an int or of a pair with low <= high."""
+    if isinstance(value, tuple) and len(value) != 2:
+        raise ValueError(f"{name} must be an int or (low, high); got a tuple of {len(value)}")
     low, high = value if isinstance(value, tuple) else (value, value)
     low = positive_int(low, name, minimum=minimum)
     high = positive_int(high, name, minimum=max(1, minimum))
     if high < low:
         raise ValueError(f"{name} must be an int or (low, high) with low <= high; got {value}")
+    if maximum is not None and high > maximum:
+        raise ValueError(f"{name} must be at most {maximum}; got {high}")
     return low, high
 
 

@@ -236,7 +236,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _is_range(value: Any, lowest: int, largest: int) -> bool:
-    return isinstance(value, list) and _validate.inclusive_range(tuple(value), "it", lowest)[1] <= largest
+    return isinstance(value, list) and bool(_validate.inclusive_range(tuple(value), "it", lowest, largest))
 
 
 def _checksum(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:

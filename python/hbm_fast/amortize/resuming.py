@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,39 @@ from torch import nn
 
 from hbm_fast._random import Key, RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast.amortize.checkpoint import compare
 
 
 def defaults(network: type[nn.Module]) -> dict[str, Any]:
     """The settings of a network and their default values."""
     parameters = inspect.signature(network).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def arguments(function: Callable[..., Any]) -> dict[str, Any]:
+    """The named arguments of a function that takes further ones, and their default values."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD}
+
+
+def take_weights(network: nn.Module, start: nn.Module, asked: str, given: str) -> None:
+    """Give the network of a new training the weights of an earlier one.
+
+    Parameters
+    ----------
+    network, start : nn.Module
+        What is filled, and from what.
+    asked, given : str
+        What each was built for, for the message.
+
+    Raises
+    ------
+    ValueError
+        Where they are of different architectures.
+    """
+    weights = start.state_dict()
+    compare(network.state_dict(), weights, f"init_from: the arguments ({asked})", given)
+    network.load_state_dict(weights)
 
 
 def check_same(name: str, trained: dict[str, Any], asked: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """train: from a model to an estimator."""
 
 import copy
-import inspect
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ import torch
 from hbm_fast import _config, _validate
 from hbm_fast._random import Key, RNGLike
 from hbm_fast._random import key as new_key
-from hbm_fast.amortize import checkpoint as checkpoint_file
 from hbm_fast.amortize import resuming
 from hbm_fast.amortize.any_k import AnyKStream
 from hbm_fast.amortize.estimator import Estimator
@@ -137,18 +135,16 @@ def train(
     if factorization not in NETWORKS:
         raise ValueError(f'factorization must be "top-down", "bottom-up" or "any-k"; got {factorization!r}')
     build = NETWORKS[factorization]
-    known = resuming.defaults(build)
     if "data" in network:
         raise TypeError(
             "train learns from simulated datasets; of your own datasets: hbm_fast.embedding.train(data=...)"
         )
-    own = [name for name in inspect.signature(train).parameters if name != "network"]
-    _validate.keywords(network, [*known, *own], "train")
+    _validate.keywords(network, resuming.arguments(train) | resuming.defaults(build), "train")
     if model is not None and not isinstance(model, HierarchicalModel):
         raise TypeError(f"model must be a HierarchicalModel; got {model!r:.60}")
     budget = _budget(steps, minutes, target)
-    groups = None if n_groups is None else _range(n_groups, "n_groups", 1, MOST_GROUPS)
-    draws = None if totals is None else _range(totals, "totals", 0, MOST_TOTAL)
+    groups = None if n_groups is None else _validate.inclusive_range(n_groups, "n_groups", 1, MOST_GROUPS)
+    draws = None if totals is None else _validate.inclusive_range(totals, "totals", 0, MOST_TOTAL)
     device = usable_device(device)
     ranks = Ranks.of_process_group()
     if earlier is not None:
@@ -178,7 +174,8 @@ def train(
             draws = draws or ((0, 50) if start is None else start.totals)
             estimator = Estimator(build(model, draws[1], **network), model, factorization, network, groups, draws)
         if start is not None:
-            _take_weights(estimator, start, _name(init_from))
+            given = f"{_name(init_from)} ({_described(start)})"
+            resuming.take_weights(estimator.network, start.network, _described(estimator), given)
     model, groups, draws, network = estimator.model, estimator.n_groups, estimator.totals, estimator.settings
     with_groups = (
         factorization == "bottom-up" or network.get("encoder") == "deepsets" or network.get("local") == "learned"
@@ -271,20 +268,8 @@ def _check_resumed(given: Estimator | str | Path | None, earlier: Estimator, ask
         raise ValueError(f"resume: {_name(given)} was saved without the state of its training; its weights: init_from=")
 
 
-def _take_weights(estimator: Estimator, start: Estimator, name: str) -> None:
-    """Give the network of a new training the weights of an earlier one."""
-
-    def described(est: Estimator) -> str:
-        return f"{est.factorization} of {est.model}, totals {est.totals}, {est.settings}"
-
-    weights = start.network.state_dict()
-    checkpoint_file.compare(
-        estimator.network.state_dict(),
-        weights,
-        f"init_from: the arguments ({described(estimator)})",
-        f"{name} ({described(start)})",
-    )
-    estimator.network.load_state_dict(weights)
+def _described(estimator: Estimator) -> str:
+    return f"{estimator.factorization}, {estimator.model}, totals {estimator.totals}, {estimator.settings}"
 
 
 def _budget(steps: int | None, minutes: float | None, target: float | None) -> Budget:
@@ -301,10 +286,3 @@ def _ranks_p(estimator: Estimator, models: Sequence[HierarchicalModel], key: Key
     """The smallest p-value that the network's ranks are uniform, on 210 datasets of each model."""
     p_values = [rank(estimator, m, 210, np.random.default_rng(key.tolist())).p_value for m in models]
     return min(1.0, len(p_values) * min(p_values))
-
-
-def _range(value: Any, name: str, minimum: int, largest: int) -> tuple[int, int]:
-    low, high = _validate.inclusive_range(value, name, minimum)
-    if high > largest:
-        raise ValueError(f"{name} must be at most {largest}; got {high}")
-    return low, high
