@@ -31,6 +31,11 @@ def embedded():
     )
 
 
+@pytest.fixture(scope="module")
+def whole():
+    return hbm.amortize.train(MODEL, steps=10, rng=0, **ONE)
+
+
 def weights(estimator):
     return {name: value.clone() for name, value in estimator.network.state_dict().items()}
 
@@ -66,7 +71,7 @@ def test_a_training_goes_on_for_what_it_was_for_alone(paused, other, was, came, 
         assert ("half.safetensors" if earlier is file else "this network") in message
 
 
-def test_a_resumed_network_stays_as_it_was(paused):
+def test_a_resumed_network_stays_as_it_was(paused, whole):
     before, state = weights(paused), copy.deepcopy(paused.state)
     training, figures = copy.deepcopy(paused.training), dict(paused.figures)
     rest = hbm.amortize.train(MODEL, steps=10, resume=paused, rng=0, **ONE)
@@ -76,13 +81,12 @@ def test_a_resumed_network_stays_as_it_was(paused):
     assert (paused.training, paused.figures) == (training, figures)
     assert (paused.state.step, paused.state.history) == (state.step, state.history)
     assert all(torch.equal(paused.state.optimizer[name], value) for name, value in state.optimizer.items())
-    whole = hbm.amortize.train(MODEL, steps=10, rng=0, **ONE)
     assert same(weights(whole), weights(rest))
 
 
-def test_what_is_not_given_on_resume_is_the_network_s(paused):
+def test_what_is_not_given_on_resume_is_the_network_s(paused, whole):
     rest = hbm.amortize.train(steps=10, resume=paused)
-    assert same(weights(rest), weights(hbm.amortize.train(MODEL, steps=10, rng=0, **ONE)))
+    assert same(weights(rest), weights(whole))
     assert (rest.model, rest.n_groups, rest.totals) == (MODEL, (1, 3), (0, 4))
     assert rest.training["batch_size"] == 32
 

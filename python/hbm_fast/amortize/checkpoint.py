@@ -22,7 +22,7 @@ from hbm_fast.model import HierarchicalModel
 
 Network = TypeVar("Network", bound=nn.Module)
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksum
 CHECKSUM = "sha256"  # field of the header
 SHIPPED = Path(__file__).parent / "checkpoints"
 
@@ -91,18 +91,18 @@ def restore(
     weights = under("network.")
     # what the building itself loops over
     largest = max((max(value.shape, default=1) for value in weights.values()), default=1)
-    described = header["settings"] | (header["model"] or {})
-    for name in ("n_categories", "dim", "depth", "encoder_depth"):
-        if isinstance(described.get(name), int) and described[name] > max(largest, 256):
-            raise ValueError(
-                f"{path}: the header's {name!r} is {described[name]}, but no tensor has more than {largest} rows"
-            )
+    sizes = [*header["settings"].items(), *(header["model"] or {}).items()]
+    for name, value in sizes:
+        looped = name in ("n_categories", "dim", "depth", "encoder_depth") and isinstance(value, int)
+        if looped and value > max(largest, 256):
+            raise ValueError(f"{path}: the header's {name!r} is {value}, but no tensor is longer than {largest}")
     try:
         with torch.device("meta"):
             expected = make()
     except Exception as error:
         raise ValueError(
-            f"{path}: the header's field 'settings' builds no network: {error}; it is {header['settings']!r:.200}"
+            f"{path}: the header's fields 'model' and 'settings' build no network: {error}; "
+            f"settings are {header['settings']!r:.200}"
         ) from error
     compare(expected.state_dict(), weights, f"{path}: the header's fields 'model', 'totals' and 'settings'", "the file")
     with torch.random.fork_rng(devices=[]):
@@ -111,9 +111,11 @@ def restore(
     network.eval()
     if "state" not in header:
         return network, None
-    optimizer = under("optimizer.")
+    optimizer, generator = under("optimizer."), tensors.get("generator")
+    if generator is not None and (generator.dtype, generator.ndim) != (torch.uint8, 1):
+        raise ValueError(f"{path}: the tensor 'generator' must hold bytes; it is {generator.dtype}")
     _check_optimizer(path, optimizer, [p for p in network.parameters() if p.requires_grad])
-    return network, State(**header["state"], generator=tensors.get("generator"), optimizer=optimizer)
+    return network, State(**header["state"], generator=generator, optimizer=optimizer)
 
 
 def compare(expected: dict[str, Tensor], found: dict[str, Tensor], who: str, other: str) -> None:
@@ -167,8 +169,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     if text is None:
         raise ValueError(f"{path} holds tensors, but no network of hbm_fast (no header)")
-    checksum = header.pop(CHECKSUM, None)  # files before 0.2 have none
-    if checksum is not None and checksum != _checksum(header, tensors):
+    checksum = header.pop(CHECKSUM, None)
+    if header["format"] > 1 and checksum != _checksum(header, tensors):
         raise ValueError(f"{path} is damaged: the checksum of its tensors and header is not the one in it")
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):

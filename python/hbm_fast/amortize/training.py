@@ -76,6 +76,17 @@ def torch_threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Within it, torch's RuntimeError about memory is a MemoryError that names what was asked for."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise MemoryError(f"{what} takes more memory than there is: {error}") from error
+
+
 def usable_device(device: str) -> str:
     """The name of a device, after a check that torch can use it.
 
