@@ -1,7 +1,7 @@
 """What a posterior is made of: draws of (alpha, beta), their weights, the data, and nodes of a quadrature if any."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,6 +66,9 @@ class BatchMoments(Moments, Protocol):
 class Draws:
     """The base of ``Posterior``, whose docstring names the arguments."""
 
+    # of each latent array the names of its dimensions behind chain and draw
+    latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
     def __init__(
         self,
         log_alpha: ArrayLike,
@@ -84,6 +87,7 @@ class Draws:
         theta_draws: Callable[[int], Floats] | None = None,
         category_names: Sequence[str] | None = None,
         group_names: Sequence[str] | None = None,
+        latent: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.log_alpha: Floats = _validate.draws(log_alpha, "log_alpha")
         shape = self.log_alpha.shape
@@ -107,6 +111,10 @@ class Draws:
         self.moments = moments
         self.category_names = category_names
         self.group_names = group_names
+        self.latent: dict[str, Floats] = {
+            name: _validate.draws(value, name, (*shape, *np.shape(value)[len(shape) :]))
+            for name, value in (latent or {}).items()
+        }
         self._theta_draws = theta_draws
         self._key = new_key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
         self._datasets = np.arange(self._flat_alpha().shape[0], dtype=np.uint64)

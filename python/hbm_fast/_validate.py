@@ -1,7 +1,9 @@
 """All checks of what users pass, and all messages: the argument, what was expected, what came, what to do."""
 
+import difflib
 import operator
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -392,14 +394,28 @@ def simplex_points(value: ArrayLike, name: str, n_categories: int) -> Floats:
     return array
 
 
-def inclusive_range(value: Any, name: str, minimum: int) -> tuple[int, int]:
+def inclusive_range(value: Any, name: str, minimum: int, maximum: int | None = None) -> tuple[int, int]:
     """(low, high) of an int or of a pair with low <= high."""
+    if isinstance(value, tuple) and len(value) != 2:
+        raise ValueError(f"{name} must be an int or (low, high); got a tuple of {len(value)}")
     low, high = value if isinstance(value, tuple) else (value, value)
     low = positive_int(low, name, minimum=minimum)
     high = positive_int(high, name, minimum=max(1, minimum))
     if high < low:
         raise ValueError(f"{name} must be an int or (low, high) with low <= high; got {value}")
+    if maximum is not None and high > maximum:
+        raise ValueError(f"{name} must be at most {maximum}; got {high}")
     return low, high
+
+
+def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
+    """Keyword arguments that a function hands on: an unknown one is refused, with the known one that is most alike."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            alike = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}"
+            raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
 
 
 def share(value: Any, name: str) -> float:

@@ -42,6 +42,9 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         its own. Without it theta is drawn from its exact conditional, Dirichlet(alpha beta + x_n).
     category_names, group_names : sequence of str or int, optional
         Different names; whole numbers become str. They can be assigned later too.
+    latent : mapping of arrays (C, D, ...) or (B, C, D, ...), optional
+        What else was drawn with each (alpha, beta), such as the z of an embedding; kept by indexing, `save` and
+        `to_arviz`.
 
     Raises
     ------
@@ -68,7 +71,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             raise IndexError(f"index must be below B = {n}; got {index}")
         b = index % n
         hook = self._theta_draws
-        result = Posterior(
+        result = type(self)(
             self.log_alpha[b],
             self.log_beta[b],
             model=self.model,
@@ -84,6 +87,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             theta_draws=None if hook is None else partial(_theta_of_dataset, hook, b),
             category_names=self.category_names,
             group_names=self.group_names,
+            latent={name: value[b] for name, value in self.latent.items()},
         )
         result._datasets = self._datasets[b : b + 1]
         return result
@@ -152,7 +156,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         """
         from hbm_fast.integrations import arviz
 
-        return arviz.load(path)
+        return arviz.load(path, Posterior)
 
 
 def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int, group: int) -> Floats:

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbm_fast._random import Key
-from hbm_fast.amortize import objectives, ranks
+from hbm_fast.amortize import heads, objectives, ranks
 from hbm_fast.amortize.encoders import ResidualMLP, Standardize
-from hbm_fast.amortize.heads import GaussianMixture
 from hbm_fast.amortize.networks import Draws, wake_share
 from hbm_fast.amortize.stream import Block, TrainingStream
 from hbm_fast.amortize.transport import alpha_transport
@@ -65,6 +64,8 @@ class AnyK(nn.Module):
         As of `TopDown`.
     """
 
+    transport = alpha_transport(Exponential(1.0))  # of the class: its closures cannot be pickled
+
     def __init__(
         self,
         model: HierarchicalModel | None,
@@ -84,8 +85,7 @@ class AnyK(nn.Module):
         self.categories = (int(categories[0]), int(categories[1]))
         self.max_total, self.n_draws, self.n_dirichlets = max_total, n_draws, n_dirichlets
         self.wake = wake_share(wake, n_draws)
-        self.transport = alpha_transport(Exponential(1.0))
-        self.alpha_head = GaussianMixture(1, n_components)
+        self.alpha_head = heads.GaussianMixture(1, n_components)
         self.category_scale, self.total_scale = Standardize(2 * max_total), Standardize(2 * max_total)
         self.from_category = nn.Linear(2 * max_total, hidden)
         self.from_totals = nn.Linear(2 * max_total, hidden)
@@ -97,9 +97,8 @@ class AnyK(nn.Module):
         self.beta_alpha = nn.Linear(2, hidden)
         self.to_beta = nn.Linear(hidden, n_dirichlets)
         self.to_weight = nn.Linear(hidden, n_dirichlets)
+        heads.start(self.to_alpha, self.alpha_head)
         with torch.no_grad():
-            self.to_alpha.weight.mul_(0.1)
-            self.to_alpha.bias.copy_(self.alpha_head.initial_bias())
             self.to_beta.weight.mul_(0.1)
 
     # data -----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ It does not respect the posterior's dependencies: a group's theta is inferred wi
 of the answer, however well both networks are trained.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,8 @@ class BottomUp(nn.Module):
         self.head = heads.GaussianMixture(self.coordinates.dim, n_components)
         self.standardize = Standardize(2 * k + 1)
         self.encoder = ResidualMLP(2 * k + 1, self.head.n_parameters, width=width, depth=depth)
-        with torch.no_grad():
-            for mlp, head in ((self.local, self.local_head), (self.encoder, self.head)):
-                mlp.last.weight.mul_(0.1)
-                mlp.last.bias.copy_(head.initial_bias())
+        heads.start(self.local.last, self.local_head)
+        heads.start(self.encoder.last, self.head)
 
     # data -----------------------------------------------------------------------------------------------------------
     def statistics(self, log_theta: Tensor, present: Tensor) -> Tensor:
@@ -147,7 +146,7 @@ class BottomUp(nn.Module):
         log_beta = to_user_order(log_beta, order).view(b, outer, each, k).transpose(1, 2).reshape(b, -1, k)[:, :n]
         log_beta = log_beta.contiguous()
         if not weigh:
-            return Draws(log_alpha, log_beta, None, lambda group: LocalCoordinates.from_u(u[:, group]).numpy())
+            return Draws(log_alpha, log_beta, None, OwnThetas(u))
         tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
         target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
         log_q = torch.empty(b, outer, n, dtype=torch.float64)
@@ -161,6 +160,17 @@ class BottomUp(nn.Module):
         # densities relative to the prior.
         log_weight = target - (torch.logsumexp(log_q, 1) - float(np.log(outer)))
         return Draws(log_alpha, log_beta, log_weight)
+
+
+@dataclass(frozen=True)
+class OwnThetas:
+    """log theta of a group (B, S, K) from its coordinates u (B, N, S, K - 1)."""
+
+    u: Tensor
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        log_theta: NDArray[np.float64] = LocalCoordinates.from_u(self.u[:, group]).numpy()
+        return log_theta
 
 
 def log_dirichlet_posterior(statistics: Tensor, coordinates: Coordinates, z: Tensor) -> Tensor:

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _validate, priors
+from hbm_fast import _memory, _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
 from hbm_fast.amortize.correction import Weights, exact_draws, log_coefficient, weigh
-from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.networks import Draws, OneChain
 from hbm_fast.amortize.report import Report, calibrate
-from hbm_fast.amortize.training import State, torch_threads
+from hbm_fast.amortize.training import State, memory_for, torch_threads
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 
@@ -96,12 +96,16 @@ class Estimator:
         ------
         ValueError
             For data outside the range of the training, unless ``correct="auto"``.
+        MemoryError
+            For more draws than the machine can hold.
         """
         if correct not in (True, False, "auto"):
             raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
         n_draws = _validate.positive_int(n_draws, "n_draws")
         table, batch = _validate.datasets(counts)
         model = self._model(table.shape[-1])
+        # of each draw log alpha, log beta and a weight
+        _memory.check_fits(8 * len(table) * n_draws * (table.shape[-1] + 2), f"n_draws = {n_draws}")
         key = new_key(rng)
         threads = _validate.threads(n_threads)
         outside = self.outside(table)
@@ -159,10 +163,6 @@ class Estimator:
         def shaped(values: Any) -> Any:
             return values if batch else values[0]
 
-        hook = None
-        if log_theta is not None:
-            thetas = log_theta
-            hook = lambda group: shaped(thetas(group)[:, None])  # noqa: E731
         return Posterior(
             shaped(log_alpha[:, None]),
             shaped(log_beta[:, None]),
@@ -174,7 +174,7 @@ class Estimator:
             method=self.factorization,
             details={name: shaped(value) for name, value in details.items()},
             key=key,
-            theta_draws=hook,
+            theta_draws=None if log_theta is None else OneChain(log_theta, batch),
         )
 
     def outside(self, counts: NDArray[Any]) -> list[str]:
@@ -274,7 +274,7 @@ class Estimator:
     def _draw(self, table: NDArray[Any], n_draws: int, key: NDArray[np.uint64], weigh: bool, threads: int) -> Draws:
         size = max(1, CHUNK // n_draws)
         generator = torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
-        with torch_threads(threads), torch.no_grad():
+        with torch_threads(threads), torch.no_grad(), memory_for(f"n_draws = {n_draws}"):
             parts = (
                 self.network.draw(table[i : i + size], n_draws, generator, weigh=weigh, n_threads=threads)
                 for i in range(0, table.shape[0], size)

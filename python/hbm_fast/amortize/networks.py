@@ -1,6 +1,6 @@
 """Networks: an encoder of the data and a head on top, q(z | data), that know how to prepare data, learn and draw."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hbm_fast.amortize import heads, objectives
 from hbm_fast.amortize.coordinates import Coordinates
 from hbm_fast.amortize.encoders import DeepSetsEncoder, ExceedanceEncoder
-from hbm_fast.amortize.local import LocalNetwork
+from hbm_fast.amortize.local import LocalDraws, LocalNetwork
 from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order
 from hbm_fast.amortize.stream import Block
 from hbm_fast.model import HierarchicalModel
@@ -46,8 +46,31 @@ class Draws:
             if part.log_theta is not None:
                 thetas.append(part.log_theta)
             begin = end
-        theta = (lambda n: np.concatenate([t(n) for t in thetas])) if thetas else None
+        theta = Thetas(thetas) if thetas else None
         return Draws(whole["log_alpha"], whole["log_beta"], whole.get("log_weight"), theta)
+
+
+@dataclass(frozen=True)
+class Thetas:
+    """log theta (B, S, K) of a group in all datasets, from the parts of consecutive ones."""
+
+    parts: Sequence[Callable[[int], NDArray[np.float64]]]
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        return np.concatenate([part(group) for part in self.parts])
+
+
+@dataclass(frozen=True)
+class OneChain:
+    """``theta_draws`` of a `Posterior`: the log theta (B, S, K) of a group as those of one chain, (B, 1, S, K), or
+    (1, S, K) where there is no batch."""
+
+    log_theta: Callable[[int], NDArray[np.float64]]
+    batch: bool
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        values = self.log_theta(group)[:, None]
+        return values if self.batch else values[0]
 
 
 class Trainable(Protocol):
@@ -127,10 +150,7 @@ class TopDown(nn.Module):
             self.encoder = DeepSetsEncoder(model.n_categories, n_out, width=width, depth=depth)
         else:
             raise ValueError(f'encoder must be "exceedance" or "deepsets"; got {encoder!r}')
-        last = self.encoder.mlp.last
-        with torch.no_grad():
-            last.weight.mul_(0.1)
-            last.bias.copy_(self.head.initial_bias())
+        heads.start(self.encoder.mlp.last, self.head)
         self.local = LocalNetwork(model.n_categories) if local == "learned" else None
 
     def calibrate_input(self, block: Block) -> None:
@@ -202,9 +222,9 @@ class TopDown(nn.Module):
         log_beta = to_user_order(log_beta, order)
         if self.local is None:
             return Draws(log_alpha, log_beta, log_weight)
-        local, rows = self.local, torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
+        rows = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
         seed = int(torch.randint(2**62, (), generator=generator))
-        return Draws(log_alpha, log_beta, log_weight, lambda g: local.draw(log_alpha, log_beta, rows[:, g], seed + g))
+        return Draws(log_alpha, log_beta, log_weight, LocalDraws(self.local, log_alpha, log_beta, rows, seed))
 
     def _inputs_of(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
         tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
