@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "hbm_fast/logit_density.hpp"
 #include "shared_statistics.hpp"
 
@@ -53,6 +55,17 @@ std::size_t need_concentrations(const SufficientStatistics& statistics, const Do
   const auto n = static_cast<std::size_t>(value.size());
   if (static_cast<std::size_t>(concentration.size()) != n * statistics.n_categories()) throw std::invalid_argument("concentration must have shape (S, K)");
   return n;
+}
+
+std::size_t n_pairs(const SufficientStatistics& statistics) {
+  std::size_t n = 0;
+  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).pairs().values.size();
+  return n;
+}
+
+// Concentrations of a chunk: the 64 that the loops take at once, or fewer where each takes long.
+std::size_t chunk_of(const SufficientStatistics& statistics) {
+  return std::clamp<std::size_t>((std::size_t{1} << 24) / std::max<std::size_t>(n_pairs(statistics), 1), 1, 64);
 }
 
 const CountColumn& column_of(const SufficientStatistics& statistics, std::size_t column) {
@@ -141,7 +154,7 @@ void register_sufficient_statistics(py::module_& m) {
             double* v = value.mutable_data();
             double* g = gradient ? gradient->mutable_data() : nullptr;
             without_gil([&] {
-              parallel_for(n, 64, n_threads, [&](std::size_t begin, std::size_t end) {
+              parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
                 statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr);
               }, poll_signals);
             });
@@ -159,7 +172,7 @@ void register_sufficient_statistics(py::module_& m) {
             double* d = diagonal.mutable_data();
             double* c = constant.mutable_data();
             without_gil([&] {
-              parallel_for(n, 64, n_threads, [&](std::size_t begin, std::size_t end) {
+              parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
                 for (std::size_t s = begin; s < end; ++s) c[s] = statistics->hessian(a + s * k, d + s * k);
               }, poll_signals);
             });
