@@ -144,7 +144,7 @@ def _sparse_log_likelihood(
     try:
         _core.sparse_log_pmf(values, columns, offsets, a.reshape(-1, shape[1]), bool(coefficient), result, n_threads)
     except ValueError:
-        _validate.no_negative(values, "counts")
+        _validate.count_values(values, "counts")
         raise
     return result
 
@@ -196,7 +196,7 @@ class SufficientStatistics:
             self._core = _core.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
             return
         k = _validate.n_categories_of(counts)
-        if n_categories is not None and k != n_categories:
+        if n_categories is not None and k != _validate.positive_int(n_categories, "n_categories"):
             raise ValueError(f"counts must have K = {n_categories} categories, as n_categories says; got {k}")
         self._core = _core.SufficientStatistics(k)
         self.add(counts, weights=weights)
@@ -228,7 +228,7 @@ class SufficientStatistics:
         """
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
-            _validate.no_negative(values, "counts")
+            _validate.count_values(values, "counts")
             _validate.same_last_axis(shape, self.n_categories)
             self._core.add_sparse(values, columns, offsets, _validate.group_weights(weights, shape[:1]))
             return self
@@ -243,7 +243,7 @@ class SufficientStatistics:
                     added.add(table, None if w is None else w[b])
                 self._core.merge(added)
         except ValueError:
-            _validate.no_negative(array, "counts")
+            _validate.count_values(array, "counts")
             raise
         return self
 
