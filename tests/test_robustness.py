@@ -274,7 +274,7 @@ def test_threads_share_statistics() -> None:
         assert seen.n_groups % 400 == 0
         repeats = seen.n_groups / 400
         value = expected.log_likelihood([1.0, 2.0, 3.0]) * repeats
-        assert seen.log_likelihood([1.0, 2.0, 3.0]) == pytest.approx(value, rel=1e-12, abs=1e-12)
+        assert seen.log_likelihood([1.0, 2.0, 3.0]) == pytest.approx(value, rel=1e-9)
 
     works = [
         lambda: shared.add(counts), lambda: shared.add(counts), lambda: shared.merge(expected), read,
@@ -373,20 +373,22 @@ def test_daemon_threads_let_the_interpreter_exit(long_calls: bool) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("_xxsubinterpreters") is None, reason="no module for subinterpreters")
-def test_import_in_a_subinterpreter_is_refused() -> None:
+@pytest.mark.parametrize("before", ["pass", "import hbm_fast"])
+def test_import_in_a_subinterpreter_is_refused(before: str) -> None:
     result = run(
-        """
+        f"""
         import _xxsubinterpreters as interpreters
-        import hbm_fast._core
-        identity = interpreters.create()
+        {before}
         try:
-            interpreters.run_string(identity, "import hbm_fast._core")
+            interpreters.run_string(interpreters.create(), "import hbm_fast")
         except interpreters.RunFailedError as error:
             print(error)
         """
     )
     assert result.returncode == 0, result.stderr
-    assert "hbm_fast cannot be imported in a subinterpreter" in result.stdout or "subinterpreters" in result.stdout
+    assert "ImportError" in result.stdout
+    if before == "pass":  # otherwise numpy refuses already
+        assert "hbm_fast cannot be imported in a subinterpreter" in result.stdout
 
 
 class Alarm(Exception):

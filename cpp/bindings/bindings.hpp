@@ -43,12 +43,17 @@ inline void need_layout(const py::array& array) {
   }
 }
 
-// A C-contiguous array of T that is taken as it is, or refused.
-template <class T>
-class Contiguous : public py::array_t<T, py::array::c_style> {
+// An array of T that is taken as it is, or refused.
+template <class T, int flags>
+class Array : public py::array_t<T, flags> {
  public:
-  using py::array_t<T, py::array::c_style>::array_t;
+  using py::array_t<T, flags>::array_t;
 };
+
+template <class T>
+using Contiguous = Array<T, py::array::c_style>;
+template <class T>
+using Strided = Array<T, 0>;
 
 using Doubles = Contiguous<double>;
 using Floats = Contiguous<float>;
@@ -176,9 +181,10 @@ void register_sufficient_statistics(py::module_& m);
 
 namespace pybind11::detail {
 
-template <class T>
-struct pyobject_caster<hbm_fast::bindings::Contiguous<T>> {
-  PYBIND11_TYPE_CASTER(hbm_fast::bindings::Contiguous<T>, handle_type_name<array_t<T>>::name);
+template <class T, int flags>
+struct pyobject_caster<hbm_fast::bindings::Array<T, flags>> {
+  using Type = hbm_fast::bindings::Array<T, flags>;
+  PYBIND11_TYPE_CASTER(Type, handle_type_name<array_t<T>>::name);
 
   bool load(handle source, bool) {
     if (!isinstance<array>(source)) return false;
@@ -186,10 +192,10 @@ struct pyobject_caster<hbm_fast::bindings::Contiguous<T>> {
     const auto wanted = dtype::of<T>();
     if (given.dtype().kind() != wanted.kind() || given.itemsize() != wanted.itemsize()) return false;
     hbm_fast::bindings::need_layout(given);
-    if ((given.flags() & array::c_style) == 0) {
+    if ((given.flags() & flags) != flags) {
       throw std::invalid_argument("an array must be C-contiguous; got strides " + str(given.attr("strides")).cast<std::string>());
     }
-    value = reinterpret_borrow<hbm_fast::bindings::Contiguous<T>>(source);
+    value = reinterpret_borrow<Type>(source);
     return true;
   }
 

@@ -8,12 +8,11 @@ namespace {
 
 // z, lower and upper of shape (n,), each with a stride of its own.
 template <class T>
-void tails_of(const py::array_t<T>& z, py::array_t<double> lower, py::array_t<double> upper, int n_threads) {
+void tails_of(const Strided<T>& z, Strided<double> lower, Strided<double> upper, int n_threads) {
   if (z.ndim() != 1 || lower.ndim() != 1 || upper.ndim() != 1 || lower.size() != z.size() || upper.size() != z.size() ||
       lower.strides(0) != upper.strides(0)) {
     throw std::invalid_argument("z, lower and upper must have shape (n,), and the last two the same stride");
   }
-  for (const py::array* array : {static_cast<const py::array*>(&z), static_cast<const py::array*>(&lower), static_cast<const py::array*>(&upper)}) need_layout(*array);
   const T* from = z.data();
   double* low = lower.mutable_data();
   double* high = upper.mutable_data();

@@ -4,7 +4,7 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using StridedDoubles = py::array_t<double>;
+using StridedDoubles = Strided<double>;
 
 // Arrays that Python has broadcast to the same leading axes, or one concentration for all; axes that lie one behind the
 // other in both are joined.
@@ -15,7 +15,6 @@ Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
   Rows rows;
   const CountType type = count_type(counts.dtype());
   need_layout(counts);
-  need_layout(concentration);
   rows.counts = {counts.data(), type, 0, static_cast<std::size_t>(counts.shape(axes)), 0, stride_of(counts, axes)};
   rows.concentration = concentration.data();
   rows.concentration_category_stride = stride_of(concentration, is_one ? 0 : axes);
