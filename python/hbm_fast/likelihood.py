@@ -158,8 +158,8 @@ class SufficientStatistics:
 
     For every category k and j >= 0 the number of groups with x_nk > j, and the same for the totals; or, where counts
     are large and few of them differ, the distinct counts with how often each occurs. Threads may share one object:
-    each `add` and `merge` is applied whole, one after the other, and whoever reads meanwhile (`sample` included) sees
-    the groups that were there when the call began. Ctrl-C during `add` or `merge` leaves the object as it was.
+    each `add` and `merge` is applied whole, one after the other, and a call that reads meanwhile (`sample` included)
+    uses the groups that were there when it began. Ctrl-C during `add` or `merge` leaves the object as it was.
 
     Parameters
     ----------
