@@ -5,8 +5,8 @@
 
 Each input has a seed and runs in a child process, so that a crash is reported with its seed. Findings: the process
 ends; an input takes longer than two minutes; an exception other than those in ``REFUSALS``, one without a message or
-with pybind11's list of signatures; another answer for the same numbers in another dtype, byte order, alignment or stride, or
-with another number of threads. Exits 1 where there are any.
+with pybind11's list of signatures; another answer for the same numbers in another dtype, byte order, alignment or
+stride, or with another number of threads. Exits 1 where there are any.
 
 Under AddressSanitizer and UBSan, in an environment of its own (numpy, scipy, torch, pybind11, scikit-build-core):
 
