@@ -2,15 +2,15 @@
 #include <utility>
 #include <vector>
 
-#include "bindings.hpp"
 #include "hbm_fast/sample.hpp"
 #include "hbm_fast/table_counts.hpp"
+#include "shared_statistics.hpp"
 
 namespace hbm_fast::bindings {
 namespace {
 
-using Integers32 = py::array_t<std::int32_t, py::array::c_style>;
-using Bools = py::array_t<bool, py::array::c_style>;
+using Integers32 = Contiguous<std::int32_t>;
+using Bools = Contiguous<bool>;
 
 SamplerKind sampler_kind(const std::string& method) {
   if (method == "hmc") return SamplerKind::hmc;
@@ -22,13 +22,14 @@ SamplerKind sampler_kind(const std::string& method) {
 // Statistics as they are given, or built here from counts (N, K), many datasets at once.
 class Datasets {
  public:
-  Datasets(const py::list& given, std::size_t n_categories) : built_(given.size()), all_(given.size()) {
+  Datasets(const py::list& given, std::size_t n_categories) : shared_(given.size()), built_(given.size()), all_(given.size()) {
     std::vector<CountsView> counts(given.size());
     for (std::size_t b = 0; b < given.size(); ++b) {
       if (py::isinstance<py::array>(given[b])) {
         counts[b] = to_counts(py::reinterpret_borrow<py::array>(given[b]));
       } else {
-        all_[b] = given[b].cast<const SufficientStatistics*>();
+        shared_[b] = given[b].cast<const SharedStatistics&>().snapshot();
+        all_[b] = shared_[b].get();
         if (all_[b]->n_categories() != n_categories) throw std::invalid_argument("statistics and model differ in K");
       }
     }
@@ -38,20 +39,24 @@ class Datasets {
 
   // Without the GIL; the arrays must stay alive.
   const std::vector<const SufficientStatistics*>& build(int n_threads) {
+    const Poll poll = poll_signals;
+    TimedPoll timed_poll(poll);
+    const Poll poll_of_any = [&] { timed_poll(); };
     parallel_for(all_.size(), 16, n_threads, [&](std::size_t begin, std::size_t end) {
       for (std::size_t b = begin; b < end; ++b) {
         if (all_[b] != nullptr) continue;
         built_[b] = std::make_unique<SufficientStatistics>(n_categories_);
-        built_[b]->add(counts_[b]);
+        built_[b]->add(counts_[b], nullptr, poll_of_any);
         all_[b] = built_[b].get();
       }
-    }, poll_signals);
+    }, poll_of_any);
     return all_;
   }
 
  private:
   std::size_t n_categories_ = 0;
   std::vector<CountsView> counts_;
+  std::vector<std::shared_ptr<const SufficientStatistics>> shared_;
   std::vector<std::unique_ptr<SufficientStatistics>> built_;
   std::vector<const SufficientStatistics*> all_;
 };
@@ -60,6 +65,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
                           std::size_t n_warmup, const Words& key, int n_threads,
                           const py::object& progress, const std::optional<std::pair<Doubles, Doubles>>& start) {
   const std::size_t n_categories = beta.values.size();
+  if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
   Datasets datasets(given, n_categories);
   SamplerOptions options{sampler_kind(method), n_chains, n_draws, n_warmup, to_key(key), n_threads};
   if (start) {
@@ -79,16 +85,15 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),
                          data(step_size), data(n_evaluations), data(diverging)};
   const ModelView model{alpha, beta};
-  {
-    const py::gil_scoped_release release;
+  without_gil([&] {
     sample(datasets.build(n_threads), model, options, out, [&](double share) {
       poll_signals();
       if (!progress.is_none()) {
-        const py::gil_scoped_acquire gil;
+        const WithGil gil;
         progress(share);
       }
     });
-  }
+  });
   py::dict result;
   result["log_alpha"] = log_alpha;
   result["log_beta"] = log_beta;
@@ -103,7 +108,8 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
 }  // namespace
 
 void register_sampling(py::module_& m) {
-  m.def("whole_weights", &whole_weights, py::arg("statistics"), "Whether every group counts a whole number of times.");
+  m.def("whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); }, py::arg("statistics"),
+        "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("method"),
         py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
         py::arg("progress"), py::arg("start") = py::none(),

@@ -16,6 +16,7 @@ constexpr double entries_per_pair = 6.0;
 constexpr double entries_per_four = 1.5;
 // Up to here log(x!) is below 1.4e7, and what rounding leaves of it below 2e-9.
 constexpr double largest_plain_count = 1048576.0;
+constexpr std::size_t entries_per_look = 4096;  // at the clock
 
 }  // namespace
 
@@ -29,13 +30,20 @@ void CountColumn::add(std::uint64_t value, double weight) {
   small_[value - 1] += weight;
 }
 
-void CountColumn::add(const CountColumn& other) {
+void CountColumn::add(const CountColumn& other, TimedPoll& poll) {
   if (small_.size() < other.small_.size()) small_.resize(other.small_.size(), 0.0);
   for (std::size_t v = 0; v < other.small_.size(); ++v) small_[v] += other.small_[v];
-  for (const auto& [value, weight] : other.large_) large_[value] += weight;
+  std::size_t n = 0;
+  auto place = large_.begin();  // both are in order
+  for (const auto& [value, weight] : other.large_) {
+    place = large_.try_emplace(place, value, 0.0);
+    place->second += weight;
+    ++place;
+    if (++n % entries_per_look == 0) poll();
+  }
 }
 
-void CountColumn::finish() {
+void CountColumn::finish(TimedPoll& poll) {
   values_.clear();
   weights_.clear();
   n_positive_ = sum_ = log_factorials_ = 0.0;
@@ -45,6 +53,7 @@ void CountColumn::finish() {
     n_positive_ += weight;
     sum_ += weight * value;
     log_factorials_ += weight * log_factorial(value);
+    if (values_.size() % entries_per_look == 0) poll();
   };
   for (std::size_t v = 0; v < small_.size(); ++v) {
     if (small_[v] > 0.0) keep(static_cast<double>(v + 1), small_[v]);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "hbm_fast/gibbs.hpp"
 #include "hbm_fast/hmc.hpp"
@@ -73,7 +74,6 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
     }
   }, poll_or_stop);
 
-  constexpr std::size_t block = 32;  // iterations between two looks at the clock
   parallel_for(n_jobs, 1, options.n_threads, [&](std::size_t begin, std::size_t end) {
     for (std::size_t job = begin; job < end; ++job) {
       const std::size_t b = job / n_chains;
@@ -83,12 +83,23 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
       if (options.start_log_alpha != nullptr) {
         chain->start_at(options.start_log_alpha[job], options.start_log_beta + job * n_categories);
       }
+      // a look at the clock after 32 iterations, or after fewer where they take long
+      std::size_t block = 1;
+      std::size_t since = 0;
+      auto looked = std::chrono::steady_clock::now();
+      const auto go_on = [&] {
+        if (since++ < block) return true;
+        const auto now = std::chrono::steady_clock::now();
+        block = now - looked < std::chrono::milliseconds(1) ? std::min<std::size_t>(2 * block, 32) : std::max<std::size_t>(block / 2, 1);
+        looked = now;
+        return keep_on(std::exchange(since, 1) - 1);
+      };
       for (std::size_t i = 0; i < options.n_warmup; ++i) {
-        if (i % block == 0 && !keep_on(i == 0 ? 0 : block)) return;
+        if (!go_on()) return;
         chain->warm_up(i, options.n_warmup);
       }
       for (std::size_t d = 0; d < n_draws; ++d) {
-        if (d % block == 0 && !keep_on(d == 0 ? 0 : block)) return;
+        if (!go_on()) return;
         const StepStatistics step = chain->step();
         const std::size_t at = job * n_draws + d;
         out.log_alpha[at] = chain->parameters(out.log_beta + at * n_categories);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "exact_sum.hpp"
 #include "group_log_pmf.hpp"
@@ -236,16 +237,18 @@ double reciprocals_between(const CountColumn& totals, const CountColumn& column,
 
 SufficientStatistics::SufficientStatistics(std::size_t n_categories) : columns_(n_categories) {}
 
-void SufficientStatistics::add(const CountsView& counts, const double* weights) {
+void SufficientStatistics::add(const CountsView& counts, const double* weights, const Poll& poll) {
   if (counts.n_categories != n_categories()) {
     throw std::invalid_argument("counts has " + std::to_string(counts.n_categories) + " categories; these statistics have " +
                                 std::to_string(n_categories()));
   }
+  TimedPoll timed_poll(poll);
   Tallies tallies(n_categories());
   double n_groups = 0.0;
   const std::size_t step = std::max<std::size_t>(1, block_elements / std::max<std::size_t>(1, n_categories()));
   visit(counts, [&](auto table) {
     for (std::size_t begin = 0; begin < table.n_rows; begin += step) {
+      timed_poll();
       const std::size_t end = std::min(begin + step, table.n_rows);
       const std::uint64_t largest = weights != nullptr ? widest : largest_of(table, begin, end);
       if (largest < widest && tallies.reach(largest * n_categories())) {
@@ -267,12 +270,14 @@ void SufficientStatistics::add(const CountsView& counts, const double* weights) 
     }
   });
   tallies.flush();
-  commit(tallies.columns, tallies.totals, n_groups);
+  commit(std::move(tallies.columns), std::move(tallies.totals), n_groups, timed_poll);
 }
 
 template <class Index>
 void SufficientStatistics::add_sparse(const CountsView& stored, const Index* columns, const Index* offsets,
-                                      std::size_t n_rows, const double* weights) {
+                                      std::size_t n_rows, const double* weights, const Poll& poll) {
+  TimedPoll timed_poll(poll);
+  std::size_t n_seen = 0;  // since the last look at the clock
   std::vector<CountColumn> added(n_categories());
   CountColumn totals;
   double n_groups = 0.0;
@@ -290,31 +295,41 @@ void SufficientStatistics::add_sparse(const CountsView& stored, const Index* col
       }
       totals.add(total, weight);
       n_groups += weight;
+      n_seen += static_cast<std::size_t>(offsets[n + 1] - offsets[n]) + 1;
+      if (n_seen >= block_elements) {
+        n_seen = 0;
+        timed_poll();
+      }
     }
   });
-  commit(added, totals, n_groups);
+  commit(std::move(added), std::move(totals), n_groups, timed_poll);
 }
 
-template void SufficientStatistics::add_sparse(const CountsView&, const std::int32_t*, const std::int32_t*, std::size_t, const double*);
-template void SufficientStatistics::add_sparse(const CountsView&, const std::int64_t*, const std::int64_t*, std::size_t, const double*);
+template void SufficientStatistics::add_sparse(const CountsView&, const std::int32_t*, const std::int32_t*, std::size_t, const double*, const Poll&);
+template void SufficientStatistics::add_sparse(const CountsView&, const std::int64_t*, const std::int64_t*, std::size_t, const double*, const Poll&);
 
-void SufficientStatistics::commit(const std::vector<CountColumn>& columns, const CountColumn& totals, double n_groups) {
-  for (std::size_t k = 0; k < n_categories(); ++k) columns_[k].add(columns[k]);
-  totals_.add(totals);
-  for (auto& column : columns_) column.finish();
-  totals_.finish();
-  n_groups_ += n_groups;
-  log_coefficient_ = totals_.log_factorials();
-  for (const auto& column : columns_) log_coefficient_ -= column.log_factorials();
+void SufficientStatistics::commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups, TimedPoll& poll) {
+  n_groups += n_groups_;
+  if (!std::isfinite(n_groups)) throw std::invalid_argument("the sum of the weights exceeds the largest double");
+  for (std::size_t k = 0; k < n_categories(); ++k) columns[k].add(columns_[k], poll);
+  totals.add(totals_, poll);
+  for (auto& column : columns) column.finish(poll);
+  totals.finish(poll);
+  double log_coefficient = totals.log_factorials();
+  for (const auto& column : columns) log_coefficient -= column.log_factorials();
+  columns_ = std::move(columns);
+  totals_ = std::move(totals);
+  n_groups_ = n_groups;
+  log_coefficient_ = log_coefficient;
 }
 
-void SufficientStatistics::merge(const SufficientStatistics& other) {
+void SufficientStatistics::merge(const SufficientStatistics& other, const Poll& poll) {
   if (other.n_categories() != n_categories()) {
     throw std::invalid_argument("cannot merge statistics of " + std::to_string(other.n_categories()) + " categories into " +
                                 std::to_string(n_categories()));
   }
-  const SufficientStatistics added = other;  // other may be this
-  commit(added.columns_, added.totals_, added.n_groups_);
+  TimedPoll timed_poll(poll);
+  commit(other.columns_, other.totals_, other.n_groups_, timed_poll);
 }
 
 double SufficientStatistics::log_constant(bool coefficient) const {
@@ -443,15 +458,40 @@ double SufficientStatistics::hessian(const double* concentration, double* diagon
   return curvature(totals_, total);
 }
 
-void SufficientStatistics::restore(std::size_t k, std::span<const double> values, std::span<const double> weights) {
-  CountColumn& column = k < columns_.size() ? columns_[k] : totals_;
-  for (std::size_t i = 0; i < values.size(); ++i) column.add(static_cast<std::uint64_t>(values[i]), weights[i]);
-  column.finish();
-}
-
-void SufficientStatistics::restore(double n_groups, double log_coefficient) {
-  n_groups_ = n_groups;
-  log_coefficient_ = log_coefficient;
+SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::Pairs>& columns, double n_groups) {
+  const auto refuse = [](bool bad) {
+    if (bad) throw std::invalid_argument("not a state of SufficientStatistics");
+  };
+  refuse(columns.empty() || !(n_groups >= 0.0));
+  std::vector<CountColumn> restored(columns.size());
+  double sum = 0.0;  // of all counts, by the categories
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const auto [values, weights] = columns[k];
+    refuse(values.size() != weights.size());
+    const bool is_totals = k + 1 == columns.size();
+    double last = 0.0;
+    double n_positive = 0.0;
+    double of_column = 0.0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      refuse(!(values[i] > last && values[i] <= static_cast<double>(largest_statistics_total) && values[i] == std::floor(values[i])));
+      refuse(!(weights[i] > 0.0 && std::isfinite(weights[i])));
+      last = values[i];
+      n_positive += weights[i];
+      of_column += values[i] * weights[i];
+      restored[k].add(static_cast<std::uint64_t>(values[i]), weights[i]);
+    }
+    constexpr double rounding = 1e-9;  // of sums in other orders
+    refuse(n_positive > n_groups * (1.0 + rounding));
+    refuse(is_totals && !(std::abs(of_column - sum) <= rounding * sum));
+    if (!is_totals) sum += of_column;
+  }
+  SufficientStatistics result(columns.size() - 1);
+  CountColumn totals = std::move(restored.back());
+  restored.pop_back();
+  const Poll none;
+  TimedPoll poll(none);
+  result.commit(std::move(restored), std::move(totals), n_groups, poll);
+  return result;
 }
 
 }  // namespace hbm_fast

@@ -16,9 +16,9 @@ constexpr double binomial_from = 6.0;
 constexpr std::size_t n_harmonic = 1024;
 
 const std::vector<double>& harmonic_table() {
-  static const std::vector<double> table = [] {
-    std::vector<double> sums(n_harmonic, 0.0);
-    for (std::size_t n = 1; n < n_harmonic; ++n) sums[n] = sums[n - 1] + 1.0 / static_cast<double>(n);
+  static const std::vector<double>& table = *[] {  // for ever: threads may still run when the process ends
+    auto* const sums = new std::vector<double>(n_harmonic, 0.0);
+    for (std::size_t n = 1; n < n_harmonic; ++n) (*sums)[n] = (*sums)[n - 1] + 1.0 / static_cast<double>(n);
     return sums;
   }();
   return table;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,9 @@ class SufficientStatistics:
     """All that the likelihood of a shared concentration needs to know about counts, whatever the number of groups.
 
     For every category k and j >= 0 the number of groups with x_nk > j, and the same for the totals; or, where counts
-    are large and few of them differ, the distinct counts with how often each occurs.
+    are large and few of them differ, the distinct counts with how often each occurs. Threads may share one object:
+    each `add` and `merge` is applied whole, one after the other, and a call that reads meanwhile (`sample` included)
+    uses the groups that were there when it began. Ctrl-C during `add` or `merge` leaves the object as it was.
 
     Parameters
     ----------
@@ -382,7 +385,7 @@ class SufficientStatistics:
         return diagonal, constant[()]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_core, (self._core,)
+        return _from_core, (copy(self._core),)  # of its own: copy.copy rebuilds from what stands here
 
     def __repr__(self) -> str:
         return f"SufficientStatistics(n_groups={self.n_groups:g}, n_categories={self.n_categories})"

@@ -97,7 +97,8 @@ def simulate(
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
         The stream. ``Simulation.key`` is accepted too and continues the same stream.
     first : int, default 0
-        Number of the first dataset: the bits of dataset i, group n depend on (key, i, n) and the settings alone.
+        Number of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend on (key, i, n)
+        and the settings alone.
     alpha, beta : array_like, optional
         Given hyperparameters, () or (B,), and (K,) or (B, K) with rows that sum to one: simulation conditional on
         them, as in prior and posterior predictive checks.
@@ -139,6 +140,8 @@ def simulate(
     """
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0)
+    if first + n_datasets > 2**64:
+        raise ValueError(f"first must be at most 2**64 - n_datasets = {2**64 - n_datasets}; got {first}")
     k = model.n_categories
     groups = _validate.integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
     draws = _validate.integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "hbm_fast/parallel.hpp"
 #include "hbm_fast/view.hpp"
 
 namespace hbm_fast {
@@ -36,9 +37,9 @@ class CountColumn {
   };
 
   void add(std::uint64_t value, double weight);
-  void add(const CountColumn& other);
+  void add(const CountColumn& other, TimedPoll& poll);
   // After the last add: chooses the form of evaluation. Nothing below may be called before it.
-  void finish();
+  void finish(TimedPoll& poll);
 
   bool empty() const { return values_.empty(); }
   // The number of groups with a positive count.
@@ -80,14 +81,14 @@ class SufficientStatistics {
   explicit SufficientStatistics(std::size_t n_categories);
 
   // Adds every row of counts; `weights`, where given, says how often each row counts (n_rows values >= 0, finite).
-  // Throws std::invalid_argument for a negative count, a total above largest_statistics_total, a bad weight or a different number of
-  // categories; nothing is added then.
-  void add(const CountsView& counts, const double* weights = nullptr);
+  // Throws std::invalid_argument for a negative count, a total above largest_statistics_total, a bad weight, weights whose sum is infinite or
+  // a different number of categories; nothing is added then, nor where poll throws.
+  void add(const CountsView& counts, const double* weights = nullptr, const Poll& poll = {});
   // The same of compressed sparse rows: row n holds columns[offsets[n] .. offsets[n + 1]), each column at most once.
   template <class Index>
   void add_sparse(const CountsView& stored, const Index* columns, const Index* offsets, std::size_t n_rows,
-                  const double* weights = nullptr);
-  void merge(const SufficientStatistics& other);
+                  const double* weights = nullptr, const Poll& poll = {});
+  void merge(const SufficientStatistics& other, const Poll& poll = {});
 
   std::size_t n_categories() const { return columns_.size(); }
   double n_groups() const { return n_groups_; }
@@ -120,11 +121,12 @@ class SufficientStatistics {
 
   // For pickles: all columns, the totals last.
   const CountColumn& column(std::size_t k) const { return k < columns_.size() ? columns_[k] : totals_; }
-  void restore(std::size_t k, std::span<const double> values, std::span<const double> weights);
-  void restore(double n_groups, double log_coefficient);
+  // From the pairs of all columns. Throws std::invalid_argument for what no counts give.
+  static SufficientStatistics restore(const std::vector<CountColumn::Pairs>& columns, double n_groups);
 
  private:
-  void commit(const std::vector<CountColumn>& columns, const CountColumn& totals, double n_groups);
+  // Adds these columns, or nothing where poll throws.
+  void commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups, TimedPoll& poll);
   double far_log_likelihood(const double* concentration, double* gradient) const;
   void subtract_shared_slope(const double* concentration, double shared, double* gradient) const;
   double careful_slope(const double* concentration, std::size_t k) const;
