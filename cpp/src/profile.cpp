@@ -21,6 +21,8 @@ constexpr double largest_rise = 1.2;  // of the log density from point to point 
 // A valley less deep is crossed by any chain; a mode with less probability is not worth a region.
 constexpr double least_depth = 1.0;
 constexpr double least_share = 1e-6;
+constexpr double widest = 4.0;
+constexpr std::size_t most_categories_of_a_funnel = 16;  // beyond, few proposals of the profile are accepted
 constexpr double newton_tolerance = 1e-5;
 constexpr int max_newton_steps = 200;
 
@@ -309,7 +311,7 @@ void Profile::divide(PosteriorDensity& density) {
   double reached = 0.0;
   for (const double s : start) start_shares_.push_back(reached += s);
 
-  if (hills.size() == 1) return;
+  if (hills.size() == 1 && !is_funnel()) return;
   reached = 0.0;
   for (const Point& p : points_) {
     if (p.share < least_share * 1e-3) continue;
@@ -319,6 +321,24 @@ void Profile::divide(PosteriorDensity& density) {
     for (const double s : normals_.back().scale) log_determinant += std::log(s);
     log_heights_.push_back(std::log(p.share) - log_determinant);
   }
+}
+
+// Whether the scale of a beta given alpha changes by more than `widest` over all but a hundredth of the probability: no
+// single set of coordinates then fits.
+bool Profile::is_funnel() const {
+  if (model_.beta.fixed || dimension_ > most_categories_of_a_funnel) return false;
+  std::vector<double> least(dimension_, infinity), most(dimension_, 0.0);
+  double below = 0.0;
+  for (const Point& p : points_) {
+    below += p.share;
+    if (below < 0.005 || below - p.share > 0.995) continue;
+    for (std::size_t k = 0; k < dimension_; ++k) {
+      least[k] = std::min(least[k], p.scale[k]);
+      most[k] = std::max(most[k], p.scale[k]);
+    }
+  }
+  for (std::size_t k = 0; k < dimension_; ++k) if (most[k] > widest * least[k]) return true;
+  return false;
 }
 
 // The Gaussian of log(alpha beta) around a point: beta given alpha by its curvature, log alpha as wide as the cell.

@@ -107,7 +107,7 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
           start.log_alpha = profile.draw_start(c, n_chains, start.stream, start.log_beta.data());
         }
         prepared[b].regions = profile.regions();
-        if (profile.regions().size() > 1) prepared[b].jumps.emplace(std::move(profile));
+        if (profile.has_proposal()) prepared[b].jumps.emplace(std::move(profile));
       }
       out.n_modes[b] = static_cast<std::int32_t>(prepared[b].regions.size());
       if (options.kinds[b] == SamplerKind::gibbs) prepared[b].tables = std::make_unique<TableCounts>(*datasets[b]);

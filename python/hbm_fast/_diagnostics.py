@@ -5,6 +5,7 @@ defined by Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, doi:10.1214/20
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 TAIL = (0.05, 0.95)  # the two quantiles of which the tail ESS is the smaller one
-_VALUES_A_BLOCK = 500_000  # arrays of one step: small enough for the cache's sake and for Ctrl-C
+_VALUES_A_BLOCK = 100_000  # arrays of one step: small enough for the cache's sake and for Ctrl-C
 
 
 def diagnostics(draws: Floats) -> dict[str, Floats]:
@@ -55,13 +56,14 @@ def normal_quantile(p: Floats) -> Floats:
     """
     q = p - 0.5
     centre = np.abs(q) <= 0.425
-    r = 0.180625 - q * q
-    result = q * _ratio(_CENTRE, np.where(centre, r, 0.0))
-    if not centre.all():
-        tail = ~centre
-        s = np.sqrt(-np.log(np.minimum(p[tail], 1.0 - p[tail])))
-        far = np.where(s <= 5.0, _ratio(_MIDDLE, np.minimum(s, 5.0) - 1.6), _ratio(_FAR, np.maximum(s, 5.0) - 5.0))
-        result[tail] = np.copysign(far, q[tail])
+    s = np.sqrt(-np.log(np.minimum(p, 1.0 - p)))
+    result = np.empty(p.shape)
+    for where, value in (
+        (centre, lambda at: q[at] * _ratio(_CENTRE, 0.180625 - q[at] ** 2)),
+        (~centre & (s <= 5.0), lambda at: np.copysign(_ratio(_MIDDLE, s[at] - 1.6), q[at])),
+        (~centre & (s > 5.0), lambda at: np.copysign(_ratio(_FAR, s[at] - 5.0), q[at])),
+    ):
+        result[where] = value(where)
     return result
 
 
@@ -176,7 +178,7 @@ def _ranked(block: Floats) -> tuple[Floats, Floats]:
     folded = _scores(
         np.take_along_axis(order, nearest, axis=1), np.take_along_axis(distance, nearest, axis=1)
     ).reshape(halves.shape)
-    return np.maximum(_r_hat(scores), _r_hat(folded)), ess
+    return np.fmax(_r_hat(scores), _r_hat(folded)), ess
 
 
 def _scores(order: NDArray[np.intp], ordered: Floats) -> Floats:
@@ -194,9 +196,17 @@ def _scores(order: NDArray[np.intp], ordered: Floats) -> Floats:
         ends[:, :-1] = new[tied, 1:]
         last = np.minimum.accumulate(np.where(ends, place, n)[:, ::-1], axis=1)[:, ::-1]
         twice[tied] = starts + last
-    table = normal_quantile((0.5 * np.arange(2 * n - 1) + 1.0 - 0.375) / (n + 0.25))  # Blom 1958
     result = np.empty(ordered.shape)
-    np.put_along_axis(result, order, table[twice], axis=1)
+    np.put_along_axis(result, order, _normal_scores(n)[twice], axis=1)
+    return result
+
+
+@lru_cache(maxsize=2)
+def _normal_scores(n: int) -> Floats:
+    """Normal scores of the ranks 1, 1.5, 2, ..., n (Blom 1958), symmetric about zero."""
+    lower = normal_quantile((0.5 * np.arange(n) + 1.0 - 0.375) / (n + 0.25))
+    result = np.concatenate([lower, -lower[-2::-1]])
+    result.setflags(write=False)
     return result
 
 

@@ -16,6 +16,8 @@ _DRAWS_A_CHAIN = 100.0
 # Of many parameters some exceed these by chance: so many beta may, none of them by this factor.
 _SHARE = 0.05
 _FACTOR = 5.0
+# A trajectory that diverges is rejected, which is right; many say that a part of the posterior is not reached.
+_DIVERGENT = 0.02
 
 
 def check(post: Posterior) -> str | None:
@@ -32,23 +34,26 @@ def check(post: Posterior) -> str | None:
     n_datasets, n_chains, n_draws, n_categories = log_beta.shape
     r_hat = np.full((n_datasets, 1 + n_categories), np.nan)
     ess = np.full((n_datasets, 1 + n_categories), np.nan)
-    r_hat[:, 0], ess[:, 0] = _diagnostics.convergence(np.moveaxis(log_alpha, 0, 2))
-    if n_categories == 2:  # the other is one minus this one: the same ranks, turned round
-        one = _diagnostics.convergence(np.moveaxis(np.exp(log_beta[..., 1]), 0, 2))
-        r_hat[:, 1:], ess[:, 1:] = (value[:, np.newaxis] for value in one)
-    else:
-        for b in range(n_datasets):
-            r_hat[b, 1:], ess[b, 1:] = _diagnostics.convergence(np.exp(log_beta[b]))
+    checked = n_chains > 1 and n_draws >= _FEWEST_DRAWS
+    if checked:
+        r_hat[:, 0], ess[:, 0] = _diagnostics.convergence(np.moveaxis(log_alpha, 0, 2))
+        if n_categories == 2:  # the other is one minus this one: the same ranks, turned round
+            one = _diagnostics.convergence(np.moveaxis(np.exp(log_beta[..., 1]), 0, 2))
+            r_hat[:, 1:], ess[:, 1:] = (value[:, np.newaxis] for value in one)
+        else:
+            for b in range(n_datasets):
+                r_hat[b, 1:], ess[b, 1:] = _diagnostics.convergence(np.exp(log_beta[b]))
     worst = np.fmax.reduce(r_hat, axis=1), np.fmin.reduce(ess, axis=1)
     for name, value in zip(("r_hat", "ess_bulk"), worst, strict=True):
         post.details[name] = value if batch else float(value[0])
+    if not checked:
+        return None
     post._checked = not batch
     divergences = np.atleast_1d(post.details["n_divergences"])
-    if n_chains == 1 or n_draws < _FEWEST_DRAWS:
-        return None
     names = ("log_alpha", *(f"beta[{label}]" for label in post.category_names or range(n_categories)))
     found = [
-        _problems(names, r_hat[b], ess[b], n_chains, min(_DRAWS_A_CHAIN, n_draws / 4), int(divergences[b]))
+        _problems(names, r_hat[b], ess[b], n_chains, min(_DRAWS_A_CHAIN, n_draws / 4))
+        + _divergences(int(divergences[b]), n_chains * n_draws)
         for b in range(n_datasets)
     ]
     failed = np.array([bool(problems) for problems in found])
@@ -74,7 +79,7 @@ def _effective(r_hat: NDArray[Any], ess: NDArray[Any]) -> NDArray[Any]:
 
 
 def _problems(
-    names: tuple[str, ...], r_hat: NDArray[Any], ess: NDArray[Any], n_chains: int, effective: float, divergences: int
+    names: tuple[str, ...], r_hat: NDArray[Any], ess: NDArray[Any], n_chains: int, effective: float
 ) -> list[str]:
     """What is wrong with one dataset; the first of the names is log alpha."""
     result = []
@@ -95,6 +100,8 @@ def _problems(
         if over.sum() > 1:
             text += f" ({over.sum()} of {len(names)} parameters)"
         result.append(text)
-    if divergences:
-        result.append(f"{divergences} trajectories diverged")
     return result
+
+
+def _divergences(n: int, n_trajectories: int) -> list[str]:
+    return [f"{n} of {n_trajectories} trajectories diverged"] if n > _DIVERGENT * n_trajectories else []

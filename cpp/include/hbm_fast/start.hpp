@@ -12,7 +12,7 @@ namespace hbm_fast {
 
 struct Preparation {
   std::vector<Region> regions;            // one for each mode, by increasing log alpha
-  std::optional<Profile> jumps;           // where there is more than one mode: the proposal that moves between them
+  std::optional<Profile> jumps;           // where it has a proposal: the one that moves over the whole range
   std::unique_ptr<TableCounts> tables;    // Gibbs alone needs them
 
   // The region that log alpha lies in.
