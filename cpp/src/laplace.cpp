@@ -113,7 +113,7 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
     const PriorOfScale prior = prior_of_scale(density, log_alpha);
     const double c = prior.slope + prior.curvature - prior_mass - shared;
     // Positive definite at the mode; elsewhere held away from singular.
-    result.stretch = 1.0 / std::sqrt(std::max(1.0 + c * q, 1e-3));
+    result.stretch = 1.0 / std::sqrt(std::max(1.0 + c * q, 1e-6));
   }
   normalise(result.direction);
   return result;

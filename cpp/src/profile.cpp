@@ -21,8 +21,10 @@ constexpr double largest_rise = 1.2;  // of the log density from point to point 
 // A valley less deep is crossed by any chain; a mode with less probability is not worth a region.
 constexpr double least_depth = 1.0;
 constexpr double least_share = 1e-6;
+// A region is sampled by its own coordinates alone where no scale is off by more than this factor. In more categories
+// than these hardly a proposal of the profile is accepted, and only modes are worth one.
 constexpr double widest = 4.0;
-constexpr std::size_t most_categories_of_a_funnel = 16;  // beyond, few proposals of the profile are accepted
+constexpr std::size_t most_categories_to_jump = 16;
 constexpr double newton_tolerance = 1e-5;
 constexpr int max_newton_steps = 200;
 
@@ -311,7 +313,7 @@ void Profile::divide(PosteriorDensity& density) {
   double reached = 0.0;
   for (const double s : start) start_shares_.push_back(reached += s);
 
-  if (hills.size() == 1 && !is_funnel()) return;
+  if (hills.size() == 1 && !is_uneven()) return;
   reached = 0.0;
   for (const Point& p : points_) {
     if (p.share < least_share * 1e-3) continue;
@@ -323,10 +325,29 @@ void Profile::divide(PosteriorDensity& density) {
   }
 }
 
-// Whether the scale of a beta given alpha changes by more than `widest` over all but a hundredth of the probability: no
-// single set of coordinates then fits.
-bool Profile::is_funnel() const {
-  if (model_.beta.fixed || dimension_ > most_categories_of_a_funnel) return false;
+// Whether the one region is far from a normal: log alpha spreads much wider than the curvature at the mode says, or the
+// scale of a beta given alpha changes much over all but a hundredth of the probability.
+bool Profile::is_uneven() const {
+  if (dimension_ > most_categories_to_jump) return false;
+  const Region& region = regions_[0];
+  double mean = 0.0, square = 0.0;
+  for (const Point& p : points_) {
+    const double v = region.coordinate.inverse(p.log_alpha);
+    mean += p.share * v;
+    square += p.share * v * v;
+  }
+  const double sd = std::sqrt(std::max(square - mean * mean, 0.0));
+  if (model_.beta.fixed) return sd > widest * region.whitening.scale[0];
+  double q = 0.0;  // log alpha moves by beta^T dy, which has the variance stretch^2 q
+  const double top = *std::max_element(region.whitening.centre.begin(), region.whitening.centre.end());
+  double sum = 0.0;
+  for (const double y : region.whitening.centre) sum += std::exp(y - top);
+  for (std::size_t k = 0; k < dimension_; ++k) {
+    const double share = std::exp(region.whitening.centre[k] - top) / sum * region.whitening.scale[k];
+    q += share * share;
+  }
+  if (sd > widest * region.whitening.stretch * std::sqrt(q)) return true;
+
   std::vector<double> least(dimension_, infinity), most(dimension_, 0.0);
   double below = 0.0;
   for (const Point& p : points_) {

@@ -11,8 +11,9 @@ from hbm_fast.posterior import Posterior
 # Fewer draws a chain tell poor mixing from chance too badly.
 _FEWEST_DRAWS = 100
 # Vehtari et al. 2021, doi:10.1214/20-BA1221: an R-hat of 1.01, 100 effective draws a chain. The two belong together: the
-# mean R-hat of chains that mix, with 100 effective draws each, is 1 + 1 / 100.
+# mean R-hat of chains that mix, with n effective draws each, is 1 + 1 / n. Of short chains a tenth of the draws will do.
 _DRAWS_A_CHAIN = 100.0
+_SHARE_OF_DRAWS = 0.1
 # Of many parameters some exceed these by chance: so many beta may, none of them by this factor.
 _SHARE = 0.05
 _FACTOR = 5.0
@@ -52,7 +53,7 @@ def check(post: Posterior) -> str | None:
     divergences = np.atleast_1d(post.details["n_divergences"])
     names = ("log_alpha", *(f"beta[{label}]" for label in post.category_names or range(n_categories)))
     found = [
-        _problems(names, r_hat[b], ess[b], n_chains, min(_DRAWS_A_CHAIN, n_draws / 4))
+        _problems(names, r_hat[b], ess[b], n_chains, min(_DRAWS_A_CHAIN, _SHARE_OF_DRAWS * n_draws))
         + _divergences(int(divergences[b]), n_chains * n_draws)
         for b in range(n_datasets)
     ]

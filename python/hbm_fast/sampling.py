@@ -93,8 +93,8 @@ def sample(
         Where log alpha has an R-hat above 1.01 or fewer than 100 effective draws a chain; where more than 5 % of the
         K beta do, or one of them has an R-hat above 1.05 or fewer than 25 effective draws a chain (of many parameters
         some exceed 1.01 by chance); where HMC trajectories diverge. One warning names how many datasets of a batch
-        fail, and the worst. For D below 400 the limits are n = D / 4 effective draws a chain and an R-hat of 1 + 1 / n.
-        Neither a single chain nor chains of fewer than 100 draws are checked.
+        fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a chain and an R-hat of
+        1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
 
     Notes
     -----

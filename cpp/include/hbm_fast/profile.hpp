@@ -33,7 +33,7 @@ class Profile {
   // the posterior), of which every region has a share whatever its probability; beta from its Gaussian there.
   double draw_start(std::size_t c, std::size_t n, Stream& stream, double* log_beta) const;
 
-  // Whether chains need the proposal below: there are several modes, or no one set of coordinates fits the whole range.
+  // Whether chains need the proposal below: there are several modes, or no one set of coordinates fits the only one.
   bool has_proposal() const { return !normals_.empty(); }
   // A law over the whole posterior in y = log(alpha beta): normals along the profile, by their probabilities.
   void draw(Stream& stream, double* y) const;
@@ -52,7 +52,7 @@ class Profile {
   Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta) const;
   void scan(PosteriorDensity& density, const std::function<bool()>& keep_on);
   void divide(PosteriorDensity& density);
-  bool is_funnel() const;
+  bool is_uneven() const;
   Whitening whitening_of(const Point& point) const;
 
   const ModelView& model_;
