@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "hbm_fast/dirichlet_block.hpp"
 #include "hbm_fast/slice.hpp"
@@ -9,6 +10,16 @@
 #include "hbm_fast/variates.hpp"
 
 namespace hbm_fast {
+namespace {
+
+// The step has no use for the posterior's density, which would cost more than the step; what the slice leaves there is
+// another density.
+StepStatistics without_density(StepStatistics result) {
+  result.log_density = std::numeric_limits<double>::quiet_NaN();
+  return result;
+}
+
+}  // namespace
 
 Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start)
     : density_(statistics, model),
@@ -60,8 +71,7 @@ StepStatistics Gibbs::step() {
     if (!alpha_fixed) {
       log_alpha_ = slice(stream_, log_alpha_, width_, [&](double t) { return density_.value(&t, nullptr); }, result);
     }
-    result.log_density = log_posterior();
-    return result;
+    return without_density(result);
   }
   preparation_.tables->draw(stream_, log_alpha_, log_beta_.data(), tables_.data());
   if (!alpha_fixed) {
@@ -71,8 +81,7 @@ StepStatistics Gibbs::step() {
   }
   for (std::size_t k = 0; k < tables_.size(); ++k) tables_[k] += model.beta.values[k];
   log_dirichlet_block(stream_, tables_.data(), tables_.size(), log_beta_.data());
-  result.log_density = log_posterior();
-  return result;
+  return without_density(result);
 }
 
 double Gibbs::log_posterior() {

@@ -25,7 +25,7 @@ constexpr double least_share = 1e-6;
 // than these hardly a proposal of the profile is accepted, and only modes are worth one.
 constexpr double widest = 4.0;
 constexpr std::size_t most_categories_to_jump = 16;
-constexpr double newton_tolerance = 1e-5;
+constexpr double newton_tolerance = 1e-3;  // of the log density, in nats
 constexpr int max_newton_steps = 200;
 
 double log_sum(const std::vector<double>& values) {
@@ -176,12 +176,10 @@ void Profile::scan(PosteriorDensity& density, const std::function<bool()>& keep_
   }
   const double first = std::clamp(-std::log(levels) - 3.0, lowest, highest);
   const double last = std::clamp(std::log(squares * static_cast<double>(n_categories)) + 3.0, lowest, highest);
-  std::vector<double> at;
-  add_evenly(at, first, last, 1 + static_cast<int>((last - first) / first_spacing));
-  add_tail(at, model_.alpha, first, lowest, exponent);
-  add_tail(at, model_.alpha, last, highest, 0.0);
-  std::sort(at.begin(), at.end());
-  at.erase(std::unique(at.begin(), at.end()), at.end());
+  std::vector<double> middle, below, above;
+  add_evenly(middle, first, last, 1 + static_cast<int>((last - first) / first_spacing));
+  add_tail(below, model_.alpha, first, lowest, exponent);
+  add_tail(above, model_.alpha, last, highest, 0.0);
 
   std::vector<double> log_beta(n_categories);
   for (std::size_t k = 0; k < n_categories; ++k) {
@@ -189,10 +187,26 @@ void Profile::scan(PosteriorDensity& density, const std::function<bool()>& keep_
   }
   const double sum = log_sum(log_beta);
   for (double& x : log_beta) x -= sum;
-  for (const double t : at) {
+  for (const double t : middle) {
     if (!keep_on()) return;
     points_.push_back(point_at(density, t, points_.empty() ? log_beta : points_.back().log_beta));
   }
+  // In the tails the prior and the power alone change.
+  const Point ends[] = {points_.front(), points_.back()};
+  const auto add_points = [&](const std::vector<double>& tail, const Point& end, double power) {
+    for (const double t : tail) {
+      Point p = end;
+      p.log_alpha = t;
+      p.log_marginal += model_.alpha.log_density(t) - model_.alpha.log_density(end.log_alpha) + power * (t - end.log_alpha);
+      points_.push_back(std::move(p));
+    }
+  };
+  add_points(below, ends[0], exponent);
+  add_points(above, ends[1], 0.0);
+  const auto order = [](const Point& a, const Point& b) { return a.log_alpha < b.log_alpha; };
+  const auto same = [](const Point& a, const Point& b) { return a.log_alpha == b.log_alpha; };
+  std::sort(points_.begin(), points_.end(), order);
+  points_.erase(std::unique(points_.begin(), points_.end(), same), points_.end());
 
   // Between points far apart in height there are more, where that may matter.
   bool added = true;
@@ -215,8 +229,8 @@ void Profile::scan(PosteriorDensity& density, const std::function<bool()>& keep_
       if (!(rise > largest_rise && reach > best - looked_at)) continue;
       if (before[i + 1].log_alpha - before[i].log_alpha < 1e-9 * (1.0 + std::abs(before[i].log_alpha))) continue;
       if (!keep_on()) return;
-      const double middle = 0.5 * (before[i].log_alpha + before[i + 1].log_alpha);
-      points_.push_back(point_at(density, middle, before[i].log_beta));
+      const double half_way = 0.5 * (before[i].log_alpha + before[i + 1].log_alpha);
+      points_.push_back(point_at(density, half_way, before[i].log_beta));
       added = true;
     }
   }

@@ -19,6 +19,7 @@ _SHARE = 0.05
 _FACTOR = 5.0
 # A trajectory that diverges is rejected, which is right; many say that a part of the posterior is not reached.
 _DIVERGENT = 0.02
+_VALUES_AT_ONCE = 1_000_000
 
 
 def check(post: Posterior) -> str | None:
@@ -37,13 +38,15 @@ def check(post: Posterior) -> str | None:
     ess = np.full((n_datasets, 1 + n_categories), np.nan)
     checked = n_chains > 1 and n_draws >= _FEWEST_DRAWS
     if checked:
-        r_hat[:, 0], ess[:, 0] = _diagnostics.convergence(np.moveaxis(log_alpha, 0, 2))
-        if n_categories == 2:  # the other is one minus this one: the same ranks, turned round
-            one = _diagnostics.convergence(np.moveaxis(np.exp(log_beta[..., 1]), 0, 2))
-            r_hat[:, 1:], ess[:, 1:] = (value[:, np.newaxis] for value in one)
-        else:
-            for b in range(n_datasets):
-                r_hat[b, 1:], ess[b, 1:] = _diagnostics.convergence(np.exp(log_beta[b]))
+        shown = slice(1, 2) if n_categories == 2 else slice(None)  # of two the other has the same ranks, turned round
+        size = max(1, _VALUES_AT_ONCE // (n_chains * n_draws * n_categories))
+        for first in range(0, n_datasets, size):
+            part = slice(first, first + size)
+            columns = np.concatenate([log_alpha[part, ..., np.newaxis], np.exp(log_beta[part, ..., shown])], axis=-1)
+            found = _diagnostics.convergence(np.moveaxis(columns, 0, 2))
+            for whole, value in zip((r_hat, ess), found, strict=True):
+                whole[part, 0] = value[:, 0]
+                whole[part, 1:] = value[:, 1:]
     worst = np.fmax.reduce(r_hat, axis=1), np.fmin.reduce(ess, axis=1)
     for name, value in zip(("r_hat", "ess_bulk"), worst, strict=True):
         post.details[name] = value if batch else float(value[0])

@@ -80,7 +80,9 @@ def sample(
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
         ``post[b].method`` is that of dataset b. ``.details`` has, for a batch as arrays (B,), ``"method"``,
         ``"reason"``, ``"acceptance_rate"``, ``"evaluations_per_draw"``, ``"n_divergences"``, ``"n_modes"`` (of
-        log alpha) and, where ``diagnostics`` are computed, the largest ``"r_hat"`` and the smallest ``"ess_bulk"``.
+        log alpha) and, where ``diagnostics`` are asked for, the largest ``"r_hat"`` and the smallest ``"ess_bulk"``.
+        ``.sample_stats`` has ``"log_density"``, the posterior's at each draw up to a constant, unless a dataset is
+        sampled by Gibbs, which does not compute it.
 
     Raises
     ------
@@ -208,6 +210,8 @@ def sample_from(
         "n_divergences": drawn["diverging"].sum(axis=(1, 2)),
         "n_modes": drawn.pop("n_modes"),
     }
+    if "gibbs" in methods:  # which does not compute it
+        del drawn["log_density"]
     if not batch:
         drawn = {name: value[0] for name, value in drawn.items()}
         details = {name: value.tolist()[0] for name, value in details.items()}
