@@ -61,13 +61,16 @@ class Datasets {
   std::vector<const SufficientStatistics*> all_;
 };
 
-py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, const std::string& method, std::size_t n_draws, std::size_t n_chains,
+py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta,
+                          const std::vector<std::string>& methods, std::size_t n_draws, std::size_t n_chains,
                           std::size_t n_warmup, const Words& key, int n_threads,
                           const py::object& progress, const std::optional<std::pair<Doubles, Doubles>>& start) {
   const std::size_t n_categories = beta.values.size();
   if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
   Datasets datasets(given, n_categories);
-  SamplerOptions options{sampler_kind(method), n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  if (methods.size() != given.size()) throw std::invalid_argument("methods must name a sampler for each dataset");
+  SamplerOptions options{{}, n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  for (const std::string& method : methods) options.kinds.push_back(sampler_kind(method));
   if (start) {
     const auto n = static_cast<py::ssize_t>(given.size() * n_chains);
     if (start->first.size() != n || start->second.size() != n * static_cast<py::ssize_t>(n_categories)) {
@@ -79,11 +82,11 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   const auto shape = std::vector<std::size_t>{given.size(), n_chains, n_draws};
   const Doubles log_alpha(shape), log_density(shape), acceptance(shape), step_size(shape);
   const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
-  const Integers32 n_evaluations(shape);
+  const Integers32 n_evaluations(shape), n_modes(static_cast<py::ssize_t>(given.size()));
   const Bools diverging(shape);
   const auto data = [](auto array) { return array.mutable_data(); };
   const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),
-                         data(step_size), data(n_evaluations), data(diverging)};
+                         data(step_size), data(n_evaluations), data(diverging), data(n_modes)};
   const ModelView model{alpha, beta};
   without_gil([&] {
     sample(datasets.build(n_threads), model, options, out, [&](double share) {
@@ -102,6 +105,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   result["step_size"] = step_size;
   result["n_steps"] = n_evaluations;
   result["diverging"] = diverging;
+  result["n_modes"] = n_modes;
   return result;
 }
 
@@ -110,10 +114,11 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
 void register_sampling(py::module_& m) {
   m.def("whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); }, py::arg("statistics"),
         "Whether every group counts a whole number of times.");
-  m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("method"),
+  m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("methods"),
         py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
         py::arg("progress"), py::arg("start") = py::none(),
-        "Draws (B, C, D) of every dataset, with what each step reports; start is log alpha (B, C), log beta (B, C, K).");
+        "Draws (B, C, D) of every dataset by its method, with what each step reports, and the modes of log alpha (B,);"
+        " start is log alpha (B, C), log beta (B, C, K).");
 }
 
 }  // namespace hbm_fast::bindings

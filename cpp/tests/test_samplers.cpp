@@ -121,10 +121,11 @@ void chains_find_the_exact_posterior() {
       draws.resize(n);
       std::vector<double> log_beta(2 * n), log_density(n), acceptance(n), step_size(n);
       std::vector<std::int32_t> evaluations(n);
+      std::int32_t n_modes = 0;
       const std::unique_ptr<bool[]> diverging(new bool[n]);
-      sample({&statistics}, model, {kind, n_chains, n_draws, 200, {7, 8}, n_threads},
+      sample({&statistics}, model, {{kind}, n_chains, n_draws, 200, {7, 8}, n_threads},
              {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(), evaluations.data(),
-              diverging.get()},
+              diverging.get(), &n_modes},
              [](double) {});
     }
     CHECK(log_alpha[0] == log_alpha[1]);

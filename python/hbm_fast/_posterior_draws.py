@@ -118,6 +118,7 @@ class Draws:
         self._theta_draws = theta_draws
         self._key = new_key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
         self._datasets = np.arange(self._flat_alpha().shape[0], dtype=np.uint64)
+        self._checked = False  # whether `sample` has warned already of what its diagnostics say
 
     @property
     def category_names(self) -> tuple[str, ...] | None:

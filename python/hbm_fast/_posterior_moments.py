@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hbm_fast import _diagnostics
 from hbm_fast import _posterior_summary as _summary
 from hbm_fast import _posterior_weights as _weights
 from hbm_fast import _validate
@@ -69,12 +70,11 @@ class SummarisedDraws(Draws):
         Returns
         -------
         dict of arrays shaped as ``mean``
-            Rank-normalised split R-hat and effective sample sizes; NaN where a parameter is fixed.
+            Rank-normalised split R-hat and effective sample sizes. NaN where a parameter is fixed and for fewer than
+            four draws a chain; R-hat is NaN for one chain.
 
         Raises
         ------
-        ImportError
-            Without arviz-stats (extra ``report``).
         ValueError
             For another name, or for weighted draws, which are no chains.
 
@@ -86,10 +86,7 @@ class SummarisedDraws(Draws):
         if self.log_weights is not None:
             raise ValueError("weighted draws are no chains: see summary() for their effective number")
         values = getattr(self, name)
-        found = _summary.diagnostics(np.moveaxis(values, 0, 2) if self._batch else values)
-        if found is None:
-            raise _validate.missing_extra("arviz-stats", "report")
-        return found
+        return _diagnostics.diagnostics(np.moveaxis(values, 0, 2) if self._batch else values)
 
     @_weights.far_tails
     def summary(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Summary:
@@ -113,6 +110,7 @@ class SummarisedDraws(Draws):
         -----
         ConvergenceWarning
             Where R-hat exceeds 1.01, the effective draws fall below 100 a chain, or the weights leave fewer than 100.
+            Draws of one dataset by ``hbm.sample`` are not complained of again: it has warned itself.
 
         Examples
         --------
@@ -148,10 +146,9 @@ class SummarisedDraws(Draws):
             return Summary(names, columns, f"{n} weighted draws, method {self.method}")
         note = f"{self.n_chains} x {self.n_draws} draws, method {self.method}"
         draws = np.concatenate([self.alpha[..., np.newaxis], self.log_alpha[..., np.newaxis], self.beta], axis=-1)
-        found = _summary.diagnostics(draws)
-        if found is None:
-            return Summary(names, columns, f"{note}; pip install 'hbm-fast[report]' adds R-hat, ESS and MCSE")
-        _summary.warn_of_chains(names, found, self.n_chains)
+        found = _diagnostics.diagnostics(draws)
+        if not self._checked:
+            _summary.warn_of_chains(names, found, self.n_chains)
         return Summary(names, columns | found, note)
 
     @_weights.far_tails

@@ -79,7 +79,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             log_weights=None if self.log_weights is None else self.log_weights[b],
             log_evidence=None if self.log_evidence is None else np.asarray(self.log_evidence)[b],
             log_evidence_error=None if self.log_evidence_error is None else np.asarray(self.log_evidence_error)[b],
-            method=self.method,
+            method=str(self.details["method"][b]) if self.method == "mixed" else self.method,
             details={name: _pick(value, n, b) for name, value in self.details.items()},
             key=self._key,
             sample_stats={name: value[b] for name, value in self.sample_stats.items()},

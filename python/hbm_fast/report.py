@@ -210,7 +210,9 @@ def _notes_figures(rng: int) -> Iterator[Section]:
 def _calibrations(n: int, rng: int) -> Iterator[Section]:
     model = HierarchicalModel(2)
     generator = np.random.default_rng(rng)
-    ways: dict[str, Infer] = {"MCMC": lambda counts: sample(counts, model, n_draws=500, rng=generator)}
+    ways: dict[str, Infer] = {
+        "MCMC": lambda counts: sample(counts, model, n_draws=500, rng=generator, diagnostics=False)
+    }
     # calibration needs fresh random numbers at every call
     ways |= {name: infer for name, infer in _shipped(generator).items() if name.startswith("top-down")}
     for number, (name, infer) in enumerate(ways.items()):

@@ -169,6 +169,7 @@ def _posterior(
                         n_chains=chains,
                         rng=rng,
                         progress=bar,
+                        diagnostics=False,  # the summary is of all blocks
                     )
                 )
                 if not quiet and size < draws:
