@@ -1,8 +1,10 @@
+#include <cmath>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "bindings.hpp"
+#include "hbm_fast/laplace.hpp"
 #include "hbm_fast/sample.hpp"
 #include "hbm_fast/table_counts.hpp"
 
@@ -100,9 +102,42 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   return result;
 }
 
+// Where the posterior of every dataset is highest, log alpha (B,) and log beta (B, K), and the standard deviation of
+// log alpha that its curvature there implies (B,), 0 for a fixed alpha.
+py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, int n_threads) {
+  const std::size_t n_categories = beta.values.size();
+  Datasets datasets(given, n_categories);
+  const auto n_datasets = static_cast<py::ssize_t>(given.size());
+  Doubles log_alpha(n_datasets), spread(n_datasets);
+  Doubles log_beta(std::vector<py::ssize_t>{n_datasets, static_cast<py::ssize_t>(n_categories)});
+  double *to_alpha = log_alpha.mutable_data(), *to_beta = log_beta.mutable_data(), *to_spread = spread.mutable_data();
+  const ModelView model{alpha, beta};
+  {
+    const py::gil_scoped_release release;
+    const auto& statistics = datasets.build(n_threads);
+    parallel_for(statistics.size(), 1, n_threads, [&](std::size_t begin, std::size_t end) {
+      std::vector<double> slope(beta.fixed ? 1 : n_categories), z(slope.size());
+      for (std::size_t b = begin; b < end; ++b) {
+        PosteriorDensity density(*statistics[b], model);
+        const Whitening at_mode = laplace(density);
+        double* own = to_beta + b * n_categories;
+        to_alpha[b] = density.parameters(at_mode.centre.data(), own);
+        for (std::size_t k = 0; k < slope.size(); ++k) slope[k] = beta.fixed ? 1.0 : std::exp(own[k]);  // of log alpha
+        at_mode.pull_back(slope.data(), z.data());
+        double variance = 0.0;
+        for (const double s : z) variance += s * s;
+        to_spread[b] = model.alpha.kind == AlphaKind::fixed ? 0.0 : std::sqrt(variance);
+      }
+    }, poll_signals);
+  }
+  return py::make_tuple(log_alpha, log_beta, spread);
+}
+
 }  // namespace
 
 void register_sampling(py::module_& m) {
+  m.def("modes", &modes, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("n_threads"),
+        "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature (B,).");
   m.def("whole_weights", &whole_weights, py::arg("statistics"), "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("method"),
         py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
