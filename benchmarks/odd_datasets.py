@@ -184,7 +184,7 @@ def measure(name: str, draw: Callable[[Generator, int], Counts], n_datasets: int
         counts = draw(rng, k)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            post = network.sample(counts, n_draws=n_draws, rng=[seed, i], n_threads=1)
+            post = network.sample(counts, n_draws=n_draws, rng=1000 * seed + i, n_threads=1)
         z.append(compare(post, i))
         paths.append(str(post.details["path"]))
         shares.append(float(post.details["ess_share"]))
@@ -217,19 +217,20 @@ def from_prior(rng: Generator, k: int) -> Counts:
 def main() -> None:
     """Measure all shipped networks, print, and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--datasets", type=int, default=1000, help="of each kind, for each network")
+    parser.add_argument("--datasets", type=int, default=1000, help="odd ones, for each network")
+    parser.add_argument("--prior", type=int, default=300, help="datasets of the prior, for each network")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--networks", nargs="+", default=["marbles", "any-k", "marbles-bottom-up"])
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     results = {}
-    for name in options.networks:
-        for kind, draw in (("odd", lambda rng, k: odd(rng, k)[1]), ("prior", from_prior)):
-            results[f"{name}, {kind}"] = measure(name, draw, options.datasets, options.draws, options.seed)
+    for kind, draw, n in (("odd", lambda rng, k: odd(rng, k)[1], options.datasets), ("prior", from_prior, options.prior)):
+        for name in options.networks:
+            results[f"{name}, {kind}"] = measure(name, draw, n, options.draws, options.seed)
             print(f"{name}, {kind}:", json.dumps(results[f"{name}, {kind}"]), flush=True)
-    if options.out is not None:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+            if options.out is not None:
+                options.out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

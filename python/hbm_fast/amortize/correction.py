@@ -26,6 +26,11 @@ HIGHEST_K = 0.7
 # see a missing twentieth of the posterior with a probability of 99 %.
 LOOKS = 0.2
 FEWEST_LOOKS = 100
+# The network's draws stand alone where their effective share is above what the mixture would have (about a half), and
+# those draws do not see less of it.
+BETTER = 0.6
+ALIKE = 0.9
+LEAST_CAP = 10.0  # of the ratios p / q at those, also for a few draws
 # (dataset, draw) pairs at once: few enough to stay in the cache, and enough to pay for torch's calls
 CHUNK = 50_000
 
@@ -120,9 +125,10 @@ def _correct(drawn: Draws, proposal: Proposal, generator: np.random.Generator) -
     weights = weigh(drawn.log_weight.numpy())
     looks = proposal.draw(max(FEWEST_LOOKS, int(LOOKS * n)), generator)
     log_p, log_q = _at(drawn, np.arange(len(weights.share)), looks)
-    share = np.minimum(weights.share, seen_share(log_p, log_q, looks.log_density))
-    mixed = share < EVEN
-    weights = replace(weights, log_evidence_error=standard_error(share, n), accepted=~mixed, mixed=mixed)
+    seen = seen_share(log_p, log_q, looks.log_density, n)
+    mixed = ~weights.accepted | (weights.share < BETTER) | (seen < ALIKE * weights.share)
+    error = standard_error(np.minimum(weights.share, seen), n)
+    weights = replace(weights, log_evidence_error=error, accepted=~mixed, mixed=mixed)
     rows = np.flatnonzero(mixed)
     if rows.size == 0:
         return weights
@@ -162,17 +168,19 @@ def _at(drawn: Draws, rows: NDArray[np.intp], points: Points) -> tuple[Floats, F
     return np.where(inside, log_p, -np.inf), np.where(inside & np.isfinite(log_q), log_q, -np.inf)
 
 
-def seen_share(log_p: Floats, log_q: Floats, log_r: Floats) -> Floats:
-    """The effective share of draws of q, 1 / E_p[p / q], as draws of r see it: (B, M) each -> (B,).
+def seen_share(log_p: Floats, log_q: Floats, log_r: Floats, n: int) -> Floats:
+    """The effective share of n draws of q, 1 / E_p[p / q], as draws of r show it: (B, M) each -> (B,).
 
-    Where p / q is large and q has no draws its own weights cannot tell. Under weights p / r, E[p / q] E[q / p] needs no
-    constant of p and is at least one.
+    Where p / q is large q has no draws, so that its own weights cannot tell. p / q is truncated at sqrt(n) (Ionides
+    2008, doi:10.1198/106186008X320456): a part of the posterior beyond, of mass m, moves a mean by its distance times
+    m, which is lost in the Monte Carlo error where m sqrt(n) is small.
     """
-    weight, ratio = log_p - log_r, log_p - log_q
-    with np.errstate(invalid="ignore"):
-        heavy = np.where(np.isneginf(weight), -np.inf, weight + ratio)
-        light = np.where(np.isneginf(log_q), -np.inf, log_q - log_r)
-    return np.exp(2.0 * _log_sum(weight) - _log_sum(heavy) - _log_sum(light))
+    weight = log_p - log_r
+    total = _log_sum(weight)
+    log_mean = total - _log_sum(log_q - log_r)  # of p / q, where both are seen
+    with np.errstate(invalid="ignore"):  # p and q are both zero where the weight is
+        ratio = np.minimum(log_p - log_q - log_mean[:, None], np.log(max(LEAST_CAP, np.sqrt(n))))
+    return np.exp(total - _log_sum(np.where(np.isneginf(weight), -np.inf, weight + ratio)))
 
 
 def _log_sum(x: Floats) -> Floats:
