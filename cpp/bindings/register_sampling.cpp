@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "hbm_fast/profile.hpp"
 #include "hbm_fast/sample.hpp"
 #include "hbm_fast/table_counts.hpp"
 #include "shared_statistics.hpp"
@@ -109,9 +111,36 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   return result;
 }
 
+// Where the posterior of every dataset is highest, log alpha (B,) and log beta (B, K), and the standard deviation of
+// log alpha that its curvature there implies (B,), 0 for a fixed alpha.
+py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, int n_threads) {
+  const std::size_t n_categories = beta.values.size();
+  if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
+  Datasets datasets(given, n_categories);
+  const auto n_datasets = static_cast<py::ssize_t>(given.size());
+  Doubles log_alpha(n_datasets), spread(n_datasets);
+  Doubles log_beta(std::vector<py::ssize_t>{n_datasets, static_cast<py::ssize_t>(n_categories)});
+  double *to_alpha = log_alpha.mutable_data(), *to_beta = log_beta.mutable_data(), *to_spread = spread.mutable_data();
+  const ModelView model{alpha, beta};
+  without_gil([&] {
+    const auto& statistics = datasets.build(n_threads);
+    parallel_for(statistics.size(), 1, n_threads, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t b = begin; b < end; ++b) {
+        const Mode mode = highest_mode(*statistics[b], model);
+        to_alpha[b] = mode.log_alpha;
+        std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
+        to_spread[b] = mode.spread;
+      }
+    }, poll_signals);
+  });
+  return py::make_tuple(log_alpha, log_beta, spread);
+}
+
 }  // namespace
 
 void register_sampling(py::module_& m) {
+  m.def("modes", &modes, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("n_threads"),
+        "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature (B,).");
   m.def("whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); }, py::arg("statistics"),
         "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("methods"),

@@ -428,4 +428,47 @@ double Profile::log_density(const double* y) const {
   return log_sum(terms);
 }
 
+Region region_of_fixed_alpha(PosteriorDensity& density) {
+  std::vector<double> y(density.dimension(), 0.0);
+  if (!density.model().beta.fixed) {
+    for (std::size_t k = 0; k < density.n_categories(); ++k) {
+      y[k] = std::log(density.model().beta.values[k] + density.statistics().n_positive(k));
+    }
+  }
+  climb(density, y);
+  return {infinity, {}, whitening_at(density, y.data())};
+}
+
+Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model) {
+  PosteriorDensity density(statistics, model);
+  std::vector<Region> regions;
+  if (density.alpha_fixed()) {
+    regions.push_back(region_of_fixed_alpha(density));
+  } else {
+    regions = Profile(statistics, model, [] { return true; }).regions();
+  }
+  const auto height = [&](const Region& region) {
+    density.use(region.coordinate);
+    const double* y = region.whitening.centre.data();
+    return density.value(y) - density.coordinate_part(y);
+  };
+  const auto highest = std::max_element(regions.begin(), regions.end(),
+                                        [&](const Region& a, const Region& b) { return height(a) < height(b); });
+  density.use(highest->coordinate);
+  const double* y = highest->whitening.centre.data();
+  Mode mode{0.0, std::vector<double>(density.n_categories()), 0.0};
+  const double v = density.scale(y, mode.log_beta.data());
+  mode.log_alpha = density.parameters(y, mode.log_beta.data());
+  if (density.alpha_fixed()) return mode;
+  std::vector<double> slope(density.dimension(), 1.0), z(density.dimension());
+  if (!model.beta.fixed) {  // v = logsumexp(y)
+    for (std::size_t k = 0; k < slope.size(); ++k) slope[k] = std::exp(mode.log_beta[k]);
+  }
+  highest->whitening.pull_back(slope.data(), z.data());
+  double variance = 0.0;
+  for (const double s : z) variance += s * s;
+  mode.spread = std::sqrt(variance) * highest->coordinate.slope(v);
+  return mode;
+}
+
 }  // namespace hbm_fast

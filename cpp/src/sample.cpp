@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -30,17 +29,8 @@ void draw_start(PosteriorDensity& density, const Whitening& whitening, Start& st
   start.log_alpha = density.parameters(y.data(), start.log_beta.data());
 }
 
-// A fixed alpha has one mode of beta, at which Newton steps arrive.
 void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts) {
-  const std::size_t n_categories = density.n_categories();
-  std::vector<double> y(density.dimension(), 0.0);
-  if (!density.model().beta.fixed) {
-    for (std::size_t k = 0; k < n_categories; ++k) {
-      y[k] = std::log(density.model().beta.values[k] + density.statistics().n_positive(k));
-    }
-  }
-  climb(density, y);
-  preparation.regions.push_back({std::numeric_limits<double>::infinity(), {}, whitening_at(density, y.data())});
+  preparation.regions.push_back(region_of_fixed_alpha(density));
   for (Start& start : starts) draw_start(density, preparation.regions[0].whitening, start);
 }
 

@@ -65,4 +65,16 @@ class Profile {
   std::vector<double> log_heights_;   // log of share over the root of the determinant
 };
 
+// The one region of a posterior whose alpha is fixed: Newton steps arrive at its only mode.
+Region region_of_fixed_alpha(PosteriorDensity& density);
+
+// The highest mode of the posterior, and the standard deviation of log alpha by the curvature there (0 where alpha is
+// fixed).
+struct Mode {
+  double log_alpha;
+  std::vector<double> log_beta;
+  double spread;
+};
+Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model);
+
 }  // namespace hbm_fast

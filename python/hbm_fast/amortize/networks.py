@@ -27,6 +27,10 @@ class Draws:
     log_beta: Tensor  # (B, S, K)
     log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
     log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
+    log_likelihood: Tensor | None = None  # (B, S), where there are weights
+    # at other points of datasets r (R,), log alpha (R, M) and log beta (R, M, K): the log-likelihood (R, M), and the log
+    # density of q relative to the prior
+    at: "Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None" = None
 
     @staticmethod
     def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":
@@ -215,16 +219,23 @@ class TopDown(nn.Module):
         parameters = self.encoder(seen)
         z = self.head.sample(parameters, n, generator)
         log_alpha, log_beta = self.coordinates.from_z(z)
-        log_weight = None
+
+        def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
+            own = to_network_order(log_beta, None if order is None else order[datasets])
+            points = self.coordinates.to_z(log_alpha, own).float()
+            log_q = self.head.log_density(parameters[datasets], points) - objectives.log_normal(points)
+            return objectives.log_likelihood(tables[datasets], log_alpha, own, n_threads), log_q
+
         if weigh:
-            target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads) + objectives.log_normal(z)
-            log_weight = target - self.head.log_density(parameters, z)
+            likelihood = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
+            log_weight = likelihood + objectives.log_normal(z) - self.head.log_density(parameters, z)
+            return Draws(log_alpha, to_user_order(log_beta, order), log_weight, log_likelihood=likelihood, at=at)
         log_beta = to_user_order(log_beta, order)
         if self.local is None:
-            return Draws(log_alpha, log_beta, log_weight)
+            return Draws(log_alpha, log_beta, None)
         rows = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
         seed = int(torch.randint(2**62, (), generator=generator))
-        return Draws(log_alpha, log_beta, log_weight, LocalDraws(self.local, log_alpha, log_beta, rows, seed))
+        return Draws(log_alpha, log_beta, None, LocalDraws(self.local, log_alpha, log_beta, rows, seed))
 
     def _inputs_of(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
         tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
