@@ -144,12 +144,12 @@ def _maximum_likelihood(
     # The multinomial's series in 1 / A begins with S / 2: without S > 0 the profile falls below the multinomial there.
     above = moments.excess(pooled) > _ROUNDING * moments.total_pairs
     optima = _optima(objective, curve.maxima(beyond=above), max_iterations)
-    best = optima[0].curvature if optima else None
-    if best is None or best.value <= multinomial + max(
-        1e-12 * abs(multinomial), objective.resolution(best.concentration)
-    ):
-        return _limit(moments, "infinity", pooled, multinomial, names)
-    return _found(moments, optima[0], active, names, None)
+    if optima:
+        best = optima[0].curvature
+        rounding = max(1e-12 * abs(multinomial), 2.0 * objective.resolution(best.concentration))
+        if best.value > multinomial + rounding:
+            return _found(moments, optima[0], active, names, None)
+    return _limit(moments, "infinity", pooled, multinomial, names)
 
 
 def _mode(
