@@ -9,7 +9,6 @@ best.
 import argparse
 import json
 import math
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,11 +127,9 @@ def climb(stats: hbm.SufficientStatistics, shape: float, rate: float, log_a: Flo
 def compare(kind: str, n: int, seed: int) -> dict[str, Any]:
     """Fits against starts over n tables."""
     rng = np.random.default_rng([seed, 99])
-    shortfalls, outcomes, seconds = [], Counter[str](), 0.0
+    shortfalls, outcomes = [], Counter[str]()
     for counts, weights, prior in tables(kind, n, seed):
-        begin = time.perf_counter()
         fit = hbm.fit(counts, weights=weights, prior=prior)
-        seconds += time.perf_counter() - begin
         value = fit.log_likelihood if fit.log_posterior is None else fit.log_posterior
         shortfalls.append(best_of_starts(counts, weights, prior, rng) - value)
         outcomes[fit.outcome] += 1
@@ -144,7 +141,6 @@ def compare(kind: str, n: int, seed: int) -> dict[str, Any]:
         "largest_shortfall_nats": max(shortfalls),
         "starts_below_fit": int((np.array(shortfalls) < -MISS).sum()),
         "outcomes": dict(outcomes),
-        "ms_a_fit": 1e3 * seconds / n,
     }
 
 

@@ -96,6 +96,18 @@ def test_fit_of_multinomial_data_says_so(run, tmp_path):
     assert "nothing to draw" in err
 
 
+def test_fit_words_its_verdict_by_the_p_value(run, tmp_path):
+    # p = 0.22, 0.0042 and 2e-10
+    file = tmp_path / "table.csv"
+    for rows, verdict in [
+        ("5,5\n3,7\n8,2\n", "a multinomial does as well"),
+        ("5,5\n1,9\n9,1\n", "the groups may differ more than a multinomial allows"),
+        ("0,10\n10,0\n0,10\n9,1\n", "the groups differ more than a multinomial allows"),
+    ]:
+        file.write_text("white,black\n" + rows)
+        assert run("fit", file)[1].splitlines()[-1].endswith(verdict)
+
+
 # sample ----------------------------------------------------------------------------------------------------
 
 

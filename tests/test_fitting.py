@@ -258,8 +258,8 @@ def unequal_tables(n, seed):
 
 
 def test_unequal_totals_reach_the_highest_maximum():
-    # benchmarks/fit_maxima.py compares thousands; before the profile was searched, 4 of these 40 fell short
-    for counts in unequal_tables(40, 11):
+    # benchmarks/fit_maxima.py compares thousands; one climb from the pooled proportions falls short in 2 of these 40
+    for counts in unequal_tables(40, 20):
         counts = counts[:, counts.sum(axis=0) > 0]
         fit = hbm.fit(counts)
         assert fit.outcome in ("maximum", "infinity")
@@ -268,7 +268,7 @@ def test_unequal_totals_reach_the_highest_maximum():
 
 def test_fractional_weights_reach_the_highest_maximum():
     rng = np.random.default_rng(12)
-    for counts in unequal_tables(20, 13):
+    for counts in unequal_tables(20, 27):
         counts, weights = counts[:, counts.sum(axis=0) > 0], rng.exponential(1.0, len(counts))
         fit = hbm.fit(counts, weights=weights)
         assert fit.log_likelihood >= highest_found(counts, weights) - 1e-6, counts

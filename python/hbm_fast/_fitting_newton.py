@@ -50,7 +50,7 @@ def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Opt
 def _line_search(
     objective: Objective, log_a: Floats, here: Curvature, step: Floats, gain: float, resolved: float
 ) -> Floats:
-    """The longest of 1, 1/2, 1/4, ... of the step that goes up by what the slope promises (Armijo)."""
+    """The longest of 1, 1/2, 1/4, ... of the step that goes up by a ten-thousandth of the gain (Armijo)."""
     fraction = _LONGEST_STEP / max(_LONGEST_STEP, float(np.abs(step).max()))
     if gain < resolved:
         return np.asarray(log_a + fraction * step)

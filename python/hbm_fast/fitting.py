@@ -15,7 +15,7 @@ from hbm_fast._fitting_result import FitResult, Outcome
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.likelihood import SufficientStatistics
 
-_ROUNDING = 1e-12  # relative, of sums of fractional weights
+_ROUNDING = 1e-12  # relative, of sums over groups
 
 FitResult.__module__ = __name__  # where users find it
 
@@ -142,13 +142,14 @@ def _maximum_likelihood(
     objective = Objective(stats, active=active)
     curve = profile(objective, log_totals(moments), moments.present[active], moments.sums[active])
     # The multinomial's series in 1 / A begins with S / 2: without S > 0 the profile falls below the multinomial there.
-    optima = _optima(objective, curve.maxima(beyond=moments.excess(pooled) > 0.0), max_iterations)
-    best = optima[0].curvature if optima else None
-    if best is None or best.value <= multinomial + max(
-        1e-12 * abs(multinomial), objective.resolution(best.concentration)
-    ):
-        return _limit(moments, "infinity", pooled, multinomial, names)
-    return _found(moments, optima[0], active, names, None)
+    above = moments.excess(pooled) > _ROUNDING * moments.total_pairs
+    optima = _optima(objective, curve.maxima(beyond=above), max_iterations)
+    if optima:
+        best = optima[0].curvature
+        rounding = max(1e-12 * abs(multinomial), 2.0 * objective.resolution(best.concentration))
+        if best.value > multinomial + rounding:
+            return _found(moments, optima[0], active, names, None)
+    return _limit(moments, "infinity", pooled, multinomial, names)
 
 
 def _mode(
