@@ -128,8 +128,9 @@ class GroupsOfDraws(Draws):
         -------
         value : float for one group or jointly, (R,) for several; a batch puts B in front
         ess : of the same shape, only with ``return_ess``
-            Effective number of draws once they are weighted by the probability of the new groups, at most their
-            number. Below about 100 the value is too low, by a little or by many nats. Infinite for an exact posterior.
+            Kish's effective number of draws once they are weighted by the probability of the new groups; the
+            autocorrelation of a chain comes on top. Below about 100 the value tends to be too low, by a little or by
+            many nats. Infinite for an exact posterior.
 
         Warns
         -----
