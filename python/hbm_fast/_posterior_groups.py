@@ -159,8 +159,8 @@ class GroupsOfDraws(Draws):
         >>> old, new = np.array([[10, 10]] * 20), np.array([[20, 0], [0, 20]] * 5)
         >>> post = hbm.exact_posterior(old)
         >>> both = hbm.exact_posterior(np.concatenate([old, new]))
-        >>> round(post.log_predictive(new, jointly=True), 6) == round(both.log_evidence - post.log_evidence, 6)
-        True
+        >>> print(f"{post.log_predictive(new, jointly=True):.3f} {both.log_evidence - post.log_evidence:.3f}")
+        -37.087 -37.087
         """
         array = _validate.counts(new_counts, name="new_counts", ndim=(1, 2))
         rows = self._integer_rows(np.atleast_2d(array), "new_counts")
