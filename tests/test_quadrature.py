@@ -355,6 +355,9 @@ def test_outside_the_support():
     # at the ends of an open support: the density of the nearest number inside
     flat = hbm.exact_posterior(np.zeros((1, 2), int), n_draws=10)
     assert flat.marginal("alpha", 0.0)[1] == pytest.approx(1.0, rel=1e-9)
+    np.testing.assert_array_equal(flat.marginal("alpha", np.array([-1.0, np.inf]))[1], 0.0)
+    np.testing.assert_array_equal(flat.marginal("log_alpha", np.array([-np.inf, np.inf]))[1], 0.0)
+    assert np.isnan(flat.marginal("alpha", np.array([np.nan]))[1]).all()
     np.testing.assert_allclose(flat.marginal("beta", np.array([0.0, 1.0]))[1], 1.0, rtol=1e-7)
 
 

@@ -128,8 +128,9 @@ class GroupsOfDraws(Draws):
         -------
         value : float for one group or jointly, (R,) for several; a batch puts B in front
         ess : of the same shape, only with ``return_ess``
-            Effective number of draws once they are weighted by the probability of the new groups, at most their
-            number. Below about 100 the value is too low, by a little or by many nats. Infinite for an exact posterior.
+            Kish's effective number of draws once they are weighted by the probability of the new groups; the
+            autocorrelation of a chain comes on top. Below about 100 the value tends to be too low, by a little or by
+            many nats. Infinite for an exact posterior.
 
         Warns
         -----
@@ -158,8 +159,8 @@ class GroupsOfDraws(Draws):
         >>> old, new = np.array([[10, 10]] * 20), np.array([[20, 0], [0, 20]] * 5)
         >>> post = hbm.exact_posterior(old)
         >>> both = hbm.exact_posterior(np.concatenate([old, new]))
-        >>> round(post.log_predictive(new, jointly=True), 6) == round(both.log_evidence - post.log_evidence, 6)
-        True
+        >>> print(f"{post.log_predictive(new, jointly=True):.3f} {both.log_evidence - post.log_evidence:.3f}")
+        -37.087 -37.087
         """
         array = _validate.counts(new_counts, name="new_counts", ndim=(1, 2))
         rows = self._integer_rows(np.atleast_2d(array), "new_counts")

@@ -129,7 +129,9 @@ class Quadrature:
                 raise ValueError("alpha is fixed by the model: it has no density")
             # at the ends of the support the density of the nearest number inside
             t = np.log(np.maximum(points, _SMALLEST)) if name == "alpha" else points
-            outside = (points < 0.0 if name == "alpha" else False) | (self._density.log_prior_alpha(t) == -np.inf)
+            outside = ~(np.isfinite(self._density.log_prior_alpha(t)) | np.isnan(t))
+            if name == "alpha":
+                outside |= points < 0.0
             inside = np.where(outside, self._grid.t[0], t)
             log_marginal = grids.marginal_of_t(self._density, self._grid, inside.ravel(), self._grid.u.shape[1] - 1)
             log_density = log_marginal.reshape(t.shape) - self._grid.log_total - (t if name == "alpha" else 0.0)
