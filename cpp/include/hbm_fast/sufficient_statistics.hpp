@@ -125,6 +125,9 @@ class SufficientStatistics {
 
  private:
   void commit(const std::vector<CountColumn>& columns, const CountColumn& totals, double n_groups);
+  void find_only_column();
+  bool is_one(const double* concentration) const { return only_column_ < n_categories() && concentration[only_column_] > 0.0; }
+  double log_likelihood_of_one(const double* concentration) const;
   double far_log_likelihood(const double* concentration, double* gradient) const;
   void subtract_shared_slope(const double* concentration, double shared, double* gradient) const;
   double careful_slope(const double* concentration, std::size_t k) const;
@@ -133,6 +136,7 @@ class SufficientStatistics {
   CountColumn totals_;
   double n_groups_ = 0.0;
   double log_coefficient_ = 0.0;
+  std::size_t only_column_;  // the category that holds all counts, or n_categories()
 };
 
 }  // namespace hbm_fast
