@@ -44,7 +44,11 @@ def exact_log_likelihood(x, a):
     """Value with the coefficients, and gradient, in enough digits for what cancels."""
 
     def log_rising(c, n):
-        return mpmath.log(mpmath.fprod(c + j for j in range(n))) if n < 100 else mpmath.loggamma(c + n) - mpmath.loggamma(c)
+        return (
+            mpmath.log(mpmath.fprod(c + j for j in range(n)))
+            if n < 100
+            else mpmath.loggamma(c + n) - mpmath.loggamma(c)
+        )
 
     def reciprocals(c, n):
         return mpmath.fsum(1 / (c + j) for j in range(n)) if n < 100 else mpmath.digamma(c + n) - mpmath.digamma(c)

@@ -11,7 +11,7 @@ from hbm_fast import _core, _validate, _validate_scipy
 
 Floats = NDArray[np.float64]
 
-# Concentrations all below the first are scaled up before they divide; any above the second down before they are added up.
+# Concentrations all below the first are scaled up before they divide; any above the second down before the sum.
 _TINY, _HUGE = 1e-290, 1e290
 
 

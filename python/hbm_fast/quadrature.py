@@ -247,7 +247,7 @@ def exact_posterior(
     Parameters
     ----------
     counts : integer array_like (N, 2) or (B, N, 2)
-        Groups with total 0 change nothing: pad with them.
+        Groups with total 0 change nothing: pad with them. Totals up to 2**40.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
     n_draws : int
@@ -267,7 +267,7 @@ def exact_posterior(
     Raises
     ------
     ValueError
-        For a model of other than two categories.
+        For a model of other than two categories, or a total above 2**40.
 
     Warns
     -----

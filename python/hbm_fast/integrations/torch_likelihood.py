@@ -139,7 +139,7 @@ def series_log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool 
     """
     x, a = torch.broadcast_tensors(counts.double(), concentration.double())
     total, a_sum = x.sum(-1), a.sum(-1)
-    # relative to A, so that large concentrations leave small terms: D(a_k, x_k) - x_k log A; small ones do so by themselves
+    # relative to a large A, so that large concentrations leave small terms: D(a_k, x_k) - x_k log A
     scale = a_sum.clamp(min=1.0)
     value = _log_rising(a, x, scale.unsqueeze(-1)).sum(-1) - _log_rising(a_sum, total, scale)
     if coefficient:
