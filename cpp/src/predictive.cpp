@@ -29,6 +29,24 @@ double log_rising_rest(double log_a, double n) {
   return log_a > 300.0 ? (n - 1.0) * log_a : log_rising(1.0 + std::exp(log_a), n - 1.0);
 }
 
+// From such totals on, rounding leaves more than 1e-9 of log-factorials that are taken apart.
+constexpr double large_total = 1048576.0;
+
+// log(a (a+1) ... (a+n-1) / n!), whatever the size of a.
+double log_choose_of(double log_a, double n) {
+  const double inside = std::clamp(log_a, smallest_log_alpha, largest_log_alpha);
+  const double outside = log_a - inside;  // below, one factor is a; above, all n are
+  return log_choose(std::exp(inside), n) + (outside > 0.0 ? n : 1.0) * outside;
+}
+
+double log_pmf_of_large(double log_alpha, const double* log_beta, const std::int64_t* row, std::size_t k_n, double total) {
+  double value = -log_choose_of(log_alpha, total);
+  for (std::size_t k = 0; k < k_n; ++k) {
+    if (row[k] > 0) value += log_choose_of(log_alpha + log_beta[k], static_cast<double>(row[k]));
+  }
+  return value;
+}
+
 }  // namespace
 
 void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const PosteriorAddress& address, double* log_theta,
@@ -71,6 +89,10 @@ void group_log_pmf(const DrawsView& draws, const std::int64_t* rows, std::size_t
       const std::size_t dataset = i / draws.n_draws;
       for (std::size_t r = 0; r < n_rows; ++r) {
         const std::size_t at = dataset * n_rows + r;
+        if (coefficient && totals[at] > large_total) {
+          log_pmf[i * n_rows + r] = log_pmf_of_large(draws.log_alpha[i], draws.log_beta + i * k_n, rows + at * k_n, k_n, totals[at]);
+          continue;
+        }
         double value = coefficients[at] - log_rising_rest(draws.log_alpha[i], totals[at]);
         double present = 0.0;
         for (std::size_t k = 0; k < k_n; ++k) {
