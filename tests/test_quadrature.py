@@ -463,3 +463,29 @@ def test_empty_groups_change_nothing():
 def test_bad_input(counts, model, error, match):
     with pytest.raises(error, match=match):
         hbm.exact_posterior(counts, model)
+
+
+@pytest.mark.parametrize(
+    ("counts", "evidence"),  # by the trapezoidal rule in mpmath, of 34 digits
+    [
+        ([[10**6, 0], [7 * 10**5, 3 * 10**5], [123456, 876544], [0, 10**6]], -36.575110269375855),
+        ([[10**9, 0], [7 * 10**8, 3 * 10**8], [123456789, 876543211]], -47.799906341050026),
+        ([[2**31, 0], [2**30, 2**30], [10, 2**31 - 10], [2**29, 3 * 2**29], [2**31 - 1, 1]], -63.4608388049642),
+        ([[2**40, 0], [2**39, 2**39], [10, 2**40 - 10], [2**31, 2**31]], -66.72779263931133),
+    ],
+)
+def test_large_totals(counts, evidence):
+    assert abs(hbm.exact_posterior(counts, rng=1).log_evidence - evidence) < 1e-8
+
+
+def test_totals_beyond_the_limit_are_refused():
+    with pytest.raises(ValueError, match=r"exceeds 2\*\*40"):
+        hbm.exact_posterior([[10**15, 0]] * 5)
+
+
+def test_log_predictive_of_large_groups():
+    """Of a posterior that is one point: the likelihood itself, whatever the totals."""
+    model = hbm.HierarchicalModel(2, alpha=priors.Fixed(2.5), beta=priors.FixedBeta([0.3, 0.7]))
+    post = hbm.exact_posterior([[3, 4]], model, rng=1, n_draws=4)
+    groups = [[2**31, 2**30], [2**50, 7], [2**40, 0], [300, 5]]
+    np.testing.assert_allclose(post.log_predictive(groups), hbm.log_likelihood(groups, [0.75, 1.75]), rtol=1e-12)

@@ -51,16 +51,15 @@ double log_pmf_by_deviance(const Group& group, double total) {
   return remainders - deviances;
 }
 
-// All draws in one category of concentration a.
-double log_pmf_of_pure(double a, const Group& group, double total) {
-  if (a + group.other_concentration <= largest_concentration_sum) return log_rising_shift(a, group.other_concentration, total);
-  const double scaled = a * concentration_scale;
-  const double sum = scaled + group.other_scaled;
-  if (a < power_from) return log_rising(a, total) - total * (std::log(sum) - log_concentration_scale);
-  return total * (group.other_scaled < scaled ? std::log1p(-group.other_scaled / sum) : std::log(scaled / sum));
-}
-
 }  // namespace
+
+double log_pmf_of_pure(double a, double other_concentration, double other_scaled, double total) {
+  if (a + other_concentration <= largest_concentration_sum) return log_rising_shift(a, other_concentration, total);
+  const double scaled = a * concentration_scale;
+  const double sum = scaled + other_scaled;
+  if (a < power_from) return log_rising(a, total) - total * (std::log(sum) - log_concentration_scale);
+  return total * (other_scaled < scaled ? std::log1p(-other_scaled / sum) : std::log(scaled / sum));
+}
 
 double careful_log_pmf(const Group& group, bool coefficient) {
   double total = 0.0;
@@ -69,7 +68,7 @@ double careful_log_pmf(const Group& group, bool coefficient) {
     total += group.counts[i];
   }
   if (group.n == 0) return 0.0;
-  if (group.n == 1) return 0.0 + log_pmf_of_pure(group.concentration[0], group, total);  // never -0
+  if (group.n == 1) return 0.0 + log_pmf_of_pure(group.concentration[0], group.other_concentration, group.other_scaled, total);  // never -0
   const double value = log_pmf_by_deviance(group, total);
   return coefficient ? value : value - log_multinomial_coefficient(group, total);
 }

@@ -23,6 +23,9 @@ constexpr double log_concentration_scale = -88.722839111672999628;  // -128 log 
 // From here on a concentration's rising factorial over totals up to 2^53 is a power to the last digit.
 constexpr double power_from = 1e40;
 
+// Of a group whose draws, `total` of them, all are of one category with concentration a; the others as in Group.
+double log_pmf_of_pure(double a, double other_concentration, double other_scaled, double total);
+
 double careful_log_pmf(const Group& group, bool coefficient);
 
 }  // namespace hbm_fast

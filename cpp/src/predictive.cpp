@@ -38,6 +38,24 @@ void check_counts(const std::int64_t* values, std::size_t n, const char* name) {
   }
 }
 
+// From such totals on, rounding leaves more than 1e-9 of log-factorials that are taken apart.
+constexpr double large_total = 1048576.0;
+
+// log(a (a+1) ... (a+n-1) / n!), whatever the size of a.
+double log_choose_of(double log_a, double n) {
+  const double inside = std::clamp(log_a, smallest_log_alpha, largest_log_alpha);
+  const double outside = log_a - inside;  // below, one factor is a; above, all n are
+  return log_choose(std::exp(inside), n) + (outside > 0.0 ? n : 1.0) * outside;
+}
+
+double log_pmf_of_large(double log_alpha, const double* log_beta, const std::int64_t* row, std::size_t k_n, double total) {
+  double value = -log_choose_of(log_alpha, total);
+  for (std::size_t k = 0; k < k_n; ++k) {
+    if (row[k] > 0) value += log_choose_of(log_alpha + log_beta[k], static_cast<double>(row[k]));
+  }
+  return value;
+}
+
 }  // namespace
 
 void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const PosteriorAddress& address, double* log_theta,
@@ -83,6 +101,10 @@ void group_log_pmf(const DrawsView& draws, const std::int64_t* rows, std::size_t
     for (std::size_t pair = begin; pair < end; ++pair) {
       const std::size_t i = pair / n_rows;
       const std::size_t at = i / draws.n_draws * n_rows + pair % n_rows;
+      if (coefficient && totals[at] > large_total) {
+        log_pmf[pair] = log_pmf_of_large(draws.log_alpha[i], draws.log_beta + i * k_n, rows + at * k_n, k_n, totals[at]);
+        continue;
+      }
       double value = coefficients[at] - log_rising_rest(draws.log_alpha[i], totals[at]);
       double present = 0.0;
       for (std::size_t k = 0; k < k_n; ++k) {

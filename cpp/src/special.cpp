@@ -237,7 +237,7 @@ double deviance(double x, double m, double d) {
   // log(x/m) = 2 artanh(v), v = d / (x + m)
   const double v = d / (x + m);
   const double q = v * v;
-  double power = 2.0 * x * v * q;
+  double power = x * (2.0 * v * q);
   double sum = d * v;
   for (double j = 3.0; j < 30.0; j += 2.0) {
     const double next = sum + power / j;

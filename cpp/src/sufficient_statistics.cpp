@@ -235,7 +235,7 @@ double reciprocals_between(const CountColumn& totals, const CountColumn& column,
 
 }  // namespace
 
-SufficientStatistics::SufficientStatistics(std::size_t n_categories) : columns_(n_categories) {}
+SufficientStatistics::SufficientStatistics(std::size_t n_categories) : columns_(n_categories), only_column_(n_categories) {}
 
 void SufficientStatistics::add(const CountsView& counts, const double* weights, const Poll& poll) {
   if (counts.n_categories != n_categories()) {
@@ -321,6 +321,19 @@ void SufficientStatistics::commit(std::vector<CountColumn> columns, CountColumn 
   totals_ = std::move(totals);
   n_groups_ = n_groups;
   log_coefficient_ = log_coefficient;
+  find_only_column();
+}
+
+void SufficientStatistics::find_only_column() {
+  only_column_ = n_categories();
+  for (std::size_t k = 0; k < n_categories(); ++k) {
+    if (columns_[k].empty()) continue;
+    if (only_column_ < n_categories()) {
+      only_column_ = n_categories();
+      return;
+    }
+    only_column_ = k;
+  }
 }
 
 void SufficientStatistics::merge(const SufficientStatistics& other, const Poll& poll) {
@@ -340,6 +353,7 @@ double SufficientStatistics::log_constant(bool coefficient) const {
 }
 
 double SufficientStatistics::log_likelihood(const double* concentration, double* gradient) const {
+  if (is_one(concentration) && gradient == nullptr) return log_likelihood_of_one(concentration);
   double total = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) total += concentration[k];
   if (!(total <= largest_vector_concentration)) return far_log_likelihood(concentration, gradient);
@@ -351,6 +365,7 @@ double SufficientStatistics::log_likelihood(const double* concentration, double*
     if (gradient != nullptr) gradient[k] = own.slope;
   }
   if (gradient != nullptr) subtract_shared_slope(concentration, shared.slope, gradient);
+  if (is_one(concentration)) return log_likelihood_of_one(concentration);
   return std::isinf(value) ? value : value - shared.value;
 }
 
@@ -363,7 +378,8 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
     const auto one_by_one = [&] {
       for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n);
     };
-    if (8 * size < 3 * lanes) {  // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
+    // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
+    if (8 * size < 3 * lanes || only_column_ < k_n) {
       one_by_one();
       continue;
     }
@@ -392,6 +408,21 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
   }
 }
 
+// Where all groups are of one category: each may have a probability near 1, whose two parts cancel.
+double SufficientStatistics::log_likelihood_of_one(const double* concentration) const {
+  double others = 0.0;
+  double scaled = 0.0;
+  for (std::size_t k = 0; k < n_categories(); ++k) {
+    if (k == only_column_) continue;
+    others += concentration[k];
+    scaled += concentration[k] * concentration_scale;
+  }
+  const auto [values, weights] = totals_.pairs();
+  double value = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) value += weights[i] * log_pmf_of_pure(concentration[only_column_], others, scaled, values[i]);
+  return value;
+}
+
 // Where the rising factorials of the sum, and of large concentrations, are powers to the last digit.
 double SufficientStatistics::far_log_likelihood(const double* concentration, double* gradient) const {
   double scaled_total = 0.0;  // the sum itself may overflow
@@ -409,7 +440,7 @@ double SufficientStatistics::far_log_likelihood(const double* concentration, dou
     if (gradient != nullptr) gradient[k] = own.slope;
   }
   if (gradient != nullptr) subtract_shared_slope(concentration, totals_.sum() / scaled_total * concentration_scale, gradient);
-  return value;
+  return is_one(concentration) ? log_likelihood_of_one(concentration) : value;
 }
 
 // From each category's own slope to the gradient.

@@ -29,9 +29,9 @@ class SufficientStatistics:
         """
         Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.
         """
-    def log_likelihood(self, concentration: numpy.typing.NDArray[numpy.float64], value: numpy.typing.NDArray[numpy.float64], gradient: numpy.typing.NDArray[numpy.float64] | None, n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def log_likelihood(self, concentration: numpy.typing.NDArray[numpy.float64], value: numpy.typing.NDArray[numpy.float64], gradient: numpy.typing.NDArray[numpy.float64] | None, n_threads: typing.SupportsInt | typing.SupportsIndex, coefficient: bool = False) -> None:
         """
-        Writes the log-likelihood without the coefficient, and the gradient unless None.
+        Writes the log-likelihood, with the coefficients or without, and the gradient unless None.
         """
     def merge(self, other: SufficientStatistics) -> None:
         ...

@@ -113,7 +113,7 @@ class Objective:
         active: NDArray[np.bool_] | None = None,
     ) -> None:
         self._core, self._shape, self._rate = stats._core, shape, rate
-        self._constant = constant + stats.log_coefficient
+        self._constant = constant
         self._active = np.ones(stats.n_categories, dtype=np.bool_) if active is None else active
         self._n_categories = stats.n_categories
         values, weights = stats._core.pairs(stats.n_categories)
@@ -123,7 +123,7 @@ class Objective:
         """Of the objective."""
         a = np.exp(log_a)[None]
         value = np.empty(1)
-        self._core.log_likelihood(self._whole(a), value, None, 1)
+        self._core.log_likelihood(self._whole(a), value, None, 1, True)
         return float(self._with_prior(value, a)[0])
 
     def slopes(self, a: Floats) -> tuple[Floats, Floats, Floats]:
@@ -145,7 +145,7 @@ class Objective:
         whole = self._whole(a)
         gradient, diagonal = np.empty_like(whole), np.empty_like(whole)
         value, scale = np.empty(len(a)), np.empty(len(a))
-        self._core.log_likelihood(whole, value, gradient, 1)
+        self._core.log_likelihood(whole, value, gradient, 1, True)
         self._core.hessian(whole, diagonal, scale, 1)
         slope = a * (gradient[:, self._active] - self._rate) + self._shape
         bend = self._shape - a**2 * diagonal[:, self._active]

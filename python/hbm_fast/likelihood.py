@@ -44,7 +44,9 @@ def log_likelihood(
     -------
     float64 array, shape (...,)
         A scalar where neither argument has leading axes. The relative error is below 1e-13 for totals up to 1000 and
-        for groups of one category; beyond, the error is below 4 epsilon times the sum of the absolute terms.
+        for groups of one category; beyond, the error is below 4 epsilon times the sum of the absolute log-gamma
+        differences and log-factorials. So for every finite concentration, the smallest doubles and sums that overflow
+        included.
 
     Raises
     ------
@@ -103,7 +105,10 @@ def log_likelihood_gradient(
     -------
     value : float64 array, shape (...,)
     gradient : float64 array, shape (..., K)
-        Of the broadcast leading shape: sum it over the axes along which the concentration was repeated.
+        Of the broadcast leading shape: sum it over the axes along which the concentration was repeated. Each component
+        has a relative error below 1e-12, where its two sums cancel too (pure groups, large concentrations), unless it
+        lies at one of its own zeros. inf for a category of concentration 0 that has counts, and where the component
+        exceeds the largest double.
 
     Raises
     ------
@@ -157,7 +162,8 @@ class SufficientStatistics:
     """All that the likelihood of a shared concentration needs to know about counts, whatever the number of groups.
 
     For every category k and j >= 0 the number of groups with x_nk > j, and the same for the totals; or, where counts
-    are large and few of them differ, the distinct counts with how often each occurs. Threads may share one object:
+    are large and few of them differ, the distinct counts with how often each occurs. Totals go up to 2**40: beyond,
+    what rounding leaves of sums over groups is no longer small beside the likelihood. Threads may share one object:
     each `add` and `merge` is applied whole, one after the other, and a call that reads meanwhile (`sample` included)
     uses the groups that were there when it began. Ctrl-C during `add` or `merge` leaves the object as it was.
 
@@ -175,7 +181,7 @@ class SufficientStatistics:
     TypeError
         Counts that are not integers.
     ValueError
-        Negative counts, a wrong shape, or neither counts nor n_categories.
+        Negative counts, a total above 2**40, a wrong shape, or neither counts nor n_categories.
 
     Examples
     --------
@@ -292,6 +298,8 @@ class SufficientStatistics:
         Returns
         -------
         float64 array, shape (...,)
+            Of each group's log probability, rounding leaves some epsilon times the sum over its categories of
+            min(a_k, x_k) (1 + abs(log(a_k / x_k))); where counts up to 2**20 are many, of log x_k! instead.
 
         Raises
         ------

@@ -304,7 +304,7 @@ def exact_posterior(
     Parameters
     ----------
     counts : integer array_like (N, 2) or (B, N, 2), or SufficientStatistics
-        Groups with total 0 change nothing: pad with them. Statistics may be weighted, or of more groups than fit in
+        Groups with total 0 change nothing: pad with them. Totals up to 2**40. Statistics may be weighted, or of more groups than fit in
         memory; the posterior then has no groups to ask about, and a file of it holds its draws alone.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
@@ -327,7 +327,7 @@ def exact_posterior(
     Raises
     ------
     ValueError
-        For a model of other than two categories, or a batch without datasets.
+        For a model of other than two categories, a batch without datasets, or a total above 2**40.
 
     Warns
     -----

@@ -57,7 +57,8 @@ def dirichlet(
     out = _memory.empty((rows, k), np.float64)
     _core.dirichlet(_random.key(rng), flat, out, _validate.threads(n_threads))
     if not log:
-        np.exp(out, out=out)
+        with np.errstate(under="ignore"):  # a share below the smallest double is 0
+            np.exp(out, out=out)
     return out.reshape(*shape, k)
 
 

@@ -127,6 +127,9 @@ class SufficientStatistics {
  private:
   // Adds these columns, or nothing where poll throws.
   void commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups, TimedPoll& poll);
+  void find_only_column();
+  bool is_one(const double* concentration) const { return only_column_ < n_categories() && concentration[only_column_] > 0.0; }
+  double log_likelihood_of_one(const double* concentration) const;
   double far_log_likelihood(const double* concentration, double* gradient) const;
   void subtract_shared_slope(const double* concentration, double shared, double* gradient) const;
   double careful_slope(const double* concentration, std::size_t k) const;
@@ -135,6 +138,7 @@ class SufficientStatistics {
   CountColumn totals_;
   double n_groups_ = 0.0;
   double log_coefficient_ = 0.0;
+  std::size_t only_column_;  // the category that holds all counts, or n_categories()
 };
 
 }  // namespace hbm_fast
