@@ -63,7 +63,7 @@ def _run() -> int:
     except ImportError as error:
         if error.name not in {"typer", "rich", "click"}:
             raise
-        print(f"hbm-fast: error: {error}", file=sys.stderr)
+        print(f"hbm-fast: error: {error.name} is not installed: pip install 'hbm-fast[cli]'", file=sys.stderr)
         return 2
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # typer may have a click of its own
     try:
