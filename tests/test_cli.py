@@ -148,7 +148,13 @@ def test_shells_complete_the_commands(shell, words):
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), MemoryError("Unable to allocate 26.8 GiB"), OverflowError("too large")]
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 26.8 GiB"),
+        FloatingPointError("the loss"),
+        RuntimeError("of torch"),
+    ],
 )
 def test_what_does_not_fit_is_one_line(run, tmp_path, monkeypatch, error):
     def fails(*_):
