@@ -123,8 +123,14 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a netCDF file; ``Posterior.load`` gives back the same draws of everything.
 
+        An earlier file of that name is replaced when the new one is whole. The last line of the file is its checksum.
+
         Raises
         ------
+        ValueError
+            Where the path does not end in ``.nc``, ``.nc4`` or ``.netcdf``.
+        OSError
+            Where the file cannot be written; an earlier file stays.
         ImportError
             Without the extra ``report``.
 
@@ -151,8 +157,10 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         ------
         ImportError
             Without the extra ``report``.
+        OSError
+            If the file cannot be read.
         ValueError
-            For a file of another origin.
+            For a file of another origin or a damaged one (its checksum is compared); the message begins with its name.
         """
         from hbm_fast.integrations import arviz
 

@@ -50,7 +50,7 @@ def write(
     Parameters
     ----------
     path : path
-        Of the page; it is written over.
+        Of the page; an earlier one is replaced when the new one is whole.
     networks : mapping of str to callable, optional
         Further ways of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
     sections : sequence of Section, optional

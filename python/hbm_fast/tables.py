@@ -131,8 +131,12 @@ def read_counts(path: str | os.PathLike[str], *, layout: Layout = "auto") -> Cou
     ------
     OSError
         If the file cannot be read.
-    ValueError
-        For an unknown ending or layout, and for a bad row: the message names its line.
+    TypeError, ValueError
+        For an unknown ending or layout, a damaged file, repeated names, and a bad cell: the message names the file, the
+        line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9. A long table of more
+        than 2**27 cells must list one in 1,000 of them; headers that state more than the file can hold are refused
+        before memory is asked for. Of an npz file only the four arrays are unpacked, and compared with its member
+        ``checksum`` where `hbm-fast simulate` wrote one.
     ImportError
         For Parquet without pyarrow.
 

@@ -63,7 +63,7 @@ def _run() -> int:
     except ImportError as error:
         if error.name not in {"typer", "rich", "click"}:
             raise
-        print(f"hbm-fast: error: {error}", file=sys.stderr)
+        print(f"hbm-fast: error: {error.name} is not installed: pip install 'hbm-fast[cli]'", file=sys.stderr)
         return 2
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # typer may have a click of its own
     try:
@@ -76,7 +76,8 @@ def _run() -> int:
     except BrokenPipeError:  # `hbm-fast ... | head`: nobody listens any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, TypeError, OSError, ImportError, MemoryError, OverflowError) as error:
+    # RuntimeError is what torch raises, for memory that it lacks too; what is left is a mistake of ours
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError, RuntimeError) as error:
         if os.environ.get("HBM_FAST_TRACEBACK"):
             raise
         message = " ".join(str(error).split())

@@ -118,7 +118,8 @@ def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
                 f"--resume: {str(folder)!r} was begun with {name} {found.get(name)!r}, not {manifest[name]!r}"
             )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # a run that was killed may have left a hidden file and no manifest
+    if folder.exists() and (not folder.is_dir() or any(not file.name.startswith(".") for file in folder.iterdir())):
         hint = "choose another folder" if resume else "choose another folder, or go on with --resume"
         raise ValueError(f"{str(folder)!r} exists and is not empty: {hint}")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""The netCDF files of posteriors: written whole with checksums, read with one error for every kind of damage."""
+"""The netCDF files of posteriors: written whole with a checksum, read with one error for every kind of damage."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast import _validate
-from hbm_fast._files import Target, checksum, write_bytes
+from hbm_fast._files import Target, write_bytes
 
 ENDINGS = (".nc", ".nc4", ".netcdf")
 # deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html): a file that states more is damaged
 _MAX_RATIO = 1032
 _OWN = "hbm_fast"
+_MARK = b"\nhbm_fast sha256 "
+_STATED = b"hbm_fast: SHA-256 of all before it in the last line of the file"
 
 Reader = TypeVar("Reader", bound=Callable[..., Any])
 Groups = dict[str, dict[str, NDArray[Any]]]
@@ -55,41 +58,39 @@ def check_ending(path: Target) -> None:
         )
 
 
-def write(tree: Any, path: Target) -> None:
-    """Write a DataTree.
+def write(tree: Any, path: Target, facts: dict[str, Any] | None = None) -> None:
+    """Write a DataTree; with facts, which become JSON in an attribute, it is a file for `read`, with its checksum.
 
-    The image is made in memory: where HDF5 itself meets a full disk, it ends the process later, at its exit.
+    The image is made in memory: where HDF5 itself meets a full disk, it ends the process later, at its exit. The
+    checksum is a last line behind what HDF5 reads.
     """
-    write_bytes(path, tree.to_netcdf(engine="h5netcdf"))
-
-
-def seal(tree: Any, facts: dict[str, Any]) -> None:
-    """Put facts (JSON) and the checksums of all arrays into the attributes of the group hbm_fast."""
-    sums = {
-        f"{group.name}/{name}": checksum(value.to_numpy())
-        for group in tree.children.values()
-        for name, value in group.data_vars.items()
-    }
-    text = json.dumps({**facts, "checksums": sums})
-    tree[_OWN].attrs = {"facts": text, "facts_checksum": _sha256(text)}
+    if facts is not None:
+        tree[_OWN].attrs = {"facts": json.dumps(facts), "checksum": _STATED.decode()}
+    image = bytes(tree.to_netcdf(engine="h5netcdf"))
+    write_bytes(path, image if facts is None else image + _last_line(image))
 
 
 def read(path: Target) -> tuple[dict[str, Any], Groups]:
-    """Give the facts and the arrays of every group, as `seal` and `write` left them; the checksums are compared.
+    """Give the facts and the arrays of every group that `write` wrote.
 
-    Files written before there were checksums are read without. h5py alone reads: of a damaged file, h5netcdf leaves
-    objects that fail again when they are collected.
+    The checksum is compared before HDF5 sees the file, because HDF5 can hang in a damaged one; files written before
+    there were checksums are read without. h5py alone reads: of a damaged file, h5netcdf leaves objects that fail again
+    when they are collected.
     """
     try:
         import h5py
     except ImportError:
         raise _validate.missing_extra("h5netcdf", "report") from None
-    with h5py.File(path) as file:
+    content = Path(path).read_bytes()
+    image, mark, _ = content.rpartition(_MARK)
+    if mark and content != image + _last_line(image):
+        raise ValueError("it differs from the checksum in its last line")
+    if not mark and _STATED in content:
+        raise ValueError("its last line, the checksum, is missing: it was cut off, or written anew by another program")
+    with h5py.File(io.BytesIO(image if mark else content)) as file:
         if _OWN not in file:
             raise ValueError(f"{os.fspath(path)} was not written by Posterior.save: it has no group {_OWN}")
-        text = file[_OWN].attrs["facts"]
-        seal = file[_OWN].attrs.get("facts_checksum")
-        facts: dict[str, Any] = json.loads(text)
+        facts: dict[str, Any] = json.loads(file[_OWN].attrs["facts"])
         stored = {
             # coordinates are scales; what they say is in the facts
             name: {key: value for key, value in group.items() if "CLASS" not in value.attrs}
@@ -97,25 +98,15 @@ def read(path: Target) -> tuple[dict[str, Any], Groups]:
             if isinstance(group, h5py.Group)
         }
         stated = sum(value.nbytes for group in stored.values() for value in group.values())
-        size = os.path.getsize(path)
-        if stated > _MAX_RATIO * size:
-            raise ValueError(f"it states {stated} bytes of arrays, and has {size}")
-        groups = {name: {key: _array(value) for key, value in group.items()} for name, group in stored.items()}
-    if seal is None and "checksums" not in facts:
-        return facts, groups
-    if seal != _sha256(text):
-        raise ValueError("its facts differ from their checksum")
-    found = {f"{group}/{name}": np.asarray(value) for group, arrays in groups.items() for name, value in arrays.items()}
-    for name in facts["checksums"].keys() | found.keys():
-        if name not in found or facts["checksums"].get(name) != checksum(found[name]):
-            raise ValueError(f"the array {name} differs from its checksum")
-    return facts, groups
+        if stated > _MAX_RATIO * len(content):
+            raise ValueError(f"it states {stated} bytes of arrays, and has {len(content)}")
+        return facts, {name: {key: _array(value) for key, value in group.items()} for name, group in stored.items()}
+
+
+def _last_line(image: bytes) -> bytes:
+    return _MARK + hashlib.sha256(image).hexdigest().encode() + b"\n"
 
 
 def _array(stored: Any) -> NDArray[Any]:
     values: NDArray[Any] = np.asarray(stored[()])
     return values.astype(bool) if stored.attrs.get("dtype") == "bool" else values  # netCDF has no booleans
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

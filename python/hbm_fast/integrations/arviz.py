@@ -176,8 +176,7 @@ def save(post: Posterior, path: str | PathLike[str]) -> None:
         "version": __version__,
     }
     tree["hbm_fast"] = xarray.DataTree(xarray.Dataset(extra))
-    _netcdf.seal(tree, facts)
-    _netcdf.write(tree, path)
+    _netcdf.write(tree, path, facts)
 
 
 @_netcdf.names_the_file
