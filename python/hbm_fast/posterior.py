@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     array([0.0938, 0.9062])
     """
 
-    def __getitem__(self, index: int) -> "Posterior":
+    def __getitem__(self, index: int) -> Self:
         """The posterior of one dataset of a batch, with the same draws of everything."""
         n = len(self)
         if not -n <= index < n:
@@ -90,7 +90,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         result._datasets = self._datasets[b : b + 1]
         return result
 
-    def __iter__(self) -> Iterator["Posterior"]:
+    def __iter__(self) -> Iterator[Self]:
         return (self[b] for b in range(len(self)))
 
     def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
@@ -119,7 +119,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write to a netCDF file; ``Posterior.load`` gives back the same draws of everything.
+        """Write to a netCDF file; ``load`` of the same class gives back the same draws of everything.
 
         Raises
         ------
@@ -141,20 +141,20 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
 
         arviz.save(self, path)
 
-    @staticmethod
-    def load(path: str | PathLike[str]) -> "Posterior":
-        """Read what ``save`` wrote.
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what ``save`` of this class wrote.
 
         Raises
         ------
         ImportError
             Without the extra ``report``.
         ValueError
-            For a file of another origin.
+            For a file of another origin, or of another class of posteriors: the message names what reads it.
         """
         from hbm_fast.integrations import arviz
 
-        return arviz.load(path, Posterior)
+        return arviz.load(path, cls)
 
 
 @dataclass(frozen=True)
