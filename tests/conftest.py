@@ -19,7 +19,7 @@ def absent_extras_skip():
     try:
         yield
     except ImportError as error:
-        name = (error.name or "").partition(".")[0]
+        name = (error.name or "").partition(".")[0].replace("-", "_")  # a package or its module
         if name not in EXTRAS or find_spec(name) is not None:
             raise
         pytest.skip(f"{name} is not installed")
