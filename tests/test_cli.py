@@ -216,3 +216,35 @@ def test_without_typer_the_extra_is_named():
         assert ran.returncode == code
         assert "typer is not installed: pip install 'hbm-fast[cli]'" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_train_goes_on_for_the_same_model_and_starts_from_weights_for_another(run, tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    options = ["--categories", 3, "--groups", 2, "--total", 4, "--batch-size", 32, "--quiet"]
+    assert run("train", first, *options, "--seed", 5, "--steps", 4, "--pause-at", 2)[0] == 0
+    code, _, err = run("train", second, "--resume", first, "--steps", 4, "--alpha", "gamma:400,20", "--quiet")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "alpha=Exponential" in err
+    assert "alpha=Gamma" in err
+    assert "init_from=" in err
+    assert not second.exists()
+    code, out, err = run("train", second, "--resume", first, "--steps", 4, "--quiet", "--json")
+    assert (code, err, json.loads(out)["training"]["steps"]) == (0, "", 4)
+    code, _, err = run("train", second, "--resume", first, "--steps", 4, "--seed", 6, "--quiet", "--force")
+    assert (code, "warning: rng is ignored" in err) == (0, True)
+    started = ["--init-from", first, "--steps", 1, "--alpha", "gamma:400,20", "--quiet", "--force"]
+    assert run("train", second, *started)[0] == 0
+    from hbm_fast import amortize
+
+    network = amortize.load(second)
+    assert (network.n_groups, network.totals, str(network.model.alpha)) == (
+        (1, 2),
+        (0, 4),
+        "Gamma(shape=400.0, rate=20.0)",
+    )
+    if not torch.cuda.is_available():
+        code, _, err = run("train", second, "--steps", 1, "--device", "cuda", "--force")
+        assert (code, err.count("\n"), "torch sees no GPU" in err) == (2, 1, True)

@@ -161,7 +161,7 @@ def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentra
 
 def missing_extra(module: str, extra: str) -> ImportError:
     """The error for an optional dependency that is not installed."""
-    return ImportError(f"{module} is needed here and is not installed: pip install 'hbm-fast[{extra}]'")
+    return ImportError(f"{module} is needed here and is not installed: pip install 'hbm-fast[{extra}]'", name=module)
 
 
 def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:

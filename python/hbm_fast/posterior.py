@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from os import PathLike
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     array([0.0938, 0.9062])
     """
 
-    def __getitem__(self, index: int) -> "Posterior":
+    def __getitem__(self, index: int) -> Self:
         """The posterior of one dataset of a batch, with the same draws of everything."""
         n = len(self)
         if not -n <= index < n:
@@ -92,7 +92,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         result._datasets = self._datasets[b : b + 1]
         return result
 
-    def __iter__(self) -> Iterator["Posterior"]:
+    def __iter__(self) -> Iterator[Self]:
         return (self[b] for b in range(len(self)))
 
     def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
@@ -121,7 +121,7 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write to a netCDF file; ``Posterior.load`` gives back the same draws of everything.
+        """Write to a netCDF file; ``load`` of the same class gives back the same draws of everything.
 
         An earlier file of that name is replaced when the new one is whole. The last line of the file is its checksum.
 
@@ -149,9 +149,9 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
 
         arviz.save(self, path)
 
-    @staticmethod
-    def load(path: str | PathLike[str]) -> "Posterior":
-        """Read what ``save`` wrote.
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what ``save`` of this class wrote.
 
         Raises
         ------
@@ -160,11 +160,12 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         OSError
             If the file cannot be read.
         ValueError
-            For a file of another origin or a damaged one (its checksum is compared); the message begins with its name.
+            For a damaged file (its checksum is compared), one of another origin, or one of another class of posteriors
+            (the message names what reads it); the message begins with the file's name.
         """
         from hbm_fast.integrations import arviz
 
-        return arviz.load(path, Posterior)
+        return arviz.load(path, cls)
 
 
 def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int, group: int) -> Floats:

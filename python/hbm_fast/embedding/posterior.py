@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,6 +29,19 @@ class EmbeddingPosterior(Posterior):
     Attributes
     ----------
     z : (C, D, dim) or (B, C, D, dim)
+
+    Examples
+    --------
+    ``save`` and ``to_arviz`` keep z and the mixture; ``EmbeddingPosterior.load`` reads the file.
+
+    >>> import tempfile, pathlib
+    >>> import hbm_fast as hbm
+    >>> post = hbm.embedding.load("marbles").sample([[3, 0], [0, 4]], n_draws=100, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     post.save(pathlib.Path(folder) / "bags.nc")
+    ...     again = hbm.embedding.EmbeddingPosterior.load(pathlib.Path(folder) / "bags.nc")
+    >>> bool((again.z == post.z).all())
+    True
     """
 
     # the last two of a mixture only
@@ -98,42 +110,6 @@ class EmbeddingPosterior(Posterior):
             theta_draws=theta,
             latent={name: shaped(value[:, None]) for name, value in latent.items()},
         )
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write to a netCDF file, z and the mixture included; ``EmbeddingPosterior.load`` reads it.
-
-        Raises
-        ------
-        ImportError
-            Without the extra ``report``.
-
-        Examples
-        --------
-        >>> import tempfile, pathlib
-        >>> import hbm_fast as hbm
-        >>> post = hbm.embedding.load("marbles").sample([[3, 0], [0, 4]], n_draws=100, rng=0)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     post.save(pathlib.Path(folder) / "bags.nc")
-        ...     again = hbm.embedding.EmbeddingPosterior.load(pathlib.Path(folder) / "bags.nc")
-        >>> bool((again.z == post.z).all())
-        True
-        """
-        super().save(path)
-
-    @staticmethod
-    def load(path: str | PathLike[str]) -> "EmbeddingPosterior":
-        """Read what ``save`` wrote.
-
-        Raises
-        ------
-        ImportError
-            Without the extra ``report``.
-        ValueError
-            For a file of another origin, also one of ``Posterior.save``.
-        """
-        from hbm_fast.integrations import arviz
-
-        return arviz.load(path, EmbeddingPosterior)
 
     def log_predictive(
         self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True, return_ess: bool = False
