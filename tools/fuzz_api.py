@@ -125,6 +125,8 @@ class Case:
     def layout(self, array: np.ndarray) -> Any:
         """The same numbers, lying otherwise in memory."""
         array = np.asarray(array)
+        if array.ndim == 0:
+            return array
         kind = self.pick(["swapped", "packed", "shifted", "fortran", "reversed", "sliced", "list", "wider", "readonly"])
         if kind == "swapped":
             return array.astype(array.dtype.newbyteorder("S"))
@@ -138,9 +140,9 @@ class Case:
             return result
         if kind == "fortran":
             return np.asfortranarray(array)
-        if kind == "reversed" and array.ndim:
+        if kind == "reversed":
             return np.ascontiguousarray(array[::-1])[::-1]
-        if kind == "sliced" and array.ndim:
+        if kind == "sliced":
             result = np.zeros((*array.shape[:-1], 3 * array.shape[-1]), array.dtype)[..., ::3]
             result[...] = array
             return result
