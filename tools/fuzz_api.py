@@ -24,6 +24,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from ast import literal_eval
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -89,14 +90,22 @@ class Case:
         return result
 
     def same(
-        self, function: Callable[..., Any], first: tuple[Any, ...], second: tuple[Any, ...], **options: Any
+        self,
+        function: Callable[..., Any],
+        first: tuple[Any, ...],
+        second: tuple[Any, ...],
+        error: float = 0,
+        **options: Any,
     ) -> None:
-        """The same bits of two forms of the same numbers, or two refusals."""
+        """The same bits (or nearly, where an error is given) of two forms of the same numbers, or two refusals."""
         a, b = self.outcome(function, *first, **options), self.outcome(function, *second, **options)
         if (a is None) != (b is None):
             raise Finding(f"{function.__qualname__}: one form is refused, the other is not")
         for x, y in zip(a or [], b or [], strict=True):
-            if not np.array_equal(x, y, equal_nan=x.dtype.kind == "f"):
+            same = (
+                np.allclose(x, y, error, error, equal_nan=True) if error else np.array_equal(x, y, x.dtype.kind == "f")
+            )
+            if not same:
                 raise Finding(f"{function.__qualname__}: the two forms give {x} and {y}")
 
     def table(self, k: int | None = None, *, most: int = 200, odd: float = 0.25) -> np.ndarray:
@@ -115,6 +124,9 @@ class Case:
 
     def layout(self, array: np.ndarray) -> Any:
         """The same numbers, lying otherwise in memory."""
+        array = np.asarray(array)
+        if array.ndim == 0:
+            return array
         kind = self.pick(["swapped", "packed", "shifted", "fortran", "reversed", "sliced", "list", "wider", "readonly"])
         if kind == "swapped":
             return array.astype(array.dtype.newbyteorder("S"))
@@ -130,7 +142,7 @@ class Case:
             return np.asfortranarray(array)
         if kind == "reversed":
             return np.ascontiguousarray(array[::-1])[::-1]
-        if kind == "sliced" and array.ndim:
+        if kind == "sliced":
             result = np.zeros((*array.shape[:-1], 3 * array.shape[-1]), array.dtype)[..., ::3]
             result[...] = array
             return result
@@ -138,7 +150,7 @@ class Case:
             return array.tolist()
         if kind == "wider" and array.dtype.kind in "iu" and (array.size == 0 or array.max() < 2**63):
             return array.astype(np.int64)
-        copy = array.copy()
+        copy = np.array(array)
         copy.flags.writeable = False
         return copy
 
@@ -156,17 +168,17 @@ def likelihood(case: Case) -> None:
     a = case.concentration(case.pick([(k,), (n, k), (1, k), (2, 1, k), (k + 1,)]))
     options = {"coefficient": case.maybe(0.5), "n_threads": case.number(1, 0.05)}
     function = case.pick([hbm.log_likelihood, hbm.log_likelihood_gradient])
-    case.same(function, (counts, a), (case.layout(counts), case.layout(a) if case.maybe(0.3) else a), **options)
+    case.same(function, (counts, a), (case.layout(counts), case.layout(a) if case.maybe(0.3) else a), 1e-9, **options)
     case.same(lambda t: function(counts, a, n_threads=t), (1,), (3,))
     weights = case.pick([None, np.ones(n), case.rng.random(n), np.full(n, case.pick([-1.0, np.nan, 1e308, 0.0]))])
     statistics = hbm.SufficientStatistics(n_categories=k)
 
     def add(table: Any) -> Any:
         filled = hbm.SufficientStatistics(table, weights=weights)
-        statistics.merge(filled)
         return filled.log_likelihood(np.ones(k)), filled.log_coefficient, filled.n_groups
 
     case.same(add, (counts,), (case.layout(counts),))
+    case.outcome(statistics.add, counts, weights=weights)
     for method in (statistics.log_likelihood, statistics.log_likelihood_gradient, statistics.log_likelihood_hessian):
         case.same(lambda t, method=method: method(a, n_threads=t), (1,), (3,))
     if find_spec("scipy") is not None:
@@ -485,8 +497,13 @@ def watch(area: str, seed: int, seconds: float) -> list[str]:
             str(end - time.monotonic()),
         ]
         with (
-            tempfile.TemporaryFile("w+") as errors,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+            tempfile.TemporaryFile() as errors,
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,  # unbuffered, or lines would wait behind `select`
+            ) as process,
         ):
             assert process.stdout is not None
             line = ""
@@ -495,18 +512,17 @@ def watch(area: str, seed: int, seconds: float) -> list[str]:
                     process.kill()
                     findings.append(f"{area}: seed {seed} takes longer than {SLOWEST:.0f} s")
                     break
-                line = process.stdout.readline()
+                line = process.stdout.readline().decode()
                 if not line:
-                    process.wait()
+                    code = process.wait()
                     errors.seek(0)
-                    findings.append(
-                        f"{area}: seed {seed} ended the process ({process.returncode})\n{errors.read()[-3000:]}"
-                    )
+                    told = errors.read()[-3000:].decode(errors="replace")
+                    findings.append(f"{area}: seed {seed} ended the process ({code})\n{told}")
                     break
                 if line.startswith("seed"):
                     seed = int(line.split()[1])
                 elif line.startswith("finding"):
-                    findings.append(f"{area}: seed {seed}\n" + line[9:-2].encode().decode("unicode_escape"))
+                    findings.append(f"{area}: seed {seed}\n{literal_eval(line[8:])}")
         seed += 1
     print(f"{area}: {seed - first} inputs in {time.monotonic() - start:.0f} s, {len(findings)} findings", flush=True)
     return [

@@ -139,7 +139,7 @@ double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, d
   for (;; level += 1.0) {
     for (; first < values.size() && values[first] <= level; ++first) above -= weights[first];
     const double p = a / (a + level);
-    if (above * p < binomial_from) break;
+    if (!(above * p >= binomial_from)) break;  // a NaN too, or this would never end
     tables += static_cast<double>(binomial(stream, static_cast<std::int64_t>(above), p));
   }
   const double start = harmonic(level - 1.0);
@@ -150,7 +150,7 @@ double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, d
     double next = level;    // the first level of the group that is undecided
     for (;;) {
       const double room = ((weights[i] - group) * length - position) * a;
-      if (gap >= room) {
+      if (!(gap < room)) {
         gap -= std::max(room, 0.0);
         break;
       }

@@ -7,6 +7,10 @@ import numpy.typing
 import typing
 __all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'mixture_draws', 'mixture_log_density', 'multinomial', 'multinomial_row_address', 'normal_tails', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
 class SufficientStatistics:
+    def __copy__(self) -> SufficientStatistics:
+        """
+        Statistics of the same groups, to which groups can be added apart.
+        """
     def __getstate__(self) -> tuple:
         ...
     def __init__(self, n_categories: typing.SupportsInt | typing.SupportsIndex) -> None:
@@ -35,7 +39,7 @@ class SufficientStatistics:
         """
     def merge(self, other: SufficientStatistics) -> None:
         ...
-    def pairs(self, column: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    def pairs(self, column: typing.SupportsInt | typing.SupportsIndex) -> tuple:
         """
         The distinct counts of a category (K: the totals) and how often each occurs.
         """
@@ -69,7 +73,7 @@ class IntegerSource:
     @typing.overload
     def __init__(self, values: numpy.typing.NDArray[numpy.int64], dataset_stride: typing.SupportsInt | typing.SupportsIndex, group_stride: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
-        Given values; the strides (in elements) must stay inside for every dataset and group asked for.
+        Given values, with strides in elements.
         """
 def dirichlet(key: numpy.typing.NDArray[numpy.uint64], concentration: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

@@ -149,7 +149,7 @@ def _sparse_log_likelihood(
     try:
         _core.sparse_log_pmf(values, columns, offsets, a.reshape(-1, shape[1]), bool(coefficient), result, n_threads)
     except ValueError:
-        _validate.count_values(values, "counts")
+        _validate.count_values(values[:, np.newaxis], "counts")
         raise
     return result
 
@@ -234,7 +234,7 @@ class SufficientStatistics:
         """
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
-            _validate.count_values(values, "counts")
+            _validate.count_values(values[:, np.newaxis], "counts")
             _validate.same_last_axis(shape, self.n_categories)
             self._core.add_sparse(values, columns, offsets, _validate.group_weights(weights, shape[:1]))
             return self
