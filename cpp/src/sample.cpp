@@ -30,7 +30,8 @@ void draw_start(PosteriorDensity& density, const Whitening& whitening, Start& st
 }
 
 // A fixed alpha has one mode of beta, at which Newton steps arrive.
-void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts) {
+void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts,
+                   const KeepOn& keep_on) {
   const std::size_t n_categories = density.n_categories();
   std::vector<double> y(density.dimension(), 0.0);
   if (!density.model().beta.fixed) {
@@ -38,7 +39,7 @@ void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vec
       y[k] = std::log(density.model().beta.values[k] + density.statistics().n_positive(k));
     }
   }
-  climb(density, y);
+  climb(density, y, keep_on);
   preparation.regions.push_back({std::numeric_limits<double>::infinity(), {}, whitening_at(density, y.data())});
   for (Start& start : starts) draw_start(density, preparation.regions[0].whitening, start);
 }
@@ -88,6 +89,7 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
     return true;
   };
 
+  const KeepOn asked = [&] { return keep_on(0); };
   std::vector<Preparation> prepared(datasets.size());
   std::vector<std::vector<Start>> starts(datasets.size());
   parallel_for(datasets.size(), 1, options.n_threads, [&](std::size_t begin, std::size_t end) {
@@ -98,9 +100,9 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
         starts[b].push_back({Stream(options.key, Site::chain, b, c), 0.0, std::vector<double>(n_categories)});
       }
       if (density.alpha_fixed()) {
-        prepare_fixed(density, prepared[b], starts[b]);
+        prepare_fixed(density, prepared[b], starts[b], asked);
       } else {
-        Profile profile(*datasets[b], model, [&] { return keep_on(0); });
+        Profile profile(*datasets[b], model, asked);
         if (profile.regions().empty()) return;  // asked to stop
         for (std::size_t c = 0; c < n_chains; ++c) {
           Start& start = starts[b][c];

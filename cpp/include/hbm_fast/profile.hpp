@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <vector>
 
 #include "hbm_fast/laplace.hpp"
@@ -24,7 +23,7 @@ struct Region {
 class Profile {
  public:
   // `keep_on` is asked between evaluations; where it says no, the scan ends and nothing may be asked of it.
-  Profile(const SufficientStatistics& statistics, const ModelView& model, const std::function<bool()>& keep_on);
+  Profile(const SufficientStatistics& statistics, const ModelView& model, const KeepOn& keep_on);
 
   // By increasing log alpha; one where there is one mode.
   const std::vector<Region>& regions() const { return regions_; }
@@ -49,9 +48,9 @@ class Profile {
     double share = 0.0;             // its probability
   };
 
-  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta) const;
-  void scan(PosteriorDensity& density, const std::function<bool()>& keep_on);
-  void divide(PosteriorDensity& density);
+  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta, const KeepOn& keep_on) const;
+  void scan(PosteriorDensity& density, const KeepOn& keep_on);
+  void divide(PosteriorDensity& density, const KeepOn& keep_on);
   bool is_uneven() const;
   Whitening whitening_of(const Point& point) const;
 
