@@ -395,7 +395,8 @@ Whitening Profile::whitening_of(const Point& point) const {
 double Profile::draw_start(std::size_t c, std::size_t n, Stream& stream, double* log_beta) const {
   const double level = (static_cast<double>(c) + stream.uniform()) / static_cast<double>(n) * start_shares_.back();
   const auto found = std::lower_bound(start_shares_.begin(), start_shares_.end(), level);
-  const Point& point = points_[std::min<std::size_t>(static_cast<std::size_t>(found - start_shares_.begin()), points_.size() - 1)];
+  const auto place = static_cast<std::size_t>(found - start_shares_.begin());
+  const Point& point = points_[std::min(place, points_.size() - 1)];
   // anywhere in its cell
   double log_alpha = point.log_alpha + (stream.uniform() - 0.5) * point.cell;
   if (log_alpha < points_.front().log_alpha || log_alpha > points_.back().log_alpha) log_alpha = point.log_alpha;
@@ -415,7 +416,8 @@ void Profile::draw(Stream& stream, double* y) const {
   const auto found = std::lower_bound(shares_.begin(), shares_.end(), stream.uniform() * shares_.back());
   std::vector<double> z(dimension_);
   for (double& x : z) x = normal(stream);
-  normals_[std::min<std::size_t>(static_cast<std::size_t>(found - shares_.begin()), normals_.size() - 1)].to_coordinates(z.data(), y);
+  const auto place = static_cast<std::size_t>(found - shares_.begin());
+  normals_[std::min(place, normals_.size() - 1)].to_coordinates(z.data(), y);
 }
 
 double Profile::log_density(const double* y) const {

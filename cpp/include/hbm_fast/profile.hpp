@@ -1,7 +1,7 @@
 // The marginal posterior of log alpha over the whole range of its prior, with beta integrated out by Laplace's
 // approximation around its conditional mode. Given alpha the density of beta has one mode (it is concave in beta, on the
-// scale of log-ratios), so that a scan of the one number log alpha finds every mode of the posterior. It says where
-// chains start, how many modes there are, and gives a proposal that jumps between them.
+// scale of log-ratios), so that a scan of the one number log alpha finds every mode of the posterior. From it come
+// the starts of the chains, the number of modes, and a proposal that jumps between them.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct Region {
 
 class Profile {
  public:
-  // `keep_on` is asked between evaluations; where it says no, the scan ends and nothing may be asked of it.
+  // `keep_on` is asked between evaluations; where it returns false, the scan ends and there are no regions.
   Profile(const SufficientStatistics& statistics, const ModelView& model, const KeepOn& keep_on);
 
   // By increasing log alpha; one where there is one mode.
@@ -34,9 +34,9 @@ class Profile {
 
   // Whether chains need the proposal below: there are several modes, or no one set of coordinates fits the only one.
   bool has_proposal() const { return !normals_.empty(); }
-  // A law over the whole posterior in y = log(alpha beta): normals along the profile, by their probabilities.
+  // The proposal, a distribution of y = log(alpha beta): a mixture of normals along the profile, by their probabilities.
   void draw(Stream& stream, double* y) const;
-  double log_density(const double* y) const;
+  double log_density(const double* y) const;  // up to a constant
 
  private:
   struct Point {
