@@ -117,7 +117,8 @@ def main():
         for label, (counts, prior) in cases.items():
             found = result[name][label] = run(counts, prior, options.runs, options.seed)
             print(
-                f"{name}, {label:30s} modes {found['n_modes']}  |z| <= {found['largest_z']:.2f} (rms {found['rms_z']:.2f})"
+                f"{name}, {label:30s} modes {found['n_modes']}"
+                f"  |z| <= {found['largest_z']:.2f} (rms {found['rms_z']:.2f})"
                 f"  ESS >= {found['smallest_ess']:.0f}  warned {found['n_warned']}/{found['n_runs']}"
                 f"  silent beyond 4: {found['n_silent_beyond_4']}",
                 flush=True,

@@ -359,7 +359,6 @@ def test_numpy_s_error_state_changes_nothing():
 
 
 def test_summary_of_chains():
-    pytest.importorskip("arviz_stats")
     log_alpha, log_beta = some_draws(4, 1000)
     post = hbm.Posterior(log_alpha, log_beta, model=MODEL)
     table = post.summary()
@@ -375,7 +374,6 @@ def test_summary_of_chains():
 
 
 def test_summary_warns():
-    pytest.importorskip("arviz_stats")
     log_alpha, log_beta = some_draws(4, 400)
     apart = hbm.Posterior(log_alpha + np.arange(4)[:, None], log_beta, model=MODEL)
     with pytest.warns(hbm.ConvergenceWarning, match="R-hat of .*n_draws"):
@@ -388,13 +386,21 @@ def test_summary_warns():
         heavy.summary()
 
 
-def test_summary_without_arviz_stats(post, monkeypatch):
+def test_summary_without_arviz_stats(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "arviz_stats", None)
-    table = post.summary()
-    assert "r_hat" not in table.columns
-    assert "hbm-fast[report]" in str(table)
-    with pytest.raises(ImportError, match="hbm-fast\\[report\\]"):
-        post.diagnostics("alpha")
+    log_alpha, log_beta = some_draws(4, 1000)
+    post = hbm.Posterior(log_alpha, log_beta, model=MODEL)
+    assert post.summary()["log_alpha"]["r_hat"] == post.diagnostics("log_alpha")["r_hat"] < 1.01
+
+
+def test_summary_of_one_chain():
+    log_alpha, log_beta = some_draws(1, 1000)
+    table = hbm.Posterior(log_alpha, log_beta, model=MODEL).summary()
+    assert np.isnan(table["alpha"]["r_hat"])
+    assert table["alpha"]["ess_bulk"] > 500
+    with pytest.warns(hbm.ConvergenceWarning, match="effective draws"):
+        hbm.Posterior(log_alpha[:, :50], log_beta[:, :50], model=MODEL).summary()
+    hbm.Posterior(log_alpha[:, :3], log_beta[:, :3], model=MODEL).summary()  # nothing can be told
 
 
 def test_weighted_summary(post):

@@ -119,17 +119,17 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
   return result;
 }
 
-void climb(PosteriorDensity& density, std::vector<double>& y, double tolerance) {
+void climb(PosteriorDensity& density, std::vector<double>& y, const KeepOn& keep_on) {
   const std::size_t dimension = density.dimension();
   std::vector<double> proposal(dimension), gradient(dimension), step(dimension);
   double value = density.value(y.data(), gradient.data());
-  for (int i = 0; i < max_newton_steps; ++i) {
+  for (int i = 0; i < max_newton_steps && keep_on(); ++i) {
     const Whitening here = whitening_at(density, y.data());
     Whitening linear = here;
     std::fill(linear.centre.begin(), linear.centre.end(), 0.0);
     here.pull_back(gradient.data(), step.data());
     const double expected = dot(step.data(), step.data(), dimension);  // twice the gain of a full step
-    if (expected < tolerance) break;
+    if (expected < 1e-8) break;
     linear.to_coordinates(step.data(), step.data());
     // No coordinate moves by more than 8 (a factor e^8) at once.
     double longest = 0.0;

@@ -83,16 +83,17 @@ void add_tail(std::vector<double>& points, const AlphaPrior& prior, double edge,
 
 }  // namespace
 
-Profile::Profile(const SufficientStatistics& statistics, const ModelView& model, const std::function<bool()>& keep_on)
+Profile::Profile(const SufficientStatistics& statistics, const ModelView& model, const KeepOn& keep_on)
     : model_(model), dimension_(model.beta.fixed ? 1 : statistics.n_categories()) {
   PosteriorDensity density(statistics, model);
   scan(density, keep_on);
-  if (keep_on()) divide(density);
+  if (keep_on()) divide(density, keep_on);
 }
 
 // Newton steps on log beta with sum beta = 1: with the gradient g of log beta's density and the diagonal d of minus its
 // Hessian, u = D^-1 (g - beta (beta^T D^-1 g) / (beta^T D^-1 beta)).
-Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta) const {
+Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta,
+                                 const KeepOn& keep_on) const {
   const std::size_t n_categories = density.n_categories();
   Point point{log_alpha, model_.alpha.log_density(log_alpha), std::move(log_beta), {}};
   if (model_.beta.fixed) {
@@ -109,7 +110,7 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
   };
   double value = value_of(point.log_beta, slopes.data());
   double q = 0.0;
-  for (int i = 0; i < max_newton_steps; ++i) {
+  for (int i = 0; i < max_newton_steps && keep_on(); ++i) {
     double mass = 0.0;
     for (std::size_t k = 0; k < n_categories; ++k) {
       concentration[k] = std::exp(std::clamp(log_alpha + point.log_beta[k], -300.0, 300.0));
@@ -156,7 +157,7 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
   return point;
 }
 
-void Profile::scan(PosteriorDensity& density, const std::function<bool()>& keep_on) {
+void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
   // Below `first` and above `last` the likelihood is a power of alpha to within exp(-3).
   const SufficientStatistics& statistics = density.statistics();
   const auto totals = statistics.total_pairs();
@@ -189,7 +190,7 @@ void Profile::scan(PosteriorDensity& density, const std::function<bool()>& keep_
   for (double& x : log_beta) x -= sum;
   for (const double t : middle) {
     if (!keep_on()) return;
-    points_.push_back(point_at(density, t, points_.empty() ? log_beta : points_.back().log_beta));
+    points_.push_back(point_at(density, t, points_.empty() ? log_beta : points_.back().log_beta, keep_on));
   }
   // In the tails the prior and the power alone change.
   const Point ends[] = {points_.front(), points_.back()};
@@ -230,7 +231,7 @@ void Profile::scan(PosteriorDensity& density, const std::function<bool()>& keep_
       if (before[i + 1].log_alpha - before[i].log_alpha < 1e-9 * (1.0 + std::abs(before[i].log_alpha))) continue;
       if (!keep_on()) return;
       const double half_way = 0.5 * (before[i].log_alpha + before[i + 1].log_alpha);
-      points_.push_back(point_at(density, half_way, before[i].log_beta));
+      points_.push_back(point_at(density, half_way, before[i].log_beta, keep_on));
       added = true;
     }
   }
@@ -248,7 +249,7 @@ void Profile::scan(PosteriorDensity& density, const std::function<bool()>& keep_
   for (Point& p : points_) p.share /= sum_of_shares;
 }
 
-void Profile::divide(PosteriorDensity& density) {
+void Profile::divide(PosteriorDensity& density, const KeepOn& keep_on) {
   // Heights on the scale on which chains move: under a prior with bounds the coordinate is the logit.
   const std::size_t n = points_.size();
   std::vector<double> height(n);
@@ -299,7 +300,7 @@ void Profile::divide(PosteriorDensity& density) {
     const Point& top = points_[hill.top];
     density.use(AlphaCoordinate::around(model_.alpha, top.log_alpha));
     density.coordinates(top.log_alpha, top.log_beta.data(), y.data());
-    climb(density, y);
+    climb(density, y, keep_on);
     double log_alpha = density.parameters(y.data(), log_beta.data());
     if (!(log_alpha > lower && log_alpha <= upper)) {
       log_alpha = top.log_alpha;
@@ -394,7 +395,8 @@ Whitening Profile::whitening_of(const Point& point) const {
 double Profile::draw_start(std::size_t c, std::size_t n, Stream& stream, double* log_beta) const {
   const double level = (static_cast<double>(c) + stream.uniform()) / static_cast<double>(n) * start_shares_.back();
   const auto found = std::lower_bound(start_shares_.begin(), start_shares_.end(), level);
-  const Point& point = points_[std::min<std::size_t>(static_cast<std::size_t>(found - start_shares_.begin()), points_.size() - 1)];
+  const auto place = static_cast<std::size_t>(found - start_shares_.begin());
+  const Point& point = points_[std::min(place, points_.size() - 1)];
   // anywhere in its cell
   double log_alpha = point.log_alpha + (stream.uniform() - 0.5) * point.cell;
   if (log_alpha < points_.front().log_alpha || log_alpha > points_.back().log_alpha) log_alpha = point.log_alpha;
@@ -414,7 +416,8 @@ void Profile::draw(Stream& stream, double* y) const {
   const auto found = std::lower_bound(shares_.begin(), shares_.end(), stream.uniform() * shares_.back());
   std::vector<double> z(dimension_);
   for (double& x : z) x = normal(stream);
-  normals_[std::min<std::size_t>(static_cast<std::size_t>(found - shares_.begin()), normals_.size() - 1)].to_coordinates(z.data(), y);
+  const auto place = static_cast<std::size_t>(found - shares_.begin());
+  normals_[std::min(place, normals_.size() - 1)].to_coordinates(z.data(), y);
 }
 
 double Profile::log_density(const double* y) const {
@@ -428,24 +431,25 @@ double Profile::log_density(const double* y) const {
   return log_sum(terms);
 }
 
-Region region_of_fixed_alpha(PosteriorDensity& density) {
+Region region_of_fixed_alpha(PosteriorDensity& density, const KeepOn& keep_on) {
   std::vector<double> y(density.dimension(), 0.0);
   if (!density.model().beta.fixed) {
     for (std::size_t k = 0; k < density.n_categories(); ++k) {
       y[k] = std::log(density.model().beta.values[k] + density.statistics().n_positive(k));
     }
   }
-  climb(density, y);
+  climb(density, y, keep_on);
   return {infinity, {}, whitening_at(density, y.data())};
 }
 
 Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model) {
   PosteriorDensity density(statistics, model);
+  const KeepOn always = [] { return true; };
   std::vector<Region> regions;
   if (density.alpha_fixed()) {
-    regions.push_back(region_of_fixed_alpha(density));
+    regions.push_back(region_of_fixed_alpha(density, always));
   } else {
-    regions = Profile(statistics, model, [] { return true; }).regions();
+    regions = Profile(statistics, model, always).regions();
   }
   const auto height = [&](const Region& region) {
     density.use(region.coordinate);

@@ -29,8 +29,9 @@ void draw_start(PosteriorDensity& density, const Whitening& whitening, Start& st
   start.log_alpha = density.parameters(y.data(), start.log_beta.data());
 }
 
-void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts) {
-  preparation.regions.push_back(region_of_fixed_alpha(density));
+void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts,
+                    const KeepOn& keep_on) {
+  preparation.regions.push_back(region_of_fixed_alpha(density, keep_on));
   for (Start& start : starts) draw_start(density, preparation.regions[0].whitening, start);
 }
 
@@ -79,6 +80,7 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
     return true;
   };
 
+  const KeepOn asked = [&] { return keep_on(0); };
   std::vector<Preparation> prepared(datasets.size());
   std::vector<std::vector<Start>> starts(datasets.size());
   parallel_for(datasets.size(), 1, options.n_threads, [&](std::size_t begin, std::size_t end) {
@@ -89,9 +91,9 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
         starts[b].push_back({Stream(options.key, Site::chain, b, c), 0.0, std::vector<double>(n_categories)});
       }
       if (density.alpha_fixed()) {
-        prepare_fixed(density, prepared[b], starts[b]);
+        prepare_fixed(density, prepared[b], starts[b], asked);
       } else {
-        Profile profile(*datasets[b], model, [&] { return keep_on(0); });
+        Profile profile(*datasets[b], model, asked);
         if (profile.regions().empty()) return;  // asked to stop
         for (std::size_t c = 0; c < n_chains; ++c) {
           Start& start = starts[b][c];

@@ -2,6 +2,7 @@
 The compiled kernels of hbm_fast; its public face is the package.
 """
 from __future__ import annotations
+import collections.abc
 import numpy
 import numpy.typing
 import typing
@@ -135,9 +136,9 @@ def normal_tails(z: numpy.typing.NDArray[numpy.float64], lower: numpy.typing.NDA
     """
     Writes the logs of Phi(z) and Phi(-z).
     """
-def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, start: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], typing.Annotated[numpy.typing.ArrayLike, numpy.float64]] | None = None) -> dict:
+def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, methods: collections.abc.Sequence[str], n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, start: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], typing.Annotated[numpy.typing.ArrayLike, numpy.float64]] | None = None) -> dict:
     """
-    Draws (B, C, D) of every dataset, with what each step reports; start is log alpha (B, C), log beta (B, C, K).
+    Draws (B, C, D) of every dataset by its method, with what each step reports, and the modes of log alpha (B,); start is log alpha (B, C), log beta (B, C, K).
     """
 def simulate(key: numpy.typing.NDArray[numpy.uint64], first: typing.SupportsInt | typing.SupportsIndex, alpha: AlphaPrior, beta: BetaPrior, alpha_given: bool, beta_given: bool, n_groups: IntegerSource, totals: IntegerSource, max_groups: typing.SupportsInt | typing.SupportsIndex, log_alpha: numpy.typing.NDArray[numpy.float64], log_beta: numpy.typing.NDArray[numpy.float64], alpha_out: numpy.typing.NDArray[numpy.float64], beta_out: numpy.typing.NDArray[numpy.float64], n_groups_out: numpy.typing.NDArray[numpy.int64], log_theta: numpy.typing.NDArray[numpy.float64] | None, theta: numpy.typing.NDArray[numpy.float64] | None, counts: numpy.ndarray | None, statistics: numpy.typing.NDArray[numpy.float32] | None, n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

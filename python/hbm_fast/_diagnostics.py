@@ -150,13 +150,13 @@ def _blocks(draws: Floats) -> Iterator[tuple[NDArray[np.intp], Floats]]:
     size = max(1, _VALUES_A_BLOCK // (n_chains * n_draws))
     for first in range(0, n_parameters, size):
         block = np.ascontiguousarray(np.moveaxis(flat[:, :, first : first + size], 2, 0))
-        varies = np.isfinite(block).all(axis=(1, 2)) & (np.ptp(block, axis=(1, 2)) > 0.0)
+        varies = np.isfinite(block).all(axis=(1, 2)) & (block.max(axis=(1, 2)) > block.min(axis=(1, 2)))
         if varies.any():
             yield first + np.flatnonzero(varies), block if varies.all() else block[varies]
 
 
 def _split(block: Floats) -> Floats:
-    """(P, C, D) -> (P, 2 C, D // 2): both halves of each chain; the middle one of an odd number of draws is left out."""
+    """(P, C, D) -> (P, 2 C, D // 2): both halves of each chain, without the middle one of an odd number of draws."""
     half = block.shape[2] // 2
     return np.concatenate([block[:, :, :half], block[:, :, -half:]], axis=1)
 
@@ -175,9 +175,9 @@ def _ranked(block: Floats) -> tuple[Floats, Floats]:
     median = 0.5 * (ordered[:, (n - 1) // 2] + ordered[:, n // 2])
     distance = np.abs(ordered - median[:, np.newaxis])
     nearest = np.argsort(distance, axis=1, kind="stable")  # of a falling and a rising run: a merge
-    folded = _scores(
-        np.take_along_axis(order, nearest, axis=1), np.take_along_axis(distance, nearest, axis=1)
-    ).reshape(halves.shape)
+    folded = _scores(np.take_along_axis(order, nearest, axis=1), np.take_along_axis(distance, nearest, axis=1)).reshape(
+        halves.shape
+    )
     return np.fmax(_r_hat(scores), _r_hat(folded)), ess
 
 
@@ -204,7 +204,7 @@ def _scores(order: NDArray[np.intp], ordered: Floats) -> Floats:
 @lru_cache(maxsize=2)
 def _normal_scores(n: int) -> Floats:
     """Normal scores of the ranks 1, 1.5, 2, ..., n (Blom 1958), symmetric about zero."""
-    lower = normal_quantile((0.5 * np.arange(n) + 1.0 - 0.375) / (n + 0.25))
+    lower = normal_quantile((0.5 * np.arange(n, dtype=np.float64) + 1.0 - 0.375) / (n + 0.25))
     result = np.concatenate([lower, -lower[-2::-1]])
     result.setflags(write=False)
     return result

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hbm_fast import _diagnostics
+from hbm_fast import _diagnostics, _validate
 from hbm_fast import _posterior_summary as _summary
 from hbm_fast import _posterior_weights as _weights
-from hbm_fast import _validate
 from hbm_fast._posterior_draws import Draws, Floats
 from hbm_fast._posterior_summary import Summary
 

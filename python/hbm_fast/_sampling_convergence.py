@@ -10,8 +10,9 @@ from hbm_fast.posterior import Posterior
 
 # Fewer draws a chain tell poor mixing from chance too badly.
 _FEWEST_DRAWS = 100
-# Vehtari et al. 2021, doi:10.1214/20-BA1221: an R-hat of 1.01, 100 effective draws a chain. The two belong together: the
-# mean R-hat of chains that mix, with n effective draws each, is 1 + 1 / n. Of short chains a tenth of the draws will do.
+# Vehtari et al. 2021, doi:10.1214/20-BA1221: an R-hat of 1.01, 100 effective draws a chain. The two belong together:
+# the mean R-hat of chains that mix, with n effective draws each, is 1 + 1 / n. Of short chains a tenth of the draws
+# will do.
 _DRAWS_A_CHAIN = 100.0
 _SHARE_OF_DRAWS = 0.1
 # Of many parameters some exceed these by chance: so many beta may, none of them by this factor.
@@ -43,8 +44,8 @@ def check(post: Posterior) -> str | None:
         for first in range(0, n_datasets, size):
             part = slice(first, first + size)
             columns = np.concatenate([log_alpha[part, ..., np.newaxis], np.exp(log_beta[part, ..., shown])], axis=-1)
-            found = _diagnostics.convergence(np.moveaxis(columns, 0, 2))
-            for whole, value in zip((r_hat, ess), found, strict=True):
+            measured = _diagnostics.convergence(np.moveaxis(columns, 0, 2))
+            for whole, value in zip((r_hat, ess), measured, strict=True):
                 whole[part, 0] = value[:, 0]
                 whole[part, 1:] = value[:, 1:]
     worst = np.fmax.reduce(r_hat, axis=1), np.fmin.reduce(ess, axis=1)
@@ -73,13 +74,14 @@ def check(post: Posterior) -> str | None:
 
 
 _ADVICE = (
-    "the draws do not represent the posterior yet. Pass a larger n_draws (and n_warmup) to hbm.sample, or another method=."
+    "the draws do not represent the posterior yet. "
+    "Pass a larger n_draws (and n_warmup) to hbm.sample, or another method=."
 )
 
 
 def _effective(r_hat: NDArray[Any], ess: NDArray[Any]) -> NDArray[Any]:
     """What the datasets of a batch are ordered by, the worst first."""
-    return np.where(np.isnan(ess), np.inf, ess) / np.fmax(r_hat, 1.0)
+    return np.asarray(np.where(np.isnan(ess), np.inf, ess) / np.fmax(r_hat, 1.0))
 
 
 def _problems(

@@ -93,27 +93,27 @@ def sample(
     -----
     ConvergenceWarning
         Where log alpha has an R-hat above 1.01 or fewer than 100 effective draws a chain; where more than 5 % of the
-        K beta do, or one of them has an R-hat above 1.05 or fewer than 25 effective draws a chain (of many parameters
-        some exceed 1.01 by chance); where HMC trajectories diverge. One warning names how many datasets of a batch
-        fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a chain and an R-hat of
-        1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
+        K beta do, or one of them has an R-hat above 1.05 or fewer than 20 effective draws a chain (of many parameters
+        some exceed 1.01 by chance); where more than 2 % of HMC's trajectories diverge. One warning names how many
+        datasets of a batch fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a chain
+        and an R-hat of 1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
 
     Notes
     -----
     The marginal posterior of log alpha is scanned first, over the whole range of its prior, with beta integrated out by
     Laplace's approximation around its mode given alpha (there is one). Each chain starts in another part of that
-    marginal. Where the scan finds several modes, each has a start, and every step begins with a jump: a Metropolis
-    step whose proposals are normals along the scan.
+    marginal. Where the scan finds several modes, each has a start. There, and where the one mode is far from normal
+    (for K up to 16), every step begins with a jump: a Metropolis step whose proposals are normals along the scan.
 
     HMC moves on log(alpha beta), scaled by the Laplace approximation at the mode, so that 100 steps of warm-up only
-    tune the step size (on 31 datasets 50 steps gave the same effective draws as 400). Under a prior of alpha with bounds
-    the logit of log alpha's place between them stands for log alpha, so that no chain meets a wall. Gibbs draws table counts, then
-    beta | tables exactly, and alpha by a slice step with the auxiliary integrated out. MH is a random walk of which the
-    covariance and the size adapt during its 200 steps of warm-up and then freeze: the full covariance for K up to 32,
-    where so short a warm-up can show one, else its diagonal.
+    tune the step size (on 31 datasets 50 steps gave the same effective draws as 400). Under a prior of alpha with
+    bounds the logit of log alpha's place between them stands for log alpha, so that no chain meets a wall. Gibbs draws
+    table counts, then beta | tables exactly, and alpha by a slice step with the auxiliary integrated out. MH is a
+    random walk of which the covariance and the size adapt during its 200 steps of warm-up and then freeze: the full
+    covariance for K up to 32, where so short a warm-up can show one, else its diagonal.
 
-    ``"auto"`` takes Gibbs for a sparse Dirichlet of beta, and for K of 30 and more where alpha, estimated by moments, is
-    below K / 16; otherwise HMC.
+    ``"auto"`` takes Gibbs for a sparse Dirichlet of beta, and for K of 30 and more where alpha, estimated by moments,
+    is below K / 16; otherwise HMC.
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
 
@@ -164,7 +164,7 @@ def sample_from(
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
 ) -> Posterior:
-    """`sample` without diagnostics, the chains started at log alpha (B, C) and log beta (B, C, K): a network's draws."""
+    """`sample` without diagnostics, its chains started at log alpha (B, C), log beta (B, C, K): a network's draws."""
     datasets, padded, n_categories, batch = _datasets(counts)
     if model is None:
         model = HierarchicalModel(n_categories)
@@ -247,9 +247,7 @@ def _statistics(dataset: Any, n_categories: int) -> _core.SufficientStatistics:
     return result
 
 
-def _choose(
-    model: HierarchicalModel, whole: bool, statistics: _core.SufficientStatistics | None
-) -> tuple[str, str]:
+def _choose(model: HierarchicalModel, whole: bool, statistics: _core.SufficientStatistics | None) -> tuple[str, str]:
     """The sampler, and why. The statistics are those of a dataset of K >= 30 categories whose alpha is not fixed."""
     if not whole:
         return "hmc", "the weights are not whole numbers: there are no table counts for Gibbs"

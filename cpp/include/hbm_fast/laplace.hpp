@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "hbm_fast/posterior_density.hpp"
@@ -29,7 +30,10 @@ struct Whitening {
 // The whitening by the curvature at y (its centre is y).
 Whitening whitening_at(const PosteriorDensity& density, const double* y);
 
-// Moves y to a mode of the density by damped Newton steps, until a step would gain less than half the tolerance.
-void climb(PosteriorDensity& density, std::vector<double>& y, double tolerance = 1e-8);
+// Asked between evaluations; where it says no, a computation ends early and its result is not used.
+using KeepOn = std::function<bool()>;
+
+// Moves y to a mode of the density by damped Newton steps.
+void climb(PosteriorDensity& density, std::vector<double>& y, const KeepOn& keep_on);
 
 }  // namespace hbm_fast

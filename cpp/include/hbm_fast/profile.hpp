@@ -1,11 +1,10 @@
 // The marginal posterior of log alpha over the whole range of its prior, with beta integrated out by Laplace's
 // approximation around its conditional mode. Given alpha the density of beta has one mode (it is concave in beta, on the
-// scale of log-ratios), so that a scan of the one number log alpha finds every mode of the posterior. It says where
-// chains start, how many modes there are, and gives a proposal that jumps between them.
+// scale of log-ratios), so that a scan of the one number log alpha finds every mode of the posterior. From it come
+// the starts of the chains, the number of modes, and a proposal that jumps between them.
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <vector>
 
 #include "hbm_fast/laplace.hpp"
@@ -23,8 +22,8 @@ struct Region {
 
 class Profile {
  public:
-  // `keep_on` is asked between evaluations; where it says no, the scan ends and nothing may be asked of it.
-  Profile(const SufficientStatistics& statistics, const ModelView& model, const std::function<bool()>& keep_on);
+  // `keep_on` is asked between evaluations; where it returns false, the scan ends and there are no regions.
+  Profile(const SufficientStatistics& statistics, const ModelView& model, const KeepOn& keep_on);
 
   // By increasing log alpha; one where there is one mode.
   const std::vector<Region>& regions() const { return regions_; }
@@ -35,9 +34,9 @@ class Profile {
 
   // Whether chains need the proposal below: there are several modes, or no one set of coordinates fits the only one.
   bool has_proposal() const { return !normals_.empty(); }
-  // A law over the whole posterior in y = log(alpha beta): normals along the profile, by their probabilities.
+  // The proposal, a distribution of y = log(alpha beta): a mixture of normals along the profile, by their probabilities.
   void draw(Stream& stream, double* y) const;
-  double log_density(const double* y) const;
+  double log_density(const double* y) const;  // up to a constant
 
  private:
   struct Point {
@@ -49,9 +48,9 @@ class Profile {
     double share = 0.0;             // its probability
   };
 
-  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta) const;
-  void scan(PosteriorDensity& density, const std::function<bool()>& keep_on);
-  void divide(PosteriorDensity& density);
+  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta, const KeepOn& keep_on) const;
+  void scan(PosteriorDensity& density, const KeepOn& keep_on);
+  void divide(PosteriorDensity& density, const KeepOn& keep_on);
   bool is_uneven() const;
   Whitening whitening_of(const Point& point) const;
 
@@ -66,7 +65,7 @@ class Profile {
 };
 
 // The one region of a posterior whose alpha is fixed: Newton steps arrive at its only mode.
-Region region_of_fixed_alpha(PosteriorDensity& density);
+Region region_of_fixed_alpha(PosteriorDensity& density, const KeepOn& keep_on);
 
 // The highest mode of the posterior, and the standard deviation of log alpha by the curvature there (0 where alpha is
 // fixed).
