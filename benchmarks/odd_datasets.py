@@ -139,13 +139,13 @@ def odd(rng: Generator, k: int, n_groups: int = 50, total: int = 50) -> tuple[st
 
 def reference(counts: Counts, rng: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Log evidence, E[log alpha], E[beta_0] and their standard errors: by quadrature for two categories, else by
-    importance sampling with 40 times as many draws and weights that are even to 80 %."""
+    importance sampling with 10,000 draws of which 80 % are effective."""
     model = hbm.HierarchicalModel(counts.shape[1])
     if model.n_categories == 2:
         exact = hbm.exact_posterior(counts)
         return np.array([exact.log_evidence, exact.mean("log_alpha"), exact.mean("beta")[0]]), np.zeros(3)
     statistics = hbm.SufficientStatistics(counts)
-    points = Proposal(counts[None], model, 1).draw(40_000, np.random.default_rng(rng))
+    points = Proposal(counts[None], model, 1).draw(10_000, np.random.default_rng(rng))
     concentration = np.exp(np.maximum(points.log_alpha[0, :, None] + points.log_beta[0], -690.0))
     weights = weigh((statistics.log_likelihood(concentration) - points.log_density[0])[None])
     if weights.share[0] < 0.5:

@@ -127,7 +127,7 @@ class Proposal:
 
     def _concentration(self) -> Floats:
         assert isinstance(self.model.beta, priors.Dirichlet)
-        return np.broadcast_to(np.asarray(self.model.beta.concentration, dtype=np.float64), self.log_beta.shape[-1:])
+        return np.full(self.log_beta.shape[-1], self.model.beta.concentration, dtype=np.float64)
 
 
 def _by_octaves(tables: NDArray[np.float32]) -> tuple[Floats, Floats]:
