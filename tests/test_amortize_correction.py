@@ -73,10 +73,10 @@ ODD = {
 @pytest.mark.parametrize("name", ["marbles", "any-k", "marbles-bottom-up"])
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_datasets_are_answered_within_the_errors_given(name, kind):
-    """Before, [[49, 1]] * 50 had an evidence 23 standard errors off, and [[50, 0]] * 50 a mean 6 off, without a warning."""
+    """With the network's draws alone [[49, 1]] * 50 had an evidence 23 standard errors off, without a warning."""
     counts = np.array(ODD[kind])
     exact = hbm.exact_posterior(counts)
-    post = hbm.amortize.load(name).sample(counts, n_draws=1000, rng=1)
+    post = hbm.amortize.load(name).sample(counts, n_draws=500, rng=1)
     if post.details["path"] == "sampler":
         assert np.isnan(post.log_evidence)
     else:

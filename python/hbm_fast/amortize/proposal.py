@@ -108,6 +108,7 @@ class Proposal:
     def _tables(self, log_alpha: Floats) -> tuple[Floats, Floats]:
         """r and d at alpha and the mode of beta, (B, S) -> (B, S, K)."""
         concentration = self._concentration()
+        concentration = self._concentration()
         a = np.exp(np.clip(log_alpha[..., None] + self.log_beta[:, None], -700.0, 700.0))
         r, d = (np.broadcast_to(concentration, a.shape).copy() for _ in range(2))
         for node, times in zip(self.nodes, np.moveaxis(self.tables, -1, 0), strict=True):
