@@ -96,7 +96,7 @@ class Proposal:
         t = (log_alpha - self.centre[:, None]) / self.spread[:, None]
         constant = _log_gamma(np.array([0.5 * (DEGREES + 1.0), 0.5 * DEGREES])) @ [1.0, -1.0]
         constant -= 0.5 * np.log(DEGREES * np.pi)
-        prior = self.model.alpha._kernel().log_density(log_alpha.ravel()).reshape(log_alpha.shape)
+        prior: Floats = self.model.alpha._kernel().log_density(log_alpha.ravel()).reshape(log_alpha.shape)
         value: Floats = constant - 0.5 * (DEGREES + 1.0) * np.log1p(t * t / DEGREES) - np.log(self.spread)[:, None]
         return value - prior
 
