@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'mixture_draws', 'mixture_log_density', 'multinomial', 'multinomial_row_address', 'normal_tails', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
+__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'mixture_draws', 'mixture_log_density', 'modes', 'multinomial', 'multinomial_row_address', 'normal_tails', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
 class SufficientStatistics:
     def __copy__(self) -> SufficientStatistics:
         """
@@ -123,6 +123,10 @@ def mixture_draws(mean: numpy.typing.NDArray[numpy.float32], lower: numpy.typing
 def mixture_log_density(mean: numpy.typing.NDArray[numpy.float32], lower: numpy.typing.NDArray[numpy.float32], constant: numpy.typing.NDArray[numpy.float32], scale: numpy.typing.NDArray[numpy.float32], z: numpy.typing.NDArray[numpy.float32], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes the log densities (B, S) of B mixtures of Gaussians at z (B, S, D).
+    """
+def modes(datasets: list, alpha: AlphaPrior, beta: BetaPrior, n_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    """
+    The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature (B,).
     """
 def multinomial(key: numpy.typing.NDArray[numpy.uint64], totals: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...

@@ -121,7 +121,7 @@ class Estimator:
                 if reason:
                     where = f"dataset {b}: " if batch else ""
                     raise ValueError(f'{where}{reason}; correct="auto" gives it to the exact sampler')
-        inside = np.array([not reason for reason in outside])
+        inside = np.array([not reason for reason in outside], dtype=bool)
         n = table.shape[0]
         log_theta = None
         path = np.full(n, "network", dtype="<U10")

@@ -28,9 +28,9 @@ class Draws:
     log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
     log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
     log_likelihood: Tensor | None = None  # (B, S), where there are weights
-    # at other points of datasets r (R,), log alpha (R, M) and log beta (R, M, K): the log-likelihood (R, M), and the log
-    # density of q relative to the prior
-    at: "Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None" = None
+    # of datasets r (R,) at other points, log alpha (R, M) and log beta (R, M, K): the log-likelihood (R, M), and the
+    # log density of q relative to the prior
+    at: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
     @staticmethod
     def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":

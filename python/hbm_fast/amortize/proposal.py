@@ -96,7 +96,7 @@ class Proposal:
         t = (log_alpha - self.centre[:, None]) / self.spread[:, None]
         constant = _log_gamma(np.array([0.5 * (DEGREES + 1.0), 0.5 * DEGREES])) @ [1.0, -1.0]
         constant -= 0.5 * np.log(DEGREES * np.pi)
-        prior = self.model.alpha._kernel().log_density(log_alpha.ravel()).reshape(log_alpha.shape)
+        prior: Floats = self.model.alpha._kernel().log_density(log_alpha.ravel()).reshape(log_alpha.shape)
         value: Floats = constant - 0.5 * (DEGREES + 1.0) * np.log1p(t * t / DEGREES) - np.log(self.spread)[:, None]
         return value - prior
 
@@ -107,6 +107,7 @@ class Proposal:
 
     def _tables(self, log_alpha: Floats) -> tuple[Floats, Floats]:
         """r and d at alpha and the mode of beta, (B, S) -> (B, S, K)."""
+        concentration = self._concentration()
         concentration = self._concentration()
         a = np.exp(np.clip(log_alpha[..., None] + self.log_beta[:, None], -700.0, 700.0))
         r, d = (np.broadcast_to(concentration, a.shape).copy() for _ in range(2))
@@ -127,7 +128,7 @@ class Proposal:
 
     def _concentration(self) -> Floats:
         assert isinstance(self.model.beta, priors.Dirichlet)
-        return np.broadcast_to(np.asarray(self.model.beta.concentration, dtype=np.float64), self.log_beta.shape[-1:])
+        return np.full(self.log_beta.shape[-1], self.model.beta.concentration, dtype=np.float64)
 
 
 def _by_octaves(tables: NDArray[np.float32]) -> tuple[Floats, Floats]:

@@ -193,7 +193,7 @@ def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
             f"{path} was written by an earlier version, without the mixture of its embedding: theta is right, but "
             "log_likelihood and log_predictive are of one component for each draw; sample and save it again",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     moments: Quadrature | QuadratureBatch | None = None
     if facts["quadrature"] and counts is not None:  # deterministic, and quicker to build than to read
