@@ -304,8 +304,9 @@ def exact_posterior(
     Parameters
     ----------
     counts : integer array_like (N, 2) or (B, N, 2), or SufficientStatistics
-        Groups with total 0 change nothing: pad with them. Totals up to 2**40. Statistics may be weighted, or of more groups than fit in
-        memory; the posterior then has no groups to ask about, and a file of it holds its draws alone.
+        Groups with total 0 change nothing: pad with them. Totals up to 2**40. Statistics may be weighted, or of more
+        groups than fit in memory; the posterior then has no groups to ask about, and a file of it holds its draws
+        alone.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
     n_draws : int
