@@ -29,6 +29,7 @@ TITLES = {
     "amortized_vs_mcmc": "MCMC against a trained network",
     "scale": "Past one machine",
     "embedding": "The learned embedding",
+    "fit_maxima": "Maximum likelihood and modes: fit against 30 starts",
 }
 Loss = tuple[str, str, str, float]  # file, work, the peer that wins, by how much
 # a time a dataset (or a row) is fairer than a median where slow peers ran a share of the work

@@ -1,6 +1,31 @@
-"""A shell that starts the tests in the background makes them ignore Ctrl-C, and their child processes with them."""
+"""What all tests share: a process that Ctrl-C reaches, and skips where an extra is absent."""
 
+import contextlib
 import signal
+from importlib.util import find_spec
 
+import pytest
+
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and their child processes with them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+EXTRAS = {"arviz", "arviz_stats", "dask", "distributed", "h5netcdf", "matplotlib", "numba", "pandas", "pyarrow"}
+EXTRAS |= {"rich", "safetensors", "scipy", "torch", "typer", "xarray", "zuko"}
+
+
+@contextlib.contextmanager
+def absent_extras_skip():
+    try:
+        yield
+    except ImportError as error:
+        name = (error.name or "").partition(".")[0].replace("-", "_")  # a package or its module
+        if name not in EXTRAS or find_spec(name) is not None:
+            raise
+        pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(name="absent_extras_skip")
+def _absent_extras_skip():
+    """A context in which an ImportError of an extra that is not installed skips the test."""
+    return absent_extras_skip

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
+from hbm_fast.errors import ConvergenceWarning
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from hbm_fast.amortize import checkpoint  # noqa: E402
 from hbm_fast.amortize.correction import pareto_k, weigh  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
@@ -77,13 +80,21 @@ def test_data_outside_the_training_go_to_the_exact_sampler(small):
         small.sample([[9, 0]], correct=True)
 
 
-def test_uneven_weights_call_the_exact_sampler():
+def test_a_network_that_learned_nothing_is_mixed_with_a_fit_at_the_mode_or_left_to_the_sampler():
     bad = hbm.amortize.train(hbm.HierarchicalModel(2), steps=2, rng=0, **SMALL)
     data = np.array([[8, 0], [8, 0], [7, 1], [8, 0], [8, 0], [8, 0]])
-    post = bad.sample(data, n_draws=1000, rng=4)
-    assert post.details["path"] == "sampler"
     exact = hbm.exact_posterior(data)
+    post = bad.sample(data, n_draws=1000, rng=4)
+    assert post.details["path"] == "importance"
+    assert "half of the draws" in post.details["reason"]
+    assert abs(post.log_evidence - exact.log_evidence) < 6.0 * post.log_evidence_error
     assert abs(post.mean("beta")[0] - exact.mean("beta")[0]) < 0.05
+    few = bad.sample(data, n_draws=12, rng=4)  # too few to measure a tail
+    assert few.details["path"] == "sampler"
+    assert np.isnan(few.log_evidence)  # rejected weights give no evidence
+    assert np.isnan(few.log_evidence_error)
+    with pytest.warns(ConvergenceWarning, match="importance weights of 1 of 1"):
+        bad.sample(data, n_draws=12, rng=4, correct=True)
 
 
 def test_arguments_are_checked(small):

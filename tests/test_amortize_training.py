@@ -14,6 +14,8 @@ from hbm_fast.amortize.estimator import Estimator  # noqa: E402
 from hbm_fast.amortize.progress import line, reporter  # noqa: E402
 from hbm_fast.amortize.training import State  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
+
 SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
 
 

@@ -16,7 +16,7 @@ def exact(rng, n_draws=62):
 
 def test_exact_posteriors_are_calibrated():
     result = calibration.simulation_based_calibration(exact(np.random.default_rng(2)), MODEL, 210, **DESIGN)
-    assert result.names == ("log_alpha", "beta[1]", "theta[1]")
+    assert result.names == ("log_alpha", "beta[1]", "theta[1]", "log_likelihood")
     assert result.p_value > 1e-9
     assert abs(result.autocorrelation) < 0.05
     # six standard errors
@@ -39,6 +39,62 @@ def test_a_shifted_posterior_is_refused():
     result = calibration.simulation_based_calibration(shifted, MODEL, 210, theta=False, **DESIGN)
     assert result.p_values["log_alpha"] < 1e-9
     assert result.p_values["beta[1]"] > 1e-9
+
+
+def log_likelihood_alone(result):
+    """Whether the ranks of the log-likelihood are far from uniform and those of the parameters are not."""
+    *others, last = result.p_values.values()
+    return last < 1e-9 and min(others) > 1e-6
+
+
+def test_draws_of_the_prior_are_refused():
+    rng = np.random.default_rng(5)
+
+    def infer(counts):
+        log_alpha, log_beta = np.log(rng.exponential(size=(1, 62))), np.log(rng.dirichlet([1.0, 1.0], (1, 62)))
+        return hbm.Posterior(log_alpha, log_beta, model=MODEL, counts=counts)
+
+    assert log_likelihood_alone(
+        calibration.simulation_based_calibration(infer, MODEL, 105, n_groups=6, totals=10, rng=1)
+    )
+
+
+def test_a_posterior_of_half_of_the_data_is_refused():
+    infer = exact(np.random.default_rng(5))
+    result = calibration.simulation_based_calibration(
+        lambda counts: changed(infer(counts[::2]), counts=counts), MODEL, 168, n_groups=10, totals=20, rng=1
+    )
+    assert log_likelihood_alone(result)
+
+
+def test_draws_of_alpha_and_beta_that_are_not_paired_are_refused():
+    # of one large group: the larger alpha, the nearer beta to the group's proportions
+    model = hbm.HierarchicalModel(2, alpha=hbm.priors.LogUniform(0.01, 1e4))
+    rng, order = np.random.default_rng(5), np.random.default_rng(6)
+
+    def infer(counts):
+        post = hbm.exact_posterior(counts, model, n_draws=62, rng=rng)
+        return hbm.Posterior(post.log_alpha, order.permutation(post.log_beta, axis=1), model=model, counts=counts)
+
+    settings = {"n_groups": 1, "totals": 1000, "theta": False, "rng": 1}
+    assert log_likelihood_alone(calibration.simulation_based_calibration(infer, model, 168, **settings))
+
+
+def test_what_does_not_vary_is_ranked_at_random():
+    model = hbm.HierarchicalModel(2, alpha=1.0, beta=hbm.priors.FixedBeta([0.5, 0.5]))
+    rng = np.random.default_rng(0)
+    result = calibration.simulation_based_calibration(
+        lambda counts: hbm.exact_posterior(counts, model, n_draws=62, rng=rng),
+        model,
+        42,
+        n_groups=2,
+        totals=0,
+        theta=False,
+        rng=1,
+    )
+    assert result.names == ("log_likelihood",)
+    assert np.unique(result.ranks).size > 15
+    assert result.autocorrelation == 0.0
 
 
 def test_weights_are_honoured():
@@ -116,6 +172,25 @@ def test_distances(reference):
     assert calibration.distance(weighted, reference)["log_alpha"].ks == pytest.approx(near["log_alpha"].ks)
     with pytest.raises(TypeError, match="exact_posterior"):
         calibration.distance(reference, weighted)
+
+
+@pytest.mark.parametrize("counts", [np.zeros((1, 2), int), np.array([[0, 1]])], ids=["no data", "one marble"])
+@pytest.mark.parametrize("concentration", [0.01, 0.05])
+def test_distances_of_a_beta_that_rounds_to_one(concentration, counts):
+    model = hbm.HierarchicalModel(2, beta=concentration)
+    post = hbm.exact_posterior(counts, model, n_draws=4000, rng=1)
+    assert (post.beta[..., 1] == 1.0).mean() > 0.05
+    near = calibration.distance(post, post)
+    assert set(near) == {"log_alpha", "beta"}
+    assert near["beta"].ks < 3.3 / np.sqrt(4000)
+    moved = hbm.Posterior(post.log_alpha, post.log_beta[..., ::-1], model=model, counts=counts)
+    assert counts.sum() == 0 or calibration.distance(moved, post)["beta"].ks > 0.4
+
+
+def test_distances_are_of_one_dataset_with_two_categories(reference):
+    batch = hbm.Posterior(reference.log_alpha[np.newaxis], reference.log_beta[np.newaxis], model=MODEL)
+    with pytest.raises(ValueError, match="one dataset with two categories"):
+        calibration.distance(batch, reference)
 
 
 def test_kl_divergence(reference):

@@ -1,5 +1,6 @@
 """What all commands have in common: help with an example, one line for mistakes, JSON, exit codes, completion."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -144,3 +145,106 @@ def test_shells_complete_the_commands(shell, words):
     assert "simulate" in found.stdout
     assert "sample" not in found.stdout
     assert found.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 26.8 GiB"),
+        FloatingPointError("the loss"),
+        RuntimeError("of torch"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(run, tmp_path, monkeypatch, error):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(simulate_module, "_write_npz", fails)
+    code, out, err = run("simulate", tmp_path / "bags", "--datasets", 5, "--format", "npz")
+    assert (code, out) == (2, "")
+    assert err.startswith("hbm-fast: error: ")
+    assert len(err.splitlines()) == 1
+    assert str(error) in err
+    assert len(err) > len("hbm-fast: error: \n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        '{"kind": "amortized_vs_mcmc"}',
+        '{"kind": "amortized_vs_mcmc", "works": [{}], "title": "x"}',
+        '{"kind": "amortized_vs_mcmc", "works": [], "machine": {"cpu": 1}, "date": 1, "versions": {}}',
+        '{"kind": "amortized_vs_mcmc", "works": 3}',
+    ],
+)
+def test_results_of_another_origin_are_named(tmp_path, content):
+    pytest.importorskip("matplotlib")
+    from hbm_fast import report
+
+    (tmp_path / "a.json").write_text('{"kind": "other"}')
+    (tmp_path / "b.json").write_text(content)
+    with pytest.raises(ValueError, match=r"b\.json: not what `hbm-fast benchmark` saves"):
+        report.write(tmp_path / "page.html", results=tmp_path, n_calibration=21)
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"rows": 3}', '{"rows": [{"group": "default"}]}', '{"rows": [[1]]}', "\xff"]
+)
+def test_rows_of_another_origin_are_named(tmp_path, content):
+    from hbm_fast.cli import _question2_table as table
+
+    (tmp_path / "results.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"results\.json: not the results of `hbm-fast question2`"):
+        table.read(tmp_path / "results.json")
+    row = table.Row("default", 2, 2, "exp", "dirichlet", "full", "dreg", 0, 1, *[1.0] * 11, [1.0, 0.5])
+    text = json.dumps({"rows": [dataclasses.asdict(row)]})
+    (tmp_path / "results.json").write_text(text)
+    assert table.read(tmp_path / "results.json") == [row]
+    (tmp_path / "results.json").write_text(text.replace('"steps": 1', '"steps": "many"'))
+    with pytest.raises(ValueError, match=r"results\.json.*steps is 'many'"):
+        table.read(tmp_path / "results.json")
+
+
+def test_without_typer_the_extra_is_named():
+    hidden = "import sys; sys.modules['typer'] = None; sys.argv = ['hbm-fast']; "
+    for program, code in (("import hbm_fast.cli._app", 1), ("from hbm_fast.cli import main; main()", 2)):
+        ran = subprocess.run([sys.executable, "-c", hidden + program], capture_output=True, text=True, check=False)
+        assert ran.returncode == code
+        assert "typer is not installed: pip install 'hbm-fast[cli]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_train_goes_on_for_the_same_model_and_starts_from_weights_for_another(run, tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    options = ["--categories", 3, "--groups", 2, "--total", 4, "--batch-size", 32, "--quiet"]
+    assert run("train", first, *options, "--seed", 5, "--steps", 4, "--pause-at", 2)[0] == 0
+    code, _, err = run("train", second, "--resume", first, "--steps", 4, "--alpha", "gamma:400,20", "--quiet")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "alpha=Exponential" in err
+    assert "alpha=Gamma" in err
+    assert "init_from=" in err
+    assert not second.exists()
+    code, out, err = run("train", second, "--resume", first, "--steps", 4, "--quiet", "--json")
+    assert (code, err, json.loads(out)["training"]["steps"]) == (0, "", 4)
+    code, _, err = run("train", second, "--resume", first, "--steps", 4, "--seed", 6, "--quiet", "--force")
+    assert (code, "warning: rng is ignored" in err) == (0, True)
+    started = ["--init-from", first, "--steps", 1, "--alpha", "gamma:400,20", "--quiet", "--force"]
+    assert run("train", second, *started)[0] == 0
+    from hbm_fast import amortize
+
+    network = amortize.load(second)
+    assert (network.n_groups, network.totals, str(network.model.alpha)) == (
+        (1, 2),
+        (0, 4),
+        "Gamma(shape=400.0, rate=20.0)",
+    )
+    if not torch.cuda.is_available():
+        code, _, err = run("train", second, "--steps", 1, "--device", "cuda", "--force")
+        assert (code, err.count("\n"), "torch sees no GPU" in err) == (2, 1, True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
+from hbm_fast import _npz
 
 pytest.importorskip("typer")
 from hbm_fast.cli import main
@@ -85,6 +86,73 @@ def test_an_interrupted_run_goes_on(run, tmp_path, monkeypatch):
         "part-000002.npz",
         "simulation.json",
     ]
+
+
+@pytest.fixture
+def npz(run, tmp_path):
+    """A finished run in npz parts, and its options."""
+    options = (tmp_path / "a", *OPTIONS, "--format", "npz", "--quiet")
+    assert run(*options)[0] == 0
+    return tmp_path / "a", options
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"3", b'"x"', b"{", b"\xff\xfe", b"null", b"[" * 100_000])
+def test_a_damaged_or_foreign_manifest_is_named(run, npz, content):
+    folder, options = npz
+    (folder / "simulation.json").write_bytes(content)
+    code, error = run(*options, "--resume")
+    assert code == 2
+    assert error.startswith("hbm-fast: error: --resume: ")
+    assert "simulation.json" in error
+    (folder / "simulation.json").write_text("{}")
+    assert "was begun with datasets None" in run(*options, "--resume")[1]
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet"])
+def test_a_damaged_part_is_named_and_made_again(run, tmp_path, format):
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    options = (tmp_path / "a", *OPTIONS, "--format", format, "--quiet")
+    assert run(*options)[0] == 0
+    part = tmp_path / "a" / f"part-000001.{format}"
+    whole = part.read_bytes()
+    for damaged in (whole[:-9], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], b""):
+        part.write_bytes(damaged)
+        code, error = run(*options, "--resume")
+        assert code == 2
+        assert f"part-000001.{format}" in error
+        assert "delete the file" in error
+    part.unlink()
+    assert run(*options, "--resume")[0] == 0
+    assert part.stat().st_size == len(whole)
+
+
+def test_two_runs_at_once_do_not_meet(run, tmp_path, monkeypatch):
+    options = (tmp_path / "a", *OPTIONS, "--format", "npz", "--quiet")
+    save = np.savez_compressed
+    calls = []
+
+    def slow(stream, **arrays):
+        calls.append(stream)
+        if len(calls) == 1:  # while the first run writes its first part, another makes the whole folder
+            stream.write(b"half")
+            assert run(*options, "--resume")[0] == 0
+            stream.seek(0)
+        save(stream, **arrays)
+
+    monkeypatch.setattr(np, "savez_compressed", slow)
+    assert run(*options)[0] == 0
+    names = sorted(file.name for file in (tmp_path / "a").iterdir())
+    assert names == ["part-000000.npz", "part-000001.npz", "part-000002.npz", "simulation.json"]
+    sims = hbm.simulate(hbm.HierarchicalModel(2), 25, **SETTINGS)
+    parts = [_npz.read(tmp_path / "a" / name)["counts"] for name in names[:3]]
+    np.testing.assert_array_equal(np.concatenate(parts), sims.counts)
+
+
+def test_a_killed_start_can_begin_again(run, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".simulation.unfinished-0123456789ab.json").write_text("{")
+    assert run(tmp_path / "a", *OPTIONS, "--format", "npz", "--quiet", "--resume")[0] == 0
 
 
 @pytest.mark.parametrize(

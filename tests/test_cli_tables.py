@@ -1,8 +1,10 @@
 """`hbm-fast sample` and `hbm-fast fit`: files in, files out, mistakes in one line, Ctrl-C keeps the draws."""
 
 import csv
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +96,18 @@ def test_fit_of_multinomial_data_says_so(run, tmp_path):
     code, _, err = run("fit", file, "--figure", tmp_path / "f.png")
     assert code == 2
     assert "nothing to draw" in err
+
+
+def test_fit_words_its_verdict_by_the_p_value(run, tmp_path):
+    # p = 0.22, 0.0042 and 2e-10
+    file = tmp_path / "table.csv"
+    for rows, verdict in [
+        ("5,5\n3,7\n8,2\n", "a multinomial does as well"),
+        ("5,5\n1,9\n9,1\n", "the groups may differ more than a multinomial allows"),
+        ("0,10\n10,0\n0,10\n9,1\n", "the groups differ more than a multinomial allows"),
+    ]:
+        file.write_text("white,black\n" + rows)
+        assert run("fit", file)[1].splitlines()[-1].endswith(verdict)
 
 
 # sample ----------------------------------------------------------------------------------------------------
@@ -263,3 +277,142 @@ def test_priors_by_name():
     assert parse_alpha("half-cauchy:2") == priors.HalfCauchy(2.0)
     assert parse_alpha("lomax") == priors.Lomax(0.5, 1.0)
     assert parse_alpha("fixed:3") == priors.Fixed(3.0)
+
+
+# files and signals ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Writing ends as on a full disk, when the bytes are to reach it."""
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "name"),
+    [
+        ("sample", "--out", "draws.csv"),
+        ("sample", "--out", "draws.nc"),
+        ("sample", "--out", "draws.json"),
+        ("sample", "--groups", "groups.csv"),
+        ("sample", "--figure", "figure.png"),
+        ("fit", "--out", "fit.csv"),
+        ("fit", "--out", "fit.json"),
+        ("fit", "--figure", "figure.pdf"),
+    ],
+)
+def test_an_earlier_file_survives_a_full_disk(run, pollen, tmp_path, full_disk, command, option, name):
+    if name.endswith(".nc"):
+        pytest.importorskip("h5netcdf")
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / name).write_text("keep me")
+    more = ["--draws", 50, "--chains", 2, "--quiet"] if command == "sample" else []
+    code, _, err = run(command, pollen, option, folder / name, "--force", *more)
+    assert code == 2
+    assert "No space left on device" in err
+    assert name in err
+    assert len([line for line in err.splitlines() if "error" in line]) == 1
+    assert "Traceback" not in err
+    assert (folder / name).read_text() == "keep me"
+    assert [file.name for file in folder.iterdir()] == [name]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 kB, where one may be mounted."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("name", ["draws.csv", "draws.nc"])
+def test_a_disk_that_is_really_full(small_disk, pollen, name):
+    if name.endswith(".nc"):
+        pytest.importorskip("h5netcdf")
+    (small_disk / name).write_text("keep me")
+    command = [sys.executable, "-m", "hbm_fast", "sample", str(pollen), "--draws", "3000", "--quiet"]
+    ran = subprocess.run(
+        [*command, "--out", str(small_disk / name), "--force"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert "No space left on device" in ran.stderr
+    assert name in ran.stderr
+    assert (small_disk / name).read_text() == "keep me"
+    assert [file.name for file in small_disk.iterdir()] == [name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_sigterm_keeps_what_ctrl_c_keeps(monkeypatch, run, pollen, tmp_path):
+    monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
+    draw = sample_module.sample_counts
+    calls = []
+
+    def ended(*arguments, **options):
+        calls.append(options["n_draws"])
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return draw(*arguments, **options)
+
+    monkeypatch.setattr(sample_module, "sample_counts", ended)
+    code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "d.csv")
+    assert code == 143
+    assert "1000 of 5000 draws of each chain were kept" in err
+    assert "d.csv" in err
+    assert "beta[Pinus]" in out
+    assert len((tmp_path / "d.csv").read_text().splitlines()) == 1 + 4 * 1000
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_the_summary_after_ctrl_c_is_of_fewer_draws_and_comes_after_the_file(monkeypatch, run, pollen, tmp_path):
+    monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
+    monkeypatch.setattr(sample_module, "_QUICK_VALUES", 4 * 6 * 1000)
+    draw = sample_module.sample_counts
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(options["n_draws"])
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return draw(*arguments, **options)
+
+    monkeypatch.setattr(sample_module, "sample_counts", interrupted)
+    code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "d.csv", "--json")
+    assert code == 130
+    assert "the summary of every 2th draw" in err
+    assert json.loads(out)["summary_of_every"] == 2
+    assert len((tmp_path / "d.csv").read_text().splitlines()) == 1 + 4 * 2000
+
+    def again(_):
+        raise KeyboardInterrupt
+
+    calls.clear()
+    monkeypatch.setattr(sample_module, "_summary", again)
+    code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "e.csv")
+    assert (code, out) == (130, "")
+    assert len((tmp_path / "e.csv").read_text().splitlines()) == 1 + 4 * 2000
+
+
+def test_large_weights_need_no_row_for_each_group(run, tmp_path):
+    file = tmp_path / "families.csv"
+    file.write_text("boys,girls,weight\n3,1,100000000\n0,4,200000000\n2,2,300000000\n")
+    facts = json.loads(run("sample", file, "--method", "exact", "--json")[1])
+    mode = hbm.fit([[3, 1], [0, 4], [2, 2]], weights=[10**8, 2 * 10**8, 3 * 10**8])
+    assert facts["parameters"]["alpha"]["mean"] == pytest.approx(mode.alpha, rel=1e-4)
+    pytest.importorskip("torch")
+    code, out, err = run("infer", file)
+    assert (code, out) == (2, "")
+    assert "families.csv: the weights add up to 600000000 groups" in err
+    file.write_text("boys,girls,weight\n3,1,9000000000000000000\n0,4,9000000000000000000\n")
+    for command in (["sample", "--method", "exact"], ["infer"], ["fit"]):
+        code, _, err = run(*command, file)
+        assert code == 2
+        assert "families.csv, line 2, column 'weight'" in err

@@ -96,3 +96,20 @@ def test_rvs_shapes_and_states():
 def test_tiny_concentrations_draw_pure_groups():
     draws = hbm.dirichlet_multinomial.rvs([1e-200, 1e-200], 20, size=1000, random_state=2)
     assert set(draws[:, 0].tolist()) == {0, 20}
+
+
+def test_subnormal_concentrations_and_sums_that_overflow():
+    draws = hbm.dirichlet_multinomial.rvs([1e-312, 3e-312], 20, size=4000, random_state=1)
+    assert set(draws[:, 0].tolist()) == {0, 20}
+    assert abs((draws[:, 0] > 0).mean() - 0.25) < 0.05
+    huge = [1.7e308] * 3
+    np.testing.assert_allclose(hbm.dirichlet_multinomial.mean(huge, 9), 3.0)
+    np.testing.assert_allclose(hbm.dirichlet_multinomial.var(huge, 9), 2.0)
+
+
+def test_callers_that_let_numpy_raise():
+    with np.errstate(all="raise"):
+        hbm.dirichlet_multinomial.rvs([1e-8, 1e-300, 2.0], 20, size=50, random_state=1)
+        hbm.dirichlet_multinomial.rvs([1e-320, 1.0], 20, size=50, random_state=1)
+        assert hbm.dirichlet_multinomial.pmf([2000, 2000], [1e300, 1.0], 4000) == 0.0
+        assert (hbm.dirichlet(0, [1e-8, 1e-8], size=50).sum(-1) == 1.0).all()

@@ -15,7 +15,7 @@ PEERS = re.compile(r"^```\{code-block\} python\n:class: peers\n\n(?P<text>.*?)^`
 
 
 @pytest.mark.skipif(not README.exists(), reason="the tests run without the sources, beside an installed wheel")
-def test_readme_prints_what_it_shows(tmp_path, monkeypatch):
+def test_readme_prints_what_it_shows(tmp_path, monkeypatch, absent_extras_skip):
     monkeypatch.chdir(tmp_path)
     blocks = list(FENCE.finditer(README.read_text()))
     names = {"__name__": "__main__"}
@@ -24,7 +24,7 @@ def test_readme_prints_what_it_shows(tmp_path, monkeypatch):
         if block["kind"] != "python":
             continue
         output = io.StringIO()
-        with contextlib.redirect_stdout(output):
+        with contextlib.redirect_stdout(output), absent_extras_skip():
             exec(compile(block["text"], README.name, "exec"), names)
         if following["kind"] == "text":
             assert output.getvalue() == following["text"], block["text"]

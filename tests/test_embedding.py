@@ -4,15 +4,18 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 import hbm_fast as hbm
-from hbm_fast import embedding
-from hbm_fast.embedding import Gap, Referee
-from hbm_fast.embedding.likelihood import node_log_likelihood
-from hbm_fast.embedding.referee import highest_likelihood
-from hbm_fast.embedding.table import TableStream, split
 from hbm_fast.simulation import exceedance_counts
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from hbm_fast import embedding  # noqa: E402
+from hbm_fast.embedding import EmbeddingPosterior, Gap, Referee  # noqa: E402
+from hbm_fast.embedding.likelihood import node_log_likelihood  # noqa: E402
+from hbm_fast.embedding.referee import highest_likelihood  # noqa: E402
+from hbm_fast.embedding.table import TableStream, split  # noqa: E402
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 MODEL = hbm.HierarchicalModel(2)
@@ -262,6 +265,97 @@ def test_save_and_load_give_the_same_answers(tmp_path, mixture):
         embedding.train(2, 2, steps=5, resume=again)
 
 
+def same_posterior(post, again):
+    assert type(again) is EmbeddingPosterior
+    assert again.latent.keys() == post.latent.keys()
+    for name, value in post.latent.items():
+        np.testing.assert_array_equal(value, again.latent[name])
+    np.testing.assert_array_equal(post.log_likelihood(), again.log_likelihood())
+    np.testing.assert_array_equal(post.log_predictive([3, 1]), again.log_predictive([3, 1]))
+    for group in (0, 2):
+        np.testing.assert_array_equal(post.theta(group), again.theta(group))
+        np.testing.assert_array_equal(post.predict(group), again.predict(group))
+
+
+@pytest.mark.filterwarnings("ignore:Pareto's k")
+@pytest.mark.parametrize("correct", [True, False])
+@pytest.mark.parametrize("name", ["mixture", "marbles"])
+def test_posteriors_keep_z_and_the_mixture_in_files(name, correct, request, tmp_path):
+    pytest.importorskip("h5netcdf")
+    emb = request.getfixturevalue(name)
+    batch = emb.sample([BAGS[-3:], BAGS[:3], BAGS[8:12]], n_draws=40, rng=0, correct=correct)
+    for post in (batch, batch[1], batch[2]):
+        post.save(tmp_path / "post.nc")
+        same_posterior(post, EmbeddingPosterior.load(tmp_path / "post.nc"))
+    if name == "mixture":
+        with pytest.raises(ValueError, match="jointly must be False"):
+            EmbeddingPosterior.load(tmp_path / "post.nc").log_predictive([[1, 0]], jointly=True)
+
+
+def test_each_posterior_s_file_names_its_reader(marbles, tmp_path):
+    pytest.importorskip("h5netcdf")
+    post = marbles.sample(BAGS, n_draws=20, rng=0)
+    post.save(tmp_path / "emb.nc")
+    with pytest.raises(ValueError, match=r"emb\.nc .*is read by hbm_fast\.embedding\.EmbeddingPosterior\.load"):
+        hbm.Posterior.load(tmp_path / "emb.nc")
+    plain = hbm.Posterior(post.log_alpha, post.log_beta, model=MODEL, counts=BAGS)
+    plain.save(tmp_path / "plain.nc")
+    assert type(hbm.Posterior.load(tmp_path / "plain.nc")) is hbm.Posterior
+    with pytest.raises(ValueError, match=r"plain\.nc .*it is read by hbm_fast\.Posterior\.load"):
+        EmbeddingPosterior.load(tmp_path / "plain.nc")
+
+
+def test_files_of_posteriors_from_before_they_had_a_class_still_load(marbles, mixture, tmp_path):
+    pytest.importorskip("h5netcdf")
+    import xarray
+
+    def as_before(post, name):
+        post.save(tmp_path / "new.nc")
+        with xarray.open_datatree(tmp_path / "new.nc", engine="h5netcdf") as tree:
+            tree.load()
+        facts = json.loads(tree["hbm_fast"].attrs["facts"])
+        del facts["class"]
+        tree["hbm_fast"].attrs["facts"] = json.dumps(facts)
+        tree["posterior"] = tree["posterior"].to_dataset().drop_vars(post.latent)
+        tree.to_netcdf(tmp_path / name, engine="h5netcdf")
+        return tmp_path / name
+
+    post = marbles.sample(BAGS, n_draws=20, rng=0)
+    again = hbm.Posterior.load(as_before(post, "old.nc"))
+    assert type(again) is hbm.Posterior
+    np.testing.assert_array_equal(again.log_likelihood(), post.log_likelihood())
+    with pytest.raises(ValueError, match=r"without the z.*Posterior\.load reads"):
+        EmbeddingPosterior.load(tmp_path / "old.nc")
+    mixed = mixture.sample(BAGS[-3:], n_draws=20, rng=0, correct=False)
+    with pytest.warns(UserWarning, match="without the mixture"):
+        again = hbm.Posterior.load(as_before(mixed, "mixed.nc"))
+    np.testing.assert_array_equal(again.theta(1), mixed.theta(1))
+
+
+@pytest.mark.filterwarnings("ignore:Pareto's k")
+@pytest.mark.parametrize("name", ["mixture", "marbles"])
+def test_arviz_gets_z_and_the_likelihood_of_the_mixture(name, request):
+    pytest.importorskip("xarray")
+    emb = request.getfixturevalue(name)
+    data = np.array([[20, 0]] * 3 + [[0, 20]] * 3 + [[5, 5]])
+    post = emb.sample(data, n_draws=4000, rng=0, correct=True)
+    tree = post.to_arviz(log_likelihood=True)
+    assert tree["posterior"]["z"].dims == ("chain", "draw", "latent")
+    if name == "mixture":
+        assert tree["posterior"]["log_concentration"].dims == ("chain", "draw", "component", "category")
+        assert tree["posterior"]["log_component_weight"].dims == ("chain", "draw", "component")
+    # resampled draws: the mean over them is the weighted mean, whose error is at most that of 4000 shares
+    weights, values = np.exp(post.log_weights), post.log_likelihood()
+    expected = (weights[..., np.newaxis] * values).sum((0, 1))
+    spread = np.sqrt((weights[..., np.newaxis] * (values - expected) ** 2).sum((0, 1)))
+    found = tree["log_likelihood"]["counts"].mean(("chain", "draw")).to_numpy()
+    assert np.all(np.abs(found - expected) < 7.0 * spread / np.sqrt(4000))
+    raw = emb.sample(data, n_draws=50, rng=0, correct=False)
+    tree = raw.to_arviz(log_likelihood=True)
+    np.testing.assert_array_equal(tree["log_likelihood"]["counts"], raw.log_likelihood())
+    np.testing.assert_array_equal(tree["posterior"]["z"], raw.z)
+
+
 def test_what_is_no_embedding_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="marbles-exp-plus-one"):
         embedding.load("nothing")
@@ -335,3 +429,15 @@ def test_question2_writes_its_table_and_figures(tmp_path):
     networks = [embedding.load(name) for name in ("marbles-exp-plus-one", "marbles")]
     figures.draw(*networks, BAGS, hbm.exact_posterior(BAGS, n_draws=200, rng=0), tmp_path)
     assert len(list(tmp_path.glob("*.png"))) == 6
+
+
+def test_a_narrow_posterior_between_the_axes_of_z_is_resolved():
+    """100,000 groups that hardly differ: the posterior of z is a thin ridge, which a grid along the axes missed."""
+    settings = dict(n_groups=100_000, totals=20, alpha=np.array([1e4]), beta=np.array([[0.7, 0.3]]), theta=False)
+    counts = hbm.simulate(hbm.HierarchicalModel(2), 1, rng=1, **settings).counts[0]
+    emb = embedding.load("marbles")
+    assert emb.log_evidence_error(counts) < 1e-3
+    post = emb.sample(counts, n_draws=500, rng=1)
+    assert post.details["path"] == "quadrature"
+    assert post.details["ess_share"] > 0.9
+    assert abs(post.log_evidence - emb.log_evidence(counts)) < 7.0 * post.log_evidence_error

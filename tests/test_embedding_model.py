@@ -4,21 +4,23 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 import hbm_fast as hbm
-from hbm_fast.amortize.coordinates import Coordinates
-from hbm_fast.amortize.heads import head as make_head
-from hbm_fast.embedding import objectives, proposals, quadrature
-from hbm_fast.embedding.generative import GenerativeModel
-from hbm_fast.embedding.likelihood import (
+from hbm_fast.simulation import exceedance_counts
+
+torch = pytest.importorskip("torch")
+
+from hbm_fast.amortize.coordinates import Coordinates  # noqa: E402
+from hbm_fast.amortize.heads import head as make_head  # noqa: E402
+from hbm_fast.embedding import objectives, proposals, quadrature  # noqa: E402
+from hbm_fast.embedding.generative import GenerativeModel  # noqa: E402
+from hbm_fast.embedding.likelihood import (  # noqa: E402
     group_log_likelihood,
     node_group_log_likelihood,
     node_log_likelihood,
     table_log_likelihood,
 )
-from hbm_fast.embedding.links import LINKS, log_concentration
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.embedding.links import LINKS, log_concentration  # noqa: E402
 
 PROBE = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 

@@ -13,7 +13,7 @@ import hbm_fast
 # Lowest first; a module may import its own layer or a lower one. A folder counts as one room.
 LAYERS = [
     {"_core"},
-    {"_validate", "_validate_scipy", "_random", "_memory", "errors", "_config"},
+    {"_validate", "_validate_scipy", "_random", "_memory", "_diagnostics", "_files", "_npz", "errors", "_config"},
     {"priors", "model"},
     {"likelihood", "simulation", "variates", "distribution", "datasets", "tables"},
     {"_weights", "posterior"},

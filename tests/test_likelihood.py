@@ -26,7 +26,7 @@ RANGES = {
 
 def exact(x, a, coefficient=True):
     """Log pmf from its definition, in enough digits for what cancels."""
-    digits = 700 if min((v for v in a if v > 0), default=1) < 1e-30 else 120
+    digits = 700 if min((v for v in a if v > 0), default=1) < 1e-30 or max(a) > 1e30 else 120
     with mpmath.workdps(digits):
         a = [mpmath.mpf(float(v)) for v in a]
         x = [int(n) for n in x]
@@ -77,6 +77,69 @@ def test_error_table(kind, where):
             value = hbm.log_likelihood(x, a, coefficient=coefficient)
             error = relative_error(value, exact(x, a, coefficient))
             assert error <= TOLERANCE[kind], (x.tolist(), a.tolist(), coefficient, error)
+
+
+def every_way(x, a, coefficient=True):
+    """The value alone, and among rows that share a concentration or have their own, dense and sparse."""
+    rows = np.tile(x, (70, 1))
+    yield hbm.log_likelihood(x, a, coefficient=coefficient)
+    for concentration in (a, np.tile(a, (70, 1))):
+        yield hbm.log_likelihood(rows, concentration, coefficient=coefficient)[-1]
+        yield hbm.log_likelihood(scipy.sparse.csr_array(rows), concentration, coefficient=coefficient)[-1]
+
+
+def wide_groups(seed, n):
+    """Concentrations of 1e-300 to 1.7e308 side by side or close to each other, totals up to 2**53, pure groups."""
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        k = int(rng.integers(2, 6))
+        low, high = [(-300, 308), sorted(rng.uniform(-300, 308, 2)), (100, 308), (-3, 20), (-300, -50)][i % 5]
+        a = np.minimum(10.0 ** rng.uniform(low, high, k), 1.7e308)
+        total = int(2 ** (rng.uniform(0, 10) if rng.random() < 0.5 else rng.uniform(10, 53)))
+        p = [np.eye(k)[rng.integers(k)], rng.dirichlet(np.ones(k)), a / a.max() / (a / a.max()).sum()][
+            int(rng.integers(3))
+        ]
+        yield rng.multinomial(total, p), a
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_concentrations_and_totals_of_all_sizes(seed):
+    """1e-13 relative to totals of 1,000 and for pure groups; beyond, 4 epsilon times the absolute terms."""
+    for x, a in wide_groups(seed, 10):
+        value, plain = exact(x, a), exact(x, a, coefficient=False)
+        with mpmath.workdps(700):
+            c = [mpmath.mpf(float(v)) for v in a]
+            terms = [*map(log_rising, c, map(int, x)), log_rising(sum(c), int(x.sum()))]
+            absolute = float(sum(map(abs, terms))) + float(sum(log_factorial(int(n)) for n in (*x, x.sum())))
+        if x.sum() <= 1000 or (x > 0).sum() == 1:
+            tolerance = 1e-13 * abs(float(value)) + 1e-320
+        else:
+            tolerance = 4 * np.finfo(float).eps * absolute
+        for got in every_way(x, a):
+            assert abs(mpmath.mpf(float(got)) - value) <= tolerance, (x.tolist(), a.tolist())
+        got = hbm.log_likelihood(x, a, coefficient=False)
+        assert abs(mpmath.mpf(float(got)) - plain) <= max(tolerance, 1e-13 * abs(float(plain))), (
+            x.tolist(),
+            a.tolist(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("x", "a"),
+    [
+        ([2, 2], [1e71, 1e20]),
+        ([10, 10], [1e200, 1e150]),
+        ([3, 2, 7], [1e308, 1e31, 5.0]),
+        ([2, 1, 4], [1.7e308, 1.7e308, 1.7e308]),  # the sum overflows
+        ([5, 0, 0], [1.7e308, 1.7e308, 1.7e308]),
+        ([1, 30], [1.7e308, 1e-310]),
+        ([2, 3, 0], [4e-323, 1e-320, 1.0]),
+    ],
+)
+def test_sums_beyond_all_products(x, a):
+    for coefficient in (True, False):
+        for value in every_way(np.array(x), np.array(a), coefficient):
+            assert relative_error(value, exact(x, a, coefficient)) < 1e-13
 
 
 @pytest.mark.parametrize("x", [[5, 4_294_624_062], [2**52, 7, 0], [2**40, 2**41, 1]])
@@ -238,6 +301,59 @@ def test_the_gradient_is_that_of_the_definition():
             for slope, v, n in zip(gradient, a, x, strict=True):
                 own = sum(1 / (mpmath.mpf(v) + j) for j in range(n))
                 assert abs(mpmath.mpf(slope) - (own - shared)) <= 1e-12 * (own + shared)
+
+
+def exact_gradient(x, a):
+    """Each component, in enough digits for what cancels."""
+
+    def reciprocals(c, n):
+        return mpmath.fsum(1 / (c + j) for j in range(n)) if n <= 60 else mpmath.digamma(c + n) - mpmath.digamma(c)
+
+    with mpmath.workdps(700):
+        c = [mpmath.mpf(float(v)) for v in a]
+        shared = reciprocals(mpmath.fsum(c), int(sum(x)))
+        return [reciprocals(v, int(n)) - shared for v, n in zip(c, x, strict=True)]
+
+
+def assert_gradient(x, a, tolerance=1e-12):
+    gradient = hbm.log_likelihood_gradient(x, a)[1]
+    for got, expected in zip(gradient, exact_gradient(x, a), strict=True):
+        if abs(expected) > np.finfo(float).max:
+            assert got == (np.inf if expected > 0 else -np.inf), (x, a)
+        else:
+            assert abs(mpmath.mpf(float(got)) - expected) <= tolerance * abs(expected) + 1e-320, (x, a, got)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_component_of_the_gradient_keeps_its_digits(seed):
+    for x, a in wide_groups(10 + seed, 15):
+        assert_gradient(x, a)
+
+
+@pytest.mark.parametrize(
+    ("x", "a"),
+    [
+        ([0, 20], [1e-120, 2.5e-63]),
+        ([200, 0, 0], [3e-200, 1e-260, 0.0]),
+        ([20, 1], [2.5e-63, 1e-120]),
+        ([3, 7], [3.0001e10, 6.9999e10]),
+        ([300, 700], [3e15, 7e15]),
+        ([3, 7, 0], [3e120, 7e120, 1e100]),
+        ([2**52, 2**51], [2e9, 1e9]),
+        ([1, 2], [1.5e308, 1.6e308]),
+        ([4, 0], [1e-310, 1e-309]),
+        ([4, 3], [1e-310, 2.0]),
+    ],
+)
+def test_the_gradient_where_its_two_sums_cancel(x, a):
+    assert_gradient(x, a)
+
+
+def test_the_gradient_without_any_concentration():
+    """At 0 the value is -inf; the one-sided limits of the slopes."""
+    value, gradient = hbm.log_likelihood_gradient([1, 0], [0.0, 0.0])
+    assert value == -np.inf
+    assert gradient.tolist() == [np.inf, -np.inf]
 
 
 def direct_gradient(x, a):

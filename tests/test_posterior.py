@@ -42,6 +42,134 @@ def test_weights_are_honoured(post):
     np.testing.assert_allclose(heavy.predict(1), (w[..., None] * theta).sum((0, 1)))
 
 
+def by_definition(values, weights, q):
+    """The smallest draw of positive weight at which the weights summed up to it reach q, else the largest."""
+    drawn = sorted((v, w) for v, w in zip(values, weights, strict=True) if w > 0)
+    total = 0.0
+    for value, weight in drawn:
+        total += weight
+        if total >= q:
+            return value
+    return drawn[-1][0]
+
+
+def test_weighted_quantiles_by_the_inverse_distribution_function(post):
+    heavy = weighted(post)
+    log_weights = np.array(heavy.log_weights)
+    log_weights[:, ::7] = -np.inf
+    heavy = hbm.Posterior(post.log_alpha, post.log_beta, model=MODEL, log_weights=log_weights)
+    q = np.array([[0.0, 0.013, 0.25], [0.5, 0.9, 1.0]])
+    w = np.exp(heavy.log_weights).ravel()
+    for name in ("alpha", "log_alpha"):
+        values = getattr(heavy, name).ravel()
+        expected = [[by_definition(values, w, level) for level in row] for row in q]
+        np.testing.assert_array_equal(heavy.quantile(name, q), expected)
+    for k in range(2):
+        expected = [[by_definition(heavy.beta[..., k].ravel(), w, level) for level in row] for row in q]
+        np.testing.assert_array_equal(heavy.quantile("beta", q)[..., k], expected)
+    assert heavy.summary()["alpha"]["50%"] == heavy.quantile("alpha", 0.5)
+    batch = hbm.Posterior(
+        np.stack([post.log_alpha, -post.log_alpha]),
+        np.stack([post.log_beta] * 2),
+        model=MODEL,
+        log_weights=np.stack([log_weights, np.zeros_like(log_weights)]),
+    )
+    np.testing.assert_array_equal(batch.quantile("beta", 0.3)[0], heavy.quantile("beta", 0.3))
+    np.testing.assert_array_equal(batch.quantile("alpha", q)[..., 1], batch[1].quantile("alpha", q))
+
+
+def test_draws_of_weight_zero_do_not_count():
+    log_beta = np.log(np.full((1, 3, 2), 0.5))
+    log_weights = np.array([[-np.inf, 0.0, 0.0]])
+    post = hbm.Posterior(np.array([[-1000.0, 0.0, 1.0]]), log_beta, model=MODEL, log_weights=log_weights)
+    found = post.quantile("log_alpha", [0.0, 0.05, 0.1, 0.2, 0.5, 0.51, 1.0])
+    np.testing.assert_array_equal(found, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+    top = hbm.Posterior(np.array([[-1000.0, 0.0, 1.0]]), log_beta, model=MODEL, log_weights=log_weights[:, ::-1])
+    np.testing.assert_array_equal(top.quantile("log_alpha", [0.0, 0.5, 1.0]), [-1000.0, -1000.0, 0.0])
+    # ten equal weights: sums of 1 / 10 reach 0.3 with the third and 0.7 with the seventh, whatever their rounding
+    equal = hbm.Posterior(
+        np.arange(10.0)[np.newaxis], np.log(np.full((1, 10, 2), 0.5)), model=MODEL, log_weights=np.zeros((1, 10))
+    )
+    np.testing.assert_array_equal(equal.quantile("log_alpha", [0.1, 0.3, 0.5, 0.7, 0.9]), [0.0, 2.0, 4.0, 6.0, 8.0])
+
+
+def test_far_new_groups_leave_few_draws():
+    rng = np.random.default_rng(2)
+    # alpha near 20 and beta near 1/2, as after many even groups
+    log_alpha = 3.0 + 0.2 * rng.normal(size=(2, 2000))
+    log_beta = np.log(rng.dirichlet([200.0, 200.0], (2, 2000)))
+    post = hbm.Posterior(log_alpha, log_beta, model=MODEL, counts=COUNTS, key=[1, 2])
+    pure = np.array([[20, 0], [0, 20]] * 20)
+    each = post.log_likelihood()  # of the data, here as new groups
+    value, ess = post.log_predictive(COUNTS, jointly=True, return_ess=True)
+    terms = np.exp(each.sum(axis=-1))
+    assert value == pytest.approx(np.log(terms.mean()))
+    assert ess == pytest.approx(terms.sum() ** 2 / (terms**2).sum())
+    assert 1000 < ess < 4000
+    values, sizes = post.log_predictive(COUNTS, return_ess=True)
+    np.testing.assert_allclose(sizes, np.exp(each).sum((0, 1)) ** 2 / np.exp(2 * each).sum((0, 1)))
+    np.testing.assert_array_equal(values, post.log_predictive(COUNTS))
+    assert np.ndim(post.log_predictive(COUNTS[0], return_ess=True)[1]) == 0
+    with pytest.warns(hbm.ConvergenceWarning, match=r"new_counts leaves \d+\.\d effective draws of 4000"):
+        value, ess = post.log_predictive(pure, jointly=True, return_ess=True)
+    assert ess < 20
+    with pytest.warns(hbm.ConvergenceWarning, match="new_counts leaves"):
+        assert post.log_predictive(pure, jointly=True) == value
+    with pytest.warns(hbm.ConvergenceWarning, match="fewest of 1 such values"):
+        post.log_predictive([[3, 1], [0, 5000]])
+    for call in (post.predict, post.theta, post.log_theta):
+        with pytest.warns(hbm.ConvergenceWarning, match="counts leaves") as found:
+            call(counts=[0, 5000])
+        assert [w.filename for w in found] == [__file__]
+    # weights are part of the effective number
+    log_weights = np.where(np.arange(2000) < 100, 0.0, -50.0) * np.ones((2, 1))
+    heavy = hbm.Posterior(log_alpha, log_beta, model=MODEL, log_weights=log_weights)
+    assert heavy.log_predictive([2, 2], return_ess=True)[1] < 200.001
+    # of a batch
+    batch = hbm.Posterior(np.stack([log_alpha, log_alpha + 1]), np.stack([log_beta] * 2), model=MODEL)
+    value, ess = batch.log_predictive(COUNTS, jointly=True, return_ess=True)
+    assert value.shape == ess.shape == (2,)
+    for b in range(2):
+        assert batch[b].log_predictive(COUNTS, jointly=True, return_ess=True) == (value[b], ess[b])
+    value, ess = batch.log_predictive(COUNTS, return_ess=True)
+    assert value.shape == ess.shape == (2, 3)
+    value, ess = batch.log_predictive(COUNTS[0], return_ess=True)
+    assert value.shape == ess.shape == (2,)
+
+
+def test_groups_of_probability_zero():
+    log_beta = np.broadcast_to(np.array([-np.inf, 0.0]), (1, 200, 2))
+    post = hbm.Posterior(np.zeros((1, 200)), log_beta, model=MODEL)
+    with pytest.warns(hbm.ConvergenceWarning, match="0.0 effective"):
+        assert post.log_predictive([[1, 2], [0, 2]]).tolist() == [-np.inf, 0.0]
+    for call in (post.predict, post.theta):
+        with pytest.raises(ValueError, match="probability zero under every draw"):
+            call(counts=[1, 2])
+
+
+@pytest.mark.parametrize("bad", [np.array([2**54, 5]), np.array([2**63 - 1, 5]), np.array([2**64 - 1, 5], "u8")])
+def test_counts_beyond_exact_doubles_are_refused(post, bad):
+    for call in (
+        post.log_predictive,
+        lambda row: post.predict(counts=row),
+        lambda row: post.theta(counts=row),
+        lambda row: post.predictive_counts(counts=row),
+    ):
+        with pytest.raises(ValueError, match=r"2\*\*53"):
+            call(bad)
+
+
+@pytest.mark.parametrize(
+    "row", [np.array([2, 1], ">i4"), np.ma.masked_array([2, 1], mask=False), np.array([2, 1], ">u8")]
+)
+def test_memory_layout_of_new_counts(post, row):
+    np.testing.assert_array_equal(post.theta(counts=row), post.theta(counts=[2, 1]))
+    np.testing.assert_array_equal(post.predict(counts=row), post.predict(counts=[2, 1]))
+    assert post.log_predictive(row) == post.log_predictive([2, 1])
+    with pytest.raises(ValueError, match="masked"):
+        post.predict(counts=np.ma.masked_array([2, 1], mask=[True, False]))
+
+
 def test_predict_is_the_mean_of_theta(post):
     for group in (None, 0, 1, 2):
         theta = post.theta(group)
@@ -137,6 +265,33 @@ def test_predictive_counts(post):
         (lambda p: p.quantile("alpha", 1.5), ValueError, "between 0 and 1"),
         (lambda p: len(p), TypeError, "one dataset"),
         (lambda p: hbm.Posterior(p.log_alpha, p.log_beta[:1], model=MODEL), ValueError, "log_beta must have shape"),
+        (
+            lambda p: hbm.Posterior(p.log_alpha, p.beta, model=MODEL),
+            ValueError,
+            r"sum to one; the sum is .* index \(0, 0\)",
+        ),
+        (lambda p: hbm.Posterior(p.log_alpha, p.log_beta + 1e-3, model=MODEL), ValueError, "sum to one"),
+        (lambda p: hbm.Posterior(p.log_alpha, p.log_beta - np.inf, model=MODEL), ValueError, "sum to one"),
+        (
+            lambda p: hbm.Posterior(p.log_alpha, p.log_beta, model=MODEL, log_weights=p.log_alpha - np.inf),
+            ValueError,
+            "every draw has weight zero",
+        ),
+        (
+            lambda p: hbm.Posterior(
+                *(np.stack([x, x]) for x in (p.log_alpha, p.log_beta)),
+                model=MODEL,
+                log_weights=np.stack([p.log_alpha, p.log_alpha - np.inf]),
+            ),
+            ValueError,
+            "weight zero in dataset 1",
+        ),
+        (
+            lambda p: hbm.Posterior(p.log_alpha, p.log_beta, model=MODEL, log_weights=p.log_alpha + np.inf),
+            ValueError,
+            "a weight is infinite",
+        ),
+        (lambda p: p.predictive_counts(total=10**30), ValueError, "total must be at most"),
         (lambda p: hbm.Posterior(p.log_alpha * np.nan, p.log_beta, model=MODEL), ValueError, "must not be NaN"),
     ],
 )
@@ -145,8 +300,65 @@ def test_messages(post, call, error, match):
         call(post)
 
 
+def test_single_precision_betas_are_taken(post):
+    log_beta = post.log_beta.astype(np.float32)
+    assert hbm.Posterior(post.log_alpha, log_beta, model=MODEL).mean("beta").sum() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_names_are_checked_when_assigned(post):
+    post.category_names = ["white", "black"]
+    post.group_names = (name for name in "abc")
+    assert post.category_names == ("white", "black")
+    assert post.group_names == ("a", "b", "c")
+    np.testing.assert_array_equal(post.theta("b"), post.theta(1))
+    for name, value, error, match in (
+        ("category_names", ["white"], ValueError, "category_names must hold 2 names; got 1"),
+        ("category_names", ["white", "black", "red"], ValueError, "must hold 2 names; got 3"),
+        ("category_names", ["white", "white"], ValueError, "must differ from each other; 'white' occurs twice"),
+        ("category_names", [1, "1"], ValueError, "'1' occurs twice"),
+        ("category_names", ["white", 1.5], TypeError, r"must be str \(or int\); got 1.5 \(float\) at index 1"),
+        ("category_names", ["white", None], TypeError, "at index 1"),
+        ("category_names", "ab", TypeError, "sequence of names"),
+        ("category_names", 3, TypeError, "sequence of names"),
+        ("group_names", ["a", "b"], ValueError, "group_names must hold 3 names"),
+    ):
+        with pytest.raises(error, match=match):
+            setattr(post, name, value)
+    assert post.category_names == ("white", "black")
+    post.category_names = np.arange(2)
+    assert post.category_names == ("0", "1")
+    post.category_names = post.group_names = None
+    assert post.category_names is post.group_names is None
+    with pytest.raises(ValueError, match="needs counts"):
+        hbm.Posterior(post.log_alpha, post.log_beta, model=MODEL).group_names = ["a"]
+
+
+@pytest.mark.filterwarnings("ignore::hbm_fast.ConvergenceWarning")  # far draws: few of them are left
+def test_numpy_s_error_state_changes_nothing():
+    log_alpha, log_beta = some_draws(1, 500)
+    log_alpha, log_beta = log_alpha * 200, np.log(np.random.default_rng(1).dirichlet([0.01, 0.01], (1, 500)) + 1e-300)
+    log_weights = 1000.0 * np.linspace(-1.0, 1.0, 500)[np.newaxis]
+    post = hbm.Posterior(log_alpha, log_beta, model=MODEL, counts=COUNTS, key=[1, 2])
+    calls = (
+        lambda: hbm.Posterior(log_alpha, log_beta, model=MODEL, log_weights=log_weights).mean("alpha"),
+        lambda: hbm.Posterior(log_alpha, log_beta, model=MODEL, log_weights=log_weights).quantile("beta", 0.3),
+        lambda: post.alpha,
+        lambda: post.beta,
+        lambda: post.theta(0),
+        lambda: post.predict(1),
+        lambda: post.predict(counts=[1, 1]),
+        lambda: post.log_predictive([[1, 1]], jointly=True),
+        lambda: post.predictive_counts(2),
+        lambda: post.sd("beta"),
+        lambda: post.quantile("beta", 0.3),
+    )
+    for call in calls:
+        expected = call()
+        with np.errstate(all="raise"):
+            np.testing.assert_array_equal(call(), expected)
+
+
 def test_summary_of_chains():
-    pytest.importorskip("arviz_stats")
     log_alpha, log_beta = some_draws(4, 1000)
     post = hbm.Posterior(log_alpha, log_beta, model=MODEL)
     table = post.summary()
@@ -162,7 +374,6 @@ def test_summary_of_chains():
 
 
 def test_summary_warns():
-    pytest.importorskip("arviz_stats")
     log_alpha, log_beta = some_draws(4, 400)
     apart = hbm.Posterior(log_alpha + np.arange(4)[:, None], log_beta, model=MODEL)
     with pytest.warns(hbm.ConvergenceWarning, match="R-hat of .*n_draws"):
@@ -175,13 +386,21 @@ def test_summary_warns():
         heavy.summary()
 
 
-def test_summary_without_arviz_stats(post, monkeypatch):
+def test_summary_without_arviz_stats(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "arviz_stats", None)
-    table = post.summary()
-    assert "r_hat" not in table.columns
-    assert "hbm-fast[report]" in str(table)
-    with pytest.raises(ImportError, match="hbm-fast\\[report\\]"):
-        post.diagnostics("alpha")
+    log_alpha, log_beta = some_draws(4, 1000)
+    post = hbm.Posterior(log_alpha, log_beta, model=MODEL)
+    assert post.summary()["log_alpha"]["r_hat"] == post.diagnostics("log_alpha")["r_hat"] < 1.01
+
+
+def test_summary_of_one_chain():
+    log_alpha, log_beta = some_draws(1, 1000)
+    table = hbm.Posterior(log_alpha, log_beta, model=MODEL).summary()
+    assert np.isnan(table["alpha"]["r_hat"])
+    assert table["alpha"]["ess_bulk"] > 500
+    with pytest.warns(hbm.ConvergenceWarning, match="effective draws"):
+        hbm.Posterior(log_alpha[:, :50], log_beta[:, :50], model=MODEL).summary()
+    hbm.Posterior(log_alpha[:, :3], log_beta[:, :3], model=MODEL).summary()  # nothing can be told
 
 
 def test_weighted_summary(post):
@@ -282,6 +501,26 @@ def test_save_and_load(post, kind, tmp_path):
     np.testing.assert_array_equal(again.theta(None), saved.theta(None))
     np.testing.assert_allclose(again.mean("beta"), saved.mean("beta"))
     np.testing.assert_array_equal(again.log_evidence, saved.log_evidence)
+
+
+def test_details_of_a_batch_are_those_of_each_dataset_again(post, tmp_path):
+    pytest.importorskip("h5netcdf")
+    details = {
+        "share": np.array([0.25, 0.5]),
+        "path": np.array(["network", "sampler"]),
+        "n_warmup": 100,
+        "why": "asked",
+    }
+    stacked = (np.stack([x, x]) for x in (post.log_alpha, post.log_beta))
+    hbm.Posterior(*stacked, model=MODEL, counts=np.stack([COUNTS] * 2), details=details).save(tmp_path / "batch.nc")
+    again = hbm.Posterior.load(tmp_path / "batch.nc")
+    for name in ("share", "path"):
+        np.testing.assert_array_equal(again.details[name], details[name])
+        assert again.details[name].dtype == details[name].dtype
+    assert again[1].details == {"share": 0.5, "path": "sampler", "n_warmup": 100, "why": "asked"}
+    exact = hbm.exact_posterior(np.stack([COUNTS, COUNTS + 1]), n_draws=10)
+    exact.save(tmp_path / "exact.nc")
+    assert hbm.Posterior.load(tmp_path / "exact.nc")[1].details == exact[1].details
 
 
 def test_files_of_others_are_refused(tmp_path):

@@ -241,6 +241,146 @@ def test_evidence_and_predictions_agree():
     np.testing.assert_allclose(np.exp(before.log_predictive(np.eye(2, dtype=int))), before.predict(None), atol=1e-9)
 
 
+PURE = np.array([[20, 0], [0, 20]])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "model"),
+    [
+        (np.tile([10, 10], (20, 1)), np.tile(PURE, (20, 1)), hbm.HierarchicalModel(2)),
+        (np.tile([10, 10], (20, 1)), np.tile(PURE, (5, 1)), hbm.HierarchicalModel(2)),
+        (np.tile([500, 500], (100, 1)), np.tile(PURE, (20, 1)), hbm.HierarchicalModel(2)),
+        (np.tile([[50, 0], [0, 50]], (200, 1)), np.tile([10, 10], (100, 1)), hbm.HierarchicalModel(2)),
+        (MIXED, BAGS, hbm.HierarchicalModel(2, alpha=priors.Lomax())),
+        (BAGS, MIXED, hbm.HierarchicalModel(2, alpha=priors.LogUniform(1e-3, 1e4), beta=0.3)),
+        (MIXED, BAGS, hbm.HierarchicalModel(2, alpha=3.0)),
+        (MIXED, BAGS, hbm.HierarchicalModel(2, beta=priors.FixedBeta([0.3, 0.7]))),
+    ],
+)
+def test_groups_far_from_the_data_are_scored_exactly(old, new, model):
+    post = hbm.exact_posterior(old, model, n_draws=10)
+    both = hbm.exact_posterior(np.concatenate([old, new]), model, n_draws=10)
+    joint, ess = post.log_predictive(new, jointly=True, return_ess=True)
+    assert joint == pytest.approx(both.log_evidence - post.log_evidence, abs=1e-7)
+    assert ess == np.inf
+    coefficient = hbm.SufficientStatistics(new).log_coefficient
+    assert post.log_predictive(new, jointly=True, coefficient=False) == pytest.approx(joint - coefficient, abs=1e-9)
+    batch = hbm.exact_posterior(np.stack([old, old]), model, n_draws=10)
+    np.testing.assert_array_equal(batch.log_predictive(new, jointly=True), [joint, joint])
+
+
+@pytest.mark.parametrize("old", [np.zeros((1, 2), int), np.tile([500, 500], (100, 1))], ids=["no data", "even"])
+@pytest.mark.parametrize("row", [[1000, 0], [500, 500], [3000, 7000]])
+def test_one_large_group_is_scored_exactly(old, row):
+    model = hbm.HierarchicalModel(2, alpha=priors.Lomax())
+    post = hbm.exact_posterior(old, model, n_draws=4000, rng=1)
+    after = hbm.exact_posterior(np.concatenate([old, [row]]), model, n_draws=10)
+    assert post.log_predictive(row) == pytest.approx(after.log_evidence - post.log_evidence, abs=1e-7)
+    np.testing.assert_array_equal(post.log_predictive([row, [1, 2], row])[[0, 2]], post.log_predictive([row])[[0, 0]])
+    np.testing.assert_allclose(post.predict(counts=row), after.predict(len(old)), atol=1e-9)
+    # draws given the group are those of the data with it
+    theta = post.theta(counts=row)[..., 1]
+    expected = after.predict(len(old))[1]
+    assert abs(theta.mean() - expected) < 6 * theta.std() / np.sqrt(4000) + 1e-12
+
+
+def test_no_new_groups_have_probability_one():
+    post = hbm.exact_posterior(TABLE, n_draws=10)
+    assert post.log_predictive(np.zeros((0, 2), int), jointly=True) == 0.0
+    assert post.log_predictive(np.zeros((0, 2), int)).shape == (0,)
+    np.testing.assert_array_equal(post.log_predictive([[0, 0], [0, 0]]), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("sigma", [0.5, 3.0, 10.0, 13.0, 18.0, 20.0, 26.0])
+def test_moments_of_wide_log_normals(sigma):
+    """One marble says nothing about alpha: its moments are the prior's."""
+    post = hbm.exact_posterior([[0, 1]], hbm.HierarchicalModel(2, alpha=priors.LogNormal(0.3, sigma)), n_draws=10)
+    log_mean = 0.3 + 0.5 * sigma**2
+    assert np.log(post.mean("alpha")) == pytest.approx(log_mean, abs=1e-7)
+    log_sd = log_mean + 0.5 * (sigma**2 + np.log(-np.expm1(-(sigma**2))))
+    assert np.log(post.sd("alpha")) == pytest.approx(log_sd, abs=1e-7)
+
+
+@pytest.mark.parametrize("sigma", [10.0, 40.0, 300.0])
+def test_wide_log_normals_on_ordinary_data(sigma):
+    model = hbm.HierarchicalModel(2, alpha=priors.LogNormal(0.0, sigma))
+    post = hbm.exact_posterior(TABLE, model, n_draws=10)
+    t, u = np.linspace(-12 * sigma - 40, 12 * sigma + 40, 2001), np.arange(-60.0, 40.0, 0.4)
+    near = np.arange(-40.0, 40.0, 0.2)  # where the likelihood varies; beyond it is flat
+    t = np.unique(np.concatenate([t, near]))
+    p = np.exp(
+        brute_force(model, TABLE, np.clip(t, -300.0, 30.0), u)
+        - model.alpha._kernel().log_density(np.clip(t, -300.0, 30.0))[:, None]
+        + model.alpha._kernel().log_density(t)[:, None]
+    )
+    marginal = np.trapezoid(p, u, axis=1)
+    assert post.mean("log_alpha") == pytest.approx(np.trapezoid(marginal * t, t) / np.trapezoid(marginal, t), rel=1e-3)
+    assert (post.mean("alpha") == np.inf) == (sigma > 28.0)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "mean", "sd"),
+    [
+        (priors.HalfCauchy(2.0), np.inf, np.inf),
+        (priors.Lomax(1.0, 1e250), np.inf, np.inf),
+        (priors.Lomax(1.5), 2.0, np.inf),
+        (priors.Lomax(3.0, 1e200), 5e199, np.sqrt(0.75) * 1e200),
+        (priors.LogNormal(0.0, 60.0), np.inf, np.inf),  # exp(1800)
+    ],
+)
+def test_moments_exist_where_the_prior_has_them(alpha, mean, sd):
+    post = hbm.exact_posterior([[0, 1]], hbm.HierarchicalModel(2, alpha=alpha), n_draws=10)
+    assert post.mean("alpha") == pytest.approx(mean, rel=1e-7)
+    assert post.sd("alpha") == pytest.approx(sd, rel=1e-7)
+
+
+def test_outside_the_support():
+    post = hbm.exact_posterior(TABLE, hbm.HierarchicalModel(2, alpha=priors.LogUniform(0.1, 10.0)), n_draws=10)
+    inside = np.array([0.5, 2.0])
+    _, density = post.marginal("alpha", np.array([-1.0, 0.0, 0.05, *inside, 11.0, np.inf]))
+    np.testing.assert_array_equal(density[[0, 1, 2, 5, 6]], 0.0)
+    np.testing.assert_array_equal(density[3:5], post.marginal("alpha", inside)[1])
+    assert (density[3:5] > 0.0).all()
+    np.testing.assert_array_equal(post.marginal("log_alpha", np.array([-np.inf, -9.0, 9.0, np.inf]))[1], 0.0)
+    np.testing.assert_array_equal(post.marginal("beta", np.array([-1.0, 1.5]))[1], 0.0)
+    np.testing.assert_array_equal(post.marginal("log_beta", np.array([-np.inf, 0.5]))[1], 0.0)
+    cdf = post.moments.cdf
+    np.testing.assert_array_equal(cdf("alpha", [-1.0, 0.0, 0.09, 11.0, np.inf]), [0.0, 0.0, 0.0, 1.0, 1.0])
+    np.testing.assert_array_equal(cdf("log_alpha", [-np.inf, np.inf]), [0.0, 1.0])
+    np.testing.assert_array_equal(cdf("beta", [-0.1, 0.0, 1.0, 1.1]), [[0.0, 0.0, 1.0, 1.0]] * 2)
+    np.testing.assert_array_equal(cdf("log_beta", [-np.inf, 0.0, 0.3]), [[0.0, 1.0, 1.0]] * 2)
+    fixed = hbm.exact_posterior(TABLE, hbm.HierarchicalModel(2, alpha=2.0, beta=priors.FixedBeta([0.5, 0.5])))
+    np.testing.assert_array_equal(fixed.moments.cdf("alpha", [-1.0, 1.9, 2.1]), [0.0, 0.0, 1.0])
+    np.testing.assert_array_equal(fixed.moments.cdf("beta", [-0.1, 1.1]), [[0.0, 1.0]] * 2)
+    # at the ends of an open support: the density of the nearest number inside
+    flat = hbm.exact_posterior(np.zeros((1, 2), int), n_draws=10)
+    assert flat.marginal("alpha", 0.0)[1] == pytest.approx(1.0, rel=1e-9)
+    np.testing.assert_array_equal(flat.marginal("alpha", np.array([-1.0, np.inf]))[1], 0.0)
+    np.testing.assert_array_equal(flat.marginal("log_alpha", np.array([-np.inf, np.inf]))[1], 0.0)
+    assert np.isnan(flat.marginal("alpha", np.array([np.nan]))[1]).all()
+    np.testing.assert_allclose(flat.marginal("beta", np.array([0.0, 1.0]))[1], 1.0, rtol=1e-7)
+
+
+def test_numpy_s_error_state_changes_nothing():
+    expected = hbm.exact_posterior(BAGS, rng=1)
+    with np.errstate(all="raise"):
+        post = hbm.exact_posterior(BAGS, rng=1)
+        for name in ("alpha", "log_alpha", "beta", "log_beta"):
+            np.testing.assert_array_equal(post.mean(name), expected.mean(name))
+            np.testing.assert_array_equal(post.sd(name), expected.sd(name))
+            np.testing.assert_array_equal(
+                post.quantile(name, [0.0, 0.5, 1.0]), expected.quantile(name, [0.0, 0.5, 1.0])
+            )
+            np.testing.assert_array_equal(post.marginal(name)[1], expected.marginal(name)[1])
+            np.testing.assert_array_equal(post.moments.cdf(name, [0.1, 1.0]), expected.moments.cdf(name, [0.1, 1.0]))
+        np.testing.assert_array_equal(post.theta(0), expected.theta(0))
+        np.testing.assert_array_equal(post.theta(counts=[3, 9]), expected.theta(counts=[3, 9]))
+        np.testing.assert_array_equal(post.predict(0), expected.predict(0))
+        np.testing.assert_array_equal(post.predict(counts=[300, 9]), expected.predict(counts=[300, 9]))
+        assert post.log_predictive([300, 300]) == expected.log_predictive([300, 300])
+        assert str(post.summary()) == str(expected.summary())
+
+
 def test_theta_of_the_note_s_bag():
     post = hbm.exact_posterior(BAGS, n_draws=20_000, rng=5)
     theta = post.theta(20)[..., 1]
@@ -316,9 +456,41 @@ def test_empty_groups_change_nothing():
         ([[1, 2, 3]], hbm.HierarchicalModel(2), ValueError, "counts must have K = 2"),
         ([1, 2], None, ValueError, "newaxis"),
         ([[1.0, 2.0]], None, TypeError, "astype"),
-        ([[0, 1]], hbm.HierarchicalModel(2, alpha=priors.Lomax(2.05)), ValueError, "bound the prior"),
+        (np.zeros((0, 3, 2), int), None, ValueError, "at least one dataset"),
+        ([[0, 1]], hbm.HierarchicalModel(2, alpha=priors.Lomax(2.001)), ValueError, "bound the prior"),
     ],
 )
 def test_bad_input(counts, model, error, match):
     with pytest.raises(error, match=match):
         hbm.exact_posterior(counts, model)
+
+
+@pytest.mark.parametrize(
+    ("counts", "evidence"),  # by the trapezoidal rule in mpmath, of 34 digits
+    [
+        ([[10**6, 0], [7 * 10**5, 3 * 10**5], [123456, 876544], [0, 10**6]], -36.575110269375855),
+        ([[10**9, 0], [7 * 10**8, 3 * 10**8], [123456789, 876543211]], -47.799906341050026),
+        ([[2**31, 0], [2**30, 2**30], [10, 2**31 - 10], [2**29, 3 * 2**29], [2**31 - 1, 1]], -63.4608388049642),
+        ([[2**40, 0], [2**39, 2**39], [10, 2**40 - 10], [2**31, 2**31]], -66.72779263931133),
+    ],
+)
+def test_large_totals(counts, evidence):
+    assert abs(hbm.exact_posterior(counts, rng=1).log_evidence - evidence) < 1e-8
+
+
+def test_totals_beyond_the_limit_are_refused():
+    with pytest.raises(ValueError, match=r"exceeds 2\*\*40"):
+        hbm.exact_posterior([[10**15, 0]] * 5)
+
+
+def test_log_predictive_of_large_groups():
+    """Of a posterior that is one point: the likelihood itself, whatever the totals."""
+    model = hbm.HierarchicalModel(2, alpha=priors.Fixed(2.5), beta=priors.FixedBeta([0.3, 0.7]))
+    exact = hbm.exact_posterior([[3, 4]], model, rng=1, n_draws=200)
+    groups = [[2**31, 2**30], [2**39, 7], [2**40, 0], [300, 5]]
+    np.testing.assert_allclose(exact.log_predictive(groups), hbm.log_likelihood(groups, [0.75, 1.75]), rtol=1e-9)
+    with pytest.raises(ValueError, match=r"2\*\*40"):
+        exact.log_predictive([[2**50, 7]])
+    draws = hbm.Posterior(exact.log_alpha, exact.log_beta, model=model)
+    groups[1] = [2**50, 7]
+    np.testing.assert_allclose(draws.log_predictive(groups), hbm.log_likelihood(groups, [0.75, 1.75]), rtol=1e-12)

@@ -13,11 +13,9 @@ BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])  # the note's: ten w
 
 
 def test_the_notes_bags():
-    arviz_stats = pytest.importorskip("arviz_stats.base").array_stats
     post = hbm.sample(BAGS, rng=1)
-    for draws, truth in ((post.log_alpha, -4.147418), (post.beta[..., 1], 0.521729)):
-        error = arviz_stats.mcse(draws, chain_axis=0, draw_axis=1, method="mean")
-        assert abs(draws.mean() - truth) < 4 * error
+    assert abs(post.mean("log_alpha") + 4.147418) < 4 * post.diagnostics("log_alpha")["mcse"]
+    assert abs(post.mean("beta")[1] - 0.521729) < 4 * post.diagnostics("beta")["mcse"][1]
     assert post.sd("log_alpha") == pytest.approx(1.28944, abs=0.2)
     assert post.predict(20)[1] == pytest.approx(0.98714, abs=0.002)
 
@@ -74,7 +72,8 @@ def test_no_data_gives_the_prior(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_huge_counts_and_unseen_categories(method):
     counts = np.array([[1_000_000, 0, 500_000], [900_000, 0, 700_000], [1_100_000, 0, 600_000]])
-    post = hbm.sample(counts, method=method, rng=4, n_draws=500)
+    # Gibbs and MH have few effective draws here, and would warn
+    post = hbm.sample(counts, method=method, rng=4, n_draws=500, diagnostics=False)
     assert np.isfinite(post.log_alpha).all()
     assert np.isfinite(post.log_beta).all()
     assert abs(post.mean("beta")[0] - 0.6) < 0.1
@@ -85,7 +84,8 @@ def test_huge_counts_and_unseen_categories(method):
 @pytest.mark.parametrize("beta", [0.002, 1.0])
 def test_sparse_prior_and_tiny_alpha_stay_finite(method, beta):
     model = hbm.HierarchicalModel(4, alpha=hbm.priors.LogNormal(-600.0, 50.0), beta=beta)
-    post = hbm.sample(np.array([[5, 0, 0, 0]] * 3), model, method=method, rng=4, n_draws=500)
+    # a beta of 0.002 leaves HMC and MH few effective draws
+    post = hbm.sample(np.array([[5, 0, 0, 0]] * 3), model, method=method, rng=4, n_draws=500, diagnostics=False)
     assert np.isfinite(post.log_alpha).all()
     assert np.isfinite(post.log_beta).all()
     if beta == 1.0:  # pure groups say nothing of so small an alpha: its prior stays
@@ -106,7 +106,7 @@ def test_statistics_stand_for_the_data():
 def test_auto_says_what_it_chose():
     assert hbm.sample(BAGS, rng=1, n_draws=5).details["method"] == "hmc"
     bounded = hbm.HierarchicalModel(2, alpha=hbm.priors.LogUniform(0.01, 100.0))
-    assert hbm.sample(BAGS, bounded, rng=1, n_draws=5).details["method"] == "gibbs"
+    assert hbm.sample(BAGS, bounded, rng=1, n_draws=5).details["method"] == "hmc"
     many = hbm.sample(np.eye(300, dtype=int), rng=1, n_draws=5)
     assert many.method == many.details["method"] == "gibbs"
     assert "300" in many.details["reason"]

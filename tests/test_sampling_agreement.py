@@ -90,7 +90,7 @@ def test_against_quadrature(method):
     wrong = []
     for i, (name, rows) in enumerate(DATASETS.items()):
         counts = np.asarray(rows)
-        post = hbm.sample(counts, method=method, rng=100 + i, n_draws=2000)
+        post = hbm.sample(counts, method=method, rng=100 + i, n_draws=2000, diagnostics=False)
         log_alpha, white = quadrature(counts, EXPONENTIAL)
         if not within(post.log_alpha, log_alpha) or not within(post.beta[..., 1], white):
             wrong.append((name, post.mean("log_alpha"), log_alpha, post.mean("beta")[1], white))
@@ -114,14 +114,10 @@ PRIORS = {
 @pytest.mark.parametrize("prior", PRIORS, ids=lambda p: p.kind)
 def test_every_prior_against_quadrature(prior, method):
     bounded = isinstance(prior, hbm.priors.LogUniform | hbm.priors.Power)
-    if bounded and method == "hmc":
-        with pytest.raises(ValueError, match="needs a prior of alpha without bounds"):
-            hbm.sample(DATASETS["ragged"], hbm.HierarchicalModel(2, alpha=prior), method="hmc")
-        return
     for i, name in enumerate(("ragged", "high alpha", "one marble")):
         counts = np.asarray(DATASETS[name])
         model = hbm.HierarchicalModel(2, alpha=prior)
-        post = hbm.sample(counts, model, method=method, rng=300 + i, n_draws=2000)
+        post = hbm.sample(counts, model, method=method, rng=300 + i, n_draws=2000, diagnostics=False)
         log_alpha, white = quadrature(counts, PRIORS[prior])
         # the oracle's edge of a bounded prior is one cell wide
         assert within(post.log_alpha - log_alpha, 0.0, 4.5) or (
@@ -165,7 +161,9 @@ def test_fixed_beta(method):
 def test_samplers_agree_with_each_other(n_groups, n_categories, total):
     model = hbm.HierarchicalModel(n_categories)
     counts = hbm.simulate(model, 1, n_groups=n_groups, totals=total, rng=n_categories).counts[0]
-    posts = {m: hbm.sample(counts, method=m, rng=3, n_draws=4000 if m == "mh" else 2000) for m in METHODS}
+    posts = {
+        m: hbm.sample(counts, method=m, rng=3, n_draws=4000 if m == "mh" else 2000, diagnostics=False) for m in METHODS
+    }
     reference = posts["gibbs"]
     for name in ("hmc", "mh"):
         for one, other in (
@@ -182,7 +180,7 @@ def test_samplers_agree_on_the_benchmarks_works(n_groups, n_categories, total):
     simulated = hbm.HierarchicalModel(n_categories, alpha=2.0)
     counts = hbm.simulate(simulated, 1, n_groups=n_groups, totals=total, rng=1).counts[0]
     n_draws = 1000 if n_categories < 1000 else 400
-    posts = {m: hbm.sample(counts, method=m, rng=5, n_draws=n_draws) for m in METHODS}
+    posts = {m: hbm.sample(counts, method=m, rng=5, n_draws=n_draws, diagnostics=False) for m in METHODS}
     for method in ("hmc", "mh"):
         # each beta of a random walk in a thousand dimensions has a dozen effective draws: too few to know its error by
         n_compared = 0 if method == "mh" and n_categories == 1000 else min(20, n_categories)

@@ -2,6 +2,7 @@
 
 import pickle
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.sparse
@@ -37,6 +38,89 @@ def test_value_and_gradient(total):
     assert_same(stats, x, a)
     if total >= 300_000:
         assert not stats._core.has_table(0)
+
+
+def exact_log_likelihood(x, a):
+    """Value with the coefficients, and gradient, in enough digits for what cancels."""
+
+    def log_rising(c, n):
+        return (
+            mpmath.log(mpmath.fprod(c + j for j in range(n)))
+            if n < 100
+            else mpmath.loggamma(c + n) - mpmath.loggamma(c)
+        )
+
+    def reciprocals(c, n):
+        return mpmath.fsum(1 / (c + j) for j in range(n)) if n < 100 else mpmath.digamma(c + n) - mpmath.digamma(c)
+
+    span = np.log10(max(*a, float(np.sum(x)))) - min(0.0, np.log10(min(a)))
+    with mpmath.workdps(40 + int(span)):
+        a = [mpmath.mpf(float(v)) for v in a]
+        total = mpmath.fsum(a)
+        value, gradient = mpmath.mpf(0), [mpmath.mpf(0)] * len(a)
+        for row in x:
+            size = int(sum(row))
+            value += mpmath.loggamma(size + 1) - log_rising(total, size)
+            shared = reciprocals(total, size)
+            for k, (c, n) in enumerate(zip(a, map(int, row), strict=True)):
+                value += log_rising(c, n) - mpmath.loggamma(n + 1)
+                gradient[k] += reciprocals(c, n) - shared
+    return value, gradient
+
+
+@pytest.mark.parametrize("total", [10**6, 10**9, 2**31, 2**40])
+def test_large_totals_lose_no_digits(total):
+    """Relative to the value, not to log-factorials of 1e13."""
+    rng = np.random.default_rng(total)
+    x = rng.multinomial(total, rng.dirichlet([0.7, 0.4], 6))
+    x[0] = total, 0
+    for form in (x, scipy.sparse.csr_array(x)):
+        stats = hbm.SufficientStatistics(form)
+        for a in ([0.7, 0.4], [1e-3, 20.0], [1e-40, 1e-20], [300.0, 1e4]):
+            value, gradient = stats.log_likelihood_gradient(a)
+            expected, slopes = exact_log_likelihood(x, a)
+            assert abs(value - expected) <= (1e-9 if total < 2**20 else 1e-11) * abs(expected)
+            for slope, exact in zip(gradient, slopes, strict=True):
+                assert abs(slope - exact) <= 1e-12 * abs(exact)
+            batch = stats.log_likelihood([a] * 70)
+            assert (batch == value).all()
+            plain = stats.log_likelihood(a, coefficient=False)
+            assert plain == pytest.approx(value - stats.log_coefficient, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("x", "a"),
+    [
+        ([[2, 3], [1, 0], [40, 11]], [1e308, 1e308]),
+        ([[2, 3, 1], [1, 0, 5]], [1.7e308, 1.7e308, 1.7e308]),
+        ([[2, 3], [1, 0], [40, 11]], [1e71, 1e20]),
+        ([[2, 3], [1, 0], [40, 11]], [1e290, 1e-290]),
+        ([[0, 20], [0, 20], [0, 7]], [1e-120, 2.5e-63]),
+        ([[3, 7], [30, 70], [6, 14]], [3e12, 7e12]),
+        ([[3, 7], [30, 70], [6, 15]], [3.1e18, 7.4e18]),
+        ([[5, 1], [9, 0]], [1e-310, 1e-309]),
+    ],
+)
+def test_concentrations_of_all_sizes(x, a):
+    stats = hbm.SufficientStatistics(x)
+    value, gradient = stats.log_likelihood_gradient(a)
+    expected, slopes = exact_log_likelihood(x, a)
+    assert abs(value - expected) <= 1e-12 * abs(expected)
+    for slope, exact in zip(gradient, slopes, strict=True):
+        if abs(exact) > np.finfo(float).max:
+            assert slope == (np.inf if exact > 0 else -np.inf)
+        else:
+            assert abs(slope - exact) <= 1e-9 * abs(exact)
+    diagonal, constant = stats.log_likelihood_hessian(a)
+    assert (diagonal <= 0).all()
+    assert constant >= 0
+
+
+@pytest.mark.parametrize("counts", [[[2**40, 1]], [[10**15, 0]] * 5, scipy.sparse.csr_array([[0, 2**40 + 1]])])
+def test_totals_beyond_the_limit_are_refused(counts):
+    with pytest.raises(ValueError, match=r"exceeds 2\*\*40"):
+        hbm.SufficientStatistics(counts)
+    assert hbm.SufficientStatistics([[2**40, 0]]).log_likelihood([1.0, 1.0]) == pytest.approx(-np.log(2**40 + 1))
 
 
 def test_many_ways_to_build_the_same():

@@ -183,3 +183,87 @@ def test_bad_files(tmp_path):
     parquet.write_table(pyarrow.table({"white": [1.0, 2.5], "black": [2, 3]}), tmp_path / "float.parquet")
     with pytest.raises(ValueError, match="row 1, column 'white': counts must be whole numbers"):
         read_counts(tmp_path / "float.parquet")
+
+
+# what robustness finding 12 and 13 were about ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "layout", "message"),
+    [
+        (WIDE.replace("4", "1_000"), "auto", r"counts\.csv, line 3, column 'black'.*got '1_000'"),
+        (WIDE.replace("4", "٤"), "auto", r"counts\.csv, line 3, column 'black'.*got '٤'"),
+        (WIDE.replace("4", "9007199254740993"), "auto", r"counts\.csv, line 3, column 'black'.*beyond 2\*\*53"),
+        (
+            WIDE.replace("4", "9" * 5000),
+            "auto",
+            r"line 3, column 'black': counts must be whole numbers; got '9{40}\.\.\.",
+        ),
+        (FREQUENCY.replace("10", "9000000000000000000"), "auto", r"line 2, column 'weight'.*beyond 2\*\*53"),
+        (WIDE.replace("white", " black"), "auto", r"counts\.csv: two columns are named 'black'"),
+        (WIDE.replace("second", " first "), "auto", "the group 'first' stands on line 2"),
+        ("group,white\na,1\n", "auto", r"counts\.csv: a table needs two categories"),
+        (LONG.replace("group,", "Group,group,"), "long", r"counts\.csv"),
+    ],
+)
+def test_mistakes_that_were_let_through(write, text, layout, message):
+    with pytest.raises(ValueError, match=message):
+        read_counts(write(text), layout=layout)
+
+
+def test_names_are_compared_in_linear_time(write):
+    # the quadratic comparison took minutes
+    names = [f"c{k}" for k in range(60_000)]
+    table = read_counts(write(",".join(names) + "\n" + ",".join(["1"] * len(names)) + "\n"))
+    assert table.category_names == tuple(names)
+    with pytest.raises(ValueError, match="two columns are named 'c1'"):
+        read_counts(write(",".join([*names, "c1"]) + "\n" + ",".join(["1"] * (len(names) + 1)) + "\n"))
+
+
+def test_the_size_of_a_long_table_is_looked_at_first(write):
+    rows = "\n".join(f"g{i},c{i},1" for i in range(20_000))
+    with pytest.raises(ValueError, match=r"counts\.csv: 20000 rows name 20000 groups and 20000 categories.*3\.0 GiB"):
+        read_counts(write("group,category,count\n" + rows))
+
+
+def test_columns_of_other_types_are_named(tmp_path):
+    decimal = pytest.importorskip("decimal")
+    for name, column in {
+        "text": pyarrow.array(["3", "4"]),
+        "decimal": pyarrow.array([decimal.Decimal(3), decimal.Decimal(4)]),
+        "bool": pyarrow.array([True, False]),
+        "list": pyarrow.array([[1], [2]]),
+        "large": pyarrow.array([2**63 + 1, 2], pyarrow.uint64()),
+    }.items():
+        file = tmp_path / f"{name}.parquet"
+        parquet.write_table(pyarrow.table({"white": [1, 2], "black": column}), file)
+        with pytest.raises(ValueError, match=rf"{name}\.parquet, .*column 'black': \S+"):
+            read_counts(file)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"counts": np.array([[2**64 - 1, 2]], "u8")}, r"counts\[0, 0\] = 18446744073709551615 is beyond 2\*\*53"),
+        ({"counts": [[1, 2], [2**53 + 1, 2]]}, r"counts\[1, 0\] = 9007199254740993 is beyond 2\*\*53"),
+        ({"counts": [[1, 2]] * 2, "weights": [1, 2, 3]}, r"weights must have shape \(2,\)"),
+        ({"counts": [[1, 2]] * 2, "weights": [[1, 2], [3, 4]]}, r"weights must have shape \(2,\)"),
+        ({"counts": [[1, 2]] * 2, "weights": [1, -2]}, "weights"),
+        ({"counts": [[1], [2]]}, "two categories"),
+        ({"counts": np.zeros((0, 3), int)}, "no rows"),
+        ({"counts": [[1, 2]], "category_names": ["a", "a "]}, "category_names holds twice 'a'"),
+        ({"counts": [[1, 2]] * 2, "group_names": ["a", "a"]}, "group_names holds twice 'a'"),
+        ({"counts": [[1, 2]], "group_names": ["a", "b"]}, r"group_names must have shape \(1,\)"),
+    ],
+)
+def test_npz_follows_the_rules_of_text(tmp_path, arrays, message):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(ValueError, match=rf"bad\.npz: .*{message}"):
+        read_counts(tmp_path / "bad.npz")
+
+
+def test_big_endian_arrays_and_names_as_bytes(tmp_path):
+    np.savez(
+        tmp_path / "c.npz", counts=np.array([[3, 1], [0, 4]], ">i4"), category_names=np.array([b"white", b"black"])
+    )
+    same(read_counts(tmp_path / "c.npz"), groups=None)

@@ -1,5 +1,6 @@
 """The likelihood in torch: the kernel's values, right derivatives, a distribution that draws what it scores."""
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.stats
@@ -39,12 +40,29 @@ def test_coefficient_changes_the_value_only():
     assert log_prob(COUNTS, a, coefficient=False)[0] < log_prob(COUNTS, a)[0]
 
 
-@pytest.mark.parametrize("scale", [1e-8, 1e-2, 1.0, 1e3, 1e8, 1e15])
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-40, 1e-8, 1e-2, 1.0, 1e3, 1e8, 1e15, 1e40, 1e150])
 def test_series_form_is_accurate_at_every_concentration(scale):
     a = scale * torch.tensor([0.5, 1.5, 2.5], dtype=torch.float64)
     counts = torch.tensor([[30, 10, 2], [1, 1, 1], [5, 0, 7]])
     expected = hbm.log_likelihood(counts.numpy(), a.numpy())
-    np.testing.assert_allclose(series_log_prob(counts, a).numpy(), expected, rtol=2e-12)
+    a.requires_grad_()
+    value = series_log_prob(counts, a)
+    np.testing.assert_allclose(value.detach().numpy(), expected, rtol=2e-12)
+    value.sum().backward()
+    slopes = hbm.log_likelihood_gradient(counts.numpy(), a.detach().numpy())[1].sum(0)
+    np.testing.assert_allclose(a.grad.numpy(), slopes, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-50, 0.5, 7.9, 8.1, 1e4, 1e12, 1e16, 1e100])
+@pytest.mark.parametrize("n", [1, 7, 40, 10**9])
+def test_second_derivatives_keep_their_digits(scale, n):
+    """Of a pure group of one category beside an empty one: trigamma(A) - trigamma(A + n)."""
+    a = scale * torch.tensor([1.0, 1.0], dtype=torch.float64)
+    hessian = torch.autograd.functional.hessian(lambda b: log_prob(torch.tensor([n, 0]), b), a)
+    with mpmath.workdps(250):
+        total = 2 * mpmath.mpf(scale)
+        expected = mpmath.psi(1, total) - mpmath.psi(1, total + n)
+    assert abs(hessian[1, 1].item() - expected) <= 1e-12 * expected
 
 
 def test_wrong_arguments_say_what_to_do():
@@ -85,3 +103,15 @@ def test_samples_follow_log_prob():
     expected = 20_000 * d.log_prob(cells).exp().numpy()
     assert scipy.stats.chi2.sf(((observed - expected) ** 2 / expected).sum(), 6) > 1e-9
     assert set(pure[:, 0].tolist()) == {0.0, 6.0}
+
+
+def test_moments_and_draws_at_the_ends_of_the_range():
+    huge = DirichletMultinomial(5, torch.tensor([1e38, 3e38]))
+    assert huge.mean.tolist() == [1.25, 3.75]
+    assert huge.variance.tolist() == [0.9375, 0.9375]
+    assert DirichletMultinomial(0, torch.ones(3)).sample((2,)).tolist() == [[0.0] * 3] * 2
+    with torch.random.fork_rng():
+        torch.manual_seed(8)
+        pure = DirichletMultinomial(9, torch.tensor([1e-310, 3e-310], dtype=torch.float64)).sample((4_000,))
+    assert set(pure[:, 0].tolist()) == {0.0, 9.0}
+    assert abs((pure[:, 0] > 0).double().mean().item() - 0.25) < 0.05

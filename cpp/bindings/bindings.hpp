@@ -6,8 +6,18 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <bit>
+#include <chrono>
+#include <exception>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
 
 #include "hbm_fast/parallel.hpp"
 #include "hbm_fast/prior.hpp"
@@ -18,9 +28,79 @@ namespace hbm_fast::bindings {
 
 namespace py = pybind11;
 
-using Doubles = py::array_t<double, py::array::c_style>;
-using Integers = py::array_t<std::int64_t, py::array::c_style>;
-using Words = py::array_t<std::uint64_t, py::array::c_style>;
+// C++ reads an array as it lies in memory: in its own byte order, each item at a multiple of its size.
+inline void need_layout(const py::array& array) {
+  const py::ssize_t item = array.itemsize();
+  bool is_whole = true;
+  for (py::ssize_t d = 0; d < array.ndim(); ++d) {
+    if (array.shape(d) > 1 && array.strides(d) % item != 0) is_whole = false;
+  }
+  const bool is_native = array.dtype().byteorder() != (std::endian::native == std::endian::little ? '>' : '<');
+  if (array.size() != 0 && !(is_native && is_whole && (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0)) {
+    throw std::invalid_argument("an array must be aligned, in the machine's byte order, with strides that are multiples of its item "
+                                "size; got dtype " + py::str(array.dtype()).cast<std::string>() + ", strides " +
+                                py::str(array.attr("strides")).cast<std::string>() + ": pass array.astype(array.dtype.newbyteorder('='))");
+  }
+}
+
+// An array of T that is taken as it is, or refused.
+template <class T, int flags>
+class Array : public py::array_t<T, flags> {
+ public:
+  using py::array_t<T, flags>::array_t;
+};
+
+template <class T>
+using Contiguous = Array<T, py::array::c_style>;
+template <class T>
+using Strided = Array<T, 0>;
+
+using Doubles = Contiguous<double>;
+using Floats = Contiguous<float>;
+using Integers = Contiguous<std::int64_t>;
+using Words = Contiguous<std::uint64_t>;
+
+// Calls take(), which asks for the GIL. In a daemon thread that asks while the interpreter ends, CPython before 3.14 unwinds
+// the stack to end the thread. The destructors of a kernel and of pybind11 are not made for that, and the process is about
+// to exit: the thread waits for it, as with 3.14.
+template <class Take>
+auto take_gil(Take&& take) {
+#ifdef __GLIBCXX__
+  try {
+    return take();
+  } catch (abi::__forced_unwind&) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+#else
+  return take();
+#endif
+}
+
+// Runs a kernel without the GIL.
+template <class Kernel>
+void without_gil(Kernel&& kernel) {
+  PyThreadState* const state = PyEval_SaveThread();
+  std::exception_ptr failure;
+  try {
+    kernel();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  take_gil([&] { PyEval_RestoreThread(state); });
+  if (failure) std::rethrow_exception(failure);
+}
+
+// The GIL for a part of a kernel.
+class WithGil {
+ public:
+  WithGil() : state_(take_gil(&PyGILState_Ensure)) {}
+  ~WithGil() { PyGILState_Release(state_); }
+  WithGil(const WithGil&) = delete;
+  WithGil& operator=(const WithGil&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
 
 inline Key to_key(const Words& key) {
   if (key.size() != 2) throw std::invalid_argument("key must hold two uint64 words");
@@ -45,18 +125,30 @@ inline CountType count_type(const py::dtype& dtype) {
   throw py::type_error("counts must have an integer dtype");
 }
 
+inline std::ptrdiff_t stride_of(const py::array& array, py::ssize_t axis) {
+  return array.shape(axis) > 1 ? array.strides(axis) / array.itemsize() : 0;
+}
+
 // A (N, K) array of any integer type and any strides, as it lies in memory.
 inline CountsView to_counts(const py::array& counts) {
   if (counts.ndim() != 2) throw std::invalid_argument("counts must have shape (N, K)");
-  const auto item = counts.itemsize();
-  return {counts.data(), count_type(counts.dtype()), static_cast<std::size_t>(counts.shape(0)),
-          static_cast<std::size_t>(counts.shape(1)), counts.strides(0) / item, counts.strides(1) / item};
+  const CountType type = count_type(counts.dtype());
+  need_layout(counts);
+  return {counts.data(), type, static_cast<std::size_t>(counts.shape(0)), static_cast<std::size_t>(counts.shape(1)),
+          stride_of(counts, 0), stride_of(counts, 1)};
+}
+
+// The stored values of a sparse matrix: one row.
+inline CountsView to_stored(const py::array& values) {
+  if (values.ndim() != 1) throw std::invalid_argument("the values of a CSR matrix must have shape (n,)");
+  const CountType type = count_type(values.dtype());
+  need_layout(values);
+  return {values.data(), type, 1, static_cast<std::size_t>(values.size()), 0, stride_of(values, 0)};
 }
 
 // The offsets and columns of compressed sparse rows fit the values; returns the number of rows.
 template <class Index>
-std::size_t checked_csr(const py::array& values, const py::array_t<Index, py::array::c_style>& columns,
-                        const py::array_t<Index, py::array::c_style>& offsets) {
+std::size_t checked_csr(const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets) {
   if (values.ndim() != 1 || columns.size() != values.size() || offsets.size() < 1) {
     throw std::invalid_argument("the parts of a CSR matrix do not fit each other");
   }
@@ -69,9 +161,9 @@ std::size_t checked_csr(const py::array& values, const py::array_t<Index, py::ar
   return static_cast<std::size_t>(n_rows);
 }
 
-// Runs on the calling thread inside a kernel that released the GIL: raises KeyboardInterrupt through the kernel.
+// Runs on the calling thread inside without_gil: raises KeyboardInterrupt through the kernel.
 inline void poll_signals() {
-  const py::gil_scoped_acquire gil;
+  const WithGil gil;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
@@ -86,3 +178,28 @@ void register_sampling(py::module_& m);
 void register_sufficient_statistics(py::module_& m);
 
 }  // namespace hbm_fast::bindings
+
+namespace pybind11::detail {
+
+template <class T, int flags>
+struct pyobject_caster<hbm_fast::bindings::Array<T, flags>> {
+  using Type = hbm_fast::bindings::Array<T, flags>;
+  PYBIND11_TYPE_CASTER(Type, handle_type_name<array_t<T>>::name);
+
+  bool load(handle source, bool) {
+    if (!isinstance<array>(source)) return false;
+    const auto given = reinterpret_borrow<array>(source);
+    const auto wanted = dtype::of<T>();
+    if (given.dtype().kind() != wanted.kind() || given.itemsize() != wanted.itemsize()) return false;
+    hbm_fast::bindings::need_layout(given);
+    if ((given.flags() & flags) != flags) {
+      throw std::invalid_argument("an array must be C-contiguous; got strides " + str(given.attr("strides")).cast<std::string>());
+    }
+    value = reinterpret_borrow<Type>(source);
+    return true;
+  }
+
+  static handle cast(const handle& source, return_value_policy, handle) { return source.inc_ref(); }
+};
+
+}  // namespace pybind11::detail

@@ -6,11 +6,9 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style>;
-
 // z, lower and upper of shape (n,), each with a stride of its own.
 template <class T>
-void tails_of(const py::array_t<T>& z, py::array_t<double> lower, py::array_t<double> upper, int n_threads) {
+void tails_of(const Strided<T>& z, Strided<double> lower, Strided<double> upper, int n_threads) {
   if (z.ndim() != 1 || lower.ndim() != 1 || upper.ndim() != 1 || lower.size() != z.size() || upper.size() != z.size() ||
       lower.strides(0) != upper.strides(0)) {
     throw std::invalid_argument("z, lower and upper must have shape (n,), and the last two the same stride");
@@ -19,10 +17,9 @@ void tails_of(const py::array_t<T>& z, py::array_t<double> lower, py::array_t<do
   double* low = lower.mutable_data();
   double* high = upper.mutable_data();
   const auto size = static_cast<std::size_t>(z.size());
-  const auto stride = z.strides(0) / static_cast<py::ssize_t>(sizeof(T));
-  const auto out_stride = lower.strides(0) / static_cast<py::ssize_t>(sizeof(double));
-  const py::gil_scoped_release release;
-  normal_tails(from, stride, size, low, high, out_stride, n_threads, poll_signals);
+  const auto stride = stride_of(z, 0);
+  const auto out_stride = stride_of(lower, 0);
+  without_gil([&] { normal_tails(from, stride, size, low, high, out_stride, n_threads, poll_signals); });
 }
 
 MixtureView to_mixture(const Floats& mean, const Floats& lower) {
@@ -55,8 +52,7 @@ void register_amortize(py::module_& m) {
         const double* t = log_alpha.data();
         const double* u = log_beta.data();
         double* o = out.mutable_data();
-        const py::gil_scoped_release release;
-        table_log_likelihood(table, b, k, j, t, u, s, o, n_threads, poll_signals);
+        without_gil([&] { table_log_likelihood(table, b, k, j, t, u, s, o, n_threads, poll_signals); });
       },
       py::arg("tables").noconvert(), py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(),
       py::arg("out").noconvert(), py::arg("n_threads"),
@@ -79,8 +75,7 @@ void register_amortize(py::module_& m) {
         need_size(out, mixture.n_datasets * n_draws, "out");
         const float *log_constant = constant.data(), *size = scale.data(), *points = z.data();
         double* to = out.mutable_data();
-        const py::gil_scoped_release release;
-        mixture_log_density(mixture, log_constant, size, points, n_draws, to, n_threads, poll_signals);
+        without_gil([&] { mixture_log_density(mixture, log_constant, size, points, n_draws, to, n_threads, poll_signals); });
       },
       py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("constant").noconvert(), py::arg("scale").noconvert(),
       py::arg("z").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
@@ -100,8 +95,7 @@ void register_amortize(py::module_& m) {
         need_size(z, mixture.n_datasets * n_draws * mixture.dim, "z");
         const float *cumulative = edges.data(), *size = spread.data(), *u = uniform.data(), *normal = noise.data();
         float* to = z.mutable_data();
-        const py::gil_scoped_release release;
-        mixture_draws(mixture, cumulative, size, u, normal, n_draws, to, n_threads, poll_signals);
+        without_gil([&] { mixture_draws(mixture, cumulative, size, u, normal, n_draws, to, n_threads, poll_signals); });
       },
       py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("edges").noconvert(), py::arg("spread").noconvert(),
       py::arg("uniform").noconvert(), py::arg("noise").noconvert(), py::arg("z").noconvert(), py::arg("n_threads"),

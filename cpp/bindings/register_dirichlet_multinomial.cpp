@@ -4,7 +4,7 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using StridedDoubles = py::array_t<double>;
+using StridedDoubles = Strided<double>;
 
 // Arrays that Python has broadcast to the same leading axes, or one concentration for all; axes that lie one behind the
 // other in both are joined.
@@ -13,17 +13,18 @@ Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
   const bool is_one = concentration.ndim() == 1;
   if (axes < 0 || (!is_one && concentration.ndim() != counts.ndim())) throw std::invalid_argument("counts and concentration must have the same number of axes");
   Rows rows;
-  const auto item = counts.itemsize();
-  rows.counts = {counts.data(), count_type(counts.dtype()), 0, static_cast<std::size_t>(counts.shape(axes)), 0, counts.strides(axes) / item};
+  const CountType type = count_type(counts.dtype());
+  need_layout(counts);
+  rows.counts = {counts.data(), type, 0, static_cast<std::size_t>(counts.shape(axes)), 0, stride_of(counts, axes)};
   rows.concentration = concentration.data();
-  rows.concentration_category_stride = concentration.strides(is_one ? 0 : axes) / static_cast<py::ssize_t>(sizeof(double));
+  rows.concentration_category_stride = stride_of(concentration, is_one ? 0 : axes);
   for (py::ssize_t d = 0; d <= axes; ++d) {
     const auto own = d == axes && is_one ? 0 : d;
     if ((d == axes || !is_one) && counts.shape(d) != concentration.shape(own)) throw std::invalid_argument("counts and concentration must have the same shape");
     if (d == axes || counts.shape(d) == 1) continue;
     const auto size = counts.shape(d);
-    const auto x = counts.strides(d) / item;
-    const auto a = is_one ? 0 : concentration.strides(d) / static_cast<py::ssize_t>(sizeof(double));
+    const auto x = stride_of(counts, d);
+    const auto a = is_one ? 0 : stride_of(concentration, d);
     if (!rows.shape.empty() && rows.counts_strides.back() == x * size && rows.concentration_strides.back() == a * size) {
       rows.shape.back() *= static_cast<std::size_t>(size);
       rows.counts_strides.back() = x;
@@ -38,19 +39,17 @@ Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
 }
 
 template <class Index>
-void sparse_log_pmf(const py::array& values, const py::array_t<Index, py::array::c_style>& columns,
-                    const py::array_t<Index, py::array::c_style>& offsets, const Doubles& concentration, bool coefficient,
-                    Doubles out, int n_threads) {
+void sparse_log_pmf(const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets,
+                    const Doubles& concentration, bool coefficient, Doubles out, int n_threads) {
   if (checked_csr(values, columns, offsets) != static_cast<std::size_t>(out.size())) throw std::invalid_argument("out has the wrong size");
   if (concentration.ndim() != 2 || (concentration.shape(0) != 1 && concentration.shape(0) != out.size())) {
     throw std::invalid_argument("concentration must have shape (1, K) or (N, K)");
   }
-  const SparseRows<Index> rows{{values.data(), count_type(values.dtype()), 1, static_cast<std::size_t>(values.size()), 0, values.strides(0) / values.itemsize()},
+  const SparseRows<Index> rows{to_stored(values),
                                columns.data(), offsets.data(), static_cast<std::size_t>(out.size()), static_cast<std::size_t>(concentration.shape(1)),
                                concentration.data(), concentration.shape(0) == 1 ? 0 : concentration.shape(1)};
   double* values_out = out.mutable_data();
-  const py::gil_scoped_release release;
-  log_pmf(rows, coefficient, values_out, n_threads, poll_signals);
+  without_gil([&] { log_pmf(rows, coefficient, values_out, n_threads, poll_signals); });
 }
 
 }  // namespace
@@ -64,8 +63,7 @@ void register_dirichlet_multinomial(py::module_& m) {
         const Rows rows = to_rows(counts, concentration);
         need_size(out, rows.size(), "out");
         double* values = out.mutable_data();
-        const py::gil_scoped_release release;
-        log_pmf(rows, coefficient, values, n_threads, poll_signals);
+        without_gil([&] { log_pmf(rows, coefficient, values, n_threads, poll_signals); });
       },
       py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
       py::arg("n_threads"), "Writes the log pmf of every row.");
@@ -77,8 +75,7 @@ void register_dirichlet_multinomial(py::module_& m) {
         need_size(gradient, rows.size() * rows.counts.n_categories, "gradient");
         double* values = out.mutable_data();
         double* slopes = gradient.mutable_data();
-        const py::gil_scoped_release release;
-        log_pmf_gradient(rows, coefficient, values, slopes, n_threads, poll_signals);
+        without_gil([&] { log_pmf_gradient(rows, coefficient, values, slopes, n_threads, poll_signals); });
       },
       py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
       py::arg("gradient").noconvert(), py::arg("n_threads"), "Writes the log pmf of every row and its gradient.");

@@ -33,8 +33,7 @@ void register_predictive(py::module_& m) {
         require(static_cast<std::size_t>(rows.size()) == draws.n_datasets * draws.n_categories, "rows must be (B, K)");
         require(out.size() == log_beta.size(), "out must have shape (B, S, K)");
         double* log_theta = out.mutable_data();
-        const py::gil_scoped_release release;
-        draw_log_theta(draws, rows.data(), address, log_theta, n_threads, poll_signals);
+        without_gil([&] { draw_log_theta(draws, rows.data(), address, log_theta, n_threads, poll_signals); });
       },
       py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(), py::arg("rows").noconvert(),
       py::arg("key").noconvert(), py::arg("group"), py::arg("datasets").noconvert(), py::arg("out").noconvert(),
@@ -50,8 +49,7 @@ void register_predictive(py::module_& m) {
         require(static_cast<std::size_t>(out.size()) == draws.n_datasets * draws.n_draws * n_rows,
                 "out must have shape (B, S, R)");
         double* log_pmf = out.mutable_data();
-        const py::gil_scoped_release release;
-        group_log_pmf(draws, rows.data(), n_rows, coefficient, log_pmf, n_threads, poll_signals);
+        without_gil([&] { group_log_pmf(draws, rows.data(), n_rows, coefficient, log_pmf, n_threads, poll_signals); });
       },
       py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(), py::arg("rows").noconvert(),
       py::arg("coefficient"), py::arg("out").noconvert(), py::arg("n_threads"),
@@ -65,10 +63,11 @@ void register_predictive(py::module_& m) {
         const auto n_datasets = static_cast<std::size_t>(log_theta.shape(0));
         const PosteriorAddress address = to_address(key, group, datasets, n_datasets);
         std::int64_t* counts = out.mutable_data();
-        const py::gil_scoped_release release;
-        draw_predictive_counts(log_theta.data(), n_datasets, static_cast<std::size_t>(log_theta.shape(1)),
-                               static_cast<std::size_t>(log_theta.shape(2)), totals.data(), address, counts, n_threads,
-                               poll_signals);
+        without_gil([&] {
+          draw_predictive_counts(log_theta.data(), n_datasets, static_cast<std::size_t>(log_theta.shape(1)),
+                                 static_cast<std::size_t>(log_theta.shape(2)), totals.data(), address, counts, n_threads,
+                                 poll_signals);
+        });
       },
       py::arg("log_theta").noconvert(), py::arg("totals").noconvert(), py::arg("key").noconvert(), py::arg("group"),
       py::arg("datasets").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),

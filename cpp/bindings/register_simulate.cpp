@@ -8,10 +8,8 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using Floats32 = py::array_t<float, py::array::c_style>;
-
 template <class T>
-T* data_of(std::optional<py::array_t<T, py::array::c_style>>& array, std::size_t size, const char* name) {
+T* data_of(std::optional<Contiguous<T>>& array, std::size_t size, const char* name) {
   if (!array) return nullptr;
   if (static_cast<std::size_t>(array->size()) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
   return array->mutable_data();
@@ -21,6 +19,14 @@ T* data_of(std::optional<py::array_t<T, py::array::c_style>>& array, std::size_t
 struct BoundSource {
   IntegerSource source;
   Integers keep;
+
+  void need_values(std::size_t n_datasets, std::size_t n_groups, const char* name) const {
+    if (source.values == nullptr || n_datasets == 0 || n_groups == 0) return;
+    const auto size = static_cast<unsigned __int128>(keep.size());
+    const auto last = static_cast<unsigned __int128>(n_datasets - 1) * source.dataset_stride +
+                      static_cast<unsigned __int128>(n_groups - 1) * source.group_stride;
+    if (last >= size) throw std::invalid_argument(std::string("the given values of ") + name + " are too few");
+  }
 };
 
 }  // namespace
@@ -36,7 +42,7 @@ void register_simulate(py::module_& m) {
              return BoundSource{IntegerSource{values.data(), dataset_stride, group_stride, 0, 0}, values};
            }),
            py::arg("values").noconvert(), py::arg("dataset_stride"), py::arg("group_stride"),
-           "Given values; the strides (in elements) must stay inside for every dataset and group asked for.");
+           "Given values, with strides in elements.");
 
   m.def(
       "simulate",
@@ -44,7 +50,7 @@ void register_simulate(py::module_& m) {
          const BetaPrior& beta, bool alpha_given, bool beta_given, const BoundSource& n_groups, const BoundSource& totals,
          std::size_t max_groups, Doubles log_alpha, Doubles log_beta, Doubles alpha_out, Doubles beta_out, Integers n_groups_out,
          std::optional<Doubles> log_theta, std::optional<Doubles> theta, std::optional<py::array> counts,
-         std::optional<Floats32> statistics, int n_threads) {
+         std::optional<Floats> statistics, int n_threads) {
         const auto n = static_cast<std::size_t>(log_alpha.size());
         if (log_beta.ndim() != 2 || static_cast<std::size_t>(log_beta.shape(0)) != n) throw std::invalid_argument("log_beta must have shape (B, K)");
         const auto k = static_cast<std::size_t>(log_beta.shape(1));
@@ -55,8 +61,11 @@ void register_simulate(py::module_& m) {
         SimulationArrays arrays{log_alpha.mutable_data(), log_beta.mutable_data(), alpha_out.mutable_data(), beta_out.mutable_data(), n_groups_out.mutable_data(),
                                 data_of(log_theta, size, "log_theta"), data_of(theta, size, "theta"), nullptr, CountType::int32, nullptr, 0};
         if (!beta_given && beta.values.size() != k) throw std::invalid_argument("beta must have K values");
+        n_groups.need_values(n, 1, "n_groups");
+        totals.need_values(n, max_groups, "totals");
         if (counts) {
           if (static_cast<std::size_t>(counts->size()) != size || !(counts->flags() & py::array::c_style)) throw std::invalid_argument("counts must be contiguous with shape (B, N, K)");
+          need_layout(*counts);
           arrays.counts = counts->mutable_data();
           arrays.count_type = count_type(counts->dtype());
         }
@@ -65,8 +74,7 @@ void register_simulate(py::module_& m) {
           arrays.max_total = static_cast<std::size_t>(statistics->shape(2));
           arrays.statistics = data_of(statistics, n * (k + 1) * arrays.max_total, "statistics");
         }
-        const py::gil_scoped_release release;
-        simulate(request, arrays, n_threads, poll_signals);
+        without_gil([&] { simulate(request, arrays, n_threads, poll_signals); });
       },
       py::arg("key").noconvert(), py::arg("first"), py::arg("alpha"), py::arg("beta"), py::arg("alpha_given"),
       py::arg("beta_given"), py::arg("n_groups"), py::arg("totals"), py::arg("max_groups"),
@@ -77,17 +85,17 @@ void register_simulate(py::module_& m) {
 
   m.def(
       "exceedance_counts",
-      [](const py::array& counts, Floats32 out, int n_threads) {
+      [](const py::array& counts, Floats out, int n_threads) {
         if (counts.ndim() != 3) throw std::invalid_argument("counts must have shape (B, N, K)");
         if (out.ndim() != 3 || out.shape(0) != counts.shape(0) || out.shape(1) != counts.shape(2) + 1) throw std::invalid_argument("out must have shape (B, K + 1, J)");
-        const auto item = counts.itemsize();
-        const CountsBatch batch{{counts.data(), count_type(counts.dtype()), static_cast<std::size_t>(counts.shape(1)),
-                                 static_cast<std::size_t>(counts.shape(2)), counts.strides(1) / item, counts.strides(2) / item},
-                                static_cast<std::size_t>(counts.shape(0)), counts.strides(0) / item};
+        const CountType type = count_type(counts.dtype());
+        need_layout(counts);
+        const CountsBatch batch{{counts.data(), type, static_cast<std::size_t>(counts.shape(1)),
+                                 static_cast<std::size_t>(counts.shape(2)), stride_of(counts, 1), stride_of(counts, 2)},
+                                static_cast<std::size_t>(counts.shape(0)), stride_of(counts, 0)};
         float* data = out.mutable_data();
         const auto max_total = static_cast<std::size_t>(out.shape(2));
-        const py::gil_scoped_release release;
-        exceedance_counts(batch, max_total, data, n_threads, poll_signals);
+        without_gil([&] { exceedance_counts(batch, max_total, data, n_threads, poll_signals); });
       },
       py::arg("counts"), py::arg("out").noconvert(), py::arg("n_threads"));
 }

@@ -10,6 +10,8 @@
 namespace hbm_fast::bindings {
 namespace {
 
+constexpr std::int64_t largest_total = 2'000'000'000;
+
 // For callers without Python (numba): row `index` of what `dirichlet` and `multinomial` below draw with this key. They
 // cannot throw: bad input gives NaN, or -1.
 void log_dirichlet_row(std::uint64_t high, std::uint64_t low, std::uint64_t index, const double* concentration,
@@ -29,7 +31,7 @@ void multinomial_row(std::uint64_t high, std::uint64_t low, std::uint64_t index,
                      std::int64_t n_categories, double* scratch, std::int64_t* counts) noexcept {
   const auto k = static_cast<std::size_t>(n_categories);
   double sum = 0.0;
-  bool good = total >= 0 && total <= 2'000'000'000;
+  bool good = total >= 0 && total <= largest_total;
   for (std::size_t i = 0; i < k; ++i) {
     good = good && weights[i] >= 0.0;
     sum += weights[i];
@@ -58,13 +60,14 @@ void register_variates(py::module_& m) {
         const double* a = concentration.data();
         double* to = out.mutable_data();
         const Key address = to_key(key);
-        const py::gil_scoped_release release;
-        parallel_for(n, std::max<std::size_t>(1, 4096 / k), n_threads, [&](std::size_t begin, std::size_t end) {
-          for (std::size_t i = begin; i < end; ++i) {
-            Stream stream(address, Site::variate, i);
-            log_dirichlet(stream, a + i * stride, k, to + i * k);
-          }
-        }, poll_signals);
+        without_gil([&] {
+          parallel_for(n, 4096 / std::max<std::size_t>(k, 1), n_threads, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i < end; ++i) {
+              Stream stream(address, Site::variate, i);
+              log_dirichlet(stream, a + i * stride, k, to + i * k);
+            }
+          }, poll_signals);
+        });
       },
       py::arg("key").noconvert(), py::arg("concentration").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
       "Writes logs of Dirichlet variates.");
@@ -82,16 +85,24 @@ void register_variates(py::module_& m) {
         const std::size_t stride = weights.shape(0) == 1 ? 0 : k;
         const double* w = weights.data();
         const std::int64_t* total = totals.data();
+        if (!std::all_of(total, total + n, [](std::int64_t x) { return x >= 0 && x <= largest_total; })) {
+          throw std::invalid_argument("totals must be from 0 to 2,000,000,000");
+        }
+        if (k == 0 && std::any_of(total, total + n, [](std::int64_t x) { return x > 0; })) {
+          throw std::invalid_argument("a total above 0 needs at least one category");
+        }
         std::int64_t* to = out.mutable_data();
         const Key address = to_key(key);
-        const py::gil_scoped_release release;
-        parallel_for(n, std::max<std::size_t>(1, 4096 / k), n_threads, [&](std::size_t begin, std::size_t end) {
-          std::vector<double> scratch(2 * k);
-          for (std::size_t i = begin; i < end; ++i) {
-            Stream stream(address, Site::variate, i, 1);
-            multinomial(stream, total[i], w + i * stride, k, scratch.data(), to + i * k);
-          }
-        }, poll_signals);
+        if (k == 0) return;
+        without_gil([&] {
+          parallel_for(n, 4096 / std::max<std::size_t>(k, 1), n_threads, [&](std::size_t begin, std::size_t end) {
+            std::vector<double> scratch(2 * k);
+            for (std::size_t i = begin; i < end; ++i) {
+              Stream stream(address, Site::variate, i, 1);
+              multinomial(stream, total[i], w + i * stride, k, scratch.data(), to + i * k);
+            }
+          }, poll_signals);
+        });
       },
       py::arg("key").noconvert(), py::arg("totals").noconvert(), py::arg("weights").noconvert(), py::arg("out").noconvert(),
       py::arg("n_threads"));

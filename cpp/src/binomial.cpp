@@ -86,8 +86,8 @@ double sum_of(const double* x, std::size_t size) {
 }  // namespace
 
 std::int64_t binomial_odds(Stream& stream, std::int64_t n, double successes, double failures) {
-  if (n <= 0 || successes <= 0.0) return 0;
-  if (failures <= 0.0) return n;
+  if (n <= 0 || !(successes > 0.0)) return 0;  // a NaN too: the rejection below would never end
+  if (!(failures > 0.0)) return n;
   const double sum = successes + failures;
   const double u = stream.uniform();
   const auto size = static_cast<double>(n);

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "hbm_fast/special.hpp"
 #include "hbm_fast/sufficient_statistics.hpp"
 
 namespace hbm_fast {
@@ -13,6 +14,9 @@ constexpr std::size_t longest_table = std::size_t{1} << 27;
 // A pair costs about as much as this many entries of a table (measured; more pairs than that, and the table wins).
 constexpr double entries_per_pair = 6.0;
 constexpr double entries_per_four = 1.5;
+// Up to here log(x!) is below 1.4e7, and what rounding leaves of it below 2e-9.
+constexpr double largest_plain_count = 1048576.0;
+constexpr std::size_t entries_per_look = 4096;  // at the clock
 
 }  // namespace
 
@@ -26,20 +30,30 @@ void CountColumn::add(std::uint64_t value, double weight) {
   small_[value - 1] += weight;
 }
 
-void CountColumn::add(const CountColumn& other) {
+void CountColumn::add(const CountColumn& other, TimedPoll& poll) {
   if (small_.size() < other.small_.size()) small_.resize(other.small_.size(), 0.0);
   for (std::size_t v = 0; v < other.small_.size(); ++v) small_[v] += other.small_[v];
-  for (const auto& [value, weight] : other.large_) large_[value] += weight;
+  std::size_t n = 0;
+  auto place = large_.begin();  // both are in order
+  for (const auto& [value, weight] : other.large_) {
+    place = large_.try_emplace(place, value, 0.0);
+    place->second += weight;
+    ++place;
+    if (++n % entries_per_look == 0) poll();
+  }
 }
 
-void CountColumn::finish() {
+void CountColumn::finish(TimedPoll& poll) {
   values_.clear();
   weights_.clear();
-  n_positive_ = 0.0;
+  n_positive_ = sum_ = log_factorials_ = 0.0;
   const auto keep = [&](double value, double weight) {
     values_.push_back(value);
     weights_.push_back(weight);
     n_positive_ += weight;
+    sum_ += weight * value;
+    log_factorials_ += weight * log_factorial(value);
+    if (values_.size() % entries_per_look == 0) poll();
   };
   for (std::size_t v = 0; v < small_.size(); ++v) {
     if (small_[v] > 0.0) keep(static_cast<double>(v + 1), small_[v]);
@@ -57,6 +71,7 @@ void CountColumn::finish() {
   }
   levels_ = {};
   if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_levels();
+  subtracts_factorials_ = !evaluates_levels() && !values_.empty() && values_.back() > largest_plain_count;
 }
 
 void CountColumn::make_levels() {

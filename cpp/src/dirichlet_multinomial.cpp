@@ -29,10 +29,17 @@ struct GatheredRow {
   std::size_t n = 0;
   std::uint64_t total = 0;
   double other_concentration = 0.0;
+  double other_scaled = 0.0;
 
   explicit GatheredRow(std::size_t n_categories) : counts(n_categories), concentration(n_categories) {}
 
-  Group group() const { return {counts.data(), concentration.data(), n, other_concentration}; }
+  Group group() const { return {counts.data(), concentration.data(), n, other_concentration, other_scaled}; }
+
+  // A category without counts.
+  void pass(double a) {
+    other_concentration += a;
+    other_scaled += a * concentration_scale;
+  }
 
   template <class T>
   void push(T x, double a) {
@@ -40,7 +47,7 @@ struct GatheredRow {
       if (x < 0) throw std::invalid_argument("counts must not be negative");
     }
     if (x == 0) {
-      other_concentration += a;
+      pass(a);
       return;
     }
     total += static_cast<std::uint64_t>(x);
@@ -56,7 +63,7 @@ struct GatheredRow {
   void read(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories) {
     n = 0;
     total = 0;
-    other_concentration = 0.0;
+    other_concentration = other_scaled = 0.0;
     for (std::size_t k = 0; k < n_categories; ++k) {
       push(x[static_cast<std::ptrdiff_t>(k) * x_stride], checked_concentration(a[static_cast<std::ptrdiff_t>(k) * a_stride]));
     }
@@ -191,7 +198,9 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
         row.push(x, a[k]);
         seen[k] = true;
       }
-      for (std::size_t k = 0; k < k_n; ++k) row.other_concentration += seen[k] ? 0.0 : a[k];
+      for (std::size_t k = 0; k < k_n; ++k) {
+        if (!seen[k]) row.pass(a[k]);
+      }
       out[n] = careful_log_pmf(row.group(), coefficient);
     };
     parallel_for_threads(rows.n_rows, chunk, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {

@@ -9,6 +9,8 @@
 #define HBM_INLINE static inline
 #endif
 
+#include "multiply_add.inl"
+
 HBM_INLINE std::uint64_t bits_of(double x) { return __builtin_bit_cast(std::uint64_t, x); }
 HBM_INLINE double double_of(std::uint64_t b) { return __builtin_bit_cast(double, b); }
 
@@ -37,16 +39,16 @@ HBM_INLINE LogParts log_parts(double x) {
 HBM_INLINE double log_series(double s) {
   const double z = s * s;
   const double w = z * z;
-  const double even = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-  const double odd = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01 +
-                     w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
-  return even + odd;
+  const double even = multiply_add(w, multiply_add(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
+  const double odd = multiply_add(w, multiply_add(w, multiply_add(w, 1.479819860511658591e-01, 1.818357216161805012e-01),
+                                                  2.857142874366239149e-01), 6.666666666666735130e-01);
+  return multiply_add(w, even, z * odd);
 }
 
 HBM_INLINE double log_of_parts(double k, double f, double s, double series) {
-  const double half_square = 0.5 * f * f;
-  return k * 6.93147180369123816490e-01 -
-         ((half_square - (s * (half_square + series) + k * 1.90821492927058770002e-10)) - f);
+  const double half = 0.5 * f;
+  const double correction = multiply_add(s, multiply_add(half, f, series), k * 1.90821492927058770002e-10);
+  return multiply_add(k, 6.93147180369123816490e-01, f - multiply_add(half, f, -correction));
 }
 
 HBM_INLINE double log_of(double x) {
@@ -87,9 +89,9 @@ struct ExpParts {
 // x <= 709; below -708 the result is 0.
 HBM_INLINE ExpParts exp_parts(double x) {
   const double clamped = x < -708.0 ? -708.0 : x;
-  const double shifted = clamped * 1.4426950408889634074 + 0x1.8p52;  // the nearest integer, in the low bits
+  const double shifted = multiply_add(clamped, 1.4426950408889634074, 0x1.8p52);  // the nearest integer, in the low bits
   const double k = shifted - 0x1.8p52;
-  const double r = (clamped - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+  const double r = multiply_add(-k, 1.90821492927058770002e-10, multiply_add(-k, 6.93147180369123816490e-01, clamped));
   const double scale = double_of((bits_of(shifted) << 52) + 0x3FF0000000000000u);
   return {r, x < -708.0 ? 0.0 : scale};
 }
@@ -97,10 +99,11 @@ HBM_INLINE ExpParts exp_parts(double x) {
 HBM_INLINE double exp_of_parts(double r, double scale) {
   const double r2 = r * r;
   const double r4 = r2 * r2;
-  const double low = (1.0 + r) + r2 * (0.5 + r * (1.0 / 6));
-  const double middle = (1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720 + r * (1.0 / 5040));
-  const double high = (1.0 / 40320 + r * (1.0 / 362880)) + r2 * (1.0 / 3628800 + r * (1.0 / 39916800 + r * (1.0 / 479001600)));
-  return (low + r4 * (middle + r4 * high)) * scale;
+  const double low = multiply_add(r2, multiply_add(r, 1.0 / 6, 0.5), 1.0 + r);
+  const double middle = multiply_add(r2, multiply_add(r, 1.0 / 5040, 1.0 / 720), multiply_add(r, 1.0 / 120, 1.0 / 24));
+  const double high = multiply_add(r2, multiply_add(r, multiply_add(r, 1.0 / 479001600, 1.0 / 39916800), 1.0 / 3628800),
+                                   multiply_add(r, 1.0 / 362880, 1.0 / 40320));
+  return multiply_add(r4, multiply_add(r4, high, middle), low) * scale;
 }
 
 HBM_INLINE double exp_of(double x) {

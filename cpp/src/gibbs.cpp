@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "hbm_fast/dirichlet_block.hpp"
 #include "hbm_fast/slice.hpp"
@@ -9,19 +10,25 @@
 #include "hbm_fast/variates.hpp"
 
 namespace hbm_fast {
+namespace {
 
-Gibbs::Gibbs(const SufficientStatistics& statistics, const TableCounts& table_counts, const ModelView& model,
-             const Whitening& start, Stream stream)
+// The step has no use for the posterior's density, which would cost more than the step; what the slice leaves there is
+// another density.
+StepStatistics without_density(StepStatistics result) {
+  result.log_density = std::numeric_limits<double>::quiet_NaN();
+  return result;
+}
+
+}  // namespace
+
+Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start)
     : density_(statistics, model),
-      stream_(stream),
-      table_counts_(table_counts),
-      log_alpha_(0.0),
-      log_beta_(statistics.n_categories()),
-      tables_(statistics.n_categories()) {
-  std::vector<double> z(start.dimension()), y(start.dimension());
-  draw_start(density_, start, stream_, z.data(), y.data());
-  log_alpha_ = density_.parameters(y.data(), log_beta_.data());
-
+      stream_(start.stream),
+      preparation_(preparation),
+      log_alpha_(start.log_alpha),
+      log_beta_(start.log_beta),
+      tables_(statistics.n_categories()),
+      y_(density_.dimension()) {
   const auto totals = statistics.total_pairs();
   const double alpha = std::exp(std::clamp(log_alpha_, -300.0, 300.0));
   double curvature = 0.0;  // of the density of log alpha given the tables: sum_n sum_j alpha j / (alpha + j)^2
@@ -55,14 +62,18 @@ StepStatistics Gibbs::step() {
   const ModelView& model = density_.model();
   StepStatistics result;
   result.step_size = width_;
+  if (preparation_.jumps) {
+    double current = log_posterior();
+    jump(*preparation_.jumps, density_, stream_, log_alpha_, log_beta_.data(), current);
+  }
   const bool alpha_fixed = model.alpha.kind == AlphaKind::fixed;
   if (model.beta.fixed) {
     if (!alpha_fixed) {
       log_alpha_ = slice(stream_, log_alpha_, width_, [&](double t) { return density_.value(&t, nullptr); }, result);
     }
-    return result;
+    return without_density(result);
   }
-  table_counts_.draw(stream_, log_alpha_, log_beta_.data(), tables_.data());
+  preparation_.tables->draw(stream_, log_alpha_, log_beta_.data(), tables_.data());
   if (!alpha_fixed) {
     double n_tables = 0.0;
     for (const double m : tables_) n_tables += m;
@@ -70,15 +81,12 @@ StepStatistics Gibbs::step() {
   }
   for (std::size_t k = 0; k < tables_.size(); ++k) tables_[k] += model.beta.values[k];
   log_dirichlet_block(stream_, tables_.data(), tables_.size(), log_beta_.data());
-  return result;
+  return without_density(result);
 }
 
-void Gibbs::start_at(double log_alpha, const double* log_beta) {
-  std::vector<double> y(density_.dimension());
-  density_.coordinates(log_alpha, log_beta, y.data());
-  if (!std::isfinite(density_.value(y.data(), nullptr))) return;
-  log_alpha_ = log_alpha;
-  std::copy(log_beta, log_beta + log_beta_.size(), log_beta_.begin());
+double Gibbs::log_posterior() {
+  density_.coordinates(log_alpha_, log_beta_.data(), y_.data());
+  return density_.value(y_.data(), nullptr) - density_.coordinate_part(y_.data());
 }
 
 double Gibbs::parameters(double* log_beta) const {

@@ -3,34 +3,11 @@
 #include <cmath>
 #include <limits>
 
+#include "exact_sum.hpp"
 #include "hbm_fast/special.hpp"
 
 namespace hbm_fast {
 namespace {
-
-// A sum and what rounding took from it.
-struct ExactSum {
-  double high = 0.0;
-  double low = 0.0;
-
-  void add(double x) {
-    const double sum = high + x;
-    const double part = sum - high;
-    low += (high - (sum - part)) + (x - part);
-    high = sum;
-  }
-};
-
-// a b - c d with one rounding of the result (Kahan)
-double difference_of_products(double a, double b, double c, double d) {
-  const double cd = c * d;
-  return std::fma(a, b, -cd) + std::fma(-c, d, cd);
-}
-
-// Beyond this sum of concentrations a group is multinomial to every digit: they are scaled down, so that no product
-// overflows. What a tiny one loses by that is a factor, since the pmf is proportional to it.
-constexpr double largest_sum = 1e40;
-constexpr double smallest_scaled = 1e-280;
 
 // log M!/prod x! as an entropy and remainders, without cancellation; log x! = x log x - x + remainder(x) + log x
 double log_multinomial_coefficient(const Group& group, double total) {
@@ -50,32 +27,39 @@ double log_multinomial_coefficient(const Group& group, double total) {
 double log_pmf_by_deviance(const Group& group, double total) {
   double plain_sum = group.other_concentration;
   for (std::size_t i = 0; i < group.n; ++i) plain_sum += group.concentration[i];
-  const double scale = plain_sum <= largest_sum ? 1.0 : std::isfinite(plain_sum) ? largest_sum / plain_sum : 1e-270;
+  const bool is_far = !(plain_sum <= largest_concentration_sum);
+  const double scale = is_far ? concentration_scale : 1.0;  // of the sum alone: small concentrations are left as they are
+  const double others = is_far ? group.other_scaled : group.other_concentration;
   ExactSum sum;
   for (std::size_t i = 0; i < group.n; ++i) sum.add(group.concentration[i] * scale);
-  sum.add(group.other_concentration * scale);
+  sum.add(others);
   const double a_sum = sum.high;
-  const double pooled = a_sum + total;
+  const double scaled_total = total * scale;
+  const double pooled = a_sum + scaled_total;
   // the ratio overflows where the concentrations are tiny
-  const double log_ratio = total > 1e17 * a_sum ? std::log(total) - std::log(a_sum) : std::log1p(total / a_sum);
-  double deviances = group.other_concentration * scale * log_ratio;
-  double remainders = log_gamma_remainder(a_sum) + log_gamma_remainder(total) + std::log(total) - log_gamma_remainder(pooled);
+  const double log_ratio = total > 1e17 * a_sum ? std::log(total) - std::log(a_sum) : std::log1p(scaled_total / a_sum);
+  double deviances = others * log_ratio / scale;
+  double remainders = log_gamma_remainder(total) + std::log(total);
+  if (!is_far) remainders += log_gamma_remainder(a_sum) - log_gamma_remainder(pooled);
   for (std::size_t i = 0; i < group.n; ++i) {
-    double a = group.concentration[i] * scale;
+    const double a = group.concentration[i];
     const double x = group.counts[i];
-    if (scale < 1.0 && a < smallest_scaled) {
-      remainders += std::log(group.concentration[i]) + std::log(scale / smallest_scaled);
-      a = smallest_scaled;
-    }
-    const double p = (a + x) / pooled;
-    const double d = (difference_of_products(a, total, a_sum, x) - sum.low * x) / pooled;
-    deviances += deviance(a, a_sum * p, d) + deviance(x, total * p, -d);
+    const double d = (difference_of_products(a * scale, total, a_sum, x) - sum.low * x) / pooled;
+    deviances += deviance(a, (a + x) * (a_sum / pooled), d) + deviance(x, (a + x) * (scaled_total / pooled), -d);
     remainders += log_gamma_remainder(a + x) - log_gamma_remainder(a) - log_gamma_remainder(x) - std::log(x);
   }
   return remainders - deviances;
 }
 
 }  // namespace
+
+double log_pmf_of_pure(double a, double other_concentration, double other_scaled, double total) {
+  if (a + other_concentration <= largest_concentration_sum) return log_rising_shift(a, other_concentration, total);
+  const double scaled = a * concentration_scale;
+  const double sum = scaled + other_scaled;
+  if (a < power_from) return log_rising(a, total) - total * (std::log(sum) - log_concentration_scale);
+  return total * (other_scaled < scaled ? std::log1p(-other_scaled / sum) : std::log(scaled / sum));
+}
 
 double careful_log_pmf(const Group& group, bool coefficient) {
   double total = 0.0;
@@ -84,7 +68,7 @@ double careful_log_pmf(const Group& group, bool coefficient) {
     total += group.counts[i];
   }
   if (group.n == 0) return 0.0;
-  if (group.n == 1) return 0.0 + log_rising_shift(group.concentration[0], group.other_concentration, total);  // never -0
+  if (group.n == 1) return 0.0 + log_pmf_of_pure(group.concentration[0], group.other_concentration, group.other_scaled, total);  // never -0
   const double value = log_pmf_by_deviance(group, total);
   return coefficient ? value : value - log_multinomial_coefficient(group, total);
 }

@@ -22,14 +22,26 @@ void normalise(std::vector<double>& direction) {
   for (double& w : direction) w /= length;
 }
 
-// - d^2 log p(log alpha) / d(log alpha)^2 of the prior; for a bounded one, of the normal as wide as its support.
-double prior_curvature(const AlphaPrior& prior, double log_alpha) {
-  if (prior.kind == AlphaKind::log_uniform || prior.kind == AlphaKind::power) {
-    const double width = std::log(prior.upper / prior.lower);
-    return 12.0 / (width * width);
+// Of the prior of v, the free coordinate for log alpha: its slope, and what the prior and the curvature of the
+// coordinate give to the negative second derivative at a mode, where the likelihood's slope is minus the prior's.
+struct PriorOfScale {
+  double slope;
+  double curvature;
+};
+
+PriorOfScale prior_of_scale(const PosteriorDensity& density, double log_alpha) {
+  const AlphaPrior& prior = density.model().alpha;
+  if (density.coordinate().bounded) {
+    const AlphaCoordinate& coordinate = density.coordinate();
+    const double v = coordinate.inverse(log_alpha);
+    const double bend = coordinate.log_slope_derivative(v);  // d^2 log alpha / dv^2 where the slope is 1
+    const double of_prior = prior.log_density_slope(log_alpha);  // a constant of both bounded priors
+    const double slope = of_prior + bend;
+    return {slope, coordinate.log_slope_curvature(v) - of_prior * bend + slope * bend};
   }
   constexpr double h = 1e-4;
-  return (prior.log_density_slope(log_alpha - h) - prior.log_density_slope(log_alpha + h)) / (2.0 * h);
+  return {prior.log_density_slope(log_alpha),
+          (prior.log_density_slope(log_alpha - h) - prior.log_density_slope(log_alpha + h)) / (2.0 * h)};
 }
 
 }  // namespace
@@ -55,7 +67,7 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
   const std::size_t dimension = density.dimension();
   const std::size_t n_categories = density.n_categories();
   const ModelView& model = density.model();
-  const bool alpha_fixed = model.alpha.kind == AlphaKind::fixed;
+  const bool alpha_fixed = density.alpha_fixed();
   std::vector<double> log_beta(n_categories);
   const double log_alpha = density.parameters(y, log_beta.data());
 
@@ -78,10 +90,9 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
     prior_mass += b;
   }
   if (model.beta.fixed) {
-    double curvature = prior_curvature(model.alpha, log_alpha) - shared;
-    double slope = model.alpha.log_density_slope(log_alpha);  // at the mode it balances the likelihood's slope
+    const PriorOfScale prior = prior_of_scale(density, log_alpha);
+    double curvature = prior.slope + prior.curvature - shared;  // the prior's slope stands for the likelihood's
     for (std::size_t k = 0; k < n_categories; ++k) curvature += d[k];
-    curvature += slope;
     result.scale[0] = 1.0 / std::sqrt(std::max(curvature, 1e-4));
     return result;
   }
@@ -99,38 +110,20 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
       result.direction[k] = std::exp(log_beta[k]) * result.scale[k];
       q += result.direction[k] * result.direction[k];
     }
-    const double c = model.alpha.log_density_slope(log_alpha) + prior_curvature(model.alpha, log_alpha) - prior_mass - shared;
+    const PriorOfScale prior = prior_of_scale(density, log_alpha);
+    const double c = prior.slope + prior.curvature - prior_mass - shared;
     // Positive definite at the mode; elsewhere held away from singular.
-    result.stretch = 1.0 / std::sqrt(std::max(1.0 + c * q, 1e-3));
+    result.stretch = 1.0 / std::sqrt(std::max(1.0 + c * q, 1e-6));
   }
   normalise(result.direction);
   return result;
 }
 
-Whitening laplace(PosteriorDensity& density) {
+void climb(PosteriorDensity& density, std::vector<double>& y, const KeepOn& keep_on) {
   const std::size_t dimension = density.dimension();
-  const ModelView& model = density.model();
-  std::vector<double> y(dimension), proposal(dimension), gradient(dimension), step(dimension);
-
-  // Start: alpha = 1 (inside its support), beta by the number of groups that show each category.
-  double log_alpha = 0.0;
-  if (model.alpha.lower > 0.0) {
-    const double low = std::log(model.alpha.lower);
-    const double high = std::log(model.alpha.upper);
-    log_alpha = std::clamp(0.0, low + 0.1 * (high - low), high - 0.1 * (high - low));
-  }
-  std::vector<double> log_beta(density.n_categories());
-  double sum = 0.0;
-  for (std::size_t k = 0; k < density.n_categories(); ++k) {
-    const double weight = model.beta.values[k] + density.statistics().n_positive(k);
-    log_beta[k] = std::log(weight);
-    sum += weight;
-  }
-  for (double& b : log_beta) b -= std::log(sum);
-  density.coordinates(log_alpha, log_beta.data(), y.data());
-
+  std::vector<double> proposal(dimension), gradient(dimension), step(dimension);
   double value = density.value(y.data(), gradient.data());
-  for (int i = 0; i < max_newton_steps; ++i) {
+  for (int i = 0; i < max_newton_steps && keep_on(); ++i) {
     const Whitening here = whitening_at(density, y.data());
     Whitening linear = here;
     std::fill(linear.centre.begin(), linear.centre.end(), 0.0);
@@ -155,21 +148,6 @@ Whitening laplace(PosteriorDensity& density) {
     if (!moved) break;
     value = density.value(y.data(), gradient.data());
   }
-  return whitening_at(density, y.data());
-}
-
-double draw_start(PosteriorDensity& density, const Whitening& whitening, Stream& stream, double* z, double* y) {
-  const std::size_t dimension = whitening.dimension();
-  double spread = 1.0;
-  for (int attempt = 0; attempt < 20; ++attempt, spread *= 0.7) {
-    for (std::size_t k = 0; k < dimension; ++k) z[k] = spread * normal(stream);
-    whitening.to_coordinates(z, y);
-    const double value = density.value(y, nullptr);
-    if (std::isfinite(value)) return value;
-  }
-  std::fill(z, z + dimension, 0.0);
-  whitening.to_coordinates(z, y);
-  return density.value(y, nullptr);
 }
 
 }  // namespace hbm_fast

@@ -16,15 +16,7 @@ inline Split split(double x) {
   return {double_of((shifted & 0x000fffffffffffffULL) + sqrt_half), e};
 }
 
-// a b + c, contracted wherever the level can. Written out where a compiler may contract in two ways, or spares a chain
-// of sums: the same term must have the same bits in every loop.
-inline double multiply_add(double a, double b, double c) {
-#if defined(__FMA__)
-  return __builtin_fma(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
+#include "multiply_add.inl"
 
 // The minimax polynomial of log((1+s)/(1-s)) = 2s + s R(s^2) from FreeBSD's msun (Sun Microsystems, e_log.c), and its way
 // to add the parts; s = f / (2 + f), f = m - 1.
@@ -87,16 +79,31 @@ inline TwoLogs two_logs(double x, double y) {
   return {log_from(f, f * (both * (2.0 + g)), p.e), log_from(g, g * (both * (2.0 + f)), q.e)};
 }
 
-// lgamma(z) - (z - 1/2) log z + z - log(2 pi)/2 as a function of r = 1/z, z >= 8 (DLMF 5.11.1)
-inline double stirling_tail(double r) {
-  const double q = r * r;
-  return r * (1.0 / 12 - q * (1.0 / 360 - q * (1.0 / 1260 - q * (1.0 / 1680 - q * (1.0 / 1188 - q * (691.0 / 360360 - q * (1.0 / 156)))))));
+// c - q p
+inline double less(double c, double q, double p) { return multiply_add(-q, p, c); }
+
+// [lgamma(z) - (z - 1/2) log z + z - log(2 pi)/2] / r as a function of q = r^2, r = 1/z, z >= 8 (DLMF 5.11.1)
+inline double stirling_series(double q) {
+  const double low = less(1.0 / 1188, q, less(691.0 / 360360, q, 1.0 / 156));
+  return less(1.0 / 12, q, less(1.0 / 360, q, less(1.0 / 1260, q, less(1.0 / 1680, q, low))));
 }
 
-// log z - digamma(z) - 1/(2z), z >= 8
-inline double digamma_tail(double r) {
-  const double q = r * r;
-  return q * (1.0 / 12 - q * (1.0 / 120 - q * (1.0 / 252 - q * (1.0 / 240 - q * (1.0 / 132 - q * (691.0 / 32760 - q * (1.0 / 12)))))));
+// [log z - digamma(z) - 1/(2z)] / q, z >= 8
+inline double digamma_series(double q) {
+  const double low = less(1.0 / 132, q, less(691.0 / 32760, q, 1.0 / 12));
+  return less(1.0 / 12, q, less(1.0 / 120, q, less(1.0 / 252, q, less(1.0 / 240, q, low))));
+}
+
+// What the series of 1/r1 has more than that of 1/r0
+inline double stirling_difference(double r0, double r1) {
+  return multiply_add(r1, stirling_series(r1 * r1), -(r0 * stirling_series(r0 * r0)));
+}
+
+// What that of 1/r0 has more than that of 1/r1
+inline double digamma_tail_difference(double r0, double r1) {
+  const double q0 = r0 * r0;
+  const double q1 = r1 * r1;
+  return multiply_add(q0, digamma_series(q0), -(q1 * digamma_series(q1)));
 }
 
 // z (z+1) ... (z+7), with t = z (z + 7)
@@ -110,7 +117,8 @@ inline double eight_reciprocals(double z) {
   const double t = z * (z + 7.0);
   const double low = t * (t + 6.0);
   const double high = (t + 10.0) * (t + 12.0);
-  return (2.0 * z + 7.0) * ((2.0 * t + 6.0) * high + (2.0 * t + 22.0) * low) / (low * high);
+  const double slope = multiply_add(multiply_add(2.0, t, 6.0), high, multiply_add(2.0, t, 22.0) * low);
+  return multiply_add(2.0, z, 7.0) * slope / (low * high);
 }
 
 // Both ends are lifted to 8 or more by eight factors; then the two Stirling series are subtracted term by term.
@@ -128,9 +136,8 @@ inline Lifted lift(double a, double x) {
 
 // log(z1 / z0) with r0 = 1/z0, r1 = 1/z1: log1p(d/z0), not a log of the rounded quotient
 inline double log_quotient(const Lifted& l, double r0, double r1) {
-  const double u = l.d * r0;
-  const double w = 1.0 + u;
-  return log_of(w) + (u - (w - 1.0)) * (l.z0 * r1);
+  const double w = multiply_add(l.d, r0, 1.0);
+  return multiply_add(multiply_add(l.d, r0, 1.0 - w), l.z0 * r1, log_of(w));
 }
 
 inline double log_rising_of(double a, double x) {
@@ -139,7 +146,7 @@ inline double log_rising_of(double a, double x) {
   const double r1 = 1.0 / l.z1;
   const double p0 = l.low0 ? eight_factors(a) : 1.0;
   const double p1 = l.low1 ? eight_factors(a + x) : 1.0;
-  return l.d * (log_of(l.z1) - 1.0) + (l.z0 - 0.5) * log_quotient(l, r0, r1) + (stirling_tail(r1) - stirling_tail(r0)) + log_of(p0 / p1);
+  return multiply_add(l.z0 - 0.5, log_quotient(l, r0, r1), l.d * (log_of(l.z1) - 1.0)) + stirling_difference(r0, r1) + log_of(p0 / p1);
 }
 
 inline double digamma_difference_of(double a, double x) {
@@ -148,5 +155,5 @@ inline double digamma_difference_of(double a, double x) {
   const double r1 = 1.0 / l.z1;
   const double s0 = l.low0 ? eight_reciprocals(l.low0 ? a : 1.0) : 0.0;
   const double s1 = l.low1 ? eight_reciprocals(l.low1 ? a + x : 1.0) : 0.0;
-  return (s0 - s1) + log_quotient(l, r0, r1) + 0.5 * l.d * r0 * r1 + (digamma_tail(r0) - digamma_tail(r1));
+  return multiply_add(0.5 * l.d * r0, r1, (s0 - s1) + log_quotient(l, r0, r1)) + digamma_tail_difference(r0, r1);
 }

@@ -20,19 +20,30 @@ double target_acceptance(std::size_t dimension) { return 0.234 + 0.206 / static_
 
 }  // namespace
 
-Metropolis::Metropolis(const SufficientStatistics& statistics, const ModelView& model, const Whitening& start, Stream stream)
+Metropolis::Metropolis(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
+                       const Start& start)
     : density_(statistics, model),
-      whitening_(start),
-      stream_(stream),
-      adaptation_(first_step(start.dimension()), target_acceptance(start.dimension())),
+      plain_(statistics, model),
+      preparation_(preparation),
+      whitening_(preparation.regions[preparation.region_of(start.log_alpha)].whitening),
+      stream_(start.stream),
+      adaptation_(first_step(density_.dimension()), target_acceptance(density_.dimension())),
       step_size_(adaptation_.step()),
       log_density_(0.0),
-      z_(start.dimension()),
+      z_(density_.dimension()),
       y_(z_), new_z_(z_), new_y_(z_), noise_(z_),
-      full_(start.dimension() <= most_dimensions),
-      mean_(start.dimension()) {
+      log_beta_(start.log_beta),
+      full_(z_.size() <= most_dimensions),
+      mean_(z_.size()) {
   reshape();  // nothing seen: the identity
-  log_density_ = draw_start(density_, whitening_, stream_, z_.data(), y_.data());
+  density_.use(preparation.regions[preparation.region_of(start.log_alpha)].coordinate);
+  go_to(start.log_alpha, start.log_beta.data());
+}
+
+void Metropolis::go_to(double log_alpha, const double* log_beta) {
+  density_.coordinates(log_alpha, log_beta, y_.data());
+  log_density_ = density_.value(y_.data(), nullptr);
+  whitening_.from_coordinates(y_.data(), z_.data());
 }
 
 StepStatistics Metropolis::step() {
@@ -40,6 +51,13 @@ StepStatistics Metropolis::step() {
   StepStatistics result;
   result.step_size = step_size_;
   result.n_evaluations = n_proposals;
+  if (preparation_.jumps) {
+    double log_alpha = density_.parameters(y_.data(), log_beta_.data());
+    double log_posterior = log_density_ - density_.coordinate_part(y_.data());
+    if (jump(*preparation_.jumps, plain_, stream_, log_alpha, log_beta_.data(), log_posterior)) {
+      go_to(log_alpha, log_beta_.data());
+    }
+  }
   double accepted = 0.0;
   for (int i = 0; i < n_proposals; ++i) {
     propose();
@@ -55,7 +73,7 @@ StepStatistics Metropolis::step() {
     }
   }
   result.acceptance = accepted / n_proposals;
-  result.log_density = log_density_;
+  result.log_density = log_density_ - density_.coordinate_part(y_.data());
   return result;
 }
 
@@ -127,15 +145,6 @@ void Metropolis::warm_up(std::size_t i, std::size_t n) {
     step_size_ = adaptation_.step();
   }
   if (i + 1 == n) step_size_ = adaptation_.average();
-}
-
-void Metropolis::start_at(double log_alpha, const double* log_beta) {
-  density_.coordinates(log_alpha, log_beta, new_y_.data());
-  const double value = density_.value(new_y_.data(), nullptr);
-  if (!std::isfinite(value)) return;
-  y_.swap(new_y_);
-  whitening_.from_coordinates(y_.data(), z_.data());
-  log_density_ = value;
 }
 
 double Metropolis::parameters(double* log_beta) const { return density_.parameters(y_.data(), log_beta); }

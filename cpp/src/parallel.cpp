@@ -30,6 +30,25 @@ std::size_t chunks_of(std::size_t n, std::size_t chunk) { return n / chunk + (n 
 
 }  // namespace
 
+TimedPoll::TimedPoll(const Poll& poll) : poll_(poll), caller_(std::this_thread::get_id()), last_(Clock::now()) {}
+
+void TimedPoll::operator()() {
+  if (!poll_) return;
+  if (std::this_thread::get_id() != caller_) {
+    if (stopped_) throw Stopped{};
+    return;
+  }
+  const auto now = Clock::now();
+  if (now - last_ < poll_interval) return;
+  last_ = now;
+  try {
+    poll_();
+  } catch (...) {
+    stopped_ = true;
+    throw;
+  }
+}
+
 std::size_t threads_for(std::size_t n, std::size_t chunk, int n_threads) {
   const std::size_t most = std::max<std::size_t>(chunks_of(n, std::max<std::size_t>(chunk, 1)), 1);
   return std::min(static_cast<std::size_t>(std::max(n_threads, 1)), most);
@@ -66,6 +85,8 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
     if (c >= n_chunks || stop) return false;
     try {
       body(thread, c * chunk, std::min(n, (c + 1) * chunk));
+    } catch (const Stopped&) {
+      return false;
     } catch (...) {
       fail();
       return false;
@@ -91,17 +112,18 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
     } catch (const std::system_error&) {  // out of threads: the rest of us do the work, with the same result
       finished();
       break;
+    } catch (...) {  // out of memory; those that run must be waited for
+      fail();
+      finished();
+      break;
     }
   }
 
-  auto last_poll = Clock::now();
+  TimedPoll timed_poll(poll);
   const auto poll_if_due = [&] {
-    if (!poll || stop) return;
-    const auto now = Clock::now();
-    if (now - last_poll < poll_interval) return;
-    last_poll = now;
+    if (stop) return;
     try {
-      poll();
+      timed_poll();
     } catch (...) {
       fail();
     }

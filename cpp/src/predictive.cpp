@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "hbm_fast/special.hpp"
@@ -16,6 +18,7 @@ constexpr double smallest_log_alpha = -600.0;
 constexpr double smallest_concentration = 1e-300;
 // Beyond this one theta is beta to all digits.
 constexpr double largest_log_alpha = 600.0;
+constexpr std::int64_t largest_total = std::int64_t{1} << 53;  // from here on doubles skip integers
 
 Stream stream_at(const PosteriorAddress& address, Site site, std::size_t dataset, std::size_t draw) {
   const Key key{address.key.high ^ mix(address.group), address.key.low};
@@ -29,13 +32,38 @@ double log_rising_rest(double log_a, double n) {
   return log_a > 300.0 ? (n - 1.0) * log_a : log_rising(1.0 + std::exp(log_a), n - 1.0);
 }
 
+void check_counts(const std::int64_t* values, std::size_t n, const char* name) {
+  if (!std::all_of(values, values + n, [](std::int64_t x) { return x >= 0 && x <= largest_total; })) {
+    throw std::invalid_argument(std::string(name) + " must hold counts from 0 to 2**53");
+  }
+}
+
+// From such totals on, rounding leaves more than 1e-9 of log-factorials that are taken apart.
+constexpr double large_total = 1048576.0;
+
+// log(a (a+1) ... (a+n-1) / n!), whatever the size of a.
+double log_choose_of(double log_a, double n) {
+  const double inside = std::clamp(log_a, smallest_log_alpha, largest_log_alpha);
+  const double outside = log_a - inside;  // below, one factor is a; above, all n are
+  return log_choose(std::exp(inside), n) + (outside > 0.0 ? n : 1.0) * outside;
+}
+
+double log_pmf_of_large(double log_alpha, const double* log_beta, const std::int64_t* row, std::size_t k_n, double total) {
+  double value = -log_choose_of(log_alpha, total);
+  for (std::size_t k = 0; k < k_n; ++k) {
+    if (row[k] > 0) value += log_choose_of(log_alpha + log_beta[k], static_cast<double>(row[k]));
+  }
+  return value;
+}
+
 }  // namespace
 
 void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const PosteriorAddress& address, double* log_theta,
                     int n_threads, const Poll& poll) {
   const std::size_t k_n = draws.n_categories;
   const std::size_t n = draws.n_datasets * draws.n_draws;
-  parallel_for(n, std::max<std::size_t>(1, 512 / k_n), n_threads, [&](std::size_t begin, std::size_t end) {
+  check_counts(rows, draws.n_datasets * k_n, "rows");
+  parallel_for(n, 512 / std::max<std::size_t>(k_n, 1), n_threads, [&](std::size_t begin, std::size_t end) {
     std::vector<double> concentration(k_n);
     for (std::size_t i = begin; i < end; ++i) {
       const std::size_t dataset = i / draws.n_draws;
@@ -54,35 +82,40 @@ void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const Post
 void group_log_pmf(const DrawsView& draws, const std::int64_t* rows, std::size_t n_rows, bool coefficient,
                    double* log_pmf, int n_threads, const Poll& poll) {
   const std::size_t k_n = draws.n_categories;
+  check_counts(rows, draws.n_datasets * n_rows * k_n, "rows");
   std::vector<double> totals(draws.n_datasets * n_rows, 0.0);
   std::vector<double> coefficients(totals.size(), 0.0);
-  for (std::size_t r = 0; r < totals.size(); ++r) {
-    for (std::size_t k = 0; k < k_n; ++k) {
-      const auto x = static_cast<double>(rows[r * k_n + k]);
-      totals[r] += x;
-      if (coefficient) coefficients[r] -= log_factorial(x);
-    }
-    if (coefficient) coefficients[r] += log_factorial(totals[r]);
-  }
-  const std::size_t n = draws.n_datasets * draws.n_draws;
-  parallel_for(n, std::max<std::size_t>(1, 1024 / (k_n * std::max<std::size_t>(n_rows, 1))), n_threads,
-               [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t dataset = i / draws.n_draws;
-      for (std::size_t r = 0; r < n_rows; ++r) {
-        const std::size_t at = dataset * n_rows + r;
-        double value = coefficients[at] - log_rising_rest(draws.log_alpha[i], totals[at]);
-        double present = 0.0;
-        for (std::size_t k = 0; k < k_n; ++k) {
-          const std::int64_t x = rows[at * k_n + k];
-          if (x == 0) continue;
-          const double log_beta = draws.log_beta[i * k_n + k];
-          value += log_beta + log_rising_rest(draws.log_alpha[i] + log_beta, static_cast<double>(x));
-          present += 1.0;
-        }
-        // the first factors: alpha beta_k of every category that is present, over one alpha
-        log_pmf[i * n_rows + r] = present > 1.0 ? value + (present - 1.0) * draws.log_alpha[i] : value;
+  parallel_for(totals.size(), 4096 / std::max<std::size_t>(k_n, 1), n_threads, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t r = begin; r < end; ++r) {
+      for (std::size_t k = 0; k < k_n; ++k) {
+        const auto x = static_cast<double>(rows[r * k_n + k]);
+        totals[r] += x;
+        if (coefficient) coefficients[r] -= log_factorial(x);
       }
+      if (coefficient) coefficients[r] += log_factorial(totals[r]);
+    }
+  }, poll);
+  // A pair of a draw and a row at a time: there may be few draws of many rows.
+  const std::size_t n = draws.n_datasets * draws.n_draws * n_rows;
+  parallel_for(n, 1024 / std::max<std::size_t>(k_n, 1), n_threads, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t pair = begin; pair < end; ++pair) {
+      const std::size_t i = pair / n_rows;
+      const std::size_t at = i / draws.n_draws * n_rows + pair % n_rows;
+      if (coefficient && totals[at] > large_total) {
+        log_pmf[pair] = log_pmf_of_large(draws.log_alpha[i], draws.log_beta + i * k_n, rows + at * k_n, k_n, totals[at]);
+        continue;
+      }
+      double value = coefficients[at] - log_rising_rest(draws.log_alpha[i], totals[at]);
+      double present = 0.0;
+      for (std::size_t k = 0; k < k_n; ++k) {
+        const std::int64_t x = rows[at * k_n + k];
+        if (x == 0) continue;
+        const double log_beta = draws.log_beta[i * k_n + k];
+        value += log_beta + log_rising_rest(draws.log_alpha[i] + log_beta, static_cast<double>(x));
+        present += 1.0;
+      }
+      // the first factors: alpha beta_k of every category that is present, over one alpha
+      log_pmf[pair] = present > 1.0 ? value + (present - 1.0) * draws.log_alpha[i] : value;
     }
   }, poll);
 }
@@ -91,7 +124,8 @@ void draw_predictive_counts(const double* log_theta, std::size_t n_datasets, std
                             std::size_t n_categories, const std::int64_t* totals, const PosteriorAddress& address,
                             std::int64_t* counts, int n_threads, const Poll& poll) {
   const std::size_t n = n_datasets * n_draws;
-  parallel_for(n, std::max<std::size_t>(1, 512 / n_categories), n_threads, [&](std::size_t begin, std::size_t end) {
+  check_counts(totals, n_datasets, "totals");
+  parallel_for(n, 512 / std::max<std::size_t>(n_categories, 1), n_threads, [&](std::size_t begin, std::size_t end) {
     std::vector<double> theta(n_categories);
     std::vector<double> rest(n_categories + 1);
     for (std::size_t i = begin; i < end; ++i) {

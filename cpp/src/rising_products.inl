@@ -108,11 +108,11 @@ struct Fraction {
   double under;
 };
 
-inline Fraction plus(Fraction p, Fraction q) { return {p.over * q.under + q.over * p.under, p.under * q.under}; }
+inline Fraction plus(Fraction p, Fraction q) { return {multiply_add(p.over, q.under, q.over * p.under), p.under * q.under}; }
 inline Fraction unless(bool on, Fraction p) { return {on ? p.over : 0.0, on ? p.under : 1.0}; }
 
 // Product and derivative by t of (t + c) (t + d)
-inline Fraction pair_slope(double t, double c, double d) { return {2.0 * t + (c + d), (t + c) * (t + d)}; }
+inline Fraction pair_slope(double t, double c, double d) { return {multiply_add(2.0, t, c + d), (t + c) * (t + d)}; }
 
 inline Fraction times(double factor, Fraction p) { return {factor * p.over, p.under}; }
 
@@ -124,11 +124,11 @@ inline double reciprocals_below_32(double a, uint64_t n) {
   const double t4 = z4 * (z4 + 3.0);
   const double t8 = z8 * (z8 + 7.0);
   const double t16 = z16 * (z16 + 15.0);
-  const Fraction low = plus(unless((n & 1) != 0, Fraction{1.0, a}), unless((n & 2) != 0, Fraction{2.0 * z2 + 1.0, z2 * (z2 + 1.0)}));
-  const Fraction four = unless((n & 4) != 0, times(2.0 * z4 + 3.0, pair_slope(t4, 0.0, 2.0)));
-  const Fraction eight = unless((n & 8) != 0, times(2.0 * z8 + 7.0, plus(pair_slope(t8, 0.0, 6.0), pair_slope(t8, 10.0, 12.0))));
+  const Fraction low = plus(unless((n & 1) != 0, Fraction{1.0, a}), unless((n & 2) != 0, Fraction{multiply_add(2.0, z2, 1.0), z2 * (z2 + 1.0)}));
+  const Fraction four = unless((n & 4) != 0, times(multiply_add(2.0, z4, 3.0), pair_slope(t4, 0.0, 2.0)));
+  const Fraction eight = unless((n & 8) != 0, times(multiply_add(2.0, z8, 7.0), plus(pair_slope(t8, 0.0, 6.0), pair_slope(t8, 10.0, 12.0))));
   const Fraction sixteen =
-      unless((n & 16) != 0, times(2.0 * z16 + 15.0, plus(plus(pair_slope(t16, 0.0, 14.0), pair_slope(t16, 26.0, 36.0)),
+      unless((n & 16) != 0, times(multiply_add(2.0, z16, 15.0), plus(plus(pair_slope(t16, 0.0, 14.0), pair_slope(t16, 26.0, 36.0)),
                                                          plus(pair_slope(t16, 44.0, 50.0), pair_slope(t16, 54.0, 56.0)))));
   const Fraction all = plus(plus(low, four), plus(eight, sixteen));
   return all.over / all.under;
@@ -221,21 +221,22 @@ struct Run {
   double more;
 };
 
-inline Run then(Run p, Run q) { return {p.f * q.f, p.more * (q.f + q.more) + p.f * q.more}; }
+inline Run then(Run p, Run q) { return {p.f * q.f, multiply_add(p.more, q.f + q.more, p.f * q.more)}; }
 inline Run unless(bool on, Run p) { return {on ? p.f : 1.0, on ? p.more : 0.0}; }
 
-// 2 m factors from z: products of pairs t + c
-inline Run run_of_two(double z, double r) { return {z * (z + 1.0), r * (2.0 * z + (r + 1.0))}; }
-inline Run pair_of(double t, double d, double c) { return {t + c, d}; }
+// 2 m factors from z: products of pairs z (z + 2 m - 1) + c, all of which have d more at z + r
+inline double more_of(double z, double r, double last) { return r * multiply_add(2.0, z, r + last); }
+inline Run run_of_two(double z, double r) { return {z * (z + 1.0), more_of(z, r, 1.0)}; }
+inline Run pair_of(double z, double last, double c, double d) { return {multiply_add(z, last, c), d}; }
 inline Run run_of_four(double z, double r) {
-  const double t = z * (z + 3.0);
-  const double d = r * (2.0 * z + (r + 3.0));
-  return then(pair_of(t, d, 0.0), pair_of(t, d, 2.0));
+  const double last = z + 3.0;
+  const double d = more_of(z, r, 3.0);
+  return then(Run{z * last, d}, pair_of(z, last, 2.0, d));
 }
 inline Run run_of_eight(double z, double r) {
-  const double t = z * (z + 7.0);
-  const double d = r * (2.0 * z + (r + 7.0));
-  return then(then(pair_of(t, d, 0.0), pair_of(t, d, 6.0)), then(pair_of(t, d, 10.0), pair_of(t, d, 12.0)));
+  const double last = z + 7.0;
+  const double d = more_of(z, r, 7.0);
+  return then(then(Run{z * last, d}, pair_of(z, last, 6.0, d)), then(pair_of(z, last, 10.0, d), pair_of(z, last, 12.0, d)));
 }
 
 inline Run run_of_sixteen(double z, double r) { return then(run_of_eight(z, r), run_of_eight(z + 8.0, r)); }

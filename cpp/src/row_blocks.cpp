@@ -35,7 +35,7 @@ double Factorials::log_factorial(double n) const {
 }
 
 const Factorials& Factorials::get() {
-  static const Factorials factorials;
+  static const Factorials& factorials = *new Factorials;  // for ever: threads may still run when the process ends
   return factorials;
 }
 

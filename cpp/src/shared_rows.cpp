@@ -110,6 +110,9 @@ void SharedRows::work_out() {
 
 void SharedRows::evaluate() {
   look_up_pushed();
+  if (any_ > largest_row_total) {  // a bad count, perhaps: its row is refused below, and no table may be read with it
+    for (std::size_t i = 0; i < n_looked_up_; ++i) count_[i] = std::min(count_[i], largest_row_total + 1);
+  }
   work_out();
   std::fill_n(term_.get() + n_looked_up_, row_step, 0.0);
   std::fill_n(count_.get() + n_looked_up_, row_step, std::uint64_t{0});

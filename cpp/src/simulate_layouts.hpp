@@ -73,6 +73,7 @@ void SimulationWorker<T>::few_categories() {
   const std::vector<Group>& groups = sorted_groups();
   const std::size_t n_urns = count_urns(groups);
   for (std::size_t at = 0; at < groups.size(); at += lane_count) {
+    if (at % groups_per_look == 0) poll_();
     const std::size_t n = std::min(lane_count, groups.size() - at);
     groups_as_lanes(groups.data() + at, n, std::clamp(n_urns, at, at + n) - at);
   }
@@ -249,7 +250,13 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
   alignas(64) std::uint64_t a[lane_count];
   alignas(64) std::uint64_t b[lane_count];
   LaneStates lanes;
+  std::size_t n_seen = 0;  // since the last look at the clock
   for (std::size_t g = 0; g < n_groups(d); ++g) {
+    n_seen += k_n_;
+    if (n_seen >= groups_per_look) {
+      n_seen = 0;
+      poll_();
+    }
     const Address inside = theta_base.group(g).inside();
     for (std::size_t i = 0; i < lane_count; ++i) {
       a[i] = inside.group(i).a;

@@ -19,7 +19,10 @@ void SimulationWorker<T>::two_categories() {
   if (!arrays_.theta && !arrays_.log_theta && !(wants_counts && beyond)) return;
   theta_bases_ = dataset_addresses(Site::theta);
   list_addresses(theta_bases_);
-  for (std::size_t at = 0; at < groups_.size(); at += lane_count) pairs_as_lanes(at, wants_counts && beyond);
+  for (std::size_t at = 0; at < groups_.size(); at += lane_count) {
+    if (at % groups_per_look == 0) poll_();
+    pairs_as_lanes(at, wants_counts && beyond);
+  }
 }
 
 // The counts of every group with an urn, by inversion; how many there are. Groups of one dataset and one total, neighbours
@@ -37,7 +40,11 @@ std::size_t SimulationWorker<T>::two_colours() {
   const std::size_t n_urns = count_urns(groups);
   for (std::size_t g = n_urns; g < groups.size(); ++g) first_[groups[g].listed] = second_[groups[g].listed] = 0;
   if (n_urns > 0) hash_groups(group_bases_);
-  for (std::size_t at = 0; at < n_urns;) {
+  for (std::size_t at = 0, looked = 0; at < n_urns;) {
+    if (at - looked >= groups_per_look) {
+      looked = at;
+      poll_();
+    }
     const std::int32_t total = groups[at].total;
     std::size_t n_lanes = 0;
     std::size_t n_rounds = 0;

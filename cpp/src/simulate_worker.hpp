@@ -26,14 +26,16 @@ constexpr std::size_t many_categories = 32;
 constexpr std::int64_t urn_limit(std::size_t n_categories) { return static_cast<std::int64_t>(128 / n_categories); }
 // Up to this total the lanes search their binomials side by side; beyond it each group goes alone.
 constexpr std::int64_t search_limit = largest_search;
+// Groups between two looks at the clock, and categories of them where a lane is a category.
+constexpr std::size_t groups_per_look = 4096;
 // Below this shape Ahrens & Dieter's generator beats Marsaglia & Tsang's.
 constexpr double tiny_shape = 0.02;
 
 template <class T>
 class SimulationWorker {
  public:
-  SimulationWorker(const SimulationRequest& request, const SimulationArrays& arrays)
-      : request_(request), arrays_(arrays), kernels_(simulate_kernels()), k_n_(request.n_categories),
+  SimulationWorker(const SimulationRequest& request, const SimulationArrays& arrays, TimedPoll& poll)
+      : request_(request), arrays_(arrays), poll_(poll), kernels_(simulate_kernels()), k_n_(request.n_categories),
         has_flat_beta_(has_flat_beta(request)) {}
 
   // The datasets begin..end; what one chunk has allocated serves the next.
@@ -283,6 +285,7 @@ class SimulationWorker {
 
   const SimulationRequest& request_;
   const SimulationArrays& arrays_;
+  TimedPoll& poll_;
   const SimulateKernels& kernels_;
   std::size_t k_n_;
   bool has_flat_beta_;

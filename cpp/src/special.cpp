@@ -82,11 +82,21 @@ double log_rising_excess(double a, double n) {
   return a * log1p_minus(u) + (n - 0.5) * std::log1p(u) + (stirling_tail(a + n) - stirling_tail(a));
 }
 
-// log z - digamma(z) - 1/(2z)
-double digamma_tail(double z) {
-  const double q = 1.0 / (z * z);
-  return q * (1.0 / 12 - q * (1.0 / 120 - q * (1.0 / 252 - q * (1.0 / 240 - q * (1.0 / 132 - q * (691.0 / 32760 -
-         q * (1.0 / 12 - q * 3617.0 / 8160)))))));
+// digamma_tail(z) - digamma_tail(z + r) as a divided difference in 1/z^2; z >= 8.
+double digamma_tail_shift(double z, double r) {
+  constexpr double c[] = {1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132, -691.0 / 32760, 1.0 / 12};
+  const double s0 = 1.0 / z;
+  const double s1 = 1.0 / (z + r);
+  const double q0 = s0 * s0;
+  const double q1 = s1 * s1;
+  double p = 0.0;  // the polynomial in q at q0, and its divided difference between q0 and q1
+  double slope = 0.0;
+  for (int j = 6; j >= 0; --j) {
+    slope = slope * q1 + p;
+    p = p * q0 + c[j];
+  }
+  // q0 P(q0) - q1 P(q1) = (q0 - q1) (P(q0) + q1 slope), q0 - q1 = r s0 s1 (s0 + s1)
+  return r * s0 * s1 * (s0 + s1) * (p + q1 * slope);
 }
 
 // trigamma(z) - 1/z - 1/(2 z^2)
@@ -146,6 +156,31 @@ double digamma_difference(double a, double n) {
   return sum + std::log1p(d / z0) + 0.5 * d / (z0 * z1) + (digamma_tail(z0) - digamma_tail(z1));
 }
 
+double digamma_shortfall(double a, double n) {
+  if (n <= direct_limit) {
+    double sum = 0.0;
+    for (double j = 1.0; j < n; j += 1.0) sum += j / (a + j);
+    return sum / a;
+  }
+  return -log1p_minus(n / a) - 0.5 * n / (a + n) / a - (digamma_tail(a) - digamma_tail(a + n));
+}
+
+double digamma_shift(double a, double r, double n) {
+  if (n <= 0.0 || r <= 0.0) return 0.0;
+  double sum = 0.0;
+  const double few = n <= direct_limit ? n : a < 8.0 ? 8.0 : 0.0;
+  for (double j = 0.0; j < few; j += 1.0) sum += r / (a + r + j) / (a + j);
+  if (few == n) return sum;
+  a += few;
+  n -= few;
+  // the three parts of digamma_difference, each less that of a + r
+  const double b = a + r;
+  const double share = r / b;
+  const double logs = std::log1p(n / a * (r / (b + n)));
+  const double halves = 0.5 * (n / (a + n)) * share * ((a + (b + n)) / (b + n)) / a;
+  return sum + logs + halves + (digamma_tail_shift(a, r) - digamma_tail_shift(a + n, r));
+}
+
 double trigamma_difference(double a, double n) {
   double sum = 0.0;
   if (n <= direct_limit) {
@@ -166,6 +201,27 @@ double trigamma_difference(double a, double n) {
 
 double log_factorial(double n) { return n < 2.0 ? 0.0 : log_rising(1.0, n); }
 
+double digamma_tail(double z) {
+  const double q = 1.0 / (z * z);
+  return q * (1.0 / 12 - q * (1.0 / 120 - q * (1.0 / 252 - q * (1.0 / 240 - q * (1.0 / 132 - q * (691.0 / 32760 -
+         q * (1.0 / 12 - q * 3617.0 / 8160)))))));
+}
+
+double log_choose(double a, double n) {
+  const double small = a < n ? a : n;
+  const double large = a < n ? n : a;
+  const double u = small / large;
+  // the leading parts (a + n) log(a + n) - a log a - n log n, both terms of which are positive
+  const double leading = (small + large) * std::log1p(u) - (u > 0.0 ? small * std::log(u) : 0.0);
+  return leading + (log_gamma_remainder(a + n) - log_gamma_remainder(a) - log_gamma_remainder(n) - std::log(n));
+}
+
+// Kahan's
+double difference_of_products(double a, double b, double c, double d) {
+  const double cd = c * d;
+  return std::fma(a, b, -cd) + std::fma(-c, d, cd);
+}
+
 double log_gamma_remainder(double z) {
   if (z >= 8.0) return half_log_two_pi - 0.5 * std::log(z) + stirling_tail(z);
   double product = 1.0;
@@ -176,11 +232,12 @@ double log_gamma_remainder(double z) {
 
 double deviance(double x, double m, double d) {
   if (x <= 0.0) return m;
-  if (std::abs(d) > 0.1 * (x + m)) return x * std::log(x / m) - d;
+  const double ratio = x / m;
+  if (std::abs(d) > 0.1 * (x + m)) return (ratio > 0.0 ? x * std::log(ratio) : 0.0) - d;  // it may underflow
   // log(x/m) = 2 artanh(v), v = d / (x + m)
   const double v = d / (x + m);
   const double q = v * v;
-  double power = 2.0 * x * v * q;
+  double power = x * (2.0 * v * q);
   double sum = d * v;
   for (double j = 3.0; j < 30.0; j += 2.0) {
     const double next = sum + power / j;

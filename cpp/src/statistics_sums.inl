@@ -28,7 +28,7 @@ inline double four_levels(double z, HalfLogs& log, size_t i) {
   const double f = p.m - 1.0;
   const double both = 1.0 / (product * (2.0 + f));
   log.set(i, f, (f * product) * both, p.e);
-  return (((2.0 * z + 3.0) * (2.0 * t + 2.0)) * (2.0 + f)) * both;
+  return ((multiply_add(2.0, z, 3.0) * multiply_add(2.0, t, 2.0)) * (2.0 + f)) * both;
 }
 
 // What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4, and
@@ -132,8 +132,8 @@ inline RisingAndSlope rising_and_slope(double a, double x) {
   const double s0 = l.low0 ? eight_reciprocals(l.low0 ? a : 1.0) : 0.0;
   const double s1 = l.low1 ? eight_reciprocals(l.low1 ? a + x : 1.0) : 0.0;
   const double q = log_quotient(l, r0, r1);
-  return {l.d * (log_of(l.z1) - 1.0) + (l.z0 - 0.5) * q + (stirling_tail(r1) - stirling_tail(r0)) + log_of(p0 / p1),
-          (s0 - s1) + q + 0.5 * l.d * r0 * r1 + (digamma_tail(r0) - digamma_tail(r1))};
+  return {multiply_add(l.z0 - 0.5, q, l.d * (log_of(l.z1) - 1.0)) + stirling_difference(r0, r1) + log_of(p0 / p1),
+          multiply_add(0.5 * l.d * r0, r1, (s0 - s1) + q) + digamma_tail_difference(r0, r1)};
 }
 
 void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {

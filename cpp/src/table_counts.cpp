@@ -16,9 +16,9 @@ constexpr double binomial_from = 6.0;
 constexpr std::size_t n_harmonic = 1024;
 
 const std::vector<double>& harmonic_table() {
-  static const std::vector<double> table = [] {
-    std::vector<double> sums(n_harmonic, 0.0);
-    for (std::size_t n = 1; n < n_harmonic; ++n) sums[n] = sums[n - 1] + 1.0 / static_cast<double>(n);
+  static const std::vector<double>& table = *[] {  // for ever: threads may still run when the process ends
+    auto* const sums = new std::vector<double>(n_harmonic, 0.0);
+    for (std::size_t n = 1; n < n_harmonic; ++n) (*sums)[n] = (*sums)[n - 1] + 1.0 / static_cast<double>(n);
     return sums;
   }();
   return table;
@@ -139,7 +139,7 @@ double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, d
   for (;; level += 1.0) {
     for (; first < values.size() && values[first] <= level; ++first) above -= weights[first];
     const double p = a / (a + level);
-    if (above * p < binomial_from) break;
+    if (!(above * p >= binomial_from)) break;  // a NaN too, or this would never end
     tables += static_cast<double>(binomial(stream, static_cast<std::int64_t>(above), p));
   }
   const double start = harmonic(level - 1.0);
@@ -150,7 +150,7 @@ double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, d
     double next = level;    // the first level of the group that is undecided
     for (;;) {
       const double room = ((weights[i] - group) * length - position) * a;
-      if (gap >= room) {
+      if (!(gap < room)) {
         gap -= std::max(room, 0.0);
         break;
       }

@@ -22,6 +22,17 @@ inline void record_close(double value, double expected, double tolerance, const 
   if (!ok) std::printf("  got %.17g, expected %.17g\n", value, expected);
 }
 
+// Whether call() throws an Exception.
+template <class Exception, class Call>
+bool throws(Call&& call) {
+  try {
+    call();
+  } catch (const Exception&) {
+    return true;
+  }
+  return false;
+}
+
 inline int report() {
   std::printf("%d checks, %d failed\n", passes + failures, failures);
   return failures == 0 && passes > 0 ? 0 : 1;

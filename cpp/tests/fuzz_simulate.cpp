@@ -10,7 +10,7 @@ namespace {
 void fuzz_simulate(fuzz::Input& input) {
   hbm_fast::SimulationRequest request{};
   request.key = {input.take<std::uint64_t>(), input.take<std::uint64_t>()};
-  request.first = input.take<std::uint64_t>();
+  request.first = std::min(input.take<std::uint64_t>(), ~std::uint64_t{0} - 8);
   request.n_datasets = static_cast<std::size_t>(input.range(0, 5));
   request.max_groups = static_cast<std::size_t>(input.range(1, 70));
   request.n_categories = static_cast<std::size_t>(input.range(2, 9));

@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "check.hpp"
@@ -230,6 +231,92 @@ void differences_are_differences() {
   CHECK_CLOSE(trigamma_difference(0.5, 1000.0), static_cast<double>(trigammas), 1e-14);
 }
 
+// One bad count among rows that share a concentration, small and large, with factorials that are looked up.
+template <class T>
+void refuses_a_count(T bad) {
+  constexpr std::size_t n_rows = 200;
+  const double concentrations[2][3] = {{5.0, 1.0, 1.0}, {0.3, 2.0, 0.7}};
+  for (const auto& a : concentrations) {
+    for (const bool coefficient : {true, false}) {
+      for (const T other : {T{5}, std::numeric_limits<T>::max()}) {
+        std::vector<T> counts(3 * n_rows, T{5});
+        std::vector<std::int32_t> columns, offsets{0};
+        for (std::size_t i = 0; i < counts.size(); ++i) columns.push_back(static_cast<std::int32_t>(i % 3));
+        for (std::size_t n = 1; n <= n_rows; ++n) offsets.push_back(static_cast<std::int32_t>(3 * n));
+        counts[3 * 71 + 1] = other;
+        counts[3 * 71 + 2] = bad;
+        const auto type = std::is_same_v<T, std::int8_t> ? CountType::int8 : std::is_same_v<T, std::int32_t> ? CountType::int32
+                          : std::is_same_v<T, std::int64_t> ? CountType::int64 : CountType::uint64;
+        std::vector<double> out(n_rows), gradient(3 * n_rows);
+        const Rows rows{{counts.data(), type, 0, 3, 0, 1}, a, 1, {n_rows}, {3}, {0}};
+        CHECK(check::throws<std::invalid_argument>([&] { log_pmf(rows, coefficient, out.data(), 1, {}); }));
+        CHECK(check::throws<std::invalid_argument>([&] { log_pmf_gradient(rows, coefficient, out.data(), gradient.data(), 2, {}); }));
+        const CountsView stored{counts.data(), type, 1, counts.size(), 0, 1};
+        CHECK(check::throws<std::invalid_argument>([&] {
+          log_pmf(SparseRows<std::int32_t>{stored, columns.data(), offsets.data(), n_rows, 3, a, 0}, coefficient, out.data(), 1, {});
+        }));
+        SufficientStatistics statistics(3);
+        CHECK(check::throws<std::invalid_argument>([&] { statistics.add({counts.data(), type, n_rows, 3, 3, 1}); }));
+        CHECK(check::throws<std::invalid_argument>([&] { statistics.add_sparse(stored, columns.data(), offsets.data(), n_rows); }));
+        CHECK(statistics.n_groups() == 0.0);
+      }
+    }
+  }
+}
+
+void no_categories() {
+  const std::int32_t none = 0;
+  const double a = 0.0;
+  std::vector<double> out(100, -1.0);
+  log_pmf(Rows{{&none, CountType::int32, 0, 0, 0, 0}, &a, 0, {100}, {0}, {0}}, true, out.data(), 2, {});
+  CHECK(std::all_of(out.begin(), out.end(), [](double value) { return value == 0.0; }));
+  SufficientStatistics statistics(0);
+  statistics.add({&none, CountType::int32, 3, 0, 0, 0});
+  CHECK(statistics.n_groups() == 3.0);
+  CHECK(statistics.log_likelihood(&a) == 0.0);
+}
+
+// An interrupt while groups are added or merged leaves the statistics as they were.
+void interrupted_adding() {
+  constexpr std::size_t n_rows = 300000;
+  std::vector<std::int64_t> counts(2 * n_rows);
+  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = static_cast<std::int64_t>(mix(i) >> 20);  // all apart: slow
+  std::vector<double> weights(n_rows, 1.0);
+  const Poll interrupt = [] { throw std::logic_error("interrupt"); };
+  SufficientStatistics statistics(2);
+  statistics.add({counts.data(), CountType::int64, 10, 2, 2, 1});
+  const double before = statistics.log_coefficient();
+  const CountsView all{counts.data(), CountType::int64, n_rows, 2, 2, 1};
+  CHECK(check::throws<std::logic_error>([&] { statistics.add(all, nullptr, interrupt); }));
+  CHECK(check::throws<std::logic_error>([&] { statistics.add(all, weights.data(), interrupt); }));
+  SufficientStatistics many(2);
+  many.add(all);
+  CHECK(check::throws<std::logic_error>([&] { statistics.merge(many, interrupt); }));
+  CHECK(statistics.n_groups() == 10.0 && statistics.log_coefficient() == before);
+}
+
+void states_that_no_counts_give() {
+  const auto restored = [](std::vector<double> values, std::vector<double> times, std::vector<double> totals, std::vector<double> of_totals,
+                           double n_groups) {
+    return SufficientStatistics::restore({{values, times}, {totals, of_totals}}, n_groups);
+  };
+  CHECK(restored({1.0, 3.0}, {2.0, 1.0}, {1.0, 3.0}, {2.0, 1.0}, 4.0).n_groups() == 4.0);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto refuses = [&](std::vector<double> values, std::vector<double> times, double n_groups) {
+    return check::throws<std::invalid_argument>([&] { restored(values, times, values, times, n_groups); });
+  };
+  CHECK(refuses({1.0, nan}, {1.0, 1.0}, 4.0));
+  CHECK(refuses({1.0, -3.0}, {1.0, 1.0}, 4.0));
+  CHECK(refuses({3.0, 1.0}, {1.0, 1.0}, 4.0));
+  CHECK(refuses({1.5}, {1.0}, 4.0));
+  CHECK(refuses({1e300}, {1.0}, 4.0));
+  CHECK(refuses({1.0}, {nan}, 4.0));
+  CHECK(refuses({1.0}, {-1.0}, 4.0));
+  CHECK(refuses({1.0}, {5.0}, 4.0));  // more groups than there are
+  CHECK(refuses({1.0}, {1.0}, nan));
+  CHECK(check::throws<std::invalid_argument>([&] { restored({2.0}, {1.0}, {1.0}, {1.0}, 4.0); }));  // totals of other counts
+}
+
 }  // namespace
 
 int main() {
@@ -240,5 +327,15 @@ int main() {
   readers_share_the_statistics();
   absent_categories_and_bad_input();
   differences_are_differences();
+  refuses_a_count<std::int8_t>(-128);
+  refuses_a_count<std::int32_t>(std::numeric_limits<std::int32_t>::min());
+  refuses_a_count<std::int32_t>(-1);
+  refuses_a_count<std::int64_t>(std::numeric_limits<std::int64_t>::min());
+  refuses_a_count<std::int64_t>(-1'000'000);
+  refuses_a_count<std::int64_t>(std::numeric_limits<std::int64_t>::max());
+  refuses_a_count<std::uint64_t>(~std::uint64_t{0} - (std::uint64_t{1} << 30));
+  no_categories();
+  interrupted_adding();
+  states_that_no_counts_give();
   return check::report();
 }

@@ -5,12 +5,26 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "check.hpp"
+
+// What this thread may still allocate; below 0 there is no limit.
+thread_local int allocations_left = -1;
+
+void* operator new(std::size_t size) {
+  if (allocations_left == 0) throw std::bad_alloc();
+  if (allocations_left > 0) --allocations_left;
+  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 using hbm_fast::parallel_for;
 using hbm_fast::parallel_for_threads;
@@ -162,6 +176,43 @@ void poll_runs_while_others_finish() {
   CHECK(stopped == interrupted);
 }
 
+// The memory runs out before the first thread, and before each of the others.
+void no_memory_for_a_thread() {
+  const std::function<void(std::size_t, std::size_t)> body = [](std::size_t, std::size_t) {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  };
+  int refused = 0;
+  for (int most = 0; most < 40; ++most) {
+    bool failed = false;
+    allocations_left = most;
+    try {
+      parallel_for(1000, 1, 8, body);
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+    allocations_left = -1;
+    refused += failed;
+  }
+  CHECK(refused >= 8);  // seven threads are started
+  CHECK(refused < 40);
+}
+
+// A body polls inside its chunk; the bodies of the other threads stop once that has thrown.
+void a_long_chunk_polls() {
+  for (const int n_threads : {1, 2, 4}) {
+    const hbm_fast::Poll poll = [] { throw std::logic_error("interrupt"); };
+    hbm_fast::TimedPoll timed_poll(poll);
+    CHECK(check::throws<std::logic_error>([&] {
+      parallel_for(
+          8, 1, n_threads,
+          [&](std::size_t, std::size_t) {
+            for (;;) timed_poll();
+          },
+          [&] { timed_poll(); });
+    }));
+  }
+}
+
 void one_chunk_starts_no_thread() {
   const auto caller = std::this_thread::get_id();
   bool here = false;
@@ -190,6 +241,8 @@ int main() {
   no_body_runs_after_the_call_has_thrown();
   poll_runs_on_the_calling_thread_and_stops_the_work();
   poll_runs_while_others_finish();
+  no_memory_for_a_thread();
+  a_long_chunk_polls();
   one_chunk_starts_no_thread();
   calls_nest_and_run_side_by_side();
   return check::report();

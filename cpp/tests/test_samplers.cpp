@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "hbm_fast/posterior_density.hpp"
+#include "hbm_fast/profile.hpp"
 #include "hbm_fast/sample.hpp"
 #include "hbm_fast/table_counts.hpp"
 
@@ -37,10 +38,13 @@ ModelView model_of(std::size_t n_categories) {
 
 void gradient_agrees_with_differences() {
   const auto statistics = statistics_of({3, 0, 9, 1, 1, 0, 0, 0, 40}, 3);
-  for (const bool alpha_fixed : {false, true}) {
+  for (const AlphaPrior& alpha : {AlphaPrior{AlphaKind::exponential, 1.0, 0.0, 0.0, 0.0},
+                                  AlphaPrior{AlphaKind::fixed, 2.5, 0.0, 0.0, 0.0},
+                                  AlphaPrior{AlphaKind::power, -1.5, 0.0, 0.01, 50.0}}) {
     ModelView model = model_of(3);
-    if (alpha_fixed) model.alpha = {AlphaKind::fixed, 2.5, 0.0, 0.0, 0.0};
+    model.alpha = alpha;
     PosteriorDensity density(statistics, model);
+    density.use(AlphaCoordinate::around(alpha, 0.5));
     for (const double shift : {-20.0, -1.0, 3.0}) {
       std::array<double, 3> y{shift + 0.3, shift - 1.0, shift}, gradient{};
       density.value(y.data(), gradient.data());
@@ -52,6 +56,55 @@ void gradient_agrees_with_differences() {
       }
     }
   }
+}
+
+void coordinate_of_a_bounded_alpha() {
+  const AlphaPrior prior{AlphaKind::log_uniform, 0.0, 0.0, 0.01, 50.0};
+  for (const double at : {-4.5, 0.0, 3.9}) {
+    const auto coordinate = AlphaCoordinate::around(prior, at);
+    CHECK_CLOSE(coordinate.log_alpha(at), at, 1e-12);
+    CHECK_CLOSE(coordinate.slope(at), 1.0, 1e-12);
+    for (const double v : {at - 2.0 * coordinate.scale, at, at + 0.7 * coordinate.scale}) {
+      const double h = 1e-5 * coordinate.scale;
+      CHECK_CLOSE(coordinate.inverse(coordinate.log_alpha(v)), v, 1e-9);
+      CHECK_CLOSE((coordinate.log_alpha(v + h) - coordinate.log_alpha(v - h)) / (2 * h), coordinate.slope(v), 1e-6);
+      CHECK_CLOSE((coordinate.log_slope(v + h) - coordinate.log_slope(v - h)) / (2 * h), coordinate.log_slope_derivative(v), 1e-4);
+      CHECK_CLOSE((coordinate.log_slope_derivative(v - h) - coordinate.log_slope_derivative(v + h)) / (2 * h),
+                  coordinate.log_slope_curvature(v), 1e-4);
+    }
+  }
+}
+
+// The proposal's density gives the lower mode the probability that quadrature gives it, 0.69.
+void profile_finds_two_modes() {
+  std::vector<std::int32_t> counts;
+  for (int n = 0; n < 4; ++n) counts.insert(counts.end(), {5000, 5000});
+  for (int n = 0; n < 7; ++n) counts.insert(counts.end(), {3, 0, 0, 3});
+  const auto statistics = statistics_of(counts, 2);
+  ModelView model = model_of(2);
+  model.alpha = {AlphaKind::lomax, 0.5, 1.0, 0.0, 0.0};
+  const Profile profile(statistics, model, [] { return true; });
+  CHECK(profile.regions().size() == 2);
+  CHECK(profile.has_proposal());
+  CHECK(profile.regions()[0].upper > 1.0 && profile.regions()[0].upper < 8.0);
+  double below = 0.0;
+  constexpr double h = 0.05;
+  for (double t = -14.0; t < 4.0; t += h) {  // y = (t + u, t - u)
+    for (double u = -8.0; u < 8.0; u += h) {
+      if (t + std::log(2.0 * std::cosh(u)) > 4.0) continue;
+      const std::array<double, 2> y{t + u, t - u};
+      below += 2.0 * h * h * std::exp(profile.log_density(y.data()));
+    }
+  }
+  constexpr double two_pi = 6.283185307179586;  // the constant that log_density leaves out
+  CHECK(std::abs(below / two_pi - 0.69) < 0.1);
+  Stream stream({1, 2}, Site::chain, 0, 0);
+  std::array<double, 2> log_beta{};
+  CHECK(profile.draw_start(0, 4, stream, log_beta.data()) < profile.regions()[0].upper);
+  CHECK(profile.draw_start(3, 4, stream, log_beta.data()) > profile.regions()[0].upper);
+  CHECK_CLOSE(std::exp(log_beta[0]) + std::exp(log_beta[1]), 1.0, 1e-12);
+  const Profile stopped(statistics, model, [] { return false; });
+  CHECK(stopped.regions().empty());
 }
 
 void density_is_a_power_where_concentrations_underflow() {
@@ -121,10 +174,11 @@ void chains_find_the_exact_posterior() {
       draws.resize(n);
       std::vector<double> log_beta(2 * n), log_density(n), acceptance(n), step_size(n);
       std::vector<std::int32_t> evaluations(n);
+      std::int32_t n_modes = 0;
       const std::unique_ptr<bool[]> diverging(new bool[n]);
-      sample({&statistics}, model, {kind, n_chains, n_draws, 200, {7, 8}, n_threads},
+      sample({&statistics}, model, {{kind}, n_chains, n_draws, 200, {7, 8}, n_threads},
              {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(), evaluations.data(),
-              diverging.get()},
+              diverging.get(), &n_modes},
              [](double) {});
     }
     CHECK(log_alpha[0] == log_alpha[1]);
@@ -138,6 +192,8 @@ void chains_find_the_exact_posterior() {
 
 int main() {
   gradient_agrees_with_differences();
+  coordinate_of_a_bounded_alpha();
+  profile_finds_two_modes();
   density_is_a_power_where_concentrations_underflow();
   table_counts_have_their_mean();
   fractions_of_groups_have_no_tables();

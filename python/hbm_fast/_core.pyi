@@ -2,11 +2,16 @@
 The compiled kernels of hbm_fast; its public face is the package.
 """
 from __future__ import annotations
+import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'mixture_draws', 'mixture_log_density', 'multinomial', 'multinomial_row_address', 'normal_tails', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
+__all__: list[str] = ['AlphaPrior', 'BetaPrior', 'IntegerSource', 'SufficientStatistics', 'compiler', 'dirichlet', 'draw_log_theta', 'draw_predictive_counts', 'exceedance_counts', 'group_log_pmf', 'isa_level', 'log_dirichlet_row_address', 'log_pmf', 'log_pmf_gradient', 'log_pmf_group_address', 'log_pmf_rows_address', 'logit_density', 'mixture_draws', 'mixture_log_density', 'modes', 'multinomial', 'multinomial_row_address', 'normal_tails', 'sample', 'simulate', 'sparse_log_pmf', 'stream_version', 'table_log_likelihood', 'version', 'whole_weights']
 class SufficientStatistics:
+    def __copy__(self) -> SufficientStatistics:
+        """
+        Statistics of the same groups, to which groups can be added apart.
+        """
     def __getstate__(self) -> tuple:
         ...
     def __init__(self, n_categories: typing.SupportsInt | typing.SupportsIndex) -> None:
@@ -29,13 +34,13 @@ class SufficientStatistics:
         """
         Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.
         """
-    def log_likelihood(self, concentration: numpy.typing.NDArray[numpy.float64], value: numpy.typing.NDArray[numpy.float64], gradient: numpy.typing.NDArray[numpy.float64] | None, n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def log_likelihood(self, concentration: numpy.typing.NDArray[numpy.float64], value: numpy.typing.NDArray[numpy.float64], gradient: numpy.typing.NDArray[numpy.float64] | None, n_threads: typing.SupportsInt | typing.SupportsIndex, coefficient: bool = False) -> None:
         """
-        Writes the log-likelihood without the coefficient, and the gradient unless None.
+        Writes the log-likelihood, with the coefficients or without, and the gradient unless None.
         """
     def merge(self, other: SufficientStatistics) -> None:
         ...
-    def pairs(self, column: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    def pairs(self, column: typing.SupportsInt | typing.SupportsIndex) -> tuple:
         """
         The distinct counts of a category (K: the totals) and how often each occurs.
         """
@@ -69,7 +74,7 @@ class IntegerSource:
     @typing.overload
     def __init__(self, values: numpy.typing.NDArray[numpy.int64], dataset_stride: typing.SupportsInt | typing.SupportsIndex, group_stride: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
-        Given values; the strides (in elements) must stay inside for every dataset and group asked for.
+        Given values, with strides in elements.
         """
 def dirichlet(key: numpy.typing.NDArray[numpy.uint64], concentration: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.float64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
@@ -119,6 +124,10 @@ def mixture_log_density(mean: numpy.typing.NDArray[numpy.float32], lower: numpy.
     """
     Writes the log densities (B, S) of B mixtures of Gaussians at z (B, S, D).
     """
+def modes(datasets: list, alpha: AlphaPrior, beta: BetaPrior, n_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    """
+    The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature (B,).
+    """
 def multinomial(key: numpy.typing.NDArray[numpy.uint64], totals: numpy.typing.NDArray[numpy.int64], weights: numpy.typing.NDArray[numpy.float64], out: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
 def multinomial_row_address() -> int:
@@ -131,9 +140,9 @@ def normal_tails(z: numpy.typing.NDArray[numpy.float64], lower: numpy.typing.NDA
     """
     Writes the logs of Phi(z) and Phi(-z).
     """
-def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, method: str, n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, start: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], typing.Annotated[numpy.typing.ArrayLike, numpy.float64]] | None = None) -> dict:
+def sample(datasets: list, alpha: AlphaPrior, beta: BetaPrior, methods: collections.abc.Sequence[str], n_draws: typing.SupportsInt | typing.SupportsIndex, n_chains: typing.SupportsInt | typing.SupportsIndex, n_warmup: typing.SupportsInt | typing.SupportsIndex, key: numpy.typing.NDArray[numpy.uint64], n_threads: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any, start: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], typing.Annotated[numpy.typing.ArrayLike, numpy.float64]] | None = None) -> dict:
     """
-    Draws (B, C, D) of every dataset, with what each step reports; start is log alpha (B, C), log beta (B, C, K).
+    Draws (B, C, D) of every dataset by its method, with what each step reports, and the modes of log alpha (B,); start is log alpha (B, C), log beta (B, C, K).
     """
 def simulate(key: numpy.typing.NDArray[numpy.uint64], first: typing.SupportsInt | typing.SupportsIndex, alpha: AlphaPrior, beta: BetaPrior, alpha_given: bool, beta_given: bool, n_groups: IntegerSource, totals: IntegerSource, max_groups: typing.SupportsInt | typing.SupportsIndex, log_alpha: numpy.typing.NDArray[numpy.float64], log_beta: numpy.typing.NDArray[numpy.float64], alpha_out: numpy.typing.NDArray[numpy.float64], beta_out: numpy.typing.NDArray[numpy.float64], n_groups_out: numpy.typing.NDArray[numpy.int64], log_theta: numpy.typing.NDArray[numpy.float64] | None, theta: numpy.typing.NDArray[numpy.float64] | None, counts: numpy.ndarray | None, statistics: numpy.typing.NDArray[numpy.float32] | None, n_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

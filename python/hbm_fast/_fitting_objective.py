@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from hbm_fast.likelihood import SufficientStatistics
 
 Floats = NDArray[np.float64]
+_SMALLEST_SUM = 1e-40  # of weights times counts: squares of concentrations in proportion to it do not underflow
+_LARGEST_SUM = 1e18  # all slopes round to more than a count beyond
 
 
 class Moments:
@@ -15,29 +17,42 @@ class Moments:
 
     Attributes
     ----------
-    sums, present, pairs : (K,)
-        ``sum_n x_nk``, the number of groups with ``x_nk > 0``, ``sum_n x_nk (x_nk - 1)``.
+    sums, present, pairs, largest : (K,)
+        ``sum_n x_nk``, the number of groups with ``x_nk > 0``, ``sum_n x_nk (x_nk - 1)``, ``max_n x_nk``.
     total_pairs : float
         ``sum_n M_n (M_n - 1)``.
     n_filled : float
         The number of groups with a count at all: an empty group says nothing.
+    harmonic : float
+        ``sum_n 1 + log M_n`` over the groups of two counts and more, a bound of the sum of ``1 / j``, ``0 < j < M_n``.
     """
 
     def __init__(self, stats: SufficientStatistics) -> None:
         k = stats.n_categories
         self.n_categories = k
         self.log_coefficient = stats.log_coefficient
-        rows = np.empty((k + 1, 3))
-        for column in range(k + 1):
-            values, weights = stats._core.pairs(column)
-            rows[column] = weights @ values, weights.sum(), weights @ (values * (values - 1.0))
-        self.sums, self.present, self.pairs = np.ascontiguousarray(rows[:k].T)
-        _, self.n_filled, self.total_pairs = map(float, rows[k])
+        rows = np.zeros((k + 1, 4))
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            for column in range(k + 1):
+                values, weights = stats._core.pairs(column)
+                if values.size:
+                    rows[column] = weights @ values, weights.sum(), weights @ (values * (values - 1.0)), values[-1]
+            several = values > 1.0
+            self.harmonic = float(weights[several] @ (1.0 + np.log(values[several])))
+        sums = rows[:, 0][rows[:, 0] != 0.0]
+        if sums.size and not (sums.min() >= _SMALLEST_SUM and sums.max() <= _LARGEST_SUM):
+            raise ValueError(
+                "weights and counts must be such that the sum of weight * count is between "
+                f"{_SMALLEST_SUM:g} and {_LARGEST_SUM:g} in every category that occurs and in all together; "
+                f"got sums from {sums.min():g} to {sums.max():g}"
+            )
+        self.sums, self.present, self.pairs, self.largest = np.ascontiguousarray(rows[:k].T)
+        _, self.n_filled, self.total_pairs, _ = map(float, rows[k])
 
     def log_multinomial(self) -> float:
         """The largest log-likelihood of a multinomial."""
         seen = self.sums[self.sums > 0]
-        return float(seen @ np.log(seen / seen.sum())) + self.log_coefficient
+        return min(float(seen @ np.log(seen / seen.sum())) + self.log_coefficient, 0.0)  # rounding may exceed 0
 
     def excess(self, beta: Floats) -> float:
         """S: the sign of the slope of the likelihood in 1 / alpha at alpha = infinity, for given proportions."""
@@ -98,36 +113,49 @@ class Objective:
         active: NDArray[np.bool_] | None = None,
     ) -> None:
         self._core, self._shape, self._rate = stats._core, shape, rate
-        self._constant = constant + stats.log_coefficient
+        self._constant = constant
         self._active = np.ones(stats.n_categories, dtype=np.bool_) if active is None else active
-        self._all = np.zeros((1, stats.n_categories))
-        self._gradient, self._diagonal = np.empty_like(self._all), np.empty_like(self._all)
-        self._value, self._scale = np.empty(1), np.empty(1)
+        self._n_categories = stats.n_categories
+        values, weights = stats._core.pairs(stats.n_categories)
+        self._total = float(weights @ values)
 
     def value(self, log_a: Floats) -> float:
         """Of the objective."""
-        a = self._concentration(log_a)
-        self._core.log_likelihood(self._all, self._value, None, 1)
-        return self._with_prior(a, log_a)
+        a = np.exp(log_a)[None]
+        value = np.empty(1)
+        self._core.log_likelihood(self._whole(a), value, None, 1, True)
+        return float(self._with_prior(value, a)[0])
+
+    def slopes(self, a: Floats) -> tuple[Floats, Floats, Floats]:
+        """Value (S,), slope in log a (S, k) and ``-a_k**2 f_k''`` (S, k), f_k the part of a_k alone, at a (S, k)."""
+        value, slope, bend, _ = self._slopes(a)
+        return value, slope, bend
 
     def curvature(self, log_a: Floats) -> Curvature:
         """Value, gradient and Hessian."""
-        a = self._concentration(log_a)
-        self._core.log_likelihood(self._all, self._value, self._gradient, 1)
-        self._core.hessian(self._all, self._diagonal, self._scale, 1)
-        slope = a * (self._gradient[0, self._active] - self._rate)
-        return Curvature(
-            value=self._with_prior(a, log_a),
-            gradient=slope + self._shape,
-            diagonal=-(a**2) * self._diagonal[0, self._active] - slope,
-            scale=float(self._scale[0]),
-            concentration=a,
-        )
+        a = np.exp(log_a)[None]
+        value, slope, bend, scale = self._slopes(a)
+        return Curvature(float(value[0]), slope[0], (bend - slope)[0], float(scale[0]), a[0])
 
-    def _concentration(self, log_a: Floats) -> Floats:
-        a = np.exp(log_a)
-        self._all[0, self._active] = a
-        return a
+    def resolution(self, a: Floats) -> float:
+        """The rounding of the value at a (k,): of logarithms that add up to about ``sum_n M_n log(A + M_n)``."""
+        return float(np.finfo(float).eps * self._total * (1.0 + np.log1p(self._total + a.sum())))
 
-    def _with_prior(self, a: Floats, log_a: Floats) -> float:
-        return float(self._value[0] + self._shape * log_a.sum() - self._rate * a.sum()) + self._constant
+    def _slopes(self, a: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        whole = self._whole(a)
+        gradient, diagonal = np.empty_like(whole), np.empty_like(whole)
+        value, scale = np.empty(len(a)), np.empty(len(a))
+        self._core.log_likelihood(whole, value, gradient, 1, True)
+        self._core.hessian(whole, diagonal, scale, 1)
+        slope = a * (gradient[:, self._active] - self._rate) + self._shape
+        bend = self._shape - a**2 * diagonal[:, self._active]
+        return self._with_prior(value, a), slope, bend, scale
+
+    def _whole(self, a: Floats) -> Floats:
+        whole = np.zeros((len(a), self._n_categories))
+        whole[:, self._active] = a
+        return whole
+
+    def _with_prior(self, value: Floats, a: Floats) -> Floats:
+        prior = self._shape * np.log(a).sum(axis=1) - self._rate * a.sum(axis=1)
+        return np.asarray(value + prior + self._constant)

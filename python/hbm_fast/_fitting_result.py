@@ -18,7 +18,8 @@ _MESSAGES: dict[str, str] = {
     "the groups being no more unlike than draws from the same proportions",
     "zero": "no positive maximum: every group is of one category, and the likelihood grows as alpha falls to 0",
     "undetermined": "the likelihood does not depend on alpha: no group has two counts, or there is one category only",
-    "unfinished": "Newton's method ran out of iterations; pass a larger max_iterations",
+    "unfinished": "Newton's method stopped short of a maximum; pass a larger max_iterations, and where that changes "
+    "nothing, the totals are so large that rounding hides the slope",
 }
 
 
@@ -52,7 +53,7 @@ class FitResult:
     log_posterior : float or None
         ``log_likelihood`` plus the log density of the prior on log concentration.
     log_evidence : float or None
-        Laplace's approximation in log concentration; None without a prior.
+        Laplace's approximation in log concentration; None without a prior, NaN where the curvature is lost in rounding.
     n_iterations : int
     category_names : tuple of str (K,) or None
 

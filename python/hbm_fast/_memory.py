@@ -1,6 +1,7 @@
 """Memory for large results."""
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,24 @@ from numpy.typing import DTypeLike, NDArray
 _LARGE_PAGE = 1 << 21
 # From here on numpy asks Linux for large pages (MADV_HUGEPAGE).
 _NUMPY_ASKS = 1 << 22
+
+
+def check_fits(n_bytes: int, what: str) -> None:
+    """Refuse work that needs more memory than the machine has, before any of it is done.
+
+    Raises
+    ------
+    MemoryError
+        With ``what`` asks for so much.
+    """
+    try:
+        installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return
+    if n_bytes > installed:
+        raise MemoryError(
+            f"{what} takes {n_bytes / 2**30:,.1f} GiB of memory, and this machine has {installed / 2**30:,.1f} GiB"
+        )
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hbm_fast import _diagnostics, _validate
 from hbm_fast import _posterior_summary as _summary
 from hbm_fast import _posterior_weights as _weights
-from hbm_fast import _validate
 from hbm_fast._posterior_draws import Draws, Floats
 from hbm_fast._posterior_summary import Summary
 
@@ -17,6 +17,7 @@ from hbm_fast._posterior_summary import Summary
 class SummarisedDraws(Draws):
     """Means, quantiles, diagnostics."""
 
+    @_weights.far_tails
     def mean(self, name: str) -> Any:
         """Posterior mean of ``"alpha"``, ``"log_alpha"``, ``"beta"`` or ``"log_beta"``.
 
@@ -34,6 +35,7 @@ class SummarisedDraws(Draws):
             return self.moments.mean(name)[()]
         return self._shaped(_weights.average(values, log_weights))
 
+    @_weights.far_tails
     def sd(self, name: str) -> Any:
         """Posterior standard deviation; names and shapes as in ``mean``."""
         values, log_weights = self._values(name)
@@ -42,6 +44,7 @@ class SummarisedDraws(Draws):
         centred = values - _weights.average(values, log_weights)[:, np.newaxis]
         return self._shaped(np.sqrt(_weights.average(centred**2, log_weights)))
 
+    @_weights.far_tails
     def quantile(self, name: str, q: ArrayLike) -> Any:
         """Posterior quantiles; the axes of ``q`` stand in front of those of ``mean``.
 
@@ -66,12 +69,11 @@ class SummarisedDraws(Draws):
         Returns
         -------
         dict of arrays shaped as ``mean``
-            Rank-normalised split R-hat and effective sample sizes; NaN where a parameter is fixed.
+            Rank-normalised split R-hat and effective sample sizes. NaN where a parameter is fixed and for fewer than
+            four draws a chain; R-hat is NaN for one chain.
 
         Raises
         ------
-        ImportError
-            Without arviz-stats (extra ``report``).
         ValueError
             For another name, or for weighted draws, which are no chains.
 
@@ -83,11 +85,9 @@ class SummarisedDraws(Draws):
         if self.log_weights is not None:
             raise ValueError("weighted draws are no chains: see summary() for their effective number")
         values = getattr(self, name)
-        found = _summary.diagnostics(np.moveaxis(values, 0, 2) if self._batch else values)
-        if found is None:
-            raise _validate.missing_extra("arviz-stats", "report")
-        return found
+        return _diagnostics.diagnostics(np.moveaxis(values, 0, 2) if self._batch else values)
 
+    @_weights.far_tails
     def summary(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Summary:
         """A table of means, standard deviations, quantiles and, for draws, how far to trust them.
 
@@ -109,6 +109,7 @@ class SummarisedDraws(Draws):
         -----
         ConvergenceWarning
             Where R-hat exceeds 1.01, the effective draws fall below 100 a chain, or the weights leave fewer than 100.
+            Draws of one dataset by ``hbm.sample`` are not complained of again: it has warned itself.
 
         Examples
         --------
@@ -144,12 +145,12 @@ class SummarisedDraws(Draws):
             return Summary(names, columns, f"{n} weighted draws, method {self.method}")
         note = f"{self.n_chains} x {self.n_draws} draws, method {self.method}"
         draws = np.concatenate([self.alpha[..., np.newaxis], self.log_alpha[..., np.newaxis], self.beta], axis=-1)
-        found = _summary.diagnostics(draws)
-        if found is None:
-            return Summary(names, columns, f"{note}; pip install 'hbm-fast[report]' adds R-hat, ESS and MCSE")
-        _summary.warn_of_chains(names, found, self.n_chains)
+        found = _diagnostics.diagnostics(draws)
+        if not self._checked:
+            _summary.warn_of_chains(names, found, self.n_chains)
         return Summary(names, columns | found, note)
 
+    @_weights.far_tails
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter, of an exact posterior.
 

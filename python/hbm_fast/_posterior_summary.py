@@ -1,9 +1,7 @@
-"""The table that post.summary() prints, and the diagnostics of MCMC draws in it."""
+"""The table that post.summary() prints, and the warnings about the draws behind it."""
 
 import warnings
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,47 +65,16 @@ def _figure(column: str, value: float) -> str:
     return f"{value:.3f}" if column == "r_hat" else f"{value:.4g}"
 
 
-def array_stats() -> ModuleType | None:
-    """arviz-stats' functions of plain arrays, where it is installed."""
-    try:
-        from arviz_stats import base
-    except ImportError:
-        return None
-    result: ModuleType = base.array_stats
-    return result
-
-
-def diagnostics(draws: Floats) -> dict[str, Floats] | None:
-    """R-hat, bulk and tail ESS and the Monte Carlo error of the mean of draws (C, D, ...), each (...).
-
-    NaN for a constant, and for fewer than four draws a chain; None without arviz-stats.
-    """
-    library = array_stats()
-    if library is None:
-        return None
-    shape = draws.shape[2:]
-    flat = draws.reshape(*draws.shape[:2], -1)
-    result = {name: np.full(flat.shape[2], np.nan) for name in ("mcse", "ess_bulk", "ess_tail", "r_hat")}
-    moving = np.isfinite(flat).all(axis=(0, 1)) & (np.ptp(flat, axis=(0, 1)) > 0.0)
-    if flat.shape[1] >= 4 and moving.any():
-        chosen = np.ascontiguousarray(flat[:, :, moving])
-        axes: dict[str, Any] = {"chain_axis": 0, "draw_axis": 1}
-        result["mcse"][moving] = library.mcse(chosen, method="mean", **axes)
-        result["ess_bulk"][moving] = library.ess(chosen, method="bulk", **axes)
-        result["ess_tail"][moving] = library.ess(chosen, method="tail", prob=(0.05, 0.95), **axes)
-        result["r_hat"][moving] = library.rhat(chosen, method="rank", **axes)
-    return {name: values.reshape(shape) for name, values in result.items()}
-
-
 def warn_of_chains(names: tuple[str, ...], columns: dict[str, Floats], n_chains: int) -> None:
     """ConvergenceWarning where R-hat or an ESS says that the draws do not represent the posterior yet."""
     r_hat, ess = columns["r_hat"], np.fmin(columns["ess_bulk"], columns["ess_tail"])
-    if np.isnan(r_hat).all():
+    if np.isnan(ess).all():
         return
     problems = []
-    worst = int(np.nanargmax(r_hat))
-    if r_hat[worst] > MAX_R_HAT:
-        problems.append(f"R-hat of {names[worst]} is {r_hat[worst]:.3f}, above {MAX_R_HAT}")
+    if not np.isnan(r_hat).all():  # as for one chain
+        worst = int(np.nanargmax(r_hat))
+        if r_hat[worst] > MAX_R_HAT:
+            problems.append(f"R-hat of {names[worst]} is {r_hat[worst]:.3f}, above {MAX_R_HAT}")
     needed = MIN_ESS_PER_CHAIN * n_chains
     worst = int(np.nanargmin(ess))
     if ess[worst] < needed:

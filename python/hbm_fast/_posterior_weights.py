@@ -5,7 +5,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+# A decorator of what takes exponentials of far tails: they become 0 or infinite, whatever numpy.seterr was told.
+far_tails = np.errstate(over="ignore", under="ignore")
 
+
+@far_tails
 def normalise(log_weights: Floats) -> Floats:
     """Log weights whose exponentials sum to one along the last axis."""
     largest = log_weights.max(axis=-1, keepdims=True)
@@ -22,30 +26,47 @@ def average(values: Floats, log_weights: Floats | None) -> Floats:
     return np.asarray(np.einsum("bs,bs...->b...", weights, values))
 
 
-def log_mean_exp(values: Floats, log_weights: Floats | None) -> Floats:
-    """log of the weighted mean over S of exp(values) (B, S, ...)."""
+def log_mean_exp(values: Floats, log_weights: Floats | None) -> tuple[Floats, Floats]:
+    """log of the weighted mean over S of exp(values) (B, S, ...), and the effective number of draws in that mean.
+
+    That number is Kish's of the weights times exp(values); 0 where the mean is zero.
+    """
     if log_weights is None:
         log_weights = np.full(values.shape[:2], -np.log(values.shape[1]))
     terms = values + log_weights.reshape(log_weights.shape + (1,) * (values.ndim - 2))
     largest = terms.max(axis=1, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0.0)
+    shares = np.exp(terms - largest)
+    total, squares = shares.sum(axis=1), (shares**2).sum(axis=1)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.exp(terms - largest).sum(axis=1)) + largest[:, 0])
+        value = np.log(total) + largest[:, 0]
+    return value, total**2 / np.where(squares > 0.0, squares, 1.0)
 
 
 def quantile(values: Floats, log_weights: Floats | None, q: Floats) -> Floats:
-    """Quantiles (Q, B, ...) over S of values (B, S, ...); weighted ones interpolate midpoints of the weights."""
+    """Quantiles (Q, B, ...) over S of values (B, S, ...), of weighted draws by the inverse distribution function.
+
+    That is the smallest draw at which the weights summed up to it reach q (definition 1 of Hyndman & Fan 1996,
+    doi:10.1080/00031305.1996.10473566). Draws of weight zero never count: q = 0 and q = 1 give the smallest and the
+    largest of the others. Without weights: `numpy.quantile`, which interpolates between two draws.
+    """
     if log_weights is None:
         return np.asarray(np.quantile(values, q, axis=1))
-    flat = values.reshape(*values.shape[:2], -1)
-    result = np.empty((q.size, flat.shape[0], flat.shape[2]))
-    weights = np.exp(log_weights)
-    for b in range(flat.shape[0]):
-        order = np.argsort(flat[b], axis=0)
-        for p in range(flat.shape[2]):
-            w = weights[b, order[:, p]]
-            result[:, b, p] = np.interp(q, np.cumsum(w) - 0.5 * w, flat[b, order[:, p], p])
-    return result.reshape((q.size, values.shape[0], *values.shape[2:]))
+    weights = np.exp(log_weights).reshape(log_weights.shape + (1,) * (values.ndim - 2))
+    order = np.argsort(values, axis=1)
+    ascending = np.take_along_axis(values, order, axis=1)
+    weights = np.take_along_axis(np.broadcast_to(weights, values.shape), order, axis=1)
+    reached = np.cumsum(weights, axis=1)
+    reached /= reached[:, -1:]
+    n_draws = values.shape[1]
+    largest = n_draws - 1 - np.argmax(weights[:, ::-1] > 0.0, axis=1)
+    rounding = n_draws * np.finfo(np.float64).eps  # of the sums: ten draws of weight 1 / 10 reach 0.3 with the third
+    result = np.empty((q.size, values.shape[0], *values.shape[2:]))
+    for row, level in zip(result, q, strict=True):
+        below = ((reached <= 0.0) | (reached < level - rounding)).sum(axis=1)
+        picked = largest if level == 1.0 else np.minimum(below, largest)
+        row[...] = np.take_along_axis(ascending, picked[:, np.newaxis], axis=1)[:, 0]
+    return result
 
 
 def resample(weights: Floats, target: Floats, uniform: Floats) -> NDArray[np.intp]:

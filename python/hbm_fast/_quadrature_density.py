@@ -1,12 +1,12 @@
 """The posterior density of K = 2 in t = log(alpha) and u = logit(beta_1) = log(beta_1 / beta_0), not yet normalised."""
 
 from math import lgamma
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast import _core, _validate, priors
+from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.model import HierarchicalModel
 
 Floats = NDArray[np.float64]
@@ -20,20 +20,23 @@ _SHORT_TABLE = 512
 
 
 class Density:
-    """log p(t, u | counts) up to a constant: log prior of t and u, and log-likelihood without the coefficient."""
+    """log p(t, u | counts) up to a constant: log prior of t and u, and log-likelihood."""
 
-    def __init__(self, counts: NDArray[Any], model: HierarchicalModel) -> None:
-        self.statistics = _core.SufficientStatistics(2)
-        self.statistics.add(counts)
-        self._present = np.count_nonzero(counts, axis=0).astype(np.float64)  # groups that contain each category
-        self._present_total = float(np.count_nonzero(counts.any(axis=1)))
-        self.total = float(counts.sum(dtype=np.float64))
-        self._tables = _tables(self.statistics)
-        self._table_size = int(counts.max(initial=0)) + 1
-        self.log_coefficient = self.statistics.log_coefficient
-        self._alpha = model.alpha._kernel()
+    def __init__(self, statistics: SufficientStatistics, model: HierarchicalModel) -> None:
+        self.statistics = statistics._core
+        pairs = [self.statistics.pairs(column) for column in range(3)]  # of both categories and the totals
+        # groups that contain each category, and groups that contain any
+        present = np.array([times[values > 0.0].sum() for values, times in pairs])
+        self._present, self._present_total = present[:2], present[2]
+        self.total = float(pairs[2][0] @ pairs[2][1])
+        self._table_size = int(max(values.max(initial=0.0) for values, _ in pairs[:2])) + 1
+        self._tables = _tables(self.statistics, pairs)
+        # what __call__ leaves out: the pairs of large counts are evaluated with it, or most digits would be its own
+        self.log_coefficient = 0.0 if self._tables is None else self.statistics.log_coefficient
+        self._prior = model.alpha
         self.fixed_log_alpha = float(np.log(model.alpha.value)) if isinstance(model.alpha, priors.Fixed) else None
         self.support = _support(model.alpha)
+        self.highest_power = _highest_power(model.alpha)
         self.fixed_logit: float | None = None
         self.concentration = np.ones(2)
         self._powers = np.zeros(2)  # of beta, in the prior of u
@@ -47,11 +50,7 @@ class Density:
 
     def log_prior_alpha(self, t: Floats) -> Floats:
         """log density of t."""
-        return np.asarray(self._alpha.log_density(t), dtype=np.float64)
-
-    def tail_slope(self, t: float) -> float:
-        """d log prior / dt: the slope of the posterior where the likelihood is flat."""
-        return float(self._alpha.log_density_slope(t))
+        return np.asarray(self._prior._kernel().log_density(t), dtype=np.float64)
 
     def __call__(self, t: Floats, u: Floats) -> Floats:
         """log p at pairs of points, broadcast."""
@@ -94,7 +93,7 @@ class Density:
     def _few_large_counts(self, t: Floats, logs: Floats, value: Floats) -> None:
         """The same by the statistics' pairs of values."""
         log_a, a = self._concentrations(t, logs)
-        self.statistics.log_likelihood(a, value, None, self._threads(t.size))
+        self.statistics.log_likelihood(a, value, None, self._threads(t.size), True)
         if log_a.min(initial=0.0) < _SMALLEST_LOG_CONCENTRATION:
             small = np.minimum(log_a - _SMALLEST_LOG_CONCENTRATION, 0.0)
             value += small @ self._present
@@ -112,9 +111,8 @@ class Density:
         return _validate.threads(None) if n_evaluations * self._table_size > 1_000_000 else 1
 
 
-def _tables(statistics: _core.SufficientStatistics) -> Floats | None:
+def _tables(statistics: _core.SufficientStatistics, pairs: list[tuple[Floats, Floats]]) -> Floats | None:
     """Groups with count > j (3, J): of the two categories and the totals; None where another form is faster."""
-    pairs = [statistics.pairs(k) for k in range(3)]
     longest = int(max(values.max(initial=0.0) for values, _ in pairs))
     short = longest <= _SHORT_TABLE or all(statistics.has_table(k) for k in range(3))
     if not short:
@@ -131,6 +129,18 @@ def _support(prior: priors.AlphaPrior) -> tuple[float, float]:
         lower, upper = float(np.log(prior.lower)), float(np.log(prior.upper))
         return lower + 1e-15 * (1.0 + abs(lower)), upper - 1e-15 * (1.0 + abs(upper))
     return -np.inf, np.inf
+
+
+def _highest_power(prior: priors.AlphaPrior) -> int:
+    """The highest power of alpha, up to 2, with a posterior expectation.
+
+    Where alpha is large the likelihood no longer depends on it: the tail is the prior's.
+    """
+    if isinstance(prior, priors.HalfCauchy):
+        return 0
+    if isinstance(prior, priors.Lomax):  # alpha^p has an expectation for p below the shape
+        return 2 if prior.shape > 2.0 else 1 if prior.shape > 1.0 else 0
+    return 2
 
 
 def log_beta(u: Floats) -> Floats:

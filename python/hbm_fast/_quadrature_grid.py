@@ -20,8 +20,9 @@ _NEGLIGIBLE = 42.0  # densities below exp(-42) of the maximum are left out
 _TOLERANCE = 1e-9  # of the whole integral, by the pessimistic difference of the two rules of a panel
 _ARC = 12.0
 _MOST_PANELS = 3000
-# t up to which alpha to the power of the highest expectation stays a double
-_LIMIT = {0: np.inf, 1: 690.0, 2: 340.0}
+# log alpha up to which expectations of powers of alpha are followed: 62 / (p - shape) of a Lomax tail, in many panels
+_FURTHEST = 10_000.0
+_OVERFLOW = 720.0  # logarithm of an expectation that is beyond all doubles, a coarse scan's errors included
 
 
 @dataclass
@@ -67,7 +68,8 @@ class Grid:
     log_density: Floats  # (T, n + 1)
     log_marginal: Floats  # (T,) of t
     log_total: float
-    error: float  # relative, of the integral and of the expectation of alpha, estimated
+    error: float  # relative, of the integral and of the expectations of powers of alpha, estimated
+    highest_power: int  # of alpha, up to 2, whose expectation is a double
 
 
 def build(density: Density) -> Grid:
@@ -77,23 +79,34 @@ def build(density: Density) -> Grid:
         frame = None if density.fixed_logit is not None else _frame(density, t, *_profile(density, t))
         n, inner_error = _inner_size(density, frame, t)
         u, u_weights, values, marginal = _evaluate(density, frame, t, n)
-        return Grid(frame, t, t, np.ones(1), u, u_weights, values, marginal, float(marginal[0]), inner_error)
-    t, centre, top = _scan(density)
+        return Grid(frame, t, t, np.ones(1), u, u_weights, values, marginal, float(marginal[0]), inner_error, 2)
+    t, centre, top, power = _scan(density)
     frame = None if density.fixed_logit is not None else _frame(density, t, centre, top)
     *_, marginal = _evaluate(density, frame, t, 16)
-    n, inner_error = _inner_size(density, frame, t[_relevant(density, t, marginal)])
-    return _panels(density, frame, _breaks(density, t, marginal), n, inner_error)
+    n, inner_error = _inner_size(density, frame, t[_relevant(t, marginal, power)])
+    return _panels(density, frame, _breaks(t, marginal, power), n, inner_error, power)
 
 
-def highest_power(density: Density) -> int:
-    """The highest power of alpha, up to 2, whose expectation exists: decided by the prior's tail alone.
+def log_mean_of_alpha(grid: Grid) -> float:
+    """log E[alpha], in logarithms throughout: far below the weights of the bulk lies what counts under wide priors."""
+    return _log_sum(_log_masses(grid) + grid.t)
 
-    Where alpha is large the likelihood no longer depends on it.
-    """
-    if density.fixed_log_alpha is not None or np.isfinite(density.support[1]):
-        return 2
-    slope = density.tail_slope(300.0)
-    return 2 if slope < -2.0 else 1 if slope < -1.0 else 0
+
+def log_sd_of_alpha(grid: Grid) -> float:
+    """log of the standard deviation of alpha."""
+    mean = log_mean_of_alpha(grid)
+    above = grid.t - mean
+    with np.errstate(divide="ignore"):
+        # log |alpha - mean|, which from exp(40) times the mean on is log alpha
+        distance = mean + np.where(above < 40.0, np.log(np.abs(np.expm1(np.minimum(above, 40.0)))), above)
+    return 0.5 * _log_sum(_log_masses(grid) + 2.0 * distance)
+
+
+def _log_masses(grid: Grid) -> Floats:
+    """log probabilities of the nodes of t, normalised anew: log_total of much data has few digits after the point."""
+    masses = grid.log_marginal + np.log(grid.t_weights)
+    masses -= masses.max()
+    return masses - _log_sum(masses)
 
 
 # the scan of t -------------------------------------------------------------------------------------------------------
@@ -116,37 +129,42 @@ def _profile(density: Density, t: Floats) -> tuple[Floats, Floats]:
     return u, density(t, u)
 
 
-def _scan(density: Density) -> tuple[Floats, Floats, Floats]:
+def _scan(density: Density) -> tuple[Floats, Floats, Floats, int]:
     """Points of t that follow the posterior: coarse over the prior's support, then narrowed until they resolve it.
 
-    With the maximum over u at each: (t, u, log density there).
+    With the maximum over u at each: (t, u, log density there), and the highest power of alpha whose expectation is a
+    double.
     """
     step = 0.5
     far = 40.0 + step * np.cumsum(1.25 ** np.arange(60))
-    t = np.concatenate([-far[::-1], np.arange(-40.0, 40.0 + step, step), far[far < _LIMIT[highest_power(density)]]])
+    t = np.concatenate([-far[::-1], np.arange(-40.0, 40.0 + step, step), far])
     inside = np.isfinite(density.log_prior_alpha(t))
     lower, upper = density.support
     t = np.unique(
         np.concatenate([t[inside & (t > lower) & (t < upper)], [x for x in (lower, upper) if np.isfinite(x)]])
     )
+    centre, top = _profile(density, t)
+    power = density.highest_power
+    while power and (top + power * t).max() - top.max() > power * _OVERFLOW:
+        power -= 1
     for _ in range(40):
-        centre, top = _profile(density, t)
-        keep = _relevant(density, t, top, slack=20.0)
+        keep = _relevant(t, top, power, slack=20.0)
         first, last = np.flatnonzero(keep)[[0, -1]]
-        if last == t.size - 1 and not np.isfinite(upper):
-            raise ValueError(f"the posterior reaches beyond alpha = exp({t[-1]:.0f}): bound the prior of alpha")
+        if not np.isfinite(upper) and (last == t.size - 1 or (power and t[last] > _FURTHEST)):
+            raise ValueError(f"the posterior reaches beyond alpha = exp({t[last]:.0f}): bound the prior of alpha")
         low, high = t[max(first - 1, 0)], t[min(last + 1, t.size - 1)]
         if np.count_nonzero(keep) >= 24:
             inside = (t >= low) & (t <= high)
-            return t[inside], centre[inside], top[inside]
+            return t[inside], centre[inside], top[inside], power
         t = np.linspace(low, high, 97)
+        centre, top = _profile(density, t)
     raise RuntimeError("the posterior of log(alpha) is narrower than doubles resolve: fix alpha instead")
 
 
-def _relevant(density: Density, t: Floats, log_density: Floats, slack: float = 0.0) -> NDArray[np.bool_]:
-    """Where the density matters to the integral, or to the expectation of the highest power of alpha that has one."""
+def _relevant(t: Floats, log_density: Floats, highest_power: int, slack: float = 0.0) -> NDArray[np.bool_]:
+    """Where the density matters to the integral, or to the expectation of a power of alpha that has one."""
     keep = np.zeros(t.shape, dtype=bool)
-    for power in {0, highest_power(density)}:
+    for power in range(highest_power + 1):
         weighted = log_density + power * t
         keep |= weighted > weighted.max() - _NEGLIGIBLE - slack
     return keep
@@ -201,20 +219,21 @@ def _inner_size(density: Density, frame: Frame | None, t: Floats) -> tuple[int, 
     return n, max(1e-15, 10.0 * change**2)
 
 
-def _breaks(density: Density, t: Floats, marginal: Floats) -> Floats:
+def _breaks(t: Floats, marginal: Floats, highest_power: int) -> Floats:
     """Panels over each of which the log density changes by a few units."""
-    keep = np.flatnonzero(_relevant(density, t, marginal))
+    keep = np.flatnonzero(_relevant(t, marginal, highest_power))
     first, last = max(keep[0] - 1, 0), min(keep[-1] + 1, t.size - 1)
     t, marginal = t[first : last + 1], marginal[first : last + 1]
     arc = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(marginal)) / _ARC + np.diff(t) / (t[-1] - t[0]))])
     return np.interp(np.linspace(0.0, arc[-1], max(5, int(np.ceil(arc[-1])) + 1)), arc, t)
 
 
-def _panels(density: Density, frame: Frame | None, edges: Floats, n: int, inner_error: float) -> Grid:
-    power = highest_power(density)
+def _panels(
+    density: Density, frame: Frame | None, edges: Floats, n: int, inner_error: float, highest_power: int
+) -> Grid:
     left, right = edges[:-1], edges[1:]
     accepted: list[tuple[Floats, ...]] = []
-    scale = {0: -np.inf, power: -np.inf}  # log integrals of alpha^p g, so far
+    scale = [-np.inf] * (highest_power + 1)  # log integrals of alpha^p g, so far
     error, n_panels = inner_error, 0
     while left.size:
         half = 0.5 * (right - left)[:, np.newaxis]
@@ -222,7 +241,7 @@ def _panels(density: Density, frame: Frame | None, edges: Floats, n: int, inner_
         u, u_weights, values, marginal = _evaluate(density, frame, t.ravel(), n)
         marginal = marginal.reshape(t.shape)
         worst = np.zeros(left.size)
-        for p in scale:
+        for p in range(len(scale)):
             weighted = marginal + p * t + np.log(half)
             scale[p] = max(scale[p], _log_sum(weighted + np.log(rules.WEIGHTS)))
             change = np.abs(np.exp(weighted - scale[p]) @ (rules.WEIGHTS - rules.GAUSS_WEIGHTS))
@@ -251,9 +270,12 @@ def _panels(density: Density, frame: Frame | None, edges: Floats, n: int, inner_
         log_marginal=marginal.ravel(),
         log_total=log_total,
         error=error,
+        highest_power=highest_power,
     )
 
 
 def _log_sum(terms: Floats) -> float:
     largest = float(terms.max())
+    if largest == -np.inf:
+        return largest
     return largest + float(np.log(np.exp(terms - largest).sum()))

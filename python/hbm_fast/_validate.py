@@ -1,7 +1,9 @@
 """All checks of what users pass, and all messages: the argument, what was expected, what came, what to do."""
 
+import difflib
 import operator
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 Counts = NDArray[Any]
 Floats = NDArray[np.float64]
 
+# Every whole number up to this one is a float64: the largest count and the largest total of a group.
+MAX_COUNT = 2**53
+MAX_THREADS = 2**31 - 1
 
-def positive_int(value: Any, name: str, *, minimum: int = 1) -> int:
-    """An integer of at least ``minimum``; bools and floats are refused."""
+
+def positive_int(value: Any, name: str, *, minimum: int = 1, maximum: int = 2**63 - 1) -> int:
+    """An integer from ``minimum`` to ``maximum``; bools and floats are refused."""
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an integer; got a bool")
     try:
@@ -21,6 +27,7 @@ def positive_int(value: Any, name: str, *, minimum: int = 1) -> int:
         raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__})") from None
     if result < minimum:
         raise ValueError(f"{name} must be at least {minimum}; got {result}")
+    _at_most(result, name, maximum)
     return result
 
 
@@ -42,24 +49,54 @@ def threads(n_threads: Any) -> int:
     if n_threads is None:
         stated = os.environ.get("HBM_FAST_NUM_THREADS", "")
         if stated:
-            if not stated.isdigit() or int(stated) < 1:
-                raise ValueError(
-                    f"the environment variable HBM_FAST_NUM_THREADS must be a positive integer; got {stated!r}"
-                )
-            return int(stated)
+            name = "the environment variable HBM_FAST_NUM_THREADS"
+            if not (stated.isascii() and stated.isdigit() and stated.strip("0")):
+                raise ValueError(f"{name} must be a positive integer; got {stated!r}")
+            return positive_int(int(stated), name, maximum=MAX_THREADS)
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
-    return positive_int(n_threads, "n_threads")
+    return positive_int(n_threads, "n_threads", maximum=MAX_THREADS)
+
+
+def unmasked(value: Any, name: str) -> NDArray[Any]:
+    """An array of ``value``; masked entries are refused, since numpy ignores the mask of what becomes an array."""
+    for part in value if isinstance(value, list | tuple) else (value,):
+        if type(part) is not np.ndarray and isinstance(part, np.ndarray) and np.ma.is_masked(part):
+            where = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(part))[0])
+            raise ValueError(f"{name} must not be masked; got a masked entry at {where}: fill it, or leave it out")
+    return np.asarray(value)
+
+
+def integers(value: Any, name: str) -> Counts:
+    """An array of integers in native byte order and aligned, as every kernel reads it; not copied where it is so."""
+    array = unmasked(value, name)
+    _integer_dtype(array, name)
+    return native(array)
+
+
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in native byte order, aligned: a copy only where they are not."""
+    if array.dtype.isnative and array.flags.aligned:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def doubles(value: Any, name: str) -> Floats:
+    """A float64 array, C-contiguous and aligned, of an array of real numbers."""
+    array = unmasked(value, name)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
+    result = np.ascontiguousarray(array, dtype=np.float64)
+    return result if result.flags.aligned else result.copy()
 
 
 def counts(value: ArrayLike, *, name: str = "counts", ndim: tuple[int, ...] = (2,)) -> Counts:
-    """An integer array as it lies in memory (no copy of an array): shape (N, K), or (B, N, K) where ndim allows 3.
+    """A checked integer array, (N, K), or (B, N, K) where ndim allows 3; not copied where native and aligned.
 
-    Negative counts are refused here, so that every kernel behind may trust its input.
+    Values are checked here, so that every kernel may trust its input: none negative, no total of a group above 2**53.
     """
-    array = np.asarray(value)
-    _integer_dtype(array, name)
+    array = integers(value, name)
     if array.ndim not in ndim:
         shapes = {1: "(K,)", 2: "(N, K)", 3: "(B, N, K)"}
         expected = " or ".join(shapes[n] for n in ndim)
@@ -67,7 +104,7 @@ def counts(value: ArrayLike, *, name: str = "counts", ndim: tuple[int, ...] = (2
         raise ValueError(f"{name} must have shape {expected}; got {array.shape}.{hint}")
     if array.shape[-1] < 1:
         raise ValueError(f"{name} must have at least one category; got shape {array.shape}")
-    no_negative(array, name)
+    count_values(array, name)
     return array
 
 
@@ -89,14 +126,26 @@ def no_negative(array: NDArray[Any], name: str) -> None:
         raise ValueError(f"{name} must not be negative; got {array[where]} at index {where}")
 
 
+def count_values(array: NDArray[Any], name: str) -> None:
+    """Names the first negative count, the first one above 2**53, or a group whose total is above it."""
+    no_negative(array, name)
+    if not array.size or array.dtype.itemsize < 8:  # 2**21 categories of 32 bits stay within the limit
+        return
+    largest = int(array.max())
+    if largest > MAX_COUNT:
+        where = tuple(int(i) for i in np.argwhere(array > MAX_COUNT)[0])
+        raise ValueError(f"{name} must be at most 2**53; got {array[where]} at index {where}")
+    if largest > MAX_COUNT // array.shape[-1]:
+        totals = array.sum(axis=-1, dtype=np.float64)
+        if totals.max() > MAX_COUNT:
+            raise ValueError(f"{name} must have totals of at most 2**53 in each group; got {totals.max():.6g}")
+
+
 def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentration", zero: bool = False) -> Floats:
     """A float64 array (..., K), positive (or non-negative where zero is allowed) and finite."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
-    result = np.ascontiguousarray(array, dtype=np.float64)
+    result = doubles(value, name)
     if result.ndim < 1 or result.shape[-1] != n_categories:
-        raise ValueError(f"{name} must have shape (..., K) with K = {n_categories}; got {array.shape}")
+        raise ValueError(f"{name} must have shape (..., K) with K = {n_categories}; got {np.shape(value)}")
     if not result.size:
         return result
     lowest, highest = np.minimum.reduce(result, axis=None), np.maximum.reduce(result, axis=None)  # NaN where one is NaN
@@ -112,12 +161,12 @@ def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentra
 
 def missing_extra(module: str, extra: str) -> ImportError:
     """The error for an optional dependency that is not installed."""
-    return ImportError(f"{module} is needed here and is not installed: pip install 'hbm-fast[{extra}]'")
+    return ImportError(f"{module} is needed here and is not installed: pip install 'hbm-fast[{extra}]'", name=module)
 
 
 def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:
     """A float64 array of posterior draws, of a given shape where the shape is known; NaN is refused."""
-    array = np.ascontiguousarray(value, dtype=np.float64)
+    array = doubles(value, name)
     if shape is None and array.ndim not in (2, 3):
         raise ValueError(f"{name} must have shape (C, D) or (B, C, D); got {array.shape}")
     if shape is not None and array.shape != shape:
@@ -153,16 +202,25 @@ def group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int
 
 
 def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
-    """None, or n strings."""
+    """None, or n different strings; whole numbers become strings."""
     if value is None:
         return None
-    if isinstance(value, str):
-        raise TypeError(f"{name} must be a sequence of names; got the string {value!r}")
-    result = tuple(str(v) for v in value)
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{name} must be a sequence of names; got {value!r}")
+    given = tuple(value)
+    for i, v in enumerate(given):
+        if not isinstance(v, str | int | np.integer) or isinstance(v, bool):
+            raise TypeError(f"{name} must be str (or int); got {v!r} ({type(v).__name__}) at index {i}")
+    result = tuple(map(str, given))
     if n is None:
         raise ValueError(f"{name} needs counts to name the groups of; pass counts too")
     if len(result) != n:
         raise ValueError(f"{name} must hold {n} names; got {len(result)}")
+    seen: set[str] = set()
+    for v in result:
+        if v in seen:
+            raise ValueError(f"{name} must differ from each other; {v!r} occurs twice")
+        seen.add(v)
     return result
 
 
@@ -188,8 +246,7 @@ def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tupl
             f"{name} must be (low, high), inclusive; got a tuple of {len(value)}. For given values use an array."
         )
     if isinstance(value, list | np.ndarray) and np.ndim(value) > 0:
-        array = np.asarray(value)
-        _integer_dtype(array, name)
+        array = integers(value, name)
         if array.size == 0:
             raise ValueError(f"{name} must not be empty; got shape {array.shape}")
         if array.min() < minimum:
@@ -230,23 +287,21 @@ def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray
         raise TypeError(f"{name} must have dtype {np.dtype(dtype)}; got {value.dtype}")
     if value.shape != shape:
         raise ValueError(f"{name} must have shape {shape}; got {value.shape}")
-    if not value.flags.c_contiguous or not value.flags.writeable:
+    if not (value.flags.c_contiguous and value.flags.writeable and value.flags.aligned):
         raise ValueError(
-            f"{name} must be C-contiguous and writeable; pass np.empty({shape}, np.{np.dtype(dtype).name})"
+            f"{name} must be C-contiguous, aligned and writeable; pass np.empty({shape}, np.{np.dtype(dtype).name})"
         )
     return value
 
 
 def positive_array(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
     """Positive finite numbers that broadcast to ``shape``."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
+    array = doubles(value, name)
     bad = ~(np.isfinite(array) & (array > 0))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{name} must be positive and finite; got {array[where]} at index {where}")
-    return _broadcast(array.astype(np.float64), name, shape)
+    return _broadcast(array, name, shape)
 
 
 def proportions(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
@@ -318,7 +373,7 @@ def same_categories(n_categories: int, model: Any) -> None:
 
 def latent(value: ArrayLike, name: str, dim: int) -> Floats:
     """Points (..., dim) of a latent space, finite."""
-    array = np.ascontiguousarray(value, dtype=np.float64)
+    array = doubles(value, name)
     if array.ndim < 1 or array.shape[-1] != dim:
         raise ValueError(f"{name} must have shape (..., dim) with dim = {dim}; got {array.shape}")
     if not np.isfinite(array).all():
@@ -339,14 +394,28 @@ def simplex_points(value: ArrayLike, name: str, n_categories: int) -> Floats:
     return array
 
 
-def inclusive_range(value: Any, name: str, minimum: int) -> tuple[int, int]:
+def inclusive_range(value: Any, name: str, minimum: int, maximum: int | None = None) -> tuple[int, int]:
     """(low, high) of an int or of a pair with low <= high."""
+    if isinstance(value, tuple) and len(value) != 2:
+        raise ValueError(f"{name} must be an int or (low, high); got a tuple of {len(value)}")
     low, high = value if isinstance(value, tuple) else (value, value)
     low = positive_int(low, name, minimum=minimum)
     high = positive_int(high, name, minimum=max(1, minimum))
     if high < low:
         raise ValueError(f"{name} must be an int or (low, high) with low <= high; got {value}")
+    if maximum is not None and high > maximum:
+        raise ValueError(f"{name} must be at most {maximum}; got {high}")
     return low, high
+
+
+def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
+    """Keyword arguments that a function hands on: an unknown one is refused, with the known one that is most alike."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            alike = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}"
+            raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
 
 
 def share(value: Any, name: str) -> float:
@@ -362,8 +431,7 @@ def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats
 
     Their values are looked at by the kernel, in the same pass; `explain_rows` says what was wrong with them.
     """
-    x, a = np.asarray(x), np.asarray(a)
-    _integer_dtype(x, "counts")
+    x, a = integers(x, "counts"), unmasked(a, "concentration")
     if a.dtype.kind not in "fiu":
         raise TypeError(f"concentration must be an array of numbers; got dtype {a.dtype}")
     if x.ndim == 0 or x.shape[-1] == 0:
@@ -377,15 +445,12 @@ def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats
             raise ValueError(
                 f"concentration's leading axes must broadcast against those of counts; got {a.shape} and {x.shape}"
             ) from None
-    x = x if x.dtype.isnative and x.flags.aligned else x.astype(x.dtype.newbyteorder("="))
-    if a.dtype != np.float64 or not a.flags.aligned or not a.dtype.isnative:
-        a = a.astype(np.float64)
-    return x, a
+    return x, a if a.dtype == np.float64 and a.flags.aligned else a.astype(np.float64)
 
 
 def explain_rows(x: Counts, a: Floats) -> None:
     """Raises with the place of a count or concentration that the kernel refused."""
-    no_negative(x, "counts")
+    count_values(x, "counts")
     bad = ~((a >= 0) & np.isfinite(a))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -409,7 +474,7 @@ def csr(value: Any, name: str = "counts") -> tuple[Counts, NDArray[Any], NDArray
     columns, offsets = matrix.indices, matrix.indptr
     if columns.dtype != offsets.dtype:
         columns, offsets = columns.astype(np.int64), offsets.astype(np.int64)
-    return matrix.data, columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
+    return native(matrix.data), columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
 
 
 def whole_number(cell: Any, where: str) -> None:
@@ -417,14 +482,19 @@ def whole_number(cell: Any, where: str) -> None:
     text = str(cell).strip()
     if text in ("", "None", "nan"):
         raise ValueError(f"{where}: missing; write 0 for none")
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    if not text.isascii() or "_" in text:  # 1_000 and other scripts' digits, which int() takes
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}: write the digits 0 to 9 alone")
     try:
         number = int(text)
     except ValueError:
-        raise ValueError(f"{where}: counts must be whole numbers; got {text!r}") from None
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}") from None
     if number < 0:
-        raise ValueError(f"{where}: counts must not be negative; got {text}")
+        raise ValueError(f"{where}: counts must not be negative; got {shown}")
     if number >= 2**63:
-        raise ValueError(f"{where}: the count {text} is beyond 64 bits")
+        raise ValueError(f"{where}: the count {shown} is beyond 64 bits")
+    if number > 2**53:
+        raise ValueError(f"{where}: the count {shown} is beyond 2**53, from where on a float64 skips whole numbers")
 
 
 def n_categories_of(value: Any, name: str = "counts") -> int:
@@ -443,36 +513,32 @@ def same_last_axis(shape: tuple[int, ...], n_categories: int, name: str = "count
 
 
 def count_table(value: ArrayLike, n_categories: int, name: str = "counts") -> Counts:
-    """Counts (N, K) or (B, N, K) as they lie in memory; the kernel looks at their signs."""
-    array = np.asarray(value)
-    _integer_dtype(array, name)
+    """Counts (N, K) or (B, N, K), native and aligned; the kernel checks their values in its own pass over them."""
+    array = integers(value, name)
     n_categories_of(array, name)
     if array.ndim > 3:
         raise ValueError(f"{name} must have shape (N, K) or (B, N, K); got {array.shape}")
     same_last_axis(array.shape, n_categories, name)
-    return array if array.dtype.isnative and array.flags.aligned else array.astype(array.dtype.newbyteorder("="))
+    return array
 
 
 def group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
     """Non-negative finite weights of exactly this shape, or None."""
     if value is None:
         return None
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"weights must be an array of numbers; got dtype {array.dtype}")
+    array = doubles(value, "weights")
     if array.shape != shape:
         raise ValueError(f"weights must have shape {shape}, one for each group; got {array.shape}")
     bad = ~(np.isfinite(array) & (array >= 0))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"weights must be non-negative and finite; got {array[where]} at index {where}")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    return array
 
 
 def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
     """Non-negative integers of any shape, at most ``maximum``."""
-    array = np.asarray(value)
-    _integer_dtype(array, name)
+    array = integers(value, name)
     no_negative(array, name)
     if array.size:
         _at_most(int(array.max()), name, maximum)

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast._validate import Floats
+from hbm_fast._validate import Floats, native, unmasked
 
 
 def scipy_parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
     """alpha (..., K) positive and n (...,) whole and non-negative; NaN passes, as in scipy."""
-    a = np.atleast_1d(np.asarray(alpha, dtype=np.float64))
+    a = np.atleast_1d(unmasked(alpha, "alpha").astype(np.float64, copy=False))
     if np.any(a <= 0):
         raise ValueError("`alpha` must contain only positive values.")
-    total = np.asarray(n)
+    total = unmasked(n, "n")
     if not _whole(total):
         raise ValueError("`n` must be a non-negative integer.")
     return a, total.astype(np.int64)
@@ -21,10 +21,10 @@ def scipy_parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np
 
 def scipy_counts(x: ArrayLike) -> NDArray[np.int64]:
     """Whole non-negative counts (..., K), of any numeric dtype."""
-    counts = np.atleast_1d(np.asarray(x))
+    counts = np.atleast_1d(unmasked(x, "x"))
     if not _whole(counts):
         raise ValueError("`x` must contain only non-negative integers.")
-    return counts if counts.dtype.kind in "iu" else counts.astype(np.int64)
+    return native(counts) if counts.dtype.kind in "iu" else counts.astype(np.int64)
 
 
 def scipy_broadcast(x: NDArray[np.int64], a: Floats) -> tuple[NDArray[np.int64], Floats]:

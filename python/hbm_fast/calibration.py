@@ -1,6 +1,5 @@
 """Is a way of inference right? Simulation-based calibration, coverage, and the distance to the exact posterior."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _posterior_weights as weights
-from hbm_fast import _random, _validate
-from hbm_fast.errors import ConvergenceWarning
+from hbm_fast import _random, _validate, errors
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.priors import Fixed, FixedBeta
@@ -25,13 +23,17 @@ _MAX_CORRELATION = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Ranks of the true parameters among posterior draws: uniform if, and only if, the inference is calibrated.
+    """Ranks of the true parameters among posterior draws, which are uniform where the inference is right.
+
+    The converse does not hold: uniform ranks of these quantities are necessary for a right posterior, not sufficient
+    (see `simulation_based_calibration`).
 
     Attributes
     ----------
     names : tuple of str
-        Q quantities: ``"log_alpha"``, ``"beta[0]"``, ...; ``"theta[0]"``, ... of a group drawn at random. Of two
-        categories the second is ranked, of many the first ten.
+        Q quantities: ``"log_alpha"``, ``"beta[0]"``, ...; ``"theta[0]"``, ... of a group drawn at random; and
+        ``"log_likelihood"``, log p(counts | alpha, beta). Of two categories the second is ranked, of many the first
+        ten.
     ranks : ndarray (Q, B)
         How many of the L thinned draws lie below the truth: 0..L.
     n_ranks : int
@@ -72,12 +74,13 @@ class Calibration:
 
     def __str__(self) -> str:
         covered = self.coverage()
-        lines = [f"{'':12}{'p value':>10}{'50%':>8}{'80%':>8}{'95%':>8}"]
+        lines = [f"{'':14}{'p value':>10}{'50%':>8}{'80%':>8}{'95%':>8}"]
         for (name, p), row in zip(self.p_values.items(), covered, strict=True):
-            lines.append(f"{name:12}{p:10.3g}" + "".join(f"{100 * c:7.1f}%" for c in row))
+            lines.append(f"{name:14}{p:10.3g}" + "".join(f"{100 * c:7.1f}%" for c in row))
         return "\n".join([*lines, f"{self.ranks.shape[1]} datasets, {self.n_ranks} ranks"])
 
 
+@weights.far_tails
 def simulation_based_calibration(
     infer: Callable[[Any], Posterior],
     model: HierarchicalModel,
@@ -113,6 +116,7 @@ def simulation_based_calibration(
     Returns
     -------
     Calibration
+        Ranks of log alpha, beta, a group's theta, and, as the last row, of log p(counts | alpha, beta).
 
     Raises
     ------
@@ -124,9 +128,21 @@ def simulation_based_calibration(
     ConvergenceWarning
         Where even the thinned draws are correlated: ask ``infer`` for more draws.
 
+    Notes
+    -----
+    A right posterior has uniform ranks. Uniform ranks do not make it right: ranks of the parameters alone are uniform
+    too for draws of the prior, for a posterior that ignores part of the data, and for draws of alpha and beta that are
+    not paired. The rank of log p(counts | alpha, beta) of all the counts catches the first two and, where the posterior
+    makes alpha and beta depend on each other, the third (Modrák et al. 2023). No row shows errors that cancel over the
+    prior, errors in datasets that are rare under it, errors in functions of the parameters that are not ranked, and
+    deviations too small for the number of datasets (with 600, a posterior 10 % too narrow). To check the answer for
+    one dataset, compare it with another method.
+
     References
     ----------
     Talts, Betancourt, Simpson, Vehtari and Gelman 2018, arXiv:1804.06788
+
+    Modrák, Moon, Kim, Bürkner, Huurre, Faltejsková, Gelman and Vehtari 2023, doi:10.1214/23-BA1404
 
     Examples
     --------
@@ -137,8 +153,8 @@ def simulation_based_calibration(
     ...     lambda counts: hbm.exact_posterior(counts, n_draws=62, rng=rng),
     ...     hbm.HierarchicalModel(2), 20, n_groups=3, totals=5, rng=0,
     ... )
-    >>> result.ranks.shape
-    (3, 20)
+    >>> result.names, result.ranks.shape
+    (('log_alpha', 'beta[1]', 'theta[1]', 'log_likelihood'), (4, 20))
     """
     n_ranks = _validate.positive_int(n_ranks, "n_ranks", minimum=_BINS)
     if n_ranks % _BINS:
@@ -157,27 +173,34 @@ def simulation_based_calibration(
         found = infer(sims.counts[first:last] if batch > 1 else sims.counts[first])
         for b, post in zip(range(first, last), found if batch > 1 else [found], strict=True):
             chosen = _thinned(post, n_ranks - 1, generator)
+            log_beta = post.log_beta.reshape(-1, model.n_categories)[chosen]
             truth, drawn = [], []
             if "log_alpha" in names:
                 truth.append(sims.log_alpha[b : b + 1])
                 drawn.append(post.log_alpha.ravel()[chosen][:, np.newaxis])
             if not isinstance(model.beta, FixedBeta):
                 truth.append(sims.log_beta[b, shown])
-                drawn.append(post.log_beta.reshape(-1, model.n_categories)[chosen, shown])
+                drawn.append(log_beta[:, shown])
             if theta:
                 truth.append(sims.log_theta[b, groups[b], shown])
                 drawn.append(post.log_theta(int(groups[b])).reshape(-1, model.n_categories)[chosen, shown])
+            # of the truth and of the draws by one call: equal parameters have likelihoods equal to the last bit
+            log_alpha = np.append(sims.log_alpha[b], post.log_alpha.ravel()[chosen])
+            both = np.concatenate([sims.log_beta[b : b + 1], log_beta])
+            own = Posterior(log_alpha[np.newaxis], both[np.newaxis], model=model, counts=sims.counts[b])
+            log_likelihood = own.log_likelihood(coefficient=False)[0].sum(axis=-1)
+            truth.append(log_likelihood[:1])
+            drawn.append(log_likelihood[1:, np.newaxis])
             table, values = np.concatenate(drawn, axis=1), np.concatenate(truth)
             ties = generator.integers(0, (table == values).sum(axis=0) + 1)
             ranks[:, b] = (table < values).sum(axis=0) + ties
             correlations.append(_lag_one(table))
-    autocorrelation = float(np.nanmax(np.nanmean(correlations, axis=0)))
+    autocorrelation = _largest_mean(np.array(correlations))
     if autocorrelation > _MAX_CORRELATION:
-        warnings.warn(
+        errors.warn(
             f"draws {n_ranks - 1} apart still have an autocorrelation of {autocorrelation:.2f}: their ranks are not "
             "uniform even if the sampler is right. Let infer draw more, or take a smaller n_ranks.",
-            ConvergenceWarning,
-            stacklevel=2,
+            errors.ConvergenceWarning,
         )
     return Calibration(names, ranks, n_ranks, autocorrelation)
 
@@ -190,6 +213,7 @@ class Distance:
     ks: float
 
 
+@weights.far_tails
 def distance(post: Posterior, exact: Posterior) -> dict[str, Distance]:
     """Distances of the marginals of draws to those of an exact posterior of the same data.
 
@@ -204,12 +228,15 @@ def distance(post: Posterior, exact: Posterior) -> dict[str, Distance]:
     -------
     dict
         ``"log_alpha"`` and ``"beta"`` (of category 1): ``Distance(w1, ks)``, Wasserstein-1 and Kolmogorov-Smirnov. D
-        independent draws from the exact posterior have ``ks`` of about 0.87 / sqrt(D).
+        independent draws from the exact posterior have ``ks`` of about 0.87 / sqrt(D). That of beta is taken on
+        log(beta[1] / beta[0]), whose order is the same and which tells apart what rounds to a beta of 0 or 1.
 
     Raises
     ------
     TypeError
         Where ``exact`` was not made by ``exact_posterior``.
+    ValueError
+        For a batch, or other than two categories.
 
     Examples
     --------
@@ -219,25 +246,29 @@ def distance(post: Posterior, exact: Posterior) -> dict[str, Distance]:
     True
     """
     quadrature = _exact(exact)
-    log_weights = None if post.log_weights is None else post.log_weights.ravel()
+    if post.log_alpha.ndim != 2 or post.n_categories != 2:
+        raise ValueError(f"post must be of one dataset with two categories; got {post!r}")
+    n_draws = post.log_alpha.size
+    log_weights = np.full(n_draws, -np.log(n_draws)) if post.log_weights is None else post.log_weights.ravel()
+    levels = (np.arange(2000) + 0.5) / 2000
+    beta, logit = post.beta[..., 1].ravel(), (post.log_beta[..., 1] - post.log_beta[..., 0]).ravel()
     result = {}
-    for name in ("log_alpha", "beta"):
-        values = post.log_alpha.ravel() if name == "log_alpha" else post.beta[..., 1].ravel()
-        order = np.argsort(values)
-        values = values[order]
-        mass = np.full(values.size, 1.0 / values.size) if log_weights is None else np.exp(log_weights[order])
+    for name, values, ranked_name, ranked in (
+        ("log_alpha", post.log_alpha.ravel(), "log_alpha", post.log_alpha.ravel()),
+        ("beta", beta, "logit_beta", logit),
+    ):
+        order = np.argsort(ranked)
+        mass = np.exp(log_weights[order])
         above = np.cumsum(mass)
-        reached = quadrature.cdf(name, values)
-        reached = reached if reached.ndim == 1 else reached[1]
+        reached = quadrature.cdf(ranked_name, ranked[order])
         ks = max(np.abs(above - reached).max(), np.abs(above - mass - reached).max())
-        q = (np.arange(2000) + 0.5) / 2000
-        ideal = quadrature.quantile(name, q)
-        ideal = ideal if ideal.ndim == 1 else ideal[:, 1]
-        drawn = values[np.minimum(np.searchsorted(above / above[-1], q), values.size - 1)]
+        ideal = quadrature.quantile(name, levels).reshape(levels.size, -1)[:, -1]
+        drawn = weights.quantile(values[np.newaxis], log_weights[np.newaxis], levels)[:, 0]
         result[name] = Distance(float(np.abs(drawn - ideal).mean()), float(ks))
     return result
 
 
+@weights.far_tails
 def kl_divergence(exact: Posterior, log_density: Callable[[Floats, Floats], Floats]) -> float:
     """Kullback-Leibler divergence KL(exact || q), by the nodes of the quadrature.
 
@@ -292,7 +323,7 @@ def _quantities(model: HierarchicalModel, theta: bool) -> tuple[str, ...]:
         names += [f"beta[{k}]" for k in shown]
     if theta:
         names += [f"theta[{k}]" for k in shown]
-    return tuple(names)
+    return (*names, "log_likelihood")
 
 
 def _thinned(post: Posterior, n: int, generator: np.random.Generator) -> NDArray[np.intp]:
@@ -303,6 +334,13 @@ def _thinned(post: Posterior, n: int, generator: np.random.Generator) -> NDArray
     if post.log_weights is not None:
         return generator.choice(total, size=n, p=np.exp(post.log_weights.ravel()))
     return (np.arange(n) * total // n + total // (2 * n)).astype(np.intp)
+
+
+def _largest_mean(correlations: Floats) -> float:
+    """The largest of the means over datasets (B, Q); what is constant in every draw counts as 0."""
+    known = np.isfinite(correlations)
+    means = np.where(known, correlations, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return float(means.max())
 
 
 def _lag_one(table: Floats) -> Floats:

@@ -11,6 +11,9 @@ from hbm_fast import _core, _validate, _validate_scipy
 
 Floats = NDArray[np.float64]
 
+# Concentrations all below the first are scaled up before they divide; any above the second down before the sum.
+_TINY, _HUGE = 1e-290, 1e290
+
 
 class DirichletMultinomialGenerator:
     """A Dirichlet-multinomial random variable: scipy.stats.dirichlet_multinomial's interface, and `rvs`.
@@ -92,7 +95,8 @@ class DirichletMultinomialGenerator:
         >>> float(hbm.dirichlet_multinomial.pmf([20, 1], [1.0, 1.0], 20))
         0.0
         """
-        return np.exp(self.logpmf(x, alpha, n))
+        with np.errstate(under="ignore"):  # a probability below the smallest double is 0
+            return np.exp(self.logpmf(x, alpha, n))
 
     def mean(self, alpha: ArrayLike, n: ArrayLike) -> Floats:
         """n alpha / A, shape (..., K).
@@ -171,9 +175,12 @@ class DirichletMultinomialGenerator:
         shape = np.broadcast_shapes(a.shape[:-1], total.shape)
         front = () if size is None else tuple(np.atleast_1d(size).tolist())
         a = np.broadcast_to(a, (*front, *shape, a.shape[-1]))
+        # so small, all of them times one factor leave the draws as they are: every one is of one category
+        a = np.where(a.max(axis=-1, keepdims=True) < _TINY, a * 2.0**64, a)
         # log gamma(a) = log gamma(a + 1) + log(u) / a: right for every a, while gamma(a) itself underflows below 1e-2
-        log_theta = np.log(rng.standard_gamma(a + 1.0)) - rng.standard_exponential(a.shape) / a
-        theta = np.exp(log_theta - log_theta.max(axis=-1, keepdims=True))
+        with np.errstate(over="ignore", under="ignore"):
+            log_theta = np.log(rng.standard_gamma(a + 1.0)) - rng.standard_exponential(a.shape) / a
+            theta = np.exp(log_theta - log_theta.max(axis=-1, keepdims=True))
         rest = np.cumsum(theta[..., ::-1], axis=-1)[..., ::-1]
         left = np.array(np.broadcast_to(total, (*front, *shape)), dtype=np.int64)
         counts = np.empty(a.shape, dtype=np.int64)
@@ -235,12 +242,15 @@ class FrozenDirichletMultinomial:
 
 
 def _shares(a: Floats) -> Floats:
-    return np.asarray(a / a.sum(axis=-1, keepdims=True))
+    with np.errstate(under="ignore"):
+        a = np.where(a.max(axis=-1, keepdims=True) > _HUGE, a * 2.0**-64, a)  # the sum might overflow
+        return np.asarray(a / a.sum(axis=-1, keepdims=True))
 
 
 def _spread(a: Floats, total: NDArray[Any]) -> Floats:
-    a_sum = a.sum(axis=-1)
-    return np.asarray(total * ((total + a_sum) / (1.0 + a_sum)))
+    with np.errstate(over="ignore", under="ignore"):
+        a_sum = a.sum(axis=-1)
+        return np.asarray(total * (1.0 + (total - 1.0) / (1.0 + a_sum)))
 
 
 dirichlet_multinomial = DirichletMultinomialGenerator()

@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _validate, priors
 from hbm_fast._fitting_newton import Optimum, maximize
 from hbm_fast._fitting_objective import Floats, Moments, Objective
+from hbm_fast._fitting_profile import log_totals, profile
 from hbm_fast._fitting_result import FitResult, Outcome
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.likelihood import SufficientStatistics
+
+_ROUNDING = 1e-12  # relative, of sums over groups
 
 FitResult.__module__ = __name__  # where users find it
 
@@ -25,7 +28,7 @@ def fit(
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
 ) -> FitResult:
-    """Fit one concentration to all groups by Newton's method on the sufficient statistics.
+    """Fit one concentration to all groups: the highest maximum of the likelihood, or of the posterior under a prior.
 
     Parameters
     ----------
@@ -49,25 +52,35 @@ def fit(
     TypeError
         For counts or weights of a wrong type, or another prior.
     ValueError
-        For wrong shapes, negative values, or data without a single count.
+        For wrong shapes, negative values, data without a single count, or weights so large or small that they
+        cannot be added up in float64.
 
     Warns
     -----
     ConvergenceWarning
-        Where Newton's method ran out of iterations.
+        Where Newton's method ran out of iterations, or rounding stopped it short of a maximum.
 
     Notes
     -----
-    In log concentration minus the Hessian is ``diag(d) - t a a'`` (Minka 2000, *Estimating a Dirichlet distribution*):
-    a step costs the length of the tables, whatever N. Without a prior there may be no maximum. The slope of the
-    likelihood in 1 / alpha at alpha = infinity has the sign of
-    ``S = sum_nk x_nk (x_nk - 1) / beta_k - sum_n M_n (M_n - 1)``, and for given beta the likelihood has one maximum in
-    alpha at most (Levin & Reeds 1977, Annals of Statistics 5:79), so that ``S <= 0`` at the pooled proportions says
-    that a climb ends in the multinomial. Groups that are all of one category have their maximum at alpha = 0.
+    For given alpha the likelihood has one maximum over the proportions, because it is concave in them, under a Gamma
+    prior too; in alpha it may have several where the groups' totals differ. (For given proportions and equal totals
+    it has one at most: Levin & Reeds 1977.) So the profile, the largest value for given alpha, is evaluated on a grid
+    with spacing 1 in log alpha, over a range beyond which it has no maximum except close to the multinomial, and
+    Newton's method starts from each of its maxima; the highest is the result. In log concentration minus the Hessian
+    is ``diag(d) - t a a'`` (Minka 2000), so that a step costs the length of the tables, whatever N.
+
+    Without a prior there may be no maximum. The profile tends to the multinomial as alpha goes to infinity, from above
+    where ``S = sum_nk x_nk (x_nk - 1) / beta_k - sum_n M_n (M_n - 1)`` is positive at the pooled proportions. Where no
+    maximum is higher than the multinomial the outcome is ``"infinity"``. Groups that are all of one category have
+    their maximum at alpha = 0.
 
     References
     ----------
     Holmes, Harris & Quince (2012), PLoS ONE 7:e30126, doi:10.1371/journal.pone.0030126.
+
+    Levin & Reeds (1977), Annals of Statistics 5:79, doi:10.1214/aos/1176343741.
+
+    Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT.
 
     Examples
     --------
@@ -115,12 +128,6 @@ def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | No
     raise TypeError(f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}")
 
 
-def _start(moments: Moments, beta: Floats, excess: float) -> Floats:
-    """The moment estimate of alpha: the expectation of S is (K - 1) / (alpha + 1) times the sum of M (M - 1)."""
-    alpha = (len(beta) - 1) * moments.total_pairs / excess - 1.0
-    return np.asarray(np.log(beta) + math.log(max(alpha, 1e-2)))
-
-
 def _maximum_likelihood(
     stats: SufficientStatistics, moments: Moments, names: tuple[str, ...] | None, max_iterations: int
 ) -> FitResult:
@@ -129,22 +136,19 @@ def _maximum_likelihood(
     multinomial = moments.log_multinomial()
     if moments.total_pairs == 0 or active.sum() == 1:
         return _limit(moments, "undetermined", pooled, multinomial, names)
-    if moments.present.sum() == moments.n_filled:  # every group is of one category
-        share = moments.present / moments.n_filled
+    if moments.present.sum() - moments.n_filled <= _ROUNDING * moments.n_filled:  # every group is of one category
+        share = moments.present / moments.present.sum()
         return _limit(moments, "zero", share, float(moments.present[active] @ np.log(share[active])), names)
-
     objective = Objective(stats, active=active)
-    # Where the pooled proportions lead to infinity, those of the first counts may still lead to a finite maximum.
-    for start in (pooled, moments.present / moments.present.sum()):
-        excess = moments.excess(start)
-        if excess <= 0.0:
-            continue
-        optimum = maximize(objective, _start(moments, start[active], excess), max_iterations=max_iterations)
-        beta = np.zeros(len(start))
-        beta[active] = np.exp(optimum.log_concentration - np.logaddexp.reduce(optimum.log_concentration))
-        # S <= 0 where the climb ended: it was on its way to infinity, and only rounding stopped it.
-        if moments.excess(beta) > 0.0 and optimum.curvature.value > multinomial + 1e-12 * abs(multinomial):
-            return _found(moments, optimum, active, names, None)
+    curve = profile(objective, log_totals(moments), moments.present[active], moments.sums[active])
+    # The multinomial's series in 1 / A begins with S / 2: without S > 0 the profile falls below the multinomial there.
+    above = moments.excess(pooled) > _ROUNDING * moments.total_pairs
+    optima = _optima(objective, curve.maxima(beyond=above), max_iterations)
+    if optima:
+        best = optima[0].curvature
+        rounding = max(1e-12 * abs(multinomial), 2.0 * objective.resolution(best.concentration))
+        if best.value > multinomial + rounding:
+            return _found(moments, optima[0], active, names, None)
     return _limit(moments, "infinity", pooled, multinomial, names)
 
 
@@ -157,11 +161,16 @@ def _mode(
 ) -> FitResult:
     normalizer = prior.shape * math.log(prior.rate) - math.lgamma(prior.shape)
     objective = Objective(stats, prior.shape, prior.rate, moments.n_categories * normalizer)
-    beta = moments.sums + prior.shape
-    beta /= beta.sum()
-    excess = max(moments.excess(beta), 1e-3 * max(moments.total_pairs, 1.0))
-    optimum = maximize(objective, _start(moments, beta, excess), max_iterations=max_iterations)
-    return _found(moments, optimum, np.ones(moments.n_categories, dtype=np.bool_), names, prior)
+    totals = log_totals(moments, prior.shape, prior.rate)
+    curve = profile(objective, totals, moments.present + prior.shape, moments.sums + prior.shape)
+    optima = _optima(objective, curve.maxima(beyond=True), max_iterations)
+    return _found(moments, optima[0], np.ones(moments.n_categories, dtype=np.bool_), names, prior)
+
+
+def _optima(objective: Objective, starts: list[Floats], max_iterations: int) -> list[Optimum]:
+    """Where Newton's method ends from each start, the highest first."""
+    optima = [maximize(objective, start, max_iterations=max_iterations) for start in starts]
+    return sorted(optima, key=lambda optimum: -optimum.curvature.value)
 
 
 def _found(
@@ -180,10 +189,11 @@ def _found(
     if prior is not None:
         log_posterior = here.value
         log_likelihood -= float(np.sum(prior._kernel().log_density(np.log(concentration))))
-        log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - here.log_determinant())
+        log_determinant = here.log_determinant() if here.reserve > 0 else math.nan
+        log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - log_determinant)
     return FitResult(
         concentration=concentration,
-        log_likelihood=log_likelihood,
+        log_likelihood=min(log_likelihood, 0.0),  # a sum of large terms may round to above 0
         standard_error=error,
         alpha=float(concentration.sum()),
         beta=concentration / concentration.sum(),

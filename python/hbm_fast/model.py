@@ -35,7 +35,7 @@ class HierarchicalModel:
     Dirichlet(concentration=(0.5, 0.5, 1.0))
     """
 
-    __slots__ = ("_alpha", "_beta", "_n_categories")
+    __slots__ = ("__weakref__", "_alpha", "_beta", "_n_categories")
 
     def __init__(
         self,

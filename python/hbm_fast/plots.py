@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast import _posterior_weights as _weights
 from hbm_fast import _validate
 from hbm_fast._plots_intervals import intervals
 from hbm_fast.calibration import Calibration
@@ -195,13 +196,10 @@ def proportions(
     levels = [tail, 1.0 - tail]
     lower, upper = post.quantile("beta", levels)
     series = [("over all groups", post.mean("beta"), lower, upper)]
-    weights = None if post.log_weights is None else np.exp(post.log_weights).ravel()
+    log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
     for group in groups:
-        theta = post.theta(group).reshape(-1, post.n_categories)
-        if weights is None:
-            lower, upper = np.quantile(theta, levels, axis=0)
-        else:
-            lower, upper = np.quantile(theta, levels, axis=0, weights=weights, method="inverted_cdf")
+        theta = post.theta(group).reshape(1, -1, post.n_categories)
+        lower, upper = _weights.quantile(theta, log_weights, np.array(levels))[:, 0]
         series.append((_group_name(post, group), post.predict(group), lower, upper))
     label = f"proportion, with {100.0 * probability:g} % intervals"
     return intervals(_categories(post), series, label, _validate.positive_int(most, "most"))

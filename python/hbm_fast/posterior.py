@@ -1,12 +1,13 @@
 """Posterior: what sample, exact_posterior and a trained network all return."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
-from hbm_fast._posterior_draws import BatchMoments, Moments
+from hbm_fast._posterior_draws import BatchMoments, Floats, Moments
 from hbm_fast._posterior_groups import Group, GroupsOfDraws
 from hbm_fast._posterior_moments import SummarisedDraws
 from hbm_fast._posterior_summary import Summary
@@ -39,12 +40,17 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     theta_draws : callable, optional
         ``theta_draws(n)`` gives log theta (C, D, K) of the seen group n, one for each draw: for a network that brings
         its own. Without it theta is drawn from its exact conditional, Dirichlet(alpha beta + x_n).
-    category_names, group_names : sequence of str, optional
+    category_names, group_names : sequence of str or int, optional
+        Different names; whole numbers become str. They can be assigned later too.
+    latent : mapping of arrays (C, D, ...) or (B, C, D, ...), optional
+        What else was drawn with each (alpha, beta), such as the z of an embedding; kept by indexing, `save` and
+        `to_arviz`.
 
     Raises
     ------
     TypeError, ValueError
-        Where shapes disagree or a draw is NaN.
+        Where shapes disagree, a draw is NaN, a beta does not sum to one (to within 1e-4), every weight of a dataset is
+        zero, or names are too few, too many, repeated or of another type.
 
     Examples
     --------
@@ -58,14 +64,14 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     array([0.0938, 0.9062])
     """
 
-    def __getitem__(self, index: int) -> "Posterior":
+    def __getitem__(self, index: int) -> Self:
         """The posterior of one dataset of a batch, with the same draws of everything."""
         n = len(self)
         if not -n <= index < n:
             raise IndexError(f"index must be below B = {n}; got {index}")
         b = index % n
         hook = self._theta_draws
-        result = Posterior(
+        result = type(self)(
             self.log_alpha[b],
             self.log_beta[b],
             model=self.model,
@@ -73,19 +79,20 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             log_weights=None if self.log_weights is None else self.log_weights[b],
             log_evidence=None if self.log_evidence is None else np.asarray(self.log_evidence)[b],
             log_evidence_error=None if self.log_evidence_error is None else np.asarray(self.log_evidence_error)[b],
-            method=self.method,
+            method=str(self.details["method"][b]) if self.method == "mixed" else self.method,
             details={name: _pick(value, n, b) for name, value in self.details.items()},
             key=self._key,
             sample_stats={name: value[b] for name, value in self.sample_stats.items()},
             moments=None if self.moments is None else cast(BatchMoments, self.moments)[b],
-            theta_draws=None if hook is None else lambda group: hook(group)[b],
+            theta_draws=None if hook is None else partial(_theta_of_dataset, hook, b),
             category_names=self.category_names,
             group_names=self.group_names,
+            latent={name: value[b] for name, value in self.latent.items()},
         )
         result._datasets = self._datasets[b : b + 1]
         return result
 
-    def __iter__(self) -> Iterator["Posterior"]:
+    def __iter__(self) -> Iterator[Self]:
         return (self[b] for b in range(len(self)))
 
     def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
@@ -114,10 +121,16 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write to a netCDF file; ``Posterior.load`` gives back the same draws of everything.
+        """Write to a netCDF file; ``load`` of the same class gives back the same draws of everything.
+
+        An earlier file of that name is replaced when the new one is whole. The last line of the file is its checksum.
 
         Raises
         ------
+        ValueError
+            Where the path does not end in ``.nc``, ``.nc4`` or ``.netcdf``.
+        OSError
+            Where the file cannot be written; an earlier file stays.
         ImportError
             Without the extra ``report``.
 
@@ -136,20 +149,29 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
 
         arviz.save(self, path)
 
-    @staticmethod
-    def load(path: str | PathLike[str]) -> "Posterior":
-        """Read what ``save`` wrote.
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what ``save`` of this class wrote.
 
         Raises
         ------
         ImportError
             Without the extra ``report``.
+        OSError
+            If the file cannot be read.
         ValueError
-            For a file of another origin.
+            For a damaged file (its checksum is compared), one of another origin, or one of another class of posteriors
+            (the message names what reads it); the message begins with the file's name.
         """
         from hbm_fast.integrations import arviz
 
-        return arviz.load(path)
+        return arviz.load(path, cls)
+
+
+def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int, group: int) -> Floats:
+    """log theta of a group of dataset b, from what gives it for a batch; a function, so that posteriors pickle."""
+    result: Floats = theta_draws(group)[b]
+    return result
 
 
 def _pick(value: Any, n: int, b: int) -> Any:

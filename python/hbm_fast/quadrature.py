@@ -1,6 +1,5 @@
 """exact_posterior: two categories by adaptive quadrature, the referee of everything else."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _posterior_weights as weights
 from hbm_fast import _quadrature_grid as grids
 from hbm_fast import _quadrature_rules as rules
-from hbm_fast import _random, _validate
+from hbm_fast import _random, _validate, errors
 from hbm_fast._quadrature_density import Density, log_beta
 from hbm_fast._quadrature_marginals import AlphaMarginal, LogitMarginal
-from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 
 Floats = NDArray[np.float64]
+
+_MAX_ERROR = 1e-6  # relative, of an integral that is trusted
+_SMALLEST = 5e-324  # above 0
+_NEAREST_TO_ONE = 1.0 - 2.0**-53
 
 
 class Quadrature:
@@ -27,8 +30,13 @@ class Quadrature:
 
     Parameters
     ----------
-    counts : integer array (N, 2)
+    counts : integer array (N, 2) or SufficientStatistics
     model : HierarchicalModel
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the estimated relative error exceeds 1e-6.
 
     Attributes
     ----------
@@ -47,11 +55,23 @@ class Quadrature:
     -0.69314718
     """
 
-    def __init__(self, counts: NDArray[Any], model: HierarchicalModel) -> None:
-        self._density = Density(counts, model)
+    @weights.far_tails
+    def __init__(self, counts: ArrayLike | SufficientStatistics, model: HierarchicalModel) -> None:
+        self._statistics = SufficientStatistics(n_categories=2)
+        if isinstance(counts, SufficientStatistics):
+            self._statistics.merge(counts)  # a copy: the caller may add to its own later
+        else:
+            self._statistics.add(counts)
+        self._model = model
+        self._density = Density(self._statistics, model)
         self._grid = grids.build(self._density)
         grid = self._grid
         self.error = grid.error
+        if self.error > _MAX_ERROR:
+            errors.warn(
+                f"the quadrature's relative error is about {self.error:.1e}; check the posterior against hbm.sample",
+                errors.ConvergenceWarning,
+            )
         self.log_evidence = grid.log_total + self._density.log_coefficient
         log_weights = grid.log_density + np.log(grid.u_weights) + np.log(grid.t_weights)[:, np.newaxis] - grid.log_total
         keep = log_weights > -60.0
@@ -61,12 +81,28 @@ class Quadrature:
         self._alpha = AlphaMarginal(grid) if grid.edges.size > 1 else None
         self._logit_cache: LogitMarginal | None = None
 
+    # further groups -------------------------------------------------------------------------------------------------
+    def given(self, rows: NDArray[np.int64]) -> "Quadrature":
+        """The exact posterior after further groups (R, 2), by a quadrature of the data with them."""
+        return self._with(SufficientStatistics(rows))
+
+    def log_predictive(self, rows: NDArray[np.int64], *, coefficient: bool = True) -> float:
+        """Log probability of further groups (R, 2) as one sample: evidence of all groups less that of the data."""
+        further = SufficientStatistics(rows)
+        value = self._with(further).log_evidence - self.log_evidence
+        return value if coefficient else value - further.log_coefficient
+
+    def _with(self, further: SufficientStatistics) -> "Quadrature":
+        return Quadrature(SufficientStatistics(n_categories=2).merge(self._statistics).merge(further), self._model)
+
     # densities ------------------------------------------------------------------------------------------------------
+    @weights.far_tails
     def log_density(self, log_alpha: ArrayLike, logit_beta: ArrayLike) -> Floats:
         """Normalised log density of (log alpha, logit of beta[1]) at pairs of points, broadcast."""
         t, u = np.broadcast_arrays(np.asarray(log_alpha, dtype=np.float64), np.asarray(logit_beta, dtype=np.float64))
         return np.asarray(self._density(t, u) - self._grid.log_total)
 
+    @weights.far_tails
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter.
 
@@ -87,39 +123,52 @@ class Quadrature:
             For another name, or a parameter that the model fixes.
         """
         _validate.parameter(name)
+        points = self._points(name, x)
         if name.endswith("alpha"):
             if self._density.fixed_log_alpha is not None:
                 raise ValueError("alpha is fixed by the model: it has no density")
-            points = self._points(name, x)
-            t = np.log(points) if name == "alpha" else points
-            n = self._grid.u.shape[1] - 1
-            density = np.exp(grids.marginal_of_t(self._density, self._grid, t, n) - self._grid.log_total)
-            return points, density / points if name == "alpha" else density
+            # at the ends of the support the density of the nearest number inside
+            t = np.log(np.maximum(points, _SMALLEST)) if name == "alpha" else points
+            outside = ~(np.isfinite(self._density.log_prior_alpha(t)) | np.isnan(t))
+            if name == "alpha":
+                outside |= points < 0.0
+            inside = np.where(outside, self._grid.t[0], t)
+            log_marginal = grids.marginal_of_t(self._density, self._grid, inside.ravel(), self._grid.u.shape[1] - 1)
+            log_density = log_marginal.reshape(t.shape) - self._grid.log_total - (t if name == "alpha" else 0.0)
+            return points, np.where(outside, 0.0, np.exp(log_density))
         if self._density.fixed_logit is not None:
             raise ValueError("beta is fixed by the model: it has no density")
-        points = np.atleast_1d(self._points(name, x))
+        points = np.atleast_1d(points)
         both = np.broadcast_to(points, (2, points.shape[-1])) if points.ndim == 1 else points
-        log_value = np.log(both) if name == "beta" else both
+        if name == "beta":
+            outside = (both < 0.0) | (both > 1.0)
+            log_value = np.log(np.clip(both, _SMALLEST, _NEAREST_TO_ONE))
+        else:
+            outside = both > 0.0
+            log_value = np.clip(both, -np.finfo(np.float64).max, -_SMALLEST)
         log_other = np.log(-np.expm1(log_value))
         u = np.stack([log_other[0] - log_value[0], log_value[1] - log_other[1]])
         values = self.log_density(self._grid.t[:, np.newaxis, np.newaxis], u)
-        density = np.einsum("t,tkp->kp", self._grid.t_weights, np.exp(values))  # of the logit
-        return both, density * np.exp(-log_other - (log_value if name == "beta" else 0.0))
+        values -= log_other + (log_value if name == "beta" else 0.0)  # from the density of the logit
+        return both, np.where(outside, 0.0, np.einsum("t,tkp->kp", self._grid.t_weights, np.exp(values)))
 
     # summaries ------------------------------------------------------------------------------------------------------
+    @weights.far_tails
     def mean(self, name: str) -> Floats:
-        """Expectation, () or (2,); infinite where the prior's tail makes it so."""
-        if name == "alpha" and grids.highest_power(self._density) < 1:
-            return np.asarray(np.inf)
+        """Expectation, () or (2,); infinite where the prior's tail makes it so, or where it exceeds all doubles."""
+        if name == "alpha":
+            return np.asarray(np.exp(grids.log_mean_of_alpha(self._grid)) if self._grid.highest_power > 0 else np.inf)
         return np.asarray(weights.average(self._values(name)[np.newaxis], self.log_weights[np.newaxis])[0])
 
+    @weights.far_tails
     def sd(self, name: str) -> Floats:
-        """Standard deviation, () or (2,)."""
-        if name == "alpha" and grids.highest_power(self._density) < 2:
-            return np.asarray(np.inf)
+        """Standard deviation, () or (2,); infinite as the mean."""
+        if name == "alpha":
+            return np.asarray(np.exp(grids.log_sd_of_alpha(self._grid)) if self._grid.highest_power > 1 else np.inf)
         centred = self._values(name) - self.mean(name)
         return np.asarray(np.sqrt(weights.average(centred[np.newaxis] ** 2, self.log_weights[np.newaxis])[0]))
 
+    @weights.far_tails
     def quantile(self, name: str, q: Floats) -> Floats:
         """Quantiles (Q,) or (Q, 2)."""
         if name.endswith("alpha"):
@@ -134,14 +183,21 @@ class Quadrature:
         logs = np.stack([log_beta(u[:, 0])[:, 0], log_beta(u[:, 1])[:, 1]], axis=1)
         return logs if name == "log_beta" else np.exp(logs)
 
+    @weights.far_tails
     def cdf(self, name: str, x: ArrayLike) -> Floats:
-        """Distribution function of ``"alpha"`` or ``"log_alpha"`` (P,), of ``"beta"`` or ``"log_beta"`` (2, P)."""
-        _validate.parameter(name)
+        """Distribution function of ``"alpha"`` or ``"log_alpha"`` (P,), of ``"beta"`` or ``"log_beta"`` (2, P).
+
+        Of ``"logit_beta"``, the log of beta[1] / beta[0], too: (P,), where beta itself rounds to 0 or 1.
+        """
         points = np.asarray(x, dtype=np.float64)
+        if name == "logit_beta":
+            return self._logit.cdf(points) if self._logit else _step(points, self._grid.u[0, 0])
+        _validate.parameter(name)
         with np.errstate(divide="ignore"):
-            value = points if name.startswith("log_") else np.log(points)
             if name.endswith("alpha"):
+                value = points if name == "log_alpha" else np.log(np.maximum(points, 0.0))
                 return self._alpha.cdf(value) if self._alpha else _step(value, self._grid.t[0])
+            value = np.minimum(points, 0.0) if name == "log_beta" else np.log(np.clip(points, 0.0, 1.0))
             u = value - np.log(-np.expm1(value))
         logit, fixed = self._logit, self._grid.u[0, 0]
         if logit is None:
@@ -149,6 +205,7 @@ class Quadrature:
         return np.stack([1.0 - logit.cdf(-u), logit.cdf(u)])
 
     # draws ----------------------------------------------------------------------------------------------------------
+    @weights.far_tails
     def draw(self, n_draws: int, rng: np.random.Generator, *, stratified: bool = False) -> tuple[Floats, Floats]:
         """Independent draws by inversion: log alpha from its marginal, then beta given it.
 
@@ -234,7 +291,7 @@ class QuadratureBatch:
 
 
 def exact_posterior(
-    counts: ArrayLike,
+    counts: ArrayLike | SufficientStatistics,
     model: HierarchicalModel | None = None,
     *,
     n_draws: int = 1000,
@@ -246,8 +303,10 @@ def exact_posterior(
 
     Parameters
     ----------
-    counts : integer array_like (N, 2) or (B, N, 2)
-        Groups with total 0 change nothing: pad with them.
+    counts : integer array_like (N, 2) or (B, N, 2), or SufficientStatistics
+        Groups with total 0 change nothing: pad with them. Totals up to 2**40. Statistics may be weighted, or of more
+        groups than fit in memory; the posterior then has no groups to ask about, and a file of it holds its draws
+        alone.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
     n_draws : int
@@ -261,13 +320,15 @@ def exact_posterior(
     -------
     Posterior
         Of method ``"quadrature"``, with one chain. Means, standard deviations, quantiles, predictions and
-        ``marginal(name)`` come from the quadrature and are exact; ``log_evidence`` has an estimated
-        ``log_evidence_error``. ``moments`` is the ``Quadrature`` itself, with the normalised ``log_density``.
+        ``marginal(name)`` come from the quadrature and are exact; what conditions on further groups
+        (``log_predictive``, and ``counts=`` of the predictions) from a quadrature of the data with them.
+        ``log_evidence`` has an estimated ``log_evidence_error``. ``moments`` is the ``Quadrature`` itself, with the
+        normalised ``log_density``.
 
     Raises
     ------
     ValueError
-        For a model of other than two categories.
+        For a model of other than two categories, a batch without datasets, or a total above 2**40.
 
     Warns
     -----
@@ -290,26 +351,26 @@ def exact_posterior(
     >>> print(f"{post.mean('log_alpha'):.4f} {post.predict(20)[1]:.5f} {post.log_evidence:.5f}")
     -4.1474 0.98714 -19.44351
     """
-    table = _validate.counts(counts, ndim=(2, 3))
-    model = HierarchicalModel(table.shape[-1]) if model is None else model
+    if isinstance(counts, SufficientStatistics):
+        table, n_categories, batch = None, counts.n_categories, False
+        datasets: Sequence[Any] = [counts]
+    else:
+        table = _validate.counts(counts, ndim=(2, 3))
+        n_categories, batch = table.shape[-1], table.ndim == 3
+        datasets = table if batch else table[np.newaxis]  # type: ignore[assignment]  # an array of datasets
+    model = HierarchicalModel(n_categories) if model is None else model
     if model.n_categories != 2:
         raise ValueError(f"exact_posterior needs K = 2 categories; got {model.n_categories}. Use hbm.sample.")
-    if table.shape[-1] != 2:
-        raise ValueError(f"counts must have K = 2 categories, as the model; got shape {table.shape}")
+    if n_categories != 2:
+        raise ValueError(f"counts must have K = 2 categories, as the model; got {n_categories}")
+    if not len(datasets):
+        raise ValueError("counts must hold at least one dataset; got an empty batch")
     n_draws = _validate.positive_int(n_draws, "n_draws")
     key = _random.key(rng)
-    parts = [Quadrature(one, model) for one in (table if table.ndim == 3 else table[np.newaxis])]
-    worst = max((part.error for part in parts), default=0.0)
-    if worst > 1e-6:
-        warnings.warn(
-            f"the quadrature's relative error is about {worst:.1e}; check the posterior against hbm.sample",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    parts = [Quadrature(one, model) for one in datasets]
     draws = [part.draw(n_draws, np.random.default_rng([*key.tolist(), b])) for b, part in enumerate(parts)]
     log_alpha = np.stack([t for t, _ in draws])[:, np.newaxis]
     log_betas = np.stack([v for _, v in draws])[:, np.newaxis]
-    batch = table.ndim == 3
     evidence = np.array([part.log_evidence for part in parts])
     error = np.array([part.error for part in parts])
     return Posterior(

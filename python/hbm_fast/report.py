@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ import numpy as np
 
 from hbm_fast import _plots_benchmark, _validate, plots
 from hbm_fast._config import show_config
+from hbm_fast._files import write_text
 from hbm_fast._report_page import Section, render
 from hbm_fast.calibration import distance, simulation_based_calibration
 from hbm_fast.model import HierarchicalModel
@@ -48,7 +50,7 @@ def write(
     Parameters
     ----------
     path : path
-        Of the page; it is written over.
+        Of the page; an earlier one is replaced when the new one is whole.
     networks : mapping of str to callable, optional
         Further ways of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
     sections : sequence of Section, optional
@@ -84,11 +86,12 @@ def write(
         raise _validate.missing_extra("matplotlib", "report")
     target = Path(path)
     ways = {**_shipped(rng), **(networks or {})}
+    benchmarks = list(_benchmarks(results))  # first: a damaged file is seen before the work
     content = [
         *_question_one(ways, rng),
         *sections,
         *_calibrations(n_calibration, rng),
-        *_benchmarks(results),
+        *benchmarks,
         Section(
             "Environment",
             "What ran here.",
@@ -98,7 +101,7 @@ def write(
         ),
     ]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    target.write_text(render(content, made), encoding="utf-8")
+    write_text(target, render(content, made))
     return target
 
 
@@ -207,7 +210,9 @@ def _notes_figures(rng: int) -> Iterator[Section]:
 def _calibrations(n: int, rng: int) -> Iterator[Section]:
     model = HierarchicalModel(2)
     generator = np.random.default_rng(rng)
-    ways: dict[str, Infer] = {"MCMC": lambda counts: sample(counts, model, n_draws=500, rng=generator)}
+    ways: dict[str, Infer] = {
+        "MCMC": lambda counts: sample(counts, model, n_draws=500, rng=generator, diagnostics=False)
+    }
     # calibration needs fresh random numbers at every call
     ways |= {name: infer for name, infer in _shipped(generator).items() if name.startswith("top-down")}
     for number, (name, infer) in enumerate(ways.items()):
@@ -253,34 +258,60 @@ def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
         return
     chapter = "Speed, and error beside it"
     for file in sorted(Path(folder).glob("*.json")):
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(saved, dict) or saved.get("kind") != "amortized_vs_mcmc":
-            continue
-        for work in saved["works"]:
-            name = f"{work['name']}, K = {work['n_categories']}"
-            yield Section(
-                f"{saved['title']}: {name}",
-                "The lower line is the faster way; hollow points are extrapolated, dashed lines have the training "
-                "charged, which many datasets must share before it has paid.",
-                partial(_plots_benchmark.time_against_datasets, work),
-                chapter=chapter,
-            )
-            chapter = ""
-            yield Section(
-                f"Accuracy against time: {name}",
-                "More draws bring every right way closer to the truth; a raw network stops where its own error is.",
-                partial(_plots_benchmark.accuracy_against_time, work),
-                _plots_benchmark.COLUMNS,
-                _plots_benchmark.rows(work),
-                _plots_benchmark.sentences(saved, work),
-            )
+        with _named(file):
+            saved = json.loads(file.read_bytes())
+            if not isinstance(saved, dict) or saved.get("kind") != "amortized_vs_mcmc":
+                continue
+            sections = [*_works(file, saved, chapter), _measured(saved)]
+        yield from sections
+        chapter = ""
+
+
+def _works(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Section]:
+    for work in saved["works"]:
+        name = f"{work['name']}, K = {work['n_categories']}"
         yield Section(
-            "Where this was measured",
-            f"{saved['machine']['cpu']}, {saved['date']}.",
-            columns=("", ""),
-            rows=[(name, version) for name, version in saved["versions"].items()],
-            notes=_plots_benchmark.remarks(saved),
+            f"{saved['title']}: {name}",
+            "The lower line is the faster way; hollow points are extrapolated, dashed lines have the training "
+            "charged, which many datasets must share before it has paid.",
+            partial(_figure, file, _plots_benchmark.time_against_datasets, work),
+            chapter=chapter,
         )
+        chapter = ""
+        yield Section(
+            f"Accuracy against time: {name}",
+            "More draws bring every right way closer to the truth; a raw network stops where its own error is.",
+            partial(_figure, file, _plots_benchmark.accuracy_against_time, work),
+            _plots_benchmark.COLUMNS,
+            _plots_benchmark.rows(work),
+            _plots_benchmark.sentences(saved, work),
+        )
+
+
+def _measured(saved: Mapping[str, Any]) -> Section:
+    return Section(
+        "Where this was measured",
+        f"{saved['machine']['cpu']}, {saved['date']}.",
+        columns=("", ""),
+        rows=[(name, str(version)) for name, version in saved["versions"].items()],
+        notes=_plots_benchmark.remarks(saved),
+    )
+
+
+def _figure(file: Path, draw: Callable[[Any], "Figure"], work: Any) -> "Figure":
+    with _named(file):
+        return draw(work)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Errors of what is in a file become one that names it."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{file}: not what `hbm-fast benchmark` saves, or damaged ({type(error).__name__}: {error})"
+        ) from error
 
 
 __all__ = ["Section", "write"]

@@ -97,7 +97,8 @@ def simulate(
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
         The stream. ``Simulation.key`` is accepted too and continues the same stream.
     first : int, default 0
-        Number of the first dataset: the bits of dataset i, group n depend on (key, i, n) and the settings alone.
+        Number of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend on (key, i, n)
+        and the settings alone.
     alpha, beta : array_like, optional
         Given hyperparameters, () or (B,), and (K,) or (B, K) with rows that sum to one: simulation conditional on
         them, as in prior and posterior predictive checks.
@@ -138,7 +139,7 @@ def simulate(
     True
     """
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
-    first = _validate.positive_int(first, "first", minimum=0)
+    first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - n_datasets)
     k = model.n_categories
     groups = _validate.integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
     draws = _validate.integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +11,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _validate
+from hbm_fast import _npz, _validate
 
 Layout = Literal["auto", "wide", "long", "frequency"]
 
 _LONG = ("group", "category", "count")
 _WEIGHTS = ("weight", "weights", "frequency", "freq")
 _GROUPS = ("", "group", "groups", "sample", "samples", "name", "id", "bag")
+_MAX_COUNT = 2**53
+# A table of more cells than this (1 GiB) must hold one entry, or one byte of its file, for each 1,000 cells.
+_MANY_CELLS = 2**27
+_CHUNK = 2**16  # cells or rows between two chances for Ctrl-C
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,20 +75,34 @@ class _Column:
         return 2 * sum(not _is_number(cell) for cell in self.cells) > len(self.cells)
 
     def integers(self) -> NDArray[np.int64]:
-        """Non-negative whole numbers, or an error that names the first cell that is none."""
-        try:
-            if isinstance(self.cells, np.ndarray) and self.cells.dtype.kind not in "iu":
-                raise ValueError
-            numbers = self.cells if isinstance(self.cells, np.ndarray) else list(map(int, self.cells))
-            values = np.asarray(numbers, dtype=np.int64)
-        except (ValueError, OverflowError):
-            for index, cell in enumerate(self.cells):
-                _validate.whole_number(cell, self.where(index))
-            raise
-        if len(values) and values.min() < 0:
-            index = int(np.argmax(values < 0))
-            raise ValueError(f"{self.where(index)}: counts must not be negative; got {values[index]}")
-        return values
+        """Whole numbers from 0 to 2**53, or an error that names the first cell that is none."""
+        if isinstance(self.cells, np.ndarray):
+            if self.cells.dtype.kind not in "iu":
+                self._complain()
+                raise ValueError(
+                    f"{self.file}, column {self.name!r}: counts must be integers; the column holds "
+                    f"{type(self.cells[0]).__name__}: store it as int64"
+                )
+            numbers = self.cells
+        else:
+            numbers = np.empty(len(self.cells), np.int64)
+            try:
+                for start in range(0, len(self.cells), _CHUNK):
+                    part = self.cells[start : start + _CHUNK]
+                    joined = "".join(part)
+                    if not joined.isascii() or "_" in joined:
+                        raise ValueError
+                    numbers[start : start + _CHUNK] = list(map(int, part))
+            except (ValueError, OverflowError):
+                self._complain()
+                raise
+        if len(numbers) and (numbers.min() < 0 or numbers.max() > _MAX_COUNT):
+            self._complain()
+        return numbers.astype(np.int64, copy=False)
+
+    def _complain(self) -> None:
+        for index, cell in enumerate(self.cells):
+            _validate.whole_number(cell, self.where(index))
 
     def texts(self) -> list[str]:
         return [str(cell).strip() for cell in self.cells]
@@ -113,8 +131,12 @@ def read_counts(path: str | os.PathLike[str], *, layout: Layout = "auto") -> Cou
     ------
     OSError
         If the file cannot be read.
-    ValueError
-        For an unknown ending or layout, and for a bad row: the message names its line.
+    TypeError, ValueError
+        For an unknown ending or layout, a damaged file, repeated names, and a bad cell: the message names the file, the
+        line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9. A long table of more
+        than 2**27 cells must list one in 1,000 of them; headers that state more than the file can hold are refused
+        before memory is asked for. Of an npz file only the four arrays are unpacked, and compared with its member
+        ``checksum`` where `hbm-fast simulate` wrote one.
     ImportError
         For Parquet without pyarrow.
 
@@ -158,11 +180,11 @@ def _guess(columns: list[_Column]) -> Layout:
 
 
 def _wide(columns: list[_Column], named: bool, *, weighted: bool) -> CountTable:
-    weights = None
+    file, weights = columns[0].file, None
     if weighted:
         found = [c for c in columns if c.name.strip().lower() in _WEIGHTS]
         if len(found) > 1:
-            raise ValueError(f"{columns[0].file}: more than one column of weights: {[c.name for c in found]}")
+            raise ValueError(f"{file}: more than one column of weights: {[c.name for c in found]}")
         weight_column = found[0] if found else columns[-1]
         weights = weight_column.integers()
         columns = [c for c in columns if c is not weight_column]
@@ -171,21 +193,22 @@ def _wide(columns: list[_Column], named: bool, *, weighted: bool) -> CountTable:
         group_names = _unique(columns[0])
         columns = columns[1:]
     if len(columns) < 2:
-        raise ValueError(f"a table needs two categories at least; found {[c.name for c in columns]}")
-    _distinct([c.name for c in columns], columns[0].file)
+        raise ValueError(f"{file}: a table needs two categories at least; found {[c.name for c in columns]}")
+    names = _distinct([c.name.strip() for c in columns], f"{file}: two columns are named") if named else None
     counts = np.column_stack([c.integers() for c in columns])
-    return CountTable(counts, tuple(c.name.strip() for c in columns) if named else None, group_names, weights)
+    return CountTable(counts, names, group_names, weights)
 
 
 def _long(columns: list[_Column], named: bool) -> CountTable:
+    file = columns[0].file
     by_name = {c.name.strip().lower(): c for c in columns}
+    if named and len(by_name) < len(columns):
+        _distinct([c.name.strip().lower() for c in columns], f"{file}: two columns are named")
     if not named and len(columns) == 3:
         by_name = dict(zip(_LONG, columns, strict=True))
     missing = [name for name in _LONG if name not in by_name]
     if missing:
-        raise ValueError(
-            f"{columns[0].file}: the long form needs columns {', '.join(_LONG)}; missing {', '.join(missing)}"
-        )
+        raise ValueError(f"{file}: the long form needs columns {', '.join(_LONG)}; missing {', '.join(missing)}")
     group, category = by_name["group"].texts(), by_name["category"].texts()
     values = by_name["count"].integers()
     groups = {name: index for index, name in enumerate(dict.fromkeys(group))}
@@ -201,8 +224,18 @@ def _long(columns: list[_Column], named: bool) -> CountTable:
             "add such rows up first"
         )
     if len(categories) < 2:
-        raise ValueError(f"a table needs two categories at least; found {list(categories)}")
-    counts = np.zeros((len(groups), len(categories)), dtype=np.int64)
+        raise ValueError(f"{file}: a table needs two categories at least; found {list(categories)}")
+    n_cells = len(groups) * len(categories)
+    too_large = (
+        f"{file}: {len(group)} rows name {len(groups)} groups and {len(categories)} categories, a table of {n_cells} "
+        f"counts ({8 * n_cells / 2**30:.1f} GiB)"
+    )
+    if n_cells > max(_MANY_CELLS, 1000 * len(group)):
+        raise ValueError(f"{too_large}, of which nearly all would be 0; check the columns group and category")
+    try:
+        counts = np.zeros((len(groups), len(categories)), dtype=np.int64)
+    except MemoryError:
+        raise ValueError(f"{too_large}, which does not fit in memory") from None
     counts[row, column] = values
     return CountTable(counts, tuple(categories), tuple(groups))
 
@@ -218,10 +251,13 @@ def _unique(column: _Column) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _distinct(names: list[str], file: str) -> None:
+def _distinct(names: Iterable[str], message: str) -> tuple[str, ...]:
+    seen: dict[str, None] = {}
     for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{file}: two columns are named {name!r}")
+        if name in seen:
+            raise ValueError(f"{message} {name!r}")
+        seen[name] = None
+    return tuple(seen)
 
 
 def _text_columns(file: Path) -> tuple[list[_Column], bool]:
@@ -245,7 +281,11 @@ def _text_columns(file: Path) -> tuple[list[_Column], bool]:
         if len(row) != width:
             raise ValueError(f"{file}, line {number}: {len(row)} fields where the first line has {width}")
     numbers = [number for number, _ in body]
-    cells = list(zip(*(row for _, row in body), strict=True)) if body else [()] * width
+    cells: list[list[str]] = [[] for _ in range(width)]
+    for start in range(0, len(body), _CHUNK):
+        rows = [row for _, row in body[start : start + _CHUNK]]
+        for column, part in zip(cells, zip(*rows, strict=True), strict=True):
+            column.extend(part)
     pairs = zip(header, cells, strict=True)
     return [_Column(name, column, numbers, str(file), "line") for name, column in pairs], named
 
@@ -270,45 +310,97 @@ def _has_header(first: list[str], where: str) -> bool:
 
 def _parquet_columns(file: Path) -> list[_Column]:
     try:
-        from pyarrow import ArrowInvalid, parquet
+        import pyarrow
+        from pyarrow import parquet
     except ImportError:
         raise _validate.missing_extra("pyarrow", "report") from None
+    size = file.stat().st_size
+    with file.open("rb"):  # what the system has to say, such as a folder of that name
+        pass
     try:
-        table = parquet.read_table(file)
-    except ArrowInvalid as error:
-        raise ValueError(f"{file}: not a Parquet file ({error})") from None
+        with parquet.ParquetFile(file, page_checksum_verification=True) as stored:
+            n_rows, n_columns = stored.metadata.num_rows, stored.metadata.num_columns
+            if n_rows * n_columns > max(_MANY_CELLS, 1000 * size):
+                raise ValueError(f"it states {n_rows} rows of {n_columns} columns, and has {size} bytes")
+            batches = list(stored.iter_batches(_CHUNK))  # by batches for Ctrl-C
+            table = pyarrow.Table.from_batches(batches, stored.schema_arrow)
+            table.validate(full=True)
+        names, columns = table.column_names, [_parquet_cells(column) for column in table.columns]
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError) as error:
+        raise ValueError(f"{file}: not a readable Parquet file, or damaged ({error})") from error
     rows = range(1, table.num_rows + 1)
-    columns = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    for name, column in zip(names, table.columns, strict=True):
         if column.null_count:
             index = int(np.argmax(column.is_null().to_numpy()))
             raise ValueError(f"{file}, row {index + 1}, column {name!r}: missing; write 0 for none")
-        columns.append(_Column(name, column.to_numpy(), rows, str(file), "row"))
-    return columns
+    return [_Column(name, cells, rows, str(file), "row") for name, cells in zip(names, columns, strict=True)]
+
+
+def _parquet_cells(column: Any) -> NDArray[Any]:
+    cells: NDArray[Any] = column.to_numpy()
+    return cells
 
 
 def _from_numpy(file: Path) -> CountTable:
-    try:
-        loaded = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{file}: not a readable file of arrays without Python objects ({error})") from None
-    arrays: dict[str, Any] = {"counts": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    with file.open("rb") as stream:
+        single = stream.read(len(_npz.MAGIC)) == _npz.MAGIC
+    if single:
+        arrays = {"counts": _npz.read_npy(file)}
+    else:
+        arrays = _npz.read(file, ("counts", "weights", "category_names", "group_names"))
     if "counts" not in arrays:
-        raise ValueError(f"{file}: no array named 'counts'; found {', '.join(arrays) or 'nothing'}")
+        raise ValueError(f"{file}: no array named 'counts'; found {', '.join(_npz.names_of(file)) or 'nothing'}")
     try:
-        counts = _validate.counts(arrays["counts"]).astype(np.int64, copy=False)
-        n_groups, n_categories = counts.shape
-        weights = arrays.get("weights")
-        if weights is not None:
-            weights = _Column("weights", np.asarray(weights), range(1, n_groups + 1), str(file), "row").integers()
-        return CountTable(
-            counts,
-            _validate.names(arrays.get("category_names"), "category_names", n_categories),
-            _validate.names(arrays.get("group_names"), "group_names", n_groups),
-            weights,
+        return _table_of(arrays)
+    except TypeError as error:
+        raise TypeError(f"{file}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _table_of(arrays: dict[str, NDArray[Any]]) -> CountTable:
+    counts = _bounded(_validate.counts(arrays["counts"]), "counts")
+    n_groups, n_categories = counts.shape
+    if n_groups < 1:
+        raise ValueError("no rows")
+    if n_categories < 2:
+        raise ValueError(f"a table needs two categories at least; counts has shape {counts.shape}")
+    weights = arrays.get("weights")
+    if weights is not None:
+        if weights.dtype.kind not in "iu":
+            raise TypeError(f"weights must be integers; got dtype {weights.dtype}")
+        if weights.shape != (n_groups,):
+            raise ValueError(f"weights must have shape ({n_groups},), one for each row of counts; got {weights.shape}")
+        _validate.no_negative(weights, "weights")
+        weights = _bounded(weights, "weights")
+    return CountTable(
+        counts,
+        _names_of(arrays, "category_names", n_categories),
+        _names_of(arrays, "group_names", n_groups),
+        weights,
+    )
+
+
+def _bounded(values: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """As int64; what lies beyond 2**53 (uint64 would wrap) is refused with its place."""
+    if values.size and values.max() > _MAX_COUNT:
+        place = np.unravel_index(int(np.argmax(values > _MAX_COUNT)), values.shape)
+        raise ValueError(
+            f"{name}[{', '.join(map(str, place))}] = {values[place]} is beyond 2**53, from where on a float64 skips "
+            "whole numbers"
         )
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{file}: {error}") from None
+    return values.astype(np.int64, copy=False)
+
+
+def _names_of(arrays: dict[str, NDArray[Any]], name: str, n: int) -> tuple[str, ...] | None:
+    array = arrays.get(name)
+    if array is None:
+        return None
+    if array.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},); got {array.shape}")
+    if array.dtype.kind == "S":
+        array = np.strings.decode(array, "utf-8")
+    return _distinct((str(item).strip() for item in array), f"{name} holds twice")
 
 
 __all__ = ["CountTable", "read_counts"]

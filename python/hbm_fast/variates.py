@@ -1,10 +1,14 @@
 """Dirichlet and multinomial variates as from a ``numpy.random.Generator``: exact at any concentration and total."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._validate import Floats
+
+_LARGEST_SIZE = 2**48  # of which even one byte each is more than any memory holds
 
 
 def dirichlet(
@@ -44,16 +48,17 @@ def dirichlet(
     >>> theta.shape, bool((theta > -1e300).all())
     ((1000, 2), True)
     """
-    array = np.asarray(concentration)
+    array = _validate.unmasked(concentration, "concentration")
     a = _validate.concentration(array, array.shape[-1] if array.ndim else 0)
     shape = _shape(size, a.shape[:-1], "concentration")
     a = np.maximum(a, 1e-300)
-    rows, k = int(np.prod(shape)), a.shape[-1]
+    rows, k = math.prod(shape), a.shape[-1]
     flat = a.reshape(1, k) if a.size == k else np.ascontiguousarray(np.broadcast_to(a, (*shape, k))).reshape(rows, k)
     out = _memory.empty((rows, k), np.float64)
     _core.dirichlet(_random.key(rng), flat, out, _validate.threads(n_threads))
     if not log:
-        np.exp(out, out=out)
+        with np.errstate(under="ignore"):  # a share below the smallest double is 0
+            np.exp(out, out=out)
     return out.reshape(*shape, k)
 
 
@@ -95,11 +100,11 @@ def multinomial(
     [2000000000, 2000000000, 2000000000]
     """
     totals = _validate.totals_array(n, "n", maximum=2_000_000_000)
-    p = np.asarray(pvals)
+    p = _validate.unmasked(pvals, "pvals")
     p = _validate.proportions(p, "pvals", p.shape)
     inner = np.broadcast_shapes(totals.shape, p.shape[:-1])
     shape = _shape(size, inner, "n and pvals")
-    rows, k = int(np.prod(shape)), p.shape[-1]
+    rows, k = math.prod(shape), p.shape[-1]
     flat = p.reshape(1, k) if p.size == k else np.broadcast_to(p, (*shape, k)).reshape(rows, k)
     out = _memory.empty((rows, k), np.int64)
     each = np.ascontiguousarray(np.broadcast_to(totals, shape)).reshape(rows)
@@ -112,6 +117,8 @@ def _shape(size: int | tuple[int, ...] | None, inner: tuple[int, ...], name: str
         return inner
     sizes = size if isinstance(size, tuple) else (size,)
     shape = tuple(_validate.positive_int(s, "size", minimum=0) for s in sizes)
+    if math.prod(shape) > _LARGEST_SIZE:
+        raise ValueError(f"size must ask for at most 2**48 variates; got {shape}")
     try:
         matches = np.broadcast_shapes(inner, shape) == shape
     except ValueError:

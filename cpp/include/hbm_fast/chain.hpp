@@ -8,7 +8,7 @@ namespace hbm_fast {
 
 // What one step reports beside the parameters.
 struct StepStatistics {
-  double log_density = 0.0;     // of the sampler's own coordinates, up to a constant
+  double log_density = 0.0;     // of the posterior of (log alpha, log-ratios of beta), up to a constant; NaN: not computed
   double acceptance = 1.0;      // mean acceptance probability of the step's proposals
   double step_size = 0.0;       // after warm-up a constant
   std::int32_t n_evaluations = 0;  // of the density (HMC: leapfrog steps, each with a gradient)
@@ -21,8 +21,6 @@ class Chain {
   // Called for i = 0 .. n-1; adaptation ends with i = n-1 and never comes back.
   virtual void warm_up(std::size_t i, std::size_t n) = 0;
   virtual StepStatistics step() = 0;
-  // Go on from here, unless the density is not finite there.
-  virtual void start_at(double log_alpha, const double* log_beta) = 0;
   // log alpha, and the K values of log beta, of the current state.
   virtual double parameters(double* log_beta) const = 0;
 };

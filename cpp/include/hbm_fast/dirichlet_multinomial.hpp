@@ -27,10 +27,10 @@ struct Rows {
 // Writes size() values. Throws std::invalid_argument for a negative count, a total above 2^53, or a concentration that
 // is negative, infinite or NaN.
 // Error: 1e-13 relative for totals up to 1000 and for groups of one category; at most 4 epsilon times the sum of the
-// absolute terms elsewhere.
+// absolute terms elsewhere; for all concentrations, sums that overflow included.
 void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, const Poll& poll);
 
-// Also writes the gradient with respect to the concentration, (size(), K).
+// Also writes the gradient with respect to the concentration, (size(), K), each component to 1e-12 relative.
 void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads, const Poll& poll);
 
 // Counts in compressed sparse rows: row n holds columns[offsets[n] .. offsets[n + 1]), each column at most once.

@@ -6,31 +6,29 @@
 #include <vector>
 
 #include "hbm_fast/chain.hpp"
-#include "hbm_fast/laplace.hpp"
-#include "hbm_fast/table_counts.hpp"
+#include "hbm_fast/start.hpp"
 
 namespace hbm_fast {
 
 class Gibbs final : public Chain {
  public:
-  // `table_counts` is of the same statistics, and outlives the chain.
-  Gibbs(const SufficientStatistics& statistics, const TableCounts& table_counts, const ModelView& model,
-        const Whitening& start, Stream stream);
+  // `preparation` has the tables of the same statistics, and outlives the chain.
+  Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start);
 
   void warm_up(std::size_t, std::size_t) override { step(); }  // nothing to adapt
   StepStatistics step() override;
-  void start_at(double log_alpha, const double* log_beta) override;
   double parameters(double* log_beta) const override;
 
  private:
+  double log_posterior();
   double log_density_of_alpha(double log_alpha, double n_tables);
 
   PosteriorDensity density_;
   Stream stream_;
-  const TableCounts& table_counts_;
+  const Preparation& preparation_;
   double log_alpha_;
   double width_ = 1.0;  // of the slice's first interval
-  std::vector<double> log_beta_, tables_;
+  std::vector<double> log_beta_, tables_, y_;
   double n_nonempty_ = 0.0;  // groups with a positive total
   bool few_totals_ = false;  // whether their distinct values are fewer than the levels of their table
 };

@@ -1,11 +1,11 @@
-// Where a chain starts and what shape it takes the posterior for: the mode and the curvature there.
+// The Laplace approximation of a PosteriorDensity: a mode and the curvature there.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "hbm_fast/posterior_density.hpp"
-#include "hbm_fast/stream.hpp"
 
 namespace hbm_fast {
 
@@ -30,10 +30,10 @@ struct Whitening {
 // The whitening by the curvature at y (its centre is y).
 Whitening whitening_at(const PosteriorDensity& density, const double* y);
 
-// The mode of the density, by damped Newton steps, and the curvature there.
-Whitening laplace(PosteriorDensity& density);
+// Asked between evaluations; where it says no, a computation ends early and its result is not used.
+using KeepOn = std::function<bool()>;
 
-// A draw from the Gaussian of the whitening, tightened until the density there is finite; returns that log density.
-double draw_start(PosteriorDensity& density, const Whitening& whitening, Stream& stream, double* z, double* y);
+// Moves y to a mode of the density by damped Newton steps.
+void climb(PosteriorDensity& density, std::vector<double>& y, const KeepOn& keep_on);
 
 }  // namespace hbm_fast

@@ -10,31 +10,35 @@
 
 #include "hbm_fast/adaptation.hpp"
 #include "hbm_fast/chain.hpp"
-#include "hbm_fast/laplace.hpp"
+#include "hbm_fast/start.hpp"
 
 namespace hbm_fast {
 
 class Metropolis final : public Chain {
  public:
-  Metropolis(const SufficientStatistics& statistics, const ModelView& model, const Whitening& start, Stream stream);
+  // `preparation` outlives the chain, which moves on the coordinates of the region that it starts in.
+  Metropolis(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
+             const Start& start);
 
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;
-  void start_at(double log_alpha, const double* log_beta) override;
   double parameters(double* log_beta) const override;
 
  private:
+  void go_to(double log_alpha, const double* log_beta);
   void observe();
   void reshape();
   void propose();
 
   PosteriorDensity density_;
-  Whitening whitening_;
+  PosteriorDensity plain_;  // in v = log alpha, for jumps
+  const Preparation& preparation_;
+  const Whitening& whitening_;
   Stream stream_;
   DualAveraging adaptation_;
   double step_size_;
   double log_density_;
-  std::vector<double> z_, y_, new_z_, new_y_, noise_;
+  std::vector<double> z_, y_, new_z_, new_y_, noise_, log_beta_;
 
   // Proposals are new z = z + step size * factor * noise: a lower triangle by rows, or the diagonal alone.
   bool full_;

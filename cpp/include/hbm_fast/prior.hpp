@@ -28,6 +28,8 @@ struct AlphaPrior {
   double lower = 0.0;   // support: alpha in (lower, upper)
   double upper = 0.0;   // 0 stands for no bound
 
+  bool bounded() const { return kind == AlphaKind::log_uniform || kind == AlphaKind::power; }
+
   // log density of log(alpha) (the Jacobian alpha is included); -inf outside the support. 0 for a fixed alpha.
   double log_density(double log_alpha) const;
   // its derivative with respect to log(alpha)

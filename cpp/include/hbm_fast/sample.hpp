@@ -17,13 +17,14 @@ namespace hbm_fast {
 enum class SamplerKind : std::uint8_t { hmc, gibbs, metropolis };
 
 struct SamplerOptions {
-  SamplerKind kind = SamplerKind::hmc;
+  std::vector<SamplerKind> kinds;  // one for each dataset
   std::size_t n_chains = 4;
   std::size_t n_draws = 1000;
   std::size_t n_warmup = 100;
   Key key{};
   int n_threads = 1;
-  // Where the chains start, (B, C) and (B, C, K), if not at draws from the Laplace approximation.
+  // Where the chains start, (B, C) and (B, C, K), if not at draws from the profile of log alpha; where the density is
+  // not finite there, the draws serve.
   const double* start_log_alpha = nullptr;
   const double* start_log_beta = nullptr;
 };
@@ -37,6 +38,7 @@ struct SampleArrays {
   double* step_size;
   std::int32_t* n_evaluations;
   bool* diverging;
+  std::int32_t* n_modes;  // (B,), of log alpha
 };
 
 // Draws from the posterior of every dataset. Chain c of dataset b uses Stream(key, Site::chain, b, c) alone, so that

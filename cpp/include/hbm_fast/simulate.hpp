@@ -54,10 +54,12 @@ struct SimulationArrays {
   std::size_t max_total;    // J, at least every total
 };
 
+// Throws std::invalid_argument for numbers of groups beyond max_groups, for totals beyond 2,000,000,000, the type of the
+// counts or max_total, and for no category.
 void simulate(const SimulationRequest& request, const SimulationArrays& arrays, int n_threads, const Poll& poll = {});
 
 // For each dataset of counts (B, N, K) and j < max_total the number of groups with x_nk > j, and the same for the totals:
-// out (B, K + 1, J). Negative counts are the caller's error; throws std::invalid_argument when a total exceeds max_total.
+// out (B, K + 1, J). Throws std::invalid_argument where a count is negative or a total exceeds max_total.
 struct CountsBatch {
   CountsView first;  // dataset 0
   std::size_t n_datasets;

@@ -10,9 +10,13 @@
 #include <span>
 #include <vector>
 
+#include "hbm_fast/parallel.hpp"
 #include "hbm_fast/view.hpp"
 
 namespace hbm_fast {
+
+// Totals up to here: beyond, what rounding leaves of sums of log-gammas is no longer small beside the likelihood.
+constexpr std::uint64_t largest_statistics_total = std::uint64_t{1} << 40;
 
 // What is known of the counts of one category (or of the totals): how often each distinct positive value occurs.
 class CountColumn {
@@ -33,13 +37,17 @@ class CountColumn {
   };
 
   void add(std::uint64_t value, double weight);
-  void add(const CountColumn& other);
+  void add(const CountColumn& other, TimedPoll& poll);
   // After the last add: chooses the form of evaluation. Nothing below may be called before it.
-  void finish();
+  void finish(TimedPoll& poll);
 
   bool empty() const { return values_.empty(); }
   // The number of groups with a positive count.
   double n_positive() const { return n_positive_; }
+  // The sum of all counts.
+  double sum() const { return sum_; }
+  // Sum over groups of log(x!).
+  double log_factorials() const { return log_factorials_; }
   // Whether a Gibbs step runs over the table (a draw for each j); else over the pairs, few beside the largest value.
   bool has_table() const { return has_table_; }
   Pairs pairs() const { return {values_, weights_}; }
@@ -49,6 +57,8 @@ class CountColumn {
   // Whether evaluations of a column that is not empty run over the levels; else over the pairs.
   bool evaluates_levels() const { return !levels_.fours.empty() || !levels_.firsts.empty(); }
   const Levels& levels() const { return levels_; }
+  // Whether an evaluation takes log(x!) from each log-gamma before it adds them up: for large counts hardly more is left.
+  bool subtracts_factorials() const { return subtracts_factorials_; }
 
  private:
   void make_levels();
@@ -60,6 +70,9 @@ class CountColumn {
   mutable std::vector<double> table_;
   Levels levels_;
   double n_positive_ = 0.0;
+  double sum_ = 0.0;
+  double log_factorials_ = 0.0;
+  bool subtracts_factorials_ = false;
   bool has_table_ = true;
 };
 
@@ -68,14 +81,14 @@ class SufficientStatistics {
   explicit SufficientStatistics(std::size_t n_categories);
 
   // Adds every row of counts; `weights`, where given, says how often each row counts (n_rows values >= 0, finite).
-  // Throws std::invalid_argument for a negative count, a total above 2^53, a bad weight or a different number of
-  // categories; nothing is added then.
-  void add(const CountsView& counts, const double* weights = nullptr);
+  // Throws std::invalid_argument for a negative count, a total above largest_statistics_total, a bad weight, weights whose sum is infinite or
+  // a different number of categories; nothing is added then, nor where poll throws.
+  void add(const CountsView& counts, const double* weights = nullptr, const Poll& poll = {});
   // The same of compressed sparse rows: row n holds columns[offsets[n] .. offsets[n + 1]), each column at most once.
   template <class Index>
   void add_sparse(const CountsView& stored, const Index* columns, const Index* offsets, std::size_t n_rows,
-                  const double* weights = nullptr);
-  void merge(const SufficientStatistics& other);
+                  const double* weights = nullptr, const Poll& poll = {});
+  void merge(const SufficientStatistics& other, const Poll& poll = {});
 
   std::size_t n_categories() const { return columns_.size(); }
   double n_groups() const { return n_groups_; }
@@ -93,28 +106,39 @@ class SufficientStatistics {
   std::span<const double> exceedances(std::size_t category) const { return columns_[category].exceedances(); }
   std::span<const double> total_exceedances() const { return totals_.exceedances(); }
 
-  // Log-likelihood of the ordered sequences (no coefficient) at one concentration (K values >= 0; 0 where the category
-  // is absent, else -inf); writes the gradient with respect to the concentration where `gradient` is not null.
+  // Log-likelihood at one concentration (K values >= 0; 0 where the category is absent, else -inf), less
+  // log_constant(coefficient); writes the gradient with respect to the concentration where `gradient` is not null.
   double log_likelihood(const double* concentration, double* gradient = nullptr) const;
 
   // The same for n concentrations (n, K), to the same bits and faster; gradient: (n, K) or null.
   void log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient) const;
+
+  // What to add to it for the log-likelihood with the coefficients, or for that of the ordered sequences.
+  double log_constant(bool coefficient) const;
 
   // The Hessian is diag(diagonal) + constant (every element): writes the diagonal, returns the constant.
   double hessian(const double* concentration, double* diagonal) const;
 
   // For pickles: all columns, the totals last.
   const CountColumn& column(std::size_t k) const { return k < columns_.size() ? columns_[k] : totals_; }
-  void restore(std::size_t k, std::span<const double> values, std::span<const double> weights);
-  void restore(double n_groups, double log_coefficient);
+  // From the pairs of all columns. Throws std::invalid_argument for what no counts give.
+  static SufficientStatistics restore(const std::vector<CountColumn::Pairs>& columns, double n_groups);
 
  private:
-  void commit(const std::vector<CountColumn>& columns, const CountColumn& totals, double n_groups);
+  // Adds these columns, or nothing where poll throws.
+  void commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups, TimedPoll& poll);
+  void find_only_column();
+  bool is_one(const double* concentration) const { return only_column_ < n_categories() && concentration[only_column_] > 0.0; }
+  double log_likelihood_of_one(const double* concentration) const;
+  double far_log_likelihood(const double* concentration, double* gradient) const;
+  void subtract_shared_slope(const double* concentration, double shared, double* gradient) const;
+  double careful_slope(const double* concentration, std::size_t k) const;
 
   std::vector<CountColumn> columns_;
   CountColumn totals_;
   double n_groups_ = 0.0;
   double log_coefficient_ = 0.0;
+  std::size_t only_column_;  // the category that holds all counts, or n_categories()
 };
 
 }  // namespace hbm_fast

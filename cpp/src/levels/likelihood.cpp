@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#define HBM_FUSE_PRODUCTS
+
 namespace hbm_fast {
 namespace HBM_LEVEL {
 namespace {
@@ -73,7 +75,8 @@ inline double log_gamma_of(double a) {
   const bool low = a < 8.0;
   const double z = low ? a + 8.0 : a;
   const TwoLogs logs = two_logs(z, low ? eight_factors(a) : 1.0);
-  return (z - 0.5) * logs.first - z + 0.91893853320467274178 + stirling_tail(1.0 / z) - logs.second;
+  const double r = 1.0 / z;
+  return multiply_add(r, stirling_series(r * r), multiply_add(z - 0.5, logs.first, -z) + 0.91893853320467274178) - logs.second;
 }
 
 // log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 16. It is symmetric in the two:
@@ -84,11 +87,10 @@ inline double log_choose_of(double large, double small, double log_gamma) {
   const double both = 1.0 / (large * top);
   const double r0 = both * top;
   const double r1 = both * large;
-  const double u = d * r0;
-  const double w = 1.0 + u;
+  const double w = multiply_add(d, r0, 1.0);
   const TwoLogs logs = two_logs(top, w);
-  const double quotient = logs.second + (u - (w - 1.0)) * (large * r1);
-  return d * (logs.first - 1.0) + (large - 0.5) * quotient + (stirling_tail(r1) - stirling_tail(r0)) - log_gamma;
+  const double quotient = multiply_add(multiply_add(d, r0, 1.0 - w), large * r1, logs.second);
+  return multiply_add(large - 0.5, quotient, d * (logs.first - 1.0)) + stirling_difference(r0, r1) - log_gamma;
 }
 
 void log_choose_known(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma, size_t n,
@@ -108,23 +110,24 @@ void log_choose_ratio(const double* __restrict a, const double* __restrict x, co
   for (size_t begin = 0; begin < n; begin += 64) {
     const size_t size = n - begin < 64 ? n - begin : 64;
     for (size_t i = 0; i < size; ++i) {
-      const double h = 0.5 * a[begin + i] - 0.5;
+      const double h = multiply_add(0.5, a[begin + i], -0.5);
       const double q = h * h;
-      const double w = x[begin + i] + 0.5 * a[begin + i];
+      const double w = multiply_add(0.5, a[begin + i], x[begin + i]);
       const Split p = split(w);
       const double f = p.m - 1.0;
       const double square = w * w;
       const double both = 1.0 / (square * (2.0 + f));
       const double y = (2.0 + f) * both;
-      const double p2 = 7.0 / 120 - q * (1.0 / 10);
-      const double p3 = -31.0 / 1008 + q * (1.0 / 14 - q * (1.0 / 21));
-      const double p4 = 127.0 / 3840 + q * (-239.0 / 2880 + q * (11.0 / 144 - q * (1.0 / 36)));
-      const double p5 = -511.0 / 8448 + q * (409.0 / 2640 + q * (-41.0 / 264 + q * (13.0 / 165 - q * (1.0 / 55))));
-      const double series = y * (-1.0 / 3 + y * (p2 + y * (p3 + y * (p4 + y * p5))));
-      out[begin + i] = h * (q - 0.25) * series - log_gamma[begin + i];
+      const double p2 = less(7.0 / 120, q, 1.0 / 10);
+      const double p3 = multiply_add(q, less(1.0 / 14, q, 1.0 / 21), -31.0 / 1008);
+      const double p4 = multiply_add(q, multiply_add(q, less(11.0 / 144, q, 1.0 / 36), -239.0 / 2880), 127.0 / 3840);
+      const double low = multiply_add(q, less(13.0 / 165, q, 1.0 / 55), -41.0 / 264);
+      const double p5 = multiply_add(q, multiply_add(q, low, 409.0 / 2640), -511.0 / 8448);
+      const double all = multiply_add(y, multiply_add(y, multiply_add(y, multiply_add(y, p5, p4), p3), p2), -1.0 / 3);
+      out[begin + i] = multiply_add(h * (q - 0.25), y * all, -log_gamma[begin + i]);
       half.set(i, f, (f * square) * both, p.e);
     }
-    for (size_t i = 0; i < size; ++i) out[begin + i] += (a[begin + i] - 1.0) * half.log(i);
+    for (size_t i = 0; i < size; ++i) out[begin + i] = multiply_add(a[begin + i] - 1.0, half.log(i), out[begin + i]);
   }
 }
 
@@ -231,7 +234,7 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
   for (size_t i = 0; i < n; ++i) {
     const double w = 1.0 + x[i];
     const double value = log_of(w) + (x[i] - (w - 1.0)) / w;
-    out[i] = x[i] < 1e-8 ? x[i] - 0.5 * x[i] * x[i] : value;
+    out[i] = x[i] < 1e-8 ? multiply_add(-0.5 * x[i], x[i], x[i]) : value;
   }
 }
 

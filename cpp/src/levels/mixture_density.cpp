@@ -4,6 +4,8 @@
 
 #include "gaussian_mixture_kernels.hpp"
 
+#define HBM_FUSE_PRODUCTS
+
 namespace hbm_fast {
 namespace HBM_LEVEL {
 
@@ -38,11 +40,11 @@ void mixture_block(const MixtureBlock& mixture, const float* z, std::size_t n, d
       if (mixture.n_lower > 0) {
         for (std::size_t j = 0; j < i; ++j) {
           const double factor = static_cast<double>(*low++);
-          for (std::size_t s = 0; s < width; ++s) y[s] += factor * deviation[j * width + s];
+          for (std::size_t s = 0; s < width; ++s) y[s] = multiply_add(factor, deviation[j * width + s], y[s]);
         }
       }
       const double size = static_cast<double>(scale[i]);
-      for (std::size_t s = 0; s < width; ++s) value[s] -= 0.5 * (y[s] * size) * (y[s] * size);
+      for (std::size_t s = 0; s < width; ++s) value[s] = multiply_add(-0.5 * (y[s] * size), y[s] * size, value[s]);
     }
     for (std::size_t s = 0; s < width; ++s) largest[s] = value[s] > largest[s] ? value[s] : largest[s];
   }

@@ -2,6 +2,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#define HBM_FUSE_PRODUCTS
+
 namespace hbm_fast {
 namespace HBM_LEVEL {
 
@@ -29,7 +31,7 @@ HBM_INLINE double polynomial(double u) {
   if constexpr (Power == degree) {
     return scaled_tail[Power];
   } else {
-    return scaled_tail[Power] + u * polynomial<Power + 1>(u);
+    return multiply_add(u, polynomial<Power + 1>(u), scaled_tail[Power]);
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include "table_likelihood_kernels.hpp"
 
+#define HBM_FUSE_PRODUCTS
+
 namespace hbm_fast {
 namespace HBM_LEVEL {
 
@@ -28,7 +30,7 @@ inline void add_stretch(double j, double factor, const double* a, double* value,
   double logs[table_block_size];
   for (std::size_t s = 0; s < n_draws; ++s) logs[s] = rising<M>(a[s] + j);
   logs_of<table_block_size>(logs, n_draws, logs);
-  for (std::size_t s = 0; s < n_draws; ++s) value[s] += factor * logs[s];
+  for (std::size_t s = 0; s < n_draws; ++s) value[s] = multiply_add(factor, logs[s], value[s]);
 }
 
 using Stretch = void(double, double, const double*, double*, std::size_t);
@@ -67,7 +69,7 @@ void table_block(const float* table, std::size_t n_categories, std::size_t max_t
     for (std::size_t s = 0; s < n_draws; ++s) {
       const double log_a = t[s] + log_beta[s * n_categories + k];
       a[s] = exp_of(log_a);
-      value[s] += present * log_a;
+      value[s] = multiply_add(present, log_a, value[s]);
     }
     add_row(row, max_total, 1.0, a, value, n_draws);
   }

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbm_fast._random import Key
-from hbm_fast.amortize import objectives, ranks
+from hbm_fast.amortize import heads, objectives, ranks
 from hbm_fast.amortize.encoders import ResidualMLP, Standardize
-from hbm_fast.amortize.heads import GaussianMixture
 from hbm_fast.amortize.networks import Draws, wake_share
 from hbm_fast.amortize.stream import Block, TrainingStream
 from hbm_fast.amortize.transport import alpha_transport
@@ -65,6 +64,8 @@ class AnyK(nn.Module):
         As of `TopDown`.
     """
 
+    transport = alpha_transport(Exponential(1.0))  # of the class: its closures cannot be pickled
+
     def __init__(
         self,
         model: HierarchicalModel | None,
@@ -84,8 +85,7 @@ class AnyK(nn.Module):
         self.categories = (int(categories[0]), int(categories[1]))
         self.max_total, self.n_draws, self.n_dirichlets = max_total, n_draws, n_dirichlets
         self.wake = wake_share(wake, n_draws)
-        self.transport = alpha_transport(Exponential(1.0))
-        self.alpha_head = GaussianMixture(1, n_components)
+        self.alpha_head = heads.GaussianMixture(1, n_components)
         self.category_scale, self.total_scale = Standardize(2 * max_total), Standardize(2 * max_total)
         self.from_category = nn.Linear(2 * max_total, hidden)
         self.from_totals = nn.Linear(2 * max_total, hidden)
@@ -97,9 +97,8 @@ class AnyK(nn.Module):
         self.beta_alpha = nn.Linear(2, hidden)
         self.to_beta = nn.Linear(hidden, n_dirichlets)
         self.to_weight = nn.Linear(hidden, n_dirichlets)
+        heads.start(self.to_alpha, self.alpha_head)
         with torch.no_grad():
-            self.to_alpha.weight.mul_(0.1)
-            self.to_alpha.bias.copy_(self.alpha_head.initial_bias())
             self.to_beta.weight.mul_(0.1)
 
     # data -----------------------------------------------------------------------------------------------------------
@@ -166,8 +165,8 @@ class AnyK(nn.Module):
     def log_target(self, tables: Tensor, z: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
         """log p(x | z, beta) + log N(z; 0, 1) + log of beta's prior density."""
         log_alpha = self.transport.from_z(z.double())
-        prior = objectives.log_normal(z[..., None]) + float(np.sum(np.log(np.arange(1, log_beta.shape[-1]))))
-        return objectives.log_likelihood(tables, log_alpha, log_beta, n_threads) + prior
+        likelihood = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
+        return likelihood + _log_prior(z, log_beta.shape[-1])
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """As of `TopDown`."""
@@ -193,11 +192,25 @@ class AnyK(nn.Module):
         tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
         encoded = self.encode(tables)
         z, log_beta = self.sample_z(encoded, tables, n, generator)
-        log_weight = None
-        if weigh:
-            target = self.log_target(tables, z, log_beta, n_threads)
-            log_weight = target - self.log_prob(encoded, tables, z, log_beta).double()
-        return Draws(self.transport.from_z(z.double()), log_beta, log_weight)
+        log_alpha = self.transport.from_z(z.double())
+        if not weigh:
+            return Draws(log_alpha, log_beta, None)
+
+        def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
+            points = self.transport.to_z(log_alpha).float()
+            of_them, own = (encoded[0][datasets], encoded[1][datasets], encoded[2][datasets]), tables[datasets]
+            log_q = self.log_prob(of_them, own, points, log_beta).double() - _log_prior(points, log_beta.shape[-1])
+            return objectives.log_likelihood(own, log_alpha, log_beta, n_threads), log_q
+
+        likelihood = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
+        log_q = self.log_prob(encoded, tables, z, log_beta).double()
+        log_weight = likelihood + _log_prior(z, log_beta.shape[-1]) - log_q
+        return Draws(log_alpha, log_beta, log_weight, log_likelihood=likelihood, at=at)
+
+
+def _log_prior(z: Tensor, n_categories: int) -> Tensor:
+    """log N(z; 0, 1) + log of beta's prior density, which is constant."""
+    return objectives.log_normal(z[..., None]) + float(np.sum(np.log(np.arange(1, n_categories))))
 
 
 def _tables_given(tables: Tensor) -> Tensor:

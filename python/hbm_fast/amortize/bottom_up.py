@@ -4,6 +4,7 @@ It does not respect the posterior's dependencies: a group's theta is inferred wi
 of the answer, however well both networks are trained.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,8 @@ class BottomUp(nn.Module):
         self.head = heads.GaussianMixture(self.coordinates.dim, n_components)
         self.standardize = Standardize(2 * k + 1)
         self.encoder = ResidualMLP(2 * k + 1, self.head.n_parameters, width=width, depth=depth)
-        with torch.no_grad():
-            for mlp, head in ((self.local, self.local_head), (self.encoder, self.head)):
-                mlp.last.weight.mul_(0.1)
-                mlp.last.bias.copy_(head.initial_bias())
+        heads.start(self.local.last, self.local_head)
+        heads.start(self.encoder.last, self.head)
 
     # data -----------------------------------------------------------------------------------------------------------
     def statistics(self, log_theta: Tensor, present: Tensor) -> Tensor:
@@ -147,20 +146,35 @@ class BottomUp(nn.Module):
         log_beta = to_user_order(log_beta, order).view(b, outer, each, k).transpose(1, 2).reshape(b, -1, k)[:, :n]
         log_beta = log_beta.contiguous()
         if not weigh:
-            return Draws(log_alpha, log_beta, None, lambda group: LocalCoordinates.from_u(u[:, group]).numpy())
+            return Draws(log_alpha, log_beta, None, OwnThetas(u))
         tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
-        target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
-        log_q = torch.empty(b, outer, n, dtype=torch.float64)
-        for i in range(b):
-            rows = slice(i * outer, (i + 1) * outer)
-            row_order = None if order is None else order[rows]
-            own = to_network_order(log_beta[i].expand(outer, n, k), row_order)
-            candidates = self.coordinates.to_z(log_alpha[i].expand(outer, n), own).float()
-            log_q[i] = self.head.log_density(parameters[rows], candidates) - objectives.log_normal(candidates)
-        # Each order of the categories has z of its own, N(0, I) under the prior in all of them: what compares are
-        # densities relative to the prior.
-        log_weight = target - (torch.logsumexp(log_q, 1) - float(np.log(outer)))
-        return Draws(log_alpha, log_beta, log_weight)
+
+        def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
+            """Each order of the categories has z of its own, N(0, I) under the prior in all of them: what compare are
+            densities relative to the prior."""
+            log_q = torch.empty(log_alpha.shape, dtype=torch.float64)
+            for row, i in enumerate(datasets.tolist()):
+                components = slice(i * outer, (i + 1) * outer)
+                chosen = None if order is None else order[components]
+                own = to_network_order(log_beta[row].expand(outer, -1, k), chosen)
+                z = self.coordinates.to_z(log_alpha[row].expand(outer, -1), own).float()
+                each = self.head.log_density(parameters[components], z) - objectives.log_normal(z)
+                log_q[row] = torch.logsumexp(each, 0) - float(np.log(outer))
+            return objectives.log_likelihood(tables[datasets], log_alpha, log_beta, n_threads), log_q
+
+        likelihood, log_q = at(torch.arange(b), log_alpha, log_beta)
+        return Draws(log_alpha, log_beta, likelihood - log_q, log_likelihood=likelihood, at=at)
+
+
+@dataclass(frozen=True)
+class OwnThetas:
+    """log theta of a group (B, S, K) from its coordinates u (B, N, S, K - 1)."""
+
+    u: Tensor
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        log_theta: NDArray[np.float64] = LocalCoordinates.from_u(self.u[:, group]).numpy()
+        return log_theta
 
 
 def log_dirichlet_posterior(statistics: Tensor, coordinates: Coordinates, z: Tensor) -> Tensor:

@@ -5,12 +5,14 @@ about the prior. alpha takes one coordinate; beta takes K - 1, by breaking a sti
 beta_(k-1)) are independent Beta variates when beta is Dirichlet.
 """
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from hbm_fast import priors
-from hbm_fast.amortize.transport import alpha_transport, beta_transport, log_shares
+from hbm_fast.amortize.transport import Transport, alpha_transport, beta_transport, log_shares
 from hbm_fast.model import HierarchicalModel
 
 
@@ -41,14 +43,22 @@ class Coordinates:
         self.model = model
         self.n_categories = model.n_categories
         self._alpha = None if isinstance(model.alpha, priors.Fixed) else alpha_transport(model.alpha)
-        self._sticks = []
-        if isinstance(model.beta, priors.Dirichlet):
-            c = np.broadcast_to(np.asarray(model.beta.concentration, dtype=np.float64), (model.n_categories,))
-            rest = np.cumsum(c[::-1])[::-1]
-            self._sticks = [beta_transport(float(a), float(b)) for a, b in zip(c[:-1], rest[1:], strict=True)]
-        self.dim = (self._alpha is not None) + len(self._sticks)
+        n_sticks = model.n_categories - 1 if isinstance(model.beta, priors.Dirichlet) else 0
+        self.dim = (self._alpha is not None) + n_sticks
         if self.dim == 0:
             raise ValueError("the model fixes alpha and beta: there is nothing to infer")
+
+    def __reduce__(self) -> tuple[type["Coordinates"], tuple[HierarchicalModel]]:
+        return Coordinates, (self.model,)  # the transports are made again: closures cannot be pickled
+
+    @cached_property
+    def _sticks(self) -> list[Transport]:
+        # when they are first needed: a file is checked before any work that grows with its number of categories
+        if not isinstance(self.model.beta, priors.Dirichlet):
+            return []
+        c = np.broadcast_to(np.asarray(self.model.beta.concentration, dtype=np.float64), (self.n_categories,))
+        rest = np.cumsum(c[::-1])[::-1]
+        return [beta_transport(float(a), float(b)) for a, b in zip(c[:-1], rest[1:], strict=True)]
 
     @property
     def exchangeable(self) -> bool:

@@ -9,21 +9,22 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _validate, priors
+from hbm_fast import _memory, _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
-from hbm_fast.amortize.correction import Weights, exact_draws, log_coefficient, weigh
-from hbm_fast.amortize.networks import Draws
+from hbm_fast.amortize.correction import CHUNK, corrected, exact_draws, log_coefficient, warn_of_weights
+from hbm_fast.amortize.networks import Draws, OneChain
 from hbm_fast.amortize.report import Report, calibrate
-from hbm_fast.amortize.training import State, torch_threads
+from hbm_fast.amortize.training import State, memory_for, torch_threads
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 
 Correct = bool | Literal["auto"]
 
-# So many (dataset, draw) pairs at once: few enough to stay in the cache, and enough to pay for torch's calls.
-CHUNK = 50_000
+# What `details["reason"]` says of data inside the range of the training.
+MIXED = "the network misses a part of the posterior: half of the draws come from a fit at its mode"
+UNEVEN = "the importance weights are uneven"
 
 
 @dataclass
@@ -79,10 +80,10 @@ class Estimator:
             D; there is one chain.
         rng : None, int, SeedSequence, BitGenerator or Generator
         correct : {"auto", True, False}
-            False: the network's own draws. True: with importance weights against the exact likelihood. "auto": the
+            False: the network's own draws. True: with importance weights against the exact likelihood; where these are
+            not nearly even, half of the draws come from a second proposal, a fit at the posterior's mode. "auto": the
             same where the weights are even enough, and otherwise, or where the data are outside the range of the
-            training, draws of the exact sampler, whose
-            chains start from the network's draws where there are any.
+            training, draws of the exact sampler, whose chains start from these draws where there are any.
         n_threads : int, optional
 
         Returns
@@ -90,18 +91,28 @@ class Estimator:
         Posterior
             ``.details`` says for each dataset which path was taken (``"path"``: "network", "importance" or "sampler"),
             and why (``"reason"``); ``"ess_share"`` is the effective share of the draws, ``"pareto_k"`` the tail of the
-            weights where it was consulted. ``.log_evidence`` comes with the weights.
+            weights where it was consulted. ``.log_evidence`` comes with the weights, and is NaN with the sampler.
 
         Raises
         ------
         ValueError
             For data outside the range of the training, unless ``correct="auto"``.
+        MemoryError
+            For more draws than the machine can hold.
+
+        Warns
+        -----
+        ConvergenceWarning
+            With ``correct=True`` where "auto" would take the sampler: too small a share of the draws is effective, or
+            the weights' tail is too heavy (Pareto's k). With "auto" what the sampler warns of.
         """
         if correct not in (True, False, "auto"):
             raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
         n_draws = _validate.positive_int(n_draws, "n_draws")
         table, batch = _validate.datasets(counts)
         model = self._model(table.shape[-1])
+        # of each draw log alpha, log beta and a weight
+        _memory.check_fits(8 * len(table) * n_draws * (table.shape[-1] + 2), f"n_draws = {n_draws}")
         key = new_key(rng)
         threads = _validate.threads(n_threads)
         outside = self.outside(table)
@@ -110,59 +121,51 @@ class Estimator:
                 if reason:
                     where = f"dataset {b}: " if batch else ""
                     raise ValueError(f'{where}{reason}; correct="auto" gives it to the exact sampler')
-        inside = np.array([not reason for reason in outside])
+        inside = np.array([not reason for reason in outside], dtype=bool)
         n = table.shape[0]
         log_theta = None
-        weights: Weights | None = None
         path = np.full(n, "network", dtype="<U10")
+        reasons = np.array(outside, dtype=object)
         details: dict[str, Any] = {}
-        evidence = error = None
-        if inside.any():
-            drawn = self._draw(table[inside], n_draws, key, correct is not False, threads)
-            log_alpha, log_beta = _at(inside, drawn.log_alpha.numpy()), _at(inside, drawn.log_beta.numpy())
-            if correct is False:
-                log_theta = drawn.log_theta
-            elif drawn.log_weight is not None:
-                weights = weigh(drawn.log_weight.numpy())
-        else:
+        log_weights = evidence = error = None
+        if not inside.any():
             log_alpha = np.full((n, n_draws), np.nan)
             log_beta = np.full((n, n_draws, model.n_categories), np.nan)
-        log_weights = None
+        elif correct is False:
+            drawn = self._draw(table, n_draws, key, threads)
+            log_alpha, log_beta, log_theta = drawn.log_alpha.numpy(), drawn.log_beta.numpy(), drawn.log_theta
         if correct is not False:
             path[:] = "importance"
+            log_weights = np.full((n, n_draws), -np.log(n_draws))
             share, k, evidence, error = (np.full(n, np.nan) for _ in range(4))
             failed = ~inside
-            if weights is None:
-                log_weights = np.full((n, n_draws), -np.log(n_draws))
-            else:
+            if inside.any():
+                with torch_threads(threads), torch.no_grad():
+                    drawn, weights = corrected(self.network, model, table[inside], n_draws, key, threads)
+                log_alpha, log_beta = _at(inside, drawn.log_alpha.numpy()), _at(inside, drawn.log_beta.numpy())
                 log_weights = _at(inside, weights.log_weights)
-                log_weights[failed] = -np.log(n_draws)
                 share[inside], k[inside] = weights.share, weights.pareto_k
                 evidence[inside] = weights.log_evidence + log_coefficient(table[inside])
                 error[inside] = weights.log_evidence_error
+                reasons[np.flatnonzero(inside)[weights.mixed]] = MIXED
                 if correct == "auto":
                     failed[np.flatnonzero(inside)[~weights.accepted]] = True
-            details = {"ess_share": share, "pareto_k": k}
+                else:
+                    warn_of_weights(weights)
             if failed.any():
                 path[failed] = "sampler"
+                reasons[failed & inside] = UNEVEN
                 network = (log_alpha[failed], log_beta[failed], log_weights[failed])
                 log_alpha[failed], log_beta[failed] = exact_draws(table[failed], model, n_draws, key, threads, network)
                 log_weights[failed] = -np.log(n_draws)
+                evidence[failed] = error[failed] = np.nan
+            details = {"ess_share": share, "pareto_k": k}
         details["path"] = path
-        details["reason"] = np.array(
-            [
-                reason or ("the importance weights are uneven" if p == "sampler" else "")
-                for reason, p in zip(outside, path, strict=True)
-            ]
-        )
+        details["reason"] = reasons.astype(str)
 
         def shaped(values: Any) -> Any:
             return values if batch else values[0]
 
-        hook = None
-        if log_theta is not None:
-            thetas = log_theta
-            hook = lambda group: shaped(thetas(group)[:, None])  # noqa: E731
         return Posterior(
             shaped(log_alpha[:, None]),
             shaped(log_beta[:, None]),
@@ -174,7 +177,7 @@ class Estimator:
             method=self.factorization,
             details={name: shaped(value) for name, value in details.items()},
             key=key,
-            theta_draws=hook,
+            theta_draws=None if log_theta is None else OneChain(log_theta, batch),
         )
 
     def outside(self, counts: NDArray[Any]) -> list[str]:
@@ -271,12 +274,12 @@ class Estimator:
             raise ValueError(f"counts must have K between {low} and {high} categories; got {n_categories}")
         return HierarchicalModel(n_categories)
 
-    def _draw(self, table: NDArray[Any], n_draws: int, key: NDArray[np.uint64], weigh: bool, threads: int) -> Draws:
+    def _draw(self, table: NDArray[Any], n_draws: int, key: NDArray[np.uint64], threads: int) -> Draws:
         size = max(1, CHUNK // n_draws)
         generator = torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
-        with torch_threads(threads), torch.no_grad():
+        with torch_threads(threads), torch.no_grad(), memory_for(f"n_draws = {n_draws}"):
             parts = (
-                self.network.draw(table[i : i + size], n_draws, generator, weigh=weigh, n_threads=threads)
+                self.network.draw(table[i : i + size], n_draws, generator, weigh=False, n_threads=threads)
                 for i in range(0, table.shape[0], size)
             )
             return Draws.gathered(parts, table.shape[0])

@@ -143,7 +143,8 @@ class SplineFlow(nn.Module):
         self.dim = dim
         self.gaussian = GaussianMixture(dim, 1)
         self.n_parameters = self.gaussian.n_parameters + n_context
-        self.flow = zuko.flows.NSF(dim, n_context, transforms=transforms, bins=bins, hidden_features=(64, 64))
+        with torch.device("cpu"):  # zuko sorts its masks: that takes numbers, also where all else is without memory
+            self.flow = zuko.flows.NSF(dim, n_context, transforms=transforms, bins=bins, hidden_features=(64, 64))
         with torch.no_grad():
             for transform in self.flow.transform.transforms:
                 last = transform.hyper[-1]
@@ -216,3 +217,12 @@ def head(name: str, dim: int, n_components: int = 8) -> GaussianMixture | Spline
         case "spline":
             return SplineFlow(dim)
     raise ValueError(f'head must be "mixture", "gaussian", "diagonal" or "spline"; got {name!r}')
+
+
+def start(last: nn.Linear, of: GaussianMixture | SplineFlow) -> None:
+    """Initialise the layer that puts out a head's parameters, so that the density starts near the prior N(0, I)."""
+    if last.bias.is_meta:  # without memory, to compare shapes: nothing to initialise
+        return
+    with torch.no_grad():
+        last.weight.mul_(0.1)
+        last.bias.copy_(of.initial_bias())

@@ -19,7 +19,7 @@ def load(path: str | Path) -> Estimator:
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no such network, or the file was written by a later version.
+        Where there is no such network, or the file is damaged, holds something else or was written by a later version.
 
     Examples
     --------
@@ -29,12 +29,15 @@ def load(path: str | Path) -> Estimator:
     (0, 50)
     """
     tensors, header = checkpoint.read(checkpoint.locate(path))
-    model = None if header["model"] is None else checkpoint.model_of(header["model"])
+    if header.get("kind") == "embedding":
+        raise ValueError(f"{path} holds an embedding: hbm_fast.embedding.load reads it")
     factorization, settings = header["factorization"], header["settings"]
     if factorization not in NETWORKS:
-        raise ValueError(f"{path} holds a {factorization!r} network, which this version does not know")
-    network = NETWORKS[factorization](model, header["totals"][1], **settings)
-    state = checkpoint.restore(network, tensors, header)
+        raise ValueError(f"{path} holds a {factorization!r:.40} network, which this version does not know")
+    model = None if header["model"] is None else checkpoint.model_of(header["model"])
+    network, state = checkpoint.restore(
+        path, lambda: NETWORKS[factorization](model, header["totals"][1], **settings), tensors, header
+    )
     return Estimator(
         network,
         model,

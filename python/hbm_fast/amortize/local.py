@@ -1,5 +1,6 @@
 """theta of one group: the coordinates in which a density on it is well-posed, and a network for it given all else."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -74,9 +75,7 @@ class LocalNetwork(nn.Module):
         super().__init__()
         self.head = heads.GaussianMixture(n_categories - 1, n_components)
         self.mlp = ResidualMLP(6 * n_categories + 2, self.head.n_parameters, width=width, depth=depth)
-        with torch.no_grad():
-            self.mlp.last.weight.mul_(0.1)
-            self.mlp.last.bias.copy_(self.head.initial_bias())
+        heads.start(self.mlp.last, self.head)
 
     def parameters_at(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor) -> Tensor:
         """Of the head: (R,), (R, K), (R, K) -> (R, P)."""
@@ -116,3 +115,17 @@ class LocalNetwork(nn.Module):
         ]
         result: NDArray[Any] = torch.cat(parts).view(b, s, k).numpy()
         return result
+
+
+@dataclass(frozen=True)
+class LocalDraws:
+    """One log theta of a group (B, S, K) for each draw of (alpha, beta), by a local network."""
+
+    network: LocalNetwork
+    log_alpha: Tensor  # (B, S)
+    log_beta: Tensor  # (B, S, K)
+    counts: Tensor  # (B, N, K)
+    seed: int
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        return self.network.draw(self.log_alpha, self.log_beta, self.counts[:, group], self.seed + group)

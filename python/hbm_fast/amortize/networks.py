@@ -1,6 +1,6 @@
 """Networks: an encoder of the data and a head on top, q(z | data), that know how to prepare data, learn and draw."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hbm_fast.amortize import heads, objectives
 from hbm_fast.amortize.coordinates import Coordinates
 from hbm_fast.amortize.encoders import DeepSetsEncoder, ExceedanceEncoder
-from hbm_fast.amortize.local import LocalNetwork
+from hbm_fast.amortize.local import LocalDraws, LocalNetwork
 from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order
 from hbm_fast.amortize.stream import Block
 from hbm_fast.model import HierarchicalModel
@@ -27,6 +27,10 @@ class Draws:
     log_beta: Tensor  # (B, S, K)
     log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
     log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
+    log_likelihood: Tensor | None = None  # (B, S), where there are weights
+    # of datasets r (R,) at other points, log alpha (R, M) and log beta (R, M, K): the log-likelihood (R, M), and the
+    # log density of q relative to the prior
+    at: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
     @staticmethod
     def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":
@@ -46,8 +50,31 @@ class Draws:
             if part.log_theta is not None:
                 thetas.append(part.log_theta)
             begin = end
-        theta = (lambda n: np.concatenate([t(n) for t in thetas])) if thetas else None
+        theta = Thetas(thetas) if thetas else None
         return Draws(whole["log_alpha"], whole["log_beta"], whole.get("log_weight"), theta)
+
+
+@dataclass(frozen=True)
+class Thetas:
+    """log theta (B, S, K) of a group in all datasets, from the parts of consecutive ones."""
+
+    parts: Sequence[Callable[[int], NDArray[np.float64]]]
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        return np.concatenate([part(group) for part in self.parts])
+
+
+@dataclass(frozen=True)
+class OneChain:
+    """``theta_draws`` of a `Posterior`: the log theta (B, S, K) of a group as those of one chain, (B, 1, S, K), or
+    (1, S, K) where there is no batch."""
+
+    log_theta: Callable[[int], NDArray[np.float64]]
+    batch: bool
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        values = self.log_theta(group)[:, None]
+        return values if self.batch else values[0]
 
 
 class Trainable(Protocol):
@@ -127,10 +154,7 @@ class TopDown(nn.Module):
             self.encoder = DeepSetsEncoder(model.n_categories, n_out, width=width, depth=depth)
         else:
             raise ValueError(f'encoder must be "exceedance" or "deepsets"; got {encoder!r}')
-        last = self.encoder.mlp.last
-        with torch.no_grad():
-            last.weight.mul_(0.1)
-            last.bias.copy_(self.head.initial_bias())
+        heads.start(self.encoder.mlp.last, self.head)
         self.local = LocalNetwork(model.n_categories) if local == "learned" else None
 
     def calibrate_input(self, block: Block) -> None:
@@ -195,16 +219,23 @@ class TopDown(nn.Module):
         parameters = self.encoder(seen)
         z = self.head.sample(parameters, n, generator)
         log_alpha, log_beta = self.coordinates.from_z(z)
-        log_weight = None
+
+        def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
+            own = to_network_order(log_beta, None if order is None else order[datasets])
+            points = self.coordinates.to_z(log_alpha, own).float()
+            log_q = self.head.log_density(parameters[datasets], points) - objectives.log_normal(points)
+            return objectives.log_likelihood(tables[datasets], log_alpha, own, n_threads), log_q
+
         if weigh:
-            target = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads) + objectives.log_normal(z)
-            log_weight = target - self.head.log_density(parameters, z)
+            likelihood = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
+            log_weight = likelihood + objectives.log_normal(z) - self.head.log_density(parameters, z)
+            return Draws(log_alpha, to_user_order(log_beta, order), log_weight, log_likelihood=likelihood, at=at)
         log_beta = to_user_order(log_beta, order)
         if self.local is None:
-            return Draws(log_alpha, log_beta, log_weight)
-        local, rows = self.local, torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
+            return Draws(log_alpha, log_beta, None)
+        rows = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
         seed = int(torch.randint(2**62, (), generator=generator))
-        return Draws(log_alpha, log_beta, log_weight, lambda g: local.draw(log_alpha, log_beta, rows[:, g], seed + g))
+        return Draws(log_alpha, log_beta, None, LocalDraws(self.local, log_alpha, log_beta, rows, seed))
 
     def _inputs_of(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
         tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))

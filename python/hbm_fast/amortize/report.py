@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_fast import _validate, priors
+from hbm_fast._files import replacing
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize.held_out import held_out
@@ -64,7 +65,8 @@ class Report:
             axis.axhspan(expected - 2.0 * expected**0.5, expected + 2.0 * expected**0.5, color="tab:blue", alpha=0.25)
             axis.set_title(f"{name}, p = {self.sbc.p_values[name]:.2g}", fontsize=9)
             axis.set_xlabel("rank of the truth")
-        figure.savefig(path)
+        with replacing(path) as unfinished:
+            figure.savefig(unfinished)
 
 
 def calibrate(

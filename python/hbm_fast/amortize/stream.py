@@ -13,6 +13,10 @@ from hbm_fast import simulation
 from hbm_fast._random import Key
 from hbm_fast.model import HierarchicalModel
 
+# The largest datasets that a network can be trained on: already one block of these would take tens of gigabytes.
+MOST_GROUPS = 1_000_000
+MOST_TOTAL = 1_000_000
+
 
 @dataclass(frozen=True)
 class Block:

@@ -76,6 +76,36 @@ def torch_threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Within it, torch's RuntimeError about memory is a MemoryError that names what was asked for."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise MemoryError(f"{what} takes more memory than there is: {error}") from error
+
+
+def usable_device(device: str) -> str:
+    """The name of a device, after a check that torch can use it.
+
+    Raises
+    ------
+    ValueError
+        For a name that torch does not have, or a GPU where it sees none.
+    """
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f'device must be "cpu" or "cuda"; got {device!r}') from error
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f'device must be "cpu" or "cuda"; got {device!r}')
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f'device={device!r}: torch sees no GPU here; use device="cpu"')
+    return device
+
+
 def fit(
     module: nn.Module,
     task: Trainable,
@@ -93,6 +123,7 @@ def fit(
     device: str = "cpu",
     mixed_precision: bool = False,
     ranks: Ranks = ALONE,
+    calibrate: bool = True,
 ) -> State:
     """Minimise ``task.loss`` over the endless stream ``block(index, size)``.
 
@@ -126,6 +157,9 @@ def fit(
         bfloat16 matrix products.
     ranks : Ranks
         The processes that train together; a step is the same for any number of them.
+    calibrate : bool
+        Whether to measure the means and scales of the input first; not where the weights are those of an earlier
+        training, which learnt with its own.
 
     Raises
     ------
@@ -138,9 +172,9 @@ def fit(
     module.to(device)
     parameters = [p for p in module.parameters() if p.requires_grad]
     adam = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    if state.step == 0:
+    if state.step == 0 and calibrate:
         task.calibrate_input(block(_CALIBRATION_BLOCK, 4096))
-    else:
+    if state.step > 0:
         if state.generator is not None:
             generator.set_state(state.generator)
         _load_adam(adam, parameters, state.optimizer)

@@ -1,14 +1,61 @@
 """The command `hbm-fast`: one file a command, registered in `_app`."""
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which keeps what Ctrl-C keeps."""
 
 
 def main() -> None:
-    """Runs the command line; what users got wrong becomes one clear line and exit code 2, never a traceback.
+    """Run the command line; what users got wrong becomes one clear line and exit code 2, never a traceback.
 
-    Exit codes: 0 done, 1 a reader went away, 2 wrong input, 130 interrupted by Ctrl-C.
+    Exit codes: 0 done, 1 a reader went away, 2 wrong input or not enough memory, 130 interrupted by Ctrl-C, 143 ended
+    by SIGTERM.
     """
+    with _sigterm() as received:
+        try:
+            code = _run()
+        except KeyboardInterrupt:
+            print("hbm-fast: interrupted", file=sys.stderr)
+            code = 130
+    sys.exit(143 if code == 130 and received else code)
+
+
+@contextmanager
+def _sigterm() -> Iterator[list[int]]:
+    """SIGTERM becomes an exception as Ctrl-C does; the list holds the signals received.
+
+    Not in the ranks of torchrun: it ends those that wait for another by SIGTERM, and there Python's handler is not run.
+    """
+    received: list[int] = []
+
+    def terminate(number: int, _: Any) -> None:
+        received.append(number)
+        raise Terminated
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        and "TORCHELASTIC_RUN_ID" not in os.environ
+    )
+    if ours:
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield received
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run() -> int:
+    """The exit code."""
     try:
         import typer
 
@@ -16,26 +63,29 @@ def main() -> None:
     except ImportError as error:
         if error.name not in {"typer", "rich", "click"}:
             raise
-        sys.exit(f"hbm-fast: {error.name} is not installed: pip install 'hbm-fast[cli]'")
+        print(f"hbm-fast: error: {error.name} is not installed: pip install 'hbm-fast[cli]'", file=sys.stderr)
+        return 2
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # typer may have a click of its own
     try:
         code = app(prog_name="hbm-fast", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        print("hbm-fast: interrupted", file=sys.stderr)
-        sys.exit(130)
+    except typer.Abort:  # typer's name for Ctrl-C
+        raise KeyboardInterrupt from None
     except usage_error as error:
         _complain_of_usage(error)
-        sys.exit(2)
+        return 2
     except BrokenPipeError:  # `hbm-fast ... | head`: nobody listens any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except (ValueError, TypeError, OSError, ImportError) as error:
+        return 1
+    # RuntimeError is what torch raises, for memory that it lacks too; what is left is a mistake of ours
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError, RuntimeError) as error:
         if os.environ.get("HBM_FAST_TRACEBACK"):
             raise
         message = " ".join(str(error).split())
-        print(f"hbm-fast: error: {message}", file=sys.stderr)
-        sys.exit(2)
-    sys.exit(code if isinstance(code, int) else 0)
+        if isinstance(error, MemoryError):
+            message = f"not enough memory{f' ({message})' if message else ''}"
+        print(f"hbm-fast: error: {message or type(error).__name__}", file=sys.stderr)
+        return 2
+    return code if isinstance(code, int) else 0
 
 
 def _complain_of_usage(error: Exception) -> None:

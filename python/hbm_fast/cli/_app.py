@@ -1,6 +1,10 @@
 """The application: every command by name. Nothing heavier than typer is imported before a command runs."""
 
-import typer
+try:
+    import rich  # noqa: F401
+    import typer
+except ImportError as error:
+    raise ImportError(f"{error.name} is not installed: pip install 'hbm-fast[cli]'", name=error.name) from error
 
 from hbm_fast.cli.benchmark import benchmark
 from hbm_fast.cli.config import config

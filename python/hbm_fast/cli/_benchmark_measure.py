@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast._posterior_summary import diagnostics
+from hbm_fast._diagnostics import convergence
 from hbm_fast.cli._benchmark_ways import Counts, Draws, Floats, Way
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.quadrature import exact_posterior
@@ -97,10 +97,7 @@ def effective(drawn: list[Draws]) -> float:
     sizes = 1.0 / (weights**2).sum(axis=1)
     for b in np.flatnonzero(chain):
         columns = np.column_stack([log_alpha[b], beta[b, :, 1:21] if beta.shape[-1] == 2 else beta[b, :, :20]])
-        found = diagnostics(columns[np.newaxis])
-        if found is None:
-            raise ImportError("effective draws need arviz-stats: pip install 'hbm-fast[report]'")
-        sizes[b] = float(np.nanmin(found["ess_bulk"]))
+        sizes[b] = float(np.nanmin(convergence(columns[np.newaxis])[1]))
     return float(sizes.mean())
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from hbm_fast import _validate
+from hbm_fast._files import replacing, write_text
 
 
 class Format(StrEnum):
@@ -51,7 +52,9 @@ def check_target(target: Path | None, option: str, endings: Sequence[str], *, fo
         raise ValueError(f"{option} must end in {', '.join(endings)}; got {str(target)!r}")
     if not target.parent.is_dir():
         raise ValueError(f"{option}: the folder {str(target.parent)!r} does not exist")
-    if target.exists() and not force:
+    if target.is_dir():
+        raise ValueError(f"{option}: {str(target)!r} is a folder; name a file")
+    if target.is_file() and not force:  # pipes and devices hold nothing that could be lost
         raise ValueError(f"{option}: {str(target)!r} exists; pass --force to overwrite it")
     for module in _NEEDS.get(target.suffix.lower(), ()):
         if find_spec(module) is None:
@@ -71,14 +74,18 @@ def finite(value: Any) -> Any:
 
 def write_json(target: Path, content: dict[str, Any]) -> None:
     """Indented, in UTF-8."""
-    target.write_text(
-        json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    write_text(target, json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_csv(target: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """With a header; floats to their last digit."""
-    with target.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(target) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def write_figure(target: Path, figure: Any, dpi: int) -> None:
+    """A matplotlib figure, in the format of the ending."""
+    with replacing(target) as unfinished:
+        figure.savefig(unfinished, dpi=dpi)

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from hbm_fast.cli import _files
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.simulation import simulate
 
@@ -112,5 +113,5 @@ def example(both: dict[str, Any], bags: Any, exact: Any) -> Any:
 def _save(figure: Any, path: Path, title: str) -> None:
     figure.suptitle(title)
     figure.tight_layout()
-    figure.savefig(path, dpi=90)
+    _files.write_figure(path, figure, dpi=90)
     plt.close(figure)

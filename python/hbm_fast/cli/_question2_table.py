@@ -3,11 +3,12 @@
 import json
 import math
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from hbm_fast import __version__
+from hbm_fast._files import write_text
 
 
 @dataclass(frozen=True)
@@ -118,25 +119,37 @@ def verdict(rows: list[Row], least: Bound, exact: Any) -> list[str]:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of results.json."""
-    stored: list[dict[str, Any]] = json.loads(path.read_text())["rows"]
-    cleaned: list[dict[str, Any]] = [
-        {name: math.nan if value is None else value for name, value in row.items()} for row in stored
-    ]
-    return [Row(**row) for row in cleaned]
+    """The rows of results.json.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        For a file that `hbm-fast question2` did not write, or a damaged one.
+    """
+    content = path.read_bytes()
+    kinds: dict[Any, Any] = {float: float | int, list[float]: list}
+    try:
+        rows = []
+        for stored in json.loads(content)["rows"]:
+            row: dict[str, Any] = {name: math.nan if value is None else value for name, value in stored.items()}
+            for field in fields(Row):
+                if not isinstance(row[field.name], kinds.get(field.type, field.type)):
+                    raise TypeError(f"{field.name} is {row[field.name]!r}")
+            rows.append(Row(**row))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: not the results of `hbm-fast question2`, or damaged ({type(error).__name__}: {error}); pass "
+            "--force to begin anew"
+        ) from error
+    return rows
 
 
 def save(out: Path, rows: list[Row], least: Bound, exact: Any) -> None:
     """Writes results.json and results.md."""
     facts = {"version": __version__, "machine": platform.machine(), "seconds": round(sum(r.total for r in rows), 1)}
     text = json.dumps({**facts, "bound": asdict(least), "rows": [asdict(row) for row in rows]}, indent=1)
-    _write(out / "results.json", text.replace("NaN", "null") + "\n")
+    write_text(out / "results.json", text.replace("NaN", "null") + "\n")  # the next run with --resume reads it
     sentences = "\n".join(f"* {sentence}" for sentence in verdict(rows, least, exact))
-    _write(out / "results.md", f"{markdown(rows)}\n{sentences}\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: the next run with --resume reads it."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text)
-    partial.replace(path)
+    write_text(out / "results.md", f"{markdown(rows)}\n{sentences}\n")

@@ -244,7 +244,7 @@ def benchmark(
     _files.write_json(target, result)
     for work in result["works"]:
         for name, figure in _plots_benchmark.of_work(work).items():
-            figure.savefig(out / f"{NAME}-k{work['n_categories']}-{name}.png", dpi=120)
+            _files.write_figure(out / f"{NAME}-k{work['n_categories']}-{name}.png", figure, dpi=120)
     if as_json:
         print(json.dumps(_files.finite(result), ensure_ascii=False))
     else:

@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hbm_fast._files import write_text
 from hbm_fast.cli import _files
 from hbm_fast.cli._benchmark_measure import break_even
 from hbm_fast.datasets import load_rat_tumors
@@ -202,14 +203,14 @@ def demo(
             category=case.category,
             category_name=case.category_name,
         )
-        figure.savefig(out / f"{case.name}.png", dpi=120)
+        _files.write_figure(out / f"{case.name}.png", figure, dpi=120)
         record["cases"][case.name] = {
             "answers": [asdict(row) for row in rows],
             "seconds_per_dataset": {"mcmc": mcmc, "network": amortized},
             "break_even_datasets": pays if np.isfinite(pays) else None,
         }
 
-    results.write_text(json.dumps(record, indent=1) + "\n")
+    write_text(results, json.dumps(record, indent=1) + "\n")
     if as_json:
         print(json.dumps(record))
     console.print(f"Figures and results.json are in {out}/")

@@ -1,13 +1,17 @@
 """`hbm-fast infer`: the posterior of a table of counts, by a trained network."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from hbm_fast.cli import _files
-from hbm_fast.tables import read_counts
+from hbm_fast.tables import CountTable, read_counts
+
+_MANY_COUNTS = 2**27  # 1 GiB
 
 
 def infer(
@@ -26,10 +30,7 @@ def infer(
     table = read_counts(data, layout=layout.value)
     from hbm_fast import amortize
 
-    counts = table.counts
-    if table.weights is not None:  # a row that was seen w times is w groups
-        counts = np.repeat(counts, table.weights, axis=0)
-    post = amortize.load(network).sample(counts, n_draws=draws, rng=seed, correct=False if raw else "auto")
+    post = amortize.load(network).sample(_rows(table, data), n_draws=draws, rng=seed, correct=False if raw else "auto")
     facts = {
         "data": data.name,
         "network": network,
@@ -52,3 +53,16 @@ def infer(
         "sampler": f"the exact sampler, as {facts['reason']}",
     }[str(post.details["path"])]
     print(f"{data.name}: {how}")
+
+
+def _rows(table: CountTable, data: Path) -> NDArray[np.int64]:
+    """Every group as a row, which networks need: a row that was seen w times is w groups."""
+    if table.weights is None:
+        return table.counts
+    n_groups = sum(table.weights.tolist())  # of Python's integers, which do not overflow
+    if n_groups * table.counts.shape[1] > _MANY_COUNTS:
+        raise ValueError(
+            f"{data}: the weights add up to {n_groups} groups, which a network takes one by one: more than "
+            f"{_MANY_COUNTS} counts. Use hbm-fast sample, which takes weights as they are"
+        )
+    return np.repeat(table.counts, table.weights, axis=0)

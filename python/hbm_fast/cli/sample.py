@@ -16,6 +16,7 @@ from hbm_fast import __version__
 from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.integrations import _netcdf
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -27,6 +28,9 @@ from hbm_fast.tables import CountTable, read_counts
 # draws, as the block that a draw belongs to decides its stream.
 _ENTRIES_A_BLOCK = 50_000_000
 _SMALLEST_BLOCK = 500
+# Values that are summarised in a third of a second.
+_QUICK_VALUES = 500_000
+_CHUNK = 4096  # draws between two chances for Ctrl-C
 
 
 _Sampler = Literal["auto", "hmc", "gibbs", "mh"]
@@ -76,7 +80,12 @@ def sample(
     model = HierarchicalModel(table.counts.shape[1], alpha=prior, beta=beta)
     post, interrupted = _posterior(table, model, method, draws, chains, seed, quiet)
 
-    summary, complaint = _summary(post)
+    if interrupted:
+        print(_kept(post, draws, out, groups, figure), file=sys.stderr, flush=True)
+    if out is not None and out.suffix.lower() != ".json":  # first: a second Ctrl-C does not lose it
+        _write_draws(post, out)
+    step = _step(post) if interrupted else 1
+    summary, complaint = _summary(post if step == 1 else _thinned(post, step))
     facts: dict[str, Any] = {
         "data": data.name,
         "n_groups": table.counts.shape[0],
@@ -88,34 +97,61 @@ def sample(
         "seed": seed,
         "interrupted": interrupted,
         "warning": complaint,
+        "summary_of_every": step,
         "parameters": {name: summary[name] for name in summary.names},
         "version": __version__,
     }
-    if out is not None:
-        _write(post, out, facts)
+    if out is not None and out.suffix.lower() == ".json":
+        _files.write_json(out, facts)
     if groups is not None:
         _write_groups(post, groups)
     if figure is not None:
         from hbm_fast import plots
 
-        plots.proportions(post).savefig(figure, dpi=150)
+        _files.write_figure(figure, plots.proportions(post), dpi=150)
     print(json.dumps(_files.finite(facts), ensure_ascii=False) if as_json else summary)
     if complaint:
         print(f"hbm-fast: warning: {complaint}", file=sys.stderr)
     if interrupted:
-        print(f"hbm-fast: interrupted; {post.n_draws} of {draws} draws of each chain were kept", file=sys.stderr)
         raise typer.Exit(130)
+
+
+def _kept(post: Posterior, draws: int, *targets: Path | None) -> str:
+    """What happens after Ctrl-C."""
+    written = ", ".join(str(target) for target in targets if target is not None)
+    step = _step(post)
+    return (
+        f"hbm-fast: interrupted; {post.n_draws} of {draws} draws of each chain were kept. Now "
+        + (f"writing {written}, then " if written else "")
+        + ("the summary" if step == 1 else f"the summary of every {step}th draw")
+        + "; Ctrl-C again ends at once"
+    )
+
+
+def _step(post: Posterior) -> int:
+    """After Ctrl-C the summary is to be quick: of every so many-th draw."""
+    values = post.n_chains * post.n_draws * (2 + post.n_categories)
+    return max(1, min(values // _QUICK_VALUES, post.n_draws // _SMALLEST_BLOCK))
+
+
+def _thinned(post: Posterior, step: int) -> Posterior:
+    return Posterior(
+        post.log_alpha[:, ::step],
+        post.log_beta[:, ::step],
+        model=post.model,
+        method=post.method,
+        category_names=post.category_names,
+    )
 
 
 def _posterior(
     table: CountTable, model: HierarchicalModel, method: Method, draws: int, chains: int, seed: int, quiet: bool
 ) -> tuple[Posterior, bool]:
-    """The posterior, and whether Ctrl-C cut it short."""
+    """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
     # a row that was seen w times is w groups, which have no names
     counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
     if method is Method.EXACT:
-        rows = table.counts if table.weights is None else np.repeat(table.counts, table.weights, axis=0)
-        post, interrupted = exact_posterior(rows, model, n_draws=draws, rng=seed), False
+        post, interrupted = exact_posterior(counts, model, n_draws=draws, rng=seed), False
     else:
         parts: list[Posterior] = []
         interrupted = False
@@ -133,6 +169,7 @@ def _posterior(
                         n_chains=chains,
                         rng=rng,
                         progress=bar,
+                        diagnostics=False,  # the summary is of all blocks
                     )
                 )
                 if not quiet and size < draws:
@@ -185,20 +222,20 @@ def _labels(post: Posterior) -> tuple[str, ...]:
     return post.category_names or tuple(map(str, range(post.n_categories)))
 
 
-def _write(post: Posterior, out: Path, facts: dict[str, Any]) -> None:
-    ending = out.suffix.lower()
-    if ending == ".json":
-        _files.write_json(out, facts)
-    elif ending == ".nc":
-        post.to_arviz().to_netcdf(str(out))
-    else:
-        header = ["chain", "draw", "alpha", *(f"beta[{name}]" for name in _labels(post))]
-        rows = (
-            [c, d, post.alpha[c, d], *post.beta[c, d].tolist()]
-            for c in range(post.n_chains)
-            for d in range(post.n_draws)
-        )
-        _files.write_csv(out, header, rows)
+def _write_draws(post: Posterior, out: Path) -> None:
+    if out.suffix.lower() == ".nc":
+        _netcdf.write(post.to_arviz(), out)
+        return
+
+    def rows() -> Iterator[list[Any]]:
+        alpha, beta = post.alpha, post.beta
+        for c in range(post.n_chains):
+            for start in range(0, post.n_draws, _CHUNK):
+                part = slice(start, start + _CHUNK)
+                for d, values in enumerate(zip(alpha[c, part].tolist(), beta[c, part].tolist(), strict=True), start):
+                    yield [c, d, values[0], *values[1]]
+
+    _files.write_csv(out, ["chain", "draw", "alpha", *(f"beta[{name}]" for name in _labels(post))], rows())
 
 
 def _write_groups(post: Posterior, target: Path) -> None:
@@ -209,9 +246,9 @@ def _write_groups(post: Posterior, target: Path) -> None:
         names = post.group_names or tuple(map(str, range(len(post.counts))))
         for index, name in [*enumerate(names), (None, "(new group)")]:
             mean = post.predict(index)
-            lower, upper = np.quantile(post.theta(index), [0.05, 0.95], axis=(0, 1))
+            theta = post.theta(index)
             observed = [""] * post.n_categories if index is None else post.counts[index].tolist()
-            for figures in zip(_labels(post), observed, mean.tolist(), lower.tolist(), upper.tolist(), strict=True):
-                yield [name, *figures]
+            for k, (label, count) in enumerate(zip(_labels(post), observed, strict=True)):
+                yield [name, label, count, float(mean[k]), *np.quantile(theta[..., k], [0.05, 0.95]).tolist()]
 
     _files.write_csv(target, ["group", "category", "count", "mean", "lower", "upper"], rows())

@@ -1,7 +1,6 @@
 """`hbm-fast simulate`: as many datasets as the disk holds, in parts, each part the same whoever writes it."""
 
 import json
-import os
 import sys
 from enum import StrEnum
 from importlib.util import find_spec
@@ -11,7 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from hbm_fast import STREAM_VERSION, _validate
+from hbm_fast import STREAM_VERSION, _npz, _validate
+from hbm_fast._files import replacing, write_text
 from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.model import HierarchicalModel
@@ -84,15 +84,14 @@ def simulate(
     for index in _progress(n_parts, quiet=quiet):
         target = folder / f"part-{index:06d}.{format.value}"
         if target.exists():
+            _check_part(target)
             continue
         n = min(part, datasets - index * part)
         sims = draw(model, n, **settings, first=first + index * part)
-        unfinished = target.with_suffix(".unfinished")
         if format is PartFormat.PARQUET:
-            _write_parquet(unfinished, sims)
+            _write_parquet(target, sims)
         else:
-            _write_npz(unfinished, sims)
-        os.replace(unfinished, target)  # a part is there in full or not at all
+            _write_npz(target, sims)
     if as_json:
         print(json.dumps({"folder": str(folder), "parts": n_parts, **manifest}))
     elif not quiet:
@@ -111,7 +110,7 @@ def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
     """A new folder with its manifest; or, to resume, one whose manifest asks for the very same datasets."""
     file = folder / MANIFEST
     if resume and file.exists():
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = _manifest(file)
         differing = [name for name in manifest if found.get(name) != manifest[name]]
         if differing:
             name = differing[0]
@@ -119,11 +118,45 @@ def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
                 f"--resume: {str(folder)!r} was begun with {name} {found.get(name)!r}, not {manifest[name]!r}"
             )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # a run that was killed may have left a hidden file and no manifest
+    if folder.exists() and (not folder.is_dir() or any(not file.name.startswith(".") for file in folder.iterdir())):
         hint = "choose another folder" if resume else "choose another folder, or go on with --resume"
         raise ValueError(f"{str(folder)!r} exists and is not empty: {hint}")
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(manifest, indent=2) + "\n")
+
+
+def _manifest(file: Path) -> dict[str, Any]:
+    content = file.read_bytes()
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        found = error
+    if not isinstance(found, dict):
+        what = f"damaged ({found})" if isinstance(found, Exception) else f"no object but {str(found)[:40]!r}"
+        raise ValueError(
+            f"--resume: {str(file)!r}, which says what the folder holds, is {what}; choose another folder, or empty "
+            "this one to begin anew"
+        )
+    return found
+
+
+def _check_part(target: Path) -> None:
+    """An error for a part that was damaged since it was written: --resume must not count it as done."""
+    try:
+        if target.suffix == ".npz":
+            _npz.read(target)
+        else:
+            from pyarrow import ArrowException, parquet
+
+            try:
+                with parquet.ParquetFile(target, page_checksum_verification=True) as file:
+                    for _ in file.iter_batches():
+                        pass
+            except (ArrowException, OSError) as error:
+                raise ValueError(f"{target}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"--resume: {error}; delete the file, and it is simulated again") from error
 
 
 def _progress(n_parts: int, *, quiet: bool) -> Any:
@@ -146,8 +179,7 @@ def _write_npz(target: Path, sims: Simulation) -> None:
     }
     if sims.log_theta is not None:
         arrays["log_theta"] = sims.log_theta
-    with target.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    _npz.write(target, arrays)
 
 
 def _write_parquet(target: Path, sims: Simulation) -> None:
@@ -171,4 +203,5 @@ def _write_parquet(target: Path, sims: Simulation) -> None:
     for name, table in tables.items():
         for k in range(table.shape[1]):
             columns[f"{name}_{k}"] = np.ascontiguousarray(table[:, k])
-    parquet.write_table(pyarrow.table(columns), target, compression="zstd")
+    with replacing(target) as unfinished:
+        parquet.write_table(pyarrow.table(columns), unfinished, compression="zstd", write_page_checksum=True)

@@ -2,8 +2,9 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,21 +12,39 @@ from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.model import HierarchicalModel
 
+if TYPE_CHECKING:
+    from hbm_fast.amortize import Estimator
+
 
 def train(
     out: Annotated[Path, typer.Argument(help="Where to write the network (.safetensors).")],
-    categories: Annotated[int, typer.Option(help="Number of categories.", min=2)] = 2,
-    factorization: Annotated[str, typer.Option(help="top-down or bottom-up.")] = "top-down",
+    categories: Annotated[int | None, typer.Option(help="Number of categories; default 2.", min=2)] = None,
+    factorization: Annotated[
+        str | None, typer.Option(help="top-down, bottom-up or any-k; default top-down.", show_default=False)
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Train this long; default 5.")] = None,
     steps: Annotated[int | None, typer.Option(help="Train so many steps: the result repeats.", min=1)] = None,
-    groups: Annotated[int, typer.Option(help="Datasets have up to so many groups.", min=1)] = 50,
-    total: Annotated[int, typer.Option(help="Groups have totals up to this.", min=1)] = 50,
-    alpha: Annotated[str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5.")] = "exponential:1",
-    beta: Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed and steps give the same network.", min=0)] = 0,
-    batch_size: Annotated[int, typer.Option(help="Datasets of a step, over all ranks of torchrun.", min=1)] = 256,
+    groups: Annotated[int | None, typer.Option(help="Datasets have up to so many groups; default 50.", min=1)] = None,
+    total: Annotated[int | None, typer.Option(help="Groups have totals up to this; default 50.", min=1)] = None,
+    alpha: Annotated[
+        str | None, typer.Option(help="Prior of alpha, such as gamma:2,0.5; default exponential:1.")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="Concentration of the Dirichlet prior of the proportions; default 1.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed and steps give the same network; default 0.", min=0)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Datasets of a step, over all ranks of torchrun; default 256.", min=1)
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    resume: Annotated[Path | None, typer.Option(help="Go on with this network.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the training of this network; what is not given is as it was.")
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Start from the weights of this network, for another prior or other ranges.")
+    ] = None,
     as_json: _files.AsJson = False,
     pause_at: Annotated[int | None, typer.Option(help="Stop at this step, to go on with --resume.", min=1)] = None,
     force: _files.Force = False,
@@ -35,7 +54,8 @@ def train(
 
     Example: hbm-fast train marbles.safetensors --minutes 1
 
-    OUT is written at each tenth of the training. After Ctrl-C, or when it was killed: --resume OUT --force goes on.
+    OUT is written at each tenth of the training. After Ctrl-C, or when it was killed: --resume OUT --force goes on;
+    options that are not given again are as they were, and another model, range or setting is refused.
 
     On several processes: torchrun --nproc-per-node 2 -m hbm_fast train marbles.safetensors --minutes 1
     """
@@ -43,24 +63,30 @@ def train(
     from hbm_fast import amortize
     from hbm_fast.amortize.ranks import launched
 
-    with launched(device) as ranks:
+    source = resume or init_from
+    earlier = None if source is None else amortize.load(source)
+    with launched(device) as ranks, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
         estimator = amortize.train(
-            HierarchicalModel(categories, alpha=parse_alpha(alpha), beta=beta),
+            _model(categories, alpha, beta, factorization, earlier),
             factorization=factorization,  # type: ignore[arg-type]  # checked by train, with its own message
             minutes=minutes,
             steps=steps,
-            n_groups=(1, groups),
-            totals=(0, total),
-            rng=seed,
+            n_groups=None if groups is None else (1, groups),
+            totals=None if total is None else (0, total),
+            rng=0 if seed is None and resume is None else seed,
             batch_size=batch_size,
             device=device,
             resume=resume,
+            init_from=init_from,
             pause_at=pause_at,
             checkpoint=out,
             progress=not quiet and sys.stderr.isatty(),
         )
     if ranks.rank > 0:  # all ranks hold the same network
         return
+    for warning in caught:
+        print(f"hbm-fast: warning: {warning.message}", file=sys.stderr)
     estimator.save(out)
     figures = estimator.figures
     if as_json:
@@ -70,4 +96,22 @@ def train(
     print(
         f"{out}: {estimator.training['steps']} steps in {estimator.training['seconds']:.0f} s; held out: "
         f"KL to the exact posterior {figures['kl']:.4f} nats, effective share of the draws {figures['ess_share']:.3f}"
+    )
+
+
+def _model(
+    categories: int | None,
+    alpha: str | None,
+    beta: float | None,
+    factorization: str | None,
+    earlier: "Estimator | None",
+) -> HierarchicalModel | None:
+    """The model of the options; what they leave out is that of the earlier network, or else the default."""
+    if categories is None and alpha is None and beta is None and (earlier is not None or factorization == "any-k"):
+        return None
+    base = HierarchicalModel(2) if earlier is None or earlier.model is None else earlier.model
+    return HierarchicalModel(
+        base.n_categories if categories is None else categories,
+        alpha=base.alpha if alpha is None else parse_alpha(alpha),
+        beta=base.beta if beta is None else beta,
     )

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hbm_fast import _validate
+from hbm_fast import _memory, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
 from hbm_fast.amortize import checkpoint
 from hbm_fast.amortize.correction import HIGHEST_K, Weights, log_coefficient, weigh
-from hbm_fast.amortize.training import State, torch_threads
+from hbm_fast.amortize.training import State, memory_for, torch_threads
 from hbm_fast.embedding import proposals, quadrature
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
@@ -117,6 +117,8 @@ class Embedding:
         ------
         TypeError, ValueError
             For counts of another K, or totals beyond the range of q unless ``correct="auto"``.
+        MemoryError
+            For more draws than the machine can hold.
 
         Examples
         --------
@@ -131,6 +133,10 @@ class Embedding:
             raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
         n_draws = _validate.positive_int(n_draws, "n_draws")
         data, batch = self._counts(counts)
+        # of each draw z, a weight, and of each component its weight and the concentrations
+        components = self.network.generative.n_components
+        values = self.dim + 1 + components * (1 + self.n_categories)
+        _memory.check_fits(8 * len(data) * n_draws * values, f"n_draws = {n_draws}")
         key = new_key(rng)
         generator = torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
         n = data.shape[0]
@@ -141,10 +147,10 @@ class Embedding:
                 f"counts must have totals of at most {self.network.max_total}, which the network reads; "
                 f'dataset {b} has more: correct="auto" answers without q'
             )
-        z = torch.zeros(n, n_draws, self.dim, dtype=torch.float64)
-        log_ratio = torch.zeros(n, n_draws, dtype=torch.float64)
         path = np.full(n, "network" if correct is False else "importance", dtype="<U10")
-        with torch_threads(_validate.threads(n_threads)):
+        with torch_threads(_validate.threads(n_threads)), memory_for(f"n_draws = {n_draws}"):
+            z = torch.zeros(n, n_draws, self.dim, dtype=torch.float64)
+            log_ratio = torch.zeros(n, n_draws, dtype=torch.float64)
             if readable.any():
                 drawn, ratio = self._draw(data[readable], n_draws, generator, weighted=correct is not False)
                 z[torch.from_numpy(readable)], log_ratio[torch.from_numpy(readable)] = drawn, ratio
@@ -341,7 +347,7 @@ def load(path: str | Path) -> Embedding:
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no such file, or it holds something else.
+        Where there is no such file, or it is damaged, holds something else or was written by a later version.
 
     Examples
     --------
@@ -356,9 +362,8 @@ def load(path: str | Path) -> Embedding:
         raise FileNotFoundError(f"no embedding at {path}; those that come with hbm_fast are {names}")
     tensors, header = checkpoint.read(where)
     if header.get("kind") != "embedding":
-        raise ValueError(f"{path} holds no embedding: networks of hbm_fast.amortize are loaded by amortize.load")
-    network = EmbeddingNetwork(**header["settings"])
-    state = checkpoint.restore(network, tensors, header)
+        raise ValueError(f"{path} holds no embedding, but a network: hbm_fast.amortize.load reads it")
+    network, state = checkpoint.restore(path, lambda: EmbeddingNetwork(**header["settings"]), tensors, header)
     model = None if header["model"] is None else checkpoint.model_of(header["model"])
     groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
     return Embedding(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)

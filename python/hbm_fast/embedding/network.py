@@ -87,9 +87,7 @@ class EmbeddingNetwork(nn.Module):
         self.encoder = ExceedanceEncoder(
             self.input.n_features, self.head.n_parameters, width=encoder_width, depth=encoder_depth
         )
-        with torch.no_grad():  # q starts near the prior
-            self.encoder.mlp.last.weight.mul_(0.1)
-            self.encoder.mlp.last.bias.copy_(self.head.initial_bias())
+        heads.start(self.encoder.mlp.last, self.head)
         self.bound = float("nan")
 
     @property

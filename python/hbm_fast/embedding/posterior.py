@@ -1,6 +1,8 @@
 """EmbeddingPosterior: draws of z, and through f of the Dirichlet that the groups come from."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate
 from hbm_fast._random import Key
 from hbm_fast.amortize.correction import Weights
+from hbm_fast.amortize.networks import OneChain
 from hbm_fast.embedding.likelihood import group_log_likelihood
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -26,10 +29,41 @@ class EmbeddingPosterior(Posterior):
     Attributes
     ----------
     z : (C, D, dim) or (B, C, D, dim)
+
+    Examples
+    --------
+    ``save`` and ``to_arviz`` keep z and the mixture; ``EmbeddingPosterior.load`` reads the file.
+
+    >>> import tempfile, pathlib
+    >>> import hbm_fast as hbm
+    >>> post = hbm.embedding.load("marbles").sample([[3, 0], [0, 4]], n_draws=100, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     post.save(pathlib.Path(folder) / "bags.nc")
+    ...     again = hbm.embedding.EmbeddingPosterior.load(pathlib.Path(folder) / "bags.nc")
+    >>> bool((again.z == post.z).all())
+    True
     """
 
-    z: Floats
-    _mixture: tuple[Floats, Floats] | None = None  # log weights (B, S, M), log concentrations (B, S, M, K)
+    # the last two of a mixture only
+    latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "z": ("latent",),
+        "log_component_weight": ("component",),
+        "log_concentration": ("component", "category"),
+    }
+
+    @property
+    def z(self) -> Floats:
+        """(C, D, dim) or (B, C, D, dim)."""
+        return self.latent["z"]
+
+    @property
+    def _mixture(self) -> tuple[Floats, Floats] | None:
+        """Log weights (B, S, M) and log concentrations (B, S, M, K) of a mixture of Dirichlets."""
+        if "log_concentration" not in self.latent:
+            return None
+        shape = self._flat_alpha().shape
+        weight, concentration = self.latent["log_component_weight"], self.latent["log_concentration"]
+        return weight.reshape(*shape, -1), concentration.reshape(*shape, -1, self.n_categories)
 
     @classmethod
     def build(
@@ -47,9 +81,10 @@ class EmbeddingPosterior(Posterior):
         key: Key,
     ) -> "EmbeddingPosterior":
         """From draws z (B, S, dim) and what f makes of them: log weights (B, S, M), log concentrations (B, S, M, K)."""
-        mixture = None
+        latent, theta = {"z": z}, None
         if log_a.shape[-2] > 1:
-            mixture = (log_weight, log_a)
+            latent |= {"log_component_weight": log_weight, "log_concentration": log_a}
+            theta = OneChain(_MixtureThetas(log_weight, log_a, counts, key), batch)
             chosen = _choose(log_weight, key, _NEW_COMPONENT)
         else:
             chosen = np.zeros(z.shape[:2], dtype=np.int64)
@@ -61,7 +96,7 @@ class EmbeddingPosterior(Posterior):
         details: dict[str, Any] = {"path": path}
         if weights is not None:
             details |= {"ess_share": weights.share, "pareto_k": weights.pareto_k}
-        post = cls(
+        return cls(
             shaped(log_alpha[:, None]),
             shaped(log_beta[:, None]),
             model=model,
@@ -72,22 +107,13 @@ class EmbeddingPosterior(Posterior):
             method="embedding",
             details={name: shaped(value) for name, value in details.items()},
             key=key,
-            theta_draws=None if mixture is None else lambda group: shaped(_theta(mixture, counts, group, key)[:, None]),
+            theta_draws=theta,
+            latent={name: shaped(value[:, None]) for name, value in latent.items()},
         )
-        post.z = shaped(z[:, None])
-        post._mixture = mixture
-        return post
 
-    def __getitem__(self, index: int) -> "EmbeddingPosterior":
-        one = super().__getitem__(index)
-        b = index % len(self)
-        one.__class__ = EmbeddingPosterior
-        assert isinstance(one, EmbeddingPosterior)
-        one.z = self.z[b]
-        one._mixture = None if self._mixture is None else (self._mixture[0][b : b + 1], self._mixture[1][b : b + 1])
-        return one
-
-    def log_predictive(self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True) -> Any:
+    def log_predictive(
+        self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True, return_ess: bool = False
+    ) -> Any:
         """As `Posterior.log_predictive`; of a mixture of Dirichlets group by group only.
 
         Raises
@@ -97,7 +123,7 @@ class EmbeddingPosterior(Posterior):
         """
         if jointly and self._mixture is not None:
             raise ValueError("jointly must be False for a mixture of Dirichlets: score the groups one by one")
-        return super().log_predictive(new_counts, jointly=jointly, coefficient=coefficient)
+        return super().log_predictive(new_counts, jointly=jointly, coefficient=coefficient, return_ess=return_ess)
 
     def log_likelihood(self, *, coefficient: bool = True) -> Floats:
         """Pointwise log-likelihood of every group under every draw of z, as `Posterior.log_likelihood`."""
@@ -126,19 +152,26 @@ def _choose(log_weight: Floats, key: Key, code: int) -> NDArray[np.int64]:
     return np.asarray((u[..., None] > edges).sum(-1))
 
 
-def _theta(mixture: tuple[Floats, Floats], counts: NDArray[Any], group: int, key: Key) -> Floats:
+@dataclass(frozen=True)
+class _MixtureThetas:
     """log theta (B, S, K) of a seen group: its component given its counts, then Dirichlet(a + x)."""
-    rows = np.ascontiguousarray(counts[:, group], dtype=np.int64)
-    log_weight, log_a = (torch.from_numpy(part) for part in mixture)
-    m = log_a.shape[-2]
-    given = torch.from_numpy(rows)[:, None]
-    parts = [
-        group_log_likelihood(given, torch.zeros_like(log_weight[..., :1]), log_a[:, :, i : i + 1])[..., 0]
-        for i in range(m)
-    ]
-    responsibility = (log_weight + torch.stack(parts, -1)).log_softmax(-1).numpy()
-    log_alpha, log_beta = _alpha_beta(mixture[1], _choose(responsibility, key, group))
-    out = np.empty_like(log_beta)
-    datasets = np.arange(rows.shape[0], dtype=np.uint64)
-    _core.draw_log_theta(log_alpha, log_beta, rows, key, group, datasets, out, _validate.threads(None))
-    return out
+
+    log_weight: Floats  # (B, S, M)
+    log_concentration: Floats  # (B, S, M, K)
+    counts: NDArray[Any]  # (B, N, K)
+    key: Key
+
+    def __call__(self, group: int) -> Floats:
+        rows = np.ascontiguousarray(self.counts[:, group], dtype=np.int64)
+        log_weight, log_a = torch.from_numpy(self.log_weight), torch.from_numpy(self.log_concentration)
+        given = torch.from_numpy(rows)[:, None]
+        parts = [
+            group_log_likelihood(given, torch.zeros_like(log_weight[..., :1]), log_a[:, :, i : i + 1])[..., 0]
+            for i in range(log_a.shape[-2])
+        ]
+        responsibility = (log_weight + torch.stack(parts, -1)).log_softmax(-1).numpy()
+        log_alpha, log_beta = _alpha_beta(self.log_concentration, _choose(responsibility, self.key, group))
+        out = np.empty_like(log_beta)
+        datasets = np.arange(rows.shape[0], dtype=np.uint64)
+        _core.draw_log_theta(log_alpha, log_beta, rows, self.key, group, datasets, out, _validate.threads(None))
+        return out

@@ -1,8 +1,8 @@
 """Posteriors as xarray DataTrees, which ArviZ plots and compares, and as netCDF files."""
 
-import json
+import warnings
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 from hbm_fast import _posterior_weights as _weights
 from hbm_fast import _validate, priors
 from hbm_fast._config import STREAM_VERSION, __version__
+from hbm_fast.integrations import _netcdf
 from hbm_fast.model import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
+
+Kind = TypeVar("Kind", bound=Posterior)
+_READERS = {
+    "Posterior": "hbm_fast.Posterior.load",
+    "EmbeddingPosterior": "hbm_fast.embedding.EmbeddingPosterior.load",
+}
 
 
 def to_datatree(
@@ -33,7 +40,8 @@ def to_datatree(
     Returns
     -------
     xarray.DataTree
-        ``posterior`` (alpha, log_alpha, beta, log_beta), ``observed_data``, ``sample_stats``, and what was asked for;
+        ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``,
+        ``sample_stats``, and what was asked for;
         dimensions chain, draw, group, category (and dataset in front, of a batch), named by the names of the user.
         ArviZ knows no weights: draws that carry some are drawn again in proportion to them, with repeats.
 
@@ -72,7 +80,7 @@ def _resampled(post: Posterior) -> Posterior:
         return np.stack([rows[row] for rows, row in zip(flat, chosen, strict=True)]).reshape(*shape, *rest)
 
     hook = post._theta_draws
-    result = Posterior(
+    result = type(post)(
         pick(post.log_alpha),
         pick(post.log_beta),
         model=post.model,
@@ -84,6 +92,7 @@ def _resampled(post: Posterior) -> Posterior:
         theta_draws=None if hook is None else lambda group: pick(hook(group)),
         category_names=post.category_names,
         group_names=post.group_names,
+        latent={name: pick(value) for name, value in post.latent.items()},
     )
     result._datasets = post._datasets
     return result
@@ -118,6 +127,7 @@ def _tree(
                 "beta": (draw + category, post.beta),
                 "log_beta": (draw + category, post.log_beta),
             }
+            | {name: (draw + post.latent_dims[name], value) for name, value in post.latent.items()}
         )
     }
     stats = {name: (draw, value) for name, value in post.sample_stats.items() if value.shape == post.log_alpha.shape}
@@ -142,6 +152,7 @@ def _tree(
 
 def save(post: Posterior, path: str | PathLike[str]) -> None:
     """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
+    _netcdf.check_ending(path)
     xarray = _xarray()
     _h5netcdf()
     tree = _tree(post)  # with its weights: what is loaded are the same draws
@@ -154,6 +165,7 @@ def save(post: Posterior, path: str | PathLike[str]) -> None:
         if value is not None:
             extra[name] = (("dataset_number",) if np.ndim(value) else (), value)
     facts = {
+        "class": type(post).__name__,
         "model": _model_to_dict(post.model),
         "method": post.method,
         "details": {name: _plain(value) for name, value in post.details.items()},
@@ -163,31 +175,31 @@ def save(post: Posterior, path: str | PathLike[str]) -> None:
         "stream_version": STREAM_VERSION,
         "version": __version__,
     }
-    tree["hbm_fast"] = xarray.DataTree(xarray.Dataset(extra, attrs={"facts": json.dumps(facts)}))
-    tree.to_netcdf(path, engine="h5netcdf")
+    tree["hbm_fast"] = xarray.DataTree(xarray.Dataset(extra))
+    _netcdf.write(tree, path, facts)
 
 
-def load(path: str | PathLike[str]) -> Posterior:
-    """Read a posterior that ``save`` wrote; see ``Posterior.load``."""
-    xarray = _xarray()
-    _h5netcdf()
-    with xarray.open_datatree(path, engine="h5netcdf") as tree:
-        if "hbm_fast" not in tree.children:
-            raise ValueError(f"{path} was not written by Posterior.save: it has no group hbm_fast")
-        facts = json.loads(tree["hbm_fast"].attrs["facts"])
-        own = {name: value.to_numpy() for name, value in tree["hbm_fast"].data_vars.items()}
-        drawn = {name: value.to_numpy() for name, value in tree["posterior"].data_vars.items()}
-        stats = {}
-        if "sample_stats" in tree.children:
-            stats = {name: value.to_numpy() for name, value in tree["sample_stats"].data_vars.items()}
-        counts = tree["observed_data"]["counts"].to_numpy() if "observed_data" in tree.children else None
+@_netcdf.names_the_file
+def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
+    """Read a posterior of this class that ``save`` wrote; see ``Posterior.load``."""
+    facts, groups = _netcdf.read(path)
+    _check_class(path, facts, kind)
+    own, drawn, stats = groups["hbm_fast"], groups["posterior"], groups.get("sample_stats", {})
+    counts = groups["observed_data"]["counts"] if "observed_data" in groups else None
     model = _model_from_dict(facts["model"])
     log_theta = own.get("log_theta")
+    if "class" not in facts and facts["method"] == "embedding" and log_theta is not None:
+        warnings.warn(
+            f"{path} was written by an earlier version, without the mixture of its embedding: theta is right, but "
+            "log_likelihood and log_predictive are of one component for each draw; sample and save it again",
+            UserWarning,
+            stacklevel=4,
+        )
     moments: Quadrature | QuadratureBatch | None = None
     if facts["quadrature"] and counts is not None:  # deterministic, and quicker to build than to read
         one = counts.ndim == 2
         moments = Quadrature(counts, model) if one else QuadratureBatch([Quadrature(c, model) for c in counts])
-    post = Posterior(
+    post = kind(
         drawn["log_alpha"],
         drawn["log_beta"],
         model=model,
@@ -196,16 +208,32 @@ def load(path: str | PathLike[str]) -> Posterior:
         log_evidence=own.get("log_evidence"),
         log_evidence_error=own.get("log_evidence_error"),
         method=facts["method"],
-        details=facts["details"],
+        details={name: _restored(value, drawn["log_alpha"].ndim == 3) for name, value in facts["details"].items()},
         key=own["key"],
         sample_stats=stats,
         moments=moments,
         theta_draws=None if log_theta is None else log_theta.__getitem__,
         category_names=facts["category_names"],
         group_names=facts["group_names"],
+        latent={name: drawn[name] for name in kind.latent_dims if name in drawn},
     )
     post._datasets = own["datasets"]
     return post
+
+
+def _check_class(path: str | PathLike[str], facts: dict[str, Any], kind: type[Posterior]) -> None:
+    """Refuse the file of another class, and name the function that reads it."""
+    written = facts.get("class")
+    if written is None:  # a file of hbm-fast 0.1.0, of which every class was written as a Posterior
+        written = "Posterior"
+        if kind is not Posterior and facts["method"] == "embedding":
+            raise ValueError(
+                f"{path} was written by an earlier version, without the z of its embedding: "
+                "hbm_fast.Posterior.load reads its alpha and beta"
+            )
+    if written != kind.__name__:
+        reader = _READERS.get(written, "a later version of hbm_fast")
+        raise ValueError(f"{path} was written by {written}.save, not by {kind.__name__}.save: it is read by {reader}")
 
 
 def _model_to_dict(model: HierarchicalModel) -> dict[str, Any]:
@@ -229,11 +257,20 @@ def _model_from_dict(facts: dict[str, Any]) -> HierarchicalModel:
 
 def _plain(value: Any) -> Any:
     """What JSON can hold of a detail."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return {"ndarray": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, str | int | float | bool | list | tuple | dict) or value is None:
         return value
     return repr(value)
+
+
+def _restored(value: Any, batch: bool) -> Any:
+    """The detail of which `_plain` made this; lists of a batch are arrays of files from before arrays were marked."""
+    if isinstance(value, dict) and value.keys() == {"ndarray", "dtype"}:
+        return np.array(value["ndarray"], dtype=value["dtype"])
+    return np.array(value) if batch and isinstance(value, list) else value
 
 
 def _xarray() -> Any:

@@ -102,7 +102,28 @@ class _Gradient(torch.autograd.Function):
 
 
 def _trigamma_difference(a: Tensor, n: Tensor) -> Tensor:
-    return torch.where(n > 0, torch.polygamma(1, a) - torch.polygamma(1, a + n), torch.zeros_like(a))
+    """trigamma(a) - trigamma(a + n), the series of both at 8 or more subtracted part by part (DLMF 5.15.8)."""
+    n = n.to(a.dtype)
+    top = a + n
+    low0, low1 = a < 8, top < 8
+    zero = torch.zeros_like(a)
+    z0, z1 = torch.where(low0, a + 8, a), torch.where(low1, top + 8, top)
+    d = n - 8.0 * low0 + 8.0 * low1
+    below = torch.where(low0, _eight_squares(torch.where(low0, a, 1 + zero)), zero)
+    above = torch.where(low1, _eight_squares(torch.where(low1, top, 1 + zero)), zero)
+    r = d / z0 / z1
+    series = r + 0.5 * r * (1 / z0 + 1 / z1) + (_trigamma_tail(z0) - _trigamma_tail(z1))
+    return torch.where(n > 0, below - above + series, zero)
+
+
+def _eight_squares(z: Tensor) -> Tensor:
+    return torch.stack([1 / (z + j) ** 2 for j in range(8)]).sum(0)
+
+
+def _trigamma_tail(z: Tensor) -> Tensor:
+    r = 1 / z
+    q = r * r
+    return r * q * (1 / 6 - q * (1 / 30 - q * (1 / 42 - q * (1 / 30 - q * (5 / 66 - q * (691 / 2730 - q * (7 / 6)))))))
 
 
 def series_log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
@@ -118,8 +139,9 @@ def series_log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool 
     """
     x, a = torch.broadcast_tensors(counts.double(), concentration.double())
     total, a_sum = x.sum(-1), a.sum(-1)
-    # relative to A, so that large concentrations leave small terms: D(a_k, x_k) - x_k log A
-    value = _log_rising(a, x, a_sum.unsqueeze(-1)).sum(-1) - _log_rising(a_sum, total, a_sum)
+    # relative to a large A, so that large concentrations leave small terms: D(a_k, x_k) - x_k log A
+    scale = a_sum.clamp(min=1.0)
+    value = _log_rising(a, x, scale.unsqueeze(-1)).sum(-1) - _log_rising(a_sum, total, scale)
     if coefficient:
         value = value + torch.lgamma(total + 1) - torch.lgamma(x + 1).sum(-1)
     return value
@@ -128,22 +150,21 @@ def series_log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool 
 def _log_rising(a: Tensor, n: Tensor, scale: Tensor) -> Tensor:
     """lgamma(a + n) - lgamma(a) - n log(scale), by the difference of Stirling's series at 8 or more (DLMF 5.11.1)."""
     one = torch.ones_like(a)
+    a = torch.where(n > 0, a, one)
     top = a + n
     low0, low1 = a < 8, top < 8
     z0, z1 = torch.where(low0, a + 8, a), torch.where(low1, top + 8, top)
     d = n - 8.0 * low0 + 8.0 * low1
-    below = torch.where(low0, _eight_factors(a, scale), one).log()
-    above = torch.where(low1, _eight_factors(top, scale), one).log()
+    shift = 8 * scale.log()
+    below = torch.where(low0, _log_eight_factors(torch.where(low0, a, one)) - shift, 0 * one)
+    above = torch.where(low1, _log_eight_factors(torch.where(low1, top, one)) - shift, 0 * one)
     series = (z0 - 0.5) * torch.log1p(d / z0) + _tail(z1) - _tail(z0)
     value = d * ((z1 / scale).log() - 1) + series + below - above
     return torch.where(n > 0, value, torch.zeros_like(value))
 
 
-def _eight_factors(z: Tensor, scale: Tensor) -> Tensor:
-    product = z / scale
-    for j in range(1, 8):
-        product = product * ((z + j) / scale)
-    return product
+def _log_eight_factors(z: Tensor) -> Tensor:
+    return z.log() + torch.stack([z + j for j in range(1, 8)]).prod(0).log()
 
 
 def _tail(z: Tensor) -> Tensor:
@@ -192,14 +213,14 @@ class DirichletMultinomial(Distribution):
     @property
     def mean(self) -> Tensor:
         """total_count a / A."""
-        return self.total_count * self.concentration / self.concentration.sum(-1, keepdim=True)
+        return (self.total_count * _shares(self.concentration)).to(self.concentration.dtype)
 
     @property
     def variance(self) -> Tensor:
         """total_count p (1 - p) (total_count + A) / (1 + A)."""
-        a_sum = self.concentration.sum(-1, keepdim=True)
-        p = self.concentration / a_sum
-        return self.total_count * p * (1 - p) * (self.total_count + a_sum) / (1 + a_sum)
+        p = _shares(self.concentration)
+        spread = 1 + (self.total_count - 1) / (1 + self.concentration.double().sum(-1, keepdim=True))
+        return (self.total_count * p * (1 - p) * spread).to(self.concentration.dtype)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> DirichletMultinomial:
         """The same distribution over a larger batch."""
@@ -214,6 +235,10 @@ class DirichletMultinomial(Distribution):
         """Counts, shape sample_shape + batch_shape + (K,)."""
         with torch.no_grad():
             a = self.concentration.expand(self._extended_shape(sample_shape)).double()
+            if self.total_count == 0:
+                return torch.zeros_like(a, dtype=self.concentration.dtype)
+            # so small, all of them times one factor leave the draws as they are: every one is of one category
+            a = torch.where(a.amax(-1, keepdim=True) < 1e-290, a * 2.0**64, a)
             # log gamma(a) = log gamma(a + 1) - e / a never underflows
             log_theta = torch._standard_gamma(a + 1).log() - torch.empty_like(a).exponential_() / a
             draws: Tensor = Multinomial(self.total_count, logits=log_theta, validate_args=False).sample()
@@ -226,3 +251,10 @@ class DirichletMultinomial(Distribution):
             if bool((value.sum(-1) != self.total_count).any()):
                 raise ValueError(f"value must lie in the support: counts that sum to total_count = {self.total_count}")
         return log_prob(value.to(torch.int64), self.concentration)
+
+
+def _shares(concentration: Tensor) -> Tensor:
+    """a / A in float64; by way of the largest, so that no sum overflows."""
+    a = concentration.double()
+    a = a / a.amax(-1, keepdim=True)
+    return a / a.sum(-1, keepdim=True)

@@ -1,13 +1,13 @@
 """A block of simulated datasets as one Parquet file."""
 
 import os
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hbm_fast import _validate
+from hbm_fast._files import replacing
 from hbm_fast.simulation import Simulation
 
 
@@ -27,11 +27,17 @@ def write(draw: Callable[[], Simulation], address: str, path: str) -> str:
     ------
     FileExistsError
         Where a file of another address has the name.
+    ValueError
+        Where a damaged file has the name.
     """
     pa = pyarrow()
     metadata = {"hbm_fast": address.encode()}
     if os.path.exists(path):
-        if (pa.parquet.read_schema(path).metadata or {}).get(b"hbm_fast") == metadata["hbm_fast"]:
+        try:
+            found = pa.parquet.read_schema(path).metadata or {}
+        except pa.ArrowException as error:
+            raise ValueError(f"{path}: not a Parquet file, or damaged ({error}); delete it to write it anew") from error
+        if found.get(b"hbm_fast") == metadata["hbm_fast"]:
             return path
         raise FileExistsError(f"{path} exists and holds other datasets: choose another folder")
     block = draw()
@@ -42,8 +48,6 @@ def write(draw: Callable[[], Simulation], address: str, path: str) -> str:
     columns |= {f"count_{k}": block.counts[rows, groups, k] for k in range(block.beta.shape[1])}
     table = pa.table({name: pa.array(column) for name, column in columns.items()})
     # readers of the folder pass over names with a dot in front: what a killed worker leaves harms nobody
-    folder, name = os.path.split(path)
-    unfinished = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
-    pa.parquet.write_table(table.replace_schema_metadata(metadata), unfinished)
-    os.replace(unfinished, path)
+    with replacing(path) as unfinished:
+        pa.parquet.write_table(table.replace_schema_metadata(metadata), unfinished, write_page_checksum=True)
     return path

@@ -1,0 +1,150 @@
+"""How files are written: beside their name and renamed when whole, so that no failure loses or halves a file.
+
+`replacing` and, on top of it, `write_bytes` and `write_text` write; `checksum` is what files of arrays carry.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Target = str | os.PathLike[str]
+
+
+@contextmanager
+def replacing(path: Target) -> Iterator[Path]:
+    """Give the name of an empty file to write to, which gets the name ``path`` when the block ends without an error.
+
+    The earlier file of that name, if there is one, stands untouched until then, and survives every failure in the
+    block or after it; what was written is removed in that case. Only a killed process leaves something behind: a file
+    ``.<stem>.unfinished-<random digits><suffix>`` in the same folder. The content is on the disk (fsync) when the name
+    changes. A new file has the mode of the umask, a replaced one keeps its mode; a symbolic link stays, and what it
+    points to is replaced. Pipes, devices and open descriptors (``/dev/stdout``) get the bytes when the block ends.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    Path
+        With the suffix of ``path``. The block may open it by its name, as often as it likes, and must close it.
+
+    Raises
+    ------
+    OSError
+        With ``path`` as its file name: an existing folder of that name, a file without permission to write, and what
+        fails in the block or after it, such as a full disk.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hbm_fast._files import replacing
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "a.txt") as unfinished:
+    ...         _ = unfinished.write_text("whole")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['a.txt']
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        mode = _mode(target)
+        if mode is not None and (not stat.S_ISREG(mode) or _is_descriptor(target)):
+            with tempfile.TemporaryDirectory() as folder:
+                temporary = Path(folder, target.name)
+                temporary.touch()
+                yield temporary
+                with temporary.open("rb") as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+            return
+        final = Path(os.path.realpath(target))
+        temporary = final.with_name(f".{final.stem[:40]}.unfinished-{secrets.token_hex(6)}{final.suffix}")
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            if mode is None:
+                mode = temporary.stat().st_mode
+            temporary.chmod(stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
+            yield temporary
+            _sync(temporary)
+            temporary.chmod(stat.S_IMODE(mode))  # some libraries replace the file, and its mode
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)  # it is there after a failure alone
+        if os.name == "posix":
+            with suppress(OSError):  # not every file system syncs folders
+                _sync(final.parent)
+    except OSError as error:
+        if error.filename not in (None, target, str(target), temporary, str(temporary)):
+            raise
+        raise _named(error, target) from error
+
+
+def write_bytes(path: Target, content: bytes | memoryview) -> None:
+    """Write a file by `replacing`."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+def write_text(path: Target, text: str) -> None:
+    """Write a file in UTF-8 by `replacing`."""
+    write_bytes(path, text.encode())
+
+
+def checksum(array: NDArray[Any]) -> str:
+    """SHA-256 of an array's type, shape and content, the same on machines of any byte order."""
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.sha256(repr((little.dtype.str, array.shape)).encode())
+    if little.nbytes:
+        digest.update(little.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _mode(target: Path) -> int | None:
+    """The type and permissions of the file under that name; None where there is none."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not os.access(target, os.W_OK):  # a rename would not ask
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+    return mode
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Whether the name stands for an open descriptor, such as /dev/stdout: its file must keep its identity."""
+    for _ in range(40):  # as many links as Linux follows
+        parent = os.path.realpath(path.parent)
+        if parent.startswith(("/proc/", "/dev/")) and os.path.basename(parent) == "fd":
+            return True
+        if not path.is_symlink():
+            return False
+        path = Path(parent, path.readlink())
+    return False
+
+
+def _sync(path: Path) -> None:
+    # Windows syncs only what may be written; folders may only be read
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _named(error: OSError, target: Path) -> OSError:
+    if error.errno is None:
+        return OSError(f"{target}: {error}")
+    return OSError(error.errno, error.strerror or os.strerror(error.errno), str(target))

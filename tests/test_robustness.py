@@ -1,0 +1,452 @@
+"""No input, thread or order of exit ends the process; what cannot be done is refused in words."""
+
+import copy
+import importlib.util
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+from hbm_fast import _core
+
+KEY = np.array([1, 2], np.uint64)
+BAD_COUNTS = [
+    (np.int8, -128),
+    (np.int16, -30_000),
+    (np.int32, np.iinfo(np.int32).min),  # R's NA_integer_
+    (np.int64, np.iinfo(np.int64).min),
+    (np.int64, -1_000_000),
+    (np.int64, 2**63 - 1),
+    (np.uint64, 2**64 - 2**30),
+]
+
+
+def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    """A script in an interpreter of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=timeout
+    )
+
+
+# --- values ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "bad"), BAD_COUNTS)
+@pytest.mark.parametrize("concentration", [[5.0, 1.0, 1.0], [0.5, 0.5, 2.0]])
+def test_a_bad_count_among_many_rows_is_refused(dtype: type, bad: int, concentration: list[float]) -> None:
+    counts = np.full((200, 3), 5, dtype)
+    counts[7, 2] = bad
+    for coefficient in (True, False):
+        with pytest.raises(ValueError, match=r"negative|2\*\*53"):
+            hbm.log_likelihood(counts, concentration, coefficient=coefficient)
+        with pytest.raises(ValueError, match=r"negative|2\*\*53"):
+            hbm.log_likelihood_gradient(counts, concentration, coefficient=coefficient)
+    with pytest.raises(ValueError, match=r"negative|2\*\*53"):
+        hbm.SufficientStatistics(counts)
+    with pytest.raises(ValueError, match=r"negative|2\*\*53"):
+        hbm.SufficientStatistics(counts, weights=np.ones(200))
+    with pytest.raises(ValueError):
+        hbm.sample(counts, n_draws=2, n_chains=1, rng=0)
+    with pytest.raises(ValueError):
+        _core.exceedance_counts(counts[np.newaxis], np.empty((1, 4, 8), np.float32), 1)
+    with pytest.raises(ValueError):
+        _core.sample(
+            [counts],
+            hbm.priors.Exponential()._kernel(),
+            hbm.priors.Dirichlet()._kernel(3),
+            ["mh"],
+            2,
+            1,
+            2,
+            KEY,
+            1,
+            None,
+        )
+
+
+@pytest.mark.parametrize(("dtype", "bad"), BAD_COUNTS[2:])
+def test_a_bad_sparse_count_is_refused(dtype: type, bad: int) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    counts = np.full((200, 3), 5, dtype)
+    counts[7, 2] = bad
+    matrix = sparse.csr_matrix(counts)
+    for coefficient in (True, False):
+        with pytest.raises(ValueError, match=r"negative|2\*\*53"):
+            hbm.log_likelihood(matrix, [5.0, 1.0, 1.0], coefficient=coefficient)
+    with pytest.raises(ValueError, match=r"negative|2\*\*53"):
+        hbm.SufficientStatistics(matrix)
+
+
+def test_posterior_refuses_counts_that_are_none() -> None:
+    posterior = hbm.sample([[20, 0], [0, 20]], n_draws=4, n_chains=1, rng=0)
+    log_alpha, log_beta = posterior.log_alpha.reshape(1, -1), posterior.log_beta.reshape(1, -1, 2)
+    datasets = np.zeros(1, np.uint64)
+    for bad in (-1, -(2**63), 2**53 + 1):
+        rows = np.array([[1, bad]], np.int64)
+        with pytest.raises(ValueError, match="rows must hold counts"):
+            _core.draw_log_theta(log_alpha, log_beta, rows, KEY, 0, datasets, np.empty((1, 4, 2)), 1)
+        with pytest.raises(ValueError, match="rows must hold counts"):
+            _core.group_log_pmf(log_alpha, log_beta, rows[:, np.newaxis], True, np.empty((1, 4, 1)), 1)
+        with pytest.raises(ValueError, match="totals must hold counts"):
+            _core.draw_predictive_counts(log_beta, rows[0, 1:], KEY, 0, datasets, np.empty(log_beta.shape, np.int64), 1)
+
+
+COUNTS = np.zeros((2, 4, 3), np.int32)
+
+
+def simulate_core(n_groups: Any, totals: Any, **changes: Any) -> None:
+    """A call of the binding for two datasets of up to four groups with totals up to 9."""
+    arrays: dict[str, Any] = {
+        "log_alpha": np.empty(2), "log_beta": np.empty((2, 3)), "alpha_out": np.empty(2), "beta_out": np.empty((2, 3)),
+        "n_groups_out": np.empty(2, np.int64), "log_theta": None, "theta": None, "counts": COUNTS.copy(),
+        "statistics": np.empty((2, 4, 9), np.float32), "max_groups": 4, "first": 0,
+        "beta": hbm.priors.Dirichlet()._kernel(3),
+    } | changes  # fmt: skip
+    _core.simulate(
+        key=KEY, alpha=hbm.priors.Exponential()._kernel(), alpha_given=False, beta_given=False, n_groups=n_groups,
+        totals=totals, n_threads=1, **arrays,
+    )  # fmt: skip
+
+
+def test_simulate_refuses_numbers_beyond_its_arrays() -> None:
+    source = _core.IntegerSource
+    good_groups, good_totals = source(1, 4), source(0, 9)
+    simulate_core(good_groups, good_totals)
+    simulate_core(source(np.array([4, 1]), 1, 0), source(np.arange(8), 4, 1))
+    for n_groups in (source(np.array([4, 5]), 1, 0), source(np.array([-1, 4]), 1, 0), source(1, 5), source(-1, 4)):
+        with pytest.raises(ValueError, match="n_groups must be from 0 to 4"):
+            simulate_core(n_groups, good_totals)
+    for totals in (source(np.array([0, 10, 0, 0]), 0, 1), source(0, 10), source(np.full(8, -(2**62)), 4, 1)):
+        with pytest.raises(ValueError, match="totals must be from 0 to 9"):
+            simulate_core(good_groups, totals)
+    with pytest.raises(ValueError, match="given values of totals are too few"):
+        simulate_core(good_groups, source(np.arange(7), 4, 1))
+    with pytest.raises(ValueError, match="given values of n_groups are too few"):
+        simulate_core(source(np.ones(1, np.int64), 2**63, 0), good_totals)
+    with pytest.raises(ValueError, match="max_groups"):
+        simulate_core(good_groups, good_totals, max_groups=2**32, counts=None, statistics=None)
+
+
+def test_variates_end_whatever_the_weights() -> None:
+    out = np.empty((2, 3), np.int64)
+    for weights in ([[np.nan, 1.0, 1.0]], [[np.nan] * 3], [[np.inf, np.inf, 1.0]], [[-1.0, 2.0, np.inf]]):
+        _core.multinomial(KEY, np.array([5, 2_000_000_000]), np.array(weights), out, 1)
+        assert (out >= 0).all()
+    for total in (-1, 2_000_000_001):
+        with pytest.raises(ValueError, match="totals must be from 0"):
+            _core.multinomial(KEY, np.array([5, total]), np.ones((1, 3)), out, 1)
+    with pytest.raises(ValueError, match="no parameters"):  # their draws would never end
+        _core.AlphaPrior("gamma", np.nan, 1.0, 0.0, 0.0)
+
+
+def test_first_is_named() -> None:
+    model = hbm.HierarchicalModel(2)
+    for first, n_datasets in ((2**64, 1), (2**64 - 1, 2), (10**30, 1)):
+        with pytest.raises(ValueError, match=r"first must be at most 1844674407370955161\d; got"):
+            hbm.simulate(model, n_datasets, n_groups=2, totals=2, first=first, rng=0)
+    last = hbm.simulate(model, 1, n_groups=2, totals=2, first=2**64 - 1, rng=0)
+    assert last.counts is not None
+    assert last.counts.sum() == 4
+
+
+# --- layouts --------------------------------------------------------------------------------------------------------
+
+
+def packed(array: np.ndarray) -> np.ndarray:
+    """The same values as a field of packed records: unaligned, with a stride that is no multiple of the item size."""
+    records = np.zeros(array.shape, [("first", "i1"), ("value", array.dtype)])
+    records["value"] = array
+    return records["value"]
+
+
+def shifted(array: np.ndarray) -> np.ndarray:
+    """The same values at an odd address, C-contiguous."""
+    memory = np.empty(array.nbytes + 1, np.uint8)
+    result = memory[1:].view(array.dtype).reshape(array.shape)
+    result[...] = array
+    return result
+
+
+def swapped(array: np.ndarray) -> np.ndarray:
+    """The same values in the other byte order."""
+    return array.astype(array.dtype.newbyteorder("S"))
+
+
+@pytest.mark.parametrize("change", [packed, shifted, swapped])
+def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndarray], np.ndarray]) -> None:
+    counts, a = np.array([[1, 2], [3, 4]], np.int32), np.array([0.5, 2.0])
+    statistics = _core.SufficientStatistics(2)
+    prior = (hbm.priors.Exponential()._kernel(), hbm.priors.Dirichlet()._kernel(2))
+    values, columns, offsets = counts.reshape(-1), np.array([0, 1, 0, 1], np.int32), np.array([0, 2, 4], np.int32)
+    calls: list[Callable[[], object]] = [
+        lambda: _core.log_pmf(change(counts), a, True, np.empty(2), 1),
+        lambda: _core.log_pmf(counts, change(a), True, np.empty(2), 1),
+        lambda: _core.log_pmf(counts, a, True, change(np.empty(2)), 1),
+        lambda: _core.log_pmf_gradient(change(counts), a, True, np.empty(2), np.empty((2, 2)), 1),
+        lambda: _core.sparse_log_pmf(change(values), columns, offsets, a[np.newaxis], True, np.empty(2), 1),
+        lambda: _core.sparse_log_pmf(values, change(columns), offsets, a[np.newaxis], True, np.empty(2), 1),
+        lambda: _core.sparse_log_pmf(values, columns, offsets, change(a[np.newaxis]), True, np.empty(2), 1),
+        lambda: statistics.add(change(counts)),
+        lambda: statistics.add(counts, change(np.ones(2))),
+        lambda: statistics.add_sparse(change(values), columns, offsets),
+        lambda: statistics.log_likelihood(change(a), np.empty(1), None, 1),
+        lambda: _core.sample([change(counts)], *prior, ["mh"], 2, 1, 2, KEY, 1, None),
+        lambda: _core.exceedance_counts(change(counts[np.newaxis]), np.empty((1, 3, 7), np.float32), 1),
+        lambda: _core.exceedance_counts(counts[np.newaxis], change(np.empty((1, 3, 7), np.float32)), 1),
+        lambda: _core.dirichlet(change(KEY), a[np.newaxis], np.empty((2, 2)), 1),
+        lambda: _core.BetaPrior(False, change(a)),
+        lambda: _core.IntegerSource(change(np.arange(4)), 1, 0),
+        lambda: _core.normal_tails(change(a), np.empty(2), np.empty(2), 1),
+        lambda: simulate_core(_core.IntegerSource(1, 4), _core.IntegerSource(0, 9), counts=change(COUNTS)),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(ValueError, match=r"aligned|contiguous"):
+            call()
+    assert statistics.n_groups == 0.0
+
+
+# --- nothing at all -------------------------------------------------------------------------------------------------
+
+
+def test_empty_variates() -> None:
+    assert hbm.dirichlet(0, []).shape == (0,)
+    assert hbm.dirichlet(0, np.empty((3, 0))).shape == (3, 0)
+    assert hbm.dirichlet(0, np.empty((0, 4))).shape == (0, 4)
+    assert hbm.dirichlet(0, [1.0, 2.0], size=0).shape == (0, 2)
+    assert hbm.multinomial(0, np.empty(0, int), np.empty((0, 0))).shape == (0, 0)
+    assert hbm.multinomial(0, np.empty(0, int), [0.5, 0.5]).shape == (0, 2)
+    with pytest.raises(ValueError, match="at least one category"):
+        _core.multinomial(KEY, np.array([3]), np.empty((1, 0)), np.empty((1, 0), np.int64), 1)
+
+
+def test_empty_arrays_in_the_bindings() -> None:
+    for b, s, k in ((0, 3, 2), (1, 0, 2), (1, 3, 0)):
+        log_alpha, log_beta = np.zeros((b, s)), np.full((b, s, k), -1.0)
+        datasets, rows = np.zeros(b, np.uint64), np.zeros((b, k), np.int64)
+        _core.draw_log_theta(log_alpha, log_beta, rows, KEY, 0, datasets, np.empty((b, s, k)), 1)
+        out = np.ones((b, s, 1))
+        _core.group_log_pmf(log_alpha, log_beta, rows[:, np.newaxis], True, out, 1)
+        assert not out.any()
+        totals = np.zeros(b, np.int64)
+        _core.draw_predictive_counts(log_beta, totals, KEY, 0, datasets, np.empty((b, s, k), np.int64), 1)
+    for n, k in ((0, 2), (100, 0), (0, 0)):
+        counts, value = np.zeros((n, k), np.int32), np.ones(n)
+        _core.log_pmf(counts, np.ones(k), True, value, 1)
+        assert not value.any()
+        _core.log_pmf_gradient(counts, np.ones(k), True, value, np.empty((n, k)), 1)
+        columns, offsets = np.zeros(0, np.int32), np.zeros(n + 1, np.int32)
+        _core.sparse_log_pmf(np.zeros(0, int), columns, offsets, np.ones((1, k)), True, value, 1)
+        assert not value.any()
+        _core.exceedance_counts(counts[np.newaxis], np.empty((1, k + 1, 3), np.float32), 1)
+        statistics = _core.SufficientStatistics(k)
+        statistics.add(counts)
+        assert statistics.n_groups == n
+    prior = hbm.priors.Exponential()._kernel()
+    with pytest.raises(ValueError, match="at least one category"):
+        _core.sample([], prior, _core.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
+    with pytest.raises(ValueError, match="at least one category"):
+        simulate_core(
+            _core.IntegerSource(1, 4), _core.IntegerSource(0, 9), beta=_core.BetaPrior(False, np.empty(0)),
+            log_beta=np.empty((2, 0)), beta_out=np.empty((2, 0)), counts=None, statistics=None,
+        )  # fmt: skip
+
+
+# --- threads and copies ---------------------------------------------------------------------------------------------
+
+
+def test_threads_share_statistics() -> None:
+    counts = np.random.default_rng(1).integers(0, 3000, (400, 3))
+    expected = hbm.SufficientStatistics(counts)
+    shared, other = hbm.SufficientStatistics(n_categories=3), hbm.SufficientStatistics(n_categories=3)
+    barrier = threading.Barrier(5)
+    problems: list[BaseException] = []
+
+    def use(work: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            for _ in range(50):
+                work()
+        except BaseException as error:
+            problems.append(error)
+
+    def read() -> None:
+        seen = pickle.loads(pickle.dumps(shared))  # whole additions alone
+        assert seen.n_groups % 400 == 0
+        repeats = seen.n_groups / 400
+        value = expected.log_likelihood([1.0, 2.0, 3.0]) * repeats
+        assert seen.log_likelihood([1.0, 2.0, 3.0]) == pytest.approx(value, rel=1e-9)
+
+    works = [
+        lambda: shared.add(counts), lambda: shared.add(counts), lambda: shared.merge(expected), read,
+        lambda: other.merge(shared),
+    ]  # fmt: skip
+    threads = [threading.Thread(target=use, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not problems
+    assert not any(thread.is_alive() for thread in threads)
+    assert shared.n_groups == 150 * 400
+
+
+def test_statistics_merge_with_themselves_and_each_other() -> None:
+    first, second = hbm.SufficientStatistics([[1, 2]]), hbm.SufficientStatistics([[3, 4]])
+    first.merge(first)
+    assert first.n_groups == 2.0
+    crowd = [threading.Thread(target=a.merge, args=(b,)) for a, b in ((first, second), (second, first))]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in crowd)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda stats: pickle.loads(pickle.dumps(stats))])
+def test_a_copy_of_statistics_is_a_copy(copied: Callable[[hbm.SufficientStatistics], hbm.SufficientStatistics]) -> None:
+    stats = hbm.SufficientStatistics([[1, 2], [3, 70_000]])
+    other = copied(stats)
+    other.add([[5, 5]])
+    assert (stats.n_groups, other.n_groups) == (2.0, 3.0)
+    stats.add([[5, 5]])
+    assert stats.log_likelihood([1.0, 2.0]) == other.log_likelihood([1.0, 2.0])
+
+
+def test_states_that_no_counts_give_are_refused() -> None:
+    core = _core.SufficientStatistics(2)
+    core.add(np.array([[1, 2], [3, 0]]))
+    good = core.__getstate__()
+    restored = _core.SufficientStatistics.__new__(_core.SufficientStatistics)
+    restored.__setstate__(good)
+    assert restored.n_groups == 2.0
+    one = (np.array([1.0]), np.array([1.0]))
+    for bad in (
+        (2, np.nan, 0.0, good[3]),
+        (2, -1.0, 0.0, good[3]),
+        (3, 2.0, 0.0, good[3]),
+        (2, 2.0, 0.0, [one, one, one]),  # the totals are of other counts
+        (2, 2.0, 0.0, [(np.array([np.nan]), np.array([1.0]))] * 3),
+        (2, 2.0, 0.0, [(np.array([-1.0]), np.array([1.0]))] * 3),
+        (2, 2.0, 0.0, [(np.array([1.0]), np.array([np.nan]))] * 3),
+        (2, 2.0, 0.0, [(np.array([1.0]), np.array([-1.0]))] * 3),
+        (2, 2.0, 0.0, [1, 2, 3]),
+        (2, 2.0),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            _core.SufficientStatistics.__new__(_core.SufficientStatistics).__setstate__(bad)
+
+
+def test_models_have_weak_references() -> None:
+    model = hbm.HierarchicalModel(3)
+    assert weakref.ref(model)() is model
+
+
+# --- exits and interrupts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("long_calls", [True, False])
+def test_daemon_threads_let_the_interpreter_exit(long_calls: bool) -> None:
+    """Threads inside long calls, and threads that go from one short call to the next."""
+    result = run(
+        f"""
+        import threading, time, numpy as np, hbm_fast as hbm
+        size = {2_000_000 if long_calls else 20}
+        counts = np.random.default_rng(0).integers(0, 5000, (size, 4))
+        concentrations = np.full((size, 4), 0.5)
+        model = hbm.HierarchicalModel(4)
+        stats = hbm.SufficientStatistics(counts[:1000])
+        works = [
+            lambda: hbm.log_likelihood(counts, concentrations, n_threads=2),
+            lambda: hbm.sample(counts[:1000], n_draws=size, rng=0, n_threads=2) if size > 100 else stats.n_groups,
+            lambda: hbm.simulate(model, size // 20, n_groups=20, totals=300, rng=0, n_threads=2),
+            lambda: stats.log_likelihood(concentrations, n_threads=2),
+        ]
+        def use(work):
+            while True:
+                work()
+        for work in works:
+            threading.Thread(target=use, args=(work,), daemon=True).start()
+        time.sleep(0.5)
+        """
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("_xxsubinterpreters") is None, reason="no module for subinterpreters")
+@pytest.mark.parametrize("before", ["pass", "import hbm_fast"])
+def test_import_in_a_subinterpreter_is_refused(before: str) -> None:
+    result = run(
+        f"""
+        import _xxsubinterpreters as interpreters
+        {before}
+        try:
+            interpreters.run_string(interpreters.create(), "import hbm_fast")
+        except interpreters.RunFailedError as error:
+            print(error)
+        """
+    )
+    assert result.returncode == 0, result.stderr
+    assert "ImportError" in result.stdout
+    if before == "pass":  # otherwise numpy refuses already
+        assert "hbm_fast cannot be imported in a subinterpreter" in result.stdout
+
+
+class Alarm(Exception):
+    """Raised by the handler of a timer."""
+
+
+@pytest.fixture
+def alarm() -> Any:
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("no timers")
+
+    def ring(number: int, frame: object) -> None:
+        raise Alarm
+
+    def with_alarm(call: Callable[[], object]) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            call()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield with_alarm
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_adding_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
+    """All values apart, so that each call takes seconds where it is not stopped."""
+    counts = np.random.default_rng(0).integers(0, 2**39, (1_500_000, 2))
+    stats = hbm.SufficientStatistics([[1, 2], [3, 4]])
+    expected = stats.log_likelihood([1.0, 2.0])
+    calls: list[Callable[[], object]] = [
+        lambda: stats.add(counts),
+        lambda: stats.add(counts, weights=np.ones(len(counts))),
+        lambda: hbm.sample(counts, n_draws=10, rng=0),
+    ]
+    if importlib.util.find_spec("scipy") is not None:
+        import scipy.sparse
+
+        matrix = scipy.sparse.csr_array(counts)
+        calls.append(lambda: stats.add(matrix))
+    for call in calls:
+        with pytest.raises(Alarm):
+            alarm(call)
+        assert stats.n_groups == 2.0
+        assert stats.log_likelihood([1.0, 2.0]) == expected
+
+
+def test_one_long_dataset_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
+    model = hbm.HierarchicalModel(5)
+    with pytest.raises(Alarm):
+        alarm(lambda: hbm.simulate(model, 1, n_groups=3_000_000, totals=(20, 300), theta=False, rng=0))
