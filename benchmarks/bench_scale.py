@@ -2,7 +2,7 @@
 
     python benchmarks/bench_scale.py [--out benchmarks/results/scale.json] [--only speedup ...] [--kills 20]
 
-docs/scale.md extrapolates from these figures. Takes both cores and about four minutes.
+docs/guide/clusters.md extrapolates from these figures. Takes both cores and about four minutes.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def reduction(n_blocks: int = 10, n: int = 2_000_000, k: int = 7) -> Table:
 
 def gathered(client: distributed.Client, collection: Any) -> list[Any]:
     """The blocks of a collection, each sent to the client. `compute` would join them in a worker first: one that
-    fetches a block when its owner is killed can wait for it for ever (dask's own deadlock, see docs/scale.md).
+    fetches a block when its owner is killed can wait for it for ever (dask's own deadlock, see docs/guide/clusters.md).
     """
     return client.gather(client.compute(list(np.ravel(collection.to_delayed()))))  # type: ignore[no-any-return]
 
