@@ -1,5 +1,5 @@
-# The hot loops (cpp/src/levels/*.cpp) are one text, compiled once per instruction-set level into a namespace and an
-# object of their own (the macro HBM_LEVEL names both). cpu.hpp chooses one at load. Everything else is built for
+# The hot loops (*.isa.cpp) are compiled once per instruction-set level, each into a namespace and an object of its own
+# (the macro HBM_LEVEL names both). core/isa.hpp chooses one at load. Everything else is built for
 # the baseline.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
   set(HBM_FAST_LEVELS v2 v3 v4)
@@ -21,11 +21,11 @@ target_compile_definitions(hbm_kernels PUBLIC ${hbm_level_definition})
 function(hbm_fast_add_levels target)
   foreach(level ${HBM_FAST_LEVELS})
     set(sources ${ARGN})
-    if(level STREQUAL "v4")  # only what gains over 15 % there (CONTRIBUTING.md)
-      list(FILTER sources EXCLUDE REGEX "/(table_likelihood|mixture_density|normal_tails)\\.cpp$")
+    if(level STREQUAL "v4")  # only what gains over 15 % there (docs/development/kernels.md)
+      list(FILTER sources EXCLUDE REGEX "\\.isa-v3\\.cpp$")
     endif()
     add_library(hbm_kernels_${level} OBJECT ${sources})
-    target_include_directories(hbm_kernels_${level} PRIVATE cpp/include cpp/src)
+    target_include_directories(hbm_kernels_${level} PRIVATE cpp)
     target_compile_definitions(hbm_kernels_${level} PRIVATE HBM_LEVEL=${level} ${hbm_level_definition})
     hbm_fast_contract(hbm_kernels_${level})
     target_compile_options(hbm_kernels_${level} PRIVATE ${hbm_flags_${level}})

@@ -10,7 +10,7 @@ cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  for source in cpp/tests/fuzz_*.cpp; do targets+=("$(basename "$source" .cpp)"); done
+  for source in cpp/fuzz/fuzz_*.cpp; do targets+=("$(basename "$source" .cpp)"); done
 fi
 cd build/fuzz
 run_target() {

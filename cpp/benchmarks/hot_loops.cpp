@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "hbm_fast/dirichlet_multinomial.hpp"
-#include "hbm_fast/simulate.hpp"
-#include "hbm_fast/sufficient_statistics.hpp"
+#include "likelihood/log_pmf.hpp"
+#include "simulation/simulate.hpp"
+#include "statistics/sufficient_statistics.hpp"
 
 namespace {
 

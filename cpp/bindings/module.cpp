@@ -1,4 +1,4 @@
-#include "bindings.hpp"
+#include "bindings/array_arguments.hpp"
 
 PYBIND11_MODULE(_in_main_interpreter, m) {
   using namespace hbm_fast::bindings;

@@ -6,8 +6,8 @@
 #include <mutex>
 #include <utility>
 
-#include "bindings.hpp"
-#include "hbm_fast/sufficient_statistics.hpp"
+#include "bindings/array_arguments.hpp"
+#include "statistics/sufficient_statistics.hpp"
 
 namespace hbm_fast::bindings {
 

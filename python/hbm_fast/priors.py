@@ -1,6 +1,6 @@
 """Priors of alpha (how alike the groups are) and of beta (the categories over all groups): no computation.
 
-Each is a frozen dataclass; its density and its draws live in the kernels (``cpp/include/hbm_fast/prior.hpp``).
+Each is a frozen dataclass; its density and its draws live in the kernels (``cpp/priors/prior.hpp``).
 """
 
 from dataclasses import dataclass, field

@@ -1,0 +1,205 @@
+// Array -> view, and nothing else: the only place that may mention pybind11 is this folder. Arguments are checked for
+// people in python/hbm_fast/_validate.py; what is checked here is what could crash.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <bit>
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
+
+#include "core/parallel.hpp"
+#include "priors/prior.hpp"
+#include "core/stream.hpp"
+#include "core/array_view.hpp"
+
+namespace hbm_fast::bindings {
+
+namespace py = pybind11;
+
+// C++ reads an array as it lies in memory: in its own byte order, each item at a multiple of its size.
+inline void need_layout(const py::array& array) {
+  const py::ssize_t item = array.itemsize();
+  bool is_whole = true;
+  for (py::ssize_t d = 0; d < array.ndim(); ++d) {
+    if (array.shape(d) > 1 && array.strides(d) % item != 0) is_whole = false;
+  }
+  const bool is_native = array.dtype().byteorder() != (std::endian::native == std::endian::little ? '>' : '<');
+  if (array.size() != 0 && !(is_native && is_whole && (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0)) {
+    throw std::invalid_argument("an array must be aligned, in the machine's byte order, with strides that are multiples of its item "
+                                "size; got dtype " + py::str(array.dtype()).cast<std::string>() + ", strides " +
+                                py::str(array.attr("strides")).cast<std::string>() + ": pass array.astype(array.dtype.newbyteorder('='))");
+  }
+}
+
+// An array of T that is taken as it is, or refused.
+template <class T, int flags>
+class Array : public py::array_t<T, flags> {
+ public:
+  using py::array_t<T, flags>::array_t;
+};
+
+template <class T>
+using Contiguous = Array<T, py::array::c_style>;
+template <class T>
+using Strided = Array<T, 0>;
+
+using Doubles = Contiguous<double>;
+using Floats = Contiguous<float>;
+using Integers = Contiguous<std::int64_t>;
+using Words = Contiguous<std::uint64_t>;
+
+// Calls take(), which asks for the GIL. In a daemon thread that asks while the interpreter ends, CPython before 3.14 unwinds
+// the stack to end the thread. The destructors of a kernel and of pybind11 are not made for that, and the process is about
+// to exit: the thread waits for it, as with 3.14.
+template <class Take>
+auto take_gil(Take&& take) {
+#ifdef __GLIBCXX__
+  try {
+    return take();
+  } catch (abi::__forced_unwind&) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+#else
+  return take();
+#endif
+}
+
+// Runs a kernel without the GIL.
+template <class Kernel>
+void without_gil(Kernel&& kernel) {
+  PyThreadState* const state = PyEval_SaveThread();
+  std::exception_ptr failure;
+  try {
+    kernel();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  take_gil([&] { PyEval_RestoreThread(state); });
+  if (failure) std::rethrow_exception(failure);
+}
+
+// The GIL for a part of a kernel.
+class WithGil {
+ public:
+  WithGil() : state_(take_gil(&PyGILState_Ensure)) {}
+  ~WithGil() { PyGILState_Release(state_); }
+  WithGil(const WithGil&) = delete;
+  WithGil& operator=(const WithGil&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
+
+inline Key to_key(const Words& key) {
+  if (key.size() != 2) throw std::invalid_argument("key must hold two uint64 words");
+  return {key.data()[0], key.data()[1]};
+}
+
+inline void need_size(const py::array& array, std::size_t size, const char* name) {
+  if (static_cast<std::size_t>(array.size()) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
+}
+
+inline CountType count_type(const py::dtype& dtype) {
+  const bool is_signed = dtype.kind() == 'i';
+  if (is_signed || dtype.kind() == 'u') {
+    switch (dtype.itemsize()) {
+      case 1: return is_signed ? CountType::int8 : CountType::uint8;
+      case 2: return is_signed ? CountType::int16 : CountType::uint16;
+      case 4: return is_signed ? CountType::int32 : CountType::uint32;
+      case 8: return is_signed ? CountType::int64 : CountType::uint64;
+      default: break;
+    }
+  }
+  throw py::type_error("counts must have an integer dtype");
+}
+
+inline std::ptrdiff_t stride_of(const py::array& array, py::ssize_t axis) {
+  return array.shape(axis) > 1 ? array.strides(axis) / array.itemsize() : 0;
+}
+
+// A (N, K) array of any integer type and any strides, as it lies in memory.
+inline CountsView to_counts(const py::array& counts) {
+  if (counts.ndim() != 2) throw std::invalid_argument("counts must have shape (N, K)");
+  const CountType type = count_type(counts.dtype());
+  need_layout(counts);
+  return {counts.data(), type, static_cast<std::size_t>(counts.shape(0)), static_cast<std::size_t>(counts.shape(1)),
+          stride_of(counts, 0), stride_of(counts, 1)};
+}
+
+// The stored values of a sparse matrix: one row.
+inline CountsView to_stored(const py::array& values) {
+  if (values.ndim() != 1) throw std::invalid_argument("the values of a CSR matrix must have shape (n,)");
+  const CountType type = count_type(values.dtype());
+  need_layout(values);
+  return {values.data(), type, 1, static_cast<std::size_t>(values.size()), 0, stride_of(values, 0)};
+}
+
+// The offsets and columns of compressed sparse rows fit the values; returns the number of rows.
+template <class Index>
+std::size_t checked_csr(const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets) {
+  if (values.ndim() != 1 || columns.size() != values.size() || offsets.size() < 1) {
+    throw std::invalid_argument("the parts of a CSR matrix do not fit each other");
+  }
+  const Index* at = offsets.data();
+  const py::ssize_t n_rows = offsets.size() - 1;
+  for (py::ssize_t n = 0; n < n_rows; ++n) {
+    if (at[n] < 0 || at[n + 1] < at[n]) throw std::invalid_argument("the offsets of a CSR matrix must not decrease");
+  }
+  if (at[n_rows] > values.size()) throw std::invalid_argument("the offsets of a CSR matrix exceed its values");
+  return static_cast<std::size_t>(n_rows);
+}
+
+// Runs on the calling thread inside without_gil: raises KeyboardInterrupt through the kernel.
+inline void poll_signals() {
+  const WithGil gil;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+void register_amortize(py::module_& m);
+void register_config(py::module_& m);
+void register_dirichlet_multinomial(py::module_& m);
+void register_predictive(py::module_& m);
+void register_prior(py::module_& m);
+void register_simulate(py::module_& m);
+void register_variates(py::module_& m);
+void register_sampling(py::module_& m);
+void register_sufficient_statistics(py::module_& m);
+
+}  // namespace hbm_fast::bindings
+
+namespace pybind11::detail {
+
+template <class T, int flags>
+struct pyobject_caster<hbm_fast::bindings::Array<T, flags>> {
+  using Type = hbm_fast::bindings::Array<T, flags>;
+  PYBIND11_TYPE_CASTER(Type, handle_type_name<array_t<T>>::name);
+
+  bool load(handle source, bool) {
+    if (!isinstance<array>(source)) return false;
+    const auto given = reinterpret_borrow<array>(source);
+    const auto wanted = dtype::of<T>();
+    if (given.dtype().kind() != wanted.kind() || given.itemsize() != wanted.itemsize()) return false;
+    hbm_fast::bindings::need_layout(given);
+    if ((given.flags() & flags) != flags) {
+      throw std::invalid_argument("an array must be C-contiguous; got strides " + str(given.attr("strides")).cast<std::string>());
+    }
+    value = reinterpret_borrow<Type>(source);
+    return true;
+  }
+
+  static handle cast(const handle& source, return_value_policy, handle) { return source.inc_ref(); }
+};
+
+}  // namespace pybind11::detail

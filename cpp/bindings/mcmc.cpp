@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "mcmc/profile.hpp"
+#include "mcmc/sample.hpp"
+#include "mcmc/crp_tables.hpp"
+#include "bindings/shared_statistics.hpp"
+
+namespace hbm_fast::bindings {
+namespace {
+
+using Integers32 = Contiguous<std::int32_t>;
+using Bools = Contiguous<bool>;
+
+SamplerKind sampler_kind(const std::string& method) {
+  if (method == "hmc") return SamplerKind::hmc;
+  if (method == "gibbs") return SamplerKind::gibbs;
+  if (method == "mh") return SamplerKind::metropolis;
+  throw std::invalid_argument("unknown sampler: " + method);
+}
+
+// Statistics as they are given, or built here from counts (N, K), many datasets at once.
+class Datasets {
+ public:
+  Datasets(const py::list& given, std::size_t n_categories) : shared_(given.size()), built_(given.size()), all_(given.size()) {
+    std::vector<CountsView> counts(given.size());
+    for (std::size_t b = 0; b < given.size(); ++b) {
+      if (py::isinstance<py::array>(given[b])) {
+        counts[b] = to_counts(py::reinterpret_borrow<py::array>(given[b]));
+      } else {
+        shared_[b] = given[b].cast<const SharedStatistics&>().snapshot();
+        all_[b] = shared_[b].get();
+        if (all_[b]->n_categories() != n_categories) throw std::invalid_argument("statistics and model differ in K");
+      }
+    }
+    counts_ = std::move(counts);
+    n_categories_ = n_categories;
+  }
+
+  // Without the GIL; the arrays must stay alive.
+  const std::vector<const SufficientStatistics*>& build(int n_threads) {
+    const Poll poll = poll_signals;
+    TimedPoll timed_poll(poll);
+    const Poll poll_of_any = [&] { timed_poll(); };
+    parallel_for(all_.size(), 16, n_threads, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t b = begin; b < end; ++b) {
+        if (all_[b] != nullptr) continue;
+        built_[b] = std::make_unique<SufficientStatistics>(n_categories_);
+        built_[b]->add(counts_[b], nullptr, poll_of_any);
+        all_[b] = built_[b].get();
+      }
+    }, poll_of_any);
+    return all_;
+  }
+
+ private:
+  std::size_t n_categories_ = 0;
+  std::vector<CountsView> counts_;
+  std::vector<std::shared_ptr<const SufficientStatistics>> shared_;
+  std::vector<std::unique_ptr<SufficientStatistics>> built_;
+  std::vector<const SufficientStatistics*> all_;
+};
+
+py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta,
+                          const std::vector<std::string>& methods, std::size_t n_draws, std::size_t n_chains,
+                          std::size_t n_warmup, const Words& key, int n_threads,
+                          const py::object& progress, const std::optional<std::pair<Doubles, Doubles>>& start) {
+  const std::size_t n_categories = beta.values.size();
+  if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
+  Datasets datasets(given, n_categories);
+  if (methods.size() != given.size()) throw std::invalid_argument("methods must name a sampler for each dataset");
+  SamplerOptions options{{}, n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  for (const std::string& method : methods) options.kinds.push_back(sampler_kind(method));
+  if (start) {
+    const auto n = static_cast<py::ssize_t>(given.size() * n_chains);
+    if (start->first.size() != n || start->second.size() != n * static_cast<py::ssize_t>(n_categories)) {
+      throw std::invalid_argument("start must be (B, C) and (B, C, K)");
+    }
+    options.start_log_alpha = start->first.data();
+    options.start_log_beta = start->second.data();
+  }
+  const auto shape = std::vector<std::size_t>{given.size(), n_chains, n_draws};
+  const Doubles log_alpha(shape), log_density(shape), acceptance(shape), step_size(shape);
+  const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
+  const Integers32 n_evaluations(shape), n_modes(static_cast<py::ssize_t>(given.size()));
+  const Bools diverging(shape);
+  const auto data = [](auto array) { return array.mutable_data(); };
+  const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),
+                         data(step_size), data(n_evaluations), data(diverging), data(n_modes)};
+  const ModelView model{alpha, beta};
+  without_gil([&] {
+    sample(datasets.build(n_threads), model, options, out, [&](double share) {
+      poll_signals();
+      if (!progress.is_none()) {
+        const WithGil gil;
+        progress(share);
+      }
+    });
+  });
+  py::dict result;
+  result["log_alpha"] = log_alpha;
+  result["log_beta"] = log_beta;
+  result["log_density"] = log_density;
+  result["acceptance_rate"] = acceptance;
+  result["step_size"] = step_size;
+  result["n_steps"] = n_evaluations;
+  result["diverging"] = diverging;
+  result["n_modes"] = n_modes;
+  return result;
+}
+
+// Where the posterior of every dataset is highest, log alpha (B,) and log beta (B, K), and the standard deviation of
+// log alpha that its curvature there implies (B,), 0 for a fixed alpha.
+py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, int n_threads) {
+  const std::size_t n_categories = beta.values.size();
+  if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
+  Datasets datasets(given, n_categories);
+  const auto n_datasets = static_cast<py::ssize_t>(given.size());
+  Doubles log_alpha(n_datasets), spread(n_datasets);
+  Doubles log_beta(std::vector<py::ssize_t>{n_datasets, static_cast<py::ssize_t>(n_categories)});
+  double *to_alpha = log_alpha.mutable_data(), *to_beta = log_beta.mutable_data(), *to_spread = spread.mutable_data();
+  const ModelView model{alpha, beta};
+  without_gil([&] {
+    const auto& statistics = datasets.build(n_threads);
+    parallel_for(statistics.size(), 1, n_threads, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t b = begin; b < end; ++b) {
+        const Mode mode = highest_mode(*statistics[b], model);
+        to_alpha[b] = mode.log_alpha;
+        std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
+        to_spread[b] = mode.spread;
+      }
+    }, poll_signals);
+  });
+  return py::make_tuple(log_alpha, log_beta, spread);
+}
+
+}  // namespace
+
+void register_sampling(py::module_& m) {
+  m.def("modes", &modes, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("n_threads"),
+        "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature (B,).");
+  m.def("whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); }, py::arg("statistics"),
+        "Whether every group counts a whole number of times.");
+  m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("methods"),
+        py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
+        py::arg("progress"), py::arg("start") = py::none(),
+        "Draws (B, C, D) of every dataset by its method, with what each step reports, and the modes of log alpha (B,);"
+        " start is log alpha (B, C), log beta (B, C, K).");
+}
+
+}  // namespace hbm_fast::bindings

@@ -1,0 +1,209 @@
+#include <algorithm>
+
+#include "statistics/logit_density.hpp"
+#include "bindings/shared_statistics.hpp"
+
+namespace hbm_fast::bindings {
+
+void SharedStatistics::merge(const std::shared_ptr<const SufficientStatistics>& added) {
+  const std::lock_guard<std::recursive_mutex> lock(writing_);
+  for (;;) {
+    const auto current = snapshot();
+    auto sum = added;
+    if (current->n_groups() != 0.0 || added->n_categories() != current->n_categories()) {
+      const auto both = std::make_shared<SufficientStatistics>(*added);
+      both->merge(*current, poll_signals);
+      sum = both;
+    }
+    const std::lock_guard<std::mutex> pointer_lock(reading_);
+    if (current_ != current) continue;  // a signal's handler, which poll_signals called, has added to them
+    current_ = sum;
+    return;
+  }
+}
+
+namespace {
+
+using Weights = std::optional<Doubles>;
+
+const double* row_weights(const Weights& weights, std::size_t n_rows) {
+  if (!weights) return nullptr;
+  if (static_cast<std::size_t>(weights->size()) != n_rows) throw std::invalid_argument("weights must have shape (N,)");
+  return weights->data();
+}
+
+// add(statistics) fills new statistics, which then join the shared ones.
+template <class Add>
+void add_to(SharedStatistics& self, Add&& add) {
+  without_gil([&] {
+    const auto added = std::make_shared<SufficientStatistics>(self.snapshot()->n_categories());
+    add(*added);
+    self.merge(added);
+  });
+}
+
+template <class Index>
+void add_sparse(SharedStatistics& self, const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets,
+                const Weights& weights) {
+  const std::size_t n_rows = checked_csr(values, columns, offsets);
+  const CountsView stored = to_stored(values);
+  const double* w = row_weights(weights, n_rows);
+  add_to(self, [&](SufficientStatistics& to) { to.add_sparse(stored, columns.data(), offsets.data(), n_rows, w, poll_signals); });
+}
+
+std::size_t need_concentrations(const SufficientStatistics& statistics, const Doubles& concentration, const Doubles& value) {
+  const auto n = static_cast<std::size_t>(value.size());
+  if (static_cast<std::size_t>(concentration.size()) != n * statistics.n_categories()) throw std::invalid_argument("concentration must have shape (S, K)");
+  return n;
+}
+
+std::size_t n_pairs(const SufficientStatistics& statistics) {
+  std::size_t n = 0;
+  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).pairs().values.size();
+  return n;
+}
+
+// Concentrations of a chunk: the 64 that the loops take at once, or fewer where each takes long.
+std::size_t chunk_of(const SufficientStatistics& statistics) {
+  return std::clamp<std::size_t>((std::size_t{1} << 24) / std::max<std::size_t>(n_pairs(statistics), 1), 1, 64);
+}
+
+const CountColumn& column_of(const SufficientStatistics& statistics, std::size_t column) {
+  if (column > statistics.n_categories()) throw py::index_error("column must be at most K (the totals)");
+  return statistics.column(column);
+}
+
+py::tuple pairs_of(const CountColumn& column) {
+  const auto copy = [](std::span<const double> values) {
+    return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+  };
+  const auto [values, weights] = column.pairs();
+  return py::make_tuple(copy(values), copy(weights));
+}
+
+py::tuple get_state(const SharedStatistics& self) {
+  const auto statistics = self.snapshot();
+  py::list columns;
+  for (std::size_t k = 0; k <= statistics->n_categories(); ++k) columns.append(pairs_of(statistics->column(k)));
+  return py::make_tuple(statistics->n_categories(), statistics->n_groups(), statistics->log_coefficient(), columns);
+}
+
+std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
+  const auto refuse = [](bool bad) {
+    if (bad) throw std::invalid_argument("not a state of SufficientStatistics");
+  };
+  refuse(state.size() != 4 || !py::isinstance<py::list>(state[3]));
+  const auto columns = state[3].cast<py::list>();
+  refuse(columns.size() != state[0].cast<std::size_t>() + 1);
+  std::vector<py::array_t<double>> keep;
+  std::vector<CountColumn::Pairs> pairs;
+  for (const auto& item : columns) {
+    refuse(!py::isinstance<py::tuple>(item) || py::len(item) != 2);
+    const auto pair = item.cast<py::tuple>();
+    std::span<const double> parts[2];
+    for (std::size_t i = 0; i < 2; ++i) {
+      const auto& part = keep.emplace_back(pair[i].cast<Doubles>());
+      parts[i] = {part.data(), static_cast<std::size_t>(part.size())};
+    }
+    pairs.push_back({parts[0], parts[1]});
+  }
+  return std::make_unique<SharedStatistics>(SufficientStatistics::restore(pairs, state[1].cast<double>()));
+}
+
+}  // namespace
+
+void register_sufficient_statistics(py::module_& m) {
+  py::class_<SharedStatistics>(m, "SufficientStatistics")
+      .def(py::init([](std::size_t n_categories) { return std::make_unique<SharedStatistics>(SufficientStatistics(n_categories)); }),
+           py::arg("n_categories"))
+      .def(
+          "add",
+          [](SharedStatistics& self, const py::array& counts, const Weights& weights) {
+            const CountsView view = to_counts(counts);
+            const double* w = row_weights(weights, view.n_rows);
+            add_to(self, [&](SufficientStatistics& to) { to.add(view, w, poll_signals); });
+          },
+          py::arg("counts"), py::arg("weights").noconvert() = py::none())
+      .def("add_sparse", &add_sparse<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(),
+           py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
+      .def("add_sparse", &add_sparse<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(),
+           py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
+      .def("merge", [](SharedStatistics& self, const SharedStatistics& other) {
+            without_gil([&] { self.merge(other.snapshot()); });
+          }, py::arg("other"))
+      .def("__copy__", [](const SharedStatistics& self) { return std::make_unique<SharedStatistics>(self.snapshot()); },
+           "Statistics of the same groups, to which groups can be added apart.")
+      .def_property_readonly("n_categories", [](const SharedStatistics& self) { return self.snapshot()->n_categories(); })
+      .def_property_readonly("n_groups", [](const SharedStatistics& self) { return self.snapshot()->n_groups(); })
+      .def_property_readonly("log_coefficient", [](const SharedStatistics& self) { return self.snapshot()->log_coefficient(); })
+      .def("has_table", [](const SharedStatistics& self, std::size_t column) {
+            return column_of(*self.snapshot(), column).has_table();
+          }, py::arg("column"), "Whether a category (K: the totals) is evaluated over its table; else over pairs.")
+      .def("pairs", [](const SharedStatistics& self, std::size_t column) {
+            const auto statistics = self.snapshot();
+            return pairs_of(column_of(*statistics, column));
+          }, py::arg("column"), "The distinct counts of a category (K: the totals) and how often each occurs.")
+      .def(
+          "log_likelihood",
+          [](const SharedStatistics& self, const Doubles& concentration, Doubles value, std::optional<Doubles> gradient, int n_threads, bool coefficient) {
+            const auto statistics = self.snapshot();
+            const std::size_t k = statistics->n_categories();
+            const std::size_t n = need_concentrations(*statistics, concentration, value);
+            if (gradient && static_cast<std::size_t>(gradient->size()) != n * k) throw std::invalid_argument("gradient must have shape (S, K)");
+            const double* a = concentration.data();
+            double* v = value.mutable_data();
+            double* g = gradient ? gradient->mutable_data() : nullptr;
+            without_gil([&] {
+              const double constant = statistics->log_constant(coefficient);
+              parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
+                statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr);
+                for (std::size_t s = begin; s < end; ++s) v[s] += constant;
+              }, poll_signals);
+            });
+          },
+          py::arg("concentration").noconvert(), py::arg("value").noconvert(), py::arg("gradient").noconvert(), py::arg("n_threads"),
+          py::arg("coefficient") = false,
+          "Writes the log-likelihood, with the coefficients or without, and the gradient unless None.")
+      .def(
+          "hessian",
+          [](const SharedStatistics& self, const Doubles& concentration, Doubles diagonal, Doubles constant, int n_threads) {
+            const auto statistics = self.snapshot();
+            const std::size_t k = statistics->n_categories();
+            const std::size_t n = need_concentrations(*statistics, concentration, constant);
+            if (static_cast<std::size_t>(diagonal.size()) != n * k) throw std::invalid_argument("diagonal must have shape (S, K)");
+            const double* a = concentration.data();
+            double* d = diagonal.mutable_data();
+            double* c = constant.mutable_data();
+            without_gil([&] {
+              parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
+                for (std::size_t s = begin; s < end; ++s) c[s] = statistics->hessian(a + s * k, d + s * k);
+              }, poll_signals);
+            });
+          },
+          py::arg("concentration").noconvert(), py::arg("diagonal").noconvert(), py::arg("constant").noconvert(), py::arg("n_threads"),
+          "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
+      .def(py::pickle(&get_state, &set_state));
+  m.def(
+      "logit_density",
+      [](const Doubles& tables, const Doubles& concentration, const Doubles& t, const Doubles& u, Doubles value,
+         const std::optional<Doubles>& slope, int n_threads) {
+        if (tables.ndim() != 2 || tables.shape(0) != 3) throw std::invalid_argument("tables must have shape (3, J)");
+        if (concentration.size() != 2) throw std::invalid_argument("concentration must have shape (2,)");
+        const auto n = static_cast<std::size_t>(value.size());
+        for (const auto* array : {&t, &u}) {
+          if (static_cast<std::size_t>(array->size()) != n) throw std::invalid_argument("t, u and value must have one size");
+        }
+        if (slope && static_cast<std::size_t>(slope->size()) != n) throw std::invalid_argument("slope must have the size of value");
+        const auto longest = static_cast<std::size_t>(tables.shape(1));
+        double* v = value.mutable_data();
+        double* s = slope ? const_cast<Doubles&>(*slope).mutable_data() : nullptr;
+        without_gil([&] {
+          logit_density(tables.data(), longest, concentration.data(), t.data(), u.data(), n, v, s, n_threads, poll_signals);
+        });
+      },
+      py::arg("tables").noconvert(), py::arg("concentration").noconvert(), py::arg("t").noconvert(),
+      py::arg("u").noconvert(), py::arg("value").noconvert(), py::arg("slope").noconvert(), py::arg("n_threads"),
+      "Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless None.");
+}
+
+}  // namespace hbm_fast::bindings

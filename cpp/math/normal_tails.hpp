@@ -1,0 +1,17 @@
+// Both tails of the standard normal law on the log scale: the map from the coordinates in which the prior is N(0, 1).
+#pragma once
+
+#include <cstddef>
+
+#include "core/parallel.hpp"
+
+namespace hbm_fast {
+
+// lower[i * out_stride] = log Phi(z[i * stride]) and upper = log Phi(-z); |z| is held within 37.5. Both come from the
+// smaller tail, so that each keeps its digits. NaN gives NaN.
+void normal_tails(const double* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
+                  std::ptrdiff_t out_stride, int n_threads, const Poll& poll);
+void normal_tails(const float* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
+                  std::ptrdiff_t out_stride, int n_threads, const Poll& poll);
+
+}  // namespace hbm_fast

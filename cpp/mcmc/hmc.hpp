@@ -1,0 +1,42 @@
+// Hamiltonian Monte Carlo on the whitened coordinates of PosteriorDensity: analytic gradient, dual-averaged step,
+// jittered trajectory length (Neal 2011, arXiv:1206.1901). Where the posterior has several modes of alpha, each has a
+// region with its own coordinates and step size; a trajectory that leaves its region is rejected (so that the way back
+// has the same coordinates), and jumps move between regions.
+#pragma once
+
+#include <vector>
+
+#include "mcmc/dual_averaging.hpp"
+#include "mcmc/chain.hpp"
+#include "mcmc/start.hpp"
+
+namespace hbm_fast {
+
+class Hmc final : public Chain {
+ public:
+  // `preparation` outlives the chain.
+  Hmc(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start);
+
+  void warm_up(std::size_t i, std::size_t n) override;
+  StepStatistics step() override;
+  double parameters(double* log_beta) const override;
+
+ private:
+  void enter(std::size_t region, double log_alpha, const double* log_beta);
+  void jump_between_modes();
+
+  PosteriorDensity density_;
+  PosteriorDensity plain_;  // in v = log alpha, for jumps
+  const Preparation& preparation_;
+  std::size_t region_ = 0;
+  const Whitening* whitening_ = nullptr;  // of the region
+  Stream stream_;
+  std::vector<DualAveraging> adaptation_;  // one for each region
+  std::vector<double> step_size_;
+  double log_density_ = 0.0;
+  // current state, proposal; gradients are with respect to z
+  std::vector<double> z_, y_, gradient_, new_z_, new_y_, new_gradient_, momentum_;
+  std::vector<double> log_beta_;
+};
+
+}  // namespace hbm_fast

@@ -1,0 +1,28 @@
+// What the levels of the mixture's density compute.
+#pragma once
+
+#include <cstddef>
+
+#include "core/isa.hpp"
+
+namespace hbm_fast {
+
+constexpr std::size_t mixture_width = 64;
+
+// One mixture; see MixtureView and mixture_log_density.
+struct MixtureBlock {
+  std::size_t n_components, dim, n_lower;
+  const float *mean, *lower, *constant, *scale;
+};
+
+// z (n, D), n at most mixture_width; scratch of (C + 2 D) * mixture_width.
+using MixtureKernel = void(const MixtureBlock&, const float* z, std::size_t n, double* scratch, double* out);
+
+#if HBM_FAST_X86_LEVELS
+namespace v2 { MixtureKernel mixture_block; }
+namespace v3 { MixtureKernel mixture_block; }
+#else
+namespace portable { MixtureKernel mixture_block; }
+#endif
+
+}  // namespace hbm_fast

@@ -1,0 +1,202 @@
+// The samplers without Python: gradient against differences, table counts against their exact mean, each chain against
+// the note's exact posterior, the same bits for any number of threads.
+#include <array>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "tests/check.hpp"
+#include "mcmc/posterior_density.hpp"
+#include "mcmc/profile.hpp"
+#include "mcmc/sample.hpp"
+#include "mcmc/crp_tables.hpp"
+
+using namespace hbm_fast;
+
+namespace {
+
+SufficientStatistics statistics_of(const std::vector<std::int32_t>& counts, std::size_t n_categories) {
+  SufficientStatistics result(n_categories);
+  const std::size_t n = counts.size() / n_categories;
+  result.add({counts.data(), CountType::int32, n, n_categories, static_cast<std::ptrdiff_t>(n_categories), 1});
+  return result;
+}
+
+SufficientStatistics note() {
+  std::vector<std::int32_t> counts;
+  for (int n = 0; n < 10; ++n) counts.insert(counts.end(), {20, 0, 0, 20});
+  counts.insert(counts.end(), {0, 1});
+  return statistics_of(counts, 2);
+}
+
+ModelView model_of(std::size_t n_categories) {
+  ModelView model;
+  model.alpha = {AlphaKind::exponential, 1.0, 0.0, 0.0, 0.0};
+  model.beta.values.assign(n_categories, 1.0);
+  return model;
+}
+
+void gradient_agrees_with_differences() {
+  const auto statistics = statistics_of({3, 0, 9, 1, 1, 0, 0, 0, 40}, 3);
+  for (const AlphaPrior& alpha : {AlphaPrior{AlphaKind::exponential, 1.0, 0.0, 0.0, 0.0},
+                                  AlphaPrior{AlphaKind::fixed, 2.5, 0.0, 0.0, 0.0},
+                                  AlphaPrior{AlphaKind::power, -1.5, 0.0, 0.01, 50.0}}) {
+    ModelView model = model_of(3);
+    model.alpha = alpha;
+    PosteriorDensity density(statistics, model);
+    density.use(AlphaCoordinate::around(alpha, 0.5));
+    for (const double shift : {-20.0, -1.0, 3.0}) {
+      std::array<double, 3> y{shift + 0.3, shift - 1.0, shift}, gradient{};
+      density.value(y.data(), gradient.data());
+      for (std::size_t k = 0; k < 3; ++k) {
+        auto up = y, down = y;
+        up[k] += 1e-5;
+        down[k] -= 1e-5;
+        CHECK_CLOSE((density.value(up.data()) - density.value(down.data())) / 2e-5, gradient[k], 1e-5);
+      }
+    }
+  }
+}
+
+void coordinate_of_a_bounded_alpha() {
+  const AlphaPrior prior{AlphaKind::log_uniform, 0.0, 0.0, 0.01, 50.0};
+  for (const double at : {-4.5, 0.0, 3.9}) {
+    const auto coordinate = AlphaCoordinate::around(prior, at);
+    CHECK_CLOSE(coordinate.log_alpha(at), at, 1e-12);
+    CHECK_CLOSE(coordinate.slope(at), 1.0, 1e-12);
+    for (const double v : {at - 2.0 * coordinate.scale, at, at + 0.7 * coordinate.scale}) {
+      const double h = 1e-5 * coordinate.scale;
+      CHECK_CLOSE(coordinate.inverse(coordinate.log_alpha(v)), v, 1e-9);
+      CHECK_CLOSE((coordinate.log_alpha(v + h) - coordinate.log_alpha(v - h)) / (2 * h), coordinate.slope(v), 1e-6);
+      CHECK_CLOSE((coordinate.log_slope(v + h) - coordinate.log_slope(v - h)) / (2 * h), coordinate.log_slope_derivative(v), 1e-4);
+      CHECK_CLOSE((coordinate.log_slope_derivative(v - h) - coordinate.log_slope_derivative(v + h)) / (2 * h),
+                  coordinate.log_slope_curvature(v), 1e-4);
+    }
+  }
+}
+
+// The proposal's density gives the lower mode the probability that quadrature gives it, 0.69.
+void profile_finds_two_modes() {
+  std::vector<std::int32_t> counts;
+  for (int n = 0; n < 4; ++n) counts.insert(counts.end(), {5000, 5000});
+  for (int n = 0; n < 7; ++n) counts.insert(counts.end(), {3, 0, 0, 3});
+  const auto statistics = statistics_of(counts, 2);
+  ModelView model = model_of(2);
+  model.alpha = {AlphaKind::lomax, 0.5, 1.0, 0.0, 0.0};
+  const Profile profile(statistics, model, [] { return true; });
+  CHECK(profile.regions().size() == 2);
+  CHECK(profile.has_proposal());
+  CHECK(profile.regions()[0].upper > 1.0 && profile.regions()[0].upper < 8.0);
+  double below = 0.0;
+  constexpr double h = 0.05;
+  for (double t = -14.0; t < 4.0; t += h) {  // y = (t + u, t - u)
+    for (double u = -8.0; u < 8.0; u += h) {
+      if (t + std::log(2.0 * std::cosh(u)) > 4.0) continue;
+      const std::array<double, 2> y{t + u, t - u};
+      below += 2.0 * h * h * std::exp(profile.log_density(y.data()));
+    }
+  }
+  constexpr double two_pi = 6.283185307179586;  // the constant that log_density leaves out
+  CHECK(std::abs(below / two_pi - 0.69) < 0.1);
+  Stream stream({1, 2}, Site::chain, 0, 0);
+  std::array<double, 2> log_beta{};
+  CHECK(profile.draw_start(0, 4, stream, log_beta.data()) < profile.regions()[0].upper);
+  CHECK(profile.draw_start(3, 4, stream, log_beta.data()) > profile.regions()[0].upper);
+  CHECK_CLOSE(std::exp(log_beta[0]) + std::exp(log_beta[1]), 1.0, 1e-12);
+  const Profile stopped(statistics, model, [] { return false; });
+  CHECK(stopped.regions().empty());
+}
+
+void density_is_a_power_where_concentrations_underflow() {
+  const auto statistics = note();
+  const ModelView model = model_of(2);
+  PosteriorDensity density(statistics, model);
+  const std::array<double, 2> log_beta{std::log(0.5), std::log(0.5)};
+  // pure bags: alpha drops out as alpha -> 0, far below the smallest double
+  const double at = density.log_likelihood(-400.0, log_beta.data(), nullptr);
+  CHECK_CLOSE(density.log_likelihood(-5000.0, log_beta.data(), nullptr), at, 1e-12);
+  CHECK_CLOSE(at, -21.0 * std::log(2.0), 1e-12);
+}
+
+// E m = sum over groups of a (digamma(a + x) - digamma(a)) = sum_j a / (a + j), whatever the form and the route.
+void table_counts_have_their_mean() {
+  struct Case { std::vector<std::int32_t> counts; double log_alpha; };
+  std::vector<Case> cases{{{9, 4, 30, 0, 2, 2}, 0.7}, {{9, 4, 30, 0, 2, 2}, 4.0}, {{5000, 3, 5000, 70, 900, 1}, 1.0},
+                          {{90000, 2, 5, 40000}, 3.0}, {{30, 3, 30, 3, 1, 1}, 132.0}};
+  for (const Case& c : cases) {
+    const auto statistics = statistics_of(c.counts, 2);
+    const TableCounts tables(statistics);
+    const std::array<double, 2> log_beta{std::log(0.3), std::log(0.7)};
+    Stream stream({1, 2}, Site::chain, 3, 4);
+    constexpr int n = 20000;
+    std::array<double, 2> m{}, sum{}, expected{}, variance{};
+    for (int i = 0; i < n; ++i) {
+      tables.draw(stream, c.log_alpha, log_beta.data(), m.data());
+      for (std::size_t k = 0; k < 2; ++k) sum[k] += m[k];
+    }
+    for (std::size_t i = 0; i < c.counts.size(); ++i) {
+      const double a = std::exp(c.log_alpha + log_beta[i % 2]);
+      for (int j = 0; j < c.counts[i]; ++j) {
+        const double p = a / (a + j);
+        expected[i % 2] += p;
+        variance[i % 2] += p * (1.0 - p);
+      }
+    }
+    for (std::size_t k = 0; k < 2; ++k) {
+      CHECK(std::abs(sum[k] / n - expected[k]) <= 6.5 * std::sqrt(variance[k] / n) + 1e-9 * expected[k]);
+    }
+  }
+}
+
+void fractions_of_groups_have_no_tables() {
+  const std::vector<std::int32_t> counts{3, 1};
+  const double weight = 0.5;
+  SufficientStatistics statistics(2);
+  statistics.add({counts.data(), CountType::int32, 1, 2, 2, 1}, &weight);
+  CHECK(!whole_weights(statistics));
+  bool thrown = false;
+  try {
+    const TableCounts tables(statistics);
+  } catch (const std::invalid_argument&) {
+    thrown = true;
+  }
+  CHECK(thrown);
+}
+
+void chains_find_the_exact_posterior() {
+  const auto statistics = note();
+  const ModelView model = model_of(2);
+  for (const SamplerKind kind : {SamplerKind::hmc, SamplerKind::gibbs, SamplerKind::metropolis}) {
+    constexpr std::size_t n_chains = 4, n_draws = 20000, n = n_chains * n_draws;
+    std::array<std::vector<double>, 2> log_alpha;
+    for (const int n_threads : {1, 3}) {
+      auto& draws = log_alpha[n_threads == 1 ? 0 : 1];
+      draws.resize(n);
+      std::vector<double> log_beta(2 * n), log_density(n), acceptance(n), step_size(n);
+      std::vector<std::int32_t> evaluations(n);
+      std::int32_t n_modes = 0;
+      const std::unique_ptr<bool[]> diverging(new bool[n]);
+      sample({&statistics}, model, {{kind}, n_chains, n_draws, 200, {7, 8}, n_threads},
+             {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(), evaluations.data(),
+              diverging.get(), &n_modes},
+             [](double) {});
+    }
+    CHECK(log_alpha[0] == log_alpha[1]);
+    double mean = 0.0;
+    for (const double t : log_alpha[0]) mean += t / static_cast<double>(n);
+    CHECK(std::abs(mean + 4.147418) < 0.08);  // over 6 standard errors of the slowest
+  }
+}
+
+}  // namespace
+
+int main() {
+  gradient_agrees_with_differences();
+  coordinate_of_a_bounded_alpha();
+  profile_finds_two_modes();
+  density_is_a_power_where_concentrations_underflow();
+  table_counts_have_their_mean();
+  fractions_of_groups_have_no_tables();
+  chains_find_the_exact_posterior();
+  return check::report();
+}
