@@ -361,7 +361,7 @@ def test_huge_totals_converge():
 
 @pytest.mark.parametrize("weight", [1.7e308, 1e200, 1e-200, 1e-320])
 def test_weights_beyond_float64_are_named(weight):
-    with pytest.raises(ValueError, match=r"weights and counts must be such that the sum of weight \* count"):
+    with pytest.raises(ValueError, match=r"sum of (weight \* count|the weights)"):
         hbm.fit([[1, 2], [3, 4]], weights=[weight, weight])
 
 

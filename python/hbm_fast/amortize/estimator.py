@@ -140,7 +140,7 @@ class Estimator:
             share, k, evidence, error = (np.full(n, np.nan) for _ in range(4))
             failed = ~inside
             if inside.any():
-                with torch_threads(threads), torch.no_grad():
+                with torch_threads(threads), torch.no_grad(), memory_for(f"n_draws = {n_draws}"):
                     drawn, weights = corrected(self.network, model, table[inside], n_draws, key, threads)
                 log_alpha, log_beta = _at(inside, drawn.log_alpha.numpy()), _at(inside, drawn.log_beta.numpy())
                 log_weights = _at(inside, weights.log_weights)

@@ -121,8 +121,10 @@ def train(
 
     Examples
     --------
+    >>> import warnings
     >>> import hbm_fast as hbm
-    >>> est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=20, n_groups=(1, 5), totals=(0, 5), rng=0)
+    >>> with warnings.catch_warnings(action="ignore"):  # twenty steps leave a network that is not calibrated
+    ...     est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=20, n_groups=(1, 5), totals=(0, 5), rng=0)
     >>> est.sample([[5, 0], [0, 1]], n_draws=100, rng=1, correct=False).alpha.shape
     (1, 100)
     """
