@@ -152,4 +152,4 @@ def save(out: Path, rows: list[Row], least: Bound, exact: Any) -> None:
     text = json.dumps({**facts, "bound": asdict(least), "rows": [asdict(row) for row in rows]}, indent=1)
     write_text(out / "results.json", text.replace("NaN", "null") + "\n")  # the next run with --resume reads it
     sentences = "\n".join(f"* {sentence}" for sentence in verdict(rows, least, exact))
-    write_text(out / "results.md", f"{markdown(rows)}\n{sentences}\n")
+    write_text(out / "results.md", f"# Results of hbm-fast question2\n\n{markdown(rows)}\n{sentences}\n")

@@ -98,7 +98,7 @@ def log_beta(coordinates: torch.Tensor) -> torch.Tensor:
 
 
 class Simulator:
-    """From coordinates (n, K) to data (n, *event) float32, the whole batch in one call.
+    """From coordinates (n, K) to data ``(n, *event)`` float32, the whole batch in one call.
 
     Hand it to ``simulate_for_sbi(..., num_workers=1, simulation_batch_size=None)``: sbi calls a simulator row by row
     otherwise.
