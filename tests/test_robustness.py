@@ -417,7 +417,7 @@ def alarm() -> Any:
 
 def test_adding_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
     """All values apart, so that each call takes seconds where it is not stopped."""
-    counts = np.random.default_rng(0).integers(0, 2**40, (1_500_000, 2))
+    counts = np.random.default_rng(0).integers(0, 2**39, (1_500_000, 2))
     stats = hbm.SufficientStatistics([[1, 2], [3, 4]])
     expected = stats.log_likelihood([1.0, 2.0])
     calls: list[Callable[[], object]] = [
@@ -441,3 +441,19 @@ def test_one_long_dataset_is_interruptible(alarm: Callable[[Callable[[], object]
     model = hbm.HierarchicalModel(5)
     with pytest.raises(Alarm):
         alarm(lambda: hbm.simulate(model, 1, n_groups=3_000_000, totals=(20, 300), theta=False, rng=0))
+
+
+def test_one_long_evaluation_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
+    """A chunk of 11 concentrations that takes seconds: it is left before its last value is written."""
+    stats = _core.SufficientStatistics(2)
+    stats.add(np.random.default_rng(0).integers(2**20, 2**39, (500_000, 2)), None)
+    concentration = np.full((11, 2), 3.0)
+    value, diagonal = np.full(11, np.nan), np.empty((11, 2))
+    for call in (
+        lambda: stats.log_likelihood(concentration, value, None, 1),
+        lambda: stats.log_likelihood(concentration, value, np.empty((11, 2)), 1),
+        lambda: stats.hessian(concentration, diagonal, value, 1),
+    ):
+        with pytest.raises(Alarm):
+            alarm(call)
+        assert np.isnan(value[-1])
