@@ -14,6 +14,8 @@ pytest.importorskip("safetensors")
 from hbm_fast.amortize import checkpoint  # noqa: E402
 from hbm_fast.amortize.correction import pareto_k, weigh  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
+
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
 

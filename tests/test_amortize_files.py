@@ -355,9 +355,10 @@ def test_a_file_has_the_mode_of_the_umask_and_links_stay(saved, tmp_path):
 @pytest.mark.parametrize("load", [lambda: hbm.amortize.load("any-k"), lambda: embedding.load("marbles")])
 def test_more_draws_than_memory_are_named(load, monkeypatch):
     net = load()
-    for n_draws in (10**12, 10**30):
-        with pytest.raises(MemoryError, match=f"n_draws = {n_draws} takes"):
-            net.sample(BAGS, n_draws=n_draws)
+    with pytest.raises(MemoryError, match="n_draws = 1000000000000 takes"):
+        net.sample(BAGS, n_draws=10**12)
+    with pytest.raises(ValueError, match="n_draws must be at most"):
+        net.sample(BAGS, n_draws=10**30)
 
     def fail(*arguments, **options):
         torch.empty(2**60)

@@ -18,6 +18,8 @@ from hbm_fast.amortize import ranks  # noqa: E402
 from hbm_fast.amortize.any_k import AnyKStream  # noqa: E402
 from hbm_fast.amortize.stream import TrainingStream  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
+
 STEPS, BATCH, PAUSE = 40, 64, 21  # the pause falls within a block of sixteen steps
 COMMON = {"n_groups": (1, 6), "totals": (0, 8), "rng": 7, "batch_size": BATCH, "width": 32}
 TRAININGS = {

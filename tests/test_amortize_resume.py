@@ -14,6 +14,8 @@ pytest.importorskip("safetensors")
 from hbm_fast import embedding  # noqa: E402
 from hbm_fast.errors import ConvergenceWarning  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
+
 MODEL = hbm.HierarchicalModel(3)
 ONE = {"n_groups": (1, 3), "totals": (0, 4), "width": 16, "batch_size": 32}
 EMBEDDED = {"encoder_width": 16, "encoder_depth": 1, "width": 16, "depth": 1, "batch_size": 32}

@@ -14,6 +14,8 @@ from hbm_fast.amortize.estimator import Estimator  # noqa: E402
 from hbm_fast.amortize.progress import line, reporter  # noqa: E402
 from hbm_fast.amortize.training import State  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
+
 SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
 
 
@@ -88,7 +90,6 @@ def test_the_callers_torch_is_left_alone():
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
-@pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after 20 steps
 @pytest.mark.parametrize("options", [{"factorization": "bottom-up"}, {"factorization": "any-k", "categories": (2, 3)}])
 def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
     options = {"steps": 20, "rng": 0, "width": 16, "batch_size": 32, **options, "n_groups": (1, 3), "totals": (0, 4)}

@@ -429,3 +429,15 @@ def test_question2_writes_its_table_and_figures(tmp_path):
     networks = [embedding.load(name) for name in ("marbles-exp-plus-one", "marbles")]
     figures.draw(*networks, BAGS, hbm.exact_posterior(BAGS, n_draws=200, rng=0), tmp_path)
     assert len(list(tmp_path.glob("*.png"))) == 6
+
+
+def test_a_narrow_posterior_between_the_axes_of_z_is_resolved():
+    """100,000 groups that hardly differ: the posterior of z is a thin ridge, which a grid along the axes missed."""
+    settings = dict(n_groups=100_000, totals=20, alpha=np.array([1e4]), beta=np.array([[0.7, 0.3]]), theta=False)
+    counts = hbm.simulate(hbm.HierarchicalModel(2), 1, rng=1, **settings).counts[0]
+    emb = embedding.load("marbles")
+    assert emb.log_evidence_error(counts) < 1e-3
+    post = emb.sample(counts, n_draws=500, rng=1)
+    assert post.details["path"] == "quadrature"
+    assert post.details["ess_share"] > 0.9
+    assert abs(post.log_evidence - emb.log_evidence(counts)) < 7.0 * post.log_evidence_error

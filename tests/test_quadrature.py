@@ -486,6 +486,11 @@ def test_totals_beyond_the_limit_are_refused():
 def test_log_predictive_of_large_groups():
     """Of a posterior that is one point: the likelihood itself, whatever the totals."""
     model = hbm.HierarchicalModel(2, alpha=priors.Fixed(2.5), beta=priors.FixedBeta([0.3, 0.7]))
-    post = hbm.exact_posterior([[3, 4]], model, rng=1, n_draws=4)
-    groups = [[2**31, 2**30], [2**50, 7], [2**40, 0], [300, 5]]
-    np.testing.assert_allclose(post.log_predictive(groups), hbm.log_likelihood(groups, [0.75, 1.75]), rtol=1e-12)
+    exact = hbm.exact_posterior([[3, 4]], model, rng=1, n_draws=200)
+    groups = [[2**31, 2**30], [2**39, 7], [2**40, 0], [300, 5]]
+    np.testing.assert_allclose(exact.log_predictive(groups), hbm.log_likelihood(groups, [0.75, 1.75]), rtol=1e-9)
+    with pytest.raises(ValueError, match=r"2\*\*40"):
+        exact.log_predictive([[2**50, 7]])
+    draws = hbm.Posterior(exact.log_alpha, exact.log_beta, model=model)
+    groups[1] = [2**50, 7]
+    np.testing.assert_allclose(draws.log_predictive(groups), hbm.log_likelihood(groups, [0.75, 1.75]), rtol=1e-12)

@@ -60,7 +60,16 @@ def test_a_bad_count_among_many_rows_is_refused(dtype: type, bad: int, concentra
         _core.exceedance_counts(counts[np.newaxis], np.empty((1, 4, 8), np.float32), 1)
     with pytest.raises(ValueError):
         _core.sample(
-            [counts], hbm.priors.Exponential()._kernel(), hbm.priors.Dirichlet()._kernel(3), "mh", 2, 1, 2, KEY, 1, None
+            [counts],
+            hbm.priors.Exponential()._kernel(),
+            hbm.priors.Dirichlet()._kernel(3),
+            ["mh"],
+            2,
+            1,
+            2,
+            KEY,
+            1,
+            None,
         )
 
 
@@ -190,7 +199,7 @@ def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndar
         lambda: statistics.add(counts, change(np.ones(2))),
         lambda: statistics.add_sparse(change(values), columns, offsets),
         lambda: statistics.log_likelihood(change(a), np.empty(1), None, 1),
-        lambda: _core.sample([change(counts)], *prior, "mh", 2, 1, 2, KEY, 1, None),
+        lambda: _core.sample([change(counts)], *prior, ["mh"], 2, 1, 2, KEY, 1, None),
         lambda: _core.exceedance_counts(change(counts[np.newaxis]), np.empty((1, 3, 7), np.float32), 1),
         lambda: _core.exceedance_counts(counts[np.newaxis], change(np.empty((1, 3, 7), np.float32)), 1),
         lambda: _core.dirichlet(change(KEY), a[np.newaxis], np.empty((2, 2)), 1),
@@ -243,7 +252,7 @@ def test_empty_arrays_in_the_bindings() -> None:
         assert statistics.n_groups == n
     prior = hbm.priors.Exponential()._kernel()
     with pytest.raises(ValueError, match="at least one category"):
-        _core.sample([], prior, _core.BetaPrior(False, np.empty(0)), "hmc", 1, 1, 1, KEY, 1, None)
+        _core.sample([], prior, _core.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
     with pytest.raises(ValueError, match="at least one category"):
         simulate_core(
             _core.IntegerSource(1, 4), _core.IntegerSource(0, 9), beta=_core.BetaPrior(False, np.empty(0)),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hbm_fast import _sampling_convergence, errors
 from hbm_fast.amortize.networks import Draws
 from hbm_fast.amortize.proposal import Points, Proposal
 from hbm_fast.errors import ConvergenceWarning
@@ -253,12 +254,20 @@ def exact_draws(
     ----------
     counts : (B, N, K)
     network : log alpha (B, S), log beta (B, S, K), log weights (B, S)
-        NaN where the network gave no draws: there the chains start at the Laplace approximation.
+        NaN where the network gave no draws: there the chains start as those of `sample`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        As `hbm_fast.sample`.
     """
     n_chains = 4 if n_draws >= 400 else 1
     each = -(-n_draws // n_chains)
     start = starting_points(*network, n_chains, np.random.default_rng(key.tolist()))
     post = sample_from(start, counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
+    problem = _sampling_convergence.check(post)
+    if problem is not None:
+        errors.warn(problem, ConvergenceWarning)
     b, k = counts.shape[0], counts.shape[-1]
     return (
         post.log_alpha.reshape(b, -1)[:, :n_draws],

@@ -10,11 +10,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from hbm_fast import errors
 from hbm_fast.embedding import quadrature
 
 # z (B, S, D) float64 -> log p(x_b, z) (B, S), with a gradient
 LogJoint = Callable[[Tensor], Tensor]
 
+_LARGEST_ERROR = 0.01  # nats of log p(x)
 _DEGREES = 5.0  # of freedom of the Student t: tails heavier than any posterior's under a normal prior
 _NEWTON_STEPS = 40
 _LEAST_CURVATURE = 0.3  # the prior's alone is 1
@@ -28,13 +30,25 @@ def histogram(
     Returns
     -------
     z (1, S, 2), log_ratio (1, S)
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the grid does not resolve the posterior to 0.01 nats.
     """
-    *_, z, log_weight = quadrature.adaptive(log_likelihood)
+    _, error, z, log_weight = quadrature.adaptive(log_likelihood)
+    if error > _LARGEST_ERROR:
+        errors.warn(
+            f"the grid over z is too coarse for this posterior: log p(x) changes by {error:.2g} nats with its spacing, "
+            "and log_evidence_error does not contain that",
+            errors.ConvergenceWarning,
+        )
     chosen = torch.multinomial(log_weight.exp(), n_draws, replacement=True, generator=generator)
-    step = (z[-1] - z[0]) / (math.isqrt(z.shape[0]) - 1)
+    n = math.isqrt(z.shape[0])
+    cell = torch.stack([z[-n] - z[0], z[n - 1] - z[0]]) / (n - 1)  # its two sides
     jitter = torch.rand(n_draws, 2, generator=generator, dtype=torch.float64) - 0.5
-    drawn = z[chosen] + jitter * step
-    log_proposal = log_weight[chosen] - step.log().sum()
+    drawn = z[chosen] + jitter @ cell
+    log_proposal = log_weight[chosen] - torch.linalg.det(cell).abs().log()
     log_joint = log_likelihood(drawn)[0] + quadrature.log_prior(drawn)
     return drawn[None], (log_joint - log_proposal)[None].detach()
 

@@ -15,6 +15,11 @@ from torch import Tensor
 BOX = 6.2
 # Where the search for one dataset's posterior begins: data may be unlike anything the prior would draw
 WIDE_BOX = 12.0
+# What lies this far below the highest density (in nats) does not change log p(x)
+NEGLIGIBLE = 45.0
+# An error of log p(x) below which the grid's axes stay; and how often they are turned
+RESOLVED = 1e-3
+MOST_TURNS = 6
 # z (S, 2) -> log p(x_b | z_s) (B, S), without the multinomial coefficient
 LogLikelihood = Callable[[Tensor], Tensor]
 
@@ -59,6 +64,9 @@ def adaptive(
 ) -> tuple[float, float, Tensor, Tensor]:
     """log p(x) of one dataset on a grid that shrinks to where the posterior is, however narrow.
 
+    The grid's axes are those of z. Where that leaves an error, since the posterior is narrow in a direction between the
+    axes, they become the principal axes of the posterior.
+
     Returns
     -------
     log_evidence, error : float
@@ -70,19 +78,35 @@ def adaptive(
     """
     high = torch.full((2,), WIDE_BOX, dtype=torch.float64)
     low = -high
-    for _ in range(max_rounds):
-        z, log_cell = nodes(n, low, high)
-        value = log_likelihood(z)[0] + log_prior(z)
-        grid = value.view(n, n)
-        inside = (grid > grid.max() - 45.0).nonzero()
-        step = (high - low) / (n - 1)
-        # three cells of margin: the summit may lie between nodes
-        new_low = torch.maximum(low, low + step * (inside.amin(0) - 3))
-        new_high = torch.minimum(high, low + step * (inside.amax(0) + 3))
-        shrunk = float(((new_high - new_low) / (high - low)).min())
-        if shrunk > 0.7:
-            break
-        low, high = new_low, new_high
-    log_evidence = float(value.logsumexp(0)) + log_cell
-    coarse = float(grid[::2, ::2].logsumexp((0, 1))) + log_cell + math.log(4.0)
-    return log_evidence, abs(log_evidence - coarse), z, value - value.logsumexp(0)
+    origin, axes = torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
+    turns = 0
+    while True:
+        for _ in range(max_rounds):
+            u, log_cell = nodes(n, low, high)
+            z = u if turns == 0 else origin + u @ axes.T
+            value = log_likelihood(z)[0] + log_prior(z)
+            grid = value.view(n, n)
+            inside = grid > grid.max() - NEGLIGIBLE
+            within = inside.nonzero()
+            step = (high - low) / (n - 1)
+            # three cells of margin: the summit may lie between nodes
+            new_low = torch.maximum(low, low + step * (within.amin(0) - 3))
+            new_high = torch.minimum(high, low + step * (within.amax(0) + 3))
+            shrunk = float(((new_high - new_low) / (high - low)).min())
+            if shrunk > 0.7:
+                break
+            low, high = new_low, new_high
+        log_evidence = float(value.logsumexp(0)) + log_cell
+        coarse = float(grid[::2, ::2].logsumexp((0, 1))) + log_cell + math.log(4.0)
+        log_weight = value - value.logsumexp(0)
+        error = abs(log_evidence - coarse)
+        if error < RESOLVED or turns == MOST_TURNS:
+            return log_evidence, error, z, log_weight
+        turns += 1
+        # the box, in principal axes, that holds all that is not negligible, and three cells of the last grid
+        origin = log_weight.exp() @ z
+        centred = z - origin
+        margin = 3.0 * step @ axes.T.abs()
+        axes = torch.linalg.eigh(centred.T @ (log_weight.exp()[:, None] * centred))[1]
+        found = centred[inside.flatten()] @ axes
+        low, high = found.amin(0) - margin @ axes.abs(), found.amax(0) + margin @ axes.abs()
