@@ -103,6 +103,7 @@ std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
     std::span<const double> parts[2];
     for (std::size_t i = 0; i < 2; ++i) {
       const auto& part = keep.emplace_back(pair[i].cast<Doubles>());
+      need_layout(part);  // this cast converts, but leaves the alignment
       parts[i] = {part.data(), static_cast<std::size_t>(part.size())};
     }
     pairs.push_back({parts[0], parts[1]});
