@@ -450,3 +450,42 @@ def test_one_long_dataset_is_interruptible(alarm: Callable[[Callable[[], object]
     model = hbm.HierarchicalModel(5)
     with pytest.raises(Alarm):
         alarm(lambda: hbm.simulate(model, 1, n_groups=3_000_000, totals=(20, 300), theta=False, rng=0))
+
+
+def test_one_long_evaluation_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
+    """A chunk of 11 concentrations that takes seconds: it is left before its last value is written."""
+    stats = _core.SufficientStatistics(2)
+    stats.add(np.random.default_rng(0).integers(2**20, 2**39, (500_000, 2)), None)
+    concentration = np.full((11, 2), 3.0)
+    value, diagonal = np.full(11, np.nan), np.empty((11, 2))
+    for call in (
+        lambda: stats.log_likelihood(concentration, value, None, 1),
+        lambda: stats.log_likelihood(concentration, value, np.empty((11, 2)), 1),
+        lambda: stats.hessian(concentration, diagonal, value, 1),
+    ):
+        with pytest.raises(Alarm):
+            alarm(call)
+        assert np.isnan(value[-1])
+
+
+def test_a_state_of_statistics_that_is_not_aligned_is_refused() -> None:
+    shifted = np.zeros(17, np.uint8)[1:].view(np.float64)
+    shifted[...] = [1.0, 2.0]
+    fitting = np.array([1.0, 2.0])
+    for pair in ((shifted, fitting), (fitting, shifted)):
+        stats = _core.SufficientStatistics.__new__(_core.SufficientStatistics)
+        with pytest.raises(ValueError, match="aligned"):
+            stats.__setstate__((1, 3.0, 0.0, [pair, (fitting, fitting)]))
+
+
+def test_no_datasets_have_no_first_beyond_the_last() -> None:
+    model = hbm.HierarchicalModel(2)
+    assert hbm.simulate(model, 0, n_groups=2, totals=3, first=2**64 - 1, rng=0).counts.shape == (0, 2, 2)
+    with pytest.raises(ValueError, match="first"):
+        hbm.simulate(model, 0, n_groups=2, totals=3, first=2**64, rng=0)
+
+
+def test_variates_of_no_categories_take_no_time_however_many() -> None:
+    """2**48 empty rows need no memory, and a loop over them would never end."""
+    result = run("import hbm_fast as hbm; print(hbm.dirichlet(1, [], 2**48).shape)")
+    assert result.stdout.strip() == f"({2**48}, 0)", result.stderr

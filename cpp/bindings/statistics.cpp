@@ -103,6 +103,7 @@ std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
     std::span<const double> parts[2];
     for (std::size_t i = 0; i < 2; ++i) {
       const auto& part = keep.emplace_back(pair[i].cast<Doubles>());
+      need_layout(part);  // this cast converts, but leaves the alignment
       parts[i] = {part.data(), static_cast<std::size_t>(part.size())};
     }
     pairs.push_back({parts[0], parts[1]});
@@ -155,8 +156,10 @@ void register_sufficient_statistics(py::module_& m) {
             double* g = gradient ? gradient->mutable_data() : nullptr;
             without_gil([&] {
               const double constant = statistics->log_constant(coefficient);
+              const Poll poll = poll_signals;
+              TimedPoll timed_poll(poll);
               parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
-                statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr);
+                statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr, &timed_poll);
                 for (std::size_t s = begin; s < end; ++s) v[s] += constant;
               }, poll_signals);
             });
@@ -175,8 +178,10 @@ void register_sufficient_statistics(py::module_& m) {
             double* d = diagonal.mutable_data();
             double* c = constant.mutable_data();
             without_gil([&] {
+              const Poll poll = poll_signals;
+              TimedPoll timed_poll(poll);
               parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
-                for (std::size_t s = begin; s < end; ++s) c[s] = statistics->hessian(a + s * k, d + s * k);
+                for (std::size_t s = begin; s < end; ++s) c[s] = statistics->hessian(a + s * k, d + s * k, &timed_poll);
               }, poll_signals);
             });
           },

@@ -56,6 +56,7 @@ void register_variates(py::module_& m) {
         }
         const auto n = static_cast<std::size_t>(out.shape(0));
         const auto k = static_cast<std::size_t>(out.shape(1));
+        if (k == 0) return;  // nothing to write, however many rows
         const std::size_t stride = concentration.shape(0) == 1 ? 0 : k;
         const double* a = concentration.data();
         double* to = out.mutable_data();

@@ -123,9 +123,15 @@ struct Slopes {
   double slope;
 };
 
+// Before item i of a loop whose items take long: Ctrl-C within millions of distinct counts.
+void poll_now_and_then(TimedPoll* poll, std::size_t i) {
+  if (poll != nullptr && i % 4096 == 0) (*poll)();
+}
+
 // sum over the column of log(a (a+1) ... (a+x-1)), less log(x!) where the column subtracts factorials, and its derivative
-Slopes evaluate(const CountColumn& column, double a) {
+Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
   const LikelihoodKernels& kernels = likelihood_kernels();
+  poll_now_and_then(poll, 0);
   if (column.empty()) return {0.0, 0.0};
   if (a == 0.0) return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   Slopes first{0.0, 0.0};
@@ -142,6 +148,7 @@ Slopes evaluate(const CountColumn& column, double a) {
   const auto [values, weights] = column.pairs();
   if (column.subtracts_factorials()) {
     for (std::size_t i = 0; i < values.size(); ++i) {
+      poll_now_and_then(poll, i);
       sum.value += weights[i] * log_choose(a, values[i]);
       sum.slope += weights[i] * digamma_difference(a, values[i]);
     }
@@ -154,7 +161,8 @@ Slopes evaluate(const CountColumn& column, double a) {
 constexpr std::size_t lanes = 64;
 
 // The same for `size` of 64 lanes, all of which hold a concentration
-void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope) {
+void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope, TimedPoll* poll) {
+  poll_now_and_then(poll, 0);
   bool plain = !column.empty() && !column.subtracts_factorials();
   for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
   if (plain) {
@@ -168,13 +176,14 @@ void evaluate(const CountColumn& column, const double* a, std::size_t size, doub
     return;
   }
   for (std::size_t i = 0; i < size; ++i) {
-    const Slopes one = evaluate(column, a[i]);
+    const Slopes one = evaluate(column, a[i], poll);
     value[i] = one.value;
     slope[i] = one.slope;
   }
 }
 
-double curvature(const CountColumn& column, double a) {
+double curvature(const CountColumn& column, double a, TimedPoll* poll) {
+  poll_now_and_then(poll, 0);
   double sum = 0.0;
   const auto [values, weights] = column.pairs();
   if (column.has_table()) {
@@ -184,7 +193,10 @@ double curvature(const CountColumn& column, double a) {
       sum += c[j] * r * r;
     }
   } else {
-    for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * trigamma_difference(a, values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      poll_now_and_then(poll, i);
+      sum += weights[i] * trigamma_difference(a, values[i]);
+    }
   }
   return sum;
 }
@@ -194,10 +206,13 @@ constexpr double least_left = 1e-6;
 // From here on, and from the largest total on, both sums are taken as what they lack of x/a and M/A.
 constexpr double shortfall_from = 1e4;
 
-double shortfalls(const CountColumn& column, double a) {
+double shortfalls(const CountColumn& column, double a, TimedPoll* poll) {
   const auto [values, weights] = column.pairs();
   double sum = 0.0;
-  for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * digamma_shortfall(a, values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    poll_now_and_then(poll, i);
+    sum += weights[i] * digamma_shortfall(a, values[i]);
+  }
   return sum;
 }
 
@@ -210,7 +225,7 @@ std::vector<double> exceedances_of(const CountColumn::Pairs& pairs) {
 }
 
 // sum_j (C_j - c_j) / (a + j), of the exceedances of the totals and of one category; no term is negative.
-double reciprocals_between(const CountColumn& totals, const CountColumn& column, double a) {
+double reciprocals_between(const CountColumn& totals, const CountColumn& column, double a, TimedPoll* poll) {
   const auto of_totals = totals.pairs();
   const auto of_column = column.pairs();
   const auto total_above = exceedances_of(of_totals);
@@ -219,6 +234,7 @@ double reciprocals_between(const CountColumn& totals, const CountColumn& column,
   double level = 0.0;
   std::size_t i = 0;
   for (std::size_t j = 0; j < of_totals.values.size();) {
+    poll_now_and_then(poll, i + j);
     const bool is_column = i < of_column.values.size() && of_column.values[i] <= of_totals.values[j];
     const double next = is_column ? of_column.values[i] : of_totals.values[j];
     const double groups = total_above[j] - above[i];
@@ -352,31 +368,32 @@ double SufficientStatistics::log_constant(bool coefficient) const {
   return coefficient ? value : -value;
 }
 
-double SufficientStatistics::log_likelihood(const double* concentration, double* gradient) const {
-  if (is_one(concentration) && gradient == nullptr) return log_likelihood_of_one(concentration);
+double SufficientStatistics::log_likelihood(const double* concentration, double* gradient, TimedPoll* poll) const {
+  if (is_one(concentration) && gradient == nullptr) return log_likelihood_of_one(concentration, poll);
   double total = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) total += concentration[k];
-  if (!(total <= largest_vector_concentration)) return far_log_likelihood(concentration, gradient);
-  const Slopes shared = evaluate(totals_, total);
+  if (!(total <= largest_vector_concentration)) return far_log_likelihood(concentration, gradient, poll);
+  const Slopes shared = evaluate(totals_, total, poll);
   double value = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) {
-    const Slopes own = evaluate(columns_[k], concentration[k]);
+    const Slopes own = evaluate(columns_[k], concentration[k], poll);
     value += own.value;
     if (gradient != nullptr) gradient[k] = own.slope;
   }
-  if (gradient != nullptr) subtract_shared_slope(concentration, shared.slope, gradient);
-  if (is_one(concentration)) return log_likelihood_of_one(concentration);
+  if (gradient != nullptr) subtract_shared_slope(concentration, shared.slope, gradient, poll);
+  if (is_one(concentration)) return log_likelihood_of_one(concentration, poll);
   return std::isinf(value) ? value : value - shared.value;
 }
 
-void SufficientStatistics::log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient) const {
+void SufficientStatistics::log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient,
+                                          TimedPoll* poll) const {
   const std::size_t k_n = n_categories();
   for (std::size_t begin = 0; begin < n; begin += lanes) {
     const std::size_t size = std::min(lanes, n - begin);
     const double* const block = concentration + begin * k_n;
     double* const slopes = gradient == nullptr ? nullptr : gradient + begin * k_n;
     const auto one_by_one = [&] {
-      for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n);
+      for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n, poll);
     };
     // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
     if (8 * size < 3 * lanes || only_column_ < k_n) {
@@ -396,20 +413,20 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
       one_by_one();
       continue;
     }
-    evaluate(totals_, total, size, shared, shared_slope);
+    evaluate(totals_, total, size, shared, shared_slope, poll);
     for (std::size_t k = 0; k < k_n; ++k) {
       for (std::size_t i = 0; i < size; ++i) a[i] = block[i * k_n + k];
-      evaluate(columns_[k], a, size, own, slope);
+      evaluate(columns_[k], a, size, own, slope, poll);
       for (std::size_t i = 0; i < size; ++i) sum[i] += own[i];
       for (std::size_t i = 0; slopes != nullptr && i < size; ++i) slopes[i * k_n + k] = slope[i];
     }
-    for (std::size_t i = 0; slopes != nullptr && i < size; ++i) subtract_shared_slope(block + i * k_n, shared_slope[i], slopes + i * k_n);
+    for (std::size_t i = 0; slopes != nullptr && i < size; ++i) subtract_shared_slope(block + i * k_n, shared_slope[i], slopes + i * k_n, poll);
     for (std::size_t i = 0; i < size; ++i) value[begin + i] = std::isinf(sum[i]) ? sum[i] : sum[i] - shared[i];
   }
 }
 
 // Where all groups are of one category: each may have a probability near 1, whose two parts cancel.
-double SufficientStatistics::log_likelihood_of_one(const double* concentration) const {
+double SufficientStatistics::log_likelihood_of_one(const double* concentration, TimedPoll* poll) const {
   double others = 0.0;
   double scaled = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) {
@@ -419,12 +436,15 @@ double SufficientStatistics::log_likelihood_of_one(const double* concentration) 
   }
   const auto [values, weights] = totals_.pairs();
   double value = 0.0;
-  for (std::size_t i = 0; i < values.size(); ++i) value += weights[i] * log_pmf_of_pure(concentration[only_column_], others, scaled, values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    poll_now_and_then(poll, i);
+    value += weights[i] * log_pmf_of_pure(concentration[only_column_], others, scaled, values[i]);
+  }
   return value;
 }
 
 // Where the rising factorials of the sum, and of large concentrations, are powers to the last digit.
-double SufficientStatistics::far_log_likelihood(const double* concentration, double* gradient) const {
+double SufficientStatistics::far_log_likelihood(const double* concentration, double* gradient, TimedPoll* poll) const {
   double scaled_total = 0.0;  // the sum itself may overflow
   for (std::size_t k = 0; k < n_categories(); ++k) scaled_total += concentration[k] * concentration_scale;
   const double log_total = std::log(scaled_total) - log_concentration_scale;
@@ -435,25 +455,26 @@ double SufficientStatistics::far_log_likelihood(const double* concentration, dou
     const double a = concentration[k];
     const bool is_power = a > largest_vector_concentration;
     const Slopes own = is_power ? Slopes{column.sum() * std::log(a * concentration_scale / scaled_total) - factorials(column), column.sum() / a}
-                                : evaluate(column, a);
+                                : evaluate(column, a, poll);
     value += is_power || column.empty() ? own.value : own.value - column.sum() * log_total;
     if (gradient != nullptr) gradient[k] = own.slope;
   }
-  if (gradient != nullptr) subtract_shared_slope(concentration, totals_.sum() / scaled_total * concentration_scale, gradient);
-  return is_one(concentration) ? log_likelihood_of_one(concentration) : value;
+  if (gradient != nullptr) subtract_shared_slope(concentration, totals_.sum() / scaled_total * concentration_scale, gradient, poll);
+  return is_one(concentration) ? log_likelihood_of_one(concentration, poll) : value;
 }
 
 // From each category's own slope to the gradient.
-void SufficientStatistics::subtract_shared_slope(const double* concentration, double shared, double* gradient) const {
+void SufficientStatistics::subtract_shared_slope(const double* concentration, double shared, double* gradient,
+                                                 TimedPoll* poll) const {
   for (std::size_t k = 0; k < n_categories(); ++k) {
     const double own = gradient[k];
     gradient[k] = own - shared;
-    if (!(std::abs(gradient[k]) >= least_left * own)) gradient[k] = careful_slope(concentration, k);
+    if (!(std::abs(gradient[k]) >= least_left * own)) gradient[k] = careful_slope(concentration, k, poll);
   }
 }
 
 // One component of the gradient where its two sums cancel.
-double SufficientStatistics::careful_slope(const double* concentration, std::size_t k) const {
+double SufficientStatistics::careful_slope(const double* concentration, std::size_t k, TimedPoll* poll) const {
   const CountColumn& column = columns_[k];
   const double a = concentration[k];
   if (a == 0.0) return std::numeric_limits<double>::infinity();  // without counts nothing cancels
@@ -472,21 +493,24 @@ double SufficientStatistics::careful_slope(const double* concentration, std::siz
     const double rest = totals_.sum() - column.sum();
     const double excess = difference_of_products(column.sum(), r, a * scale, rest) + column.sum() * ((others.high - r) + others.low);
     const double leading = excess / (a * scale) / sum * scale;
-    return scale < 1.0 ? leading : leading - (shortfalls(column, a) - shortfalls(totals_, sum));
+    return scale < 1.0 ? leading : leading - (shortfalls(column, a, poll) - shortfalls(totals_, sum, poll));
   }
   const auto [values, weights] = column.pairs();
   double own = 0.0;  // beside the same counts as totals
-  for (std::size_t i = 0; i < values.size(); ++i) own += weights[i] * digamma_shift(a, r, values[i]);
-  return own - reciprocals_between(totals_, column, sum);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    poll_now_and_then(poll, i);
+    own += weights[i] * digamma_shift(a, r, values[i]);
+  }
+  return own - reciprocals_between(totals_, column, sum, poll);
 }
 
-double SufficientStatistics::hessian(const double* concentration, double* diagonal) const {
+double SufficientStatistics::hessian(const double* concentration, double* diagonal, TimedPoll* poll) const {
   double total = 0.0;
   for (std::size_t k = 0; k < n_categories(); ++k) {
     total += concentration[k];
-    diagonal[k] = -curvature(columns_[k], concentration[k]);
+    diagonal[k] = -curvature(columns_[k], concentration[k], poll);
   }
-  return curvature(totals_, total);
+  return curvature(totals_, total, poll);
 }
 
 SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::Pairs>& columns, double n_groups) {

@@ -107,17 +107,18 @@ class SufficientStatistics {
   std::span<const double> total_exceedances() const { return totals_.exceedances(); }
 
   // Log-likelihood at one concentration (K values >= 0; 0 where the category is absent, else -inf), less
-  // log_constant(coefficient); writes the gradient with respect to the concentration where `gradient` is not null.
-  double log_likelihood(const double* concentration, double* gradient = nullptr) const;
+  // log_constant(coefficient); writes the gradient with respect to the concentration where `gradient` is not null. A `poll`,
+  // here and below, is for statistics of so many distinct counts that one evaluation takes seconds.
+  double log_likelihood(const double* concentration, double* gradient = nullptr, TimedPoll* poll = nullptr) const;
 
   // The same for n concentrations (n, K), to the same bits and faster; gradient: (n, K) or null.
-  void log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient) const;
+  void log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient, TimedPoll* poll = nullptr) const;
 
   // What to add to it for the log-likelihood with the coefficients, or for that of the ordered sequences.
   double log_constant(bool coefficient) const;
 
   // The Hessian is diag(diagonal) + constant (every element): writes the diagonal, returns the constant.
-  double hessian(const double* concentration, double* diagonal) const;
+  double hessian(const double* concentration, double* diagonal, TimedPoll* poll = nullptr) const;
 
   // For pickles: all columns, the totals last.
   const CountColumn& column(std::size_t k) const { return k < columns_.size() ? columns_[k] : totals_; }
@@ -129,10 +130,10 @@ class SufficientStatistics {
   void commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups, TimedPoll& poll);
   void find_only_column();
   bool is_one(const double* concentration) const { return only_column_ < n_categories() && concentration[only_column_] > 0.0; }
-  double log_likelihood_of_one(const double* concentration) const;
-  double far_log_likelihood(const double* concentration, double* gradient) const;
-  void subtract_shared_slope(const double* concentration, double shared, double* gradient) const;
-  double careful_slope(const double* concentration, std::size_t k) const;
+  double log_likelihood_of_one(const double* concentration, TimedPoll* poll) const;
+  double far_log_likelihood(const double* concentration, double* gradient, TimedPoll* poll) const;
+  void subtract_shared_slope(const double* concentration, double shared, double* gradient, TimedPoll* poll) const;
+  double careful_slope(const double* concentration, std::size_t k, TimedPoll* poll) const;
 
   std::vector<CountColumn> columns_;
   CountColumn totals_;

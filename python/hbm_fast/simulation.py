@@ -139,7 +139,7 @@ def simulate(
     True
     """
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
-    first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - n_datasets)
+    first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - max(n_datasets, 1))
     k = model.n_categories
     groups = _validate.integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
     draws = _validate.integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)
