@@ -19,10 +19,10 @@
 #include <cxxabi.h>
 #endif
 
-#include "core/parallel.hpp"
-#include "priors/prior.hpp"
-#include "core/stream.hpp"
 #include "core/array_view.hpp"
+#include "core/parallel.hpp"
+#include "core/stream.hpp"
+#include "priors/prior.hpp"
 
 namespace hbm_fast::bindings {
 
@@ -37,9 +37,11 @@ inline void need_layout(const py::array& array) {
   }
   const bool is_native = array.dtype().byteorder() != (std::endian::native == std::endian::little ? '>' : '<');
   if (array.size() != 0 && !(is_native && is_whole && (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0)) {
-    throw std::invalid_argument("an array must be aligned, in the machine's byte order, with strides that are multiples of its item "
-                                "size; got dtype " + py::str(array.dtype()).cast<std::string>() + ", strides " +
-                                py::str(array.attr("strides")).cast<std::string>() + ": pass array.astype(array.dtype.newbyteorder('='))");
+    throw std::invalid_argument(
+        "an array must be aligned, in the machine's byte order, with strides that are multiples of its item "
+        "size; got dtype " +
+        py::str(array.dtype()).cast<std::string>() + ", strides " + py::str(array.attr("strides")).cast<std::string>() +
+        ": pass array.astype(array.dtype.newbyteorder('='))");
   }
 }
 
@@ -60,9 +62,9 @@ using Floats = Contiguous<float>;
 using Integers = Contiguous<std::int64_t>;
 using Words = Contiguous<std::uint64_t>;
 
-// Calls take(), which asks for the GIL. In a daemon thread that asks while the interpreter ends, CPython before 3.14 unwinds
-// the stack to end the thread. The destructors of a kernel and of pybind11 are not made for that, and the process is about
-// to exit: the thread waits for it, as with 3.14.
+// Calls take(), which asks for the GIL. In a daemon thread that asks while the interpreter ends, CPython before 3.14
+// unwinds the stack to end the thread. The destructors of a kernel and of pybind11 are not made for that, and the
+// process is about to exit: the thread waits for it, as with 3.14.
 template <class Take>
 auto take_gil(Take&& take) {
 #ifdef __GLIBCXX__
@@ -108,7 +110,8 @@ inline Key to_key(const Words& key) {
 }
 
 inline void need_size(const py::array& array, std::size_t size, const char* name) {
-  if (static_cast<std::size_t>(array.size()) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
+  if (static_cast<std::size_t>(array.size()) != size)
+    throw std::invalid_argument(std::string(name) + " has the wrong size");
 }
 
 inline CountType count_type(const py::dtype& dtype) {
@@ -134,8 +137,12 @@ inline CountsView to_counts(const py::array& counts) {
   if (counts.ndim() != 2) throw std::invalid_argument("counts must have shape (N, K)");
   const CountType type = count_type(counts.dtype());
   need_layout(counts);
-  return {counts.data(), type, static_cast<std::size_t>(counts.shape(0)), static_cast<std::size_t>(counts.shape(1)),
-          stride_of(counts, 0), stride_of(counts, 1)};
+  return {counts.data(),
+          type,
+          static_cast<std::size_t>(counts.shape(0)),
+          static_cast<std::size_t>(counts.shape(1)),
+          stride_of(counts, 0),
+          stride_of(counts, 1)};
 }
 
 // The stored values of a sparse matrix: one row.
@@ -193,7 +200,8 @@ struct pyobject_caster<hbm_fast::bindings::Array<T, flags>> {
     if (given.dtype().kind() != wanted.kind() || given.itemsize() != wanted.itemsize()) return false;
     hbm_fast::bindings::need_layout(given);
     if ((given.flags() & flags) != flags) {
-      throw std::invalid_argument("an array must be C-contiguous; got strides " + str(given.attr("strides")).cast<std::string>());
+      throw std::invalid_argument("an array must be C-contiguous; got strides " +
+                                  str(given.attr("strides")).cast<std::string>());
     }
     value = reinterpret_borrow<Type>(source);
     return true;

@@ -11,7 +11,8 @@ using StridedDoubles = Strided<double>;
 Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
   const auto axes = counts.ndim() - 1;
   const bool is_one = concentration.ndim() == 1;
-  if (axes < 0 || (!is_one && concentration.ndim() != counts.ndim())) throw std::invalid_argument("counts and concentration must have the same number of axes");
+  if (axes < 0 || (!is_one && concentration.ndim() != counts.ndim()))
+    throw std::invalid_argument("counts and concentration must have the same number of axes");
   Rows rows;
   const CountType type = count_type(counts.dtype());
   need_layout(counts);
@@ -20,12 +21,14 @@ Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
   rows.concentration_category_stride = stride_of(concentration, is_one ? 0 : axes);
   for (py::ssize_t d = 0; d <= axes; ++d) {
     const auto own = d == axes && is_one ? 0 : d;
-    if ((d == axes || !is_one) && counts.shape(d) != concentration.shape(own)) throw std::invalid_argument("counts and concentration must have the same shape");
+    if ((d == axes || !is_one) && counts.shape(d) != concentration.shape(own))
+      throw std::invalid_argument("counts and concentration must have the same shape");
     if (d == axes || counts.shape(d) == 1) continue;
     const auto size = counts.shape(d);
     const auto x = stride_of(counts, d);
     const auto a = is_one ? 0 : stride_of(concentration, d);
-    if (!rows.shape.empty() && rows.counts_strides.back() == x * size && rows.concentration_strides.back() == a * size) {
+    if (!rows.shape.empty() && rows.counts_strides.back() == x * size &&
+        rows.concentration_strides.back() == a * size) {
       rows.shape.back() *= static_cast<std::size_t>(size);
       rows.counts_strides.back() = x;
       rows.concentration_strides.back() = a;
@@ -41,13 +44,18 @@ Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
 template <class Index>
 void sparse_log_pmf(const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets,
                     const Doubles& concentration, bool coefficient, Doubles out, int n_threads) {
-  if (checked_csr(values, columns, offsets) != static_cast<std::size_t>(out.size())) throw std::invalid_argument("out has the wrong size");
+  if (checked_csr(values, columns, offsets) != static_cast<std::size_t>(out.size()))
+    throw std::invalid_argument("out has the wrong size");
   if (concentration.ndim() != 2 || (concentration.shape(0) != 1 && concentration.shape(0) != out.size())) {
     throw std::invalid_argument("concentration must have shape (1, K) or (N, K)");
   }
   const SparseRows<Index> rows{to_stored(values),
-                               columns.data(), offsets.data(), static_cast<std::size_t>(out.size()), static_cast<std::size_t>(concentration.shape(1)),
-                               concentration.data(), concentration.shape(0) == 1 ? 0 : concentration.shape(1)};
+                               columns.data(),
+                               offsets.data(),
+                               static_cast<std::size_t>(out.size()),
+                               static_cast<std::size_t>(concentration.shape(1)),
+                               concentration.data(),
+                               concentration.shape(0) == 1 ? 0 : concentration.shape(1)};
   double* values_out = out.mutable_data();
   without_gil([&] { log_pmf(rows, coefficient, values_out, n_threads, poll_signals); });
 }
@@ -69,7 +77,8 @@ void register_dirichlet_multinomial(py::module_& m) {
       py::arg("n_threads"), "Writes the log pmf of every row.");
   m.def(
       "log_pmf_gradient",
-      [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, Doubles gradient, int n_threads) {
+      [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, Doubles gradient,
+         int n_threads) {
         const Rows rows = to_rows(counts, concentration);
         need_size(out, rows.size(), "out");
         need_size(gradient, rows.size() * rows.counts.n_categories, "gradient");
@@ -79,11 +88,13 @@ void register_dirichlet_multinomial(py::module_& m) {
       },
       py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
       py::arg("gradient").noconvert(), py::arg("n_threads"), "Writes the log pmf of every row and its gradient.");
-  m.def("sparse_log_pmf", &sparse_log_pmf<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(), py::arg("offsets").noconvert(),
-        py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(), py::arg("n_threads"),
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(),
+        py::arg("offsets").noconvert(), py::arg("concentration").noconvert(), py::arg("coefficient"),
+        py::arg("out").noconvert(), py::arg("n_threads"),
         "Writes the log pmf of every row of CSR counts; concentration is (1, K) or (N, K).");
-  m.def("sparse_log_pmf", &sparse_log_pmf<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(), py::arg("offsets").noconvert(),
-        py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(), py::arg("n_threads"));
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(),
+        py::arg("offsets").noconvert(), py::arg("concentration").noconvert(), py::arg("coefficient"),
+        py::arg("out").noconvert(), py::arg("n_threads"));
 }
 
 }  // namespace hbm_fast::bindings

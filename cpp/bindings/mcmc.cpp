@@ -3,10 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/shared_statistics.hpp"
+#include "mcmc/crp_tables.hpp"
 #include "mcmc/profile.hpp"
 #include "mcmc/sample.hpp"
-#include "mcmc/crp_tables.hpp"
-#include "bindings/shared_statistics.hpp"
 
 namespace hbm_fast::bindings {
 namespace {
@@ -24,7 +24,8 @@ SamplerKind sampler_kind(const std::string& method) {
 // Statistics as they are given, or built here from counts (N, K), many datasets at once.
 class Datasets {
  public:
-  Datasets(const py::list& given, std::size_t n_categories) : shared_(given.size()), built_(given.size()), all_(given.size()) {
+  Datasets(const py::list& given, std::size_t n_categories)
+      : shared_(given.size()), built_(given.size()), all_(given.size()) {
     std::vector<CountsView> counts(given.size());
     for (std::size_t b = 0; b < given.size(); ++b) {
       if (py::isinstance<py::array>(given[b])) {
@@ -44,14 +45,17 @@ class Datasets {
     const Poll poll = poll_signals;
     TimedPoll timed_poll(poll);
     const Poll poll_of_any = [&] { timed_poll(); };
-    parallel_for(all_.size(), 16, n_threads, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t b = begin; b < end; ++b) {
-        if (all_[b] != nullptr) continue;
-        built_[b] = std::make_unique<SufficientStatistics>(n_categories_);
-        built_[b]->add(counts_[b], nullptr, poll_of_any);
-        all_[b] = built_[b].get();
-      }
-    }, poll_of_any);
+    parallel_for(
+        all_.size(), 16, n_threads,
+        [&](std::size_t begin, std::size_t end) {
+          for (std::size_t b = begin; b < end; ++b) {
+            if (all_[b] != nullptr) continue;
+            built_[b] = std::make_unique<SufficientStatistics>(n_categories_);
+            built_[b]->add(counts_[b], nullptr, poll_of_any);
+            all_[b] = built_[b].get();
+          }
+        },
+        poll_of_any);
     return all_;
   }
 
@@ -65,8 +69,8 @@ class Datasets {
 
 py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta,
                           const std::vector<std::string>& methods, std::size_t n_draws, std::size_t n_chains,
-                          std::size_t n_warmup, const Words& key, int n_threads,
-                          const py::object& progress, const std::optional<std::pair<Doubles, Doubles>>& start) {
+                          std::size_t n_warmup, const Words& key, int n_threads, const py::object& progress,
+                          const std::optional<std::pair<Doubles, Doubles>>& start) {
   const std::size_t n_categories = beta.values.size();
   if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
   Datasets datasets(given, n_categories);
@@ -88,7 +92,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   const Bools diverging(shape);
   const auto data = [](auto array) { return array.mutable_data(); };
   const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),
-                         data(step_size), data(n_evaluations), data(diverging), data(n_modes)};
+                         data(step_size), data(n_evaluations), data(diverging),   data(n_modes)};
   const ModelView model{alpha, beta};
   without_gil([&] {
     sample(datasets.build(n_threads), model, options, out, [&](double share) {
@@ -124,14 +128,17 @@ py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior&
   const ModelView model{alpha, beta};
   without_gil([&] {
     const auto& statistics = datasets.build(n_threads);
-    parallel_for(statistics.size(), 1, n_threads, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t b = begin; b < end; ++b) {
-        const Mode mode = highest_mode(*statistics[b], model);
-        to_alpha[b] = mode.log_alpha;
-        std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
-        to_spread[b] = mode.spread;
-      }
-    }, poll_signals);
+    parallel_for(
+        statistics.size(), 1, n_threads,
+        [&](std::size_t begin, std::size_t end) {
+          for (std::size_t b = begin; b < end; ++b) {
+            const Mode mode = highest_mode(*statistics[b], model);
+            to_alpha[b] = mode.log_alpha;
+            std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
+            to_spread[b] = mode.spread;
+          }
+        },
+        poll_signals);
   });
   return py::make_tuple(log_alpha, log_beta, spread);
 }
@@ -140,9 +147,11 @@ py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior&
 
 void register_sampling(py::module_& m) {
   m.def("modes", &modes, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("n_threads"),
-        "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature (B,).");
-  m.def("whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); }, py::arg("statistics"),
-        "Whether every group counts a whole number of times.");
+        "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature "
+        "(B,).");
+  m.def(
+      "whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); },
+      py::arg("statistics"), "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("methods"),
         py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
         py::arg("progress"), py::arg("start") = py::none(),

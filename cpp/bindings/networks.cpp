@@ -1,6 +1,6 @@
 #include "bindings/array_arguments.hpp"
-#include "networks/gaussian_mixture.hpp"
 #include "math/normal_tails.hpp"
+#include "networks/gaussian_mixture.hpp"
 #include "statistics/table_likelihood.hpp"
 
 namespace hbm_fast::bindings {
@@ -23,14 +23,20 @@ void tails_of(const Strided<T>& z, Strided<double> lower, Strided<double> upper,
 }
 
 MixtureView to_mixture(const Floats& mean, const Floats& lower) {
-  if (mean.ndim() != 3 || lower.ndim() != 3) throw std::invalid_argument("mean must have shape (B, C, D) and lower (B, C, L)");
+  if (mean.ndim() != 3 || lower.ndim() != 3)
+    throw std::invalid_argument("mean must have shape (B, C, D) and lower (B, C, L)");
   const auto d = static_cast<std::size_t>(mean.shape(2));
   const auto n_lower = static_cast<std::size_t>(lower.shape(2));
   if (lower.shape(0) != mean.shape(0) || lower.shape(1) != mean.shape(1) || mean.shape(1) < 1 ||
       (n_lower != 0 && n_lower != d * (d - 1) / 2)) {
     throw std::invalid_argument("mean and lower do not fit each other");
   }
-  return {static_cast<std::size_t>(mean.shape(0)), static_cast<std::size_t>(mean.shape(1)), d, n_lower, mean.data(), lower.data()};
+  return {static_cast<std::size_t>(mean.shape(0)),
+          static_cast<std::size_t>(mean.shape(1)),
+          d,
+          n_lower,
+          mean.data(),
+          lower.data()};
 }
 
 }  // namespace
@@ -38,15 +44,17 @@ MixtureView to_mixture(const Floats& mean, const Floats& lower) {
 void register_amortize(py::module_& m) {
   m.def(
       "table_log_likelihood",
-      [](const Floats& tables, const Doubles& log_alpha, const Doubles& log_beta, Doubles out,
-         int n_threads) {
-        if (tables.ndim() != 3 || tables.shape(1) < 2) throw std::invalid_argument("tables must have shape (B, K + 1, J)");
+      [](const Floats& tables, const Doubles& log_alpha, const Doubles& log_beta, Doubles out, int n_threads) {
+        if (tables.ndim() != 3 || tables.shape(1) < 2)
+          throw std::invalid_argument("tables must have shape (B, K + 1, J)");
         const auto b = static_cast<std::size_t>(tables.shape(0));
         const auto k = static_cast<std::size_t>(tables.shape(1)) - 1;
         const auto j = static_cast<std::size_t>(tables.shape(2));
-        if (log_alpha.ndim() != 2 || static_cast<std::size_t>(log_alpha.shape(0)) != b) throw std::invalid_argument("log_alpha must have shape (B, S)");
+        if (log_alpha.ndim() != 2 || static_cast<std::size_t>(log_alpha.shape(0)) != b)
+          throw std::invalid_argument("log_alpha must have shape (B, S)");
         const auto s = static_cast<std::size_t>(log_alpha.shape(1));
-        if (static_cast<std::size_t>(log_beta.size()) != b * s * k) throw std::invalid_argument("log_beta must have shape (B, S, K)");
+        if (static_cast<std::size_t>(log_beta.size()) != b * s * k)
+          throw std::invalid_argument("log_beta must have shape (B, S, K)");
         if (static_cast<std::size_t>(out.size()) != b * s) throw std::invalid_argument("out must have shape (B, S)");
         const float* table = tables.data();
         const double* t = log_alpha.data();
@@ -58,14 +66,15 @@ void register_amortize(py::module_& m) {
       py::arg("out").noconvert(), py::arg("n_threads"),
       "Writes the collapsed log-likelihood (no coefficient) of B exceedance tables at S concentrations each.");
 
-  m.def("normal_tails", &tails_of<float>, py::arg("z").noconvert(), py::arg("lower").noconvert(), py::arg("upper").noconvert(), py::arg("n_threads"));
-  m.def("normal_tails", &tails_of<double>, py::arg("z").noconvert(), py::arg("lower").noconvert(), py::arg("upper").noconvert(), py::arg("n_threads"),
-        "Writes the logs of Phi(z) and Phi(-z).");
+  m.def("normal_tails", &tails_of<float>, py::arg("z").noconvert(), py::arg("lower").noconvert(),
+        py::arg("upper").noconvert(), py::arg("n_threads"));
+  m.def("normal_tails", &tails_of<double>, py::arg("z").noconvert(), py::arg("lower").noconvert(),
+        py::arg("upper").noconvert(), py::arg("n_threads"), "Writes the logs of Phi(z) and Phi(-z).");
 
   m.def(
       "mixture_log_density",
-      [](const Floats& mean, const Floats& lower, const Floats& constant, const Floats& scale, const Floats& z, Doubles out,
-         int n_threads) {
+      [](const Floats& mean, const Floats& lower, const Floats& constant, const Floats& scale, const Floats& z,
+         Doubles out, int n_threads) {
         const MixtureView mixture = to_mixture(mean, lower);
         if (z.ndim() != 3) throw std::invalid_argument("z must have shape (B, S, D)");
         const auto n_draws = static_cast<std::size_t>(z.shape(1));
@@ -75,10 +84,11 @@ void register_amortize(py::module_& m) {
         need_size(out, mixture.n_datasets * n_draws, "out");
         const float *log_constant = constant.data(), *size = scale.data(), *points = z.data();
         double* to = out.mutable_data();
-        without_gil([&] { mixture_log_density(mixture, log_constant, size, points, n_draws, to, n_threads, poll_signals); });
+        without_gil(
+            [&] { mixture_log_density(mixture, log_constant, size, points, n_draws, to, n_threads, poll_signals); });
       },
-      py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("constant").noconvert(), py::arg("scale").noconvert(),
-      py::arg("z").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
+      py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("constant").noconvert(),
+      py::arg("scale").noconvert(), py::arg("z").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
       "Writes the log densities (B, S) of B mixtures of Gaussians at z (B, S, D).");
 
   m.def(
@@ -97,8 +107,9 @@ void register_amortize(py::module_& m) {
         float* to = z.mutable_data();
         without_gil([&] { mixture_draws(mixture, cumulative, size, u, normal, n_draws, to, n_threads, poll_signals); });
       },
-      py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("edges").noconvert(), py::arg("spread").noconvert(),
-      py::arg("uniform").noconvert(), py::arg("noise").noconvert(), py::arg("z").noconvert(), py::arg("n_threads"),
+      py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("edges").noconvert(),
+      py::arg("spread").noconvert(), py::arg("uniform").noconvert(), py::arg("noise").noconvert(),
+      py::arg("z").noconvert(), py::arg("n_threads"),
       "Writes draws z (B, S, D) of B mixtures of Gaussians, from uniform and normal numbers.");
 }
 

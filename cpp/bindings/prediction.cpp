@@ -4,7 +4,6 @@
 namespace hbm_fast::bindings {
 namespace {
 
-
 void require(bool holds, const char* message) {
   if (!holds) throw std::invalid_argument(message);
 }
@@ -65,8 +64,8 @@ void register_predictive(py::module_& m) {
         std::int64_t* counts = out.mutable_data();
         without_gil([&] {
           draw_predictive_counts(log_theta.data(), n_datasets, static_cast<std::size_t>(log_theta.shape(1)),
-                                 static_cast<std::size_t>(log_theta.shape(2)), totals.data(), address, counts, n_threads,
-                                 poll_signals);
+                                 static_cast<std::size_t>(log_theta.shape(2)), totals.data(), address, counts,
+                                 n_threads, poll_signals);
         });
       },
       py::arg("log_theta").noconvert(), py::arg("totals").noconvert(), py::arg("key").noconvert(), py::arg("group"),

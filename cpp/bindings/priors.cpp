@@ -41,7 +41,8 @@ void register_prior(py::module_& m) {
 
   py::class_<BetaPrior>(m, "BetaPrior")
       .def(py::init([](bool fixed, const Doubles& values) {
-             if (!std::all_of(values.data(), values.data() + values.size(), [](double b) { return b > 0.0 && std::isfinite(b); })) {
+             if (!std::all_of(values.data(), values.data() + values.size(),
+                              [](double b) { return b > 0.0 && std::isfinite(b); })) {
                throw std::invalid_argument("the values of a prior of beta must be positive and finite");
              }
              return BetaPrior{fixed, std::vector<double>(values.data(), values.data() + values.size())};

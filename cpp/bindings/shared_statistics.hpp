@@ -1,5 +1,6 @@
-// Sufficient statistics that several Python threads may read and add to. A reader keeps the ones that it found; a writer
-// puts new ones in their place. No thread waits for one of the locks while it holds the GIL, but for the pointer's.
+// Sufficient statistics that several Python threads may read and add to. A reader keeps the ones that it found; a
+// writer puts new ones in their place. No thread waits for one of the locks while it holds the GIL, but for the
+// pointer's.
 #pragma once
 
 #include <memory>

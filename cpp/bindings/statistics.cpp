@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "statistics/logit_density.hpp"
 #include "bindings/shared_statistics.hpp"
+#include "statistics/logit_density.hpp"
 
 namespace hbm_fast::bindings {
 
@@ -43,17 +43,21 @@ void add_to(SharedStatistics& self, Add&& add) {
 }
 
 template <class Index>
-void add_sparse(SharedStatistics& self, const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets,
-                const Weights& weights) {
+void add_sparse(SharedStatistics& self, const py::array& values, const Contiguous<Index>& columns,
+                const Contiguous<Index>& offsets, const Weights& weights) {
   const std::size_t n_rows = checked_csr(values, columns, offsets);
   const CountsView stored = to_stored(values);
   const double* w = row_weights(weights, n_rows);
-  add_to(self, [&](SufficientStatistics& to) { to.add_sparse(stored, columns.data(), offsets.data(), n_rows, w, poll_signals); });
+  add_to(self, [&](SufficientStatistics& to) {
+    to.add_sparse(stored, columns.data(), offsets.data(), n_rows, w, poll_signals);
+  });
 }
 
-std::size_t need_concentrations(const SufficientStatistics& statistics, const Doubles& concentration, const Doubles& value) {
+std::size_t need_concentrations(const SufficientStatistics& statistics, const Doubles& concentration,
+                                const Doubles& value) {
   const auto n = static_cast<std::size_t>(value.size());
-  if (static_cast<std::size_t>(concentration.size()) != n * statistics.n_categories()) throw std::invalid_argument("concentration must have shape (S, K)");
+  if (static_cast<std::size_t>(concentration.size()) != n * statistics.n_categories())
+    throw std::invalid_argument("concentration must have shape (S, K)");
   return n;
 }
 
@@ -115,7 +119,9 @@ std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
 
 void register_sufficient_statistics(py::module_& m) {
   py::class_<SharedStatistics>(m, "SufficientStatistics")
-      .def(py::init([](std::size_t n_categories) { return std::make_unique<SharedStatistics>(SufficientStatistics(n_categories)); }),
+      .def(py::init([](std::size_t n_categories) {
+             return std::make_unique<SharedStatistics>(SufficientStatistics(n_categories));
+           }),
            py::arg("n_categories"))
       .def(
           "add",
@@ -129,28 +135,42 @@ void register_sufficient_statistics(py::module_& m) {
            py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
       .def("add_sparse", &add_sparse<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(),
            py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
-      .def("merge", [](SharedStatistics& self, const SharedStatistics& other) {
+      .def(
+          "merge",
+          [](SharedStatistics& self, const SharedStatistics& other) {
             without_gil([&] { self.merge(other.snapshot()); });
-          }, py::arg("other"))
-      .def("__copy__", [](const SharedStatistics& self) { return std::make_unique<SharedStatistics>(self.snapshot()); },
-           "Statistics of the same groups, to which groups can be added apart.")
-      .def_property_readonly("n_categories", [](const SharedStatistics& self) { return self.snapshot()->n_categories(); })
+          },
+          py::arg("other"))
+      .def(
+          "__copy__", [](const SharedStatistics& self) { return std::make_unique<SharedStatistics>(self.snapshot()); },
+          "Statistics of the same groups, to which groups can be added apart.")
+      .def_property_readonly("n_categories",
+                             [](const SharedStatistics& self) { return self.snapshot()->n_categories(); })
       .def_property_readonly("n_groups", [](const SharedStatistics& self) { return self.snapshot()->n_groups(); })
-      .def_property_readonly("log_coefficient", [](const SharedStatistics& self) { return self.snapshot()->log_coefficient(); })
-      .def("has_table", [](const SharedStatistics& self, std::size_t column) {
+      .def_property_readonly("log_coefficient",
+                             [](const SharedStatistics& self) { return self.snapshot()->log_coefficient(); })
+      .def(
+          "has_table",
+          [](const SharedStatistics& self, std::size_t column) {
             return column_of(*self.snapshot(), column).has_table();
-          }, py::arg("column"), "Whether a category (K: the totals) is evaluated over its table; else over pairs.")
-      .def("pairs", [](const SharedStatistics& self, std::size_t column) {
+          },
+          py::arg("column"), "Whether a category (K: the totals) is evaluated over its table; else over pairs.")
+      .def(
+          "pairs",
+          [](const SharedStatistics& self, std::size_t column) {
             const auto statistics = self.snapshot();
             return pairs_of(column_of(*statistics, column));
-          }, py::arg("column"), "The distinct counts of a category (K: the totals) and how often each occurs.")
+          },
+          py::arg("column"), "The distinct counts of a category (K: the totals) and how often each occurs.")
       .def(
           "log_likelihood",
-          [](const SharedStatistics& self, const Doubles& concentration, Doubles value, std::optional<Doubles> gradient, int n_threads, bool coefficient) {
+          [](const SharedStatistics& self, const Doubles& concentration, Doubles value, std::optional<Doubles> gradient,
+             int n_threads, bool coefficient) {
             const auto statistics = self.snapshot();
             const std::size_t k = statistics->n_categories();
             const std::size_t n = need_concentrations(*statistics, concentration, value);
-            if (gradient && static_cast<std::size_t>(gradient->size()) != n * k) throw std::invalid_argument("gradient must have shape (S, K)");
+            if (gradient && static_cast<std::size_t>(gradient->size()) != n * k)
+              throw std::invalid_argument("gradient must have shape (S, K)");
             const double* a = concentration.data();
             double* v = value.mutable_data();
             double* g = gradient ? gradient->mutable_data() : nullptr;
@@ -158,35 +178,45 @@ void register_sufficient_statistics(py::module_& m) {
               const double constant = statistics->log_constant(coefficient);
               const Poll poll = poll_signals;
               TimedPoll timed_poll(poll);
-              parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
-                statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr, &timed_poll);
-                for (std::size_t s = begin; s < end; ++s) v[s] += constant;
-              }, poll_signals);
+              parallel_for(
+                  n, chunk_of(*statistics), n_threads,
+                  [&](std::size_t begin, std::size_t end) {
+                    statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr,
+                                               &timed_poll);
+                    for (std::size_t s = begin; s < end; ++s) v[s] += constant;
+                  },
+                  poll_signals);
             });
           },
-          py::arg("concentration").noconvert(), py::arg("value").noconvert(), py::arg("gradient").noconvert(), py::arg("n_threads"),
-          py::arg("coefficient") = false,
+          py::arg("concentration").noconvert(), py::arg("value").noconvert(), py::arg("gradient").noconvert(),
+          py::arg("n_threads"), py::arg("coefficient") = false,
           "Writes the log-likelihood, with the coefficients or without, and the gradient unless None.")
       .def(
           "hessian",
-          [](const SharedStatistics& self, const Doubles& concentration, Doubles diagonal, Doubles constant, int n_threads) {
+          [](const SharedStatistics& self, const Doubles& concentration, Doubles diagonal, Doubles constant,
+             int n_threads) {
             const auto statistics = self.snapshot();
             const std::size_t k = statistics->n_categories();
             const std::size_t n = need_concentrations(*statistics, concentration, constant);
-            if (static_cast<std::size_t>(diagonal.size()) != n * k) throw std::invalid_argument("diagonal must have shape (S, K)");
+            if (static_cast<std::size_t>(diagonal.size()) != n * k)
+              throw std::invalid_argument("diagonal must have shape (S, K)");
             const double* a = concentration.data();
             double* d = diagonal.mutable_data();
             double* c = constant.mutable_data();
             without_gil([&] {
               const Poll poll = poll_signals;
               TimedPoll timed_poll(poll);
-              parallel_for(n, chunk_of(*statistics), n_threads, [&](std::size_t begin, std::size_t end) {
-                for (std::size_t s = begin; s < end; ++s) c[s] = statistics->hessian(a + s * k, d + s * k, &timed_poll);
-              }, poll_signals);
+              parallel_for(
+                  n, chunk_of(*statistics), n_threads,
+                  [&](std::size_t begin, std::size_t end) {
+                    for (std::size_t s = begin; s < end; ++s)
+                      c[s] = statistics->hessian(a + s * k, d + s * k, &timed_poll);
+                  },
+                  poll_signals);
             });
           },
-          py::arg("concentration").noconvert(), py::arg("diagonal").noconvert(), py::arg("constant").noconvert(), py::arg("n_threads"),
-          "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
+          py::arg("concentration").noconvert(), py::arg("diagonal").noconvert(), py::arg("constant").noconvert(),
+          py::arg("n_threads"), "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
       .def(py::pickle(&get_state, &set_state));
   m.def(
       "logit_density",
@@ -196,19 +226,23 @@ void register_sufficient_statistics(py::module_& m) {
         if (concentration.size() != 2) throw std::invalid_argument("concentration must have shape (2,)");
         const auto n = static_cast<std::size_t>(value.size());
         for (const auto* array : {&t, &u}) {
-          if (static_cast<std::size_t>(array->size()) != n) throw std::invalid_argument("t, u and value must have one size");
+          if (static_cast<std::size_t>(array->size()) != n)
+            throw std::invalid_argument("t, u and value must have one size");
         }
-        if (slope && static_cast<std::size_t>(slope->size()) != n) throw std::invalid_argument("slope must have the size of value");
+        if (slope && static_cast<std::size_t>(slope->size()) != n)
+          throw std::invalid_argument("slope must have the size of value");
         const auto longest = static_cast<std::size_t>(tables.shape(1));
         double* v = value.mutable_data();
         double* s = slope ? const_cast<Doubles&>(*slope).mutable_data() : nullptr;
         without_gil([&] {
-          logit_density(tables.data(), longest, concentration.data(), t.data(), u.data(), n, v, s, n_threads, poll_signals);
+          logit_density(tables.data(), longest, concentration.data(), t.data(), u.data(), n, v, s, n_threads,
+                        poll_signals);
         });
       },
       py::arg("tables").noconvert(), py::arg("concentration").noconvert(), py::arg("t").noconvert(),
       py::arg("u").noconvert(), py::arg("value").noconvert(), py::arg("slope").noconvert(), py::arg("n_threads"),
-      "Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless None.");
+      "Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless "
+      "None.");
 }
 
 }  // namespace hbm_fast::bindings

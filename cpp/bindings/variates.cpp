@@ -27,8 +27,8 @@ void log_dirichlet_row(std::uint64_t high, std::uint64_t low, std::uint64_t inde
 }
 
 // `scratch` holds 2 K values.
-void multinomial_row(std::uint64_t high, std::uint64_t low, std::uint64_t index, std::int64_t total, const double* weights,
-                     std::int64_t n_categories, double* scratch, std::int64_t* counts) noexcept {
+void multinomial_row(std::uint64_t high, std::uint64_t low, std::uint64_t index, std::int64_t total,
+                     const double* weights, std::int64_t n_categories, double* scratch, std::int64_t* counts) noexcept {
   const auto k = static_cast<std::size_t>(n_categories);
   double sum = 0.0;
   bool good = total >= 0 && total <= largest_total;
@@ -62,23 +62,25 @@ void register_variates(py::module_& m) {
         double* to = out.mutable_data();
         const Key address = to_key(key);
         without_gil([&] {
-          parallel_for(n, 4096 / std::max<std::size_t>(k, 1), n_threads, [&](std::size_t begin, std::size_t end) {
-            for (std::size_t i = begin; i < end; ++i) {
-              Stream stream(address, Site::variate, i);
-              log_dirichlet(stream, a + i * stride, k, to + i * k);
-            }
-          }, poll_signals);
+          parallel_for(
+              n, 4096 / std::max<std::size_t>(k, 1), n_threads,
+              [&](std::size_t begin, std::size_t end) {
+                for (std::size_t i = begin; i < end; ++i) {
+                  Stream stream(address, Site::variate, i);
+                  log_dirichlet(stream, a + i * stride, k, to + i * k);
+                }
+              },
+              poll_signals);
         });
       },
-      py::arg("key").noconvert(), py::arg("concentration").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
-      "Writes logs of Dirichlet variates.");
+      py::arg("key").noconvert(), py::arg("concentration").noconvert(), py::arg("out").noconvert(),
+      py::arg("n_threads"), "Writes logs of Dirichlet variates.");
 
   m.def(
       "multinomial",
-      [](const Words& key, const Integers& totals,
-         const Doubles& weights, Integers out, int n_threads) {
-        if (out.ndim() != 2 || weights.ndim() != 2 || weights.shape(1) != out.shape(1) || totals.size() != out.shape(0) ||
-            (weights.shape(0) != out.shape(0) && weights.shape(0) != 1)) {
+      [](const Words& key, const Integers& totals, const Doubles& weights, Integers out, int n_threads) {
+        if (out.ndim() != 2 || weights.ndim() != 2 || weights.shape(1) != out.shape(1) ||
+            totals.size() != out.shape(0) || (weights.shape(0) != out.shape(0) && weights.shape(0) != 1)) {
           throw std::invalid_argument("totals must have shape (S,), weights (S, K) or (1, K), and out (S, K)");
         }
         const auto n = static_cast<std::size_t>(out.shape(0));
@@ -96,17 +98,20 @@ void register_variates(py::module_& m) {
         const Key address = to_key(key);
         if (k == 0) return;
         without_gil([&] {
-          parallel_for(n, 4096 / std::max<std::size_t>(k, 1), n_threads, [&](std::size_t begin, std::size_t end) {
-            std::vector<double> scratch(2 * k);
-            for (std::size_t i = begin; i < end; ++i) {
-              Stream stream(address, Site::variate, i, 1);
-              multinomial(stream, total[i], w + i * stride, k, scratch.data(), to + i * k);
-            }
-          }, poll_signals);
+          parallel_for(
+              n, 4096 / std::max<std::size_t>(k, 1), n_threads,
+              [&](std::size_t begin, std::size_t end) {
+                std::vector<double> scratch(2 * k);
+                for (std::size_t i = begin; i < end; ++i) {
+                  Stream stream(address, Site::variate, i, 1);
+                  multinomial(stream, total[i], w + i * stride, k, scratch.data(), to + i * k);
+                }
+              },
+              poll_signals);
         });
       },
-      py::arg("key").noconvert(), py::arg("totals").noconvert(), py::arg("weights").noconvert(), py::arg("out").noconvert(),
-      py::arg("n_threads"));
+      py::arg("key").noconvert(), py::arg("totals").noconvert(), py::arg("weights").noconvert(),
+      py::arg("out").noconvert(), py::arg("n_threads"));
 
   m.def("log_dirichlet_row_address", [] { return reinterpret_cast<std::uintptr_t>(&log_dirichlet_row); });
   m.def("multinomial_row_address", [] { return reinterpret_cast<std::uintptr_t>(&multinomial_row); });

@@ -56,7 +56,8 @@ std::size_t threads_for(std::size_t n, std::size_t chunk, int n_threads) {
 
 void parallel_for(std::size_t n, std::size_t chunk, int n_threads,
                   const std::function<void(std::size_t, std::size_t)>& body, const Poll& poll) {
-  parallel_for_threads(n, chunk, n_threads, [&](std::size_t, std::size_t begin, std::size_t end) { body(begin, end); }, poll);
+  parallel_for_threads(
+      n, chunk, n_threads, [&](std::size_t, std::size_t begin, std::size_t end) { body(begin, end); }, poll);
 }
 
 void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,

@@ -113,8 +113,9 @@ inline CountsArray counts_array(Input& input, std::size_t max_datasets, std::int
 
 inline std::int64_t count_at(const CountsArray& counts, std::size_t b, std::size_t n, std::size_t k) {
   return hbm_fast::visit(counts.view, [&](auto table) {
-    return static_cast<std::int64_t>((table.row(n) + static_cast<std::ptrdiff_t>(b) * counts.dataset_stride)
-                                         [static_cast<std::ptrdiff_t>(k) * table.category_stride]);
+    return static_cast<std::int64_t>(
+        (table.row(n) + static_cast<std::ptrdiff_t>(b) *
+                            counts.dataset_stride)[static_cast<std::ptrdiff_t>(k) * table.category_stride]);
   });
 }
 
@@ -126,7 +127,7 @@ std::unique_ptr<T[]> exact(std::size_t n) {
 
 }  // namespace fuzz
 
-#define REQUIRE(condition) \
-  do {                     \
+#define REQUIRE(condition)                                                   \
+  do {                                                                       \
     if (!(condition)) fuzz::fail("failed: " #condition, __FILE__, __LINE__); \
   } while (false)

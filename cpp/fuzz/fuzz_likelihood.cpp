@@ -30,8 +30,8 @@ void sparse_agrees(const fuzz::CountsArray& counts, const double* concentration,
     offsets[n + 1] = static_cast<Index>(at);
   }
   const hbm_fast::CountsView entries{data.get(), hbm_fast::CountType::int64, 1, stored, 0, 1};
-  const hbm_fast::SparseRows<Index> rows{entries, columns.get(), offsets.get(), n_rows, k_count, concentration,
-                                         static_cast<std::ptrdiff_t>(k_count)};
+  const hbm_fast::SparseRows<Index> rows{
+      entries, columns.get(), offsets.get(), n_rows, k_count, concentration, static_cast<std::ptrdiff_t>(k_count)};
   auto values = fuzz::exact<double>(n_rows);
   hbm_fast::log_pmf(rows, true, values.get(), 1, {});
   for (std::size_t n = 0; n < n_rows; ++n) {
@@ -48,12 +48,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t n_rows = counts.view.n_rows;
   const std::size_t k_count = counts.view.n_categories;
   auto concentration = fuzz::exact<double>(n_rows * k_count);
-  for (std::size_t i = 0; i < n_rows * k_count; ++i) concentration[i] = input.range(0, 15) == 0 ? 0.0 : input.positive();
+  for (std::size_t i = 0; i < n_rows * k_count; ++i)
+    concentration[i] = input.range(0, 15) == 0 ? 0.0 : input.positive();
   const bool unnatural = input.range(0, 15) == 0;  // any 64 bits: NaN, infinities, negative numbers
   if (unnatural && n_rows * k_count > 0) concentration[0] = input.take<double>();
 
-  hbm_fast::Rows rows{counts.view, concentration.get(), 1, {n_rows}, {counts.view.row_stride},
-                      {static_cast<std::ptrdiff_t>(k_count)}};
+  hbm_fast::Rows rows{counts.view, concentration.get(),      1,
+                      {n_rows},    {counts.view.row_stride}, {static_cast<std::ptrdiff_t>(k_count)}};
   auto values = fuzz::exact<double>(n_rows);
   auto gradient = fuzz::exact<double>(n_rows * k_count);
   const int n_threads = static_cast<int>(input.range(1, 2));

@@ -67,7 +67,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   head.n_rows = counts.view.n_rows / 2;
   tail.n_rows = counts.view.n_rows - head.n_rows;
   const auto item = static_cast<std::ptrdiff_t>(fuzz::item_sizes[static_cast<std::size_t>(tail.type)]);
-  tail.data = static_cast<const unsigned char*>(tail.data) + static_cast<std::ptrdiff_t>(head.n_rows) * tail.row_stride * item;
+  tail.data =
+      static_cast<const unsigned char*>(tail.data) + static_cast<std::ptrdiff_t>(head.n_rows) * tail.row_stride * item;
   hbm_fast::SufficientStatistics first(n_categories);
   hbm_fast::SufficientStatistics second(n_categories);
   first.add(head);

@@ -28,7 +28,8 @@ double log_pmf_by_deviance(const Group& group, double total) {
   double plain_sum = group.other_concentration;
   for (std::size_t i = 0; i < group.n; ++i) plain_sum += group.concentration[i];
   const bool is_far = !(plain_sum <= largest_concentration_sum);
-  const double scale = is_far ? concentration_scale : 1.0;  // of the sum alone: small concentrations are left as they are
+  const double scale =
+      is_far ? concentration_scale : 1.0;  // of the sum alone: small concentrations are left as they are
   const double others = is_far ? group.other_scaled : group.other_concentration;
   ExactSum sum;
   for (std::size_t i = 0; i < group.n; ++i) sum.add(group.concentration[i] * scale);
@@ -68,7 +69,9 @@ double careful_log_pmf(const Group& group, bool coefficient) {
     total += group.counts[i];
   }
   if (group.n == 0) return 0.0;
-  if (group.n == 1) return 0.0 + log_pmf_of_pure(group.concentration[0], group.other_concentration, group.other_scaled, total);  // never -0
+  if (group.n == 1)
+    return 0.0 +
+           log_pmf_of_pure(group.concentration[0], group.other_concentration, group.other_scaled, total);  // never -0
   const double value = log_pmf_by_deviance(group, total);
   return coefficient ? value : value - log_multinomial_coefficient(group, total);
 }

@@ -10,12 +10,12 @@ struct Group {
   const double* counts;         // n positive counts
   const double* concentration;  // their concentrations
   std::size_t n;
-  double other_concentration;   // sum of the concentrations of the categories without counts; may overflow
-  double other_scaled;          // the same times concentration_scale
+  double other_concentration;  // sum of the concentrations of the categories without counts; may overflow
+  double other_scaled;         // the same times concentration_scale
 };
 
-// Where the sum of a group's concentrations exceeds largest_concentration_sum, their products with totals and their sum may
-// overflow: the sum is taken of what they are times concentration_scale.
+// Where the sum of a group's concentrations exceeds largest_concentration_sum, their products with totals and their sum
+// may overflow: the sum is taken of what they are times concentration_scale.
 constexpr double largest_concentration_sum = 1e280;
 constexpr double concentration_scale = 0x1p-128;
 constexpr double log_concentration_scale = -88.722839111672999628;  // -128 log 2

@@ -1,16 +1,16 @@
-// The gradient of the log pmf: differences of digamma functions of all non-zero counts, many rows at once; where two of them
-// cancel, or a concentration is extreme, their difference by careful_slope. The values come from log_pmf, which has refused bad
-// rows before.
+// The gradient of the log pmf: differences of digamma functions of all non-zero counts, many rows at once; where two of
+// them cancel, or a concentration is extreme, their difference by careful_slope. The values come from log_pmf, which
+// has refused bad rows before.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
 
-#include "math/exact_sum.hpp"
 #include "likelihood/exact.hpp"
 #include "likelihood/log_pmf.hpp"
-#include "math/special.hpp"
 #include "likelihood/rows.hpp"
+#include "math/exact_sum.hpp"
+#include "math/special.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -108,7 +108,10 @@ class RowConcentrations {
 class GradientRows {
  public:
   GradientRows(std::size_t n_categories, double* gradient)
-      : n_categories_(n_categories), gradient_(gradient), kernels_(likelihood_kernels()), size_(RowBlocks::places_for(n_categories)) {
+      : n_categories_(n_categories),
+        gradient_(gradient),
+        kernels_(likelihood_kernels()),
+        size_(RowBlocks::places_for(n_categories)) {
     value_ = std::make_unique_for_overwrite<std::uint64_t[]>(size_);
     where_ = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
     for (auto* part : {&counts_, &concentration_, &slopes_}) *part = std::make_unique_for_overwrite<double[]>(size_);
@@ -169,7 +172,8 @@ class GradientRows {
     const double total = counts_[last];
     if (!is_plain) std::fill_n(out, n_categories_, row.slope_without_counts(total));
     for (std::size_t i = end_[r]; i < last; ++i) {
-      const bool is_exact = is_plain && is_in_range(concentration_[i]) && std::abs(out[where_[i]]) >= least_left * slopes_[i];
+      const bool is_exact =
+          is_plain && is_in_range(concentration_[i]) && std::abs(out[where_[i]]) >= least_left * slopes_[i];
       if (!is_exact) out[where_[i]] = row.careful_slope(where_[i], counts_[i], total);
     }
   }
@@ -193,17 +197,22 @@ class GradientRows {
 
 }  // namespace
 
-void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads, const Poll& poll) {
+void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads,
+                      const Poll& poll) {
   log_pmf(rows, coefficient, out, n_threads, poll);
   const std::size_t k_n = rows.counts.n_categories;
   visit(rows.counts, [&](auto table) {
-    parallel_for(rows.size(), rows_per_chunk(rows.size(), k_n), n_threads, [&](std::size_t begin, std::size_t end) {
-      GradientRows gathered(k_n, gradient);
-      for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
-        gathered.push(n, table.data + x, table.category_stride, rows.concentration + a, rows.concentration_category_stride);
-      });
-      gathered.flush();
-    }, poll);
+    parallel_for(
+        rows.size(), rows_per_chunk(rows.size(), k_n), n_threads,
+        [&](std::size_t begin, std::size_t end) {
+          GradientRows gathered(k_n, gradient);
+          for_each_row(rows, begin, end, [&](std::size_t n, std::ptrdiff_t x, std::ptrdiff_t a) {
+            gathered.push(n, table.data + x, table.category_stride, rows.concentration + a,
+                          rows.concentration_category_stride);
+          });
+          gathered.flush();
+        },
+        poll);
   });
 }
 

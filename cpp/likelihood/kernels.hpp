@@ -19,8 +19,8 @@ constexpr double largest_ratio_concentration = 4.0;
 
 constexpr double almost_one = 0.9;  // 70 roundings of a smaller pmf leave 7e-14 of its logarithm at most
 
-// 64 rows of two categories. In lines of the cache: otherwise the place of the stack, which differs from process to process,
-// decides over 5 % of the time.
+// 64 rows of two categories. In lines of the cache: otherwise the place of the stack, which differs from process to
+// process, decides over 5 % of the time.
 struct alignas(64) Pairs {
   double a[64], b[64];
   std::uint64_t x[64], y[64];
@@ -71,13 +71,14 @@ struct LikelihoodKernels {
   // out_i = lgamma(a_i)
   void (*log_gamma)(const double* a, std::size_t n, double* out);
   // Of each row, the elements first[r] to first[r + 1]; row_step elements more than the rows have are read.
-  void (*row_sums)(const double* term, const std::uint64_t* count, const std::size_t* first, std::size_t n_rows, RowSums* sums);
+  void (*row_sums)(const double* term, const std::uint64_t* count, const std::size_t* first, std::size_t n_rows,
+                   RowSums* sums);
   // By CountType: n <= 64 rows of two categories, strides in elements; the rest of the 64 are rows of no counts.
-  void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
-                        std::ptrdiff_t a_category, int n, Pairs* pairs);
+  void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a,
+                        std::ptrdiff_t a_row, std::ptrdiff_t a_category, int n, Pairs* pairs);
   // 64 pmfs and their logarithms; choose[32 n + x] is a factor. A row for which products will not do has pmf 0 and any
-  // logarithm: a count above 31, or concentrations beyond the limits above. Returns the bits of the rows that are not done:
-  // those, and pmfs from almost_one on.
+  // logarithm: a count above 31, or concentrations beyond the limits above. Returns the bits of the rows that are not
+  // done: those, and pmfs from almost_one on.
   std::uint64_t (*two_categories)(const Pairs* pairs, const double* choose, double* pmf, double* log_pmf);
   // Groups of one category, 64 of them: out_i = prod_{j < total_i} (1 + r_i / (a_i + j)) - 1; total_i < 64.
   void (*one_category)(const double* a, const double* r, const double* total, double* out);
@@ -86,10 +87,11 @@ struct LikelihoodKernels {
   // By CountType: where a contiguous row is not 0, and its counts there (negative ones appear huge); K + 1 places each.
   // Returns how many.
   std::size_t (*positive[8])(const void* x, std::size_t n_categories, std::uint32_t* where, std::uint64_t* value);
-  // By CountType: the non-zero ones of a contiguous row, in order, with their concentrations; K + 1 places each. Returns
-  // how many; the total exceeds largest_row_total where a count is negative or too large (then the row is cut short).
-  std::size_t (*gather[8])(const void* x, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories, double* x_out,
-                           double* a_out, std::uint64_t* total);
+  // By CountType: the non-zero ones of a contiguous row, in order, with their concentrations; K + 1 places each.
+  // Returns how many; the total exceeds largest_row_total where a count is negative or too large (then the row is cut
+  // short).
+  std::size_t (*gather[8])(const void* x, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories,
+                           double* x_out, double* a_out, std::uint64_t* total);
 };
 
 // Those of isa_level().

@@ -28,12 +28,12 @@ void log_rising(const double* __restrict a, const double* __restrict x, size_t n
 
 inline bool product_fits(double a, double x) { return (x < 32.0) & (a <= largest_short_product); }
 
-// Elements that log_choose and digamma_difference take at once: few enough for less than 16 KiB of stack, which is what glibc
-// leaves in place of a thread's that ends. More would be given back and faulted in again by every call's thread.
+// Elements that log_choose and digamma_difference take at once: few enough for less than 16 KiB of stack, which is what
+// glibc leaves in place of a thread's that ends. More would be given back and faulted in again by every call's thread.
 constexpr size_t long_block = 128;
 
-// The elements, long_block at most, that products of up to 31 factors cannot do: where they are, and their values side by
-// side. Returns how many.
+// The elements, long_block at most, that products of up to 31 factors cannot do: where they are, and their values side
+// by side. Returns how many.
 inline size_t gather_beyond(const double* __restrict a, const double* __restrict x, size_t n, size_t* __restrict where,
                             double* __restrict a_out, double* __restrict x_out) {
   uint64_t is_beyond[long_block];  // a loop of its own, which is vectorised
@@ -76,7 +76,8 @@ inline double log_gamma_of(double a) {
   const double z = low ? a + 8.0 : a;
   const TwoLogs logs = two_logs(z, low ? eight_factors(a) : 1.0);
   const double r = 1.0 / z;
-  return multiply_add(r, stirling_series(r * r), multiply_add(z - 0.5, logs.first, -z) + 0.91893853320467274178) - logs.second;
+  return multiply_add(r, stirling_series(r * r), multiply_add(z - 0.5, logs.first, -z) + 0.91893853320467274178) -
+         logs.second;
 }
 
 // log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 16. It is symmetric in the two:
@@ -93,19 +94,19 @@ inline double log_choose_of(double large, double small, double log_gamma) {
   return multiply_add(large - 0.5, quotient, d * (logs.first - 1.0)) + stirling_difference(r0, r1) - log_gamma;
 }
 
-void log_choose_known(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma, size_t n,
-                      double* __restrict out) {
+void log_choose_known(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma,
+                      size_t n, double* __restrict out) {
   for (size_t i = 0; i < n; ++i) {
     const double b = x[i] + 1.0;
     out[i] = log_choose_of(a[i] > b ? a[i] : b, a[i] > b ? b : a[i], log_gamma[i]);
   }
 }
 
-// log(Gamma(x + a) / Gamma(x + 1)) about w = x + a/2, where the expansion has even powers of 1/w alone (Fields 1966; DLMF
-// 5.11.14): (a - 1) log w - sum_m B_{2m+1}(1/2 + h) / (m (2m + 1) w^{2m}), h = (a - 1)/2, whose Bernoulli polynomials all hold
-// h (h^2 - 1/4). What five terms leave out is below 2e-16.
-void log_choose_ratio(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma, size_t n,
-                      double* __restrict out) {
+// log(Gamma(x + a) / Gamma(x + 1)) about w = x + a/2, where the expansion has even powers of 1/w alone (Fields 1966;
+// DLMF 5.11.14): (a - 1) log w - sum_m B_{2m+1}(1/2 + h) / (m (2m + 1) w^{2m}), h = (a - 1)/2, whose Bernoulli
+// polynomials all hold h (h^2 - 1/4). What five terms leave out is below 2e-16.
+void log_choose_ratio(const double* __restrict a, const double* __restrict x, const double* __restrict log_gamma,
+                      size_t n, double* __restrict out) {
   HalfLogs half;
   for (size_t begin = 0; begin < n; begin += 64) {
     const size_t size = n - begin < 64 ? n - begin : 64;
@@ -131,7 +132,8 @@ void log_choose_ratio(const double* __restrict a, const double* __restrict x, co
   }
 }
 
-void log_rising_table(const double* __restrict a, size_t n, const double* __restrict w, size_t n_counts, double* __restrict out) {
+void log_rising_table(const double* __restrict a, size_t n, const double* __restrict w, size_t n_counts,
+                      double* __restrict out) {
   constexpr size_t block = 256;
   double product[block], scaled[block];
   for (size_t begin = 0; begin < n; begin += block) {
@@ -157,11 +159,11 @@ struct KeepBits {
 };
 constexpr KeepBits keep_bits;
 
-// Sixteen elements at a time, of which those behind the row's end count for nothing: few rows take more than one step or two,
-// where a loop over each one's own length would end unexpectedly. With vectors of the compiler's: plain loops over so few
-// elements stay scalar.
-void row_sums(const double* __restrict term, const uint64_t* __restrict count, const size_t* __restrict first, size_t n_rows,
-              RowSums* __restrict sums) {
+// Sixteen elements at a time, of which those behind the row's end count for nothing: few rows take more than one step
+// or two, where a loop over each one's own length would end unexpectedly. With vectors of the compiler's: plain loops
+// over so few elements stay scalar.
+void row_sums(const double* __restrict term, const uint64_t* __restrict count, const size_t* __restrict first,
+              size_t n_rows, RowSums* __restrict sums) {
 #if defined(__AVX2__)
   constexpr size_t width = 4;
 #else
@@ -206,8 +208,8 @@ void log_gamma(const double* __restrict a, size_t n, double* __restrict out) {
 }
 
 // Products for counts below 32, which most are; then the others.
-void log_choose(const double* __restrict a, const double* __restrict x, size_t n, const double* __restrict inverse_factorials,
-                double* __restrict out) {
+void log_choose(const double* __restrict a, const double* __restrict x, size_t n,
+                const double* __restrict inverse_factorials, double* __restrict out) {
   size_t where[long_block];
   double a_of[long_block], x_of[long_block], log_gammas[long_block], value[long_block];
   for (size_t begin = 0; begin < n; begin += long_block) {
@@ -242,14 +244,27 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table, tables, pairs, pairs_of_all, log_rising, digamma_difference, log_choose, log_choose_known, log_choose_ratio, log_rising_table, log_gamma, row_sums,
+    table,
+    tables,
+    pairs,
+    pairs_of_all,
+    log_rising,
+    digamma_difference,
+    log_choose,
+    log_choose_known,
+    log_choose_ratio,
+    log_rising_table,
+    log_gamma,
+    row_sums,
     {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
      load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
-    two_categories, one_category, log1p_each,
+    two_categories,
+    one_category,
+    log1p_each,
     {positive<std::int8_t>, positive<std::uint8_t>, positive<std::int16_t>, positive<std::uint16_t>,
      positive<std::int32_t>, positive<std::uint32_t>, positive<std::int64_t>, positive<std::uint64_t>},
-    {gather<std::int8_t>, gather<std::uint8_t>, gather<std::int16_t>, gather<std::uint16_t>,
-     gather<std::int32_t>, gather<std::uint32_t>, gather<std::int64_t>, gather<std::uint64_t>}};
+    {gather<std::int8_t>, gather<std::uint8_t>, gather<std::int16_t>, gather<std::uint16_t>, gather<std::int32_t>,
+     gather<std::uint32_t>, gather<std::int64_t>, gather<std::uint64_t>}};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast

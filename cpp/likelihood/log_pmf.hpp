@@ -7,14 +7,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/parallel.hpp"
 #include "core/array_view.hpp"
+#include "core/parallel.hpp"
 
 namespace hbm_fast {
 
 // Rows of counts and concentrations over the same leading axes (row-major); strides are in elements, 0 broadcasts.
 struct Rows {
-  CountsView counts;            // data, type, n_categories and category_stride; n_rows and row_stride are not read
+  CountsView counts;  // data, type, n_categories and category_stride; n_rows and row_stride are not read
   const double* concentration;
   std::ptrdiff_t concentration_category_stride;
   std::vector<std::size_t> shape;
@@ -31,7 +31,8 @@ struct Rows {
 void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, const Poll& poll);
 
 // Also writes the gradient with respect to the concentration, (size(), K), each component to 1e-12 relative.
-void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads, const Poll& poll);
+void log_pmf_gradient(const Rows& rows, bool coefficient, double* out, double* gradient, int n_threads,
+                      const Poll& poll);
 
 // Counts in compressed sparse rows: row n holds columns[offsets[n] .. offsets[n + 1]), each column at most once.
 template <class Index>
@@ -50,8 +51,10 @@ void log_pmf(const SparseRows<std::int64_t>& rows, bool coefficient, double* out
 
 // For callers compiled elsewhere (numba), by address: contiguous counts (N, K) and concentrations (rows apart by
 // `concentration_row_stride`, 0 for a shared one). Bad values give NaN: of one group, or of every group.
-void log_pmf_rows(const std::int64_t* counts, const double* concentration, std::int64_t n_rows, std::int64_t n_categories,
-                  std::int64_t concentration_row_stride, std::int64_t coefficient, double* out) noexcept;
-double log_pmf_group(const std::int64_t* counts, const double* concentration, std::int64_t n_categories, std::int64_t coefficient) noexcept;
+void log_pmf_rows(const std::int64_t* counts, const double* concentration, std::int64_t n_rows,
+                  std::int64_t n_categories, std::int64_t concentration_row_stride, std::int64_t coefficient,
+                  double* out) noexcept;
+double log_pmf_group(const std::int64_t* counts, const double* concentration, std::int64_t n_categories,
+                     std::int64_t coefficient) noexcept;
 
 }  // namespace hbm_fast

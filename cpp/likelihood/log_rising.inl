@@ -1,4 +1,5 @@
-// log Gamma(a + x) - log Gamma(a) and its derivative, as differences; text for a namespace of each instruction-set level.
+// log Gamma(a + x) - log Gamma(a) and its derivative, as differences; text for a namespace of each instruction-set
+// level.
 
 inline uint64_t bits_of(double x) { return __builtin_bit_cast(uint64_t, x); }
 inline double double_of(uint64_t b) { return __builtin_bit_cast(double, b); }
@@ -18,13 +19,16 @@ inline Split split(double x) {
 
 #include "math/multiply_add.inl"
 
-// The minimax polynomial of log((1+s)/(1-s)) = 2s + s R(s^2) from FreeBSD's msun (Sun Microsystems, e_log.c), and its way
-// to add the parts; s = f / (2 + f), f = m - 1.
+// The minimax polynomial of log((1+s)/(1-s)) = 2s + s R(s^2) from FreeBSD's msun (Sun Microsystems, e_log.c), and its
+// way to add the parts; s = f / (2 + f), f = m - 1.
 inline double log_from(double f, double s, double e) {
   const double z = s * s;
   const double w = z * z;
-  const double t1 = multiply_add(w, multiply_add(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
-  const double t2 = multiply_add(w, multiply_add(w, multiply_add(w, 1.479819860511658591e-01, 1.818357216161805012e-01), 2.857142874366239149e-01), 6.666666666666735130e-01);
+  const double t1 =
+      multiply_add(w, multiply_add(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
+  const double t2 = multiply_add(
+      w, multiply_add(w, multiply_add(w, 1.479819860511658591e-01, 1.818357216161805012e-01), 2.857142874366239149e-01),
+      6.666666666666735130e-01);
   const double g = 0.5 * f;
   const double series = multiply_add(g, f, multiply_add(w, t1, z * t2));
   const double rest = multiply_add(g, f, -multiply_add(s, series, e * 1.90821492927058770002e-10));
@@ -37,8 +41,8 @@ inline double log_of(double x) {
   return log_from(f, f / (2.0 + f), p.e);
 }
 
-// Logarithms begun, of up to 64 elements: what log_from takes. A loop over whole ones is a chain so long that few elements are
-// under way at once; loops that begin them, then loops that end them, are not.
+// Logarithms begun, of up to 64 elements: what log_from takes. A loop over whole ones is a chain so long that few
+// elements are under way at once; loops that begin them, then loops that end them, are not.
 struct HalfLogs {
   double f[64];
   double s[64];
@@ -146,7 +150,8 @@ inline double log_rising_of(double a, double x) {
   const double r1 = 1.0 / l.z1;
   const double p0 = l.low0 ? eight_factors(a) : 1.0;
   const double p1 = l.low1 ? eight_factors(a + x) : 1.0;
-  return multiply_add(l.z0 - 0.5, log_quotient(l, r0, r1), l.d * (log_of(l.z1) - 1.0)) + stirling_difference(r0, r1) + log_of(p0 / p1);
+  return multiply_add(l.z0 - 0.5, log_quotient(l, r0, r1), l.d * (log_of(l.z1) - 1.0)) + stirling_difference(r0, r1) +
+         log_of(p0 / p1);
 }
 
 inline double digamma_difference_of(double a, double x) {

@@ -15,9 +15,12 @@ constexpr double table_elements = 32768.0;  // a table that stays in the second-
 
 }  // namespace
 
-SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_stride, std::size_t n_categories, std::size_t n_rows,
-                                         double n_positive, bool with_coefficient)
-    : coefficient(with_coefficient), a(n_categories), log_gamma(n_categories), of_all(RowBlocks::sum_of(a_in, a_stride, n_categories)) {
+SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_stride, std::size_t n_categories,
+                                         std::size_t n_rows, double n_positive, bool with_coefficient)
+    : coefficient(with_coefficient),
+      a(n_categories),
+      log_gamma(n_categories),
+      of_all(RowBlocks::sum_of(a_in, a_stride, n_categories)) {
   const LikelihoodKernels& kernels = likelihood_kernels();
   const double* const inverses = Factorials::get().inverses();
   for (std::size_t k = 0; k < n_categories; ++k) a[k] = a_in[static_cast<std::ptrdiff_t>(k) * a_stride];
@@ -47,7 +50,8 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   }
   kernels.log_gamma(a.data(), n_categories, log_gamma.data());
   for (std::size_t k = 0; k < n_categories; ++k) {
-    if (!(a[k] >= smallest_vector_concentration && a[k] <= largest_vector_concentration)) {  // such rows are done with care
+    if (!(a[k] >= smallest_vector_concentration &&
+          a[k] <= largest_vector_concentration)) {  // such rows are done with care
       for (std::size_t x = 1; x < width; ++x) table[x * n_categories + k] = std::numeric_limits<double>::quiet_NaN();
       log_gamma[k] = std::numeric_limits<double>::quiet_NaN();
     } else if (a[k] > largest_short_product) {
@@ -69,13 +73,17 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
 }
 
 SharedRows::SharedRows(const SharedConcentration& shared, double* out)
-    : shared_(shared), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()),
+    : shared_(shared),
+      out_(out),
+      kernels_(likelihood_kernels()),
+      factorials_(Factorials::get()),
       size_(RowBlocks::places_for(shared.a.size())) {
   // not set to 0: that took longer than a chunk of sparse rows
   for (auto* part : {&category_, &place_}) *part = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
   count_ = std::make_unique_for_overwrite<std::uint64_t[]>(size_ + row_step);
   term_ = std::make_unique_for_overwrite<double[]>(size_ + row_step);
-  for (auto* part : {&concentration_, &large_count_, &log_gamma_, &value_}) *part = std::make_unique_for_overwrite<double[]>(size_);
+  for (auto* part : {&concentration_, &large_count_, &log_gamma_, &value_})
+    *part = std::make_unique_for_overwrite<double[]>(size_);
 }
 
 // The terms of the counts that the table does not hold.
@@ -133,13 +141,15 @@ void SharedRows::evaluate() {
     which[r] = n_large - 1;
   }
   kernels_.log_choose(concentrations, large_total, n_large, factorials_.inverses(), of_large_total);
-  for (std::size_t i = 0; i < n_large && !shared_.coefficient; ++i) of_large_total[i] += factorials_.log_factorial(large_total[i]);
+  for (std::size_t i = 0; i < n_large && !shared_.coefficient; ++i)
+    of_large_total[i] += factorials_.log_factorial(large_total[i]);
 
   // counts from 2^32 on might wrap a total
   const bool all_fit = shared_.of_all.sum <= largest_vector_concentration && (any_ >> 32) == 0;
   for (std::size_t r = 0; r < rows_; ++r) {
     const RowSums& row = sums[r];
-    const double of_total = row.total < shared_.of_totals.size() ? shared_.of_totals[row.total] : of_large_total[which[r]];
+    const double of_total =
+        row.total < shared_.of_totals.size() ? shared_.of_totals[row.total] : of_large_total[which[r]];
     const double value = row.sum - of_total;
     out_[row_[r]] = value;
     const auto n_terms = static_cast<double>(first_[r + 1] - first_[r]) + 1.0;

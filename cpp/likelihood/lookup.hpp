@@ -28,8 +28,8 @@ struct SharedConcentration {
   double largest;
 };
 
-// One thread's rows. Their counts above 0 lie one after the other, and the loops go over those of many rows at once: a loop
-// that ends with each row would end where no processor expects it.
+// One thread's rows. Their counts above 0 lie one after the other, and the loops go over those of many rows at once: a
+// loop that ends with each row would end where no processor expects it.
 class SharedRows {
  public:
   SharedRows(const SharedConcentration& shared, double* out);
@@ -40,23 +40,24 @@ class SharedRows {
     const std::size_t n = first_[rows_];
     end_row(row, n + positive_counts(kernels_, x, x_stride, shared_.a.size(), category_.get() + n, count_.get() + n));
   }
-  // Adds n_rows at most, which follow each other, of at most K stored counts each whose columns are in range. Returns how
-  // many there was room for.
+  // Adds n_rows at most, which follow each other, of at most K stored counts each whose columns are in range. Returns
+  // how many there was room for.
   template <class T, class Index>
   std::size_t push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
                           const Index* offsets, std::size_t n_rows) {
     look_up_pushed();
     const std::size_t begin = first_[rows_];
     std::size_t n = 0;
-    for (; n < n_rows && has_room(); ++n) end_row(row + n, begin + static_cast<std::size_t>(offsets[n + 1] - offsets[0]));
+    for (; n < n_rows && has_room(); ++n)
+      end_row(row + n, begin + static_cast<std::size_t>(offsets[n + 1] - offsets[0]));
     look_up(values + static_cast<std::ptrdiff_t>(offsets[0]) * value_stride, value_stride, columns + offsets[0]);
     return n;
   }
 
   bool has_room() const { return rows_ < lanes && first_[rows_] + shared_.a.size() + 1 <= size_; }
 
-  // Writes the values of the rows pushed; calls otherwise(row) for those that must be done in another way: bad counts, and
-  // what needs care.
+  // Writes the values of the rows pushed; calls otherwise(row) for those that must be done in another way: bad counts,
+  // and what needs care.
   template <class Otherwise>
   void flush(Otherwise&& otherwise) {
     evaluate();
@@ -112,7 +113,8 @@ void SharedRows::look_up(const T* values, std::ptrdiff_t value_stride, const Ind
     term[i] = table[(x & (0 - is_held)) * k_n + k];  // without a branch; a category's first entry is 0
     count[i] = x;
     any |= x;
-    place_[n_beyond] = static_cast<std::uint32_t>(n_looked_up_ + i);  // overwritten by the next where the table holds it
+    place_[n_beyond] =
+        static_cast<std::uint32_t>(n_looked_up_ + i);  // overwritten by the next where the table holds it
     category_[n_beyond] = k;
     n_beyond += 1 - is_held;
   }

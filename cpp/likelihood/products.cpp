@@ -40,7 +40,11 @@ const Factorials& Factorials::get() {
 }
 
 RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
-    : n_categories_(n_categories), coefficient_(coefficient), out_(out), kernels_(likelihood_kernels()), factorials_(Factorials::get()),
+    : n_categories_(n_categories),
+      coefficient_(coefficient),
+      out_(out),
+      kernels_(likelihood_kernels()),
+      factorials_(Factorials::get()),
       size_(places_for(n_categories)) {
   // not set to 0: that would take its time in every chunk of rows
   counts_ = std::make_unique_for_overwrite<double[]>(size_);
@@ -77,8 +81,9 @@ SumAndSmallest add_up(std::size_t n, At&& at) {
 }  // namespace
 
 SumAndSmallest RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
-  const auto [sum, smallest] = a_stride == 1 ? add_up(n, [=](std::size_t k) { return a[k]; })
-                                             : add_up(n, [=](std::size_t k) { return a[static_cast<std::ptrdiff_t>(k) * a_stride]; });
+  const auto [sum, smallest] =
+      a_stride == 1 ? add_up(n, [=](std::size_t k) { return a[k]; })
+                    : add_up(n, [=](std::size_t k) { return a[static_cast<std::ptrdiff_t>(k) * a_stride]; });
   if (!(smallest >= 0.0) || !(sum <= std::numeric_limits<double>::max())) {  // a NaN is in the sum
     for (std::size_t k = 0; k < n; ++k) {
       const double value = a[static_cast<std::ptrdiff_t>(k) * a_stride];
@@ -96,7 +101,8 @@ void RowBlocks::refuse_total(std::uint64_t total, bool is_signed) {
 }
 
 bool RowBlocks::push_pure(std::size_t row, double a, double others, double total) {
-  const bool short_enough = (total < 32.0 && a + others <= largest_short_product) || (total < 64.0 && a + others <= largest_long_product);
+  const bool short_enough =
+      (total < 32.0 && a + others <= largest_short_product) || (total < 64.0 && a + others <= largest_long_product);
   if (!short_enough || !(a >= smallest_vector_concentration)) return false;
   if (others < smallest_vector_concentration) {
     if (others > 0.0) return false;

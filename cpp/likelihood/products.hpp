@@ -1,5 +1,5 @@
-// Rows are gathered into blocks (non-zero counts with their concentrations), and a block is evaluated by the vector loops.
-// A row that they cannot do to full precision is handed to careful_log_pmf: the caller's `careful(row)`.
+// Rows are gathered into blocks (non-zero counts with their concentrations), and a block is evaluated by the vector
+// loops. A row that they cannot do to full precision is handed to careful_log_pmf: the caller's `careful(row)`.
 #pragma once
 
 #include <algorithm>
@@ -61,10 +61,11 @@ constexpr std::size_t type_index() {
 static_assert(type_index<std::int8_t>() == static_cast<std::size_t>(CountType::int8) &&
               type_index<std::uint64_t>() == static_cast<std::size_t>(CountType::uint64));
 
-// Where a row of counts is not 0, and its counts there (negative ones appear huge); K + 1 places each. Returns how many.
+// Where a row of counts is not 0, and its counts there (negative ones appear huge); K + 1 places each. Returns how
+// many.
 template <class T>
-std::size_t positive_counts(const LikelihoodKernels& kernels, const T* x, std::ptrdiff_t x_stride, std::size_t n_categories,
-                            std::uint32_t* where, std::uint64_t* value) {
+std::size_t positive_counts(const LikelihoodKernels& kernels, const T* x, std::ptrdiff_t x_stride,
+                            std::size_t n_categories, std::uint32_t* where, std::uint64_t* value) {
   if (x_stride == 1) return kernels.positive[type_index<T>()](x, n_categories, where, value);
   std::size_t n = 0;
   for (std::size_t k = 0; k < n_categories; ++k) {
@@ -100,15 +101,15 @@ class RowBlocks {
 
   RowBlocks(std::size_t n_categories, bool coefficient, double* out);
 
-  // Adds n rows, the first of them number `row` of the output; calls careful(row) for those that must be done with care.
-  // Throws std::invalid_argument for bad values.
+  // Adds n rows, the first of them number `row` of the output; calls careful(row) for those that must be done with
+  // care. Throws std::invalid_argument for bad values.
   template <class T, class Careful>
   void push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful);
 
   // Adds one row by its stored entries (each column at most once) and the sum of all concentrations.
   template <class T, class Index, class Careful>
-  void push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns, std::size_t n_stored,
-                   const double* a, SumAndSmallest of_row, Careful&& careful);
+  void push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
+                   std::size_t n_stored, const double* a, SumAndSmallest of_row, Careful&& careful);
 
   // Writes the values of all rows pushed.
   template <class Careful>
@@ -140,7 +141,8 @@ class RowBlocks {
     ++pure_.n;
   }
   template <class T>
-  std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::uint64_t* total);
+  std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride,
+                             std::uint64_t* total);
   bool full() const { return n_ + n_categories_ + 1 > size_ || rows_ == lanes || pure_.n == lanes; }
 
   void evaluate();
@@ -173,7 +175,8 @@ template <class T, class Careful>
 void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful) {
   const auto one = [&](std::size_t i) {
     const auto at = static_cast<std::ptrdiff_t>(i);
-    if (!push_one(row + i, run.x + at * run.x_row, run.x_category, run.a + at * run.a_row, run.a_category)) careful(row + i);
+    if (!push_one(row + i, run.x + at * run.x_row, run.x_category, run.a + at * run.a_row, run.a_category))
+      careful(row + i);
     if (full()) flush(careful);
   };
   if (n_categories_ != 2) {
@@ -185,11 +188,12 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Caref
   for (std::size_t begin = 0; begin < n; begin += lanes) {
     const std::size_t size = n - begin < lanes ? n - begin : lanes;
     const auto at = static_cast<std::ptrdiff_t>(begin);
-    kernels_.load_pairs[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row, run.a_row,
-                                         run.a_category, static_cast<int>(size), &pairs);
+    kernels_.load_pairs[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row,
+                                         run.a_row, run.a_category, static_cast<int>(size), &pairs);
     double* const out = out_ + row + begin;
     double* const to = size == lanes ? out : log_pmf;
-    std::uint64_t rest = kernels_.two_categories(&pairs, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
+    std::uint64_t rest =
+        kernels_.two_categories(&pairs, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
     if (size < lanes) {
       std::copy_n(log_pmf, size, out);
       rest &= (std::uint64_t{1} << size) - 1;
@@ -202,14 +206,16 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Caref
       }
       // only rows of one category come so near to 1, where a logarithm has fewer right digits than the pmf
       const bool first = pairs.y[i] == 0;
-      add_pure(row + begin + i, (first ? pairs.a : pairs.b)[i], (first ? pairs.b : pairs.a)[i], static_cast<double>(pairs.x[i] + pairs.y[i]));
+      add_pure(row + begin + i, (first ? pairs.a : pairs.b)[i], (first ? pairs.b : pairs.a)[i],
+               static_cast<double>(pairs.x[i] + pairs.y[i]));
       if (full()) flush(careful);
     }
   }
 }
 
 template <class T>
-std::size_t RowBlocks::gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::uint64_t* total) {
+std::size_t RowBlocks::gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride,
+                                      std::uint64_t* total) {
   std::uint64_t sum = 0;
   std::uint64_t any = 0;
   std::size_t n = n_;
@@ -227,15 +233,17 @@ std::size_t RowBlocks::gather_strided(const T* x, std::ptrdiff_t x_stride, const
 }
 
 template <class T>
-bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride) {
+bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a,
+                         std::ptrdiff_t a_stride) {
   if (a != last_) {
     last_sum_ = sum_of(a, a_stride, n_categories_);
     last_ = a;
   }
   std::uint64_t total = 0;
-  const std::size_t n = x_stride == 1 ? kernels_.gather[type_index<T>()](x, a, a_stride, n_categories_, counts_.get() + n_,
-                                                                        concentration_.get() + n_, &total)
-                                      : gather_strided(x, x_stride, a, a_stride, &total);
+  const std::size_t n = x_stride == 1
+                            ? kernels_.gather[type_index<T>()](x, a, a_stride, n_categories_, counts_.get() + n_,
+                                                               concentration_.get() + n_, &total)
+                            : gather_strided(x, x_stride, a, a_stride, &total);
   check_total(total, std::is_signed_v<T>);
   if (n == 1) {
     double others = 0.0;
@@ -248,8 +256,8 @@ bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, c
 }
 
 template <class T, class Index, class Careful>
-void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns, std::size_t n_stored,
-                            const double* a, SumAndSmallest of_row, Careful&& careful) {
+void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
+                            std::size_t n_stored, const double* a, SumAndSmallest of_row, Careful&& careful) {
   std::uint64_t total = 0;
   std::uint64_t any = 0;
   std::size_t n = n_;

@@ -62,8 +62,8 @@ size_t positive(const void* counts, size_t n_categories, uint32_t* __restrict wh
 
 // The non-zero ones of a row of counts with their concentrations; zeros are passed sixteen at a time.
 template <class T>
-size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size_t n_categories, double* __restrict x_out,
-              double* __restrict a_out, uint64_t* total) {
+size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size_t n_categories,
+              double* __restrict x_out, double* __restrict a_out, uint64_t* total) {
   const T* x = static_cast<const T*>(counts);
   size_t n = 0;
   uint64_t any = 0;

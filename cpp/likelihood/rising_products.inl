@@ -1,5 +1,5 @@
-// Products of small counts, a (a+1) ... (a+x-1), and the groups of one and of two categories that are done by them; text for a
-// namespace of each instruction-set level.
+// Products of small counts, a (a+1) ... (a+x-1), and the groups of one and of two categories that are done by them;
+// text for a namespace of each instruction-set level.
 
 // z (z+1) ... (z+15), with t = z (z + 15)
 inline double sixteen_factors(double z) {
@@ -108,7 +108,9 @@ struct Fraction {
   double under;
 };
 
-inline Fraction plus(Fraction p, Fraction q) { return {multiply_add(p.over, q.under, q.over * p.under), p.under * q.under}; }
+inline Fraction plus(Fraction p, Fraction q) {
+  return {multiply_add(p.over, q.under, q.over * p.under), p.under * q.under};
+}
 inline Fraction unless(bool on, Fraction p) { return {on ? p.over : 0.0, on ? p.under : 1.0}; }
 
 // Product and derivative by t of (t + c) (t + d)
@@ -124,12 +126,15 @@ inline double reciprocals_below_32(double a, uint64_t n) {
   const double t4 = z4 * (z4 + 3.0);
   const double t8 = z8 * (z8 + 7.0);
   const double t16 = z16 * (z16 + 15.0);
-  const Fraction low = plus(unless((n & 1) != 0, Fraction{1.0, a}), unless((n & 2) != 0, Fraction{multiply_add(2.0, z2, 1.0), z2 * (z2 + 1.0)}));
+  const Fraction low = plus(unless((n & 1) != 0, Fraction{1.0, a}),
+                            unless((n & 2) != 0, Fraction{multiply_add(2.0, z2, 1.0), z2 * (z2 + 1.0)}));
   const Fraction four = unless((n & 4) != 0, times(multiply_add(2.0, z4, 3.0), pair_slope(t4, 0.0, 2.0)));
-  const Fraction eight = unless((n & 8) != 0, times(multiply_add(2.0, z8, 7.0), plus(pair_slope(t8, 0.0, 6.0), pair_slope(t8, 10.0, 12.0))));
+  const Fraction eight = unless(
+      (n & 8) != 0, times(multiply_add(2.0, z8, 7.0), plus(pair_slope(t8, 0.0, 6.0), pair_slope(t8, 10.0, 12.0))));
   const Fraction sixteen =
-      unless((n & 16) != 0, times(multiply_add(2.0, z16, 15.0), plus(plus(pair_slope(t16, 0.0, 14.0), pair_slope(t16, 26.0, 36.0)),
-                                                         plus(pair_slope(t16, 44.0, 50.0), pair_slope(t16, 54.0, 56.0)))));
+      unless((n & 16) != 0,
+             times(multiply_add(2.0, z16, 15.0), plus(plus(pair_slope(t16, 0.0, 14.0), pair_slope(t16, 26.0, 36.0)),
+                                                      plus(pair_slope(t16, 44.0, 50.0), pair_slope(t16, 54.0, 56.0)))));
   const Fraction all = plus(plus(low, four), plus(eight, sixteen));
   return all.over / all.under;
 }
@@ -178,7 +183,8 @@ uint64_t two_categories(const Pairs* pairs, const double* choose, double* __rest
     total[i] = p.x[i] + p.y[i];
     differ |= total[i] ^ (p.x[0] + p.y[0]);
     any |= total[i] | p.x[i] | p.y[i];  // a negative count may wrap the total
-    const bool fits = (p.a[i] >= smallest_vector_concentration) & (p.b[i] >= smallest_vector_concentration) & (sum[i] <= largest_short_product);
+    const bool fits = (p.a[i] >= smallest_vector_concentration) & (p.b[i] >= smallest_vector_concentration) &
+                      (sum[i] <= largest_short_product);
     out_of_range |= fits ? 0 : 1;
   }
   if (differ == 0 && total[0] < 64) {
@@ -199,7 +205,8 @@ uint64_t two_categories(const Pairs* pairs, const double* choose, double* __rest
   if (any >= 32 || out_of_range != 0) {
     for (int i = 0; i < 64; ++i) {
       const double smallest = p.a[i] < p.b[i] ? p.a[i] : p.b[i];
-      const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (smallest >= smallest_vector_concentration) & products_hold(sum[i], total[i]);
+      const bool fits = (((p.x[i] | p.y[i]) >> 5) == 0) & (smallest >= smallest_vector_concentration) &
+                        products_hold(sum[i], total[i]);
       pmf[i] = fits ? pmf[i] : 0.0;
     }
   }
@@ -236,7 +243,8 @@ inline Run run_of_four(double z, double r) {
 inline Run run_of_eight(double z, double r) {
   const double last = z + 7.0;
   const double d = more_of(z, r, 7.0);
-  return then(then(Run{z * last, d}, pair_of(z, last, 6.0, d)), then(pair_of(z, last, 10.0, d), pair_of(z, last, 12.0, d)));
+  return then(then(Run{z * last, d}, pair_of(z, last, 6.0, d)),
+              then(pair_of(z, last, 10.0, d), pair_of(z, last, 12.0, d)));
 }
 
 inline Run run_of_sixteen(double z, double r) { return then(run_of_eight(z, r), run_of_eight(z + 8.0, r)); }
@@ -248,7 +256,8 @@ inline Run run_below_32(double z, double r, uint64_t n) {
   return then(then(low, four), then(eight, unless((n & 16) != 0, run_of_sixteen(z + as_double(n & 15), r))));
 }
 
-void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total, double* __restrict out) {
+void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total,
+                  double* __restrict out) {
   double largest = 0.0;
   for (int i = 0; i < 64; ++i) largest = total[i] > largest ? total[i] : largest;
   if (largest < 32.0) {

@@ -39,9 +39,11 @@ HBM_INLINE LogParts log_parts(double x) {
 HBM_INLINE double log_series(double s) {
   const double z = s * s;
   const double w = z * z;
-  const double even = multiply_add(w, multiply_add(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
-  const double odd = multiply_add(w, multiply_add(w, multiply_add(w, 1.479819860511658591e-01, 1.818357216161805012e-01),
-                                                  2.857142874366239149e-01), 6.666666666666735130e-01);
+  const double even =
+      multiply_add(w, multiply_add(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
+  const double odd = multiply_add(
+      w, multiply_add(w, multiply_add(w, 1.479819860511658591e-01, 1.818357216161805012e-01), 2.857142874366239149e-01),
+      6.666666666666735130e-01);
   return multiply_add(w, even, z * odd);
 }
 
@@ -56,8 +58,8 @@ HBM_INLINE double log_of(double x) {
   return log_of_parts(parts.k, parts.f, parts.s, log_series(parts.s));
 }
 
-// Logarithms of at most `most` positive, normal numbers, step by step: a loop over whole ones is a chain so long that few
-// elements are under way at once. The results may replace x.
+// Logarithms of at most `most` positive, normal numbers, step by step: a loop over whole ones is a chain so long that
+// few elements are under way at once. The results may replace x.
 template <std::size_t most>
 HBM_INLINE void logs_of(const double* x, std::size_t n, double* log_x) {
   alignas(64) double k[most];
@@ -89,7 +91,8 @@ struct ExpParts {
 // x <= 709; below -708 the result is 0.
 HBM_INLINE ExpParts exp_parts(double x) {
   const double clamped = x < -708.0 ? -708.0 : x;
-  const double shifted = multiply_add(clamped, 1.4426950408889634074, 0x1.8p52);  // the nearest integer, in the low bits
+  const double shifted =
+      multiply_add(clamped, 1.4426950408889634074, 0x1.8p52);  // the nearest integer, in the low bits
   const double k = shifted - 0x1.8p52;
   const double r = multiply_add(-k, 1.90821492927058770002e-10, multiply_add(-k, 6.93147180369123816490e-01, clamped));
   const double scale = double_of((bits_of(shifted) << 52) + 0x3FF0000000000000u);
@@ -130,10 +133,19 @@ HBM_INLINE void sin_cos_turn(double u, double& sine, double& cosine) {
   const std::uint64_t quadrant = bits_of(shifted);
   const double x = (4.0 * u - (shifted - 0x1.8p52)) * 1.57079632679489661923;
   const double z = x * x;
-  const double s = x + x * z * (-1.0 / 6 + z * (1.0 / 120 + z * (-1.0 / 5040 + z * (1.0 / 362880 +
-                   z * (-1.0 / 39916800 + z * (1.0 / 6227020800.0 - z * (1.0 / 1307674368000.0)))))));
-  const double c = 1.0 - 0.5 * z + z * z * (1.0 / 24 + z * (-1.0 / 720 + z * (1.0 / 40320 + z * (-1.0 / 3628800 +
-                   z * (1.0 / 479001600 + z * (-1.0 / 87178291200.0 + z * (1.0 / 20922789888000.0)))))));
+  const double s =
+      x + x * z *
+              (-1.0 / 6 +
+               z * (1.0 / 120 + z * (-1.0 / 5040 +
+                                     z * (1.0 / 362880 + z * (-1.0 / 39916800 + z * (1.0 / 6227020800.0 -
+                                                                                     z * (1.0 / 1307674368000.0)))))));
+  const double c =
+      1.0 - 0.5 * z +
+      z * z *
+          (1.0 / 24 +
+           z * (-1.0 / 720 +
+                z * (1.0 / 40320 + z * (-1.0 / 3628800 + z * (1.0 / 479001600 + z * (-1.0 / 87178291200.0 +
+                                                                                     z * (1.0 / 20922789888000.0)))))));
   const bool odd = (quadrant & 1) != 0;
   const std::uint64_t sine_sign = (quadrant & 2) << 62;
   const std::uint64_t cosine_sign = ((quadrant + 1) & 2) << 62;

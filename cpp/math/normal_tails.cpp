@@ -9,10 +9,16 @@ namespace hbm_fast {
 using TailsBlock = void(const double*, std::size_t, double*, double*);
 
 #if HBM_FAST_X86_LEVELS
-namespace v2 { TailsBlock tails_block; }
-namespace v3 { TailsBlock tails_block; }
+namespace v2 {
+TailsBlock tails_block;
+}
+namespace v3 {
+TailsBlock tails_block;
+}
 #else
-namespace portable { TailsBlock tails_block; }
+namespace portable {
+TailsBlock tails_block;
+}
 #endif
 
 namespace {
@@ -33,19 +39,23 @@ template <class T>
 void strided_tails(const T* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
                    std::ptrdiff_t out_stride, int n_threads, const Poll& poll) {
   TailsBlock* const tails = tails_block();
-  parallel_for(n, 4096, n_threads, [&](std::size_t begin, std::size_t end) {
-    constexpr std::size_t block = 512;
-    double x[block], low[block], high[block];
-    for (std::size_t first = begin; first < end; first += block) {
-      const std::size_t size = std::min(block, end - first);
-      const T* const from = z + static_cast<std::ptrdiff_t>(first) * stride;
-      const std::ptrdiff_t to = static_cast<std::ptrdiff_t>(first) * out_stride;
-      for (std::size_t i = 0; i < size; ++i) x[i] = static_cast<double>(from[static_cast<std::ptrdiff_t>(i) * stride]);
-      tails(x, size, low, high);
-      for (std::size_t i = 0; i < size; ++i) lower[to + static_cast<std::ptrdiff_t>(i) * out_stride] = low[i];
-      for (std::size_t i = 0; i < size; ++i) upper[to + static_cast<std::ptrdiff_t>(i) * out_stride] = high[i];
-    }
-  }, poll);
+  parallel_for(
+      n, 4096, n_threads,
+      [&](std::size_t begin, std::size_t end) {
+        constexpr std::size_t block = 512;
+        double x[block], low[block], high[block];
+        for (std::size_t first = begin; first < end; first += block) {
+          const std::size_t size = std::min(block, end - first);
+          const T* const from = z + static_cast<std::ptrdiff_t>(first) * stride;
+          const std::ptrdiff_t to = static_cast<std::ptrdiff_t>(first) * out_stride;
+          for (std::size_t i = 0; i < size; ++i)
+            x[i] = static_cast<double>(from[static_cast<std::ptrdiff_t>(i) * stride]);
+          tails(x, size, low, high);
+          for (std::size_t i = 0; i < size; ++i) lower[to + static_cast<std::ptrdiff_t>(i) * out_stride] = low[i];
+          for (std::size_t i = 0; i < size; ++i) upper[to + static_cast<std::ptrdiff_t>(i) * out_stride] = high[i];
+        }
+      },
+      poll);
 }
 
 }  // namespace

@@ -13,8 +13,10 @@ constexpr double direct_limit = 16.0;
 double stirling_tail(double z) {
   const double r = 1.0 / z;
   const double q = r * r;
-  return r * (1.0 / 12 - q * (1.0 / 360 - q * (1.0 / 1260 - q * (1.0 / 1680 - q * (1.0 / 1188 - q * (691.0 / 360360 -
-         q * (1.0 / 156 - q * 3617.0 / 122400)))))));
+  return r * (1.0 / 12 - q * (1.0 / 360 -
+                              q * (1.0 / 1260 -
+                                   q * (1.0 / 1680 - q * (1.0 / 1188 - q * (691.0 / 360360 -
+                                                                            q * (1.0 / 156 - q * 3617.0 / 122400)))))));
 }
 
 constexpr double half_log_two_pi = 0.91893853320467274178;
@@ -42,8 +44,10 @@ double log1p_minus(double u) {
   // log(1 + u) = 2 artanh(v), v = u / (2 + u)
   const double v = u / (2.0 + u);
   const double q = v * v;
-  const double series = q * (2.0 / 3 + q * (2.0 / 5 + q * (2.0 / 7 + q * (2.0 / 9 + q * (2.0 / 11 + q * (2.0 / 13 +
-                        q * (2.0 / 15 + q * (2.0 / 17))))))));
+  const double series =
+      q * (2.0 / 3 +
+           q * (2.0 / 5 +
+                q * (2.0 / 7 + q * (2.0 / 9 + q * (2.0 / 11 + q * (2.0 / 13 + q * (2.0 / 15 + q * (2.0 / 17))))))));
   return v * series - u * v;
 }
 
@@ -103,8 +107,10 @@ double digamma_tail_shift(double z, double r) {
 double trigamma_tail(double z) {
   const double r = 1.0 / z;
   const double q = r * r;
-  return r * q * (1.0 / 6 - q * (1.0 / 30 - q * (1.0 / 42 - q * (1.0 / 30 - q * (5.0 / 66 - q * (691.0 / 2730 -
-         q * (7.0 / 6 - q * 3617.0 / 510)))))));
+  return r * q *
+         (1.0 / 6 -
+          q * (1.0 / 30 - q * (1.0 / 42 - q * (1.0 / 30 - q * (5.0 / 66 - q * (691.0 / 2730 -
+                                                                               q * (7.0 / 6 - q * 3617.0 / 510)))))));
 }
 
 }  // namespace
@@ -203,8 +209,10 @@ double log_factorial(double n) { return n < 2.0 ? 0.0 : log_rising(1.0, n); }
 
 double digamma_tail(double z) {
   const double q = 1.0 / (z * z);
-  return q * (1.0 / 12 - q * (1.0 / 120 - q * (1.0 / 252 - q * (1.0 / 240 - q * (1.0 / 132 - q * (691.0 / 32760 -
-         q * (1.0 / 12 - q * 3617.0 / 8160)))))));
+  return q * (1.0 / 12 -
+              q * (1.0 / 120 -
+                   q * (1.0 / 252 -
+                        q * (1.0 / 240 - q * (1.0 / 132 - q * (691.0 / 32760 - q * (1.0 / 12 - q * 3617.0 / 8160)))))));
 }
 
 double log_choose(double a, double n) {
@@ -227,7 +235,8 @@ double log_gamma_remainder(double z) {
   double product = 1.0;
   for (double j = 1.0; j < 8.0; j += 1.0) product *= z + j;
   const double x = z + 8.0;
-  return half_log_two_pi + (x - 0.5) * std::log(x) - 8.0 - std::log(product) - (1.0 + z) * std::log(z) + stirling_tail(x);
+  return half_log_two_pi + (x - 0.5) * std::log(x) - 8.0 - std::log(product) - (1.0 + z) * std::log(z) +
+         stirling_tail(x);
 }
 
 double deviance(double x, double m, double d) {
@@ -251,8 +260,8 @@ double deviance(double x, double m, double d) {
 double log_rising_shift(double a, double r, double n) {
   if (n <= 0.0 || r <= 0.0) return 0.0;
   if (n <= direct_limit) return -sum_log_ratios(a, r, n);
-  if (r > n && a <= n) return log_rising(a, n) - log_rising(a + r, n);  // at least n log(3/2) is left
-  if (r > n) {                                                        // both a and r are large beside n
+  if (r > n && a <= n) return log_rising(a, n) - log_rising(a + r, n);              // at least n log(3/2) is left
+  if (r > n) {                                                                      // both a and r are large beside n
     const double scale = a + r <= std::numeric_limits<double>::max() ? 1.0 : 0.25;  // then n is nothing to a
     const double z = scale * a + scale * r;
     const double log_ratio = r > a ? std::log(scale * a / z) : std::log1p(-scale * r / z);

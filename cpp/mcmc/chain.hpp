@@ -8,9 +8,9 @@ namespace hbm_fast {
 
 // What one step reports beside the parameters.
 struct StepStatistics {
-  double log_density = 0.0;     // of the posterior of (log alpha, log-ratios of beta), up to a constant; NaN: not computed
-  double acceptance = 1.0;      // mean acceptance probability of the step's proposals
-  double step_size = 0.0;       // after warm-up a constant
+  double log_density = 0.0;  // of the posterior of (log alpha, log-ratios of beta), up to a constant; NaN: not computed
+  double acceptance = 1.0;   // mean acceptance probability of the step's proposals
+  double step_size = 0.0;    // after warm-up a constant
   std::int32_t n_evaluations = 0;  // of the density (HMC: leapfrog steps, each with a gradient)
   bool diverging = false;
 };

@@ -42,7 +42,8 @@ double harmonic_level(double h) {
   return j;
 }
 
-// Whether a trial at level j that the Poisson process hit, probability 1 - exp(-a/j), is a success, probability a/(a+j).
+// Whether a trial at level j that the Poisson process hit, probability 1 - exp(-a/j), is a success, probability
+// a/(a+j).
 bool succeeds(Stream& stream, double a, double j) {
   const double x = a / j;
   const double u = stream.uniform() * (1.0 + x);
@@ -64,8 +65,9 @@ bool whole_weights(const SufficientStatistics& statistics) {
 TableCounts::TableCounts(const SufficientStatistics& statistics)
     : statistics_(statistics), reach_(statistics.n_categories()) {
   if (!whole_weights(statistics)) {
-    throw std::invalid_argument("method='gibbs' needs whole weights: no number of tables belongs to a fraction of a group. "
-                                "Use method='hmc' or 'mh'.");
+    throw std::invalid_argument(
+        "method='gibbs' needs whole weights: no number of tables belongs to a fraction of a group. "
+        "Use method='hmc' or 'mh'.");
   }
   for (std::size_t k = 0; k < reach_.size(); ++k) {
     if (!statistics.has_table(k)) continue;
@@ -77,7 +79,8 @@ TableCounts::TableCounts(const SufficientStatistics& statistics)
 
 // Rare successes are found by skipping. Lay the trials of category k on a line, a trial at level j taking 1/j of it.
 // Points of a Poisson process of rate a on that line hit a trial with probability 1 - exp(-a/j) >= a/(a+j); what is hit
-// is thinned. One process runs through all categories: what is left of an exponential gap at the end of one is carried on.
+// is thinned. One process runs through all categories: what is left of an exponential gap at the end of one is carried
+// on.
 void TableCounts::draw(Stream& stream, double log_alpha, const double* log_beta, double* tables) const {
   double gap = exponential(stream);
   for (std::size_t k = 0; k < reach_.size(); ++k) {

@@ -1,5 +1,6 @@
-// The table counts of the Chinese restaurant process, summed over groups: m_k = sum_n m_nk, where a group with x draws of
-// category k has 1 + Bernoulli(a/(a+1)) + ... + Bernoulli(a/(a+x-1)) tables (Antoniak 1974, doi:10.1214/aos/1176342871).
+// The table counts of the Chinese restaurant process, summed over groups: m_k = sum_n m_nk, where a group with x draws
+// of category k has 1 + Bernoulli(a/(a+1)) + ... + Bernoulli(a/(a+x-1)) tables (Antoniak 1974,
+// doi:10.1214/aos/1176342871).
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,8 @@
 
 namespace hbm_fast {
 
-// Prefix sums for drawing m from the exceedances (or from pairs of value and weight, where counts are large); shared by the chains of a dataset. The statistics must outlive it.
+// Prefix sums for drawing m from the exceedances (or from pairs of value and weight, where counts are large); shared by
+// the chains of a dataset. The statistics must outlive it.
 class TableCounts {
  public:
   // Throws std::invalid_argument where a group counts a fraction of times: there is no number of its tables.

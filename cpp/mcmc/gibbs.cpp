@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "math/special.hpp"
 #include "mcmc/dirichlet_block.hpp"
 #include "mcmc/slice.hpp"
-#include "math/special.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -21,7 +21,8 @@ StepStatistics without_density(StepStatistics result) {
 
 }  // namespace
 
-Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start)
+Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
+             const Start& start)
     : density_(statistics, model),
       stream_(start.stream),
       preparation_(preparation),
@@ -77,7 +78,8 @@ StepStatistics Gibbs::step() {
   if (!alpha_fixed) {
     double n_tables = 0.0;
     for (const double m : tables_) n_tables += m;
-    log_alpha_ = slice(stream_, log_alpha_, width_, [&](double t) { return log_density_of_alpha(t, n_tables); }, result);
+    log_alpha_ =
+        slice(stream_, log_alpha_, width_, [&](double t) { return log_density_of_alpha(t, n_tables); }, result);
   }
   for (std::size_t k = 0; k < tables_.size(); ++k) tables_[k] += model.beta.values[k];
   log_dirichlet_block(stream_, tables_.data(), tables_.size(), log_beta_.data());

@@ -13,7 +13,8 @@ namespace hbm_fast {
 class Gibbs final : public Chain {
  public:
   // `preparation` has the tables of the same statistics, and outlives the chain.
-  Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start);
+  Gibbs(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
+        const Start& start);
 
   void warm_up(std::size_t, std::size_t) override { step(); }  // nothing to adapt
   StepStatistics step() override;

@@ -23,13 +23,19 @@ double half_square(const std::vector<double>& momentum) {
 
 }  // namespace
 
-Hmc::Hmc(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start)
+Hmc::Hmc(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
+         const Start& start)
     : density_(statistics, model),
       plain_(statistics, model),
       preparation_(preparation),
       stream_(start.stream),
       z_(density_.dimension()),
-      y_(z_), gradient_(z_), new_z_(z_), new_y_(z_), new_gradient_(z_), momentum_(z_),
+      y_(z_),
+      gradient_(z_),
+      new_z_(z_),
+      new_y_(z_),
+      new_gradient_(z_),
+      momentum_(z_),
       log_beta_(start.log_beta) {
   const DualAveraging first(1.5 * std::pow(static_cast<double>(z_.size()), -0.25), target_acceptance);
   adaptation_.assign(preparation.regions.size(), first);

@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "mcmc/dual_averaging.hpp"
 #include "mcmc/chain.hpp"
+#include "mcmc/dual_averaging.hpp"
 #include "mcmc/start.hpp"
 
 namespace hbm_fast {
@@ -15,7 +15,8 @@ namespace hbm_fast {
 class Hmc final : public Chain {
  public:
   // `preparation` outlives the chain.
-  Hmc(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation, const Start& start);
+  Hmc(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
+      const Start& start);
 
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;

@@ -31,7 +31,10 @@ Metropolis::Metropolis(const SufficientStatistics& statistics, const ModelView& 
       step_size_(adaptation_.step()),
       log_density_(0.0),
       z_(density_.dimension()),
-      y_(z_), new_z_(z_), new_y_(z_), noise_(z_),
+      y_(z_),
+      new_z_(z_),
+      new_y_(z_),
+      noise_(z_),
       log_beta_(start.log_beta),
       full_(z_.size() <= most_dimensions),
       mean_(z_.size()) {

@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "mcmc/dual_averaging.hpp"
 #include "mcmc/chain.hpp"
+#include "mcmc/dual_averaging.hpp"
 #include "mcmc/start.hpp"
 
 namespace hbm_fast {

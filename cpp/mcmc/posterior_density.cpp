@@ -7,7 +7,8 @@
 namespace hbm_fast {
 namespace {
 
-// Outside this range of log alpha the likelihood is a power of alpha (below) or free of it (above), to double precision.
+// Outside this range of log alpha the likelihood is a power of alpha (below) or free of it (above), to double
+// precision.
 constexpr double lowest_log_alpha = -300.0;
 constexpr double highest_log_alpha = 80.0;
 // A concentration below this one only enters as a power too, which the floor is corrected for.
@@ -34,9 +35,7 @@ AlphaCoordinate AlphaCoordinate::around(const AlphaPrior& prior, double log_alph
   return result;
 }
 
-double AlphaCoordinate::log_alpha(double v) const {
-  return bounded ? low + width * logistic((v - shift) / scale) : v;
-}
+double AlphaCoordinate::log_alpha(double v) const { return bounded ? low + width * logistic((v - shift) / scale) : v; }
 
 double AlphaCoordinate::inverse(double log_alpha) const {
   if (!bounded) return log_alpha;
@@ -110,7 +109,8 @@ double PosteriorDensity::value(const double* y, double* gradient) {
 
   const double slope = alpha_fixed_ ? 0.0 : coordinate_.slope(v);  // d log alpha / dv
   double along_scale = -v;
-  if (!alpha_fixed_) along_scale = slope * model_.alpha.log_density_slope(log_alpha) + coordinate_.log_slope_derivative(v);
+  if (!alpha_fixed_)
+    along_scale = slope * model_.alpha.log_density_slope(log_alpha) + coordinate_.log_slope_derivative(v);
   const double missing = model_.beta.fixed ? slope : slope - 1.0;
   if (missing != 0.0) {
     double sum = 0.0;

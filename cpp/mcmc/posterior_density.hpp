@@ -31,7 +31,7 @@ struct AlphaCoordinate {
 
   double log_alpha(double v) const;
   double inverse(double log_alpha) const;
-  double slope(double v) const;             // d log alpha / dv
+  double slope(double v) const;  // d log alpha / dv
   double log_slope(double v) const;
   double log_slope_derivative(double v) const;  // d log slope / dv
   double log_slope_curvature(double v) const;   // - d^2 log slope / dv^2
@@ -78,8 +78,8 @@ class PosteriorDensity {
   bool alpha_fixed_;
   double fixed_log_alpha_;
   AlphaCoordinate coordinate_;
-  double prior_mass_ = 0.0;       // sum of the Dirichlet's concentration
-  double scale_exponent_ = 0.0;   // the likelihood goes as alpha^this when alpha -> 0
+  double prior_mass_ = 0.0;      // sum of the Dirichlet's concentration
+  double scale_exponent_ = 0.0;  // the likelihood goes as alpha^this when alpha -> 0
   std::vector<double> log_beta_;
   std::vector<double> concentration_;
   std::vector<double> slopes_;

@@ -16,7 +16,7 @@ constexpr int points_of_a_tail = 14;
 constexpr std::size_t most_points = 240;
 // What lies this far below the highest point (in nats) has no probability that any number of draws shows.
 constexpr double negligible = 40.0;
-constexpr double looked_at = 16.0;  // where the spacing follows the density
+constexpr double looked_at = 16.0;    // where the spacing follows the density
 constexpr double largest_rise = 1.2;  // of the log density from point to point there
 // A valley less deep is crossed by any chain; a mode with less probability is not worth a region.
 constexpr double least_depth = 1.0;
@@ -101,7 +101,8 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
     return point;
   }
   const std::vector<double>& b = model_.beta.values;
-  std::vector<double> slopes(n_categories), concentration(n_categories), d(n_categories), step(n_categories), next(n_categories);
+  std::vector<double> slopes(n_categories), concentration(n_categories), d(n_categories), step(n_categories),
+      next(n_categories);
   point.scale.resize(n_categories);
   const auto value_of = [&](const std::vector<double>& at, double* gradient) {
     double value = density.log_likelihood(log_alpha, at.data(), gradient);
@@ -198,7 +199,8 @@ void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
     for (const double t : tail) {
       Point p = end;
       p.log_alpha = t;
-      p.log_marginal += model_.alpha.log_density(t) - model_.alpha.log_density(end.log_alpha) + power * (t - end.log_alpha);
+      p.log_marginal +=
+          model_.alpha.log_density(t) - model_.alpha.log_density(end.log_alpha) + power * (t - end.log_alpha);
       points_.push_back(std::move(p));
     }
   };
@@ -253,8 +255,10 @@ void Profile::divide(PosteriorDensity& density, const KeepOn& keep_on) {
   // Heights on the scale on which chains move: under a prior with bounds the coordinate is the logit.
   const std::size_t n = points_.size();
   std::vector<double> height(n);
-  AlphaCoordinate logit = AlphaCoordinate::around(model_.alpha, 0.5 * (points_.front().log_alpha + points_.back().log_alpha));
-  for (std::size_t i = 0; i < n; ++i) height[i] = points_[i].log_marginal + logit.log_slope(logit.inverse(points_[i].log_alpha));
+  AlphaCoordinate logit =
+      AlphaCoordinate::around(model_.alpha, 0.5 * (points_.front().log_alpha + points_.back().log_alpha));
+  for (std::size_t i = 0; i < n; ++i)
+    height[i] = points_[i].log_marginal + logit.log_slope(logit.inverse(points_[i].log_alpha));
 
   struct Hill {
     std::size_t begin, end, top;  // points begin .. end - 1
@@ -267,7 +271,8 @@ void Profile::divide(PosteriorDensity& density, const KeepOn& keep_on) {
     begin = i + 1;
   }
   for (Hill& hill : hills) {
-    for (std::size_t i = hill.begin; i < hill.end; ++i) if (height[i] > height[hill.top]) hill.top = i;
+    for (std::size_t i = hill.begin; i < hill.end; ++i)
+      if (height[i] > height[hill.top]) hill.top = i;
   }
   const auto merge = [&](std::size_t left) {
     Hill& hill = hills[left];
@@ -373,7 +378,8 @@ bool Profile::is_uneven() const {
       most[k] = std::max(most[k], p.scale[k]);
     }
   }
-  for (std::size_t k = 0; k < dimension_; ++k) if (most[k] > widest * least[k]) return true;
+  for (std::size_t k = 0; k < dimension_; ++k)
+    if (most[k] > widest * least[k]) return true;
   return false;
 }
 

@@ -1,15 +1,15 @@
 // The marginal posterior of log alpha over the whole range of its prior, with beta integrated out by Laplace's
-// approximation around its conditional mode. Given alpha the density of beta has one mode (it is concave in beta, on the
-// scale of log-ratios), so that a scan of the one number log alpha finds every mode of the posterior. From it come
+// approximation around its conditional mode. Given alpha the density of beta has one mode (it is concave in beta, on
+// the scale of log-ratios), so that a scan of the one number log alpha finds every mode of the posterior. From it come
 // the starts of the chains, the number of modes, and a proposal that jumps between them.
 #pragma once
 
 #include <cstddef>
 #include <vector>
 
+#include "core/stream.hpp"
 #include "mcmc/laplace.hpp"
 #include "mcmc/posterior_density.hpp"
-#include "core/stream.hpp"
 
 namespace hbm_fast {
 
@@ -34,21 +34,23 @@ class Profile {
 
   // Whether chains need the proposal below: there are several modes, or no one set of coordinates fits the only one.
   bool has_proposal() const { return !normals_.empty(); }
-  // The proposal, a distribution of y = log(alpha beta): a mixture of normals along the profile, by their probabilities.
+  // The proposal, a distribution of y = log(alpha beta): a mixture of normals along the profile, by their
+  // probabilities.
   void draw(Stream& stream, double* y) const;
   double log_density(const double* y) const;  // up to a constant
 
  private:
   struct Point {
     double log_alpha;
-    double log_marginal;            // up to a constant
-    std::vector<double> log_beta;   // the conditional mode
-    std::vector<double> scale;      // of log(alpha beta_k) there; empty where beta is fixed
-    double cell = 0.0;              // the width of log alpha that it stands for
-    double share = 0.0;             // its probability
+    double log_marginal;           // up to a constant
+    std::vector<double> log_beta;  // the conditional mode
+    std::vector<double> scale;     // of log(alpha beta_k) there; empty where beta is fixed
+    double cell = 0.0;             // the width of log alpha that it stands for
+    double share = 0.0;            // its probability
   };
 
-  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta, const KeepOn& keep_on) const;
+  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta,
+                 const KeepOn& keep_on) const;
   void scan(PosteriorDensity& density, const KeepOn& keep_on);
   void divide(PosteriorDensity& density, const KeepOn& keep_on);
   bool is_uneven() const;
@@ -61,7 +63,7 @@ class Profile {
   std::vector<double> start_shares_;  // cumulative, of the points
   std::vector<double> shares_;        // cumulative, of the proposal's normals
   std::vector<Whitening> normals_;
-  std::vector<double> log_heights_;   // log of share over the root of the determinant
+  std::vector<double> log_heights_;  // log of share over the root of the determinant
 };
 
 // The one region of a posterior whose alpha is fixed: Newton steps arrive at its only mode.

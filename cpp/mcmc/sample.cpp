@@ -30,7 +30,7 @@ void draw_start(PosteriorDensity& density, const Whitening& whitening, Start& st
 }
 
 void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts,
-                    const KeepOn& keep_on) {
+                   const KeepOn& keep_on) {
   preparation.regions.push_back(region_of_fixed_alpha(density, keep_on));
   for (Start& start : starts) draw_start(density, preparation.regions[0].whitening, start);
 }
@@ -47,8 +47,8 @@ std::unique_ptr<Chain> make_chain(SamplerKind kind, const SufficientStatistics& 
 
 }  // namespace
 
-void sample(const std::vector<const SufficientStatistics*>& datasets, const ModelView& model, const SamplerOptions& options,
-            const SampleArrays& out, const std::function<void(double)>& poll) {
+void sample(const std::vector<const SufficientStatistics*>& datasets, const ModelView& model,
+            const SamplerOptions& options, const SampleArrays& out, const std::function<void(double)>& poll) {
   const std::size_t n_chains = options.n_chains;
   const std::size_t n_draws = options.n_draws;
   const std::size_t n_jobs = datasets.size() * n_chains;
@@ -83,74 +83,81 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
   const KeepOn asked = [&] { return keep_on(0); };
   std::vector<Preparation> prepared(datasets.size());
   std::vector<std::vector<Start>> starts(datasets.size());
-  parallel_for(datasets.size(), 1, options.n_threads, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t b = begin; b < end; ++b) {
-      const std::size_t n_categories = datasets[b]->n_categories();
-      PosteriorDensity density(*datasets[b], model);
-      for (std::size_t c = 0; c < n_chains; ++c) {
-        starts[b].push_back({Stream(options.key, Site::chain, b, c), 0.0, std::vector<double>(n_categories)});
-      }
-      if (density.alpha_fixed()) {
-        prepare_fixed(density, prepared[b], starts[b], asked);
-      } else {
-        Profile profile(*datasets[b], model, asked);
-        if (profile.regions().empty()) return;  // asked to stop
-        for (std::size_t c = 0; c < n_chains; ++c) {
-          Start& start = starts[b][c];
-          start.log_alpha = profile.draw_start(c, n_chains, start.stream, start.log_beta.data());
+  parallel_for(
+      datasets.size(), 1, options.n_threads,
+      [&](std::size_t begin, std::size_t end) {
+        for (std::size_t b = begin; b < end; ++b) {
+          const std::size_t n_categories = datasets[b]->n_categories();
+          PosteriorDensity density(*datasets[b], model);
+          for (std::size_t c = 0; c < n_chains; ++c) {
+            starts[b].push_back({Stream(options.key, Site::chain, b, c), 0.0, std::vector<double>(n_categories)});
+          }
+          if (density.alpha_fixed()) {
+            prepare_fixed(density, prepared[b], starts[b], asked);
+          } else {
+            Profile profile(*datasets[b], model, asked);
+            if (profile.regions().empty()) return;  // asked to stop
+            for (std::size_t c = 0; c < n_chains; ++c) {
+              Start& start = starts[b][c];
+              start.log_alpha = profile.draw_start(c, n_chains, start.stream, start.log_beta.data());
+            }
+            prepared[b].regions = profile.regions();
+            if (profile.has_proposal()) prepared[b].jumps.emplace(std::move(profile));
+          }
+          out.n_modes[b] = static_cast<std::int32_t>(prepared[b].regions.size());
+          if (options.kinds[b] == SamplerKind::gibbs) prepared[b].tables = std::make_unique<TableCounts>(*datasets[b]);
+          if (options.start_log_alpha == nullptr) continue;
+          std::vector<double> y(density.dimension());
+          for (std::size_t c = 0; c < n_chains; ++c) {
+            const std::size_t at = b * n_chains + c;
+            const double* log_beta = options.start_log_beta + at * n_categories;
+            density.coordinates(options.start_log_alpha[at], log_beta, y.data());
+            if (!std::isfinite(density.value(y.data(), nullptr))) continue;
+            starts[b][c].log_alpha = options.start_log_alpha[at];
+            starts[b][c].log_beta.assign(log_beta, log_beta + n_categories);
+          }
         }
-        prepared[b].regions = profile.regions();
-        if (profile.has_proposal()) prepared[b].jumps.emplace(std::move(profile));
-      }
-      out.n_modes[b] = static_cast<std::int32_t>(prepared[b].regions.size());
-      if (options.kinds[b] == SamplerKind::gibbs) prepared[b].tables = std::make_unique<TableCounts>(*datasets[b]);
-      if (options.start_log_alpha == nullptr) continue;
-      std::vector<double> y(density.dimension());
-      for (std::size_t c = 0; c < n_chains; ++c) {
-        const std::size_t at = b * n_chains + c;
-        const double* log_beta = options.start_log_beta + at * n_categories;
-        density.coordinates(options.start_log_alpha[at], log_beta, y.data());
-        if (!std::isfinite(density.value(y.data(), nullptr))) continue;
-        starts[b][c].log_alpha = options.start_log_alpha[at];
-        starts[b][c].log_beta.assign(log_beta, log_beta + n_categories);
-      }
-    }
-  }, poll_or_stop);
+      },
+      poll_or_stop);
   if (stop) return;
 
-  parallel_for(n_jobs, 1, options.n_threads, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t job = begin; job < end; ++job) {
-      const std::size_t b = job / n_chains;
-      const std::size_t n_categories = datasets[b]->n_categories();
-      const auto chain = make_chain(options.kinds[b], *datasets[b], model, prepared[b], starts[b][job % n_chains]);
-      // a look at the clock after 32 iterations, or after fewer where they take long
-      std::size_t block = 1;
-      std::size_t since = 0;
-      auto looked = std::chrono::steady_clock::now();
-      const auto go_on = [&] {
-        if (since++ < block) return true;
-        const auto now = std::chrono::steady_clock::now();
-        block = now - looked < std::chrono::milliseconds(1) ? std::min<std::size_t>(2 * block, 32) : std::max<std::size_t>(block / 2, 1);
-        looked = now;
-        return keep_on(std::exchange(since, 1) - 1);
-      };
-      for (std::size_t i = 0; i < options.n_warmup; ++i) {
-        if (!go_on()) return;
-        chain->warm_up(i, options.n_warmup);
-      }
-      for (std::size_t d = 0; d < n_draws; ++d) {
-        if (!go_on()) return;
-        const StepStatistics step = chain->step();
-        const std::size_t at = job * n_draws + d;
-        out.log_alpha[at] = chain->parameters(out.log_beta + at * n_categories);
-        out.log_density[at] = step.log_density;
-        out.acceptance[at] = step.acceptance;
-        out.step_size[at] = step.step_size;
-        out.n_evaluations[at] = step.n_evaluations;
-        out.diverging[at] = step.diverging;
-      }
-    }
-  }, poll_or_stop);
+  parallel_for(
+      n_jobs, 1, options.n_threads,
+      [&](std::size_t begin, std::size_t end) {
+        for (std::size_t job = begin; job < end; ++job) {
+          const std::size_t b = job / n_chains;
+          const std::size_t n_categories = datasets[b]->n_categories();
+          const auto chain = make_chain(options.kinds[b], *datasets[b], model, prepared[b], starts[b][job % n_chains]);
+          // a look at the clock after 32 iterations, or after fewer where they take long
+          std::size_t block = 1;
+          std::size_t since = 0;
+          auto looked = std::chrono::steady_clock::now();
+          const auto go_on = [&] {
+            if (since++ < block) return true;
+            const auto now = std::chrono::steady_clock::now();
+            block = now - looked < std::chrono::milliseconds(1) ? std::min<std::size_t>(2 * block, 32)
+                                                                : std::max<std::size_t>(block / 2, 1);
+            looked = now;
+            return keep_on(std::exchange(since, 1) - 1);
+          };
+          for (std::size_t i = 0; i < options.n_warmup; ++i) {
+            if (!go_on()) return;
+            chain->warm_up(i, options.n_warmup);
+          }
+          for (std::size_t d = 0; d < n_draws; ++d) {
+            if (!go_on()) return;
+            const StepStatistics step = chain->step();
+            const std::size_t at = job * n_draws + d;
+            out.log_alpha[at] = chain->parameters(out.log_beta + at * n_categories);
+            out.log_density[at] = step.log_density;
+            out.acceptance[at] = step.acceptance;
+            out.step_size[at] = step.step_size;
+            out.n_evaluations[at] = step.n_evaluations;
+            out.diverging[at] = step.diverging;
+          }
+        }
+      },
+      poll_or_stop);
 }
 
 }  // namespace hbm_fast

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/parallel.hpp"
-#include "priors/prior.hpp"
 #include "core/stream.hpp"
+#include "priors/prior.hpp"
 #include "statistics/sufficient_statistics.hpp"
 
 namespace hbm_fast {
@@ -44,7 +44,7 @@ struct SampleArrays {
 // Draws from the posterior of every dataset. Chain c of dataset b uses Stream(key, Site::chain, b, c) alone, so that
 // nothing depends on n_threads or on the other datasets. `progress`, if given, is called with the poll and the share
 // of iterations done.
-void sample(const std::vector<const SufficientStatistics*>& datasets, const ModelView& model, const SamplerOptions& options,
-            const SampleArrays& out, const std::function<void(double)>& poll);
+void sample(const std::vector<const SufficientStatistics*>& datasets, const ModelView& model,
+            const SamplerOptions& options, const SampleArrays& out, const std::function<void(double)>& poll);
 
 }  // namespace hbm_fast

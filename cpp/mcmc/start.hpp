@@ -5,15 +5,15 @@
 #include <optional>
 #include <vector>
 
-#include "mcmc/profile.hpp"
 #include "mcmc/crp_tables.hpp"
+#include "mcmc/profile.hpp"
 
 namespace hbm_fast {
 
 struct Preparation {
-  std::vector<Region> regions;            // one for each mode, by increasing log alpha
-  std::optional<Profile> jumps;           // where it has a proposal: the one that moves over the whole range
-  std::unique_ptr<TableCounts> tables;    // Gibbs alone needs them
+  std::vector<Region> regions;          // one for each mode, by increasing log alpha
+  std::optional<Profile> jumps;         // where it has a proposal: the one that moves over the whole range
+  std::unique_ptr<TableCounts> tables;  // Gibbs alone needs them
 
   // The region that log alpha lies in.
   std::size_t region_of(double log_alpha) const {

@@ -23,12 +23,13 @@ MixtureKernel* mixture_block() {
 #endif
 }
 
-// body(begin, end, blocks) on items b * blocks + i: block i of dataset b's draws, so that few datasets of many draws are
-// shared among threads too.
+// body(begin, end, blocks) on items b * blocks + i: block i of dataset b's draws, so that few datasets of many draws
+// are shared among threads too.
 template <class Body>
 void for_blocks(std::size_t n_datasets, std::size_t n_draws, int n_threads, const Poll& poll, const Body& body) {
   const std::size_t blocks = (n_draws + width - 1) / width;
-  parallel_for(n_datasets * blocks, 32, n_threads, [&](std::size_t begin, std::size_t end) { body(begin, end, blocks); }, poll);
+  parallel_for(
+      n_datasets * blocks, 32, n_threads, [&](std::size_t begin, std::size_t end) { body(begin, end, blocks); }, poll);
 }
 
 }  // namespace
@@ -43,9 +44,15 @@ void mixture_log_density(const MixtureView& mixture, const float* constant, cons
     for (std::size_t item = begin; item < end; ++item) {
       const std::size_t b = item / blocks;
       const std::size_t first = item % blocks * width;
-      const MixtureBlock one{c, d, mixture.n_lower, mixture.mean + b * c * d, mixture.lower + b * c * mixture.n_lower,
-                             constant + b * c, scale + b * c * d};
-      density(one, z + (b * n_draws + first) * d, std::min(width, n_draws - first), scratch.data(), out + b * n_draws + first);
+      const MixtureBlock one{c,
+                             d,
+                             mixture.n_lower,
+                             mixture.mean + b * c * d,
+                             mixture.lower + b * c * mixture.n_lower,
+                             constant + b * c,
+                             scale + b * c * d};
+      density(one, z + (b * n_draws + first) * d, std::min(width, n_draws - first), scratch.data(),
+              out + b * n_draws + first);
     }
   });
 }

@@ -15,8 +15,8 @@ struct MixtureView {
   const float* lower;                                  // (B, C, n_lower)
 };
 
-// out (B, S) = log sum_c exp(constant_c - |y_c|^2 / 2), z (B, S, D); constant (B, C) holds the log of component c's weight
-// times its density's largest value; scale (B, C, D).
+// out (B, S) = log sum_c exp(constant_c - |y_c|^2 / 2), z (B, S, D); constant (B, C) holds the log of component c's
+// weight times its density's largest value; scale (B, C, D).
 void mixture_log_density(const MixtureView& mixture, const float* constant, const float* scale, const float* z,
                          std::size_t n_draws, double* out, int n_threads, const Poll& poll);
 

@@ -19,10 +19,16 @@ struct MixtureBlock {
 using MixtureKernel = void(const MixtureBlock&, const float* z, std::size_t n, double* scratch, double* out);
 
 #if HBM_FAST_X86_LEVELS
-namespace v2 { MixtureKernel mixture_block; }
-namespace v3 { MixtureKernel mixture_block; }
+namespace v2 {
+MixtureKernel mixture_block;
+}
+namespace v3 {
+MixtureKernel mixture_block;
+}
 #else
-namespace portable { MixtureKernel mixture_block; }
+namespace portable {
+MixtureKernel mixture_block;
+}
 #endif
 
 }  // namespace hbm_fast

@@ -28,8 +28,8 @@ struct PosteriorAddress {
 
 // log theta ~ Dirichlet(alpha beta + x), one for every draw; rows (B, K) holds the x of each dataset. Writes (B, S, K),
 // all finite.
-void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const PosteriorAddress& address, double* log_theta,
-                    int n_threads, const Poll& poll);
+void draw_log_theta(const DrawsView& draws, const std::int64_t* rows, const PosteriorAddress& address,
+                    double* log_theta, int n_threads, const Poll& poll);
 
 // log p(x_r | alpha, beta) of the group r under every draw; rows (B, R, K), writes (B, S, R).
 void group_log_pmf(const DrawsView& draws, const std::int64_t* rows, std::size_t n_rows, bool coefficient,

@@ -52,8 +52,8 @@ double AlphaPrior::log_density(double t) const {
     case AlphaKind::log_uniform: return -std::log(std::log(upper) - std::log(lower));
     case AlphaKind::lomax: {
       const double r = t - std::log(b);
-      return std::log(a) + (r > 0.0 ? -a * r - (a + 1.0) * std::log1p(std::exp(-r))
-                                    : r - (a + 1.0) * std::log1p(std::exp(r)));
+      return std::log(a) +
+             (r > 0.0 ? -a * r - (a + 1.0) * std::log1p(std::exp(-r)) : r - (a + 1.0) * std::log1p(std::exp(r)));
     }
     case AlphaKind::power: return (a + 1.0) * t - log_power_mass(a, lower, upper);
   }

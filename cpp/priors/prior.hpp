@@ -10,23 +10,23 @@ namespace hbm_fast {
 
 // The parameters (a, b) and the support of each are those of python/hbm_fast/priors.py.
 enum class AlphaKind : std::uint8_t {
-  fixed,         // alpha = a
-  exponential,   // rate a
-  gamma,         // shape a, rate b
-  log_normal,    // log alpha ~ Normal(a, b)
-  half_normal,   // scale a
-  half_cauchy,   // scale a
-  log_uniform,   // log alpha uniform on [log lower, log upper]
-  lomax,         // density a/b (1 + alpha/b)^(-a-1): (1 + alpha)^(-3/2) is a = 1/2, b = 1
-  power,         // density proportional to alpha^a on [lower, upper]
+  fixed,        // alpha = a
+  exponential,  // rate a
+  gamma,        // shape a, rate b
+  log_normal,   // log alpha ~ Normal(a, b)
+  half_normal,  // scale a
+  half_cauchy,  // scale a
+  log_uniform,  // log alpha uniform on [log lower, log upper]
+  lomax,        // density a/b (1 + alpha/b)^(-a-1): (1 + alpha)^(-3/2) is a = 1/2, b = 1
+  power,        // density proportional to alpha^a on [lower, upper]
 };
 
 struct AlphaPrior {
   AlphaKind kind = AlphaKind::exponential;
   double a = 1.0;
   double b = 0.0;
-  double lower = 0.0;   // support: alpha in (lower, upper)
-  double upper = 0.0;   // 0 stands for no bound
+  double lower = 0.0;  // support: alpha in (lower, upper)
+  double upper = 0.0;  // 0 stands for no bound
 
   bool bounded() const { return kind == AlphaKind::log_uniform || kind == AlphaKind::power; }
 

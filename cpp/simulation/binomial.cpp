@@ -14,8 +14,8 @@ constexpr double inversion_mean = 12.0;
 // log n! - [(n + 1/2) log(n + 1) - (n + 1) + log(2 pi)/2]: Stirling's series at n + 1, from a table where it converges
 // slowly (values: that expression at 40 digits).
 double stirling_tail(double n) {
-  static constexpr double table[] = {.08106146679532726, .04134069595540929, .02767792568499834, .02079067210376509,
-                                     .01664469118982119, .01387612882307075, .01189670994589177, .01041126526197209,
+  static constexpr double table[] = {.08106146679532726,  .04134069595540929, .02767792568499834, .02079067210376509,
+                                     .01664469118982119,  .01387612882307075, .01189670994589177, .01041126526197209,
                                      .009255462182712733, .008330563433362871};
   if (n < 10.0) return table[static_cast<int>(n)];
   const double r = 1.0 / (n + 1.0);
@@ -56,10 +56,10 @@ std::int64_t reject(Stream& stream, double n, double p, double q) {
     const double x = std::floor((2.0 * a / edge + b) * u + center);
     if (edge >= 0.07 && v <= sure) return static_cast<std::int64_t>(x);
     if (x < 0.0 || x > n) continue;
-    const double log_ratio = (mode + 0.5) * log1p_of((mode - x) / (x + 1.0)) +
-                             (n - mode + 0.5) * log1p_of((x - mode) / (n - x + 1.0)) +
-                             (x - mode) * log_of(odds * ((n - x + 1.0) / (x + 1.0))) +
-                             (stirling_tail(mode) - stirling_tail(x)) + (stirling_tail(n - mode) - stirling_tail(n - x));
+    const double log_ratio =
+        (mode + 0.5) * log1p_of((mode - x) / (x + 1.0)) + (n - mode + 0.5) * log1p_of((x - mode) / (n - x + 1.0)) +
+        (x - mode) * log_of(odds * ((n - x + 1.0) / (x + 1.0))) + (stirling_tail(mode) - stirling_tail(x)) +
+        (stirling_tail(n - mode) - stirling_tail(n - x));
     if (log_of(v * slope / (a / (edge * edge) + b)) <= log_ratio) return static_cast<std::int64_t>(x);
   }
 }
@@ -107,9 +107,10 @@ void multinomial(Stream& stream, std::int64_t total, const double* weights, std:
   // Chunks of 16 first where there are many categories: most of them get nothing, and are passed over at once.
   const std::size_t n_chunks = n_categories > 2 * chunk ? (n_categories + chunk - 1) / chunk : 1;
   const std::size_t step = n_chunks > 1 ? chunk : n_categories;
-  double* sums = scratch;                // of each chunk
-  double* after = scratch + n_chunks;    // of the chunks behind it
-  for (std::size_t c = 0; c < n_chunks; ++c) sums[c] = sum_of(weights + c * step, std::min(n_categories - c * step, step));
+  double* sums = scratch;              // of each chunk
+  double* after = scratch + n_chunks;  // of the chunks behind it
+  for (std::size_t c = 0; c < n_chunks; ++c)
+    sums[c] = sum_of(weights + c * step, std::min(n_categories - c * step, step));
   after[n_chunks - 1] = 0.0;
   for (std::size_t c = n_chunks - 1; c > 0; --c) after[c - 1] = after[c] + sums[c];
 
@@ -139,8 +140,7 @@ void multinomial(Stream& stream, std::int64_t total, const double* weights, std:
   }
 }
 
-#define HBM_MULTINOMIAL(T) \
-  template void multinomial<T>(Stream&, std::int64_t, const double*, std::size_t, double*, T*);
+#define HBM_MULTINOMIAL(T) template void multinomial<T>(Stream&, std::int64_t, const double*, std::size_t, double*, T*);
 HBM_MULTINOMIAL(std::int8_t)
 HBM_MULTINOMIAL(std::uint8_t)
 HBM_MULTINOMIAL(std::int16_t)

@@ -1,5 +1,5 @@
-// Counts for lanes of the simulator, as text for each instruction-set level (simulation/kernels.isa.cpp): from Polya urns, and
-// binomials from theta.
+// Counts for lanes of the simulator, as text for each instruction-set level (simulation/kernels.isa.cpp): from Polya
+// urns, and binomials from theta.
 
 void urn(LaneStates* lanes, const double* yes, const double* no, const double* size, std::size_t largest,
          double* successes) {
@@ -30,8 +30,8 @@ struct Inverses {
 };
 constexpr Inverses inverses;
 
-// Masses C(size, x) (yes)_x (no)_{size - x} with a scale that keeps the rising factorials between underflow and overflow,
-// summed, then searched.
+// Masses C(size, x) (yes)_x (no)_{size - x} with a scale that keeps the rising factorials between underflow and
+// overflow, summed, then searched.
 void polya(const double* yes, const double* no, std::size_t size, std::size_t n_rounds, const std::uint64_t* word,
            std::int64_t* successes) {
   constexpr std::size_t m = polya_lanes;

@@ -1,4 +1,5 @@
-// Logs of gamma variates for lanes of the simulator, as text for each instruction-set level (simulation/kernels.isa.cpp).
+// Logs of gamma variates for lanes of the simulator, as text for each instruction-set level
+// (simulation/kernels.isa.cpp).
 
 // A stream of one lane's own for what the lock-step cannot finish, addressed by words it drew.
 struct Spare {
@@ -170,7 +171,8 @@ void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* se
     for (std::size_t i = 0; i < n; ++i) t[i] = positive_or_one(1.0 + shape.c[i] * x[half][i]);
     log_lanes(t, log_t);
     for (std::size_t i = 0; i < n; ++i) {
-      const bool takes = trial(x[half][i], -e[i], t[i], log_t[i], shape.d[i], shape.c[i], shape.log_d[i], shape.boost[i], log_gamma[i]);
+      const bool takes = trial(x[half][i], -e[i], t[i], log_t[i], shape.d[i], shape.c[i], shape.log_d[i],
+                               shape.boost[i], log_gamma[i]);
       bits |= takes ? 0 : lane_bit.of[i];
     }
     refused.add(bits, word, w[0], shape, log_gamma);

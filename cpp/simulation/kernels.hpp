@@ -53,7 +53,8 @@ struct SimulateKernels {
   // word and successes (n_rounds, 16).
   void (*polya)(const double* yes, const double* no, std::size_t size, std::size_t n_rounds, const std::uint64_t* word,
                 std::int64_t* successes);
-  // successes[i] of n[i] <= 256 draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one word each.
+  // successes[i] of n[i] <= 256 draws with odds yes[i] : no[i], by a search that takes as many steps: binomial; one
+  // word each.
   void (*binomials)(LaneStates* lanes, const double* n, const double* yes, const double* no, double* successes);
   void (*prepare)(const double* shape, GammaShape* prepared);
   // to's lanes begin..end: copies of one lane of `from`
@@ -71,9 +72,17 @@ struct SimulateKernels {
   void (*normalise_row)(const double* log_gamma, std::size_t size, double* log_theta, double* theta);
 };
 
-namespace v2 { extern const SimulateKernels simulate_kernels; }
-namespace v3 { extern const SimulateKernels simulate_kernels; }
-namespace v4 { extern const SimulateKernels simulate_kernels; }
-namespace portable { extern const SimulateKernels simulate_kernels; }
+namespace v2 {
+extern const SimulateKernels simulate_kernels;
+}
+namespace v3 {
+extern const SimulateKernels simulate_kernels;
+}
+namespace v4 {
+extern const SimulateKernels simulate_kernels;
+}
+namespace portable {
+extern const SimulateKernels simulate_kernels;
+}
 
 }  // namespace hbm_fast

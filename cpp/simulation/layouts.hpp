@@ -19,7 +19,7 @@ void SimulationWorker<T>::log_flat_dirichlet(Stream& stream, double* log_beta) {
   const double largest = *std::max_element(log_gamma_.begin(), log_gamma_.begin() + k_n_);
   for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] = log_gamma_[k] - largest;
   kernels_.exponentials(log_beta, k_n_, theta_.data());  // log_beta is above -41
-  double rest = -1.0;  // the largest itself
+  double rest = -1.0;                                    // the largest itself
   for (std::size_t k = 0; k < k_n_; ++k) rest += log_beta[k] == 0.0 ? 1.0 : 0.0;
   for (std::size_t k = 0; k < k_n_; ++k) rest += log_beta[k] == 0.0 ? 0.0 : theta_[k];
   const double log_sum = plain::log1p_of(rest);
@@ -102,7 +102,8 @@ void SimulationWorker<T>::groups_as_lanes(const Group* groups, std::size_t n, st
     kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t at = row(groups[i].dataset, groups[i].group);
-      for (std::size_t k = 0; arrays_.log_theta && k < k_n_; ++k) arrays_.log_theta[at + k] = log_gamma_[k * lane_count + i];
+      for (std::size_t k = 0; arrays_.log_theta && k < k_n_; ++k)
+        arrays_.log_theta[at + k] = log_gamma_[k * lane_count + i];
       for (std::size_t k = 0; arrays_.theta && k < k_n_; ++k) arrays_.theta[at + k] = theta_[k * lane_count + i];
     }
   }
@@ -269,7 +270,8 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
       if (tiny[pair]) {
         kernels_.gamma_tiny(&lanes, shape_.data() + at, behind_.data() + at, out);
         if (at + lane_count < k_n_) {
-          kernels_.gamma_tiny(&lanes, shape_.data() + at + lane_count, behind_.data() + at + lane_count, out + lane_count);
+          kernels_.gamma_tiny(&lanes, shape_.data() + at + lane_count, behind_.data() + at + lane_count,
+                              out + lane_count);
         }
       } else {
         kernels_.gamma_pair(&lanes, &prepared[2 * pair], &prepared[2 * pair + 1], out, out + lane_count);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/isa.hpp"
-#include "simulation/variates.hpp"
 #include "simulation/kernels.hpp"
+#include "simulation/variates.hpp"
 #include "simulation/worker.hpp"
 
 namespace hbm_fast {
@@ -30,10 +30,12 @@ const SimulateKernels& simulate_kernels() {
 namespace {
 
 // Groups and totals index arrays and tallies.
-void check_source(const IntegerSource& source, std::size_t n_datasets, std::size_t n_groups, std::int64_t largest, const char* name) {
+void check_source(const IntegerSource& source, std::size_t n_datasets, std::size_t n_groups, std::int64_t largest,
+                  const char* name) {
   const auto check = [&](std::int64_t value) {
     if (value < 0 || value > largest) {
-      throw std::invalid_argument(std::string(name) + " must be from 0 to " + std::to_string(largest) + "; got " + std::to_string(value));
+      throw std::invalid_argument(std::string(name) + " must be from 0 to " + std::to_string(largest) + "; got " +
+                                  std::to_string(value));
     }
   };
   if (source.values == nullptr) {
@@ -48,20 +50,23 @@ void check_source(const IntegerSource& source, std::size_t n_datasets, std::size
 
 std::int64_t largest_count(CountType type) {
   return visit(CountsView{nullptr, type, 0, 0, 0, 0}, []<class T>(const TypedCounts<T>&) {
-    return static_cast<std::int64_t>(std::min<std::uint64_t>(std::numeric_limits<T>::max(), std::numeric_limits<std::int64_t>::max()));
+    return static_cast<std::int64_t>(
+        std::min<std::uint64_t>(std::numeric_limits<T>::max(), std::numeric_limits<std::int64_t>::max()));
   });
 }
 
 void check(const SimulationRequest& request, const SimulationArrays& arrays) {
   constexpr std::size_t most_groups = std::numeric_limits<std::int32_t>::max();
   if (request.n_categories == 0) throw std::invalid_argument("there must be at least one category");
-  if (request.max_groups > most_groups) throw std::invalid_argument("max_groups must be at most " + std::to_string(most_groups));
+  if (request.max_groups > most_groups)
+    throw std::invalid_argument("max_groups must be at most " + std::to_string(most_groups));
   if (request.n_datasets > 0 && request.first > std::numeric_limits<std::uint64_t>::max() - (request.n_datasets - 1)) {
     throw std::invalid_argument("first + n_datasets must be at most 2**64");
   }
   std::int64_t largest = 2'000'000'000;  // the groups' totals are 32-bit
   if (arrays.counts != nullptr) largest = std::min(largest, largest_count(arrays.count_type));
-  if (arrays.statistics != nullptr && arrays.max_total < static_cast<std::size_t>(largest)) largest = static_cast<std::int64_t>(arrays.max_total);
+  if (arrays.statistics != nullptr && arrays.max_total < static_cast<std::size_t>(largest))
+    largest = static_cast<std::int64_t>(arrays.max_total);
   check_source(request.n_groups, request.n_datasets, 1, static_cast<std::int64_t>(request.max_groups), "n_groups");
   check_source(request.totals, request.n_datasets, request.max_groups, largest, "totals");
 }
@@ -70,8 +75,8 @@ void check(const SimulationRequest& request, const SimulationArrays& arrays) {
 
 void simulate(const SimulationRequest& request, const SimulationArrays& arrays, int n_threads, const Poll& poll) {
   check(request, arrays);
-  // About 4,000 groups a chunk, and tallies that stay in the cache. Few large datasets are dealt out in smaller chunks, since
-  // some take much longer than others.
+  // About 4,000 groups a chunk, and tallies that stay in the cache. Few large datasets are dealt out in smaller chunks,
+  // since some take much longer than others.
   const std::size_t table = arrays.statistics ? (request.n_categories + 1) * (arrays.max_total + 1) : 1;
   const std::size_t groups = std::max<std::size_t>(request.max_groups, 1);
   const auto threads = static_cast<std::size_t>(std::max(n_threads, 1));
@@ -83,10 +88,13 @@ void simulate(const SimulationRequest& request, const SimulationArrays& arrays, 
   const CountsView type_only{nullptr, arrays.count_type, 0, request.n_categories, 0, 0};
   visit(type_only, [&]<class T>(const TypedCounts<T>&) {
     std::vector<std::optional<SimulationWorker<T>>> workers(threads_for(request.n_datasets, chunk, n_threads));
-    parallel_for_threads(request.n_datasets, chunk, n_threads, [&](std::size_t thread, std::size_t begin, std::size_t end) {
-      std::optional<SimulationWorker<T>>& own = workers[thread];
-      (own ? *own : own.emplace(request, arrays, timed_poll)).run(begin, end);
-    }, [&] { timed_poll(); });
+    parallel_for_threads(
+        request.n_datasets, chunk, n_threads,
+        [&](std::size_t thread, std::size_t begin, std::size_t end) {
+          std::optional<SimulationWorker<T>>& own = workers[thread];
+          (own ? *own : own.emplace(request, arrays, timed_poll)).run(begin, end);
+        },
+        [&] { timed_poll(); });
   });
 }
 

@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/parallel.hpp"
-#include "priors/prior.hpp"
-#include "core/stream.hpp"
 #include "core/array_view.hpp"
+#include "core/parallel.hpp"
+#include "core/stream.hpp"
+#include "priors/prior.hpp"
 
 namespace hbm_fast {
 
@@ -41,30 +41,31 @@ struct SimulationRequest {
 
 // C-contiguous arrays of the caller, written in full (padding as zeros; its log_theta too).
 struct SimulationArrays {
-  double* log_alpha;        // (B,)
-  double* log_beta;         // (B, K)
-  double* alpha;            // (B,)
-  double* beta;             // (B, K)
-  std::int64_t* n_groups;   // (B,)
-  double* log_theta;        // (B, N, K) or null
-  double* theta;            // (B, N, K) or null
-  void* counts;             // (B, N, K) or null
-  CountType count_type;     // every total fits in it
-  float* statistics;        // (B, K + 1, J) or null: exceedances of each category, then of the totals
-  std::size_t max_total;    // J, at least every total
+  double* log_alpha;       // (B,)
+  double* log_beta;        // (B, K)
+  double* alpha;           // (B,)
+  double* beta;            // (B, K)
+  std::int64_t* n_groups;  // (B,)
+  double* log_theta;       // (B, N, K) or null
+  double* theta;           // (B, N, K) or null
+  void* counts;            // (B, N, K) or null
+  CountType count_type;    // every total fits in it
+  float* statistics;       // (B, K + 1, J) or null: exceedances of each category, then of the totals
+  std::size_t max_total;   // J, at least every total
 };
 
-// Throws std::invalid_argument for numbers of groups beyond max_groups, for totals beyond 2,000,000,000, the type of the
-// counts or max_total, and for no category.
+// Throws std::invalid_argument for numbers of groups beyond max_groups, for totals beyond 2,000,000,000, the type of
+// the counts or max_total, and for no category.
 void simulate(const SimulationRequest& request, const SimulationArrays& arrays, int n_threads, const Poll& poll = {});
 
-// For each dataset of counts (B, N, K) and j < max_total the number of groups with x_nk > j, and the same for the totals:
-// out (B, K + 1, J). Throws std::invalid_argument where a count is negative or a total exceeds max_total.
+// For each dataset of counts (B, N, K) and j < max_total the number of groups with x_nk > j, and the same for the
+// totals: out (B, K + 1, J). Throws std::invalid_argument where a count is negative or a total exceeds max_total.
 struct CountsBatch {
   CountsView first;  // dataset 0
   std::size_t n_datasets;
   std::ptrdiff_t dataset_stride;  // in elements
 };
-void exceedance_counts(const CountsBatch& counts, std::size_t max_total, float* out, int n_threads, const Poll& poll = {});
+void exceedance_counts(const CountsBatch& counts, std::size_t max_total, float* out, int n_threads,
+                       const Poll& poll = {});
 
 }  // namespace hbm_fast

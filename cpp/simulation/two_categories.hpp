@@ -1,4 +1,5 @@
-// SimulationWorker's layout for two categories: a lane is a group, in the order of the list, which is that of the results.
+// SimulationWorker's layout for two categories: a lane is a group, in the order of the list, which is that of the
+// results.
 #pragma once
 
 #include "simulation/worker.hpp"
@@ -25,8 +26,8 @@ void SimulationWorker<T>::two_categories() {
   }
 }
 
-// The counts of every group with an urn, by inversion; how many there are. Groups of one dataset and one total, neighbours
-// when sorted, draw from one urn; many of them are spread over several lanes.
+// The counts of every group with an urn, by inversion; how many there are. Groups of one dataset and one total,
+// neighbours when sorted, draw from one urn; many of them are spread over several lanes.
 template <class T>
 std::size_t SimulationWorker<T>::two_colours() {
   constexpr std::size_t most_rounds = 32;
@@ -107,13 +108,14 @@ template <class T>
 void SimulationWorker<T>::pairs_as_lanes(std::size_t at, bool searching) {
   const Group* groups = groups_.data() + at;
   const std::size_t n = std::min(lane_count, groups_.size() - at);
-  const auto datasets = [&](const auto& visit) {  // the lanes begin..end are of one dataset, and neighbours in the results
-    for (std::size_t begin = 0, end = 0; begin < n; begin = end) {
-      const std::size_t d = groups[begin].dataset;
-      end = std::min(n, begin + n_groups(d) - groups[begin].group);
-      visit(begin, end, row(d, groups[begin].group), concentration_.data() + 2 * d);
-    }
-  };
+  const auto datasets =
+      [&](const auto& visit) {  // the lanes begin..end are of one dataset, and neighbours in the results
+        for (std::size_t begin = 0, end = 0; begin < n; begin = end) {
+          const std::size_t d = groups[begin].dataset;
+          end = std::min(n, begin + n_groups(d) - groups[begin].group);
+          visit(begin, end, row(d, groups[begin].group), concentration_.data() + 2 * d);
+        }
+      };
   for (std::size_t k = 0; k < 2; ++k) std::fill(&shape_[k * lane_count + n], &shape_[(k + 1) * lane_count], 1.0);
   datasets([&](std::size_t begin, std::size_t end, std::size_t, const double* a) {
     const double yes = a[0];

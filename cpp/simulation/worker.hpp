@@ -11,9 +11,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "simulation/kernels.hpp"
 #include "simulation/simulate.hpp"
 #include "simulation/variates.hpp"
-#include "simulation/kernels.hpp"
 
 namespace hbm_fast {
 
@@ -35,7 +35,11 @@ template <class T>
 class SimulationWorker {
  public:
   SimulationWorker(const SimulationRequest& request, const SimulationArrays& arrays, TimedPoll& poll)
-      : request_(request), arrays_(arrays), poll_(poll), kernels_(simulate_kernels()), k_n_(request.n_categories),
+      : request_(request),
+        arrays_(arrays),
+        poll_(poll),
+        kernels_(simulate_kernels()),
+        k_n_(request.n_categories),
         has_flat_beta_(has_flat_beta(request)) {}
 
   // The datasets begin..end; what one chunk has allocated serves the next.
@@ -74,7 +78,7 @@ class SimulationWorker {
     std::uint32_t dataset;  // within the chunk
     std::uint32_t group;
     std::int32_t total;
-    std::uint32_t listed;   // its place before the sort
+    std::uint32_t listed;  // its place before the sort
   };
 
   std::uint64_t number(std::size_t d) const { return request_.first + begin_ + d; }
@@ -226,7 +230,8 @@ class SimulationWorker {
   }
 
   // Idle lanes repeat the last group.
-  void addresses(const std::vector<Address>& bases, const Group* groups, std::size_t n, std::uint64_t* a, std::uint64_t* b) const {
+  void addresses(const std::vector<Address>& bases, const Group* groups, std::size_t n, std::uint64_t* a,
+                 std::uint64_t* b) const {
     for (std::size_t i = 0; i < n; ++i) {
       const Address address = bases[groups[i].dataset].group(groups[i].group);
       a[i] = address.a;
@@ -266,7 +271,8 @@ class SimulationWorker {
   void tally(const Group& group, const X* counts, std::size_t stride) {
     const std::size_t width = arrays_.max_total + 1;
     std::int32_t* table = tallies_.data() + group.dataset * (k_n_ + 1) * width;
-    for (std::size_t k = 0; k < k_n_; ++k) ++table[k * width + static_cast<std::size_t>(static_cast<std::int64_t>(counts[k * stride]))];
+    for (std::size_t k = 0; k < k_n_; ++k)
+      ++table[k * width + static_cast<std::size_t>(static_cast<std::int64_t>(counts[k * stride]))];
     ++table[k_n_ * width + static_cast<std::size_t>(group.total)];
   }
 
@@ -296,7 +302,7 @@ class SimulationWorker {
   std::vector<Group> groups_, sorted_;
   std::vector<std::uint64_t> a_, b_, words_;  // addresses and their words, by place before the sort
   std::vector<std::int32_t> first_, second_;  // two categories: the counts of each group with an urn, 0 without
-  std::vector<GammaShape> prepared_;  // few categories: of the concentrations
+  std::vector<GammaShape> prepared_;          // few categories: of the concentrations
   std::vector<Address> group_bases_, theta_bases_;
   std::vector<double> log_gamma_, theta_, shape_, behind_, drawn_;  // (K, lanes), or (categories padded to blocks)
 };

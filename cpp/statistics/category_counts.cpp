@@ -26,7 +26,8 @@ void CountColumn::add(std::uint64_t value, double weight) {
     large_[value] += weight;
     return;
   }
-  if (small_.size() < value) small_.resize(std::max<std::size_t>(value, std::min<std::size_t>(2 * small_.size(), largest_small)), 0.0);
+  if (small_.size() < value)
+    small_.resize(std::max<std::size_t>(value, std::min<std::size_t>(2 * small_.size(), largest_small)), 0.0);
   small_[value - 1] += weight;
 }
 
@@ -96,7 +97,7 @@ void CountColumn::make_levels() {
 
 std::span<const double> CountColumn::exceedances() const {
   if (has_table_ && !table_.empty()) return table_;  // the hot path
-  static std::mutex building;                       // readers on several threads may be the first
+  static std::mutex building;                        // readers on several threads may be the first
   const std::lock_guard<std::mutex> lock(building);
   if (table_.empty() && !values_.empty()) {
     if (values_.back() > static_cast<double>(longest_table)) {
@@ -108,7 +109,8 @@ std::span<const double> CountColumn::exceedances() const {
       above += weights_[i];
       const auto last = static_cast<std::size_t>(values_[i]);
       const auto first = i == 0 ? 0 : static_cast<std::size_t>(values_[i - 1]);
-      std::fill(table.begin() + static_cast<std::ptrdiff_t>(first), table.begin() + static_cast<std::ptrdiff_t>(last), above);
+      std::fill(table.begin() + static_cast<std::ptrdiff_t>(first), table.begin() + static_cast<std::ptrdiff_t>(last),
+                above);
     }
     table_ = std::move(table);
   }

@@ -21,7 +21,8 @@ void to_exceedances(const std::int32_t* tallies, std::size_t max_total, float* r
 
 // Returns the largest total; the tallies are valid up to max_total.
 template <class T>
-std::uint64_t one_dataset(const TypedCounts<T>& counts, std::size_t max_total, std::vector<std::int32_t>& tallies, float* out, TimedPoll& poll) {
+std::uint64_t one_dataset(const TypedCounts<T>& counts, std::size_t max_total, std::vector<std::int32_t>& tallies,
+                          float* out, TimedPoll& poll) {
   const std::size_t width = max_total + 1;
   const std::size_t k_count = counts.n_categories;
   std::fill(tallies.begin(), tallies.end(), 0);
@@ -48,18 +49,22 @@ void exceedance_counts(const CountsBatch& counts, std::size_t max_total, float* 
   const std::size_t chunk = std::clamp<std::size_t>(65536 / per_dataset, 1, 1024);
   TimedPoll timed_poll(poll);
   visit(counts.first, [&](auto table) {
-    parallel_for(counts.n_datasets, chunk, n_threads, [&](std::size_t begin, std::size_t end) {
-      std::vector<std::int32_t> tallies(rows * (max_total + 1));
-      for (std::size_t b = begin; b < end; ++b) {
-        auto dataset = table;
-        dataset.data += static_cast<std::ptrdiff_t>(b) * counts.dataset_stride;
-        const std::uint64_t excess = one_dataset(dataset, max_total, tallies, out + b * rows * max_total, timed_poll);
-        if (excess > 0) {
-          throw std::invalid_argument("a total of " + std::to_string(excess) + " in dataset " + std::to_string(b) +
-                                      " exceeds max_total = " + std::to_string(max_total));
-        }
-      }
-    }, [&] { timed_poll(); });
+    parallel_for(
+        counts.n_datasets, chunk, n_threads,
+        [&](std::size_t begin, std::size_t end) {
+          std::vector<std::int32_t> tallies(rows * (max_total + 1));
+          for (std::size_t b = begin; b < end; ++b) {
+            auto dataset = table;
+            dataset.data += static_cast<std::ptrdiff_t>(b) * counts.dataset_stride;
+            const std::uint64_t excess =
+                one_dataset(dataset, max_total, tallies, out + b * rows * max_total, timed_poll);
+            if (excess > 0) {
+              throw std::invalid_argument("a total of " + std::to_string(excess) + " in dataset " + std::to_string(b) +
+                                          " exceeds max_total = " + std::to_string(max_total));
+            }
+          }
+        },
+        [&] { timed_poll(); });
   });
 }
 

@@ -6,14 +6,23 @@
 
 namespace hbm_fast {
 
-using LogitBlock = void(const double*, std::size_t, const double*, const double*, const double*, std::size_t, double*, double*);
+using LogitBlock = void(const double*, std::size_t, const double*, const double*, const double*, std::size_t, double*,
+                        double*);
 
 #if HBM_FAST_X86_LEVELS
-namespace v2 { LogitBlock logit_block; }
-namespace v3 { LogitBlock logit_block; }
-namespace v4 { LogitBlock logit_block; }
+namespace v2 {
+LogitBlock logit_block;
+}
+namespace v3 {
+LogitBlock logit_block;
+}
+namespace v4 {
+LogitBlock logit_block;
+}
 #else
-namespace portable { LogitBlock logit_block; }
+namespace portable {
+LogitBlock logit_block;
+}
 #endif
 
 namespace {
@@ -35,10 +44,15 @@ LogitBlock* logit_block() {
 void logit_density(const double* tables, std::size_t max_total, const double* concentration, const double* t,
                    const double* u, std::size_t n, double* value, double* slope, int n_threads, const Poll& poll) {
   LogitBlock* const block = logit_block();
-  const std::size_t chunk = 64 * std::clamp<std::size_t>(65536 / std::max<std::size_t>(max_total, 1), 1, 16);  // 64 points at a time
-  parallel_for(n, chunk, n_threads, [&](std::size_t begin, std::size_t end) {
-    block(tables, max_total, concentration, t + begin, u + begin, end - begin, value + begin, slope ? slope + begin : nullptr);
-  }, poll);
+  const std::size_t chunk =
+      64 * std::clamp<std::size_t>(65536 / std::max<std::size_t>(max_total, 1), 1, 16);  // 64 points at a time
+  parallel_for(
+      n, chunk, n_threads,
+      [&](std::size_t begin, std::size_t end) {
+        block(tables, max_total, concentration, t + begin, u + begin, end - begin, value + begin,
+              slope ? slope + begin : nullptr);
+      },
+      poll);
 }
 
 }  // namespace hbm_fast

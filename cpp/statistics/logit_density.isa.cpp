@@ -48,7 +48,8 @@ void logit_block(const double* tables, std::size_t n, const double* concentratio
   const double first0 = n > 0 ? of0[0] : 0.0;
   const double first1 = n > 0 ? of1[0] : 0.0;
   const double first_total = n > 0 ? of_totals[0] : 0.0;
-  double logit[width], log_alpha[width], alpha[width], a0[width], a1[width], beta0[width], beta1[width], sum[width], other[width];
+  double logit[width], log_alpha[width], alpha[width], a0[width], a1[width], beta0[width], beta1[width], sum[width],
+      other[width];
   for (std::size_t begin = 0; begin < n_points; begin += width) {
     const std::size_t size = n_points - begin < width ? n_points - begin : width;
     for (std::size_t s = 0; s < width; ++s) {

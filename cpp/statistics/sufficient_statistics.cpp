@@ -8,17 +8,17 @@
 #include <type_traits>
 #include <utility>
 
-#include "math/exact_sum.hpp"
 #include "likelihood/exact.hpp"
-#include "math/special.hpp"
 #include "likelihood/kernels.hpp"
+#include "math/exact_sum.hpp"
+#include "math/special.hpp"
 
 namespace hbm_fast {
 namespace {
 
 constexpr double smallest_vector = 1e-300;  // below, the vector loops would see subnormals
 constexpr std::size_t block_elements = 4096;
-constexpr std::size_t widest = 4096;                         // values below are tallied by plain increments
+constexpr std::size_t widest = 4096;                          // values below are tallied by plain increments
 constexpr std::size_t tally_elements = std::size_t{1} << 22;  // 32 MB
 
 template <class T>
@@ -31,15 +31,17 @@ std::uint64_t checked(T x) {
 
 std::uint64_t checked_total(std::uint64_t total, std::uint64_t x) {
   if (x > largest_statistics_total || total + x > largest_statistics_total) {
-    throw std::invalid_argument("a total of counts exceeds 2**40, the largest that sufficient statistics (and what is built on them: fit, "
-                                "sample, exact_posterior) take; log_likelihood takes totals up to 2**53");
+    throw std::invalid_argument(
+        "a total of counts exceeds 2**40, the largest that sufficient statistics (and what is built on them: fit, "
+        "sample, exact_posterior) take; log_likelihood takes totals up to 2**53");
   }
   return total + x;
 }
 
 double checked_weight(const double* weights, std::size_t n) {
   if (weights == nullptr) return 1.0;
-  if (!(weights[n] >= 0.0 && std::isfinite(weights[n]))) throw std::invalid_argument("weights must be non-negative and finite");
+  if (!(weights[n] >= 0.0 && std::isfinite(weights[n])))
+    throw std::invalid_argument("weights must be non-negative and finite");
   return weights[n];
 }
 
@@ -103,7 +105,8 @@ std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::si
   U largest = 0;
   if (table.category_stride == 1 && table.row_stride == static_cast<std::ptrdiff_t>(table.n_categories)) {
     const T* x = table.row(begin);
-    for (std::size_t i = 0; i < (end - begin) * table.n_categories; ++i) largest = std::max(largest, static_cast<U>(x[i]));
+    for (std::size_t i = 0; i < (end - begin) * table.n_categories; ++i)
+      largest = std::max(largest, static_cast<U>(x[i]));
   } else {
     for (std::size_t n = begin; n < end; ++n) {
       for (std::size_t k = 0; k < table.n_categories; ++k) largest = std::max(largest, static_cast<U>(table.at(n, k)));
@@ -114,8 +117,8 @@ std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::si
 }
 
 Levels view(const CountColumn::Levels& levels) {
-  return {levels.fours.data(), levels.four_weights.data(), levels.fours.size(),
-          levels.firsts.data(), levels.first_weights.data(), levels.seconds.data(), levels.second_weights.data(), levels.firsts.size()};
+  return {levels.fours.data(),         levels.four_weights.data(), levels.fours.size(),          levels.firsts.data(),
+          levels.first_weights.data(), levels.seconds.data(),      levels.second_weights.data(), levels.firsts.size()};
 }
 
 struct Slopes {
@@ -128,7 +131,8 @@ void poll_now_and_then(TimedPoll* poll, std::size_t i) {
   if (poll != nullptr && i % 4096 == 0) (*poll)();
 }
 
-// sum over the column of log(a (a+1) ... (a+x-1)), less log(x!) where the column subtracts factorials, and its derivative
+// sum over the column of log(a (a+1) ... (a+x-1)), less log(x!) where the column subtracts factorials, and its
+// derivative
 Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
   const LikelihoodKernels& kernels = likelihood_kernels();
   poll_now_and_then(poll, 0);
@@ -161,7 +165,8 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
 constexpr std::size_t lanes = 64;
 
 // The same for `size` of 64 lanes, all of which hold a concentration
-void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope, TimedPoll* poll) {
+void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope,
+              TimedPoll* poll) {
   poll_now_and_then(poll, 0);
   bool plain = !column.empty() && !column.subtracts_factorials();
   for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
@@ -251,12 +256,13 @@ double reciprocals_between(const CountColumn& totals, const CountColumn& column,
 
 }  // namespace
 
-SufficientStatistics::SufficientStatistics(std::size_t n_categories) : columns_(n_categories), only_column_(n_categories) {}
+SufficientStatistics::SufficientStatistics(std::size_t n_categories)
+    : columns_(n_categories), only_column_(n_categories) {}
 
 void SufficientStatistics::add(const CountsView& counts, const double* weights, const Poll& poll) {
   if (counts.n_categories != n_categories()) {
-    throw std::invalid_argument("counts has " + std::to_string(counts.n_categories) + " categories; these statistics have " +
-                                std::to_string(n_categories()));
+    throw std::invalid_argument("counts has " + std::to_string(counts.n_categories) +
+                                " categories; these statistics have " + std::to_string(n_categories()));
   }
   TimedPoll timed_poll(poll);
   Tallies tallies(n_categories());
@@ -321,10 +327,13 @@ void SufficientStatistics::add_sparse(const CountsView& stored, const Index* col
   commit(std::move(added), std::move(totals), n_groups, timed_poll);
 }
 
-template void SufficientStatistics::add_sparse(const CountsView&, const std::int32_t*, const std::int32_t*, std::size_t, const double*, const Poll&);
-template void SufficientStatistics::add_sparse(const CountsView&, const std::int64_t*, const std::int64_t*, std::size_t, const double*, const Poll&);
+template void SufficientStatistics::add_sparse(const CountsView&, const std::int32_t*, const std::int32_t*, std::size_t,
+                                               const double*, const Poll&);
+template void SufficientStatistics::add_sparse(const CountsView&, const std::int64_t*, const std::int64_t*, std::size_t,
+                                               const double*, const Poll&);
 
-void SufficientStatistics::commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups, TimedPoll& poll) {
+void SufficientStatistics::commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups,
+                                  TimedPoll& poll) {
   n_groups += n_groups_;
   if (!std::isfinite(n_groups)) throw std::invalid_argument("the sum of the weights exceeds the largest double");
   for (std::size_t k = 0; k < n_categories(); ++k) columns[k].add(columns_[k], poll);
@@ -354,15 +363,17 @@ void SufficientStatistics::find_only_column() {
 
 void SufficientStatistics::merge(const SufficientStatistics& other, const Poll& poll) {
   if (other.n_categories() != n_categories()) {
-    throw std::invalid_argument("cannot merge statistics of " + std::to_string(other.n_categories()) + " categories into " +
-                                std::to_string(n_categories()));
+    throw std::invalid_argument("cannot merge statistics of " + std::to_string(other.n_categories()) +
+                                " categories into " + std::to_string(n_categories()));
   }
   TimedPoll timed_poll(poll);
   commit(other.columns_, other.totals_, other.n_groups_, timed_poll);
 }
 
 double SufficientStatistics::log_constant(bool coefficient) const {
-  const auto apart = [&](const CountColumn& column) { return column.subtracts_factorials() != coefficient ? column.log_factorials() : 0.0; };
+  const auto apart = [&](const CountColumn& column) {
+    return column.subtracts_factorials() != coefficient ? column.log_factorials() : 0.0;
+  };
   double value = apart(totals_);
   for (const auto& column : columns_) value -= apart(column);
   return coefficient ? value : -value;
@@ -393,7 +404,8 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
     const double* const block = concentration + begin * k_n;
     double* const slopes = gradient == nullptr ? nullptr : gradient + begin * k_n;
     const auto one_by_one = [&] {
-      for (std::size_t i = 0; i < size; ++i) value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n, poll);
+      for (std::size_t i = 0; i < size; ++i)
+        value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n, poll);
     };
     // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
     if (8 * size < 3 * lanes || only_column_ < k_n) {
@@ -420,7 +432,8 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
       for (std::size_t i = 0; i < size; ++i) sum[i] += own[i];
       for (std::size_t i = 0; slopes != nullptr && i < size; ++i) slopes[i * k_n + k] = slope[i];
     }
-    for (std::size_t i = 0; slopes != nullptr && i < size; ++i) subtract_shared_slope(block + i * k_n, shared_slope[i], slopes + i * k_n, poll);
+    for (std::size_t i = 0; slopes != nullptr && i < size; ++i)
+      subtract_shared_slope(block + i * k_n, shared_slope[i], slopes + i * k_n, poll);
     for (std::size_t i = 0; i < size; ++i) value[begin + i] = std::isinf(sum[i]) ? sum[i] : sum[i] - shared[i];
   }
 }
@@ -448,18 +461,23 @@ double SufficientStatistics::far_log_likelihood(const double* concentration, dou
   double scaled_total = 0.0;  // the sum itself may overflow
   for (std::size_t k = 0; k < n_categories(); ++k) scaled_total += concentration[k] * concentration_scale;
   const double log_total = std::log(scaled_total) - log_concentration_scale;
-  const auto factorials = [](const CountColumn& column) { return column.subtracts_factorials() ? column.log_factorials() : 0.0; };
+  const auto factorials = [](const CountColumn& column) {
+    return column.subtracts_factorials() ? column.log_factorials() : 0.0;
+  };
   double value = factorials(totals_);
   for (std::size_t k = 0; k < n_categories(); ++k) {
     const CountColumn& column = columns_[k];
     const double a = concentration[k];
     const bool is_power = a > largest_vector_concentration;
-    const Slopes own = is_power ? Slopes{column.sum() * std::log(a * concentration_scale / scaled_total) - factorials(column), column.sum() / a}
-                                : evaluate(column, a, poll);
+    const Slopes own =
+        is_power ? Slopes{column.sum() * std::log(a * concentration_scale / scaled_total) - factorials(column),
+                          column.sum() / a}
+                 : evaluate(column, a, poll);
     value += is_power || column.empty() ? own.value : own.value - column.sum() * log_total;
     if (gradient != nullptr) gradient[k] = own.slope;
   }
-  if (gradient != nullptr) subtract_shared_slope(concentration, totals_.sum() / scaled_total * concentration_scale, gradient, poll);
+  if (gradient != nullptr)
+    subtract_shared_slope(concentration, totals_.sum() / scaled_total * concentration_scale, gradient, poll);
   return is_one(concentration) ? log_likelihood_of_one(concentration, poll) : value;
 }
 
@@ -491,7 +509,8 @@ double SufficientStatistics::careful_slope(const double* concentration, std::siz
   if (scale < 1.0 || (a >= shortfall_from && a >= largest)) {
     // sum x / a - sum M / A, and what both lack of it
     const double rest = totals_.sum() - column.sum();
-    const double excess = difference_of_products(column.sum(), r, a * scale, rest) + column.sum() * ((others.high - r) + others.low);
+    const double excess =
+        difference_of_products(column.sum(), r, a * scale, rest) + column.sum() * ((others.high - r) + others.low);
     const double leading = excess / (a * scale) / sum * scale;
     return scale < 1.0 ? leading : leading - (shortfalls(column, a, poll) - shortfalls(totals_, sum, poll));
   }
@@ -528,7 +547,8 @@ SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn
     double n_positive = 0.0;
     double of_column = 0.0;
     for (std::size_t i = 0; i < values.size(); ++i) {
-      refuse(!(values[i] > last && values[i] <= static_cast<double>(largest_statistics_total) && values[i] == std::floor(values[i])));
+      refuse(!(values[i] > last && values[i] <= static_cast<double>(largest_statistics_total) &&
+               values[i] == std::floor(values[i])));
       refuse(!(weights[i] > 0.0 && std::isfinite(weights[i])));
       last = values[i];
       n_positive += weights[i];

@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "core/parallel.hpp"
 #include "core/array_view.hpp"
+#include "core/parallel.hpp"
 
 namespace hbm_fast {
 
@@ -57,7 +57,8 @@ class CountColumn {
   // Whether evaluations of a column that is not empty run over the levels; else over the pairs.
   bool evaluates_levels() const { return !levels_.fours.empty() || !levels_.firsts.empty(); }
   const Levels& levels() const { return levels_; }
-  // Whether an evaluation takes log(x!) from each log-gamma before it adds them up: for large counts hardly more is left.
+  // Whether an evaluation takes log(x!) from each log-gamma before it adds them up: for large counts hardly more is
+  // left.
   bool subtracts_factorials() const { return subtracts_factorials_; }
 
  private:
@@ -81,8 +82,8 @@ class SufficientStatistics {
   explicit SufficientStatistics(std::size_t n_categories);
 
   // Adds every row of counts; `weights`, where given, says how often each row counts (n_rows values >= 0, finite).
-  // Throws std::invalid_argument for a negative count, a total above largest_statistics_total, a bad weight, weights whose sum is infinite or
-  // a different number of categories; nothing is added then, nor where poll throws.
+  // Throws std::invalid_argument for a negative count, a total above largest_statistics_total, a bad weight, weights
+  // whose sum is infinite or a different number of categories; nothing is added then, nor where poll throws.
   void add(const CountsView& counts, const double* weights = nullptr, const Poll& poll = {});
   // The same of compressed sparse rows: row n holds columns[offsets[n] .. offsets[n + 1]), each column at most once.
   template <class Index>
@@ -107,12 +108,13 @@ class SufficientStatistics {
   std::span<const double> total_exceedances() const { return totals_.exceedances(); }
 
   // Log-likelihood at one concentration (K values >= 0; 0 where the category is absent, else -inf), less
-  // log_constant(coefficient); writes the gradient with respect to the concentration where `gradient` is not null. A `poll`,
-  // here and below, is for statistics of so many distinct counts that one evaluation takes seconds.
+  // log_constant(coefficient); writes the gradient with respect to the concentration where `gradient` is not null. A
+  // `poll`, here and below, is for statistics of so many distinct counts that one evaluation takes seconds.
   double log_likelihood(const double* concentration, double* gradient = nullptr, TimedPoll* poll = nullptr) const;
 
   // The same for n concentrations (n, K), to the same bits and faster; gradient: (n, K) or null.
-  void log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient, TimedPoll* poll = nullptr) const;
+  void log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient,
+                      TimedPoll* poll = nullptr) const;
 
   // What to add to it for the log-likelihood with the coefficients, or for that of the ordered sequences.
   double log_constant(bool coefficient) const;
@@ -129,7 +131,9 @@ class SufficientStatistics {
   // Adds these columns, or nothing where poll throws.
   void commit(std::vector<CountColumn> columns, CountColumn totals, double n_groups, TimedPoll& poll);
   void find_only_column();
-  bool is_one(const double* concentration) const { return only_column_ < n_categories() && concentration[only_column_] > 0.0; }
+  bool is_one(const double* concentration) const {
+    return only_column_ < n_categories() && concentration[only_column_] > 0.0;
+  }
   double log_likelihood_of_one(const double* concentration, TimedPoll* poll) const;
   double far_log_likelihood(const double* concentration, double* gradient, TimedPoll* poll) const;
   void subtract_shared_slope(const double* concentration, double shared, double* gradient, TimedPoll* poll) const;

@@ -1,5 +1,5 @@
-// The sums that sufficient statistics are evaluated by, for one concentration and for 64 at once: over an exceedance table and
-// over pairs of a count and its weight; text for a namespace of each instruction-set level.
+// The sums that sufficient statistics are evaluated by, for one concentration and for 64 at once: over an exceedance
+// table and over pairs of a count and its weight; text for a namespace of each instruction-set level.
 
 // The reciprocals of two levels, and their logarithms begun, with one division
 struct TwoReciprocals {
@@ -31,9 +31,9 @@ inline double four_levels(double z, HalfLogs& log, size_t i) {
   return ((multiply_add(2.0, z, 3.0) * multiply_add(2.0, t, 2.0)) * (2.0 + f)) * both;
 }
 
-// What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4, and
-// the four are added in pairs. The order that one concentration and 64 at once share on every machine, so that a batch never
-// changes a value.
+// What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4,
+// and the four are added in pairs. The order that one concentration and 64 at once share on every machine, so that a
+// batch never changes a value.
 void add_up(const double* __restrict weight, const double* __restrict term, size_t n, double* __restrict sum) {
   const size_t whole = n & ~size_t{3};
   for (size_t j = 0; j < whole; j += 4) {
@@ -42,8 +42,9 @@ void add_up(const double* __restrict weight, const double* __restrict term, size
   for (size_t l = 0; l < n - whole; ++l) sum[l] = multiply_add(weight[whole + l], term[whole + l], sum[l]);
 }
 
-void add_up_two(const double* __restrict first_weight, const double* __restrict first, const double* __restrict second_weight,
-                const double* __restrict second, size_t n, double* __restrict sum) {
+void add_up_two(const double* __restrict first_weight, const double* __restrict first,
+                const double* __restrict second_weight, const double* __restrict second, size_t n,
+                double* __restrict sum) {
   const auto add = [&](size_t j, size_t l) {
     sum[l] = multiply_add(second_weight[j], second[j], multiply_add(first_weight[j], first[j], sum[l]));
   };
@@ -83,15 +84,16 @@ void table(const Levels& c, double a, double* value, double* slope) {
     for (size_t j = 0; j < size; ++j) first_logs[j] = first.log(j);
     for (size_t j = 0; j < size; ++j) second_logs[j] = second.log(j);
     add_up_two(c.first_weights + begin, first_logs, c.second_weights + begin, second_logs, size, sum);
-    add_up_two(c.first_weights + begin, first_reciprocals, c.second_weights + begin, second_reciprocals, size, derivative);
+    add_up_two(c.first_weights + begin, first_reciprocals, c.second_weights + begin, second_reciprocals, size,
+               derivative);
   }
   *value = total_of(sum);
   *slope = total_of(derivative);
 }
 
 // Functions of their own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
-__attribute__((noinline)) void add_four(double weight, double level, const double* __restrict a, double* __restrict value,
-                                        double* __restrict slope) {
+__attribute__((noinline)) void add_four(double weight, double level, const double* __restrict a,
+                                        double* __restrict value, double* __restrict slope) {
   HalfLogs log;
   for (size_t i = 0; i < 64; ++i) slope[i] = multiply_add(weight, four_levels(a[i] + level, log, i), slope[i]);
   for (size_t i = 0; i < 64; ++i) value[i] = multiply_add(weight, log.log(i), value[i]);
@@ -164,7 +166,8 @@ __attribute__((noinline)) void add_pair(double weight, double x, const double* _
   }
 }
 
-void pairs_of_all(const double* x, const double* w, size_t n, const double* a, double* __restrict value, double* __restrict slope) {
+void pairs_of_all(const double* x, const double* w, size_t n, const double* a, double* __restrict value,
+                  double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
   for (size_t j = 0; j < n; ++j) add_pair(w[j], x[j], a, sum[j & 3], derivative[j & 3]);

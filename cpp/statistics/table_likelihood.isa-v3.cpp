@@ -1,5 +1,5 @@
-// The collapsed likelihood of one exceedance table at up to 256 concentrations, vectorised over these. Stretches of equal
-// counts share one logarithm of a product of up to eight factors.
+// The collapsed likelihood of one exceedance table at up to 256 concentrations, vectorised over these. Stretches of
+// equal counts share one logarithm of a product of up to eight factors.
 #include <cstddef>
 #include <cstdint>
 

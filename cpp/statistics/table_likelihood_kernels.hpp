@@ -14,10 +14,16 @@ using TableKernel = void(const float* table, std::size_t n_categories, std::size
                          const double* log_beta, std::size_t n_draws, double* value);
 
 #if HBM_FAST_X86_LEVELS
-namespace v2 { TableKernel table_block; }
-namespace v3 { TableKernel table_block; }
+namespace v2 {
+TableKernel table_block;
+}
+namespace v3 {
+TableKernel table_block;
+}
 #else
-namespace portable { TableKernel table_block; }
+namespace portable {
+TableKernel table_block;
+}
 #endif
 
 }  // namespace hbm_fast

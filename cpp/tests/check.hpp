@@ -16,7 +16,8 @@ inline void record(bool ok, const char* what, const char* file, int line) {
 }
 
 // |value - expected| <= tolerance * max(1, |expected|); equal infinities are close, NaN is not close to anything.
-inline void record_close(double value, double expected, double tolerance, const char* what, const char* file, int line) {
+inline void record_close(double value, double expected, double tolerance, const char* what, const char* file,
+                         int line) {
   const bool ok = value == expected || std::abs(value - expected) <= tolerance * std::max(1.0, std::abs(expected));
   record(ok, what, file, line);
   if (!ok) std::printf("  got %.17g, expected %.17g\n", value, expected);

@@ -9,11 +9,11 @@
 #include <type_traits>
 #include <vector>
 
-#include "tests/check.hpp"
+#include "core/stream.hpp"
 #include "likelihood/log_pmf.hpp"
 #include "math/special.hpp"
-#include "core/stream.hpp"
 #include "statistics/sufficient_statistics.hpp"
+#include "tests/check.hpp"
 
 using namespace hbm_fast;
 
@@ -74,7 +74,8 @@ void groups_agree_with_the_oracle() {
       log_pmf(table.rows(), true, two_threads.data(), 2, {});
       CHECK(values == two_threads);
       for (std::size_t n = 0; n < table.n_rows; ++n) {
-        const double expected = oracle(&table.counts[n * n_categories], &table.concentration[n * n_categories], n_categories);
+        const double expected =
+            oracle(&table.counts[n * n_categories], &table.concentration[n * n_categories], n_categories);
         CHECK_CLOSE(values[n], expected, 1e-12);
       }
     }
@@ -111,17 +112,20 @@ void sparse_rows_agree_with_dense_ones() {
     }
     offsets.push_back(static_cast<std::int32_t>(stored.size()));
   }
-  const CountsView entries{stored.data(), CountType::int32, 1, stored.size(), static_cast<std::ptrdiff_t>(stored.size()), 1};
+  const CountsView entries{
+      stored.data(), CountType::int32, 1, stored.size(), static_cast<std::ptrdiff_t>(stored.size()), 1};
   std::vector<double> dense(table.n_rows), sparse(table.n_rows);
   log_pmf(table.rows(), true, dense.data(), 1, {});
-  log_pmf(SparseRows<std::int32_t>{entries, columns.data(), offsets.data(), table.n_rows, 30, table.concentration.data(), 0},
+  log_pmf(SparseRows<std::int32_t>{entries, columns.data(), offsets.data(), table.n_rows, 30,
+                                   table.concentration.data(), 0},
           true, sparse.data(), 2, {});
   for (std::size_t n = 0; n < table.n_rows; ++n) CHECK_CLOSE(sparse[n], dense[n], 1e-12);
 
   SufficientStatistics from_dense(30), from_sparse(30);
   from_dense.add(table.view());
   from_sparse.add_sparse(entries, columns.data(), offsets.data(), table.n_rows);
-  CHECK(from_dense.log_likelihood(table.concentration.data()) == from_sparse.log_likelihood(table.concentration.data()));
+  CHECK(from_dense.log_likelihood(table.concentration.data()) ==
+        from_sparse.log_likelihood(table.concentration.data()));
 }
 
 void statistics_are_the_sum_over_groups() {
@@ -245,19 +249,24 @@ void refuses_a_count(T bad) {
         for (std::size_t n = 1; n <= n_rows; ++n) offsets.push_back(static_cast<std::int32_t>(3 * n));
         counts[3 * 71 + 1] = other;
         counts[3 * 71 + 2] = bad;
-        const auto type = std::is_same_v<T, std::int8_t> ? CountType::int8 : std::is_same_v<T, std::int32_t> ? CountType::int32
-                          : std::is_same_v<T, std::int64_t> ? CountType::int64 : CountType::uint64;
+        const auto type = std::is_same_v<T, std::int8_t>    ? CountType::int8
+                          : std::is_same_v<T, std::int32_t> ? CountType::int32
+                          : std::is_same_v<T, std::int64_t> ? CountType::int64
+                                                            : CountType::uint64;
         std::vector<double> out(n_rows), gradient(3 * n_rows);
         const Rows rows{{counts.data(), type, 0, 3, 0, 1}, a, 1, {n_rows}, {3}, {0}};
         CHECK(check::throws<std::invalid_argument>([&] { log_pmf(rows, coefficient, out.data(), 1, {}); }));
-        CHECK(check::throws<std::invalid_argument>([&] { log_pmf_gradient(rows, coefficient, out.data(), gradient.data(), 2, {}); }));
+        CHECK(check::throws<std::invalid_argument>(
+            [&] { log_pmf_gradient(rows, coefficient, out.data(), gradient.data(), 2, {}); }));
         const CountsView stored{counts.data(), type, 1, counts.size(), 0, 1};
         CHECK(check::throws<std::invalid_argument>([&] {
-          log_pmf(SparseRows<std::int32_t>{stored, columns.data(), offsets.data(), n_rows, 3, a, 0}, coefficient, out.data(), 1, {});
+          log_pmf(SparseRows<std::int32_t>{stored, columns.data(), offsets.data(), n_rows, 3, a, 0}, coefficient,
+                  out.data(), 1, {});
         }));
         SufficientStatistics statistics(3);
         CHECK(check::throws<std::invalid_argument>([&] { statistics.add({counts.data(), type, n_rows, 3, 3, 1}); }));
-        CHECK(check::throws<std::invalid_argument>([&] { statistics.add_sparse(stored, columns.data(), offsets.data(), n_rows); }));
+        CHECK(check::throws<std::invalid_argument>(
+            [&] { statistics.add_sparse(stored, columns.data(), offsets.data(), n_rows); }));
         CHECK(statistics.n_groups() == 0.0);
       }
     }
@@ -280,7 +289,8 @@ void no_categories() {
 void interrupted_adding() {
   constexpr std::size_t n_rows = 300000;
   std::vector<std::int64_t> counts(2 * n_rows);
-  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = static_cast<std::int64_t>(mix(i) >> 20);  // all apart: slow
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    counts[i] = static_cast<std::int64_t>(mix(i) >> 20);  // all apart: slow
   std::vector<double> weights(n_rows, 1.0);
   const Poll interrupt = [] { throw std::logic_error("interrupt"); };
   SufficientStatistics statistics(2);
@@ -296,8 +306,8 @@ void interrupted_adding() {
 }
 
 void states_that_no_counts_give() {
-  const auto restored = [](std::vector<double> values, std::vector<double> times, std::vector<double> totals, std::vector<double> of_totals,
-                           double n_groups) {
+  const auto restored = [](std::vector<double> values, std::vector<double> times, std::vector<double> totals,
+                           std::vector<double> of_totals, double n_groups) {
     return SufficientStatistics::restore({{values, times}, {totals, of_totals}}, n_groups);
   };
   CHECK(restored({1.0, 3.0}, {2.0, 1.0}, {1.0, 3.0}, {2.0, 1.0}, 4.0).n_groups() == 4.0);
@@ -314,7 +324,8 @@ void states_that_no_counts_give() {
   CHECK(refuses({1.0}, {-1.0}, 4.0));
   CHECK(refuses({1.0}, {5.0}, 4.0));  // more groups than there are
   CHECK(refuses({1.0}, {1.0}, nan));
-  CHECK(check::throws<std::invalid_argument>([&] { restored({2.0}, {1.0}, {1.0}, {1.0}, 4.0); }));  // totals of other counts
+  CHECK(check::throws<std::invalid_argument>(
+      [&] { restored({2.0}, {1.0}, {1.0}, {1.0}, 4.0); }));  // totals of other counts
 }
 
 }  // namespace

@@ -5,11 +5,11 @@
 #include <memory>
 #include <vector>
 
-#include "tests/check.hpp"
+#include "mcmc/crp_tables.hpp"
 #include "mcmc/posterior_density.hpp"
 #include "mcmc/profile.hpp"
 #include "mcmc/sample.hpp"
-#include "mcmc/crp_tables.hpp"
+#include "tests/check.hpp"
 
 using namespace hbm_fast;
 
@@ -38,9 +38,9 @@ ModelView model_of(std::size_t n_categories) {
 
 void gradient_agrees_with_differences() {
   const auto statistics = statistics_of({3, 0, 9, 1, 1, 0, 0, 0, 40}, 3);
-  for (const AlphaPrior& alpha : {AlphaPrior{AlphaKind::exponential, 1.0, 0.0, 0.0, 0.0},
-                                  AlphaPrior{AlphaKind::fixed, 2.5, 0.0, 0.0, 0.0},
-                                  AlphaPrior{AlphaKind::power, -1.5, 0.0, 0.01, 50.0}}) {
+  for (const AlphaPrior& alpha :
+       {AlphaPrior{AlphaKind::exponential, 1.0, 0.0, 0.0, 0.0}, AlphaPrior{AlphaKind::fixed, 2.5, 0.0, 0.0, 0.0},
+        AlphaPrior{AlphaKind::power, -1.5, 0.0, 0.01, 50.0}}) {
     ModelView model = model_of(3);
     model.alpha = alpha;
     PosteriorDensity density(statistics, model);
@@ -68,7 +68,8 @@ void coordinate_of_a_bounded_alpha() {
       const double h = 1e-5 * coordinate.scale;
       CHECK_CLOSE(coordinate.inverse(coordinate.log_alpha(v)), v, 1e-9);
       CHECK_CLOSE((coordinate.log_alpha(v + h) - coordinate.log_alpha(v - h)) / (2 * h), coordinate.slope(v), 1e-6);
-      CHECK_CLOSE((coordinate.log_slope(v + h) - coordinate.log_slope(v - h)) / (2 * h), coordinate.log_slope_derivative(v), 1e-4);
+      CHECK_CLOSE((coordinate.log_slope(v + h) - coordinate.log_slope(v - h)) / (2 * h),
+                  coordinate.log_slope_derivative(v), 1e-4);
       CHECK_CLOSE((coordinate.log_slope_derivative(v - h) - coordinate.log_slope_derivative(v + h)) / (2 * h),
                   coordinate.log_slope_curvature(v), 1e-4);
     }
@@ -120,9 +121,15 @@ void density_is_a_power_where_concentrations_underflow() {
 
 // E m = sum over groups of a (digamma(a + x) - digamma(a)) = sum_j a / (a + j), whatever the form and the route.
 void table_counts_have_their_mean() {
-  struct Case { std::vector<std::int32_t> counts; double log_alpha; };
-  std::vector<Case> cases{{{9, 4, 30, 0, 2, 2}, 0.7}, {{9, 4, 30, 0, 2, 2}, 4.0}, {{5000, 3, 5000, 70, 900, 1}, 1.0},
-                          {{90000, 2, 5, 40000}, 3.0}, {{30, 3, 30, 3, 1, 1}, 132.0}};
+  struct Case {
+    std::vector<std::int32_t> counts;
+    double log_alpha;
+  };
+  std::vector<Case> cases{{{9, 4, 30, 0, 2, 2}, 0.7},
+                          {{9, 4, 30, 0, 2, 2}, 4.0},
+                          {{5000, 3, 5000, 70, 900, 1}, 1.0},
+                          {{90000, 2, 5, 40000}, 3.0},
+                          {{30, 3, 30, 3, 1, 1}, 132.0}};
   for (const Case& c : cases) {
     const auto statistics = statistics_of(c.counts, 2);
     const TableCounts tables(statistics);
@@ -177,8 +184,8 @@ void chains_find_the_exact_posterior() {
       std::int32_t n_modes = 0;
       const std::unique_ptr<bool[]> diverging(new bool[n]);
       sample({&statistics}, model, {{kind}, n_chains, n_draws, 200, {7, 8}, n_threads},
-             {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(), evaluations.data(),
-              diverging.get(), &n_modes},
+             {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(),
+              evaluations.data(), diverging.get(), &n_modes},
              [](double) {});
     }
     CHECK(log_alpha[0] == log_alpha[1]);

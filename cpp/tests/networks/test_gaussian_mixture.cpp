@@ -1,11 +1,11 @@
-// Densities and draws of mixtures of Gaussians against the formulas written out, in one call and in pieces; the tails of
-// the normal law against erfc.
+// Densities and draws of mixtures of Gaussians against the formulas written out, in one call and in pieces; the tails
+// of the normal law against erfc.
 #include <cmath>
 #include <vector>
 
-#include "tests/check.hpp"
-#include "networks/gaussian_mixture.hpp"
 #include "math/normal_tails.hpp"
+#include "networks/gaussian_mixture.hpp"
+#include "tests/check.hpp"
 
 using namespace hbm_fast;
 
@@ -16,7 +16,8 @@ constexpr std::size_t datasets = 3, components = 5, dim = 3, n_lower = 3, draws 
 // A low-discrepancy sequence on (-1, 1).
 std::vector<float> numbers(std::size_t n, double step) {
   std::vector<float> result(n);
-  for (std::size_t i = 0; i < n; ++i) result[i] = static_cast<float>(2.0 * std::fmod(0.5 + static_cast<double>(i) * step, 1.0) - 1.0);
+  for (std::size_t i = 0; i < n; ++i)
+    result[i] = static_cast<float>(2.0 * std::fmod(0.5 + static_cast<double>(i) * step, 1.0) - 1.0);
   return result;
 }
 

@@ -79,7 +79,9 @@ void log_pmf_matches_closed_forms() {
     const double alpha = std::exp(log_alpha), a = 0.25 * alpha, b = 0.75 * alpha;
     CHECK(log_pmf[0] == 0.0);
     CHECK_CLOSE(log_pmf[1], std::log(0.75), 1e-14);
-    CHECK_CLOSE(log_pmf[2], std::log(0.75) + std::log((b + 1) * (b + 2) * (b + 3) / ((alpha + 1) * (alpha + 2) * (alpha + 3))), 1e-13);
+    CHECK_CLOSE(log_pmf[2],
+                std::log(0.75) + std::log((b + 1) * (b + 2) * (b + 3) / ((alpha + 1) * (alpha + 2) * (alpha + 3))),
+                1e-13);
     const double mixed = std::log(3.0 * 0.25 * 0.75) + log_alpha + std::log((a + 1) / ((alpha + 1) * (alpha + 2)));
     CHECK_CLOSE(log_pmf[3], mixed, 1e-13);
   }

@@ -20,11 +20,31 @@ struct Result {
   std::vector<float> statistics;
 
   Result(std::size_t b_, std::size_t n_, std::size_t k_, std::size_t j_)
-      : b(b_), n(n_), k(k_), j(j_), log_alpha(b), log_beta(b * k), alpha(b), beta(b * k), log_theta(b * n * k), theta(b * n * k),
-        n_groups(b), counts(b * n * k), statistics(b * (k + 1) * j) {}
+      : b(b_),
+        n(n_),
+        k(k_),
+        j(j_),
+        log_alpha(b),
+        log_beta(b * k),
+        alpha(b),
+        beta(b * k),
+        log_theta(b * n * k),
+        theta(b * n * k),
+        n_groups(b),
+        counts(b * n * k),
+        statistics(b * (k + 1) * j) {}
   SimulationArrays arrays() {
-    return {log_alpha.data(), log_beta.data(), alpha.data(), beta.data(), n_groups.data(), log_theta.data(),
-            theta.data(), counts.data(), CountType::int32, j > 0 ? statistics.data() : nullptr, j};
+    return {log_alpha.data(),
+            log_beta.data(),
+            alpha.data(),
+            beta.data(),
+            n_groups.data(),
+            log_theta.data(),
+            theta.data(),
+            counts.data(),
+            CountType::int32,
+            j > 0 ? statistics.data() : nullptr,
+            j};
   }
 };
 
@@ -85,7 +105,8 @@ void bits_and_rows() {
       CHECK(std::equal(slice.counts.begin(), slice.counts.end(), whole.counts.begin() + from));
       if (j > 0) {
         std::vector<float> table(whole.statistics.size());
-        const CountsBatch batch{{whole.counts.data(), CountType::int32, 9, k, static_cast<std::ptrdiff_t>(k), 1}, 37,
+        const CountsBatch batch{{whole.counts.data(), CountType::int32, 9, k, static_cast<std::ptrdiff_t>(k), 1},
+                                37,
                                 static_cast<std::ptrdiff_t>(9 * k)};
         exceedance_counts(batch, j, table.data(), 2);
         CHECK(table == whole.statistics);
@@ -122,9 +143,11 @@ void edges() {
 void refusals() {
   const std::int32_t counts[] = {2, 2};
   float out[9];
-  CHECK(check::throws<std::invalid_argument>([&] { exceedance_counts({{counts, CountType::int32, 1, 2, 2, 1}, 1, 2}, 3, out, 1); }));
+  CHECK(check::throws<std::invalid_argument>(
+      [&] { exceedance_counts({{counts, CountType::int32, 1, 2, 2, 1}, 1, 2}, 3, out, 1); }));
   const std::int64_t extreme[] = {1, std::numeric_limits<std::int64_t>::min()};
-  CHECK(check::throws<std::invalid_argument>([&] { exceedance_counts({{extreme, CountType::int64, 1, 2, 2, 1}, 1, 2}, 3, out, 1); }));
+  CHECK(check::throws<std::invalid_argument>(
+      [&] { exceedance_counts({{extreme, CountType::int64, 1, 2, 2, 1}, 1, 2}, 3, out, 1); }));
 
   // numbers that would index beyond the arrays and the tallies
   const auto refuses = [](const SimulationRequest& asked) {
@@ -165,7 +188,8 @@ void a_long_dataset_polls() {
     SimulationRequest asked = request(1, n, k, 1, 100);
     asked.n_groups.low = asked.n_groups.high;
     Result r(1, n, k, 0);
-    CHECK(check::throws<std::logic_error>([&] { simulate(asked, r.arrays(), 1, [] { throw std::logic_error("interrupt"); }); }));
+    CHECK(check::throws<std::logic_error>(
+        [&] { simulate(asked, r.arrays(), 1, [] { throw std::logic_error("interrupt"); }); }));
   }
 }
 

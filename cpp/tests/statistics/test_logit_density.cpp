@@ -3,8 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "tests/check.hpp"
 #include "statistics/logit_density.hpp"
+#include "tests/check.hpp"
 
 using namespace hbm_fast;
 
