@@ -26,8 +26,10 @@ def lint(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, ".[all,dev]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy")
+    files = session.run("git", "ls-files", "cpp/*.hpp", "cpp/*.cpp", "cpp/*.inl", external=True, silent=True)
+    session.run("clang-format", "--dry-run", "-Werror", *str(files).split())
     session.run("codespell")
+    session.run("mypy")
 
 
 @nox.session
