@@ -46,7 +46,7 @@ def kill_a_worker(client):
 
 
 def gathered(client, collection):
-    """The blocks, each sent to the client: dask's `compute` can wait for ever for a killed worker (docs/guide/clusters.md)."""
+    """The blocks, each sent to the client: dask's `compute` may wait for a killed worker (docs/guide/clusters.md)."""
     return client.gather(client.compute(list(np.ravel(collection.to_delayed()))))
 
 
