@@ -212,6 +212,8 @@ def simulate(case: Case) -> None:
         }  # fmt: skip
         if options["statistics"] and not isinstance(options["totals"], tuple):
             options["totals"] = 20  # not a table of 2,000,000,000 columns
+        if options["rng"] is None:
+            options["rng"] = 1  # None is another stream at each call
         alpha = case.pick([None, None, 1.0, case.concentration((b,)), 1e300])
         n_datasets = case.number(b, 0.05)
 
