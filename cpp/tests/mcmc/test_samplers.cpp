@@ -78,9 +78,10 @@ void coordinate_of_a_bounded_alpha() {
 
 // The proposal's density gives the lower mode the probability that quadrature gives it, 0.69.
 void profile_finds_two_modes() {
-  std::vector<std::int32_t> counts;
-  for (int n = 0; n < 4; ++n) counts.insert(counts.end(), {5000, 5000});
-  for (int n = 0; n < 7; ++n) counts.insert(counts.end(), {3, 0, 0, 3});
+  std::vector<std::int32_t> counts(8, 5000);
+  for (int n = 0; n < 7; ++n) {
+    for (const std::int32_t x : {3, 0, 0, 3}) counts.push_back(x);
+  }
   const auto statistics = statistics_of(counts, 2);
   ModelView model = model_of(2);
   model.alpha = {AlphaKind::lomax, 0.5, 1.0, 0.0, 0.0};
