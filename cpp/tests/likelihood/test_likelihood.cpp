@@ -290,7 +290,7 @@ void interrupted_adding() {
   constexpr std::size_t n_rows = 300000;
   std::vector<std::int64_t> counts(2 * n_rows);
   for (std::size_t i = 0; i < counts.size(); ++i)
-    counts[i] = static_cast<std::int64_t>(mix(i) >> 20);  // all apart: slow
+    counts[i] = static_cast<std::int64_t>(mix(i) >> 25);  // all apart: slow
   std::vector<double> weights(n_rows, 1.0);
   const Poll interrupt = [] { throw std::logic_error("interrupt"); };
   SufficientStatistics statistics(2);

@@ -118,8 +118,6 @@ void threads_change_nothing() {
 }
 
 void edges_of_the_arguments() {
-  const std::uint64_t dataset = 0;
-  const PosteriorAddress address{Key{1, 2}, 0, &dataset};
   const Draws draws = constant(0.0, 0.5);
   const std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
   std::vector<double> out(2 * n_draws);
