@@ -21,6 +21,21 @@ double stirling_tail(double z) {
 
 constexpr double half_log_two_pi = 0.91893853320467274178;
 
+// A polynomial at q0, and its divided difference between q0 and q1.
+struct Polynomial {
+  double value;
+  double slope;
+};
+
+Polynomial polynomial(const double (&coefficients)[7], double q0, double q1) {
+  Polynomial p{0.0, 0.0};
+  for (int j = 6; j >= 0; --j) {
+    p.slope = p.slope * q1 + p.value;
+    p.value = p.value * q0 + coefficients[j];
+  }
+  return p;
+}
+
 // stirling_tail(z + r) - stirling_tail(z) as a divided difference in 1/z, times r; z >= 8.
 double stirling_tail_slope(double z, double r) {
   constexpr double c[] = {1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188, -691.0 / 360360, 1.0 / 156};
@@ -28,12 +43,7 @@ double stirling_tail_slope(double z, double r) {
   const double s1 = 1.0 / (z + r);
   const double q0 = s0 * s0;
   const double q1 = s1 * s1;
-  double p = 0.0;  // the polynomial in q at q0, and its divided difference between q0 and q1
-  double slope = 0.0;
-  for (int j = 6; j >= 0; --j) {
-    slope = slope * q1 + p;
-    p = p * q0 + c[j];
-  }
+  const auto [p, slope] = polynomial(c, q0, q1);
   // (s1 P(q1) - s0 P(q0)) with P(q1) = P(q0) + (q1 - q0) slope and s1 - s0 = -r s0 s1
   return -r * s0 * s1 * (p + s1 * (s0 + s1) * slope);
 }
@@ -93,12 +103,7 @@ double digamma_tail_shift(double z, double r) {
   const double s1 = 1.0 / (z + r);
   const double q0 = s0 * s0;
   const double q1 = s1 * s1;
-  double p = 0.0;  // the polynomial in q at q0, and its divided difference between q0 and q1
-  double slope = 0.0;
-  for (int j = 6; j >= 0; --j) {
-    slope = slope * q1 + p;
-    p = p * q0 + c[j];
-  }
+  const auto [p, slope] = polynomial(c, q0, q1);
   // q0 P(q0) - q1 P(q1) = (q0 - q1) (P(q0) + q1 slope), q0 - q1 = r s0 s1 (s0 + s1)
   return r * s0 * s1 * (s0 + s1) * (p + q1 * slope);
 }
