@@ -1,8 +1,8 @@
-"""Hierarchical Dirichlet-multinomial models: counts in, beliefs out.
+"""Bayesian inference for tables of counts, by hierarchical Dirichlet-multinomial models.
 
 alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1), theta_n ~ Dirichlet(alpha * beta), x_n ~ Multinomial(M_n, theta_n).
 
-One letter legend everywhere: B datasets, N groups (bags), K categories (colours), M totals, C chains, D draws.
+Symbols, the same everywhere: B datasets, N groups (bags), K categories (colours), M totals, C chains, D draws.
 """
 
 from importlib import import_module

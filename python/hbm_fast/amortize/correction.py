@@ -1,6 +1,5 @@
 """Importance sampling: how good a network's draws are, and when they may stand for the posterior."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -193,13 +192,12 @@ def warn_of_weights(weights: Weights) -> None:
     rejected = np.flatnonzero(~weights.accepted)
     if rejected.size:
         b = int(rejected[0])
-        warnings.warn(
+        errors.warn(
             f"the importance weights of {rejected.size} of {weights.share.size} datasets are uneven (dataset {b}: "
             f"{weights.share[b]:.0%} of the draws are effective, at least {LOWEST_SHARE:.0%} are needed; Pareto's k is "
             f"{weights.pareto_k[b]:.2f}, needed below {HIGHEST_K}): their summaries and evidences are not to be relied "
             'on; pass more n_draws, or correct="auto" for the exact sampler',
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 
