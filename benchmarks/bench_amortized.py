@@ -22,14 +22,14 @@ from torch import Tensor
 
 import hbm_fast as hbm
 from hbm_fast import _random
-from hbm_fast.amortize.correction import log_coefficient
-from hbm_fast.amortize.networks import TopDown
-from hbm_fast.amortize.objectives import log_posterior
-from hbm_fast.amortize.report import rank
-from hbm_fast.amortize.statistics import to_network_order
-from hbm_fast.amortize.stream import Block, TrainingStream
-from hbm_fast.amortize.training import Budget, fit
+from hbm_fast.amortize.calibrate import rank
+from hbm_fast.amortize.top_down import TopDown
 from hbm_fast.cli.benchmark import machine
+from hbm_fast.nn.data import Block, TrainingStream
+from hbm_fast.nn.features import to_network_order
+from hbm_fast.nn.importance import log_coefficient
+from hbm_fast.nn.objectives import log_posterior
+from hbm_fast.nn.training import Budget, fit
 
 MODEL = hbm.HierarchicalModel(2)
 RANGE: dict[str, Any] = {"n_groups": (1, 41), "totals": (0, 40)}

@@ -30,8 +30,8 @@ from torch import Tensor
 import hbm_fast as hbm
 from bench_amortized import MODEL, RANGE, Referee
 from hbm_fast import _random
-from hbm_fast.amortize.networks import TopDown
-from hbm_fast.amortize.stream import Block, TrainingStream
+from hbm_fast.amortize.top_down import TopDown
+from hbm_fast.nn.data import Block, TrainingStream
 
 LogDensity = Callable[[Block, Tensor], Tensor]  # of datasets, at z (B, S, 2): (B, S)
 Trained = tuple[LogDensity, int]  # and how many datasets it has seen

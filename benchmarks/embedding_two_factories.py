@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 import hbm_fast as hbm
-from hbm_fast.amortize.coordinates import Coordinates
-from hbm_fast.embedding import Referee, quadrature, train
+from hbm_fast.embedding import Referee, train
+from hbm_fast.embedding import latent_grid as quadrature
+from hbm_fast.nn.coordinates import Coordinates
 
 BAGS, MARBLES = 21, 20
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hbm_fast import _plots_benchmark
+from hbm_fast.benchmark import plots as benchmark_plots
 
 ROOT = Path(__file__).parent
 OURS = ("hbm_fast", "hbm.", "ours", "exact_posterior", "network", "corrected")
@@ -155,8 +155,8 @@ def amortized_vs_mcmc(saved: Mapping[str, Any], file: str, losses: list[Loss]) -
     for work in saved["works"]:
         name = f"{work['name']}, K = {work['n_categories']}"
         yield f"### {name}\n"
-        yield from table(list(_plots_benchmark.COLUMNS), [list(row) for row in _plots_benchmark.rows(work)])
-        yield from (f"- {said}" for said in _plots_benchmark.sentences(saved, work))
+        yield from table(list(benchmark_plots.COLUMNS), [list(row) for row in benchmark_plots.rows(work)])
+        yield from (f"- {said}" for said in benchmark_plots.sentences(saved, work))
         yield ""
         for network, others in work["break_even"].items():
             n = others.get("hbm.sample")
@@ -164,7 +164,7 @@ def amortized_vs_mcmc(saved: Mapping[str, Any], file: str, losses: list[Loss]) -
                 "with the training charged never" if n is None else f"with the training charged below {n:,.0f} datasets"
             )
             losses.append((file, f"{name}: {network}, {when}", "hbm.sample", float("nan")))
-    yield from (f"- {said}" for said in _plots_benchmark.remarks(saved))
+    yield from (f"- {said}" for said in benchmark_plots.remarks(saved))
     yield ""
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hbm_fast as hbm
-from hbm_fast.amortize.correction import weigh
 from hbm_fast.amortize.estimator import MIXED
-from hbm_fast.amortize.proposal import Proposal
+from hbm_fast.nn.importance import weigh
+from hbm_fast.nn.proposal import Proposal
 
 Counts = NDArray[np.int64]
 Generator = np.random.Generator

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hbm_fast as hbm
-from hbm_fast.amortize.report import stored_figures
+from hbm_fast.amortize.calibrate import stored_figures
 
 RECIPES: dict[str, dict[str, Any]] = {
     "marbles": {"factorization": "top-down", "steps": 12_000, "learning_rate": 3e-3, "rng": 1},

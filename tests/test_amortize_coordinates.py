@@ -10,8 +10,8 @@ from hbm_fast import _core, priors
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.amortize.coordinates import Coordinates  # noqa: E402
-from hbm_fast.amortize.transport import alpha_transport, beta_transport, normal_tails  # noqa: E402
+from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
+from hbm_fast.nn.transforms import alpha_transport, beta_transport, normal_tails  # noqa: E402
 
 Z = torch.linspace(-8.0, 8.0, 401, dtype=torch.float64)
 ALPHA = [

@@ -8,8 +8,8 @@ from hbm_fast.sampling import sample_from
 
 pytest.importorskip("torch")
 
-from hbm_fast.amortize.correction import seen_share, starting_points, weigh
-from hbm_fast.amortize.proposal import Proposal
+from hbm_fast.nn.importance import seen_share, starting_points, weigh
+from hbm_fast.nn.proposal import Proposal
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from hbm_fast.amortize import checkpoint  # noqa: E402
-from hbm_fast.amortize.correction import pareto_k, weigh  # noqa: E402
+from hbm_fast.nn.importance import pareto_k, weigh  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 

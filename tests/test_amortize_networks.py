@@ -10,13 +10,13 @@ from hbm_fast import _core, _random
 torch = pytest.importorskip("torch")
 
 from hbm_fast.amortize import objectives  # noqa: E402
-from hbm_fast.amortize.coordinates import Coordinates  # noqa: E402
-from hbm_fast.amortize.heads import head  # noqa: E402
 from hbm_fast.amortize.local import LocalCoordinates  # noqa: E402
-from hbm_fast.amortize.networks import TopDown  # noqa: E402
-from hbm_fast.amortize.statistics import ExceedanceInput, to_network_order, to_user_order  # noqa: E402
-from hbm_fast.amortize.stream import TrainingStream  # noqa: E402
-from hbm_fast.amortize.training import torch_threads  # noqa: E402
+from hbm_fast.amortize.top_down import TopDown  # noqa: E402
+from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
+from hbm_fast.nn.data import TrainingStream  # noqa: E402
+from hbm_fast.nn.features import ExceedanceInput, to_network_order, to_user_order  # noqa: E402
+from hbm_fast.nn.heads import head  # noqa: E402
+from hbm_fast.nn.training import torch_threads  # noqa: E402
 from hbm_fast.simulation import exceedance_counts  # noqa: E402
 
 

@@ -16,7 +16,7 @@ pytest.importorskip("safetensors")
 
 from hbm_fast.amortize import ranks  # noqa: E402
 from hbm_fast.amortize.any_k import AnyKStream  # noqa: E402
-from hbm_fast.amortize.stream import TrainingStream  # noqa: E402
+from hbm_fast.nn.data import TrainingStream  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
@@ -38,7 +38,7 @@ def train(name, **settings):
 
 def drawn(log):
     """Note (first, number) of all datasets that the training streams simulate."""
-    from hbm_fast.amortize import stream
+    from hbm_fast.nn import data as stream
 
     simulate = stream.simulation.simulate
 

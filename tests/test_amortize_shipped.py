@@ -8,8 +8,9 @@ import hbm_fast as hbm
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize import checkpoint, figures
-from hbm_fast.amortize.report import rank
+from hbm_fast.amortize.calibrate import rank
+from hbm_fast.experiments import network_plots as figures
+from hbm_fast.nn import checkpoint
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 FULL = np.array([[20, 0]] * 10 + [[0, 20]] * 11)

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from hbm_fast.amortize import training  # noqa: E402
 from hbm_fast.amortize.estimator import Estimator  # noqa: E402
-from hbm_fast.amortize.progress import line, reporter  # noqa: E402
-from hbm_fast.amortize.training import State  # noqa: E402
+from hbm_fast.nn.progress import line, reporter  # noqa: E402
+from hbm_fast.nn.training import State  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
@@ -70,7 +70,7 @@ def test_the_rate_warms_up_and_decays():
 
 def test_a_loss_that_is_not_finite_stops_and_saves_the_batch(tmp_path, monkeypatch):
     monkeypatch.setenv("HBM_FAST_DEBUG_DIR", str(tmp_path))
-    from hbm_fast.amortize.networks import TopDown
+    from hbm_fast.amortize.top_down import TopDown
 
     monkeypatch.setattr(TopDown, "loss", lambda self, batch, progress, generator: batch[2].sum() * float("nan"))
     with pytest.raises(FloatingPointError, match=r"step 0.*hbm-fast-bad-batch-0\.npz"):

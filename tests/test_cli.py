@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_one_line(run, tmp_path, monkeypatch, error):
 )
 def test_results_of_another_origin_are_named(tmp_path, content):
     pytest.importorskip("matplotlib")
-    from hbm_fast import report
+    from hbm_fast.experiments import report
 
     (tmp_path / "a.json").write_text('{"kind": "other"}')
     (tmp_path / "b.json").write_text(content)
@@ -197,7 +197,7 @@ def test_results_of_another_origin_are_named(tmp_path, content):
     "content", ["", "{}", "[]", '{"rows": 3}', '{"rows": [{"group": "default"}]}', '{"rows": [[1]]}', "\xff"]
 )
 def test_rows_of_another_origin_are_named(tmp_path, content):
-    from hbm_fast.cli import _question2_table as table
+    from hbm_fast.experiments import question_two_table as table
 
     (tmp_path / "results.json").write_text(content, encoding="latin-1")
     with pytest.raises(ValueError, match=r"results\.json: not the results of `hbm-fast question2`"):

@@ -13,9 +13,9 @@ pytest.importorskip("typer")
 pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 pytest.importorskip("arviz_stats")
-from hbm_fast import _plots_benchmark
-from hbm_fast.cli import _benchmark_measure as measuring
-from hbm_fast.cli import _benchmark_ways as ways
+from hbm_fast.benchmark import measure as measuring
+from hbm_fast.benchmark import methods as ways
+from hbm_fast.benchmark import plots as benchmark_plots
 from hbm_fast.cli import benchmark, main
 
 
@@ -158,7 +158,7 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch, capsys, tmp_path):
 def test_extrapolated_figures_carry_a_tilde(result):
     work = {**result["works"][0]}
     work["points"] = [{**point, "extrapolated": True} for point in work["points"]]
-    assert all(row[2].startswith("~") for row in _plots_benchmark.rows(work))
+    assert all(row[2].startswith("~") for row in benchmark_plots.rows(work))
 
 
 @pytest.mark.peers

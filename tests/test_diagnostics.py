@@ -5,7 +5,7 @@ import statistics
 import numpy as np
 import pytest
 
-from hbm_fast import _diagnostics
+from hbm_fast.posterior import diagnostics
 
 KEY = 5
 
@@ -44,31 +44,31 @@ def test_equal_to_arviz_stats(kind, n_chains, n_draws):
             "ess_tail": library.ess(draws, method="tail", prob=(0.05, 0.95), **axes),
             "r_hat": library.rhat(draws, method="rank", **axes),
         }
-    found = _diagnostics.diagnostics(draws)
+    found = diagnostics.diagnostics(draws)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-10, atol=0.0, err_msg=name)
-    np.testing.assert_array_equal(_diagnostics.convergence(draws), (found["r_hat"], found["ess_bulk"]))
+    np.testing.assert_array_equal(diagnostics.convergence(draws), (found["r_hat"], found["ess_bulk"]))
 
 
 def test_many_parameters_at_once():
     rng = np.random.default_rng(KEY)
     draws = rng.normal(size=(4, 200, 40, 3)).cumsum(axis=1)  # more than one block
-    found = _diagnostics.diagnostics(draws)
+    found = diagnostics.diagnostics(draws)
     for name, values in found.items():
         assert values.shape == (40, 3)
-        np.testing.assert_allclose(values[17, 2], _diagnostics.diagnostics(draws[:, :, 17, 2])[name], rtol=1e-12)
+        np.testing.assert_allclose(values[17, 2], diagnostics.diagnostics(draws[:, :, 17, 2])[name], rtol=1e-12)
 
 
 def test_what_has_no_diagnostics_is_nan():
     rng = np.random.default_rng(KEY)
     for draws in (np.ones((4, 100)), rng.normal(size=(4, 3)), np.full((2, 50), np.inf)):
-        assert np.isnan(list(_diagnostics.diagnostics(draws).values())).all()
-        assert np.isnan(_diagnostics.convergence(draws)).all()
-    alone = _diagnostics.diagnostics(rng.normal(size=(1, 100)))
+        assert np.isnan(list(diagnostics.diagnostics(draws).values())).all()
+        assert np.isnan(diagnostics.convergence(draws)).all()
+    alone = diagnostics.diagnostics(rng.normal(size=(1, 100)))
     assert np.isnan(alone.pop("r_hat"))
     assert np.isfinite(list(alone.values())).all()
     # chains that stand still, each elsewhere
-    apart = _diagnostics.diagnostics(np.repeat(np.arange(4.0)[:, np.newaxis], 50, axis=1))
+    apart = diagnostics.diagnostics(np.repeat(np.arange(4.0)[:, np.newaxis], 50, axis=1))
     assert apart["r_hat"] == np.inf
     assert apart["ess_bulk"] < 10
 
@@ -76,7 +76,7 @@ def test_what_has_no_diagnostics_is_nan():
 def test_normal_quantile():
     p = np.concatenate([10.0 ** -np.arange(1, 300, 7), np.linspace(0.001, 0.999, 999)])
     exact = [statistics.NormalDist().inv_cdf(x) for x in p]
-    np.testing.assert_allclose(_diagnostics.normal_quantile(p), exact, rtol=2e-15, atol=1e-16)
+    np.testing.assert_allclose(diagnostics.normal_quantile(p), exact, rtol=2e-15, atol=1e-16)
 
 
 def test_lengths_of_transforms():
@@ -87,5 +87,5 @@ def test_lengths_of_transforms():
         return n == 1
 
     for n in range(4, 700):
-        length = _diagnostics._fast_length(n)
+        length = diagnostics._fast_length(n)
         assert length == next(m for m in range(n, 2 * n + 1) if smooth(m))

@@ -13,9 +13,9 @@ pytest.importorskip("safetensors")
 
 from hbm_fast import embedding  # noqa: E402
 from hbm_fast.embedding import EmbeddingPosterior, Gap, Referee  # noqa: E402
+from hbm_fast.embedding.comparison import highest_likelihood  # noqa: E402
+from hbm_fast.embedding.data import TableStream, split  # noqa: E402
 from hbm_fast.embedding.likelihood import node_log_likelihood  # noqa: E402
-from hbm_fast.embedding.referee import highest_likelihood  # noqa: E402
-from hbm_fast.embedding.table import TableStream, split  # noqa: E402
 
 BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 MODEL = hbm.HierarchicalModel(2)
@@ -424,7 +424,7 @@ def test_question2_writes_its_table_and_figures(tmp_path):
     (again,) = question2.read(tmp_path / "results.json")
     assert network.exists()
     assert again.gap == rows[0]["gap"]
-    from hbm_fast.cli import _question2_figures as figures
+    from hbm_fast.experiments import question_two_plots as figures
 
     networks = [embedding.load(name) for name in ("marbles-exp-plus-one", "marbles")]
     figures.draw(*networks, BAGS, hbm.exact_posterior(BAGS, n_draws=200, rng=0), tmp_path)

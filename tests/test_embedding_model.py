@@ -10,8 +10,6 @@ from hbm_fast.simulation import exceedance_counts
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.amortize.coordinates import Coordinates  # noqa: E402
-from hbm_fast.amortize.heads import head as make_head  # noqa: E402
 from hbm_fast.embedding import objectives, proposals, quadrature  # noqa: E402
 from hbm_fast.embedding.generative import GenerativeModel  # noqa: E402
 from hbm_fast.embedding.likelihood import (  # noqa: E402
@@ -21,6 +19,8 @@ from hbm_fast.embedding.likelihood import (  # noqa: E402
     table_log_likelihood,
 )
 from hbm_fast.embedding.links import LINKS, log_concentration  # noqa: E402
+from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
+from hbm_fast.nn.heads import head as make_head  # noqa: E402
 
 PROBE = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 

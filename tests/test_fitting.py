@@ -11,8 +11,8 @@ import pytest
 from scipy import optimize, stats
 
 import hbm_fast as hbm
-from hbm_fast._fitting_objective import Moments, Objective
-from hbm_fast._fitting_profile import log_totals, profile
+from hbm_fast.fitting.objective import Moments, Objective
+from hbm_fast.fitting.profile import log_totals, profile
 
 HOLMES = hbm.priors.Gamma(0.1, rate=0.1)  # the prior of Holmes, Harris & Quince 2012
 

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from hbm_fast.quadrature import exact_posterior
+from hbm_fast.exact import exact_posterior
 
 pytest.importorskip("matplotlib")
-from hbm_fast import report
+from hbm_fast.experiments import report
 
 
 @pytest.fixture(scope="module")

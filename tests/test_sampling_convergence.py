@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast import _sampling_convergence as convergence
+from hbm_fast.sampling import convergence
 
 P = hbm.priors
 PURE = [[3, 0], [0, 3]]

@@ -14,11 +14,11 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
+    from hbm_fast.exact import exact_posterior
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
-    from hbm_fast.model import HierarchicalModel
+    from hbm_fast.models import HierarchicalModel
     from hbm_fast.posterior import Posterior
-    from hbm_fast.quadrature import exact_posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
     from hbm_fast.variates import dirichlet, multinomial
@@ -57,13 +57,13 @@ __all__ = [
 # the rooms that are themselves names. The block above says the same to type checkers.
 _ROOM_OF = {
     "FitResult": "fitting",
-    "HierarchicalModel": "model",
+    "HierarchicalModel": "models",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "likelihood",
     "dirichlet": "variates",
     "dirichlet_multinomial": "distribution",
-    "exact_posterior": "quadrature",
+    "exact_posterior": "exact",
     "fit": "fitting",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _posterior_weights as weights
 from hbm_fast import _random, _validate, errors
-from hbm_fast.model import HierarchicalModel
+from hbm_fast import _weighted as weights
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.priors import Fixed, FixedBeta
 from hbm_fast.quadrature import Quadrature

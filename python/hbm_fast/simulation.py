@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._validate import Counts, Floats
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 
 MAX_TOTAL = 2_000_000_000
 

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbm_fast._random import Key
-from hbm_fast.amortize import heads, objectives, ranks
-from hbm_fast.amortize.encoders import ResidualMLP, Standardize
-from hbm_fast.amortize.networks import Draws, wake_share
-from hbm_fast.amortize.stream import Block, TrainingStream
-from hbm_fast.amortize.transport import alpha_transport
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn import distributed as ranks
+from hbm_fast.nn import heads, objectives
+from hbm_fast.nn.data import Block, TrainingStream
+from hbm_fast.nn.draws import Draws
+from hbm_fast.nn.encoders import ResidualMLP, Standardize
+from hbm_fast.nn.objectives import wake_share
+from hbm_fast.nn.transforms import alpha_transport
 from hbm_fast.priors import Exponential
 from hbm_fast.simulation import exceedance_counts
 

@@ -12,14 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast.amortize import heads, objectives, ranks
-from hbm_fast.amortize.coordinates import Coordinates
-from hbm_fast.amortize.encoders import ResidualMLP, Standardize
 from hbm_fast.amortize.local import FEW_GROUPS, LocalCoordinates, group_features, real_groups
-from hbm_fast.amortize.networks import Draws, wake_share
-from hbm_fast.amortize.statistics import to_network_order, to_user_order
-from hbm_fast.amortize.stream import Block
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn import distributed as ranks
+from hbm_fast.nn import heads, objectives
+from hbm_fast.nn.coordinates import Coordinates
+from hbm_fast.nn.data import Block
+from hbm_fast.nn.draws import Draws
+from hbm_fast.nn.encoders import ResidualMLP, Standardize
+from hbm_fast.nn.features import to_network_order, to_user_order
+from hbm_fast.nn.objectives import wake_share
 from hbm_fast.simulation import exceedance_counts
 
 # Components of the mixture that stands for q(alpha, beta | x) when the draws are weighted.

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _memory, _validate, priors
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
-from hbm_fast.amortize import checkpoint
-from hbm_fast.amortize.correction import CHUNK, corrected, exact_draws, log_coefficient, warn_of_weights
-from hbm_fast.amortize.networks import Draws, OneChain
-from hbm_fast.amortize.report import Report, calibrate
-from hbm_fast.amortize.training import State, memory_for, torch_threads
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.amortize.calibrate import Report, calibrate
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn import checkpoint
+from hbm_fast.nn.draws import Draws, OneChain
+from hbm_fast.nn.importance import CHUNK, corrected, exact_draws, log_coefficient, warn_of_weights
+from hbm_fast.nn.training import State, memory_for, torch_threads
 from hbm_fast.posterior import Posterior
 
 Correct = bool | Literal["auto"]

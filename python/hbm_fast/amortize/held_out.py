@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hbm_fast.amortize.stream import TrainingStream
+from hbm_fast.nn.data import TrainingStream
 
 
 def held_out(

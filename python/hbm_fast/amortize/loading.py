@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from hbm_fast.amortize import checkpoint
 from hbm_fast.amortize.any_k import AnyK
 from hbm_fast.amortize.bottom_up import BottomUp
 from hbm_fast.amortize.estimator import Estimator
-from hbm_fast.amortize.networks import TopDown
+from hbm_fast.amortize.top_down import TopDown
+from hbm_fast.nn import checkpoint
 
 # The factorisations by name: how a checkpoint finds its class.
 NETWORKS: dict[str, Any] = {"top-down": TopDown, "bottom-up": BottomUp, "any-k": AnyK}

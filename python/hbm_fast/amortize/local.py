@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast.amortize import heads, objectives, ranks
-from hbm_fast.amortize.encoders import ResidualMLP
+from hbm_fast.nn import distributed as ranks
+from hbm_fast.nn import heads, objectives
+from hbm_fast.nn.encoders import ResidualMLP
 
 # Groups of a dataset that a step of a local network sees: they are alike, a few of them teach as much as all.
 FEW_GROUPS = 4

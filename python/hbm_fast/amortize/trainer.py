@@ -12,18 +12,18 @@ import torch
 from hbm_fast import _config, _validate
 from hbm_fast._random import Key, RNGLike
 from hbm_fast._random import key as new_key
-from hbm_fast.amortize import resuming
 from hbm_fast.amortize.any_k import AnyKStream
+from hbm_fast.amortize.calibrate import rank
 from hbm_fast.amortize.estimator import Estimator
 from hbm_fast.amortize.held_out import held_out
 from hbm_fast.amortize.loading import NETWORKS, load
-from hbm_fast.amortize.progress import reporter
-from hbm_fast.amortize.ranks import Ranks
-from hbm_fast.amortize.report import rank
-from hbm_fast.amortize.stream import MOST_GROUPS, MOST_TOTAL, TrainingStream
-from hbm_fast.amortize.training import Budget, Optimizer, State, fit, torch_threads, usable_device
 from hbm_fast.errors import ConvergenceWarning
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn import resuming
+from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, TrainingStream
+from hbm_fast.nn.distributed import Ranks
+from hbm_fast.nn.progress import reporter
+from hbm_fast.nn.training import Budget, Optimizer, State, fit, torch_threads, usable_device
 
 Factorization = Literal["top-down", "bottom-up", "any-k"]
 NOT_FIGURES = ("step", "seconds", "loss")  # of a point of the history: they say where the training stood

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from hbm_fast import show_config
+from hbm_fast.benchmark.measure import Point, Referee, break_even, measure
+from hbm_fast.benchmark.methods import PEERS, Way, absent_peers, ours, peers
 from hbm_fast.cli import _files
-from hbm_fast.cli._benchmark_measure import Point, Referee, break_even, measure
-from hbm_fast.cli._benchmark_ways import PEERS, Way, absent_peers, ours, peers
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
 
 SIZES = (1, 10, 100, 1_000, 10_000)
@@ -227,7 +227,7 @@ def benchmark(
     target = out / f"{NAME}.json"
     if target.exists() and not force:
         raise ValueError(f"{target} exists: pass --force to overwrite it, or --out for another folder")
-    from hbm_fast import _plots_benchmark
+    from hbm_fast.benchmark import plots as benchmark_plots
 
     chosen: tuple[str, ...] = PEERS if with_peers and not quick else ()
     show = not quiet and sys.stderr.isatty()
@@ -243,12 +243,12 @@ def benchmark(
     out.mkdir(parents=True, exist_ok=True)
     _files.write_json(target, result)
     for work in result["works"]:
-        for name, figure in _plots_benchmark.of_work(work).items():
+        for name, figure in benchmark_plots.of_work(work).items():
             _files.write_figure(out / f"{NAME}-k{work['n_categories']}-{name}.png", figure, dpi=120)
     if as_json:
         print(json.dumps(_files.finite(result), ensure_ascii=False))
     else:
-        print(_plots_benchmark.text(result))
+        print(benchmark_plots.text(result))
         print(f"{target.name} and the figures are in {out}/")
     if result["interrupted"]:
         print("hbm-fast: interrupted; what was measured was kept", file=sys.stderr)

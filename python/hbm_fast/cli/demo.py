@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hbm_fast._files import write_text
+from hbm_fast.benchmark.measure import break_even
 from hbm_fast.cli import _files
-from hbm_fast.cli._benchmark_measure import break_even
 from hbm_fast.datasets import load_rat_tumors
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.exact import exact_posterior
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.quadrature import exact_posterior
 from hbm_fast.sampling import sample
 
 # The stream the network is trained on: wide enough for the note's bags and for the 71 experiments of up to 52 rats.

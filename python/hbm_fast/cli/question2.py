@@ -10,9 +10,9 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from hbm_fast.cli._question2_table import Bound, Row, read, save, verdict
-from hbm_fast.model import HierarchicalModel
-from hbm_fast.quadrature import exact_posterior
+from hbm_fast.exact import exact_posterior
+from hbm_fast.experiments.question_two_table import Bound, Row, read, save, verdict
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import exceedance_counts, simulate
 
 # Ten bags of 20 white marbles, ten of 20 black, and one black marble: the note's example.
@@ -77,7 +77,7 @@ def used_dimensions(embedding: Any, counts: Any) -> list[float]:
 
     The prior's variance is 1 in every direction, so 1 is a direction that the data determine and 0 one they ignore.
     """
-    from hbm_fast.embedding.referee import posterior_means
+    from hbm_fast.embedding.comparison import posterior_means
 
     means = posterior_means(embedding, counts)
     return sorted(np.linalg.eigvalsh(np.cov(means.T)).tolist(), reverse=True)
@@ -141,7 +141,7 @@ def bound(referee: Any, exact: Any) -> Bound:
     """Of the held-out datasets and of the example."""
     import torch
 
-    from hbm_fast.embedding.referee import highest_likelihood
+    from hbm_fast.embedding.comparison import highest_likelihood
 
     tables = torch.from_numpy(exceedance_counts(BAGS[None])).double()
     # in bags of one colour the multinomial coefficients are 1
@@ -167,8 +167,8 @@ def question2(
 
     Example: hbm-fast question2 --quick
     """
-    from hbm_fast.cli import _question2_figures as figures
     from hbm_fast.embedding import Referee, load
+    from hbm_fast.experiments import question_two_plots as figures
 
     results = out / "results.json"
     if results.exists() and not (force or resume):

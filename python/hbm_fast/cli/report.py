@@ -29,7 +29,7 @@ def report(
 
     Example: hbm-fast report --out report.html --results hbm-fast-benchmark
     """
-    from hbm_fast import report as page
+    from hbm_fast.experiments import report as page
 
     _files.check_target(out, "--out", (".html",), force=force)
     if results is not None and not results.is_dir():
@@ -42,8 +42,8 @@ def report(
         ways[f"network {Path(name).stem}"] = lambda counts, e=estimator: e.sample(counts, n_draws=4000, rng=seed)  # type: ignore[misc]
     sections = []
     if find_spec("torch") is not None:
-        from hbm_fast.cli import _report_question2
+        from hbm_fast.experiments import report_question_two
 
-        sections = list(_report_question2.sections(seed))
+        sections = list(report_question_two.sections(seed))
     page.write(out, networks=ways, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
     print(json.dumps({"page": str(out), "bytes": out.stat().st_size}) if as_json else out)

@@ -16,11 +16,11 @@ from hbm_fast import __version__
 from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
-from hbm_fast.integrations import _netcdf
+from hbm_fast.exact import exact_posterior
 from hbm_fast.likelihood import SufficientStatistics
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.quadrature import exact_posterior
+from hbm_fast.posterior import netcdf_file as _netcdf
 from hbm_fast.sampling import sample as sample_counts
 from hbm_fast.tables import CountTable, read_counts
 

@@ -14,7 +14,7 @@ from hbm_fast import STREAM_VERSION, _npz, _validate
 from hbm_fast._files import replacing, write_text
 from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 from hbm_fast.simulation import simulate as draw
 

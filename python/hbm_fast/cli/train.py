@@ -10,7 +10,7 @@ import typer
 
 from hbm_fast.cli import _files
 from hbm_fast.cli._priors import parse_alpha
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 
 if TYPE_CHECKING:
     from hbm_fast.amortize import Estimator
@@ -61,7 +61,7 @@ def train(
     """
     _files.check_target(out, "OUT", (".safetensors",), force=force)
     from hbm_fast import amortize
-    from hbm_fast.amortize.ranks import launched
+    from hbm_fast.nn.distributed import launched
 
     source = resume or init_from
     earlier = None if source is None else amortize.load(source)

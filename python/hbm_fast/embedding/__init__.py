@@ -8,9 +8,9 @@ Needs torch and safetensors (``pip install 'hbm-fast[amortize]'``).
 from hbm_fast._validate import missing_extra
 
 try:
+    from hbm_fast.embedding.comparison import Gap, Referee
     from hbm_fast.embedding.estimator import Embedding, load
     from hbm_fast.embedding.posterior import EmbeddingPosterior
-    from hbm_fast.embedding.referee import Gap, Referee
     from hbm_fast.embedding.trainer import train
 except ModuleNotFoundError as error:
     if error.name != "torch":

@@ -16,14 +16,15 @@ from torch import Tensor
 from hbm_fast import _memory, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
-from hbm_fast.amortize import checkpoint
-from hbm_fast.amortize.correction import HIGHEST_K, Weights, log_coefficient, weigh
-from hbm_fast.amortize.training import State, memory_for, torch_threads
-from hbm_fast.embedding import proposals, quadrature
+from hbm_fast.embedding import latent_grid as quadrature
+from hbm_fast.embedding import proposals
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
 from hbm_fast.errors import ConvergenceWarning
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn import checkpoint
+from hbm_fast.nn.importance import HIGHEST_K, Weights, log_coefficient, weigh
+from hbm_fast.nn.training import State, memory_for, torch_threads
 from hbm_fast.simulation import exceedance_counts
 
 SHIPPED = Path(__file__).parent / "checkpoints"

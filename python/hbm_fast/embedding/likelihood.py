@@ -1,6 +1,6 @@
 """log p(x | z) with every theta integrated out, as torch needs it: batched, differentiable, from log concentrations.
 
-With one Dirichlet the groups enter through their exceedance table alone (see ``amortize.statistics``):
+With one Dirichlet the groups enter through their exceedance table alone (see ``nn.features``):
 
     log p(x | a) = sum_kj c_kj log(a_k + j) - sum_j d_j log(A + j),   A = sum_k a_k,
 

@@ -3,19 +3,19 @@
 import torch
 from torch import Tensor, nn
 
-from hbm_fast.amortize import heads
-from hbm_fast.amortize.encoders import ExceedanceEncoder
-from hbm_fast.amortize.statistics import ExceedanceInput
-from hbm_fast.amortize.stream import Block
 from hbm_fast.embedding import objectives
 from hbm_fast.embedding.generative import GenerativeModel
+from hbm_fast.embedding.latent_grid import log_prior
 from hbm_fast.embedding.likelihood import (
     group_log_likelihood,
     node_group_log_likelihood,
     node_log_likelihood,
     table_log_likelihood,
 )
-from hbm_fast.embedding.quadrature import log_prior
+from hbm_fast.nn import heads
+from hbm_fast.nn.data import Block
+from hbm_fast.nn.encoders import ExceedanceEncoder
+from hbm_fast.nn.features import ExceedanceInput
 
 # The names users type, and the heads of ``amortize`` behind them.
 Q = {"diagonal": "diagonal", "full": "gaussian", "mixture": "mixture", "flow": "spline"}

@@ -21,7 +21,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from hbm_fast.amortize.heads import GaussianMixture, SplineFlow
+from hbm_fast.nn.heads import GaussianMixture, SplineFlow
 
 Objective = Literal["elbo", "iwae", "dreg", "rws"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)

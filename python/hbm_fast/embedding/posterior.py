@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
 from hbm_fast._random import Key
-from hbm_fast.amortize.correction import Weights
-from hbm_fast.amortize.networks import OneChain
 from hbm_fast.embedding.likelihood import group_log_likelihood
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn.draws import OneChain
+from hbm_fast.nn.importance import Weights
 from hbm_fast.posterior import Posterior
 
 Floats = NDArray[np.float64]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hbm_fast import errors
-from hbm_fast.embedding import quadrature
+from hbm_fast.embedding import latent_grid as quadrature
 
 # z (B, S, D) float64 -> log p(x_b, z) (B, S), with a gradient
 LogJoint = Callable[[Tensor], Tensor]

@@ -15,14 +15,14 @@ from numpy.typing import ArrayLike
 from hbm_fast import _config, _validate
 from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
-from hbm_fast.amortize import resuming
-from hbm_fast.amortize.progress import reporter
-from hbm_fast.amortize.stream import MOST_GROUPS, MOST_TOTAL, Block, TrainingStream
-from hbm_fast.amortize.training import Budget, Optimizer, State, fit, torch_threads, usable_device
+from hbm_fast.embedding.data import TableStream, split
 from hbm_fast.embedding.estimator import Embedding, load
 from hbm_fast.embedding.network import EmbeddingNetwork
-from hbm_fast.embedding.table import TableStream, split
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn import resuming
+from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, TrainingStream
+from hbm_fast.nn.progress import reporter
+from hbm_fast.nn.training import Budget, Optimizer, State, fit, torch_threads, usable_device
 
 # Evaluations without a better held-out bound before a training on a table ends; there are about ten in all.
 PATIENCE = 3

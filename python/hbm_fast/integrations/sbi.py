@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast import _random, _validate
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.priors import FixedBeta
 from hbm_fast.simulation import simulate
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from hbm_fast import _core, _random, _validate
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
 
 try:

@@ -10,7 +10,7 @@ import dask.bag
 import numpy as np
 
 from hbm_fast import _random, fitting, sampling
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 
 T = TypeVar("T")
 

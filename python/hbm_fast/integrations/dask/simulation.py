@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from hbm_fast import _config, _random, _validate, simulation
 from hbm_fast.integrations.dask import parquet
-from hbm_fast.model import HierarchicalModel
+from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 
 

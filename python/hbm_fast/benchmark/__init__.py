@@ -1,0 +1,1 @@
+"""Speed and accuracy of methods of inference, measured side by side."""

@@ -1,0 +1,1 @@
+"""The questions of Le (2020), answered by experiment."""

@@ -1,0 +1,318 @@
+"""One self-contained HTML page: the note's questions, their answers beside the exact ones, calibration, the machine."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hbm_fast import _validate, plots
+from hbm_fast._config import show_config
+from hbm_fast._files import write_text
+from hbm_fast.benchmark import plots as benchmark_plots
+from hbm_fast.calibration import distance, simulation_based_calibration
+from hbm_fast.exact import exact_posterior
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.posterior import Posterior
+from hbm_fast.report.page import Section, render
+from hbm_fast.sampling import sample
+from hbm_fast.simulation import simulate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]], dtype=np.int64)
+LAST = 20  # the bag asked about
+EXACT = "exact (quadrature)"
+
+Infer = Callable[[Any], Posterior]
+
+
+def write(
+    path: str | os.PathLike[str],
+    *,
+    networks: Mapping[str, Infer] | None = None,
+    sections: Sequence[Section] = (),
+    results: str | os.PathLike[str] | None = None,
+    n_calibration: int = 500,
+    rng: int = 0,
+) -> Path:
+    """Write the report.
+
+    Where torch is installed the shipped networks answer too, and the note's figures of its first question are drawn.
+
+    Parameters
+    ----------
+    path : path
+        Of the page; an earlier one is replaced when the new one is whole.
+    networks : mapping of str to callable, optional
+        Further ways of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
+    sections : sequence of Section, optional
+        More of the page, after the first question; ``hbm-fast report`` puts the second question there.
+    results : path, optional
+        A folder of the JSON files that ``hbm-fast benchmark`` saves: the page then shows them.
+    n_calibration : int
+        Datasets of each calibration.
+    rng : int
+        Seed of everything random.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib (extra ``report``).
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import hbm_fast as hbm
+    >>> from hbm_fast import report
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = report.write(os.path.join(folder, "report.html"), n_calibration=21)
+    ...     page.read_text().startswith("<!doctype html>")
+    True
+    """
+    n_calibration = _validate.positive_int(n_calibration, "n_calibration")
+    if find_spec("matplotlib") is None:
+        raise _validate.missing_extra("matplotlib", "report")
+    target = Path(path)
+    ways = {**_shipped(rng), **(networks or {})}
+    benchmarks = list(_benchmarks(results))  # first: a damaged file is seen before the work
+    content = [
+        *_question_one(ways, rng),
+        *sections,
+        *_calibrations(n_calibration, rng),
+        *benchmarks,
+        Section(
+            "Environment",
+            "What ran here.",
+            columns=("", ""),
+            rows=[(name, str(value)) for name, value in show_config().items()],
+            chapter="Environment",
+        ),
+    ]
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    write_text(target, render(content, made))
+    return target
+
+
+def _shipped(rng: int | np.random.Generator) -> dict[str, Infer]:
+    """The shipped networks as they are, uncorrected: what the note's figures are about."""
+    if find_spec("torch") is None:
+        return {}
+    from hbm_fast import amortize
+
+    nets = {"top-down network": amortize.load("marbles"), "bottom-up network": amortize.load("marbles-bottom-up")}
+    return {
+        name: lambda counts, net=net: net.sample(counts, n_draws=4000, rng=rng, correct=False)  # type: ignore[misc]
+        for name, net in nets.items()
+    }
+
+
+def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
+    model = HierarchicalModel(2)
+    ways: dict[str, Infer] = {
+        EXACT: lambda counts: exact_posterior(counts, model, n_draws=4000, rng=rng),
+        "MCMC": lambda counts: sample(counts, model, rng=rng),
+        **networks,
+    }
+    answered, seconds = {}, {}
+    for name, infer in ways.items():
+        infer(BAGS)  # once untimed: first-use set-up is not the method's speed
+        start = time.perf_counter()
+        answered[name] = infer(BAGS)
+        seconds[name] = time.perf_counter() - start
+    exact = answered[EXACT]
+    yield Section(
+        "The question",
+        "Ten bags of 20 white marbles, ten of 20 black, and one bag from which one black marble came: "
+        "what colour are the others in that last bag?",
+        _bags,
+        chapter="Question 1: can inference be amortized? Yes, top-down",
+    )
+    yield Section(
+        "What alpha means",
+        "Small alpha: every bag is of one colour. Large alpha: every bag is the mixture. Equal beta in all three.",
+        partial(_thetas, rng),
+    )
+    yield Section(
+        "The answers",
+        "Exact inference, MCMC and the top-down network put about 99 % on the next marble being black, because twenty "
+        "pure bags have taught that alpha is small; a bottom-up network, which looks at each bag alone, cannot know.",
+        columns=("", "P(next is black)", "E[log alpha]", "sd", "E[beta, black]", "seconds"),
+        rows=[
+            (
+                name,
+                f"{post.predict(LAST)[1]:.5f}",
+                f"{post.mean('log_alpha'):.4f}",
+                f"{post.sd('log_alpha'):.4f}",
+                f"{post.mean('beta')[1]:.4f}",
+                f"{seconds[name]:.4f}",
+            )
+            for name, post in answered.items()
+        ],
+    )
+    if find_spec("torch") is not None:
+        yield from _notes_figures(rng)
+    agreeing = {name: post for name, post in answered.items() if name != "bottom-up network"}
+    yield Section(
+        "What is believed",
+        "The curves lie on top of each other: log alpha far below 0, beta undecided between the colours, "
+        "theta of the last bag almost surely black.",
+        lambda: plots.compare(agreeing, group=LAST, category=1, category_name="black"),
+    )
+    yield Section(
+        "Distance from the exact posterior",
+        "For MCMC what is left is Monte Carlo error: for a few thousand draws Kolmogorov-Smirnov distances of about "
+        "0.02; the top-down network is close, the bottom-up network is not.",
+        columns=("method", "of", "Wasserstein-1", "Kolmogorov-Smirnov"),
+        rows=[
+            (name, quantity, f"{d.w1:.4f}", f"{d.ks:.4f}")
+            for name, post in answered.items()
+            if post is not exact
+            for quantity, d in distance(post, exact).items()
+        ],
+    )
+
+
+def _notes_figures(rng: int) -> Iterator[Section]:
+    from hbm_fast.experiments import network_plots as figures
+
+    yield Section(
+        "The last bag",
+        "After one black marble the bottom-up network is unsure where the top-down one and the exact answer are not; "
+        "after 20 marbles from the last bag all three agree (the numbers are P(next is black): exact, top-down, "
+        "bottom-up).",
+        partial(figures.last_bag, rng=rng),
+    )
+    yield Section(
+        "The abstract knowledge",
+        "Top-down lies on the exact curves; bottom-up believes in a larger alpha, in bags of less extreme colours.",
+        partial(figures.knowledge, rng=rng),
+    )
+    yield Section(
+        "New bags",
+        "After ten white and ten black bags a new one is white or black; bottom-up expects mixed bags slightly more "
+        "often than it should.",
+        partial(figures.new_bags, rng=rng),
+    )
+
+
+def _calibrations(n: int, rng: int) -> Iterator[Section]:
+    model = HierarchicalModel(2)
+    generator = np.random.default_rng(rng)
+    ways: dict[str, Infer] = {
+        "MCMC": lambda counts: sample(counts, model, n_draws=500, rng=generator, diagnostics=False)
+    }
+    # calibration needs fresh random numbers at every call
+    ways |= {name: infer for name, infer in _shipped(generator).items() if name.startswith("top-down")}
+    for number, (name, infer) in enumerate(ways.items()):
+        calibrated = simulation_based_calibration(
+            infer, model, n, n_groups=21, totals=20, n_ranks=21, batch=100, rng=rng
+        )
+        yield Section(
+            f"Calibration of {'the ' if 'network' in name else ''}{name}",
+            f"Ranks of the truth among the draws over {n} simulated datasets: flat within the band, as they "
+            "are where the inference is right on average over the prior.",
+            partial(plots.calibration, calibrated),
+            chapter="" if number else "Can the answers be trusted?",
+        )
+
+
+def _bags() -> "Figure":
+    figure, (axes,) = plots._figure(1)
+    figure.set_size_inches(9, 2.6)
+    places = np.arange(1, len(BAGS) + 1)
+    axes.bar(places, BAGS[:, 0], color="#f4f1e8", edgecolor="#888888", label="white")
+    axes.bar(places, BAGS[:, 1], bottom=BAGS[:, 0], color="#222222", edgecolor="#888888", label="black")
+    axes.set_xticks(places[::5])
+    axes.set_xlabel("bag")
+    axes.set_ylabel("marbles drawn")
+    axes.legend(loc="lower left")
+    return figure
+
+
+def _thetas(rng: int) -> "Figure":
+    figure, panels = plots._figure(3)
+    model = HierarchicalModel(2)
+    for axes, alpha in zip(panels, (0.1, 1.0, 10.0), strict=True):
+        drawn = simulate(model, 1, n_groups=20_000, totals=0, alpha=alpha, beta=[0.5, 0.5], rng=rng)
+        assert drawn.theta is not None
+        axes.hist(drawn.theta[0, :, 1], bins=40, range=(0, 1), density=True, color="C0")
+        axes.set_xlabel(f"theta, black (alpha = {alpha:g})")
+    return figure
+
+
+def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
+    """What ``hbm-fast benchmark`` saved in the folder; other JSON there is not ours to show."""
+    if folder is None:
+        return
+    chapter = "Speed, and error beside it"
+    for file in sorted(Path(folder).glob("*.json")):
+        with _named(file):
+            saved = json.loads(file.read_bytes())
+            if not isinstance(saved, dict) or saved.get("kind") != "amortized_vs_mcmc":
+                continue
+            sections = [*_works(file, saved, chapter), _measured(saved)]
+        yield from sections
+        chapter = ""
+
+
+def _works(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Section]:
+    for work in saved["works"]:
+        name = f"{work['name']}, K = {work['n_categories']}"
+        yield Section(
+            f"{saved['title']}: {name}",
+            "The lower line is the faster way; hollow points are extrapolated, dashed lines have the training "
+            "charged, which many datasets must share before it has paid.",
+            partial(_figure, file, benchmark_plots.time_against_datasets, work),
+            chapter=chapter,
+        )
+        chapter = ""
+        yield Section(
+            f"Accuracy against time: {name}",
+            "More draws bring every right way closer to the truth; a raw network stops where its own error is.",
+            partial(_figure, file, benchmark_plots.accuracy_against_time, work),
+            benchmark_plots.COLUMNS,
+            benchmark_plots.rows(work),
+            benchmark_plots.sentences(saved, work),
+        )
+
+
+def _measured(saved: Mapping[str, Any]) -> Section:
+    return Section(
+        "Where this was measured",
+        f"{saved['machine']['cpu']}, {saved['date']}.",
+        columns=("", ""),
+        rows=[(name, str(version)) for name, version in saved["versions"].items()],
+        notes=benchmark_plots.remarks(saved),
+    )
+
+
+def _figure(file: Path, draw: Callable[[Any], "Figure"], work: Any) -> "Figure":
+    with _named(file):
+        return draw(work)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Errors of what is in a file become one that names it."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{file}: not what `hbm-fast benchmark` saves, or damaged ({type(error).__name__}: {error})"
+        ) from error
+
+
+__all__ = ["Section", "write"]

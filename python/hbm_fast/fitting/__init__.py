@@ -1,0 +1,231 @@
+"""fit(counts): maximum likelihood, or the mode under a Gamma prior, of one concentration shared by all groups."""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hbm_fast import _validate, priors
+from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.fitting.newton import Optimum, maximize
+from hbm_fast.fitting.objective import Floats, Moments, Objective
+from hbm_fast.fitting.profile import log_totals, profile
+from hbm_fast.fitting.result import FitResult, Outcome
+from hbm_fast.likelihood import SufficientStatistics
+
+_ROUNDING = 1e-12  # relative, of sums over groups
+
+FitResult.__module__ = __name__  # where users find it
+
+
+def fit(
+    counts: ArrayLike | SufficientStatistics,
+    *,
+    prior: priors.Gamma | priors.Exponential | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+) -> FitResult:
+    """Fit one concentration to all groups: the highest maximum of the likelihood, or of the posterior under a prior.
+
+    Parameters
+    ----------
+    counts : integer array_like (N, K), scipy.sparse (N, K), or SufficientStatistics
+        One group a row. Statistics that were added up chunk by chunk stand for tables of any length.
+    prior : Gamma or Exponential, optional
+        Independent prior of every concentration; the result is then the mode of the posterior density of log
+        concentration (Holmes, Harris & Quince 2012). None: maximum likelihood.
+    weights : non-negative array (N,), optional
+        How often each row was seen.
+    category_names : sequence of K str, optional
+        Kept in the result.
+    max_iterations : int, default 200
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    TypeError
+        For counts or weights of a wrong type, or another prior.
+    ValueError
+        For wrong shapes, negative values, data without a single count, or weights so large or small that they
+        cannot be added up in float64.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where Newton's method ran out of iterations, or rounding stopped it short of a maximum.
+
+    Notes
+    -----
+    For given alpha the likelihood has one maximum over the proportions, because it is concave in them, under a Gamma
+    prior too; in alpha it may have several where the groups' totals differ. (For given proportions and equal totals
+    it has one at most: Levin & Reeds 1977.) So the profile, the largest value for given alpha, is evaluated on a grid
+    with spacing 1 in log alpha, over a range beyond which it has no maximum except close to the multinomial, and
+    Newton's method starts from each of its maxima; the highest is the result. In log concentration minus the Hessian
+    is ``diag(d) - t a a'`` (Minka 2000), so that a step costs the length of the tables, whatever N.
+
+    Without a prior there may be no maximum. The profile tends to the multinomial as alpha goes to infinity, from above
+    where ``S = sum_nk x_nk (x_nk - 1) / beta_k - sum_n M_n (M_n - 1)`` is positive at the pooled proportions. Where no
+    maximum is higher than the multinomial the outcome is ``"infinity"``. Groups that are all of one category have
+    their maximum at alpha = 0.
+
+    References
+    ----------
+    Holmes, Harris & Quince (2012), PLoS ONE 7:e30126, doi:10.1371/journal.pone.0030126.
+
+    Levin & Reeds (1977), Annals of Statistics 5:79, doi:10.1214/aos/1176343741.
+
+    Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> fit = hbm.fit(hbm.datasets.load_pollen().counts)
+    >>> fit.concentration.round(3).tolist(), round(fit.log_likelihood, 3)
+    ([51.895, 0.989, 5.345, 1.966], -507.822)
+    >>> hbm.fit([[5, 5], [5, 5], [5, 5]]).at_infinity
+    True
+    """
+    stats = _statistics(counts, weights)
+    gamma = _gamma(prior)
+    names = _validate.names(category_names, "category_names", stats.n_categories)
+    steps = _validate.positive_int(max_iterations, "max_iterations")
+    moments = Moments(stats)
+    if moments.n_filled == 0:
+        raise ValueError("counts must hold at least one count; every group is empty")
+    if gamma is None:
+        result = _maximum_likelihood(stats, moments, names, steps)
+    else:
+        result = _mode(stats, moments, gamma, names, steps)
+    if result.outcome == "unfinished":
+        warnings.warn(result.message, ConvergenceWarning, stacklevel=2)
+    return result
+
+
+def _statistics(counts: ArrayLike | SufficientStatistics, weights: ArrayLike | None) -> SufficientStatistics:
+    if isinstance(counts, SufficientStatistics):
+        if weights is not None:
+            raise ValueError("weights belong to rows: pass them where the statistics are added up")
+        stats = counts
+    else:
+        table = counts if _validate.is_sparse(counts) else _validate.counts(counts)
+        stats = SufficientStatistics(table, weights=weights)
+    if stats.n_categories < 2:
+        raise ValueError(f"counts must have at least two categories; got {stats.n_categories}")
+    return stats
+
+
+def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | None:
+    if prior is None or isinstance(prior, priors.Gamma):
+        return prior
+    if isinstance(prior, priors.Exponential):
+        return priors.Gamma(1.0, rate=prior.rate)
+    raise TypeError(f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}")
+
+
+def _maximum_likelihood(
+    stats: SufficientStatistics, moments: Moments, names: tuple[str, ...] | None, max_iterations: int
+) -> FitResult:
+    active = moments.sums > 0
+    pooled = moments.sums / moments.sums.sum()
+    multinomial = moments.log_multinomial()
+    if moments.total_pairs == 0 or active.sum() == 1:
+        return _limit(moments, "undetermined", pooled, multinomial, names)
+    if moments.present.sum() - moments.n_filled <= _ROUNDING * moments.n_filled:  # every group is of one category
+        share = moments.present / moments.present.sum()
+        return _limit(moments, "zero", share, float(moments.present[active] @ np.log(share[active])), names)
+    objective = Objective(stats, active=active)
+    curve = profile(objective, log_totals(moments), moments.present[active], moments.sums[active])
+    # The multinomial's series in 1 / A begins with S / 2: without S > 0 the profile falls below the multinomial there.
+    above = moments.excess(pooled) > _ROUNDING * moments.total_pairs
+    optima = _optima(objective, curve.maxima(beyond=above), max_iterations)
+    if optima:
+        best = optima[0].curvature
+        rounding = max(1e-12 * abs(multinomial), 2.0 * objective.resolution(best.concentration))
+        if best.value > multinomial + rounding:
+            return _found(moments, optima[0], active, names, None)
+    return _limit(moments, "infinity", pooled, multinomial, names)
+
+
+def _mode(
+    stats: SufficientStatistics,
+    moments: Moments,
+    prior: priors.Gamma,
+    names: tuple[str, ...] | None,
+    max_iterations: int,
+) -> FitResult:
+    normalizer = prior.shape * math.log(prior.rate) - math.lgamma(prior.shape)
+    objective = Objective(stats, prior.shape, prior.rate, moments.n_categories * normalizer)
+    totals = log_totals(moments, prior.shape, prior.rate)
+    curve = profile(objective, totals, moments.present + prior.shape, moments.sums + prior.shape)
+    optima = _optima(objective, curve.maxima(beyond=True), max_iterations)
+    return _found(moments, optima[0], np.ones(moments.n_categories, dtype=np.bool_), names, prior)
+
+
+def _optima(objective: Objective, starts: list[Floats], max_iterations: int) -> list[Optimum]:
+    """Where Newton's method ends from each start, the highest first."""
+    optima = [maximize(objective, start, max_iterations=max_iterations) for start in starts]
+    return sorted(optima, key=lambda optimum: -optimum.curvature.value)
+
+
+def _found(
+    moments: Moments,
+    optimum: Optimum,
+    active: NDArray[np.bool_],
+    names: tuple[str, ...] | None,
+    prior: priors.Gamma | None,
+) -> FitResult:
+    here, k = optimum.curvature, moments.n_categories
+    concentration, error = np.zeros(k), np.full(k, np.nan)
+    concentration[active] = here.concentration
+    if here.reserve > 0:
+        error[active] = here.concentration * np.sqrt(here.variance())
+    log_likelihood, log_posterior, log_evidence = here.value, None, None
+    if prior is not None:
+        log_posterior = here.value
+        log_likelihood -= float(np.sum(prior._kernel().log_density(np.log(concentration))))
+        log_determinant = here.log_determinant() if here.reserve > 0 else math.nan
+        log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - log_determinant)
+    return FitResult(
+        concentration=concentration,
+        log_likelihood=min(log_likelihood, 0.0),  # a sum of large terms may round to above 0
+        standard_error=error,
+        alpha=float(concentration.sum()),
+        beta=concentration / concentration.sum(),
+        outcome="maximum" if optimum.converged else "unfinished",
+        n_groups=moments.n_filled,
+        n_parameters=int(active.sum()),
+        multinomial_log_likelihood=moments.log_multinomial(),
+        prior=prior,
+        log_posterior=log_posterior,
+        log_evidence=log_evidence,
+        n_iterations=optimum.n_iterations,
+        category_names=names,
+        _curvature=here,
+    )
+
+
+def _limit(
+    moments: Moments, outcome: Outcome, beta: Floats, log_likelihood: float, names: tuple[str, ...] | None
+) -> FitResult:
+    alpha = {"infinity": math.inf, "zero": 0.0}.get(outcome, math.nan)
+    return FitResult(
+        concentration=np.where(beta > 0, alpha, 0.0),
+        log_likelihood=log_likelihood,
+        standard_error=np.full(len(beta), np.nan),
+        alpha=alpha,
+        beta=beta,
+        outcome=outcome,
+        n_groups=moments.n_filled,
+        n_parameters=int((beta > 0).sum()) - 1,
+        multinomial_log_likelihood=moments.log_multinomial(),
+        category_names=names,
+    )
+
+
+__all__ = ["FitResult", "fit"]

@@ -1,0 +1,62 @@
+"""Newton's method in log concentration."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbm_fast.fitting.objective import Curvature, Floats, Objective
+
+# Above this total concentration a Dirichlet-multinomial cannot be told from a multinomial in float64.
+LARGEST_LOG_TOTAL = 40.0
+_LONGEST_STEP = 3.0  # in log a
+_ROUNDINGS = 8.0  # in a difference of two values
+_LARGEST_STEP = 1e-3  # standard errors of the last step where rounding ends the climb; beyond, it is not a maximum
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Where Newton stopped."""
+
+    log_concentration: Floats
+    curvature: Curvature
+    converged: bool
+    n_iterations: int
+
+
+def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Optimum:
+    """Climbs from log_a to a maximum, until the step is below 1e-8 standard errors or no longer falls for rounding."""
+    here = objective.curvature(log_a)
+    last = np.inf
+    for iteration in range(1, max_iterations + 1):
+        # Below this gain the value cannot tell a better point, and a full step is well inside Newton's region.
+        resolved = max(1e-9, _ROUNDINGS * objective.resolution(here.concentration))
+        if here.reserve > 0:
+            step = here.solve(here.gradient)
+            gain = float(here.gradient @ step)  # the squared length of the step in standard errors
+        else:  # not concave here: along the gradient, in units of the diagonal
+            with np.errstate(divide="ignore", invalid="ignore"):
+                step = np.clip(np.nan_to_num(here.gradient / np.abs(here.diagonal)), -1.0, 1.0)
+            gain = float(here.gradient @ step)
+        new = _line_search(objective, log_a, here, step, gain, resolved)
+        settled = gain < 1e-16 or last <= gain < resolved or new is log_a
+        converged = settled and here.reserve > 0 and gain < _LARGEST_STEP**2
+        last, log_a = gain, new
+        here = objective.curvature(log_a)
+        if settled or float(np.logaddexp.reduce(log_a)) > LARGEST_LOG_TOTAL:
+            return Optimum(log_a, here, converged, iteration)
+    return Optimum(log_a, here, False, iteration)
+
+
+def _line_search(
+    objective: Objective, log_a: Floats, here: Curvature, step: Floats, gain: float, resolved: float
+) -> Floats:
+    """The longest of 1, 1/2, 1/4, ... of the step that goes up by a ten-thousandth of the gain (Armijo)."""
+    fraction = _LONGEST_STEP / max(_LONGEST_STEP, float(np.abs(step).max()))
+    if gain < resolved:
+        return np.asarray(log_a + fraction * step)
+    while fraction > 1e-12:
+        new = np.asarray(log_a + fraction * step)
+        if objective.value(new) >= here.value + 1e-4 * fraction * gain:
+            return new
+        fraction *= 0.5
+    return log_a

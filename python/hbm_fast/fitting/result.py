@@ -1,0 +1,178 @@
+"""What `fit` returns."""
+
+import math
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+
+from hbm_fast import priors
+from hbm_fast.fitting.objective import Curvature, Floats
+
+Outcome = Literal["maximum", "infinity", "zero", "undetermined", "unfinished"]
+
+_MESSAGES: dict[str, str] = {
+    "maximum": "a maximum was found",
+    "infinity": "no finite maximum: the likelihood grows with alpha towards that of a multinomial, "
+    "the groups being no more unlike than draws from the same proportions",
+    "zero": "no positive maximum: every group is of one category, and the likelihood grows as alpha falls to 0",
+    "undetermined": "the likelihood does not depend on alpha: no group has two counts, or there is one category only",
+    "unfinished": "Newton's method stopped short of a maximum; pass a larger max_iterations, and where that changes "
+    "nothing, the totals are so large that rounding hides the slope",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What `fit` found.
+
+    Parameters
+    ----------
+    concentration : float64 array (K,)
+        ``alpha * beta``. Exactly 0 for a category that never occurs (maximum likelihood only), infinite where
+        ``at_infinity``, 0 where ``at_zero``, NaN where the data say nothing about alpha.
+    log_likelihood : float
+        Of the counts, with the multinomial coefficient; its limit where there is no maximum.
+    standard_error : float64 array (K,)
+        Of each concentration, from the observed information; for a mode under a prior, of log concentration times
+        the concentration. NaN where there is no maximum and for categories that never occur.
+    alpha : float
+        Sum of the concentrations.
+    beta : float64 array (K,)
+        Proportions.
+    outcome : str
+        ``"maximum"``, ``"infinity"``, ``"zero"``, ``"undetermined"`` or ``"unfinished"``; ``message`` says it in words.
+    n_groups : int or float
+        Groups with at least one count (their weights' sum): an empty group is a no-op.
+    n_parameters : int
+        Free parameters: categories that occur (all K under a prior), one less where alpha went to its limit.
+    multinomial_log_likelihood : float
+        The largest that a multinomial reaches on the same counts.
+    prior : Gamma or None
+    log_posterior : float or None
+        ``log_likelihood`` plus the log density of the prior on log concentration.
+    log_evidence : float or None
+        Laplace's approximation in log concentration; None without a prior, NaN where the curvature is lost in rounding.
+    n_iterations : int
+    category_names : tuple of str (K,) or None
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> fit = hbm.fit(hbm.datasets.load_rat_tumors().counts[:70])
+    >>> fit.concentration.round(4).tolist()
+    [2.3048, 14.0798]
+    """
+
+    concentration: Floats
+    log_likelihood: float
+    standard_error: Floats
+    alpha: float
+    beta: Floats
+    outcome: Outcome
+    n_groups: float
+    n_parameters: int
+    multinomial_log_likelihood: float
+    prior: priors.Gamma | None = None
+    log_posterior: float | None = None
+    log_evidence: float | None = None
+    n_iterations: int = 0
+    category_names: tuple[str, ...] | None = None
+    _curvature: Curvature | None = field(default=None, repr=False)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the concentration is a maximum. False at infinity or zero, where none exists: see ``outcome``."""
+        return self.outcome == "maximum"
+
+    @property
+    def at_infinity(self) -> bool:
+        """Whether the likelihood grows for ever with alpha: the multinomial is the best of the family."""
+        return self.outcome == "infinity"
+
+    @property
+    def at_zero(self) -> bool:
+        """Whether the likelihood grows as alpha falls to 0: every group is of one category."""
+        return self.outcome == "zero"
+
+    @property
+    def message(self) -> str:
+        """The outcome in words."""
+        return _MESSAGES[self.outcome]
+
+    @property
+    def aic(self) -> float:
+        """``2 k - 2 log L``."""
+        return 2.0 * self.n_parameters - 2.0 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """``k log N - 2 log L``, N the number of groups."""
+        return self.n_parameters * math.log(self.n_groups) - 2.0 * self.log_likelihood
+
+    @property
+    def multinomial_p_value(self) -> float:
+        """Of the likelihood-ratio test of the multinomial against overdispersion.
+
+        The multinomial is the end alpha = infinity of the family, so that the statistic is 0 half of the time and
+        chi-squared with one degree of freedom otherwise (Self & Liang 1987, doi:10.1080/01621459.1987.10478472).
+        """
+        statistic = 2.0 * (self.log_likelihood - self.multinomial_log_likelihood)
+        return 0.5 * math.erfc(math.sqrt(statistic / 2.0)) if statistic > 0.0 else 1.0
+
+    @property
+    def multinomial(self) -> bool:
+        """Whether a multinomial does as well: the maximum lies at infinity, or ``multinomial_p_value`` is above 1e-4.
+
+        Of tables that are multinomial, one in ten thousand is called something else.
+        """
+        return self.outcome in ("infinity", "undetermined") or self.multinomial_p_value > 1e-4
+
+    def interval(self, probability: float = 0.95) -> tuple[Floats, Floats]:
+        """Ends of the interval of each concentration, symmetric in its logarithm.
+
+        Parameters
+        ----------
+        probability : float
+
+        Returns
+        -------
+        lower, upper : float64 arrays (K,)
+
+        Raises
+        ------
+        ValueError
+            For a probability outside (0, 1).
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> lower, upper = hbm.fit(hbm.datasets.load_pollen().counts).interval()
+        >>> upper.round(2).tolist()
+        [73.79, 1.43, 7.65, 2.83]
+        """
+        if not 0.0 < probability < 1.0:
+            raise ValueError(f"probability must lie between 0 and 1; got {probability}")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            width = NormalDist().inv_cdf(0.5 + probability / 2.0) * self.standard_error / self.concentration
+            return self.concentration * np.exp(-width), self.concentration * np.exp(width)
+
+    def covariance(self) -> Floats:
+        """Of the log concentrations (K, K): the inverse of minus the Hessian; NaN where there is no maximum.
+
+        Raises
+        ------
+        ValueError
+            Never; NaN marks what is unknown.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.fit(hbm.datasets.load_pollen().counts).covariance().shape
+        (4, 4)
+        """
+        result = np.full((len(self.beta), len(self.beta)), np.nan)
+        if self._curvature is not None and self._curvature.reserve > 0:
+            result[np.ix_(self.beta > 0, self.beta > 0)] = self._curvature.covariance()
+        return result

@@ -1,0 +1,1 @@
+"""What every network of the package shares: features, transforms, encoders, heads, training, files."""

@@ -1,0 +1,279 @@
+"""Networks on disk: one safetensors file, the weights with a JSON header and a checksum of both.
+
+Loading runs no code of the file, and a file that is damaged or foreign is refused with a `ValueError` that names it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from hbm_fast import _config, _files, _validate, priors
+from hbm_fast._validate import missing_extra
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL
+from hbm_fast.nn.training import State
+
+Network = TypeVar("Network", bound=nn.Module)
+
+FORMAT = 2  # 1 had no checksum
+CHECKSUM = "sha256"  # field of the header
+SHIPPED = Path(__file__).parent / "checkpoints"
+
+
+def describe_model(model: HierarchicalModel) -> dict[str, Any]:
+    """The model as plain JSON."""
+    return {
+        "n_categories": model.n_categories,
+        "alpha": {"prior": type(model.alpha).__name__, **asdict(model.alpha)},
+        "beta": {"prior": type(model.beta).__name__, **asdict(model.beta)},
+    }
+
+
+def model_of(description: dict[str, Any]) -> HierarchicalModel:
+    """The inverse of `describe_model`: only the classes of `hbm_fast.priors` are ever made.
+
+    Raises
+    ------
+    ValueError
+        For a prior that this version does not know.
+    """
+
+    def prior(described: dict[str, Any]) -> Any:
+        described = dict(described)
+        name = described.pop("prior")
+        if name not in priors.__all__ or name == "AlphaPrior":
+            raise ValueError(f"the network's model has a prior {name!r} that this version does not know")
+        return getattr(priors, name)(**{k: tuple(v) if isinstance(v, list) else v for k, v in described.items()})
+
+    return HierarchicalModel(
+        description["n_categories"], alpha=prior(description["alpha"]), beta=prior(description["beta"])
+    )
+
+
+def save(path: str | Path, network: nn.Module, state: State | None, header: dict[str, Any]) -> None:
+    """Write a network and, where there is a state, what it takes to go on training; the header is the caller's."""
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    versions = {"library": _config.__version__, "stream_version": _config.STREAM_VERSION}
+    if state is not None:
+        tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
+        if state.generator is not None:
+            tensors["generator"] = state.generator
+        header = {
+            **header,
+            "state": {name: getattr(state, name) for name in ("step", "seconds", "simulator_seconds", "history")},
+        }
+    write(Path(path), tensors, {**versions, **header})
+
+
+def restore(
+    path: str | Path, make: Callable[[], Network], tensors: dict[str, Tensor], header: dict[str, Any]
+) -> tuple[Network, State | None]:
+    """The network that ``make`` builds, filled and set to evaluate, and the state of its training if there is one.
+
+    The network is first built without memory, and compared with the tensors: sizes of a damaged header cost nothing.
+
+    Raises
+    ------
+    ValueError
+        Where the header's settings build no network, or one of other tensors.
+    """
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    weights = under("network.")
+    # what the building itself loops over
+    largest = max((max(value.shape, default=1) for value in weights.values()), default=1)
+    sizes = [*header["settings"].items(), *(header["model"] or {}).items()]
+    for name, value in sizes:
+        looped = name in ("n_categories", "dim", "depth", "encoder_depth") and isinstance(value, int)
+        if looped and value > max(largest, 256):
+            raise ValueError(f"{path}: the header's {name!r} is {value}, but no tensor is longer than {largest}")
+    try:
+        with torch.device("meta"):
+            expected = make()
+    except Exception as error:
+        raise ValueError(
+            f"{path}: the header's fields 'model' and 'settings' build no network: {error}; "
+            f"settings are {header['settings']!r:.200}"
+        ) from error
+    compare(expected.state_dict(), weights, f"{path}: the header's fields 'model', 'totals' and 'settings'", "the file")
+    with torch.random.fork_rng(devices=[]):
+        network = make()
+    network.load_state_dict(weights)
+    network.eval()
+    if "state" not in header:
+        return network, None
+    optimizer, generator = under("optimizer."), tensors.get("generator")
+    if generator is not None and (generator.dtype, generator.ndim) != (torch.uint8, 1):
+        raise ValueError(f"{path}: the tensor 'generator' must hold bytes; it is {generator.dtype}")
+    _check_optimizer(path, optimizer, [p for p in network.parameters() if p.requires_grad])
+    return network, State(**header["state"], generator=generator, optimizer=optimizer)
+
+
+def compare(expected: dict[str, Tensor], found: dict[str, Tensor], who: str, other: str) -> None:
+    """Refuse weights of another architecture.
+
+    Raises
+    ------
+    ValueError
+        That names the first tensor whose name, shape or type differs.
+    """
+    for name in sorted(expected.keys() | found.keys()):
+        asked, came = (
+            f"{part[name].dtype} of shape {tuple(part[name].shape)}" if name in part else "no such tensor"
+            for part in (expected, found)
+        )
+        if asked != came:
+            raise ValueError(f"{who} ask for other weights: {name!r} would be {asked}, {other} has {came}")
+
+
+def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Save tensors and a JSON header with a checksum of both; the file is whole or not there."""
+    safetensors = _safetensors()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    plain = json.loads(json.dumps({"format": FORMAT, **header}))
+    metadata = {"hbm_fast": json.dumps({**plain, CHECKSUM: _checksum(plain, stored)})}
+    _files.write_bytes(path, safetensors.torch.save(stored, metadata=metadata))
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the header.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, it is no network of ours, it is damaged, or of a later format.
+    """
+    if not path.is_file():
+        shipped = ", ".join(repr(p.stem) for p in sorted(SHIPPED.glob("*.safetensors")))
+        raise FileNotFoundError(f"no network at {path}; the networks that come with hbm_fast are {shipped}")
+    safetensors = _safetensors()
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            text = (file.metadata() or {}).get("hbm_fast")
+            if text is not None:
+                header = _parse(path, text)
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except _Refused:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
+    if text is None:
+        raise ValueError(f"{path} holds tensors, but no network of hbm_fast (no header)")
+    checksum = header.pop(CHECKSUM, None)
+    if header["format"] > 1 and checksum != _checksum(header, tensors):
+        raise ValueError(f"{path} is damaged: the checksum of its tensors and header is not the one in it")
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{path}: the tensor {name!r} holds NaN or infinity")
+    return tensors, header
+
+
+class _Refused(ValueError):
+    """A header that is no network's, apart from what safetensors itself refuses."""
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    """The header with all its fields checked, so that nothing behind meets another type or an endless size."""
+
+    def refuse(name: str, expected: str, cause: Exception | None = None) -> _Refused:
+        came = f"it holds {header[name]!r:.100}" if name in header else "there is none"
+        because = "" if cause is None else f" ({cause})"
+        return _Refused(f"{path}: the header's field {name!r} must be {expected}; {came}{because}")
+
+    def require(name: str, expected: str, valid: Callable[[Any], Any]) -> None:
+        try:
+            right = name in header and valid(header[name]) is not False
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise refuse(name, expected, error) from error
+        if not right:
+            raise refuse(name, expected)
+
+    def numbers(value: Any) -> bool:
+        return all(isinstance(v, int | float) for v in value.values())
+
+    def state(value: Any) -> bool:
+        names = {field.name for field in fields(State)} - {"generator", "optimizer"}
+        _validate.positive_int(value["step"], "step", minimum=0)
+        times = [_validate.finite_float(value[name], name) for name in ("seconds", "simulator_seconds")]
+        return set(value) == names and min(times) >= 0.0 and all(numbers(point) for point in value["history"])
+
+    def training(value: Any) -> bool:
+        key = value.get("key", ["0", "0"])
+        return len(key) == 2 and all(isinstance(word, str) and 0 <= int(word) < 2**64 for word in key)
+
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _Refused(f"{path}: its header is no JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise _Refused(f"{path}: its header must be a JSON object; it is {header!r:.100}")
+    require("format", "a whole number from 1", lambda value: _validate.positive_int(value, "format"))
+    if header["format"] > FORMAT:
+        raise _Refused(
+            f"{path} has format {header['format']}; this version reads up to {FORMAT}: upgrade hbm-fast "
+            f"(it was written by {header.get('library', 'a later version')!s:.40})"
+        )
+    if header.get("kind") != "embedding":
+        require("factorization", "a name", lambda value: isinstance(value, str))
+    require("model", "null, or the number of categories and the priors", lambda m: m is None or model_of(m))
+    require("settings", "an object", lambda value: isinstance(value, dict))
+    for name, lowest, largest in (("n_groups", 1, MOST_GROUPS), ("totals", 0, MOST_TOTAL)):
+        within = partial(_is_range, lowest=lowest, largest=largest)
+        require(name, f"two whole numbers, low <= high, within [{lowest}, {largest}]", within)
+    require("training", "an object, its key two whole numbers below 2**64", training)
+    require("figures", "an object of numbers", numbers)
+    if "state" in header:
+        require("state", "the step, the seconds and the history of the training", state)
+    return header
+
+
+def _is_range(value: Any, lowest: int, largest: int) -> bool:
+    return isinstance(value, list) and bool(_validate.inclusive_range(tuple(value), "it", lowest, largest))
+
+
+def _checksum(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _check_optimizer(path: str | Path, saved: dict[str, Tensor], parameters: list[nn.Parameter]) -> None:
+    """Refuse an optimizer's state that does not belong to these parameters."""
+    shapes = {
+        f"{i}.{name}": () if name == "step" else tuple(parameter.shape)
+        for i, parameter in enumerate(parameters)
+        for name in ("step", "exp_avg", "exp_avg_sq")
+    }
+    for name, value in saved.items():
+        if shapes.get(name) != tuple(value.shape):
+            raise ValueError(f"{path}: the tensor 'optimizer.{name}' belongs to none of the network's parameters")
+
+
+def locate(name: str | Path) -> Path:
+    """A shipped network by its name, or else a path."""
+    shipped = SHIPPED / f"{name}.safetensors"
+    if isinstance(name, str) and "/" not in name and shipped.is_file():
+        return shipped
+    return Path(name)
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.torch
+    except ImportError as error:
+        raise missing_extra("safetensors", "amortize") from error
+    return safetensors

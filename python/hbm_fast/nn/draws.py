@@ -1,0 +1,67 @@
+"""Draws of (alpha, beta) that a network returns for a batch of datasets."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of a network for B datasets, in the user's order of the categories, float64."""
+
+    log_alpha: Tensor  # (B, S)
+    log_beta: Tensor  # (B, S, K)
+    log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
+    log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
+    log_likelihood: Tensor | None = None  # (B, S), where there are weights
+    # of datasets r (R,) at other points, log alpha (R, M) and log beta (R, M, K): the log-likelihood (R, M), and the
+    # log density of q relative to the prior
+    at: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+
+    @staticmethod
+    def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":
+        """The draws of consecutive datasets as one; each part is let go once it is copied."""
+        whole: dict[str, Tensor] = {}
+        thetas: list[Callable[[int], NDArray[np.float64]]] = []
+        begin = 0
+        for part in parts:
+            end = begin + len(part.log_alpha)
+            for name in ("log_alpha", "log_beta", "log_weight"):
+                values = getattr(part, name)
+                if values is None:
+                    continue
+                if name not in whole:  # numpy's memory comes in large pages, torch's takes four times as long to touch
+                    whole[name] = torch.from_numpy(np.empty((n_datasets, *values.shape[1:])))
+                whole[name][begin:end] = values
+            if part.log_theta is not None:
+                thetas.append(part.log_theta)
+            begin = end
+        theta = Thetas(thetas) if thetas else None
+        return Draws(whole["log_alpha"], whole["log_beta"], whole.get("log_weight"), theta)
+
+
+@dataclass(frozen=True)
+class Thetas:
+    """log theta (B, S, K) of a group in all datasets, from the parts of consecutive ones."""
+
+    parts: Sequence[Callable[[int], NDArray[np.float64]]]
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        return np.concatenate([part(group) for part in self.parts])
+
+
+@dataclass(frozen=True)
+class OneChain:
+    """``theta_draws`` of a `Posterior`: the log theta (B, S, K) of a group as those of one chain, (B, 1, S, K), or
+    (1, S, K) where there is no batch."""
+
+    log_theta: Callable[[int], NDArray[np.float64]]
+    batch: bool
+
+    def __call__(self, group: int) -> NDArray[np.float64]:
+        values = self.log_theta(group)[:, None]
+        return values if self.batch else values[0]
