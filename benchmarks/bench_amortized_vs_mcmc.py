@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+from hbm_fast._files import finite
 from hbm_fast.cli import benchmark
-from hbm_fast.cli._files import finite
 
 
 def main() -> None:

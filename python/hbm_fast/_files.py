@@ -3,14 +3,17 @@
 `replacing` and, on top of it, `write_bytes` and `write_text` write; `checksum` is what files of arrays carry.
 """
 
+import csv
 import errno
 import hashlib
+import json
+import math
 import os
 import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -148,3 +151,33 @@ def _named(error: OSError, target: Path) -> OSError:
     if error.errno is None:
         return OSError(f"{target}: {error}")
     return OSError(error.errno, error.strerror or os.strerror(error.errno), str(target))
+
+
+def finite(value: Any) -> Any:
+    """The value with infinities and NaN as strings, since JSON has neither."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def write_json(target: Path, content: dict[str, Any]) -> None:
+    """Write indented JSON in UTF-8."""
+    write_text(target, json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(target: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file with a header; floats keep every digit."""
+    with replacing(target) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_figure(target: Path, figure: Any, dpi: int) -> None:
+    """Write a matplotlib figure in the format of the ending."""
+    with replacing(target) as unfinished:
+        figure.savefig(unfinished, dpi=dpi)

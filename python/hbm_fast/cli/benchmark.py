@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hbm_fast import show_config
+from hbm_fast import _files, show_config
 from hbm_fast.benchmark.measure import Point, Referee, break_even, measure
 from hbm_fast.benchmark.methods import PEERS, Way, absent_peers, ours, peers
-from hbm_fast.cli import _files
+from hbm_fast.cli import _options
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
 
@@ -214,8 +214,8 @@ def benchmark(
     ] = 30.0,
     threads: Annotated[int, typer.Option(help="Threads of our ways; peers run on one core.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    as_json: _files.AsJson = False,
-    force: _files.Force = False,
+    as_json: _options.AsJson = False,
+    force: _options.Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Time exact quadrature, MCMC, the shipped networks and their peers, and say how right each answer is.

@@ -13,9 +13,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hbm_fast import _files
 from hbm_fast._files import write_text
 from hbm_fast.benchmark.measure import break_even
-from hbm_fast.cli import _files
+from hbm_fast.cli import _options
 from hbm_fast.datasets import load_rat_tumors
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
@@ -138,7 +139,7 @@ def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Train for seconds instead of a minute.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figures and results.json.")] = Path("hbm-fast-demo"),
-    as_json: _files.AsJson = False,
+    as_json: _options.AsJson = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an earlier demo in that folder.")] = False,
 ) -> None:
     """Pose the note's question, and answer it by quadrature, by MCMC and by a network trained on the spot.

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hbm_fast import priors
-from hbm_fast.cli import _files
+from hbm_fast import _files, priors
+from hbm_fast.cli import _options
 from hbm_fast.fitting import FitResult
 from hbm_fast.fitting import fit as fit_counts
 from hbm_fast.tables import read_counts
@@ -19,23 +19,23 @@ _ROWS = 40
 
 
 def fit(
-    data: _files.Data,
-    layout: _files.FormatOption = _files.Format.AUTO,
+    data: _options.Data,
+    layout: _options.FormatOption = _options.Format.AUTO,
     prior: Annotated[
         str | None,
         typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration: the mode instead of the maximum."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the result here (.csv or .json).")] = None,
-    figure: _files.Figure = None,
-    as_json: _files.AsJson = False,
-    force: _files.Force = False,
+    figure: _options.Figure = None,
+    as_json: _options.AsJson = False,
+    force: _options.Force = False,
 ) -> None:
     """Fit one Dirichlet-multinomial to a table of counts, by maximum likelihood or to the mode under a Gamma prior.
 
     Example: hbm-fast fit counts.csv --prior 0.1,0.1 --out fit.csv
     """
-    _files.check_target(out, "--out", (".csv", ".json"), force=force)
-    _files.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    _options.check_target(out, "--out", (".csv", ".json"), force=force)
+    _options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     gamma = None if prior is None else _gamma(prior)
     table = read_counts(data, layout=layout.value)
     names = table.category_names or tuple(map(str, range(table.counts.shape[1])))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hbm_fast.cli import _files
+from hbm_fast.cli import _options
 
 
 def report(
@@ -22,8 +22,8 @@ def report(
     ] = None,
     n_calibration: Annotated[int, typer.Option(help="Simulated datasets of the calibration.", min=21)] = 500,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    as_json: _files.AsJson = False,
-    force: _files.Force = False,
+    as_json: _options.AsJson = False,
+    force: _options.Force = False,
 ) -> None:
     """Write the note's two questions, the answers beside the exact ones, and the calibration as one offline page.
 
@@ -31,7 +31,7 @@ def report(
     """
     from hbm_fast.experiments import report as page
 
-    _files.check_target(out, "--out", (".html",), force=force)
+    _options.check_target(out, "--out", (".html",), force=force)
     if results is not None and not results.is_dir():
         raise ValueError(f"--results: the folder {str(results)!r} does not exist")
     ways: dict[str, Callable[[Any], Any]] = {}

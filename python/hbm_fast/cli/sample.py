@@ -12,8 +12,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from hbm_fast import __version__
-from hbm_fast.cli import _files
+from hbm_fast import __version__, _files
+from hbm_fast.cli import _options
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.exact import exact_posterior
@@ -47,8 +47,8 @@ class Method(StrEnum):
 
 
 def sample(
-    data: _files.Data,
-    layout: _files.FormatOption = _files.Format.AUTO,
+    data: _options.Data,
+    layout: _options.FormatOption = _options.Format.AUTO,
     method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
@@ -61,18 +61,18 @@ def sample(
     groups: Annotated[
         Path | None, typer.Option(help="Write the proportions of every group with 90 % intervals here (.csv).")
     ] = None,
-    figure: _files.Figure = None,
-    as_json: _files.AsJson = False,
-    force: _files.Force = False,
+    figure: _options.Figure = None,
+    as_json: _options.AsJson = False,
+    force: _options.Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Draw from the posterior of a table of counts; Ctrl-C keeps what was drawn so far.
 
     Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
     """
-    _files.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
-    _files.check_target(groups, "--groups", (".csv",), force=force)
-    _files.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    _options.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
+    _options.check_target(groups, "--groups", (".csv",), force=force)
+    _options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     prior = parse_alpha(alpha)
     table = read_counts(data, layout=layout.value)
     if groups is not None and table.weights is not None:

@@ -12,7 +12,7 @@ import typer
 
 from hbm_fast import STREAM_VERSION, _npz, _validate
 from hbm_fast._files import replacing, write_text
-from hbm_fast.cli import _files
+from hbm_fast.cli import _options
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
@@ -46,7 +46,7 @@ def simulate(
     ] = PartFormat.PARQUET,
     theta: Annotated[bool, typer.Option("--theta", help="Write log theta of every group too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    as_json: _files.AsJson = False,
+    as_json: _options.AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hbm_fast.cli import _files
+from hbm_fast import _files
+from hbm_fast.cli import _options
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
 
@@ -45,9 +46,9 @@ def train(
     init_from: Annotated[
         Path | None, typer.Option(help="Start from the weights of this network, for another prior or other ranges.")
     ] = None,
-    as_json: _files.AsJson = False,
+    as_json: _options.AsJson = False,
     pause_at: Annotated[int | None, typer.Option(help="Stop at this step, to go on with --resume.", min=1)] = None,
-    force: _files.Force = False,
+    force: _options.Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Train a network that infers (alpha, beta) from counts in microseconds.
@@ -59,7 +60,7 @@ def train(
 
     On several processes: torchrun --nproc-per-node 2 -m hbm_fast train marbles.safetensors --minutes 1
     """
-    _files.check_target(out, "OUT", (".safetensors",), force=force)
+    _options.check_target(out, "OUT", (".safetensors",), force=force)
     from hbm_fast import amortize
     from hbm_fast.nn.distributed import launched
 

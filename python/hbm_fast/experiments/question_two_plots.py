@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from hbm_fast.cli import _files
+from hbm_fast import _files
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
 

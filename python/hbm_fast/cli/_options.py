@@ -1,18 +1,14 @@
-"""What the commands of tables share: their options, and files that are checked before the work and written after it."""
+"""Options that several commands share, and the check of a file to write before anything is computed."""
 
-import csv
-import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from hbm_fast import _validate
-from hbm_fast._files import replacing, write_text
 
 
 class Format(StrEnum):
@@ -59,33 +55,3 @@ def check_target(target: Path | None, option: str, endings: Sequence[str], *, fo
     for module in _NEEDS.get(target.suffix.lower(), ()):
         if find_spec(module) is None:
             raise _validate.missing_extra(module, "report")
-
-
-def finite(value: Any) -> Any:
-    """JSON knows no infinity and no NaN: their names stand for them."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
-
-
-def write_json(target: Path, content: dict[str, Any]) -> None:
-    """Indented, in UTF-8."""
-    write_text(target, json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_csv(target: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """With a header; floats to their last digit."""
-    with replacing(target) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def write_figure(target: Path, figure: Any, dpi: int) -> None:
-    """A matplotlib figure, in the format of the ending."""
-    with replacing(target) as unfinished:
-        figure.savefig(unfinished, dpi=dpi)
