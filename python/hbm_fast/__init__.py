@@ -53,9 +53,9 @@ __all__ = [
     "tables",
 ]
 
-# Doors that open when first used, so that `import hbm_fast` costs little more than numpy: the room of each name, and
-# the rooms that are themselves names. The block above says the same to type checkers.
-_ROOM_OF = {
+# Names and subpackages are imported on first use, so that `import hbm_fast` costs little more than numpy: the module of
+# each public name, and the public subpackages. The block above states the same for type checkers.
+_EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
     "Posterior": "posterior",
@@ -71,14 +71,14 @@ _ROOM_OF = {
     "sample": "sampling",
     "simulate": "simulation",
 }
-_ROOMS = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}
+_SUBPACKAGES = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _SUBPACKAGES:
         return import_module(f"hbm_fast.{name}")
-    if name in _ROOM_OF:
-        value = globals()[name] = getattr(import_module(f"hbm_fast.{_ROOM_OF[name]}"), name)
+    if name in _EXPORTS:
+        value = globals()[name] = getattr(import_module(f"hbm_fast.{_EXPORTS[name]}"), name)
         return value
     raise AttributeError(f"module 'hbm_fast' has no attribute {name!r}")
 

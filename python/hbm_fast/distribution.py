@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _core, _validate, _validate_scipy
+from hbm_fast import _core, _validate
 
 Floats = NDArray[np.float64]
 
@@ -73,9 +73,9 @@ class DirichletMultinomialGenerator:
         >>> float(hbm.dirichlet_multinomial.logpmf([5, 5], [1e15, 1e15], 10).round(6))
         -1.402043
         """
-        a, total = _validate_scipy.scipy_parameters(alpha, n)
-        counts = _validate_scipy.scipy_counts(x)
-        counts, a = _validate_scipy.scipy_broadcast(counts, a)
+        a, total = _parameters(alpha, n)
+        counts = _counts(x)
+        counts, a = _broadcast(counts, a)
         known = np.asarray(np.isfinite(a).all(axis=-1))
         with np.errstate(invalid="ignore"):
             value = np.empty(counts.shape[:-1])
@@ -107,7 +107,7 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.mean([1, 3], 8).tolist()
         [2.0, 6.0]
         """
-        a, total = _validate_scipy.scipy_parameters(alpha, n)
+        a, total = _parameters(alpha, n)
         result: Floats = np.asarray(total[..., np.newaxis] * _shares(a))
         return result
 
@@ -120,7 +120,7 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.var([1, 1], 4).tolist()
         [2.0, 2.0]
         """
-        a, total = _validate_scipy.scipy_parameters(alpha, n)
+        a, total = _parameters(alpha, n)
         p = _shares(a)
         result: Floats = np.asarray(_spread(a, total)[..., np.newaxis] * (p * (1.0 - p)))
         return result
@@ -134,7 +134,7 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.cov([1, 1], 4).tolist()
         [[2.0, -2.0], [-2.0, 2.0]]
         """
-        a, total = _validate_scipy.scipy_parameters(alpha, n)
+        a, total = _parameters(alpha, n)
         p = _shares(a)
         result: Floats = _spread(a, total)[..., np.newaxis, np.newaxis] * -(
             p[..., :, np.newaxis] * p[..., np.newaxis, :]
@@ -170,8 +170,8 @@ class DirichletMultinomialGenerator:
         >>> hbm.dirichlet_multinomial.rvs([1.0, 2.0], 5, size=3, random_state=0).sum(axis=-1).tolist()
         [5, 5, 5]
         """
-        a, total = _validate_scipy.scipy_parameters(alpha, n)
-        rng = _validate_scipy.random_state(self.random_state if random_state is None else random_state)
+        a, total = _parameters(alpha, n)
+        rng = _random_state(self.random_state if random_state is None else random_state)
         shape = np.broadcast_shapes(a.shape[:-1], total.shape)
         front = () if size is None else tuple(np.atleast_1d(size).tolist())
         a = np.broadcast_to(a, (*front, *shape, a.shape[-1]))
@@ -204,7 +204,7 @@ class FrozenDirichletMultinomial:
     """
 
     def __init__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> None:
-        self.alpha, self.n = _validate_scipy.scipy_parameters(alpha, n)
+        self.alpha, self.n = _parameters(alpha, n)
         self._dist = DirichletMultinomialGenerator(seed)
 
     @property
@@ -254,3 +254,44 @@ def _spread(a: Floats, total: NDArray[Any]) -> Floats:
 
 
 dirichlet_multinomial = DirichletMultinomialGenerator()
+
+
+def _parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+    """alpha (..., K) positive and n (...,) whole and non-negative; NaN passes, as in scipy."""
+    a = np.atleast_1d(_validate.unmasked(alpha, "alpha").astype(np.float64, copy=False))
+    if np.any(a <= 0):
+        raise ValueError("`alpha` must contain only positive values.")
+    total = _validate.unmasked(n, "n")
+    if not _whole(total):
+        raise ValueError("`n` must be a non-negative integer.")
+    return a, total.astype(np.int64)
+
+
+def _counts(x: ArrayLike) -> NDArray[np.int64]:
+    """Whole non-negative counts (..., K), of any numeric dtype."""
+    counts = np.atleast_1d(_validate.unmasked(x, "x"))
+    if not _whole(counts):
+        raise ValueError("`x` must contain only non-negative integers.")
+    return _validate.native(counts) if counts.dtype.kind in "iu" else counts.astype(np.int64)
+
+
+def _broadcast(x: NDArray[np.int64], a: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Counts and concentrations of one shape."""
+    try:
+        x, a = np.broadcast_arrays(x, a)
+    except ValueError:
+        raise ValueError("`x` and `alpha` must be broadcastable.") from None
+    return x, a
+
+
+def _whole(array: NDArray[Any]) -> bool:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"counts must be an array of numbers; got dtype {array.dtype}")
+    return bool(np.all((array >= 0) & (array == np.floor(array)))) and bool(np.all(array <= 2.0**53))
+
+
+def _random_state(value: Any) -> np.random.Generator | np.random.RandomState:
+    """A generator from anything scipy's random_state takes; None is fresh entropy, never the global state."""
+    if isinstance(value, np.random.RandomState):
+        return value
+    return np.random.default_rng(value)

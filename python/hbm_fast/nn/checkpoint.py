@@ -24,7 +24,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 FORMAT = 2  # 1 had no checksum
 CHECKSUM = "sha256"  # field of the header
-SHIPPED = Path(__file__).parent / "checkpoints"
+SHIPPED = Path(__file__).parents[1] / "amortize" / "checkpoints"
 
 
 def describe_model(model: HierarchicalModel) -> dict[str, Any]:

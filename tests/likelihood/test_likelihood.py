@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -488,7 +489,8 @@ def test_every_instruction_set_level(level):
     show = [sys.executable, "-c", "import hbm_fast; print(hbm_fast.show_config()['isa'])"]
     if subprocess.check_output(show, env=environment, text=True).strip() == hbm.show_config()["isa"]:
         return  # the other tests of this run are of this level already
-    own = [__file__, str(__file__).replace("test_likelihood", "test_sufficient_statistics")]
+    tests = Path(__file__).parents[1]
+    own = [__file__, str(tests / "statistics" / "test_sufficient_statistics.py")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *own]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -9,8 +9,8 @@ import hbm_fast as hbm
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.amortize import training  # noqa: E402
 from hbm_fast.amortize.estimator import Estimator  # noqa: E402
+from hbm_fast.nn import training  # noqa: E402
 from hbm_fast.nn.progress import line, reporter  # noqa: E402
 from hbm_fast.nn.training import State  # noqa: E402
 

@@ -19,7 +19,7 @@ HOLMES = hbm.priors.Gamma(0.1, rate=0.1)  # the prior of Holmes, Harris & Quince
 
 def published_alpha():
     """Holmes, Harris & Quince 2012, one component: lower, estimate, upper of every genus (Bioconductor's package)."""
-    with (Path(__file__).parent / "data" / "twins_dmn_k1_published_alpha.csv").open(newline="") as lines:
+    with (Path(__file__).parent / "twins_published_alpha.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     return {row["taxon"]: [float(row[f"alpha_{e}"]) for e in ("lower", "est", "upper")] for row in rows}
 

@@ -14,8 +14,8 @@ import hbm_fast as hbm
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize import ranks  # noqa: E402
 from hbm_fast.amortize.any_k import AnyKStream  # noqa: E402
+from hbm_fast.nn import distributed as ranks  # noqa: E402
 from hbm_fast.nn.data import TrainingStream  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps

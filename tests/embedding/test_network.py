@@ -10,7 +10,8 @@ from hbm_fast.simulation import exceedance_counts
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.embedding import objectives, proposals, quadrature  # noqa: E402
+from hbm_fast.embedding import latent_grid as quadrature  # noqa: E402
+from hbm_fast.embedding import objectives, proposals  # noqa: E402
 from hbm_fast.embedding.generative import GenerativeModel  # noqa: E402
 from hbm_fast.embedding.likelihood import (  # noqa: E402
     group_log_likelihood,

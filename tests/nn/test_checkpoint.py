@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from hbm_fast import embedding  # noqa: E402
-from hbm_fast.amortize import checkpoint  # noqa: E402
+from hbm_fast.nn import checkpoint  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated", "ignore:Pareto's k")
 

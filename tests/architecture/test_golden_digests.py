@@ -1,7 +1,8 @@
 """The draws of every sampler, every shipped network and both embeddings keep their bits until a change is meant.
 
 The last bits depend on the instruction-set level, the C library and torch's build, so that the digests of
-data/golden_digests.json are stored by these. `python tests/test_golden_digests.py` stores those of this machine.
+golden_digests.json are stored by these. `python tests/architecture/test_golden_digests.py` stores those of this
+machine.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import pytest
 
 import hbm_fast as hbm
 
-STORED = Path(__file__).parent / "data" / "golden_digests.json"
+STORED = Path(__file__).parent / "golden_digests.json"
 MARBLES = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
 SAMPLER_CASES = {
     "hmc": dict(method="hmc"),

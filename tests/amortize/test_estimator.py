@@ -11,7 +11,7 @@ from hbm_fast.errors import ConvergenceWarning
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize import checkpoint  # noqa: E402
+from hbm_fast.nn import checkpoint  # noqa: E402
 from hbm_fast.nn.importance import pareto_k, weigh  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps

@@ -9,9 +9,9 @@ from hbm_fast import _core, _random
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.amortize import objectives  # noqa: E402
 from hbm_fast.amortize.local import LocalCoordinates  # noqa: E402
 from hbm_fast.amortize.top_down import TopDown  # noqa: E402
+from hbm_fast.nn import objectives  # noqa: E402
 from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
 from hbm_fast.nn.data import TrainingStream  # noqa: E402
 from hbm_fast.nn.features import ExceedanceInput, to_network_order, to_user_order  # noqa: E402

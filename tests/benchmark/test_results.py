@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "benchmarks" / "make_results.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "make_results.py"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="benchmarks/ is part of the sources, not of the wheel")
 
 

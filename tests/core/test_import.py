@@ -1,0 +1,43 @@
+"""`import hbm_fast`: what it loads, and the names it gives."""
+
+import ast
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import hbm_fast
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_loads_numpy_and_nothing_heavier():
+    heavy = "torch numba scipy arviz arviz_stats matplotlib pandas typer rich zuko dask pyarrow xarray sbi bayesflow"
+    out = run(f"import sys, hbm_fast; print(sorted(set({heavy.split()!r}) & set(sys.modules)))")
+    assert out.strip() == "[]"
+
+
+def test_public_names_are_those_that_type_checkers_see():
+    stated = {}
+    for node in ast.walk(ast.parse(Path(hbm_fast.__file__).read_text())):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for line in node.body:
+                stated |= {alias.name: line.module.removeprefix("hbm_fast").lstrip(".") for alias in line.names}
+    assert {name: module for name, module in stated.items() if module} == hbm_fast._EXPORTS
+    assert {name for name, module in stated.items() if not module} == hbm_fast._SUBPACKAGES
+    assert set(stated) < set(hbm_fast.__all__) == set(dir(hbm_fast))
+    for name, module in hbm_fast._EXPORTS.items():
+        assert getattr(hbm_fast, name) is not None, module
+
+
+def test_the_version_stands_in_one_place():
+    assert hbm_fast.__version__ == metadata.version("hbm-fast") == hbm_fast._core.version
+
+
+def test_unknown_names_raise():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = hbm_fast.nothing
