@@ -33,7 +33,7 @@ from hbm_fast.nn.training import Budget, fit
 
 MODEL = hbm.HierarchicalModel(2)
 RANGE: dict[str, Any] = {"n_groups": (1, 41), "totals": (0, 40)}
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 EXACT = {"log_alpha": -4.14742, "theta": 0.98714, "above": 0.9702}
 
 

@@ -12,7 +12,7 @@ import pytest
 import hbm_fast as hbm
 from hbm_fast.embedding import Referee, load, train
 
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 FULL = {"n_groups": 21, "totals": 20}
 RAGGED = {"n_groups": (1, 21), "totals": (0, 20)}
 # categories, seconds, stream, goal in nats

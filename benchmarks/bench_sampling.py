@@ -32,7 +32,7 @@ from arviz_stats.base import array_stats
 import hbm_fast as hbm
 from hbm_fast.cli.benchmark import machine
 
-NOTE = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+NOTE = hbm.datasets.load_marbles().counts
 EXACT_LOG_ALPHA = -4.147418  # 2-D quadrature of the note's data
 SHAPES = {"ii": (1000, 5, 50), "iii": (200, 50, 200), "iv": (200, 1000, 5000)}
 Draws = tuple[np.ndarray, np.ndarray]  # log alpha (C, D), beta (C, D, K)

@@ -1,12 +1,8 @@
 """From whatever people pass as ``rng`` to the 128-bit key of an addressed stream (SPEC 7)."""
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
-RNGLike: TypeAlias = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence | int | np.integer | None
-Key: TypeAlias = NDArray[np.uint64]
+from hbm_fast._typing import Key, RNGLike
 
 
 def key(rng: RNGLike | Key) -> Key:

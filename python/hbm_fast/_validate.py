@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Counts = NDArray[Any]
-Floats = NDArray[np.float64]
+from hbm_fast._typing import Counts, Floats
 
 # Every whole number up to this one is a float64: the largest count and the largest total of a group.
 MAX_COUNT = 2**53
@@ -157,11 +156,6 @@ def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentra
         need = "not be NaN" if np.isnan(result[where]) else f"be {'non-negative' if zero else 'positive'} and finite"
         raise ValueError(f"{name} must {need}; got {result[where]} at index {where}")
     return result
-
-
-def missing_extra(module: str, extra: str) -> ImportError:
-    """The error for an optional dependency that is not installed."""
-    return ImportError(f"{module} is needed here and is not installed: pip install 'hbm-fast[{extra}]'", name=module)
 
 
 def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:

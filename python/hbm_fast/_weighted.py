@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from hbm_fast._typing import Floats
 
 # A decorator of what takes exponentials of far tails: they become 0 or infinite, whatever numpy.seterr was told.
 far_tails = np.errstate(over="ignore", under="ignore")

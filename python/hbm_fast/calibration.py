@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _random, _validate, errors
+from hbm_fast import _validate, errors
 from hbm_fast import _weighted as weights
+from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.priors import Fixed, FixedBeta
 from hbm_fast.quadrature import Quadrature
 from hbm_fast.simulation import simulate
-
-Floats = NDArray[np.float64]
 
 _BINS = 21  # of the ranks; an even number of degrees of freedom has a closed tail probability
 _MAX_CORRELATION = 0.2
@@ -91,7 +90,7 @@ def simulation_based_calibration(
     n_ranks: int = 63,
     batch: int = 1,
     theta: bool = True,
-    rng: _random.RNGLike = None,
+    rng: RNGLike = None,
 ) -> Calibration:
     """Draw parameters and data from the model, infer them back, and rank the truth among the draws.
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
-
-Floats = NDArray[np.float64]
+from hbm_fast._typing import Floats
 
 # Concentrations all below the first are scaled up before they divide; any above the second down before the sum.
 _TINY, _HUGE = 1e-290, 1e290

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import _random, _validate
+from hbm_fast._typing import RNGLike
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -18,7 +19,7 @@ def exact_posterior(
     model: HierarchicalModel | None = None,
     *,
     n_draws: int = 1000,
-    rng: _random.RNGLike = None,
+    rng: RNGLike = None,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
 ) -> Posterior:
@@ -69,7 +70,7 @@ def exact_posterior(
 
     >>> import numpy as np
     >>> import hbm_fast as hbm
-    >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+    >>> bags = hbm.datasets.load_marbles().counts
     >>> post = hbm.exact_posterior(bags)
     >>> print(f"{post.mean('log_alpha'):.4f} {post.predict(20)[1]:.5f} {post.log_evidence:.5f}")
     -4.1474 0.98714 -19.44351

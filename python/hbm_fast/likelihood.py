@@ -6,11 +6,10 @@ from copy import copy
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hbm_fast import _core, _memory, _validate
-
-Floats = NDArray[np.float64]
+from hbm_fast._typing import Floats
 
 
 def log_likelihood(

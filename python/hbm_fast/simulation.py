@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
-from hbm_fast._validate import Counts, Floats
+from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel
 
 MAX_TOTAL = 2_000_000_000
@@ -54,7 +54,7 @@ class Simulation:
     counts: Counts | None
     n_groups: NDArray[np.int64]
     statistics: NDArray[np.float32] | None
-    key: _random.Key
+    key: Key
     first: int
     stream_version: int
     model: HierarchicalModel
@@ -69,7 +69,7 @@ def simulate(
     *,
     n_groups: int | tuple[int, int] | ArrayLike,
     totals: int | tuple[int, int] | ArrayLike,
-    rng: _random.RNGLike | _random.Key = None,
+    rng: RNGLike | Key = None,
     first: int = 0,
     alpha: ArrayLike | None = None,
     beta: ArrayLike | None = None,

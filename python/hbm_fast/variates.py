@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
-from hbm_fast._validate import Floats
+from hbm_fast._typing import Floats, RNGLike
 
 _LARGEST_SIZE = 2**48  # of which even one byte each is more than any memory holds
 
 
 def dirichlet(
-    rng: _random.RNGLike,
+    rng: RNGLike,
     concentration: ArrayLike,
     size: int | tuple[int, ...] | None = None,
     *,
@@ -63,7 +63,7 @@ def dirichlet(
 
 
 def multinomial(
-    rng: _random.RNGLike,
+    rng: RNGLike,
     n: ArrayLike,
     pvals: ArrayLike,
     size: int | tuple[int, ...] | None = None,

@@ -16,7 +16,7 @@ from hbm_fast.nn.importance import pareto_k, weigh  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
 
 

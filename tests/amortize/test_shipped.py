@@ -12,7 +12,7 @@ from hbm_fast.amortize.calibrate import rank
 from hbm_fast.experiments import network_plots as figures
 from hbm_fast.nn import checkpoint
 
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 FULL = np.array([[20, 0]] * 10 + [[0, 20]] * 11)
 N_DRAWS = 20_000
 

@@ -16,7 +16,7 @@ import pytest
 import hbm_fast as hbm
 
 STORED = Path(__file__).parent / "golden_digests.json"
-MARBLES = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+MARBLES = hbm.datasets.load_marbles().counts
 SAMPLER_CASES = {
     "hmc": dict(method="hmc"),
     "gibbs": dict(method="gibbs"),

@@ -6,6 +6,13 @@ import pytest
 import hbm_fast as hbm
 
 
+def test_marbles():
+    data = hbm.datasets.load_marbles()
+    assert data.counts.tolist() == [[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]]
+    assert data.category_names == ("white", "black")
+    assert len(data.group_names) == 21
+
+
 def test_rat_tumors():
     data = hbm.datasets.load_rat_tumors()
     assert data.counts.shape == (71, 2)

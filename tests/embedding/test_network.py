@@ -23,7 +23,7 @@ from hbm_fast.embedding.links import LINKS, log_concentration  # noqa: E402
 from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
 from hbm_fast.nn.heads import head as make_head  # noqa: E402
 
-PROBE = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+PROBE = hbm.datasets.load_marbles().counts
 
 
 def counts_and_tables(k=3, b=5, rng=3):

@@ -17,7 +17,7 @@ from hbm_fast.embedding.comparison import highest_likelihood  # noqa: E402
 from hbm_fast.embedding.data import TableStream, split  # noqa: E402
 from hbm_fast.embedding.likelihood import node_log_likelihood  # noqa: E402
 
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 MODEL = hbm.HierarchicalModel(2)
 SMALL = {"encoder_width": 16, "encoder_depth": 1, "width": 16, "depth": 1, "batch_size": 32}
 

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 from hbm_fast.nn.importance import seen_share, starting_points, weigh
 from hbm_fast.nn.proposal import Proposal
 
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 
 
 def start(log_alpha):

@@ -6,7 +6,7 @@ import pytest
 import hbm_fast as hbm
 from hbm_fast import priors
 
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 MIXED = np.array([[10, 10]] * 20 + [[0, 1]])
 
 

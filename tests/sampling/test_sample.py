@@ -9,7 +9,7 @@ import pytest
 import hbm_fast as hbm
 
 METHODS = ("hmc", "gibbs", "mh")
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])  # the note's: ten white, ten black, one black marble
+BAGS = hbm.datasets.load_marbles().counts  # the note's: ten white, ten black, one black marble
 
 
 def test_the_notes_bags():

@@ -1,10 +1,11 @@
+from hbm_fast._optional import missing_extra
+
 """Amortized inference: networks trained on the simulator's endless stream that infer (alpha, beta) in microseconds, and
 correct themselves against the exact likelihood.
 
 Needs torch and safetensors (``pip install 'hbm-fast[amortize]'``).
 """
 
-from hbm_fast._validate import missing_extra
 
 try:
     from hbm_fast.amortize.estimator import Estimator

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast._random import Key
+from hbm_fast._typing import Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn import distributed as ranks
 from hbm_fast.nn import heads, objectives

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate, priors
+from hbm_fast import priors
 from hbm_fast._files import replacing
-from hbm_fast._random import RNGLike
+from hbm_fast._optional import import_optional
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import RNGLike
 from hbm_fast.amortize.held_out import held_out
 from hbm_fast.calibration import Calibration, kl_divergence, simulation_based_calibration
 from hbm_fast.exact import exact_posterior
@@ -50,10 +51,7 @@ class Report:
 
     def save(self, path: str | Path) -> None:
         """Draw the histograms of the ranks."""
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise _validate.missing_extra("matplotlib", "report") from error
+        Figure = import_optional("matplotlib.figure", "report").Figure
         names, n = self.sbc.names, self.sbc.ranks.shape[1]
         figure = Figure(figsize=(3.2 * len(names), 2.6), layout="constrained")
         bins = np.linspace(-0.5, self.sbc.n_ranks - 0.5, 22)

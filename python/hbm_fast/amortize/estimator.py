@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _memory, _validate, priors
-from hbm_fast._random import RNGLike
+from hbm_fast import _memory, _validate, models, priors
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import RNGLike
 from hbm_fast.amortize.calibrate import Report, calibrate
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn import checkpoint
@@ -289,7 +289,7 @@ class Estimator:
         """Write the network, and what it takes to go on training, to one safetensors file with a JSON header."""
         header = {
             "factorization": self.factorization,
-            "model": None if self.model is None else checkpoint.describe_model(self.model),
+            "model": None if self.model is None else models.to_dict(self.model),
             "settings": self.settings,
             "n_groups": self.n_groups,
             "totals": self.totals,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hbm_fast import models
 from hbm_fast.amortize.any_k import AnyK
 from hbm_fast.amortize.bottom_up import BottomUp
 from hbm_fast.amortize.estimator import Estimator
@@ -34,7 +35,7 @@ def load(path: str | Path) -> Estimator:
     factorization, settings = header["factorization"], header["settings"]
     if factorization not in NETWORKS:
         raise ValueError(f"{path} holds a {factorization!r:.40} network, which this version does not know")
-    model = None if header["model"] is None else checkpoint.model_of(header["model"])
+    model = None if header["model"] is None else models.from_dict(header["model"])
     network, state = checkpoint.restore(
         path, lambda: NETWORKS[factorization](model, header["totals"][1], **settings), tensors, header
     )

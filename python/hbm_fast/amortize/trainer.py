@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from hbm_fast import _config, _validate
-from hbm_fast._random import Key, RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import Key, RNGLike
 from hbm_fast.amortize.any_k import AnyKStream
 from hbm_fast.amortize.calibrate import rank
 from hbm_fast.amortize.estimator import Estimator

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast.benchmark.methods import Counts, Draws, Floats, Way
+from hbm_fast._typing import Counts, Floats
+from hbm_fast.benchmark.methods import Draws, Way
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior.diagnostics import convergence

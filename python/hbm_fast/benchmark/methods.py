@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast._typing import Counts, Floats
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.sampling import sample
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 PEERS = ("numpyro", "nutpie")
 
 

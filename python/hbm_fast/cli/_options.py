@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hbm_fast import _validate
+from hbm_fast._optional import missing_extra
 
 
 class Format(StrEnum):
@@ -54,4 +54,4 @@ def check_target(target: Path | None, option: str, endings: Sequence[str], *, fo
         raise ValueError(f"{option}: {str(target)!r} exists; pass --force to overwrite it")
     for module in _NEEDS.get(target.suffix.lower(), ()):
         if find_spec(module) is None:
-            raise _validate.missing_extra(module, "report")
+            raise missing_extra(module, "report")

@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hbm_fast import _files
+from hbm_fast import _files, datasets
 from hbm_fast._files import write_text
 from hbm_fast.benchmark.measure import break_even
 from hbm_fast.cli import _options
@@ -56,7 +56,7 @@ class Answer:
 
 def cases() -> list[Case]:
     """The note's bags, and the rats."""
-    bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]], dtype=np.int64)
+    bags = datasets.load_marbles().counts
     rats = load_rat_tumors()
     return [
         Case(

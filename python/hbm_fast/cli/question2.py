@@ -10,13 +10,14 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from hbm_fast import datasets
 from hbm_fast.exact import exact_posterior
 from hbm_fast.experiments.question_two_table import Bound, Row, read, save, verdict
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import exceedance_counts, simulate
 
 # Ten bags of 20 white marbles, ten of 20 black, and one black marble: the note's example.
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]], dtype=np.int64)
+BAGS = datasets.load_marbles().counts
 NOTE = {"activation": "relu", "skip": False, "learning_rate": 2e-3}
 STEPS, QUICK_STEPS = 1000, 300
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from hbm_fast import STREAM_VERSION, _npz, _validate
+from hbm_fast import STREAM_VERSION, _npz
 from hbm_fast._files import replacing, write_text
+from hbm_fast._optional import missing_extra
 from hbm_fast.cli import _options
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
@@ -54,7 +55,7 @@ def simulate(
     Example: hbm-fast simulate bags --datasets 1000000 --groups 1:41 --totals 0:40
     """
     if format is PartFormat.PARQUET and find_spec("pyarrow") is None:
-        raise _validate.missing_extra("pyarrow", "report")
+        raise missing_extra("pyarrow", "report")
     model = HierarchicalModel(categories, alpha=parse_alpha(alpha), beta=beta)
     settings: dict[str, Any] = {
         "n_groups": _span(groups, "--groups"),

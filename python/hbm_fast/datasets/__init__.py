@@ -1,6 +1,6 @@
 """Small real tables of counts, with their sources; published figures of each are reproduced in the tests."""
 
 from hbm_fast.datasets._dataset import Dataset
-from hbm_fast.datasets._loaders import load_pollen, load_rat_tumors, load_saxony_families, load_twins
+from hbm_fast.datasets._loaders import load_marbles, load_pollen, load_rat_tumors, load_saxony_families, load_twins
 
-__all__ = ["Dataset", "load_pollen", "load_rat_tumors", "load_saxony_families", "load_twins"]
+__all__ = ["Dataset", "load_marbles", "load_pollen", "load_rat_tumors", "load_saxony_families", "load_twins"]

@@ -44,6 +44,37 @@ def load_rat_tumors() -> Dataset:
     )
 
 
+def load_marbles() -> Dataset:
+    """Bags of marbles: ten of 20 white ones, ten of 20 black ones, and a new bag with one black marble drawn.
+
+    The example of Le (2020), after Kemp, Perfors and Tenenbaum (2007): what colour is the next marble of the new bag?
+
+    Returns
+    -------
+    Dataset
+        ``counts`` (21, 2).
+
+    References
+    ----------
+    Kemp, Perfors and Tenenbaum (2007), Developmental Science 10:307, doi:10.1111/j.1467-7687.2007.00585.x.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.datasets.load_marbles().counts[[0, 10, 20]].tolist()
+    [[20, 0], [0, 20], [0, 1]]
+    """
+    return Dataset(
+        name="marbles",
+        counts=np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]], dtype=np.int64),
+        group_names=tuple(f"bag {n}" for n in range(1, 22)),
+        category_names=("white", "black"),
+        source="Le (2020), Learning and amortized inference in hierarchical Bayesian models",
+        licence="facts",
+        description="A row is a bag, a count the number of marbles of a colour drawn from it.",
+    )
+
+
 def load_pollen() -> Dataset:
     """Mosimann's forest pollen: 100 grains in each of 73 samples of a core; Pinus, Abies, Quercus, Alnus.
 

@@ -1,3 +1,5 @@
+from hbm_fast._optional import missing_extra
+
 """The learned embedding: a model z -> theta that finds by itself what (alpha, beta) say, the note's second question.
 
     z ~ N(0, I),   theta_n ~ Dirichlet(f(z)),   x_n ~ Multinomial(theta_n)
@@ -5,7 +7,6 @@
 Needs torch and safetensors (``pip install 'hbm-fast[amortize]'``).
 """
 
-from hbm_fast._validate import missing_extra
 
 try:
     from hbm_fast.embedding.comparison import Gap, Referee

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hbm_fast import _validate
-from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import RNGLike
 from hbm_fast.embedding import latent_grid as quadrature
 from hbm_fast.embedding import proposals
 from hbm_fast.embedding.estimator import Embedding

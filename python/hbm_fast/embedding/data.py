@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hbm_fast._random import Key
+from hbm_fast._typing import Key
 from hbm_fast.nn.data import Block
 from hbm_fast.simulation import exceedance_counts
 

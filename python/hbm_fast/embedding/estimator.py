@@ -13,9 +13,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hbm_fast import _memory, _validate
-from hbm_fast._random import RNGLike
+from hbm_fast import _memory, _validate, models
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import RNGLike
 from hbm_fast.embedding import latent_grid as quadrature
 from hbm_fast.embedding import proposals
 from hbm_fast.embedding.network import EmbeddingNetwork
@@ -125,7 +125,7 @@ class Embedding:
         --------
         >>> import numpy as np
         >>> import hbm_fast as hbm
-        >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+        >>> bags = hbm.datasets.load_marbles().counts
         >>> post = hbm.embedding.load("marbles").sample(bags, n_draws=4000, rng=0)
         >>> bool(abs(post.predict(20)[1] - 0.98714) < 0.005)
         True
@@ -197,7 +197,7 @@ class Embedding:
         --------
         >>> import numpy as np
         >>> import hbm_fast as hbm
-        >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+        >>> bags = hbm.datasets.load_marbles().counts
         >>> emb = hbm.embedding.load("marbles")
         >>> bool(abs(emb.log_evidence(bags) - hbm.exact_posterior(bags).log_evidence) < 0.3)
         True
@@ -316,7 +316,7 @@ class Embedding:
         """Write the model, q and (unless ``state=False``) what it takes to go on training, to one safetensors file."""
         header = {
             "kind": "embedding",
-            "model": None if self.model is None else checkpoint.describe_model(self.model),
+            "model": None if self.model is None else models.to_dict(self.model),
             "settings": self.settings,
             "n_groups": self.n_groups,
             "totals": self.totals,
@@ -365,6 +365,6 @@ def load(path: str | Path) -> Embedding:
     if header.get("kind") != "embedding":
         raise ValueError(f"{path} holds no embedding, but a network: hbm_fast.amortize.load reads it")
     network, state = checkpoint.restore(path, lambda: EmbeddingNetwork(**header["settings"]), tensors, header)
-    model = None if header["model"] is None else checkpoint.model_of(header["model"])
+    model = None if header["model"] is None else models.from_dict(header["model"])
     groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
     return Embedding(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)

@@ -9,14 +9,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
-from hbm_fast._random import Key
+from hbm_fast._typing import Floats, Key
 from hbm_fast.embedding.likelihood import group_log_likelihood
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import OneChain
 from hbm_fast.nn.importance import Weights
 from hbm_fast.posterior import Posterior
 
-Floats = NDArray[np.float64]
 _NEW_COMPONENT = 2**64 - 3  # the stream of the component of a group of which nothing was drawn
 
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from hbm_fast import _config, _validate
-from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import RNGLike
 from hbm_fast.embedding.data import TableStream, split
 from hbm_fast.embedding.estimator import Embedding, load
 from hbm_fast.embedding.network import EmbeddingNetwork

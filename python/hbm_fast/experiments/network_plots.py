@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _validate
+from hbm_fast._optional import import_optional
 from hbm_fast.amortize.estimator import Estimator
 from hbm_fast.amortize.loading import load
 from hbm_fast.exact import exact_posterior
@@ -176,10 +176,7 @@ def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = No
 
 
 def _panels(rows: int, columns: int) -> "tuple[Figure, NDArray[np.object_]]":
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise _validate.missing_extra("matplotlib", "report") from error
+    Figure = import_optional("matplotlib.figure", "report").Figure
     figure = Figure(figsize=(3.6 * columns, 2.8 * rows), layout="constrained")
     panels: NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.ravel():

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate, plots
+from hbm_fast import _validate, datasets, plots
 from hbm_fast._config import show_config
 from hbm_fast._files import write_text
+from hbm_fast._optional import missing_extra
 from hbm_fast.benchmark import plots as benchmark_plots
 from hbm_fast.calibration import distance, simulation_based_calibration
 from hbm_fast.exact import exact_posterior
@@ -28,7 +29,7 @@ from hbm_fast.simulation import simulate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]], dtype=np.int64)
+BAGS = datasets.load_marbles().counts
 LAST = 20  # the bag asked about
 EXACT = "exact (quadrature)"
 
@@ -84,7 +85,7 @@ def write(
     """
     n_calibration = _validate.positive_int(n_calibration, "n_calibration")
     if find_spec("matplotlib") is None:
-        raise _validate.missing_extra("matplotlib", "report")
+        raise missing_extra("matplotlib", "report")
     target = Path(path)
     ways = {**_shipped(rng), **(networks or {})}
     benchmarks = list(_benchmarks(results))  # first: a damaged file is seen before the work

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, priors
+from hbm_fast._typing import Floats
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.fitting.newton import Optimum, maximize
-from hbm_fast.fitting.objective import Floats, Moments, Objective
+from hbm_fast.fitting.objective import Moments, Objective
 from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.result import FitResult, Outcome
 from hbm_fast.likelihood import SufficientStatistics

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hbm_fast.fitting.objective import Curvature, Floats, Objective
+from hbm_fast._typing import Floats
+from hbm_fast.fitting.objective import Curvature, Objective
 
 # Above this total concentration a Dirichlet-multinomial cannot be told from a multinomial in float64.
 LARGEST_LOG_TOTAL = 40.0

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast._typing import Floats
 from hbm_fast.likelihood import SufficientStatistics
 
-Floats = NDArray[np.float64]
 _SMALLEST_SUM = 1e-40  # of weights times counts: squares of concentrations in proportion to it do not underflow
 _LARGEST_SUM = 1e18  # all slopes round to more than a count beyond
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hbm_fast.fitting.objective import Floats, Moments, Objective
+from hbm_fast._typing import Floats
+from hbm_fast.fitting.objective import Moments, Objective
 
 _SPACING = 1.0  # in log A: the slope of the objective changes over 1 in log A or more, being a sum of A / (A + j)
 _RESOLVED = 1e-2  # nats left to gain at a point of the profile; the step that is then taken leaves about its square

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from hbm_fast import priors
-from hbm_fast.fitting.objective import Curvature, Floats
+from hbm_fast._typing import Floats
+from hbm_fast.fitting.objective import Curvature
 
 Outcome = Literal["maximum", "infinity", "zero", "undetermined", "unfinished"]
 

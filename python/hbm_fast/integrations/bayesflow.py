@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast import _random, _validate
+from hbm_fast._typing import Key, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
 
@@ -45,7 +46,7 @@ class Simulator:
         *,
         n_groups: int | tuple[int, int],
         totals: int | tuple[int, int],
-        rng: _random.RNGLike | _random.Key = None,
+        rng: RNGLike | Key = None,
         theta: bool = False,
         statistics: bool = False,
         n_threads: int | None = 1,

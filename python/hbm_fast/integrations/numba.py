@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hbm_fast import _core, _validate
+from hbm_fast import _core
+from hbm_fast._optional import missing_extra
 from hbm_fast.likelihood import log_likelihood as _log_likelihood
 
 try:
@@ -15,7 +16,7 @@ try:
     from numba.core.errors import TypingError
     from numba.extending import overload
 except ImportError:
-    raise _validate.missing_extra("numba", "numba") from None
+    raise missing_extra("numba", "numba") from None
 
 _pointer, _integer = ctypes.c_void_p, ctypes.c_int64
 _group = ctypes.CFUNCTYPE(ctypes.c_double, _pointer, _pointer, _integer, _integer)(_core.log_pmf_group_address())

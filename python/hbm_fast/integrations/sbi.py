@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _random, _validate
+from hbm_fast._optional import missing_extra
+from hbm_fast._typing import Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.priors import FixedBeta
 from hbm_fast.simulation import simulate
@@ -18,7 +19,7 @@ try:
     import torch
     from torch.distributions import Distribution, constraints
 except ImportError:
-    raise _validate.missing_extra("torch", "amortize") from None
+    raise missing_extra("torch", "amortize") from None
 
 
 class Prior(Distribution):
@@ -165,6 +166,6 @@ class Simulator:
         return tensor.reshape(len(values), -1) if statistics else tensor
 
 
-def _key() -> _random.Key:
+def _key() -> Key:
     words = torch.randint(-(2**63), 2**63 - 1, (2,), dtype=torch.int64)
     return words.numpy().view(np.uint64)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from hbm_fast import _core, _random, _validate
+from hbm_fast._optional import missing_extra
+from hbm_fast._typing import Key, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
 
@@ -16,7 +18,7 @@ try:
     import torch
     from torch.utils.data import IterableDataset, get_worker_info
 except ImportError:
-    raise _validate.missing_extra("torch", "amortize") from None
+    raise missing_extra("torch", "amortize") from None
 
 Batch = dict[str, torch.Tensor]
 
@@ -82,7 +84,7 @@ class SimulationStream(IterableDataset[Batch]):
         *,
         n_groups: int | tuple[int, int] | ArrayLike,
         totals: int | tuple[int, int] | ArrayLike,
-        rng: _random.RNGLike | _random.Key = None,
+        rng: RNGLike | Key = None,
         start: int = 0,
         stop: int | None = None,
         theta: bool = False,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hbm_fast import _validate
+from hbm_fast._optional import missing_extra
 from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
 
 try:
@@ -15,7 +16,7 @@ try:
     from torch.autograd.function import once_differentiable
     from torch.distributions import Distribution, Multinomial, constraints
 except ImportError:
-    raise _validate.missing_extra("torch", "amortize") from None
+    raise missing_extra("torch", "amortize") from None
 
 
 def log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True) -> Tensor:

@@ -6,7 +6,7 @@ Loading runs no code of the file, and a file that is damaged or foreign is refus
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from hbm_fast import _config, _files, _validate, priors
-from hbm_fast._validate import missing_extra
-from hbm_fast.models import HierarchicalModel
+from hbm_fast import _config, _files, _validate, models
+from hbm_fast._optional import import_optional
 from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL
 from hbm_fast.nn.training import State
 
@@ -25,36 +24,6 @@ Network = TypeVar("Network", bound=nn.Module)
 FORMAT = 2  # 1 had no checksum
 CHECKSUM = "sha256"  # field of the header
 SHIPPED = Path(__file__).parents[1] / "amortize" / "checkpoints"
-
-
-def describe_model(model: HierarchicalModel) -> dict[str, Any]:
-    """The model as plain JSON."""
-    return {
-        "n_categories": model.n_categories,
-        "alpha": {"prior": type(model.alpha).__name__, **asdict(model.alpha)},
-        "beta": {"prior": type(model.beta).__name__, **asdict(model.beta)},
-    }
-
-
-def model_of(description: dict[str, Any]) -> HierarchicalModel:
-    """The inverse of `describe_model`: only the classes of `hbm_fast.priors` are ever made.
-
-    Raises
-    ------
-    ValueError
-        For a prior that this version does not know.
-    """
-
-    def prior(described: dict[str, Any]) -> Any:
-        described = dict(described)
-        name = described.pop("prior")
-        if name not in priors.__all__ or name == "AlphaPrior":
-            raise ValueError(f"the network's model has a prior {name!r} that this version does not know")
-        return getattr(priors, name)(**{k: tuple(v) if isinstance(v, list) else v for k, v in described.items()})
-
-    return HierarchicalModel(
-        description["n_categories"], alpha=prior(description["alpha"]), beta=prior(description["beta"])
-    )
 
 
 def save(path: str | Path, network: nn.Module, state: State | None, header: dict[str, Any]) -> None:
@@ -137,12 +106,12 @@ def compare(expected: dict[str, Tensor], found: dict[str, Tensor], who: str, oth
 
 def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Save tensors and a JSON header with a checksum of both; the file is whole or not there."""
-    safetensors = _safetensors()
+    safetensors_torch = import_optional("safetensors.torch", "amortize")
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     plain = json.loads(json.dumps({"format": FORMAT, **header}))
     metadata = {"hbm_fast": json.dumps({**plain, CHECKSUM: _checksum(plain, stored)})}
-    _files.write_bytes(path, safetensors.torch.save(stored, metadata=metadata))
+    _files.write_bytes(path, safetensors_torch.save(stored, metadata=metadata))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -156,7 +125,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         shipped = ", ".join(repr(p.stem) for p in sorted(SHIPPED.glob("*.safetensors")))
         raise FileNotFoundError(f"no network at {path}; the networks that come with hbm_fast are {shipped}")
-    safetensors = _safetensors()
+    safetensors = import_optional("safetensors", "amortize")
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             text = (file.metadata() or {}).get("hbm_fast")
@@ -225,7 +194,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         )
     if header.get("kind") != "embedding":
         require("factorization", "a name", lambda value: isinstance(value, str))
-    require("model", "null, or the number of categories and the priors", lambda m: m is None or model_of(m))
+    require("model", "null, or the number of categories and the priors", lambda m: m is None or models.from_dict(m))
     require("settings", "an object", lambda value: isinstance(value, dict))
     for name, lowest, largest in (("n_groups", 1, MOST_GROUPS), ("totals", 0, MOST_TOTAL)):
         within = partial(_is_range, lowest=lowest, largest=largest)
@@ -268,12 +237,3 @@ def locate(name: str | Path) -> Path:
     if isinstance(name, str) and "/" not in name and shipped.is_file():
         return shipped
     return Path(name)
-
-
-def _safetensors() -> Any:
-    try:
-        import safetensors
-        import safetensors.torch
-    except ImportError as error:
-        raise missing_extra("safetensors", "amortize") from error
-    return safetensors

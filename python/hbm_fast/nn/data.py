@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hbm_fast import simulation
-from hbm_fast._random import Key
+from hbm_fast._typing import Key
 from hbm_fast.models import HierarchicalModel
 
 # The largest datasets that a network can be trained on: already one block of these would take tens of gigabytes.

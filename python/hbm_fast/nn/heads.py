@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbm_fast import _core
+from hbm_fast._optional import import_optional
 from hbm_fast.nn import distributed as ranks
 
 
@@ -134,12 +135,7 @@ class SplineFlow(nn.Module):
 
     def __init__(self, dim: int, *, n_context: int = 32, transforms: int = 1, bins: int = 8) -> None:
         super().__init__()
-        try:
-            import zuko
-        except ImportError as error:
-            from hbm_fast._validate import missing_extra
-
-            raise missing_extra("zuko", "amortize") from error
+        zuko = import_optional("zuko", "amortize")
         self.dim = dim
         self.gaussian = GaussianMixture(dim, 1)
         self.n_parameters = self.gaussian.n_parameters + n_context

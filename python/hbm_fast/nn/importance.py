@@ -9,13 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from hbm_fast import errors
+from hbm_fast._typing import Floats
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.proposal import Points, Proposal
 from hbm_fast.sampling import convergence, sample_from
-
-Floats = NDArray[np.float64]
 
 # Weights this even need no further look. As a network improves, Pareto's k of its nearly constant weights becomes
 # meaningless, so that it is consulted below this share only.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hbm_fast._validate import missing_extra
+from hbm_fast._optional import missing_extra
 from hbm_fast.nn.training import State
 
 

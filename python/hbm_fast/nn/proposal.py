@@ -8,10 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from hbm_fast import _core, priors
+from hbm_fast._typing import Floats
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import exceedance_counts
-
-Floats = NDArray[np.float64]
 
 # Student's t of log alpha: its tails are heavier than those of the posterior, which fall at least as exp(-|log alpha|)
 # under an exponential prior; a little wider than the curvature at the mode says, because most posteriors are skewed.

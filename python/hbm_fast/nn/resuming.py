@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from hbm_fast._random import Key, RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import Key, RNGLike
 from hbm_fast.nn.checkpoint import compare
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hbm_fast import _validate
 from hbm_fast import _weighted as _weights
+from hbm_fast._optional import import_optional
+from hbm_fast._typing import Floats
 from hbm_fast.calibration import Calibration
 from hbm_fast.fitting import FitResult
 from hbm_fast.plots.intervals import intervals
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 
 _MOST_CATEGORIES = 8  # shown of beta and theta: more curves cannot be told apart
 
@@ -245,10 +245,7 @@ def concentrations(fit: FitResult, *, probability: float = 0.95, most: int = 30)
 
 
 def _figure(n: int) -> tuple["Figure", Any]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise _validate.missing_extra("matplotlib", "report") from None
+    Figure = import_optional("matplotlib.figure", "report").Figure
     figure = Figure(figsize=(3.6 * n, 3.0), layout="constrained")
     all_axes = figure.subplots(1, n, squeeze=False)[0]
     for axes in all_axes:

@@ -4,25 +4,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hbm_fast import _validate
+from hbm_fast._optional import import_optional
+from hbm_fast._typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 Series = tuple[str, Floats, Floats, Floats]  # label, middle, lower, upper
 
 
 def intervals(names: Sequence[str], series: Sequence[Series], label: str, most: int) -> "Figure":
     """The categories with the largest values of the first series, largest on top; the other series just below it."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise _validate.missing_extra("matplotlib", "report") from None
     order = np.argsort(-series[0][1], kind="stable")[:most]
-    figure = Figure(figsize=(7.0, 1.2 + (0.16 + 0.1 * len(series)) * len(order)), layout="constrained")
+    figure: Figure = import_optional("matplotlib.figure", "report").Figure(
+        figsize=(7.0, 1.2 + (0.16 + 0.1 * len(series)) * len(order)), layout="constrained"
+    )
     axes = figure.add_subplot()
     places = np.arange(len(order))
     for n, (name, middle, lower, upper) in enumerate(series):

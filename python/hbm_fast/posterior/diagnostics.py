@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from hbm_fast._typing import Floats
 
 TAIL = (0.05, 0.95)  # the two quantiles of which the tail ESS is the smaller one
 _VALUES_A_BLOCK = 100_000  # arrays of one step: small enough for the cache's sake and for Ctrl-C

@@ -8,11 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate
 from hbm_fast import _weighted as _weights
-from hbm_fast._random import Key
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
-
-Floats = NDArray[np.float64]
 
 _SUM_TOLERANCE = 1e-4  # of beta: what single precision and figures rounded to four digits keep
 

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, errors
 from hbm_fast import _weighted as _weights
-from hbm_fast.posterior.draws import BatchMoments, DatasetMoments, Draws, Floats
+from hbm_fast._typing import Floats
+from hbm_fast.posterior.draws import BatchMoments, DatasetMoments, Draws
 
 Group = int | str | None
 
@@ -85,7 +86,7 @@ class GroupsOfDraws(Draws):
         --------
         >>> import numpy as np
         >>> import hbm_fast as hbm
-        >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+        >>> bags = hbm.datasets.load_marbles().counts
         >>> post = hbm.exact_posterior(bags)
         >>> post.predict(20).round(5)
         array([0.01286, 0.98714])

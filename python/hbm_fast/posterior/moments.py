@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from hbm_fast import _validate
 from hbm_fast import _weighted as _weights
+from hbm_fast._typing import Floats
 from hbm_fast.posterior import diagnostics
 from hbm_fast.posterior import summary as _summary
-from hbm_fast.posterior.draws import Draws, Floats
+from hbm_fast.posterior.draws import Draws
 from hbm_fast.posterior.summary import Summary
 
 

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _validate, priors
 from hbm_fast import _weighted as _weights
+from hbm_fast import models
 from hbm_fast._config import STREAM_VERSION, __version__
-from hbm_fast.models import HierarchicalModel
+from hbm_fast._optional import import_optional
 from hbm_fast.posterior import Posterior
 from hbm_fast.posterior import netcdf_file as _netcdf
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
@@ -101,7 +101,7 @@ def _resampled(post: Posterior) -> Posterior:
 def _tree(
     post: Posterior, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
 ) -> Any:
-    xarray = _xarray()
+    xarray = import_optional("xarray", "report")
     lead = ("dataset",) if post.log_alpha.ndim == 3 else ()
     draw, category = (*lead, "chain", "draw"), ("category",)
     coords: dict[str, Any] = {
@@ -153,8 +153,8 @@ def _tree(
 def save(post: Posterior, path: str | PathLike[str]) -> None:
     """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
     _netcdf.check_ending(path)
-    xarray = _xarray()
-    _h5netcdf()
+    xarray = import_optional("xarray", "report")
+    import_optional("h5netcdf", "report")
     tree = _tree(post)  # with its weights: what is loaded are the same draws
     extra: dict[str, Any] = {"key": ("word", post._key), "datasets": ("dataset_number", post._datasets)}
     if post._theta_draws is not None and post.counts is not None:
@@ -166,7 +166,7 @@ def save(post: Posterior, path: str | PathLike[str]) -> None:
             extra[name] = (("dataset_number",) if np.ndim(value) else (), value)
     facts = {
         "class": type(post).__name__,
-        "model": _model_to_dict(post.model),
+        "model": models.to_dict(post.model),
         "method": post.method,
         "details": {name: _plain(value) for name, value in post.details.items()},
         "category_names": post.category_names,
@@ -186,7 +186,7 @@ def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     _check_class(path, facts, kind)
     own, drawn, stats = groups["hbm_fast"], groups["posterior"], groups.get("sample_stats", {})
     counts = groups["observed_data"]["counts"] if "observed_data" in groups else None
-    model = _model_from_dict(facts["model"])
+    model = models.from_dict(facts["model"])
     log_theta = own.get("log_theta")
     if "class" not in facts and facts["method"] == "embedding" and log_theta is not None:
         warnings.warn(
@@ -236,25 +236,6 @@ def _check_class(path: str | PathLike[str], facts: dict[str, Any], kind: type[Po
         raise ValueError(f"{path} was written by {written}.save, not by {kind.__name__}.save: it is read by {reader}")
 
 
-def _model_to_dict(model: HierarchicalModel) -> dict[str, Any]:
-    return {
-        "n_categories": model.n_categories,
-        "alpha": [type(model.alpha).__name__, vars(model.alpha)],
-        "beta": [type(model.beta).__name__, vars(model.beta)],
-    }
-
-
-def _model_from_dict(facts: dict[str, Any]) -> HierarchicalModel:
-    made = {}
-    for name in ("alpha", "beta"):
-        kind, fields = facts[name]
-        if kind not in priors.__all__:
-            raise ValueError(f"the file names a prior that this version does not know: {kind!r}")
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-        made[name] = getattr(priors, kind)(**fields)
-    return HierarchicalModel(facts["n_categories"], **made)
-
-
 def _plain(value: Any) -> Any:
     """What JSON can hold of a detail."""
     if isinstance(value, np.ndarray) and value.ndim:
@@ -271,18 +252,3 @@ def _restored(value: Any, batch: bool) -> Any:
     if isinstance(value, dict) and value.keys() == {"ndarray", "dtype"}:
         return np.array(value["ndarray"], dtype=value["dtype"])
     return np.array(value) if batch and isinstance(value, list) else value
-
-
-def _xarray() -> Any:
-    try:
-        import xarray
-    except ImportError:
-        raise _validate.missing_extra("xarray", "report") from None
-    return xarray
-
-
-def _h5netcdf() -> None:
-    try:
-        import h5netcdf  # noqa: F401
-    except ImportError:
-        raise _validate.missing_extra("h5netcdf", "report") from None

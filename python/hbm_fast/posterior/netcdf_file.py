@@ -12,8 +12,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _validate
 from hbm_fast._files import Target, write_bytes
+from hbm_fast._optional import import_optional
 
 ENDINGS = (".nc", ".nc4", ".netcdf")
 # deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html): a file that states more is damaged
@@ -77,10 +77,7 @@ def read(path: Target) -> tuple[dict[str, Any], Groups]:
     there were checksums are read without. h5py alone reads: of a damaged file, h5netcdf leaves objects that fail again
     when they are collected.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise _validate.missing_extra("h5netcdf", "report") from None
+    h5py = import_optional("h5py", "report", "h5netcdf")
     content = Path(path).read_bytes()
     image, mark, _ = content.rpartition(_MARK)
     if mark and content != image + _last_line(image):

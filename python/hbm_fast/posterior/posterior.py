@@ -7,7 +7,8 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from hbm_fast.posterior.draws import BatchMoments, Floats, Moments
+from hbm_fast._typing import Floats
+from hbm_fast.posterior.draws import BatchMoments, Moments
 from hbm_fast.posterior.groups import Group, GroupsOfDraws
 from hbm_fast.posterior.moments import SummarisedDraws
 from hbm_fast.posterior.summary import Summary

@@ -4,11 +4,9 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hbm_fast._typing import Floats
 from hbm_fast.errors import ConvergenceWarning
-
-Floats = NDArray[np.float64]
 
 MAX_R_HAT = 1.01
 MIN_ESS_PER_CHAIN = 100.0  # Vehtari et al. 2021, doi:10.1214/20-BA1221

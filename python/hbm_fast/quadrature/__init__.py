@@ -7,14 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, errors
 from hbm_fast import _weighted as weights
+from hbm_fast._typing import Floats
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.quadrature import grid as grids
 from hbm_fast.quadrature import rules
 from hbm_fast.quadrature.density import Density, log_beta
 from hbm_fast.quadrature.marginals import AlphaMarginal, LogitMarginal
-
-Floats = NDArray[np.float64]
 
 _MAX_ERROR = 1e-6  # relative, of an integral that is trusted
 _SMALLEST = 5e-324  # above 0

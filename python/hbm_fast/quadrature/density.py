@@ -3,13 +3,11 @@
 from math import lgamma
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hbm_fast import _core, _validate, priors
+from hbm_fast._typing import Floats
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
-
-Floats = NDArray[np.float64]
 
 # Below this a concentration's own logarithm is all that the likelihood still sees of it.
 _SMALLEST_LOG_CONCENTRATION = -600.0

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast._typing import Floats
 from hbm_fast.quadrature import rules
 from hbm_fast.quadrature.density import Density
-
-Floats = NDArray[np.float64]
 
 _NEGLIGIBLE = 42.0  # densities below exp(-42) of the maximum are left out
 _TOLERANCE = 1e-9  # of the whole integral, by the pessimistic difference of the two rules of a panel

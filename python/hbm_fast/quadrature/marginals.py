@@ -3,12 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hbm_fast._typing import Floats
 from hbm_fast.quadrature import rules
 from hbm_fast.quadrature.grid import Grid
-
-Floats = NDArray[np.float64]
 
 
 class AlphaMarginal:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from hbm_fast._typing import Floats
 
 _KRONROD_X = np.array(
     [

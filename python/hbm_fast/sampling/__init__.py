@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, priors
-from hbm_fast._random import RNGLike
 from hbm_fast._random import key as new_key
+from hbm_fast._typing import RNGLike
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
@@ -122,7 +122,7 @@ def sample(
     --------
     >>> import numpy as np
     >>> import hbm_fast as hbm
-    >>> bags = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])  # ten white bags, ten black, one black marble
+    >>> bags = hbm.datasets.load_marbles().counts  # ten white bags, ten black, one black marble
     >>> post = hbm.sample(bags, rng=1)
     >>> post.beta.shape
     (4, 1000, 2)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast import _npz, _validate
+from hbm_fast._optional import import_optional
 
 Layout = Literal["auto", "wide", "long", "frequency"]
 
@@ -309,11 +310,7 @@ def _has_header(first: list[str], where: str) -> bool:
 
 
 def _parquet_columns(file: Path) -> list[_Column]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise _validate.missing_extra("pyarrow", "report") from None
+    pyarrow, parquet = import_optional("pyarrow", "report"), import_optional("pyarrow.parquet", "report")
     size = file.stat().st_size
     with file.open("rb"):  # what the system has to say, such as a folder of that name
         pass

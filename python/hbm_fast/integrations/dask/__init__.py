@@ -4,13 +4,13 @@ Every random bit belongs to an address (a key and the number or the name of a da
 and no recomputed block changes a draw.
 """
 
-from hbm_fast import _validate
+from hbm_fast._optional import missing_extra
 
 try:
     import dask.array
     import dask.bag  # noqa: F401
 except ImportError as error:
-    raise _validate.missing_extra("dask", "dask") from error
+    raise missing_extra("dask", "dask") from error
 
 from hbm_fast.integrations.dask.datasets import (
     Outcome,

@@ -10,6 +10,7 @@ import dask.bag
 import numpy as np
 
 from hbm_fast import _random, fitting, sampling
+from hbm_fast._typing import Key, RNGLike
 from hbm_fast.models import HierarchicalModel
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Outcome:
     error: str | None = None
 
 
-def dataset_key(rng: _random.RNGLike | _random.Key, name: Hashable) -> _random.Key:
+def dataset_key(rng: RNGLike | Key, name: Hashable) -> Key:
     """Give the key of the streams of one named dataset: it depends on ``rng`` and the name alone.
 
     Parameters
@@ -116,7 +117,7 @@ def sample(
     datasets: Any,
     model: HierarchicalModel | None = None,
     *,
-    rng: _random.RNGLike | _random.Key = None,
+    rng: RNGLike | Key = None,
     method: sampling.Method = "auto",
     n_draws: int = 1000,
     n_chains: int = 4,

@@ -6,18 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from hbm_fast import _validate
 from hbm_fast._files import replacing
+from hbm_fast._optional import import_optional
 from hbm_fast.simulation import Simulation
 
 
 def pyarrow() -> Any:
     """pyarrow with its Parquet part, or an error that names the extra."""
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise _validate.missing_extra("pyarrow", "report") from error
-    return pyarrow
+    import_optional("pyarrow.parquet", "report")
+    return import_optional("pyarrow", "report")
 
 
 def write(draw: Callable[[], Simulation], address: str, path: str) -> str:

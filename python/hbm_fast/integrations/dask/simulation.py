@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from hbm_fast import _config, _random, _validate, simulation
+from hbm_fast._typing import Key, RNGLike
 from hbm_fast.integrations.dask import parquet
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
@@ -74,7 +75,7 @@ class DaskSimulation:
     theta: Any
     counts: Any
     n_groups: Any
-    key: _random.Key
+    key: Key
     first: int
     model: HierarchicalModel
     recipes: tuple[Recipe, ...]
@@ -117,7 +118,7 @@ def simulate(
     *,
     n_groups: int | tuple[int, int] | ArrayLike,
     totals: int | tuple[int, int] | ArrayLike,
-    rng: _random.RNGLike | _random.Key = None,
+    rng: RNGLike | Key = None,
     first: int = 0,
     alpha: ArrayLike | None = None,
     beta: ArrayLike | None = None,

@@ -1,0 +1,42 @@
+"""Models as plain JSON, for the headers of files, and back."""
+
+from dataclasses import asdict
+from typing import Any
+
+from hbm_fast import priors
+from hbm_fast.models.hierarchical import HierarchicalModel
+
+
+def to_dict(model: HierarchicalModel) -> dict[str, Any]:
+    """The model as a dict that JSON can hold; `from_dict` is the inverse."""
+    return {
+        "n_categories": model.n_categories,
+        "alpha": {"prior": type(model.alpha).__name__, **asdict(model.alpha)},
+        "beta": {"prior": type(model.beta).__name__, **asdict(model.beta)},
+    }
+
+
+def from_dict(description: dict[str, Any]) -> HierarchicalModel:
+    """The model that `to_dict` describes; only classes of `hbm_fast.priors` are ever made.
+
+    Also reads the form of netCDF files of hbm-fast 0.1.0, a prior as the list of its name and its parameters.
+
+    Raises
+    ------
+    ValueError
+        For a prior that this version does not have.
+    """
+    return HierarchicalModel(
+        description["n_categories"], alpha=_prior(description["alpha"]), beta=_prior(description["beta"])
+    )
+
+
+def _prior(description: dict[str, Any] | list[Any]) -> Any:
+    if isinstance(description, list):
+        name, parameters = description
+    else:
+        parameters = dict(description)
+        name = parameters.pop("prior")
+    if name not in priors.__all__ or name == "AlphaPrior":
+        raise ValueError(f"the model has a prior {name!r}, which this version of hbm_fast does not have")
+    return getattr(priors, name)(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
