@@ -1,4 +1,4 @@
-"""Endless reproducible datasets from a model: ``simulate`` and the batched exceedance counts."""
+"""Simulated datasets from a model: an endless, reproducible stream."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel
+
+# Version 0.1.0 has the function in this module.
+from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_counts
 
 MAX_TOTAL = 2_000_000_000
 
@@ -208,53 +211,6 @@ def simulate(
     if beta is not None:
         result.beta[...] = beta
     return result
-
-
-def exceedance_counts(
-    counts: ArrayLike,
-    max_total: int | None = None,
-    *,
-    out: NDArray[np.float32] | None = None,
-    n_threads: int | None = None,
-) -> NDArray[np.float32]:
-    """For each dataset and j the number of groups with count > j, for each category and for the totals.
-
-    The table determines the likelihood of a concentration shared by the groups; it is the input of the networks.
-
-    Parameters
-    ----------
-    counts : array_like (B, N, K)
-        Integers of any type; zero rows are padding and change nothing.
-    max_total : int, optional
-        J, at least the largest total; by default the largest total.
-    out : ndarray (B, K + 1, J) float32, optional
-        Written in full and returned.
-    n_threads : int, optional
-
-    Returns
-    -------
-    ndarray (B, K + 1, J) float32
-        ``[b, k, j]`` for the categories, ``[b, K, j]`` for the totals.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For counts that are no integers, negative, or whose totals exceed ``max_total``.
-
-    Examples
-    --------
-    >>> from hbm_fast.simulation import exceedance_counts
-    >>> exceedance_counts([[[2, 0], [1, 1]]], 2).tolist()
-    [[[2.0, 1.0], [1.0, 0.0], [2.0, 2.0]]]
-    """
-    array = _validate.counts(counts, ndim=(3,))
-    if max_total is None:
-        max_total = int(array.sum(axis=-1, dtype=np.int64).max(initial=0))
-    columns = _validate.positive_int(max_total, "max_total", minimum=0)
-    shape = (array.shape[0], array.shape[2] + 1, columns)
-    table = _memory.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
-    _core.exceedance_counts(array, table, _validate.threads(n_threads))
-    return table
 
 
 def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -17,7 +17,7 @@ tables
 datasets
 priors
 models
-likelihood distribution simulation variates
+sufficient_statistics likelihood distribution simulation variates
 quadrature
 posterior
 sampling exact fitting
@@ -36,7 +36,7 @@ RANK = {name: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for 
 COLUMNS = {
     "priors": ("priors.py", "priors", "models"),
     "likelihood": ("likelihood.py", "likelihood", "likelihood"),
-    "statistics": ("likelihood.py", "statistics", "statistics"),
+    "statistics": ("sufficient_statistics.py", "statistics", "statistics"),
     "simulation": ("simulation.py", "simulation", "simulation"),
     "quadrature": ("quadrature", "statistics", "quadrature"),
     "posterior": ("posterior", "prediction", "posterior"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 COUNTS = np.array([[3, 0], [0, 4], [2, 2], [5, 1]] * 12, np.int64)
 

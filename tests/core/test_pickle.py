@@ -166,16 +166,24 @@ def test_every_public_class_is_tried(absent_extras_skip):
 
 
 @pytest.mark.parametrize(
-    "way", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy], ids=["pickle", "deep", "copy"]
+    "duplicate", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy], ids=["pickle", "deep", "copy"]
 )
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_copy_gives_the_same_answers(name, way):
+def test_a_copy_gives_the_same_answers(name, duplicate):
     make, answers = EXAMPLES[name]
     made = make()
-    again = way(made)
+    again = duplicate(made)
     assert type(again) is type(made)
     for one, two in zip(answers(made), answers(again), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_statistics_of_version_0_1_0_load():
+    """They name hbm_fast.likelihood as the module of the class."""
+    stats = hbm.SufficientStatistics(BAGS)
+    stored = pickle.dumps(stats, protocol=2).replace(b"hbm_fast.sufficient_statistics", b"hbm_fast.likelihood")
+    assert b"likelihood" in stored
+    assert pickle.loads(stored).log_likelihood([1.0, 2.0]) == stats.log_likelihood([1.0, 2.0])
 
 
 def test_processes_return_exact_posteriors():

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import hbm_fast as hbm
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 MODEL = hbm.HierarchicalModel(2)
 

@@ -27,7 +27,7 @@ class Simulator:
     theta : bool, default False
         Whether ``theta`` and ``log_theta`` are wanted.
     statistics : bool, default False
-        Whether ``statistics`` are wanted: see `hbm_fast.simulation.exceedance_counts`.
+        Whether ``statistics`` are wanted: see `hbm_fast.sufficient_statistics.exceedance_counts`.
     n_threads : int, optional
 
     Examples

@@ -7,7 +7,7 @@ import dask
 import numpy as np
 
 from hbm_fast import _validate
-from hbm_fast.likelihood import SufficientStatistics
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 
 def statistics(counts: Any, *, split_every: int = 8) -> Any:
