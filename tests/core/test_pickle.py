@@ -112,10 +112,7 @@ ALPHA = [
     priors.Power(-1.5, lower=0.1, upper=9.0),
 ]
 EXAMPLES = {
-    **{
-        type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p._kernel().log_density(0.3)])
-        for prior in ALPHA
-    },
+    **{type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p.log_density(0.3)]) for prior in ALPHA},
     "Dirichlet": (lambda: priors.Dirichlet([1.0, 2.0]), lambda p: [repr(p)]),
     "FixedBeta": (lambda: priors.FixedBeta([0.25, 0.75]), lambda p: [repr(p)]),
     "HierarchicalModel": (lambda: MODEL, lambda m: [repr(m)]),

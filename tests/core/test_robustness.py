@@ -19,6 +19,7 @@ import hbm_fast as hbm
 from hbm_fast import _core
 
 KEY = np.array([1, 2], np.uint64)
+EXPONENTIAL = _core.AlphaPrior("exponential", 1.0, 0.0, 0.0, 0.0)
 BAD_COUNTS = [
     (np.int8, -128),
     (np.int16, -30_000),
@@ -28,6 +29,10 @@ BAD_COUNTS = [
     (np.int64, 2**63 - 1),
     (np.uint64, 2**64 - 2**30),
 ]
+
+
+def uniform_beta(n_categories: int) -> _core.BetaPrior:
+    return _core.BetaPrior(False, np.ones(n_categories))
 
 
 def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
@@ -61,8 +66,8 @@ def test_a_bad_count_among_many_rows_is_refused(dtype: type, bad: int, concentra
     with pytest.raises(ValueError):
         _core.sample(
             [counts],
-            hbm.priors.Exponential()._kernel(),
-            hbm.priors.Dirichlet()._kernel(3),
+            EXPONENTIAL,
+            uniform_beta(3),
             ["mh"],
             2,
             1,
@@ -109,10 +114,10 @@ def simulate_core(n_groups: Any, totals: Any, **changes: Any) -> None:
         "log_alpha": np.empty(2), "log_beta": np.empty((2, 3)), "alpha_out": np.empty(2), "beta_out": np.empty((2, 3)),
         "n_groups_out": np.empty(2, np.int64), "log_theta": None, "theta": None, "counts": COUNTS.copy(),
         "statistics": np.empty((2, 4, 9), np.float32), "max_groups": 4, "first": 0,
-        "beta": hbm.priors.Dirichlet()._kernel(3),
+        "beta": uniform_beta(3),
     } | changes  # fmt: skip
     _core.simulate(
-        key=KEY, alpha=hbm.priors.Exponential()._kernel(), alpha_given=False, beta_given=False, n_groups=n_groups,
+        key=KEY, alpha=EXPONENTIAL, alpha_given=False, beta_given=False, n_groups=n_groups,
         totals=totals, n_threads=1, **arrays,
     )  # fmt: skip
 
@@ -185,7 +190,7 @@ def swapped(array: np.ndarray) -> np.ndarray:
 def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndarray], np.ndarray]) -> None:
     counts, a = np.array([[1, 2], [3, 4]], np.int32), np.array([0.5, 2.0])
     statistics = _core.SufficientStatistics(2)
-    prior = (hbm.priors.Exponential()._kernel(), hbm.priors.Dirichlet()._kernel(2))
+    prior = (EXPONENTIAL, uniform_beta(2))
     values, columns, offsets = counts.reshape(-1), np.array([0, 1, 0, 1], np.int32), np.array([0, 2, 4], np.int32)
     calls: list[Callable[[], object]] = [
         lambda: _core.log_pmf(change(counts), a, True, np.empty(2), 1),
@@ -250,7 +255,7 @@ def test_empty_arrays_in_the_bindings() -> None:
         statistics = _core.SufficientStatistics(k)
         statistics.add(counts)
         assert statistics.n_groups == n
-    prior = hbm.priors.Exponential()._kernel()
+    prior = EXPONENTIAL
     with pytest.raises(ValueError, match="at least one category"):
         _core.sample([], prior, _core.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
     with pytest.raises(ValueError, match="at least one category"):

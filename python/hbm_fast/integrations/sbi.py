@@ -69,7 +69,7 @@ class Prior(Distribution):
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         """Log density of (..., K) coordinates, in the dtype they come in."""
         log_alpha = value[..., 0].detach().cpu().double().numpy()
-        of_alpha = torch.from_numpy(np.asarray(self.model.alpha._kernel().log_density(log_alpha)))
+        of_alpha = torch.from_numpy(self.model.alpha.log_density(log_alpha))
         c = self._concentration
         # the Jacobian of the log ratios is the product of the betas: it takes the -1 off every exponent
         of_beta = (c * log_beta(value)).sum(-1) + torch.lgamma(c.sum()) - torch.lgamma(c).sum()
