@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import _core, _memory, _validate
-from hbm_fast._typing import Floats
+from hbm_fast._typing import Counts, Floats
 
 # Pickles of version 0.1.0 name these two in this module.
 from hbm_fast.sufficient_statistics import SufficientStatistics as SufficientStatistics
@@ -73,12 +73,12 @@ def log_likelihood(
     threads = _validate.threads(n_threads)
     if _validate.is_sparse(counts):
         return _sparse_log_likelihood(counts, concentration, coefficient, out, threads)
-    x, a = _validate.counts_and_concentration(counts, concentration)
+    x, a = _counts_and_concentration(counts, concentration)
     result = _output(out, x.shape[:-1])
     try:
         _core.log_pmf(x, a, bool(coefficient), result, threads)
     except ValueError:
-        _validate.explain_rows(x, a)
+        _check_values(x, a)
         raise
     return result[()] if out is None else result
 
@@ -129,13 +129,13 @@ def log_likelihood_gradient(
     [0.25, -0.25]
     """
     threads = _validate.threads(n_threads)
-    x, a = _validate.counts_and_concentration(counts, concentration)
+    x, a = _counts_and_concentration(counts, concentration)
     value = np.empty(x.shape[:-1])
     gradient = _memory.empty(x.shape, np.float64)
     try:
         _core.log_pmf_gradient(x, a, bool(coefficient), value, gradient, threads)
     except ValueError:
-        _validate.explain_rows(x, a)
+        _check_values(x, a)
         raise
     return value[()], gradient
 
@@ -158,3 +158,31 @@ def _sparse_log_likelihood(
 
 def _output(out: Floats | None, shape: tuple[int, ...]) -> Floats:
     return np.empty(shape) if out is None else _validate.output(out, "out", shape, np.float64)
+
+
+def _counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
+    """Counts (..., K) in their own layout and float64 concentrations, broadcast over their leading axes, or (K,).
+
+    The kernel checks their values while it reads them; `_check_values` then finds the bad one.
+    """
+    x, a = _validate.integers(x, "counts"), _validate.unmasked(a, "concentration")
+    if a.dtype.kind not in "fiu":
+        raise TypeError(f"concentration must be an array of numbers; got dtype {a.dtype}")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"counts must have shape (..., K) with K >= 1; got {x.shape}")
+    if a.ndim == 0 or a.shape[-1] != x.shape[-1]:
+        raise ValueError(f"concentration must have shape (..., K) with K = {x.shape[-1]}; got {a.shape}")
+    if x.shape != a.shape and a.ndim > 1:  # one concentration is not broadcast: that costs more than a small call
+        try:
+            x, a = np.broadcast_arrays(x, a)
+        except ValueError:
+            raise ValueError(
+                f"concentration's leading axes must broadcast against those of counts; got {a.shape} and {x.shape}"
+            ) from None
+    return x, a if a.dtype == np.float64 and a.flags.aligned else a.astype(np.float64)
+
+
+def _check_values(x: Counts, a: Floats) -> None:
+    """Raise with the index of the count or concentration that the kernel refused."""
+    _validate.count_values(x, "counts")
+    _validate.in_range(a, "concentration", zero=True)

@@ -144,11 +144,11 @@ def simulate(
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - max(n_datasets, 1))
     k = model.n_categories
-    groups = _validate.integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
-    draws = _validate.integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)
+    groups = _integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
+    draws = _integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)
     max_groups = int(groups.max()) if isinstance(groups, np.ndarray) else groups[1]
     max_total = int(draws.max()) if isinstance(draws, np.ndarray) else draws[1]
-    count_type = _validate.count_dtype(dtype, max_total)
+    count_type = _count_dtype(dtype, max_total)
     if isinstance(groups, np.ndarray) and groups.shape != (n_datasets,):
         raise ValueError(f"n_groups must be an int, (low, high) or have shape ({n_datasets},); got {groups.shape}")
     if isinstance(draws, np.ndarray) and draws.shape not in ((max_groups,), (n_datasets, max_groups)):
@@ -162,7 +162,8 @@ def simulate(
     log_alpha = _buffer(out, "log_alpha", (n_datasets,), np.float64)
     log_beta = _buffer(out, "log_beta", (n_datasets, k), np.float64)
     if alpha is not None:
-        alpha = _validate.positive_array(alpha, "alpha", (n_datasets,))
+        alpha = _validate.in_range(_validate.doubles(alpha, "alpha"), "alpha")
+        alpha = _validate.broadcast(alpha, "alpha", (n_datasets,))
         log_alpha[...] = np.log(alpha)
     if beta is not None:
         beta = _validate.proportions(beta, "beta", (n_datasets, k))
@@ -211,6 +212,48 @@ def simulate(
     if beta is not None:
         result.beta[...] = beta
     return result
+
+
+def _integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
+    """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
+    if isinstance(value, tuple) and len(value) == 2:
+        low = _validate.positive_int(value[0], f"{name}'s low", minimum=minimum)
+        high = _validate.positive_int(value[1], f"{name}'s high", minimum=minimum)
+        if low > high:
+            raise ValueError(f"{name} must be (low, high) with low <= high; got {value}")
+        _validate.at_most(high, name, maximum)
+        return low, high
+    if isinstance(value, tuple):
+        raise ValueError(
+            f"{name} must be (low, high), inclusive; got a tuple of {len(value)}. For given values use an array."
+        )
+    if isinstance(value, list | np.ndarray) and np.ndim(value) > 0:
+        array = _validate.integers(value, name)
+        if array.size == 0:
+            raise ValueError(f"{name} must not be empty; got shape {array.shape}")
+        if array.min() < minimum:
+            where = _validate.first_index(array < minimum)
+            raise ValueError(f"{name} must be at least {minimum}; got {array[where]} at index {where}")
+        _validate.at_most(int(array.max()), name, maximum)
+        return np.ascontiguousarray(array, dtype=np.int64)
+    single = _validate.positive_int(value, name, minimum=minimum)
+    _validate.at_most(single, name, maximum)
+    return single, single
+
+
+def _count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
+    """An integer dtype that holds the largest total there can be."""
+    result = np.dtype(dtype)
+    if result.kind not in "iu":
+        raise TypeError(f"dtype must be an integer type for the counts; got {result}")
+    if largest > np.iinfo(result).max:
+        fits = next(t for t in (np.uint8, np.uint16, np.int32, np.int64) if largest <= np.iinfo(t).max)
+        raise ValueError(
+            f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
+            f"pass dtype=np.{np.dtype(fits).name}"
+        )
+    native: np.dtype[Any] = result.newbyteorder("=")
+    return native
 
 
 def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

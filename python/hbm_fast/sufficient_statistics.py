@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _memory, _validate
-from hbm_fast._typing import Floats
+from hbm_fast._typing import Counts, Floats
 
 
 class SufficientStatistics:
@@ -55,7 +55,7 @@ class SufficientStatistics:
                 raise ValueError("counts or n_categories must be given, so that K is known")
             self._core = _core.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
             return
-        k = _validate.n_categories_of(counts)
+        k = _infer_n_categories(counts)
         if n_categories is not None and k != _validate.positive_int(n_categories, "n_categories"):
             raise ValueError(f"counts must have K = {n_categories} categories, as n_categories says; got {k}")
         self._core = _core.SufficientStatistics(k)
@@ -89,11 +89,11 @@ class SufficientStatistics:
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
             _validate.count_values(values[:, np.newaxis], "counts")
-            _validate.same_last_axis(shape, self.n_categories)
-            self._core.add_sparse(values, columns, offsets, _validate.group_weights(weights, shape[:1]))
+            _check_n_categories(shape, self.n_categories)
+            self._core.add_sparse(values, columns, offsets, _group_weights(weights, shape[:1]))
             return self
-        array = _validate.count_table(counts, self.n_categories)
-        w = _validate.group_weights(weights, array.shape[:-1])
+        array = _count_table(counts, self.n_categories)
+        w = _group_weights(weights, array.shape[:-1])
         try:
             if array.ndim == 2:
                 self._core.add(array, w)
@@ -304,3 +304,37 @@ def exceedance_counts(
     table = _memory.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
     _core.exceedance_counts(array, table, _validate.threads(n_threads))
     return table
+
+
+def _infer_n_categories(counts: Any) -> int:
+    """K of dense or sparse counts."""
+    shape = counts.shape if _validate.is_sparse(counts) else np.shape(counts)
+    if len(shape) < 2 or shape[-1] < 1:
+        hint = " For one group pass counts[np.newaxis, :]." if len(shape) == 1 else ""
+        raise ValueError(f"counts must have shape (N, K) or (B, N, K); got {tuple(shape)}.{hint}")
+    return int(shape[-1])
+
+
+def _check_n_categories(shape: tuple[int, ...], n_categories: int) -> None:
+    if shape[-1] != n_categories:
+        raise ValueError(f"counts must have K = {n_categories} categories; got shape {shape}")
+
+
+def _count_table(value: ArrayLike, n_categories: int) -> Counts:
+    """Counts (N, K) or (B, N, K), native and aligned; the kernel checks their values while it reads them."""
+    array = _validate.integers(value, "counts")
+    _infer_n_categories(array)
+    if array.ndim > 3:
+        raise ValueError(f"counts must have shape (N, K) or (B, N, K); got {array.shape}")
+    _check_n_categories(array.shape, n_categories)
+    return array
+
+
+def _group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
+    """Non-negative finite weights of exactly this shape, or None."""
+    if value is None:
+        return None
+    array = _validate.doubles(value, "weights")
+    if array.shape != shape:
+        raise ValueError(f"weights must have shape {shape}, one for each group; got {array.shape}")
+    return _validate.in_range(array, "weights", zero=True)

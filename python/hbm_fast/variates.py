@@ -99,7 +99,7 @@ def multinomial(
     >>> hbm.multinomial(0, 2_000_000_000, [0.5, 0.25, 0.25], size=3).sum(axis=-1).tolist()
     [2000000000, 2000000000, 2000000000]
     """
-    totals = _validate.totals_array(n, "n", maximum=2_000_000_000)
+    totals = _totals(n)
     p = _validate.unmasked(pvals, "pvals")
     p = _validate.proportions(p, "pvals", p.shape)
     inner = np.broadcast_shapes(totals.shape, p.shape[:-1])
@@ -110,6 +110,14 @@ def multinomial(
     each = np.ascontiguousarray(np.broadcast_to(totals, shape)).reshape(rows)
     _core.multinomial(_random.key(rng), each, np.ascontiguousarray(flat), out, _validate.threads(n_threads))
     return out.reshape(*shape, k)
+
+
+def _totals(n: ArrayLike) -> NDArray[np.int64]:
+    array = _validate.integers(n, "n")
+    _validate.no_negative(array, "n")
+    if array.size:
+        _validate.at_most(int(array.max()), "n", 2_000_000_000)
+    return array.astype(np.int64)
 
 
 def _shape(size: int | tuple[int, ...] | None, inner: tuple[int, ...], name: str) -> tuple[int, ...]:

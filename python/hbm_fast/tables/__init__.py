@@ -103,7 +103,7 @@ class _Column:
 
     def _complain(self) -> None:
         for index, cell in enumerate(self.cells):
-            _validate.whole_number(cell, self.where(index))
+            _check_count(cell, self.where(index))
 
     def texts(self) -> list[str]:
         return [str(cell).strip() for cell in self.cells]
@@ -171,6 +171,26 @@ def read_counts(path: str | os.PathLike[str], *, layout: Layout = "auto") -> Cou
     if layout == "long":
         return _long(columns, named)
     return _wide(columns, named, weighted=layout == "frequency")
+
+
+def _check_count(cell: Any, where: str) -> None:
+    """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
+    text = str(cell).strip()
+    if text in ("", "None", "nan"):
+        raise ValueError(f"{where}: missing; write 0 for none")
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    if not text.isascii() or "_" in text:  # 1_000 and other scripts' digits, which int() takes
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}: write the digits 0 to 9 alone")
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}") from None
+    if number < 0:
+        raise ValueError(f"{where}: counts must not be negative; got {shown}")
+    if number >= 2**63:
+        raise ValueError(f"{where}: the count {shown} is beyond 64 bits")
+    if number > 2**53:
+        raise ValueError(f"{where}: the count {shown} is beyond 2**53, from where on a float64 skips whole numbers")
 
 
 def _guess(columns: list[_Column]) -> Layout:
