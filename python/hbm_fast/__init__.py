@@ -54,8 +54,8 @@ __all__ = [
     "tables",
 ]
 
-# Names and subpackages are imported on first use, so that `import hbm_fast` costs little more than numpy: the module of
-# each public name, and the public subpackages. The block above states the same for type checkers.
+# The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
+# takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",

@@ -184,7 +184,7 @@ def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> 
     if shape is None and array.ndim not in (2, 3):
         raise ValueError(f"{name} must have shape (C, D) or (B, C, D); got {array.shape}")
     if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, as log_alpha says; got {array.shape}")
+        raise ValueError(f"{name} must have shape {shape}, the shape of log_alpha; got {array.shape}")
     if array.size == 0:
         raise ValueError(f"{name} must hold at least one draw; got shape {array.shape}")
     if np.isnan(array).any():

@@ -31,24 +31,24 @@ def log_likelihood(
     Parameters
     ----------
     counts : integer array_like, shape (..., K), or scipy.sparse matrix or array, shape (N, K)
-        Any integer dtype and memory layout; read as it lies in memory, without a copy (sparse: as CSR).
+        Any integer dtype and memory layout; not copied (sparse counts are converted to CSR).
     concentration : array_like, shape (..., K)
         alpha * beta, at least 0; its leading axes broadcast against those of counts. 0 means that the category is
-        absent: -inf where its count is positive.
+        absent: the result is -inf if its count is positive.
     coefficient : bool, default True
         Include the multinomial coefficient; False gives the probability of an ordered sequence.
     out : float64 array, optional
-        Written to and returned; its shape is the broadcast leading shape.
+        Array for the result, of the broadcast leading shape.
     n_threads : int, optional
         Default: HBM_FAST_NUM_THREADS, else the available CPUs. The result does not depend on it.
 
     Returns
     -------
     float64 array, shape (...,)
-        A scalar where neither argument has leading axes. The relative error is below 1e-13 for totals up to 1000 and
-        for groups of one category; beyond, the error is below 4 epsilon times the sum of the absolute log-gamma
-        differences and log-factorials. So for every finite concentration, the smallest doubles and sums that overflow
-        included.
+        A scalar if neither argument has leading axes. The relative error is below 1e-13 for totals up to 1000 and for
+        groups of one category; otherwise the error is below 4 epsilon times the sum of the absolute log-gamma
+        differences and log-factorials. These bounds hold for every finite concentration, including the smallest doubles
+        and concentrations whose sum overflows.
 
     Raises
     ------
@@ -100,17 +100,17 @@ def log_likelihood_gradient(
     concentration : array_like, shape (..., K)
         As in `log_likelihood`.
     coefficient : bool, default True
-        Include the multinomial coefficient in the value; the gradient has no part in it.
+        Include the multinomial coefficient in the value; it does not affect the gradient.
     n_threads : int, optional
 
     Returns
     -------
     value : float64 array, shape (...,)
     gradient : float64 array, shape (..., K)
-        Of the broadcast leading shape: sum it over the axes along which the concentration was repeated. Each component
-        has a relative error below 1e-12, where its two sums cancel too (pure groups, large concentrations), unless it
-        lies at one of its own zeros. inf for a category of concentration 0 that has counts, and where the component
-        exceeds the largest double.
+        Of the broadcast leading shape: sum it over the axes along which the concentration was repeated. The relative
+        error of each component is below 1e-12, also where its two sums cancel (pure groups, large concentrations),
+        except near its zeros. It is inf for a category of concentration 0 that has counts, and above the largest
+        double.
 
     Raises
     ------

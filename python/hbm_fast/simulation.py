@@ -18,25 +18,25 @@ MAX_TOTAL = 2_000_000_000
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Datasets ``first, first + 1, ...`` of the endless stream of ``key``; what was not asked for is None.
+    """Simulated datasets ``first, first + 1, ...`` of the stream of ``key``; arrays that were not requested are None.
 
     Attributes
     ----------
     alpha, log_alpha : ndarray (B,)
-        How alike the groups are.
+        Concentration: how similar the groups are.
     beta, log_beta : ndarray (B, K)
-        The categories over all groups; ``log_beta`` stays exact where ``beta`` underflows.
+        Mean proportions; ``log_beta`` is exact where ``beta`` underflows.
     log_theta, theta : ndarray (B, N, K) or None
-        The categories of each group; rows sum to one. Zeros in padding. With both wanted, they lie in one block of
-        memory: a copy of one lets the other go.
+        Proportions of each group; rows sum to one. Zeros in padding. If both are requested, they share one buffer: copy
+        one array to release the other.
     counts : ndarray (B, N, K) or None
-        What was drawn. Zeros in padding.
+        Counts of each group. Zeros in padding.
     n_groups : ndarray (B,)
-        Number of groups of each dataset: the rows from there on are padding.
+        Number of groups of each dataset; later rows are padding.
     statistics : ndarray (B, K + 1, J) or None
         Exceedance counts of each category, then of the totals: see `exceedance_counts`.
     key : ndarray (2,)
-        The address of the stream: pass it as ``rng`` with ``first`` to continue.
+        Key of the random stream: pass it as ``rng`` with ``first`` to continue the stream.
     first, stream_version : int
     model : HierarchicalModel
 
@@ -84,7 +84,7 @@ def simulate(
     out: Simulation | None = None,
     n_threads: int | None = None,
 ) -> Simulation:
-    """Draw whole datasets: alpha, beta, theta of every group, counts of every group.
+    """Simulate datasets: alpha, beta, and theta and counts of every group.
 
     Parameters
     ----------
@@ -94,32 +94,32 @@ def simulate(
         B.
     n_groups : int, (low, high) or array_like (B,)
         Groups of each dataset: fixed, uniform on an inclusive range (a tuple), or given (a list or an array). The
-        arrays have N rows, N the largest number there can be; rows past ``n_groups[b]`` are zero.
+        arrays have N rows, the largest possible number; rows after ``n_groups[b]`` are zero.
     totals : int, (low, high) or array_like (N,) or (B, N)
         Draws from each group, at most 2,000,000,000: fixed, uniform on an inclusive range, or given.
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
-        The stream. ``Simulation.key`` is accepted too and continues the same stream.
+        Seed of the random stream, or a ``Simulation.key``, which continues its stream.
     first : int, default 0
-        Number of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend on (key, i, n)
-        and the settings alone.
+        Index of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend only on (key, i,
+        n) and the settings.
     alpha, beta : array_like, optional
-        Given hyperparameters, () or (B,), and (K,) or (B, K) with rows that sum to one: simulation conditional on
-        them, as in prior and posterior predictive checks.
+        Hyperparameters to condition on, () or (B,), and (K,) or (B, K) with rows that sum to one, as in posterior
+        predictive checks.
     theta : bool, default True
-        Whether ``theta`` is wanted; all else is the same without.
+        Whether to return ``theta``; this does not change the other arrays.
     log_theta : bool, optional
-        Whether ``log_theta`` is wanted; by default where ``theta`` is.
+        Whether to return ``log_theta``; by default as ``theta``.
     counts : bool, default True
-        Whether the counts are wanted.
+        Whether to return the counts.
     statistics : bool or ndarray (B, K + 1, J) float32, default False
-        Whether the exceedance counts of each dataset are wanted (J the largest total there can be), or the buffer
-        to write them into (J at least that).
+        Whether to return the exceedance counts of each dataset (J is the largest possible total), or the buffer for
+        them (J at least that).
     dtype : dtype, default int32
         Integer type of the counts.
     out : Simulation, optional
-        An earlier result of the same shapes and dtypes, whose arrays are written over.
+        An earlier result of the same shapes and dtypes, whose arrays are overwritten.
     n_threads : int, optional
-        The results never depend on it.
+        The results do not depend on it.
 
     Returns
     -------
@@ -261,7 +261,7 @@ def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DT
         return _memory.empty(shape, dtype)
     value = getattr(out, name, None)
     if value is None:
-        raise ValueError(f"out has no {name}: it must come from a call with the same settings")
+        raise ValueError(f"out has no {name}: pass the result of a call with the same settings")
     return _validate.output(value, f"out.{name}", shape, dtype)
 
 
@@ -269,7 +269,7 @@ def _theta_buffers(
     out: Simulation | None, shape: tuple[int, ...], log_theta: bool, theta: bool
 ) -> tuple[Floats | None, Floats | None]:
     if out is None and log_theta and theta:
-        # of two freed blocks glibc gives more back to the system, which hands it out page by page at the next call
+        # one block: glibc returns more of two freed blocks to the system, which maps it page by page at the next call
         both = _memory.empty((2, *shape), np.float64)
         return both[0], both[1]
     return (

@@ -13,22 +13,23 @@ from hbm_fast._typing import Counts, Floats
 
 
 class SufficientStatistics:
-    """All that the likelihood of a shared concentration needs to know about counts, whatever the number of groups.
+    """Sufficient statistics of groups that share one concentration; their size does not depend on the number of groups.
 
-    For every category k and j >= 0 the number of groups with x_nk > j, and the same for the totals; or, where counts
-    are large and few of them differ, the distinct counts with how often each occurs. Totals go up to 2**40: beyond,
-    what rounding leaves of sums over groups is no longer small beside the likelihood. Threads may share one object:
-    each `add` and `merge` is applied whole, one after the other, and a call that reads meanwhile (`sample` included)
-    uses the groups that were there when it began. Ctrl-C during `add` or `merge` leaves the object as it was.
+    They are the exceedances: for every category k and j >= 0 the number of groups with x_nk > j, and the same for the
+    totals. Where counts are large and few of them differ, the distinct counts and their frequencies are stored instead.
+    Totals are at most 2**40: above, the rounding error of sums over groups is not small compared with the likelihood.
+    Threads may share one object: each `add` and `merge` is atomic, and a call that reads at the same time (`sample`
+    included) uses the groups that were present when it began. Ctrl-C during `add` or `merge` leaves the object
+    unchanged.
 
     Parameters
     ----------
     counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K), optional
-        All groups are pooled. Any integer dtype, read without a copy.
+        All groups are pooled. Any integer dtype; not copied.
     weights : array_like, shape (N,) or (B, N), optional
-        How often each group counts, at least 0.
+        Weight of each group, at least 0.
     n_categories : int, optional
-        K, where counts come later by `add`.
+        K, if counts are added later.
 
     Raises
     ------
@@ -52,23 +53,23 @@ class SufficientStatistics:
     ) -> None:
         if counts is None:
             if n_categories is None:
-                raise ValueError("counts or n_categories must be given, so that K is known")
+                raise ValueError("counts or n_categories must be given: K is not known")
             self._core = _core.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
             return
         k = _infer_n_categories(counts)
         if n_categories is not None and k != _validate.positive_int(n_categories, "n_categories"):
-            raise ValueError(f"counts must have K = {n_categories} categories, as n_categories says; got {k}")
+            raise ValueError(f"counts must have K = {n_categories} categories, the given n_categories; got {k}")
         self._core = _core.SufficientStatistics(k)
         self.add(counts, weights=weights)
 
     def add(self, counts: ArrayLike, *, weights: ArrayLike | None = None) -> SufficientStatistics:
-        """Add groups; nothing is added when it raises.
+        """Add groups; if it raises, none is added.
 
         Parameters
         ----------
         counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K)
         weights : array_like, shape (N,) or (B, N), optional
-            How often each group counts, at least 0.
+            Weight of each group, at least 0.
 
         Returns
         -------
@@ -144,7 +145,7 @@ class SufficientStatistics:
         Parameters
         ----------
         concentration : array_like, shape (..., K)
-            Many concentrations in one call are shared out to threads.
+            Several concentrations are distributed over threads.
         coefficient : bool, default True
             Include the multinomial coefficients.
         n_threads : int, optional
@@ -152,8 +153,8 @@ class SufficientStatistics:
         Returns
         -------
         float64 array, shape (...,)
-            Of each group's log probability, rounding leaves some epsilon times the sum over its categories of
-            min(a_k, x_k) (1 + abs(log(a_k / x_k))); where counts up to 2**20 are many, of log x_k! instead.
+            The rounding error of each group's log probability is a few epsilon times the sum over its categories of
+            min(a_k, x_k) (1 + abs(log(a_k / x_k))); with many counts up to 2**20, of log x_k! instead.
 
         Raises
         ------
@@ -209,7 +210,7 @@ class SufficientStatistics:
     def log_likelihood_hessian(
         self, concentration: ArrayLike, *, n_threads: int | None = None
     ) -> tuple[Floats, Floats | np.float64]:
-        """Second derivatives at each concentration, which are diag(diagonal) + constant in every element.
+        """Second derivatives at each concentration: the matrix diag(diagonal) + constant.
 
         Parameters
         ----------
@@ -228,9 +229,8 @@ class SufficientStatistics:
         ValueError
             As in `log_likelihood`.
 
-        References
-        ----------
-        T. P. Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT: a Newton step with it is O(K).
+        References ---------- T. P. Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT: a Newton
+        step takes O(K) operations.
 
         Examples
         --------
@@ -247,7 +247,7 @@ class SufficientStatistics:
         return diagonal, constant[()]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_core, (copy(self._core),)  # of its own: copy.copy rebuilds from what stands here
+        return _from_core, (copy(self._core),)  # a copy, since copy.copy uses this method too
 
     def __repr__(self) -> str:
         return f"SufficientStatistics(n_groups={self.n_groups:g}, n_categories={self.n_categories})"
@@ -268,16 +268,17 @@ def exceedance_counts(
 ) -> NDArray[np.float32]:
     """For each dataset and j the number of groups with count > j, for each category and for the totals.
 
-    The table determines the likelihood of a concentration shared by the groups; it is the input of the networks.
+    These exceedances determine the likelihood of a concentration shared by the groups; they are the input of the
+    networks.
 
     Parameters
     ----------
     counts : array_like (B, N, K)
-        Integers of any type; zero rows are padding and change nothing.
+        Integers of any type; rows of zeros are padding and change nothing.
     max_total : int, optional
         J, at least the largest total; by default the largest total.
     out : ndarray (B, K + 1, J) float32, optional
-        Written in full and returned.
+        Array for the result.
     n_threads : int, optional
 
     Returns

@@ -1,4 +1,4 @@
-"""Dirichlet and multinomial variates as from a ``numpy.random.Generator``: exact at any concentration and total."""
+"""Dirichlet and multinomial variates, exact for any concentration and total."""
 
 import math
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._typing import Floats, RNGLike
 
-_LARGEST_SIZE = 2**48  # of which even one byte each is more than any memory holds
+_LARGEST_SIZE = 2**48  # one byte for each is more than any memory holds
 
 
 def dirichlet(
@@ -19,7 +19,7 @@ def dirichlet(
     log: bool = False,
     n_threads: int | None = None,
 ) -> Floats:
-    """Dirichlet variates that neither underflow nor become NaN, whatever the concentration.
+    """Dirichlet variates; their logs neither underflow nor become NaN, whatever the concentration.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def dirichlet(
     size : int or tuple, optional
         Shape of the result without K; by default that of ``concentration`` without K, which must broadcast to it.
     log : bool, default False
-        Return the logs, which are finite where the variates themselves underflow to zero.
+        Return the logs, which are finite where the variates underflow to zero.
     n_threads : int, optional
 
     Returns
@@ -126,7 +126,7 @@ def _shape(size: int | tuple[int, ...] | None, inner: tuple[int, ...], name: str
     sizes = size if isinstance(size, tuple) else (size,)
     shape = tuple(_validate.positive_int(s, "size", minimum=0) for s in sizes)
     if math.prod(shape) > _LARGEST_SIZE:
-        raise ValueError(f"size must ask for at most 2**48 variates; got {shape}")
+        raise ValueError(f"size must be at most 2**48 variates in all; got {shape}")
     try:
         matches = np.broadcast_shapes(inner, shape) == shape
     except ValueError:

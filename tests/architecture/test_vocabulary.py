@@ -30,10 +30,8 @@ def names(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ClassDef):
             yield from (field.target.id for field in node.body if isinstance(field, ast.AnnAssign))
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name
-        if isinstance(node, ast.arg):
-            yield node.arg
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.arg):
+            yield node.arg if isinstance(node, ast.arg) else node.name
 
 
 def private_nouns(name, path):
