@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast import _npz
-from hbm_fast.tables import read_counts
+from hbm_fast.tables import npz, read_counts
 
 TIMES = 500
 RNG = np.random.default_rng(0)
@@ -64,7 +63,7 @@ def arrays():
 def table_bytes(kind, tmp_path):
     file = tmp_path / f"made.{kind.split()[-1]}"
     if kind == "checked npz":
-        _npz.write(file, arrays())
+        npz.write(file, arrays())
     elif kind == "npz":
         np.savez(file, **arrays())
     elif kind == "npy":
@@ -255,9 +254,13 @@ def test_other_members_are_not_unpacked(tmp_path, monkeypatch):
     good = io.BytesIO()
     np.save(good, np.array([[1, 2]]))
     zipped(tmp_path / "c.npz", counts=good.getvalue(), bomb=bomb)
-    unpacked = []
-    member = _npz._member
-    monkeypatch.setattr(_npz, "_member", lambda archive, info: unpacked.append(info.filename) or member(archive, info))
+    unpacked, read_member = [], npz.read_member
+
+    def recorded(archive, info):
+        unpacked.append(info.filename)
+        return read_member(archive, info)
+
+    monkeypatch.setattr(npz, "read_member", recorded)
     assert read_counts(tmp_path / "c.npz").counts.tolist() == [[1, 2]]
     assert unpacked == ["counts.npy"]
 
@@ -273,7 +276,7 @@ def test_a_member_that_states_more_than_deflate_can_hold(tmp_path):
 
 
 def test_npz_checksums(tmp_path):
-    _npz.write(tmp_path / "c.npz", arrays())
+    npz.write(tmp_path / "c.npz", arrays())
     with np.load(tmp_path / "c.npz") as stored:
         content = dict(stored)
     for name, array in arrays().items():

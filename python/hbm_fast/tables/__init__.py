@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _npz, _validate
+from hbm_fast import _validate
 from hbm_fast._optional import import_optional
+from hbm_fast.tables import npz
 
 Layout = Literal["auto", "wide", "long", "frequency"]
 
@@ -360,13 +361,13 @@ def _parquet_cells(column: Any) -> NDArray[Any]:
 
 def _from_numpy(file: Path) -> CountTable:
     with file.open("rb") as stream:
-        single = stream.read(len(_npz.MAGIC)) == _npz.MAGIC
+        single = stream.read(len(npz.MAGIC)) == npz.MAGIC
     if single:
-        arrays = {"counts": _npz.read_npy(file)}
+        arrays = {"counts": npz.read_npy(file)}
     else:
-        arrays = _npz.read(file, ("counts", "weights", "category_names", "group_names"))
+        arrays = npz.read(file, ("counts", "weights", "category_names", "group_names"))
     if "counts" not in arrays:
-        raise ValueError(f"{file}: no array named 'counts'; found {', '.join(_npz.names_of(file)) or 'nothing'}")
+        raise ValueError(f"{file}: no array named 'counts'; found {', '.join(npz.names_of(file)) or 'nothing'}")
     try:
         return _table_of(arrays)
     except TypeError as error:

@@ -100,16 +100,16 @@ def _members(archive: zipfile.ZipFile, names: Iterable[str] | None) -> dict[str,
         archive.open(info).close()  # compares the name with the one in front of the member
         members[name] = info
     wanted = [name for name in (members if names is None else names) if name != _CHECKSUM]
-    found = {name: _member(archive, members[name]) for name in wanted if name in members}
+    found = {name: read_member(archive, members[name]) for name in wanted if name in members}
     if _CHECKSUM in members:
-        sums = json.loads(str(_member(archive, members[_CHECKSUM])))
+        sums = json.loads(str(read_member(archive, members[_CHECKSUM])))
         for name in wanted:
             if sums.get(name) != (checksum(found[name]) if name in found else None):
                 raise ValueError(f"the array {name!r} differs from its checksum")
     return found
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{info.filename!r} is compressed by method {info.compress_type}; numpy writes 0 and 8 alone")
     if info.file_size > _MAX_RATIO * info.compress_size:
