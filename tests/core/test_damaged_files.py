@@ -1,4 +1,4 @@
-"""Damaged files are named, or read as they were; never other numbers, never a traceback without the file's name."""
+"""A damaged file raises an error that names it, or is read with its original numbers."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ WEIGHTS = RNG.integers(1, 9, 40)
 
 
 def damaged(whole, rng):
-    """Cut off, with bits flipped, overwritten, zeroed, or with a piece of itself put in once more."""
+    """Damage: cut off, bits flipped, overwritten, zeroed, or a part repeated."""
     content = bytearray(whole)
     kind = rng.integers(6)
     at = int(rng.integers(len(content)))
@@ -167,7 +167,7 @@ def test_one_changed_number_is_seen(saved):
         hbm.Posterior.load(file)
 
 
-def test_others_read_the_files_too(saved):
+def test_other_packages_read_the_files(saved):
     xarray = pytest.importorskip("xarray")
     post, file = saved
     with xarray.open_datatree(file, engine="h5netcdf") as tree:
@@ -178,7 +178,7 @@ def test_others_read_the_files_too(saved):
 def test_files_from_before_the_checksums_are_read(saved):
     post, file = saved
     image, _, _ = file.read_bytes().partition(b"\nhbm_fast sha256")
-    file.write_bytes(image.replace(b"SHA-256", b"       "))  # the attribute that says what the last line is
+    file.write_bytes(image.replace(b"SHA-256", b"       "))  # the attribute that marks the last line as a checksum
     again = hbm.Posterior.load(file)
     np.testing.assert_array_equal(again.log_beta, post.log_beta)
     assert again.category_names == ("white", "black")
@@ -208,7 +208,7 @@ def test_foreign_netcdf_is_named(saved, tmp_path):
         hbm.Posterior.load(tmp_path / "absent.nc")
 
 
-def test_another_ending_is_refused(saved, tmp_path):
+def test_another_suffix_is_refused(saved, tmp_path):
     post, _ = saved
     for name in ("x.csv", "x.json", "x", "nc"):
         with pytest.raises(ValueError, match=r"path must end in \.nc"):

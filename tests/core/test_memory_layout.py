@@ -1,4 +1,4 @@
-"""Every public function gives the same answer for the same counts, however they lie in memory."""
+"""Every public function gives the same result for the same counts in every memory layout."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ FUNCTIONS = {
 
 @pytest.mark.filterwarnings("ignore::hbm_fast.ConvergenceWarning")  # twenty draws do not converge
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_layout_gives_the_same_answer(function):
+def test_every_layout_gives_the_same_result(function):
     call = FUNCTIONS[function]
     expected = call(COUNTS)
     for layout, counts in LAYOUTS.items():

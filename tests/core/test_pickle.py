@@ -1,4 +1,4 @@
-"""Every public object of the core package pickles and copies, and what comes back gives the same answers."""
+"""Every public object of the core package pickles and copies, and its copies give the same results."""
 
 import copy
 import importlib
@@ -22,7 +22,7 @@ def draws(**changes):
 
 
 class OwnTheta:
-    """log theta of each seen group, as a bottom-up network brings them along."""
+    """log theta of each observed group, as a bottom-up network provides it."""
 
     def __init__(self, shape):
         self.log_theta = np.log(np.random.default_rng(0).dirichlet([1.0, 2.0], shape))
@@ -166,7 +166,7 @@ def test_every_public_class_is_tried(absent_extras_skip):
     "duplicate", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy], ids=["pickle", "deep", "copy"]
 )
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_copy_gives_the_same_answers(name, duplicate):
+def test_a_copy_gives_the_same_results(name, duplicate):
     make, answers = EXAMPLES[name]
     made = make()
     again = duplicate(made)
@@ -184,7 +184,7 @@ def test_statistics_of_version_0_1_0_load():
 
 
 def test_processes_return_exact_posteriors():
-    """What a pool of processes does with a result: it comes back with its densities, not with draws alone."""
+    """A result returned from a process keeps its densities, and not only its draws."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 

@@ -1,4 +1,4 @@
-"""No input, thread or order of exit ends the process; what cannot be done is refused in words."""
+"""No input, thread or order of exit ends the process; an impossible request raises an error with a message."""
 
 import copy
 import importlib.util
@@ -36,7 +36,7 @@ def uniform_beta(n_categories: int) -> _core.BetaPrior:
 
 
 def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
-    """A script in an interpreter of its own."""
+    """A script run in a new interpreter."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=timeout
     )
@@ -219,7 +219,7 @@ def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndar
     assert statistics.n_groups == 0.0
 
 
-# --- nothing at all -------------------------------------------------------------------------------------------------
+# --- empty arrays ---------------------------------------------------------------------------------------------------
 
 
 def test_empty_variates() -> None:
@@ -275,11 +275,11 @@ def test_threads_share_statistics() -> None:
     barrier = threading.Barrier(5)
     problems: list[BaseException] = []
 
-    def use(work: Callable[[], object]) -> None:
+    def use(call: Callable[[], object]) -> None:
         barrier.wait()
         try:
             for _ in range(50):
-                work()
+                call()
         except BaseException as error:
             problems.append(error)
 
@@ -290,11 +290,11 @@ def test_threads_share_statistics() -> None:
         value = expected.log_likelihood([1.0, 2.0, 3.0]) * repeats
         assert seen.log_likelihood([1.0, 2.0, 3.0]) == pytest.approx(value, rel=1e-9)
 
-    works = [
+    calls = [
         lambda: shared.add(counts), lambda: shared.add(counts), lambda: shared.merge(expected), read,
         lambda: other.merge(shared),
     ]  # fmt: skip
-    threads = [threading.Thread(target=use, args=(work,)) for work in works]
+    threads = [threading.Thread(target=use, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -369,17 +369,17 @@ def test_daemon_threads_let_the_interpreter_exit(long_calls: bool) -> None:
         concentrations = np.full((size, 4), 0.5)
         model = hbm.HierarchicalModel(4)
         stats = hbm.SufficientStatistics(counts[:1000])
-        works = [
+        calls = [
             lambda: hbm.log_likelihood(counts, concentrations, n_threads=2),
             lambda: hbm.sample(counts[:1000], n_draws=size, rng=0, n_threads=2) if size > 100 else stats.n_groups,
             lambda: hbm.simulate(model, size // 20, n_groups=20, totals=300, rng=0, n_threads=2),
             lambda: stats.log_likelihood(concentrations, n_threads=2),
         ]
-        def use(work):
+        def use(call):
             while True:
-                work()
-        for work in works:
-            threading.Thread(target=use, args=(work,), daemon=True).start()
+                call()
+        for call in calls:
+            threading.Thread(target=use, args=(call,), daemon=True).start()
         time.sleep(0.5)
         """
     )
@@ -401,7 +401,7 @@ def test_import_in_a_subinterpreter_is_refused(before: str) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "ImportError" in result.stdout
-    if before == "pass":  # otherwise numpy refuses already
+    if before == "pass":  # otherwise numpy raises first
         assert "hbm_fast cannot be imported in a subinterpreter" in result.stdout
 
 
@@ -430,7 +430,7 @@ def alarm() -> Any:
 
 
 def test_adding_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
-    """All values apart, so that each call takes seconds where it is not stopped."""
+    """All values differ, so that each call takes seconds if it is not interrupted."""
     counts = np.random.default_rng(0).integers(0, 2**39, (1_500_000, 2))
     stats = hbm.SufficientStatistics([[1, 2], [3, 4]])
     expected = stats.log_likelihood([1.0, 2.0])
@@ -458,7 +458,7 @@ def test_one_long_dataset_is_interruptible(alarm: Callable[[Callable[[], object]
 
 
 def test_one_long_evaluation_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
-    """A chunk of 11 concentrations that takes seconds: it is left before its last value is written."""
+    """A chunk of 11 concentrations that takes seconds ends before its last value is written."""
     stats = _core.SufficientStatistics(2)
     stats.add(np.random.default_rng(0).integers(2**20, 2**39, (500_000, 2)), None)
     concentration = np.full((11, 2), 3.0)
@@ -491,6 +491,6 @@ def test_no_datasets_have_no_first_beyond_the_last() -> None:
 
 
 def test_variates_of_no_categories_take_no_time_however_many() -> None:
-    """2**48 empty rows need no memory, and a loop over them would never end."""
+    """2**48 empty rows take no memory, but a loop over them would take years."""
     result = run("import hbm_fast as hbm; print(hbm.dirichlet(1, [], 2**48).shape)")
     assert result.stdout.strip() == f"({2**48}, 0)", result.stderr

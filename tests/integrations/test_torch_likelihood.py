@@ -1,4 +1,4 @@
-"""The likelihood in torch: the kernel's values, right derivatives, a distribution that draws what it scores."""
+"""The likelihood in torch: values of the kernel, derivatives, and the distribution."""
 
 import mpmath
 import numpy as np
@@ -66,7 +66,7 @@ def test_second_derivatives_keep_their_digits(scale, n):
     assert abs(hessian[1, 1].item() - expected) <= 1e-12 * expected
 
 
-def test_wrong_arguments_say_what_to_do():
+def test_bad_arguments():
     with pytest.raises(TypeError, match=r"counts\.to\(torch\.int64\)"):
         log_prob(COUNTS.double(), concentrations())
     with pytest.raises(TypeError, match="floating"):
@@ -75,8 +75,8 @@ def test_wrong_arguments_say_what_to_do():
         log_prob(-COUNTS, concentrations())
 
 
-def test_distribution_has_torchs_parts():
-    # asked for: zuko turns torch's default off when it is imported
+def test_distribution_has_the_interface_of_torch():
+    # explicit, since importing zuko turns the default of torch off
     concentration = torch.tensor([[0.4, 1.6], [3.0, 5.0]], dtype=torch.float64)
     d = DirichletMultinomial(9, concentration, validate_args=True)
     assert d.batch_shape == (2,)

@@ -61,7 +61,7 @@ def test_every_count_type_holds_the_same_counts(dtype, n_categories):
     np.testing.assert_array_equal(exceedance_counts(sims.counts, 100), exceedance_counts(sims.counts.astype(int), 100))
 
 
-def test_out_is_written_over_and_checked():
+def test_out_is_overwritten_and_checked():
     settings = dict(n_groups=3, totals=5)
     first = hbm.simulate(MODEL, 10, **settings, rng=1)
     again = hbm.simulate(MODEL, 10, **settings, rng=2, out=first)
@@ -103,14 +103,14 @@ def test_bad_input(change, error, message):
         hbm.simulate(MODEL, 10, **(dict(n_groups=3, totals=5, rng=0) | change))
 
 
-def test_exceedance_counts_refuse_what_does_not_fit():
+def test_exceedance_counts_refuse_bad_counts():
     with pytest.raises(ValueError, match="exceeds max_total = 3"):
         exceedance_counts([[[2, 2]]], 3)
     with pytest.raises(TypeError, match="astype"):
         exceedance_counts(np.ones((1, 1, 2)), 3)
 
 
-def test_strided_counts_are_read_as_they_lie():
+def test_strided_counts():
     counts = hbm.simulate(MODEL, 20, n_groups=6, totals=5, rng=0).counts
     view = counts[::2, ::-1, ::-1]
     np.testing.assert_array_equal(exceedance_counts(view, 5), exceedance_counts(view.copy(), 5))

@@ -24,7 +24,7 @@ def groups(n, concentration, totals, rng=0, **more):
 @pytest.mark.parametrize("totals", [0, 1000])
 def test_theta_of_two_is_beta(a, totals):
     theta = groups(40_000, a, totals).theta[:, 0]
-    smaller = int(np.argmin(a))  # the other one rounds to 1
+    smaller = int(np.argmin(a))  # theta of the other rounds to 1
     assert stats.kstest(theta[:, smaller], stats.beta(a[smaller], a[1 - smaller]).cdf).pvalue > P
 
 
