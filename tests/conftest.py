@@ -1,4 +1,4 @@
-"""What all tests share: a process that Ctrl-C reaches, and skips where an extra is absent."""
+"""Shared by all tests: the handler of Ctrl-C, and skips for missing extras."""
 
 import contextlib
 import signal
@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-# A shell that starts the tests in the background makes them ignore Ctrl-C, and their child processes with them.
+# A shell makes processes in the background, and their children, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,12 +1,12 @@
-"""Random inputs for every public function, odd ones included: none ends the process, hangs or changes an answer.
+"""Random valid and invalid inputs for every public function: none may end the process, hang or change a result.
 
     python tools/fuzz_api.py [--area AREA ...] [--seconds 60] [--seed 0] [--jobs 2]
-    python tools/fuzz_api.py --area AREA --replay SEED          one input again, its calls printed
+    python tools/fuzz_api.py --area AREA --replay SEED          repeat one input and print its calls
 
 Each input has a seed and runs in a child process, so that a crash is reported with its seed. Findings: the process
 ends; an input takes two minutes of processor time, or half an hour; an exception other than those in ``REFUSALS``, one
-without a message or with pybind11's list of signatures; another answer for the same numbers in another dtype, byte
-order, alignment or stride, or with another number of threads. Exits 1 where there are any. Linux.
+without a message or with pybind11's list of signatures; another result for the same numbers in another dtype, byte
+order, alignment or stride, or with another number of threads. Exits 1 if there are any. Linux only.
 
 Under AddressSanitizer and UBSan, in a virtual environment of its own that holds numpy, pybind11, scikit-build-core, and
 scipy, torch, zuko and safetensors for all areas:
@@ -46,13 +46,13 @@ from hbm_fast import _core, simulation, tables
 REFUSALS = (ValueError, TypeError, MemoryError, IndexError, OverflowError, ImportError)
 SLOWEST = 120.0  # seconds of processor time that an input may take: the same on a busy machine
 WAIT = 1800.0  # seconds until an input that takes no processor time is a deadlock
-MEMORY = 12 << 30  # bytes a child may ask for, so that what cannot be had is refused
+MEMORY = 12 << 30  # bytes a child may allocate; above, it gets a MemoryError
 INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
 ODD_NUMBERS = [-1, 0, 2**31, 2**63, 2**64, 10**30, 2.5, float("nan"), float("inf"), True, None, "3", np.int8(3), [2]]
 
 
 class Finding(Exception):
-    """A result that is wrong whatever the input."""
+    """A result that is wrong for any input."""
 
 
 def flat(value: Any) -> list[Any]:
@@ -241,7 +241,7 @@ def simulate(case: Case) -> None:
 
 
 def questions(case: Case, posterior: Any, k: int) -> None:
-    """What a posterior can be asked."""
+    """Every method of a posterior."""
     row = case.table(k)[:1].reshape(-1) if case.maybe(0.5) else case.rng.integers(0, 9, k)
     name = case.pick(["alpha", "log_alpha", "beta", "log_beta", "theta", 3])
     group = case.number(case.pick([0, -1, None, 5, "a"]))
@@ -312,7 +312,7 @@ def networks(case: Case) -> None:
     k = case.pick([2, 2, 2, 3, 5])
     counts = case.table(k, most=50, odd=0.1)[:40]
     if counts.size and counts.astype(np.float64).max() > 1e5:
-        return  # beyond what any network was made for; its answer is the sampler's
+        return  # outside the range of every network, which then returns the draws of the sampler
     if case.maybe(0.3):
         counts = np.stack([counts, counts])
     results: list[Any] = []
@@ -331,7 +331,7 @@ def networks(case: Case) -> None:
 
 
 def bindings(case: Case) -> None:
-    """The compiled functions themselves, with arrays whose shapes and layouts do not always fit."""
+    """The compiled functions, also with arrays of wrong shapes and layouts."""
     case.raw_messages = True
     n, k, j = (case.pick([0, 1, 2, 3, 65]) for _ in range(3))
 
@@ -460,10 +460,10 @@ def one(area: str, seed: int, verbose: bool = False) -> str:
 
 
 def child(area: str, seed: int, seconds: float) -> None:
-    """Inputs seed, seed + 1, ...: each is told before it runs, and its finding after."""
+    """Run the inputs seed, seed + 1, ...; print each before it runs, and its finding after it."""
     if "asan" not in os.environ.get("LD_PRELOAD", ""):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    faulthandler.register(signal.SIGPROF, chain=True)  # shows where, then ends the process
+    faulthandler.register(signal.SIGPROF, chain=True)  # prints the stack, then ends the process
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         print(f"seed {seed}", flush=True)
@@ -476,7 +476,7 @@ def child(area: str, seed: int, seconds: float) -> None:
 
 
 def watch(area: str, first: int, seconds: float) -> list[str]:
-    """Runs an area for a time, in a new child after each that ends early; the findings."""
+    """Findings of an area within a time; a child that ends early is replaced by a new one."""
     findings: list[str] = []
     start, seed = time.monotonic(), first
     while (left := start + seconds - time.monotonic()) > 0 and len(findings) < 20:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
     from hbm_fast.fitting import FitResult, fit
-    from hbm_fast.likelihood import SufficientStatistics, log_likelihood, log_likelihood_gradient
+    from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.models import HierarchicalModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.sufficient_statistics import SufficientStatistics
     from hbm_fast.variates import dirichlet, multinomial
 
 __all__ = [
@@ -53,14 +54,14 @@ __all__ = [
     "tables",
 ]
 
-# Names and subpackages are imported on first use, so that `import hbm_fast` costs little more than numpy: the module of
-# each public name, and the public subpackages. The block above states the same for type checkers.
+# The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
+# takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
     "Posterior": "posterior",
     "Simulation": "simulation",
-    "SufficientStatistics": "likelihood",
+    "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",
     "dirichlet_multinomial": "distribution",
     "exact_posterior": "exact",

@@ -1,4 +1,4 @@
-"""What was built, and what it runs at."""
+"""Version, and configuration of the build."""
 
 import platform
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from hbm_fast import _core
 
-__version__: str = _core.version  # importlib.metadata would cost as much as a third of numpy
+__version__: str = _core.version  # importlib.metadata takes a third of the time that numpy takes
 STREAM_VERSION: int = _core.stream_version
 
 

@@ -1,6 +1,6 @@
-"""How files are written: beside their name and renamed when whole, so that no failure loses or halves a file.
+"""Atomic writes: a file is written under a temporary name and renamed when complete, so that no failure damages it.
 
-`replacing` and, on top of it, `write_bytes` and `write_text` write; `checksum` is what files of arrays carry.
+`replacing` does this, and the ``write_*`` functions use it; `checksum` is stored in files of arrays.
 """
 
 import csv
@@ -26,13 +26,13 @@ Target = str | os.PathLike[str]
 
 @contextmanager
 def replacing(path: Target) -> Iterator[Path]:
-    """Give the name of an empty file to write to, which gets the name ``path`` when the block ends without an error.
+    """Yield the name of an empty file, which is renamed to ``path`` when the block ends without an error.
 
-    The earlier file of that name, if there is one, stands untouched until then, and survives every failure in the
-    block or after it; what was written is removed in that case. Only a killed process leaves something behind: a file
-    ``.<stem>.unfinished-<random digits><suffix>`` in the same folder. The content is on the disk (fsync) when the name
-    changes. A new file has the mode of the umask, a replaced one keeps its mode; a symbolic link stays, and what it
-    points to is replaced. Pipes, devices and open descriptors (``/dev/stdout``) get the bytes when the block ends.
+    An earlier file of that name is unchanged until then and after any failure in the block or after it; the temporary
+    file is removed in that case. Only a killed process leaves one: ``.<stem>.unfinished-<random digits><suffix>`` in
+    the same folder. The content is on the disk (fsync) before the name changes. A new file has the mode of the umask, a
+    replaced one keeps its mode; of a symbolic link the target is replaced. Pipes, devices and open descriptors
+    (``/dev/stdout``) are written when the block ends.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ def replacing(path: Target) -> Iterator[Path]:
     Yields
     ------
     Path
-        With the suffix of ``path``. The block may open it by its name, as often as it likes, and must close it.
+        With the suffix of ``path``. The block may open the file several times and must close it.
 
     Raises
     ------
     OSError
-        With ``path`` as its file name: an existing folder of that name, a file without permission to write, and what
-        fails in the block or after it, such as a full disk.
+        With ``path`` as its file name: for a folder of that name, a file without permission to write, and any failure
+        in the block or after it, such as a full disk.
 
     Examples
     --------
@@ -80,10 +80,10 @@ def replacing(path: Target) -> Iterator[Path]:
             temporary.chmod(stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
             yield temporary
             _sync(temporary)
-            temporary.chmod(stat.S_IMODE(mode))  # some libraries replace the file, and its mode
+            temporary.chmod(stat.S_IMODE(mode))  # some libraries replace the file and its mode
             temporary.replace(final)
         finally:
-            temporary.unlink(missing_ok=True)  # it is there after a failure alone
+            temporary.unlink(missing_ok=True)  # exists only after a failure
         if os.name == "posix":
             with suppress(OSError):  # not every file system syncs folders
                 _sync(final.parent)
@@ -94,18 +94,18 @@ def replacing(path: Target) -> Iterator[Path]:
 
 
 def write_bytes(path: Target, content: bytes | memoryview) -> None:
-    """Write a file by `replacing`."""
+    """Write a file atomically."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
 
 
 def write_text(path: Target, text: str) -> None:
-    """Write a file in UTF-8 by `replacing`."""
+    """Write a file in UTF-8, atomically."""
     write_bytes(path, text.encode())
 
 
 def checksum(array: NDArray[Any]) -> str:
-    """SHA-256 of an array's type, shape and content, the same on machines of any byte order."""
+    """SHA-256 of an array's type, shape and content, independent of the byte order of the machine."""
     little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
     digest = hashlib.sha256(repr((little.dtype.str, array.shape)).encode())
     if little.nbytes:
@@ -114,21 +114,21 @@ def checksum(array: NDArray[Any]) -> str:
 
 
 def _mode(target: Path) -> int | None:
-    """The type and permissions of the file under that name; None where there is none."""
+    """The type and permissions of a file, or None if there is none."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not os.access(target, os.W_OK):  # a rename would not ask
+    if not os.access(target, os.W_OK):  # a rename ignores it
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
     return mode
 
 
 def _is_descriptor(path: Path) -> bool:
-    """Whether the name stands for an open descriptor, such as /dev/stdout: its file must keep its identity."""
-    for _ in range(40):  # as many links as Linux follows
+    """Whether the name is that of an open descriptor, such as /dev/stdout: its file may not be replaced."""
+    for _ in range(40):  # Linux follows this many links
         parent = os.path.realpath(path.parent)
         if parent.startswith(("/proc/", "/dev/")) and os.path.basename(parent) == "fd":
             return True
@@ -139,7 +139,7 @@ def _is_descriptor(path: Path) -> bool:
 
 
 def _sync(path: Path) -> None:
-    # Windows syncs only what may be written; folders may only be read
+    # Windows syncs only files opened for writing; a folder can only be opened for reading
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -154,7 +154,7 @@ def _named(error: OSError, target: Path) -> OSError:
 
 
 def finite(value: Any) -> Any:
-    """The value with infinities and NaN as strings, since JSON has neither."""
+    """The value with infinities and NaN as strings: JSON has neither."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -178,6 +178,6 @@ def write_csv(target: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 def write_figure(target: Path, figure: Any, dpi: int) -> None:
-    """Write a matplotlib figure in the format of the ending."""
+    """Write a matplotlib figure in the format of the suffix."""
     with replacing(target) as unfinished:
         figure.savefig(unfinished, dpi=dpi)

@@ -1,4 +1,4 @@
-"""Memory for large results."""
+"""Allocation of large results."""
 
 import math
 import os
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _LARGE_PAGE = 1 << 21
-# From here on numpy asks Linux for large pages (MADV_HUGEPAGE).
-_NUMPY_ASKS = 1 << 22
+# numpy requests large pages (MADV_HUGEPAGE) for arrays of at least this size.
+_NUMPY_REQUESTS = 1 << 22
 
 
 def check_fits(n_bytes: int, what: str) -> None:
-    """Refuse work that needs more memory than the machine has, before any of it is done.
+    """Raise if a computation needs more memory than the machine has, before it starts.
 
     Raises
     ------
     MemoryError
-        With ``what`` asks for so much.
+        The message begins with ``what``.
     """
     try:
         installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -31,17 +31,17 @@ def check_fits(n_bytes: int, what: str) -> None:
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """``numpy.empty`` that begins at a large page, where it fills one.
+    """``numpy.empty`` whose data begin at a large page, if they fill one.
 
-    Linux takes longer to hand out a page of 4 KiB than the kernels take to fill it: a third of a simulation. numpy asks
-    for large pages, but only whole ones inside an array of 4 MiB or more can be had. What lies before and behind the
-    array is never touched, so that it takes no memory.
+    Mapping pages of 4 KiB takes Linux longer than the kernels take to fill them: a third of the time of a simulation.
+    numpy requests large pages for arrays of 4 MiB and more, and Linux maps only whole ones inside the array. The
+    padding before and after the data is never touched, so it is never committed.
     """
     item = np.dtype(dtype)
     size = math.prod(shape) * item.itemsize
     if size < _LARGE_PAGE:
         return np.empty(shape, item)
     whole = -(-size // _LARGE_PAGE) * _LARGE_PAGE
-    memory = np.empty(max(whole + _LARGE_PAGE, _NUMPY_ASKS), np.uint8)
+    memory = np.empty(max(whole + _LARGE_PAGE, _NUMPY_REQUESTS), np.uint8)
     begin = -memory.__array_interface__["data"][0] % _LARGE_PAGE
     return memory[begin : begin + size].view(item).reshape(shape)

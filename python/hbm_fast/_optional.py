@@ -1,4 +1,4 @@
-"""Optional dependencies: where one is absent, the error names the extra of hbm_fast that installs it."""
+"""Optional dependencies: the error for a missing one names the extra of hbm_fast that installs it."""
 
 from importlib import import_module
 from typing import Any
@@ -12,7 +12,7 @@ def missing_extra(module: str, extra: str) -> ImportError:
 def import_optional(name: str, extra: str, module: str = "") -> Any:
     """Return the module ``name``; without the package, raise the ImportError that names ``extra``.
 
-    ``module`` is the name that users know, where another package needs the one imported.
+    ``module`` is the name for the message, if it is not the first part of ``name``.
     """
     try:
         return import_module(name)

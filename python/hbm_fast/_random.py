@@ -1,4 +1,4 @@
-"""From whatever people pass as ``rng`` to the 128-bit key of an addressed stream (SPEC 7)."""
+"""Conversion of ``rng`` (SPEC 7) to the 128-bit key of a random stream."""
 
 import numpy as np
 
@@ -6,9 +6,10 @@ from hbm_fast._typing import Key, RNGLike
 
 
 def key(rng: RNGLike | Key) -> Key:
-    """Two uint64 words: the same for the same seed, new ones each time from a Generator (which is advanced).
+    """The key of a random stream, two uint64 words.
 
-    A key itself passes through, so that a stored stream can be continued.
+    The same seed gives the same key; a Generator is advanced and gives a new one each time. A key is returned as it is,
+    so that a stored stream can be continued.
     """
     if isinstance(rng, np.ndarray):
         if rng.dtype != np.uint64 or rng.shape != (2,):

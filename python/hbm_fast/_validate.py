@@ -1,4 +1,7 @@
-"""All checks of what users pass, and all messages: the argument, what was expected, what came, what to do."""
+"""Checks of arguments that several modules share.
+
+A message names the argument and says what was expected, what came, and what to do.
+"""
 
 import difflib
 import operator
@@ -16,6 +19,17 @@ MAX_COUNT = 2**53
 MAX_THREADS = 2**31 - 1
 
 
+def first_index(bad: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Index of the first True."""
+    return tuple(int(i) for i in np.argwhere(bad)[0])
+
+
+def at_most(value: int, name: str, maximum: int) -> None:
+    """Raise above ``maximum``."""
+    if value > maximum:
+        raise ValueError(f"{name} must be at most {maximum}; got {value}")
+
+
 def positive_int(value: Any, name: str, *, minimum: int = 1, maximum: int = 2**63 - 1) -> int:
     """An integer from ``minimum`` to ``maximum``; bools and floats are refused."""
     if isinstance(value, bool | np.bool_):
@@ -26,7 +40,7 @@ def positive_int(value: Any, name: str, *, minimum: int = 1, maximum: int = 2**6
         raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__})") from None
     if result < minimum:
         raise ValueError(f"{name} must be at least {minimum}; got {result}")
-    _at_most(result, name, maximum)
+    at_most(result, name, maximum)
     return result
 
 
@@ -44,7 +58,7 @@ def finite_float(value: Any, name: str, *, positive: bool = False) -> float:
 
 
 def threads(n_threads: Any) -> int:
-    """None: HBM_FAST_NUM_THREADS, else the CPUs this process may use. Results never depend on it."""
+    """Number of threads; for None HBM_FAST_NUM_THREADS, else the number of CPUs that this process may use."""
     if n_threads is None:
         stated = os.environ.get("HBM_FAST_NUM_THREADS", "")
         if stated:
@@ -59,30 +73,30 @@ def threads(n_threads: Any) -> int:
 
 
 def unmasked(value: Any, name: str) -> NDArray[Any]:
-    """An array of ``value``; masked entries are refused, since numpy ignores the mask of what becomes an array."""
+    """An array of ``value``; masked entries are refused, since `numpy.asarray` ignores the mask."""
     for part in value if isinstance(value, list | tuple) else (value,):
         if type(part) is not np.ndarray and isinstance(part, np.ndarray) and np.ma.is_masked(part):
-            where = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(part))[0])
+            where = first_index(np.ma.getmaskarray(part))
             raise ValueError(f"{name} must not be masked; got a masked entry at {where}: fill it, or leave it out")
     return np.asarray(value)
 
 
 def integers(value: Any, name: str) -> Counts:
-    """An array of integers in native byte order and aligned, as every kernel reads it; not copied where it is so."""
+    """An array of integers in native byte order and aligned, as the kernels need it; copied only if it is not."""
     array = unmasked(value, name)
     _integer_dtype(array, name)
     return native(array)
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
-    """The same numbers in native byte order, aligned: a copy only where they are not."""
+    """The array in native byte order and aligned; copied only if it is not."""
     if array.dtype.isnative and array.flags.aligned:
         return array
     return array.astype(array.dtype.newbyteorder("="))
 
 
 def doubles(value: Any, name: str) -> Floats:
-    """A float64 array, C-contiguous and aligned, of an array of real numbers."""
+    """A C-contiguous, aligned float64 array of real numbers."""
     array = unmasked(value, name)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
@@ -91,9 +105,9 @@ def doubles(value: Any, name: str) -> Floats:
 
 
 def counts(value: ArrayLike, *, name: str = "counts", ndim: tuple[int, ...] = (2,)) -> Counts:
-    """A checked integer array, (N, K), or (B, N, K) where ndim allows 3; not copied where native and aligned.
+    """A checked integer array, (N, K), or (B, N, K) where ``ndim`` allows 3; copied as by `integers`.
 
-    Values are checked here, so that every kernel may trust its input: none negative, no total of a group above 2**53.
+    No count is negative and no total of a group is above 2**53, which the kernels rely on.
     """
     array = integers(value, name)
     if array.ndim not in ndim:
@@ -119,20 +133,20 @@ def _integer_dtype(array: Any, name: str) -> None:
 
 
 def no_negative(array: NDArray[Any], name: str) -> None:
-    """Names the first negative entry."""
+    """Raise for the first negative entry."""
     if array.dtype.kind == "i" and array.size and array.min() < 0:
-        where = tuple(int(i) for i in np.argwhere(array < 0)[0])
+        where = first_index(array < 0)
         raise ValueError(f"{name} must not be negative; got {array[where]} at index {where}")
 
 
 def count_values(array: NDArray[Any], name: str) -> None:
-    """Names the first negative count, the first one above 2**53, or a group whose total is above it."""
+    """Raise for the first negative count, the first one above 2**53, or a total of a group above 2**53."""
     no_negative(array, name)
     if not array.size or array.dtype.itemsize < 8:  # 2**21 categories of 32 bits stay within the limit
         return
     largest = int(array.max())
     if largest > MAX_COUNT:
-        where = tuple(int(i) for i in np.argwhere(array > MAX_COUNT)[0])
+        where = first_index(array > MAX_COUNT)
         raise ValueError(f"{name} must be at most 2**53; got {array[where]} at index {where}")
     if largest > MAX_COUNT // array.shape[-1]:
         totals = array.sum(axis=-1, dtype=np.float64)
@@ -145,17 +159,23 @@ def concentration(value: ArrayLike, n_categories: int, *, name: str = "concentra
     result = doubles(value, name)
     if result.ndim < 1 or result.shape[-1] != n_categories:
         raise ValueError(f"{name} must have shape (..., K) with K = {n_categories}; got {np.shape(value)}")
-    if not result.size:
-        return result
-    lowest, highest = np.minimum.reduce(result, axis=None), np.maximum.reduce(result, axis=None)  # NaN where one is NaN
+    return in_range(result, name, zero=zero)
+
+
+def in_range(array: Floats, name: str, *, zero: bool = False) -> Floats:
+    """The array itself; raises for the first entry that is NaN, or not positive (``zero``: negative), or infinite."""
+    if not array.size:
+        return array
+    lowest, highest = np.minimum.reduce(array, axis=None), np.maximum.reduce(array, axis=None)  # NaN if any is NaN
     if not ((lowest >= 0.0 if zero else lowest > 0.0) and highest < np.inf):
-        bad = np.isnan(result)  # the first NaN, or else the first that is out of range
+        bad = np.isnan(array)
+        need = "not be NaN"
         if not bad.any():
-            bad = (result < 0.0 if zero else result <= 0.0) | (result == np.inf)
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        need = "not be NaN" if np.isnan(result[where]) else f"be {'non-negative' if zero else 'positive'} and finite"
-        raise ValueError(f"{name} must {need}; got {result[where]} at index {where}")
-    return result
+            bad = (array < 0.0 if zero else array <= 0.0) | (array == np.inf)
+            need = f"be {'non-negative' if zero else 'positive'} and finite"
+        where = first_index(bad)
+        raise ValueError(f"{name} must {need}; got {array[where]} at index {where}")
+    return array
 
 
 def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:
@@ -164,16 +184,16 @@ def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> 
     if shape is None and array.ndim not in (2, 3):
         raise ValueError(f"{name} must have shape (C, D) or (B, C, D); got {array.shape}")
     if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, as log_alpha says; got {array.shape}")
+        raise ValueError(f"{name} must have shape {shape}, the shape of log_alpha; got {array.shape}")
     if array.size == 0:
         raise ValueError(f"{name} must hold at least one draw; got shape {array.shape}")
     if np.isnan(array).any():
-        raise ValueError(f"{name} must not be NaN; got nan at index {tuple(np.argwhere(np.isnan(array))[0].tolist())}")
+        raise ValueError(f"{name} must not be NaN; got nan at index {first_index(np.isnan(array))}")
     return array
 
 
 def parameter(name: Any) -> str:
-    """A name that mean, sd, quantile and the diagnostics know."""
+    """The name of a parameter that `Posterior` summarises."""
     known = ("alpha", "log_alpha", "beta", "log_beta")
     if name not in known:
         raise ValueError(f"name must be one of {', '.join(map(repr, known))}; got {name!r}")
@@ -196,7 +216,7 @@ def group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int
 
 
 def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
-    """None, or n different strings; whole numbers become strings."""
+    """n different strings, or None; whole numbers become strings."""
     if value is None:
         return None
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
@@ -207,7 +227,7 @@ def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
             raise TypeError(f"{name} must be str (or int); got {v!r} ({type(v).__name__}) at index {i}")
     result = tuple(map(str, given))
     if n is None:
-        raise ValueError(f"{name} needs counts to name the groups of; pass counts too")
+        raise ValueError(f"{name} names the groups of counts; pass counts too")
     if len(result) != n:
         raise ValueError(f"{name} must hold {n} names; got {len(result)}")
     seen: set[str] = set()
@@ -219,58 +239,11 @@ def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
 
 
 def probabilities(value: ArrayLike, name: str) -> Floats:
-    """Numbers in [0, 1]."""
+    """A float64 array of numbers in [0, 1]."""
     array = np.asarray(value, dtype=np.float64)
     if not ((array >= 0.0) & (array <= 1.0)).all():
         raise ValueError(f"{name} must lie between 0 and 1; got {value!r}")
     return array
-
-
-def integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
-    """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
-    if isinstance(value, tuple) and len(value) == 2:
-        low = positive_int(value[0], f"{name}'s low", minimum=minimum)
-        high = positive_int(value[1], f"{name}'s high", minimum=minimum)
-        if low > high:
-            raise ValueError(f"{name} must be (low, high) with low <= high; got {value}")
-        _at_most(high, name, maximum)
-        return low, high
-    if isinstance(value, tuple):
-        raise ValueError(
-            f"{name} must be (low, high), inclusive; got a tuple of {len(value)}. For given values use an array."
-        )
-    if isinstance(value, list | np.ndarray) and np.ndim(value) > 0:
-        array = integers(value, name)
-        if array.size == 0:
-            raise ValueError(f"{name} must not be empty; got shape {array.shape}")
-        if array.min() < minimum:
-            where = tuple(int(i) for i in np.argwhere(array < minimum)[0])
-            raise ValueError(f"{name} must be at least {minimum}; got {array[where]} at index {where}")
-        _at_most(int(array.max()), name, maximum)
-        return np.ascontiguousarray(array, dtype=np.int64)
-    single = positive_int(value, name, minimum=minimum)
-    _at_most(single, name, maximum)
-    return single, single
-
-
-def _at_most(value: int, name: str, maximum: int) -> None:
-    if value > maximum:
-        raise ValueError(f"{name} must be at most {maximum}; got {value}")
-
-
-def count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
-    """An integer dtype that holds the largest total there can be."""
-    result = np.dtype(dtype)
-    if result.kind not in "iu":
-        raise TypeError(f"dtype must be an integer type for the counts; got {result}")
-    if largest > np.iinfo(result).max:
-        fits = next(t for t in (np.uint8, np.uint16, np.int32, np.int64) if largest <= np.iinfo(t).max)
-        raise ValueError(
-            f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
-            f"pass dtype=np.{np.dtype(fits).name}"
-        )
-    native: np.dtype[Any] = result.newbyteorder("=")
-    return native
 
 
 def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -288,36 +261,27 @@ def output(value: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray
     return value
 
 
-def positive_array(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
-    """Positive finite numbers that broadcast to ``shape``."""
-    array = doubles(value, name)
-    bad = ~(np.isfinite(array) & (array > 0))
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} must be positive and finite; got {array[where]} at index {where}")
-    return _broadcast(array, name, shape)
-
-
 def proportions(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
     """Non-negative rows that sum to one (renormalised), broadcast to ``shape``."""
     array = concentration(value, shape[-1], name=name, zero=True)
     sums = array.sum(axis=-1, keepdims=True)
     bad = np.abs(sums[..., 0] - 1.0) > 1e-6
     if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = first_index(bad)
         raise ValueError(f"{name} must have rows that sum to 1; got {sums[where][0]} at index {where}")
-    return _broadcast(array / sums, name, shape)
+    return broadcast(array / sums, name, shape)
 
 
-def _broadcast(array: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+def broadcast(array: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array broadcast to ``shape``."""
     try:
         return np.broadcast_to(array, shape)
     except ValueError:
         raise ValueError(f"{name} must have a shape that broadcasts to {shape}; got {array.shape}") from None
 
 
-def is_ragged(value: Any) -> bool:
-    """A list or tuple of (N_b, K) arrays whose N_b differ, or of arrays at all: many datasets."""
+def _is_ragged(value: Any) -> bool:
+    """Whether the value is a list or tuple of datasets: 2-d arrays, or nested lists of different lengths."""
     if not isinstance(value, list | tuple) or not value:
         return False
     return (
@@ -329,8 +293,8 @@ def _nested(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], list | tuple)
 
 
-def zero_padded(arrays: list[Counts]) -> Counts:
-    """(B, N, K) of a list of (N_b, K): groups without draws are added below, which changes nothing."""
+def _zero_padded(arrays: list[Counts]) -> Counts:
+    """The datasets (N_b, K) as one array (B, N, K): rows of zeros are added below, which changes no result."""
     n_categories = arrays[0].shape[1]
     for i, array in enumerate(arrays):
         if array.shape[1] != n_categories:
@@ -347,15 +311,15 @@ def zero_padded(arrays: list[Counts]) -> Counts:
 
 
 def datasets(value: Any) -> tuple[Counts, bool]:
-    """(B, N, K) of one dataset (N, K), of many (B, N, K) or of a ragged list; and whether there was a batch."""
-    if is_ragged(value):
-        return zero_padded([counts(c, name=f"counts[{i}]") for i, c in enumerate(value)]), True
+    """Counts as (B, N, K) and whether there was a batch, from one dataset (N, K), a batch (B, N, K) or a list."""
+    if _is_ragged(value):
+        return _zero_padded([counts(c, name=f"counts[{i}]") for i, c in enumerate(value)]), True
     array = counts(value, ndim=(2, 3))
     return (array, True) if array.ndim == 3 else (array[np.newaxis], False)
 
 
 def same_categories(n_categories: int, model: Any) -> None:
-    """The model's K is that of the counts."""
+    """Raise where the model has another K than the counts."""
     if not hasattr(model, "n_categories"):
         raise TypeError(f"model must be a HierarchicalModel; got {model!r}")
     if model.n_categories != n_categories:
@@ -403,7 +367,7 @@ def inclusive_range(value: Any, name: str, minimum: int, maximum: int | None = N
 
 
 def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
-    """Keyword arguments that a function hands on: an unknown one is refused, with the known one that is most alike."""
+    """Raise for an unknown keyword argument where ``**kwargs`` are passed on; the message names the most similar."""
     known = list(known)
     for name in given:
         if name not in known:
@@ -420,39 +384,8 @@ def share(value: Any, name: str) -> float:
     return result
 
 
-def counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Floats]:
-    """Counts (..., K) as they lie in memory and float64 concentrations, broadcast over their leading axes, or (K,).
-
-    Their values are looked at by the kernel, in the same pass; `explain_rows` says what was wrong with them.
-    """
-    x, a = integers(x, "counts"), unmasked(a, "concentration")
-    if a.dtype.kind not in "fiu":
-        raise TypeError(f"concentration must be an array of numbers; got dtype {a.dtype}")
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise ValueError(f"counts must have shape (..., K) with K >= 1; got {x.shape}")
-    if a.ndim == 0 or a.shape[-1] != x.shape[-1]:
-        raise ValueError(f"concentration must have shape (..., K) with K = {x.shape[-1]}; got {a.shape}")
-    if x.shape != a.shape and a.ndim > 1:  # one concentration stays as it is: broadcasting costs more than a small call
-        try:
-            x, a = np.broadcast_arrays(x, a)
-        except ValueError:
-            raise ValueError(
-                f"concentration's leading axes must broadcast against those of counts; got {a.shape} and {x.shape}"
-            ) from None
-    return x, a if a.dtype == np.float64 and a.flags.aligned else a.astype(np.float64)
-
-
-def explain_rows(x: Counts, a: Floats) -> None:
-    """Raises with the place of a count or concentration that the kernel refused."""
-    count_values(x, "counts")
-    bad = ~((a >= 0) & np.isfinite(a))
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"concentration must be non-negative and finite; got {a[where]} at index {where}")
-
-
 def is_sparse(value: Any) -> bool:
-    """A scipy.sparse matrix or array, recognised without importing scipy."""
+    """Whether the value is a scipy.sparse matrix or array; does not import scipy."""
     return hasattr(value, "tocsr") and hasattr(value, "nnz")
 
 
@@ -469,71 +402,3 @@ def csr(value: Any, name: str = "counts") -> tuple[Counts, NDArray[Any], NDArray
     if columns.dtype != offsets.dtype:
         columns, offsets = columns.astype(np.int64), offsets.astype(np.int64)
     return native(matrix.data), columns, offsets, (int(matrix.shape[0]), int(matrix.shape[1]))
-
-
-def whole_number(cell: Any, where: str) -> None:
-    """One cell of a file that must hold a count; ``where`` names the file, the line and the column."""
-    text = str(cell).strip()
-    if text in ("", "None", "nan"):
-        raise ValueError(f"{where}: missing; write 0 for none")
-    shown = text if len(text) <= 40 else f"{text[:40]}..."
-    if not text.isascii() or "_" in text:  # 1_000 and other scripts' digits, which int() takes
-        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}: write the digits 0 to 9 alone")
-    try:
-        number = int(text)
-    except ValueError:
-        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}") from None
-    if number < 0:
-        raise ValueError(f"{where}: counts must not be negative; got {shown}")
-    if number >= 2**63:
-        raise ValueError(f"{where}: the count {shown} is beyond 64 bits")
-    if number > 2**53:
-        raise ValueError(f"{where}: the count {shown} is beyond 2**53, from where on a float64 skips whole numbers")
-
-
-def n_categories_of(value: Any, name: str = "counts") -> int:
-    """K of dense or sparse counts."""
-    shape = value.shape if is_sparse(value) else np.shape(value)
-    if len(shape) < 2 or shape[-1] < 1:
-        hint = f" For one group pass {name}[np.newaxis, :]." if len(shape) == 1 else ""
-        raise ValueError(f"{name} must have shape (N, K) or (B, N, K); got {tuple(shape)}.{hint}")
-    return int(shape[-1])
-
-
-def same_last_axis(shape: tuple[int, ...], n_categories: int, name: str = "counts") -> None:
-    """These counts have the K of what they are added to."""
-    if shape[-1] != n_categories:
-        raise ValueError(f"{name} must have K = {n_categories} categories; got shape {shape}")
-
-
-def count_table(value: ArrayLike, n_categories: int, name: str = "counts") -> Counts:
-    """Counts (N, K) or (B, N, K), native and aligned; the kernel checks their values in its own pass over them."""
-    array = integers(value, name)
-    n_categories_of(array, name)
-    if array.ndim > 3:
-        raise ValueError(f"{name} must have shape (N, K) or (B, N, K); got {array.shape}")
-    same_last_axis(array.shape, n_categories, name)
-    return array
-
-
-def group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
-    """Non-negative finite weights of exactly this shape, or None."""
-    if value is None:
-        return None
-    array = doubles(value, "weights")
-    if array.shape != shape:
-        raise ValueError(f"weights must have shape {shape}, one for each group; got {array.shape}")
-    bad = ~(np.isfinite(array) & (array >= 0))
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"weights must be non-negative and finite; got {array[where]} at index {where}")
-    return array
-
-
-def totals_array(value: Any, name: str, *, maximum: int) -> NDArray[np.int64]:
-    """Non-negative integers of any shape, at most ``maximum``."""
-    array = integers(value, name)
-    no_negative(array, name)
-    if array.size:
-        _at_most(int(array.max()), name, maximum)
-    return array.astype(np.int64)

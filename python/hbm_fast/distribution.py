@@ -1,4 +1,4 @@
-"""`dirichlet_multinomial`: the interface of scipy.stats.dirichlet_multinomial, with `rvs`."""
+"""`dirichlet_multinomial`: a drop-in replacement of scipy.stats.dirichlet_multinomial that can also draw."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate
 from hbm_fast._typing import Floats
 
-# Concentrations all below the first are scaled up before they divide; any above the second down before the sum.
+# If all concentrations are below the first, they are scaled up before a division; if one is above the second, all are
+# scaled down before their sum.
 _TINY, _HUGE = 1e-290, 1e290
 
 
 class DirichletMultinomialGenerator:
-    """A Dirichlet-multinomial random variable: scipy.stats.dirichlet_multinomial's interface, and `rvs`.
+    """A Dirichlet-multinomial random variable with the interface of scipy.stats.dirichlet_multinomial, and `rvs`.
 
     Call it as `dirichlet_multinomial(alpha, n)` to freeze the parameters. Parameters broadcast as in scipy: ``alpha``
-    (..., K), ``n`` (...,), ``x`` (..., K). Counts may be whole floating numbers here, as there.
+    (..., K), ``n`` (...,), ``x`` (..., K). As in scipy, counts may be whole numbers of a floating type.
 
     Examples
     --------
@@ -64,7 +65,7 @@ class DirichletMultinomialGenerator:
         Raises
         ------
         ValueError
-            As scipy: values out of their domain, or shapes that do not broadcast.
+            As in scipy: for values outside their domain, or shapes that do not broadcast.
 
         Examples
         --------
@@ -107,7 +108,7 @@ class DirichletMultinomialGenerator:
         [2.0, 6.0]
         """
         a, total = _parameters(alpha, n)
-        result: Floats = np.asarray(total[..., np.newaxis] * _shares(a))
+        result: Floats = np.asarray(total[..., np.newaxis] * _proportions(a))
         return result
 
     def var(self, alpha: ArrayLike, n: ArrayLike) -> Floats:
@@ -120,8 +121,8 @@ class DirichletMultinomialGenerator:
         [2.0, 2.0]
         """
         a, total = _parameters(alpha, n)
-        p = _shares(a)
-        result: Floats = np.asarray(_spread(a, total)[..., np.newaxis] * (p * (1.0 - p)))
+        p = _proportions(a)
+        result: Floats = np.asarray(_variance_factor(a, total)[..., np.newaxis] * (p * (1.0 - p)))
         return result
 
     def cov(self, alpha: ArrayLike, n: ArrayLike) -> Floats:
@@ -134,8 +135,8 @@ class DirichletMultinomialGenerator:
         [[2.0, -2.0], [-2.0, 2.0]]
         """
         a, total = _parameters(alpha, n)
-        p = _shares(a)
-        result: Floats = _spread(a, total)[..., np.newaxis, np.newaxis] * -(
+        p = _proportions(a)
+        result: Floats = _variance_factor(a, total)[..., np.newaxis, np.newaxis] * -(
             p[..., :, np.newaxis] * p[..., np.newaxis, :]
         )
         k = np.arange(p.shape[-1])
@@ -150,9 +151,9 @@ class DirichletMultinomialGenerator:
         alpha : array_like, shape (..., K)
         n : array_like, shape (...,)
         size : int or tuple of int, optional
-            Draws for each of the parameters; they stand in front.
+            Number of draws for each of the parameters; the first axes of the result.
         random_state : None, int, SeedSequence, BitGenerator, Generator or RandomState
-            None draws fresh entropy; the global state of numpy is never touched.
+            None takes fresh entropy; the global state of numpy is never used.
 
         Returns
         -------
@@ -174,20 +175,22 @@ class DirichletMultinomialGenerator:
         shape = np.broadcast_shapes(a.shape[:-1], total.shape)
         front = () if size is None else tuple(np.atleast_1d(size).tolist())
         a = np.broadcast_to(a, (*front, *shape, a.shape[-1]))
-        # so small, all of them times one factor leave the draws as they are: every one is of one category
+        # below this every group is of one category, and a common factor does not change the draws
         a = np.where(a.max(axis=-1, keepdims=True) < _TINY, a * 2.0**64, a)
-        # log gamma(a) = log gamma(a + 1) + log(u) / a: right for every a, while gamma(a) itself underflows below 1e-2
+        # log gamma(a) = log gamma(a + 1) + log(u) / a for every a; gamma(a) itself underflows below 1e-2
         with np.errstate(over="ignore", under="ignore"):
             log_theta = np.log(rng.standard_gamma(a + 1.0)) - rng.standard_exponential(a.shape) / a
             theta = np.exp(log_theta - log_theta.max(axis=-1, keepdims=True))
-        rest = np.cumsum(theta[..., ::-1], axis=-1)[..., ::-1]
-        left = np.array(np.broadcast_to(total, (*front, *shape)), dtype=np.int64)
+        suffix_sum = np.cumsum(theta[..., ::-1], axis=-1)[..., ::-1]
+        remaining = np.array(np.broadcast_to(total, (*front, *shape)), dtype=np.int64)
         counts = np.empty(a.shape, dtype=np.int64)
         for k in range(a.shape[-1] - 1):
-            share = np.divide(theta[..., k], rest[..., k], out=np.zeros(left.shape), where=rest[..., k] > 0)
-            counts[..., k] = rng.binomial(left, np.minimum(share, 1.0))
-            left -= counts[..., k]
-        counts[..., -1] = left
+            share = np.divide(
+                theta[..., k], suffix_sum[..., k], out=np.zeros(remaining.shape), where=suffix_sum[..., k] > 0
+            )
+            counts[..., k] = rng.binomial(remaining, np.minimum(share, 1.0))
+            remaining -= counts[..., k]
+        counts[..., -1] = remaining
         return counts
 
 
@@ -208,7 +211,7 @@ class FrozenDirichletMultinomial:
 
     @property
     def random_state(self) -> Any:
-        """What `rvs` draws from where it is given nothing."""
+        """The random state that `rvs` uses by default."""
         return self._dist.random_state
 
     @random_state.setter
@@ -240,23 +243,25 @@ class FrozenDirichletMultinomial:
         return self._dist.rvs(self.alpha, self.n, size=size, random_state=random_state)
 
 
-def _shares(a: Floats) -> Floats:
+dirichlet_multinomial = DirichletMultinomialGenerator()
+
+
+def _proportions(a: Floats) -> Floats:
+    """alpha / A."""
     with np.errstate(under="ignore"):
         a = np.where(a.max(axis=-1, keepdims=True) > _HUGE, a * 2.0**-64, a)  # the sum might overflow
         return np.asarray(a / a.sum(axis=-1, keepdims=True))
 
 
-def _spread(a: Floats, total: NDArray[Any]) -> Floats:
+def _variance_factor(a: Floats, total: NDArray[Any]) -> Floats:
+    """n (n + A) / (1 + A)."""
     with np.errstate(over="ignore", under="ignore"):
         a_sum = a.sum(axis=-1)
         return np.asarray(total * (1.0 + (total - 1.0) / (1.0 + a_sum)))
 
 
-dirichlet_multinomial = DirichletMultinomialGenerator()
-
-
 def _parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
-    """alpha (..., K) positive and n (...,) whole and non-negative; NaN passes, as in scipy."""
+    """Checked alpha (..., K), positive, and n (...,), whole and non-negative; NaN is accepted, as in scipy."""
     a = np.atleast_1d(_validate.unmasked(alpha, "alpha").astype(np.float64, copy=False))
     if np.any(a <= 0):
         raise ValueError("`alpha` must contain only positive values.")
@@ -290,7 +295,7 @@ def _whole(array: NDArray[Any]) -> bool:
 
 
 def _random_state(value: Any) -> np.random.Generator | np.random.RandomState:
-    """A generator from anything scipy's random_state takes; None is fresh entropy, never the global state."""
+    """A generator from any random_state of scipy; None takes fresh entropy, not the global state."""
     if isinstance(value, np.random.RandomState):
         return value
     return np.random.default_rng(value)

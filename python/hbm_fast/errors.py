@@ -1,19 +1,19 @@
-"""Warnings of our own, and where they point; errors are the builtin ones."""
+"""Warnings of the package; its errors are the built-in ones."""
 
 import sys
 import warnings
 
 
 class ConvergenceWarning(UserWarning):
-    """The draws do not yet represent the posterior; the message says what to do."""
+    """The draws do not represent the posterior yet; the message names the remedy."""
 
 
 class PerformanceWarning(UserWarning):
-    """The answer is right, and a cheaper way to it exists."""
+    """Results are correct but could be computed faster."""
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """A warning that points at the line that called the package, however deep in it the cause is found."""
+    """Warn at the line that called the package, at whatever depth the cause is found."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("hbm_fast", "numpy"):
         frame, level = frame.f_back, level + 1

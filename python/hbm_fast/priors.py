@@ -1,21 +1,25 @@
-"""Priors of alpha (how alike the groups are) and of beta (the categories over all groups): no computation.
+"""Priors of alpha (how similar the groups are) and of beta (the mean proportions): no computation.
 
-Each is a frozen dataclass; its density and its draws live in the kernels (``cpp/priors/prior.hpp``).
+Each is a frozen dataclass; its density and its draws are computed by the kernels (``cpp/priors/prior.hpp``).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import _core
+from hbm_fast._typing import Floats
 from hbm_fast._validate import concentration, finite_float
 
 
 @dataclass(frozen=True)
 class AlphaPrior:
     """Base of the priors of alpha; use one of its subclasses.
+
+    A subclass states its ``kind``, which is the kernel's name for it, and its parameters as fields in the kernel's
+    order. All are positive, except those of ``_any_sign``; ``lower`` and ``upper`` bound alpha.
 
     Examples
     --------
@@ -25,17 +29,56 @@ class AlphaPrior:
     """
 
     kind: ClassVar[str]
+    _any_sign: ClassVar[tuple[str, ...]] = ()
 
-    def _parameters(self) -> tuple[float, float, float, float]:
-        raise TypeError(f"{type(self).__name__} is abstract: use one of its subclasses")
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for parameter in self._parameters():
+            checked = finite_float(
+                getattr(self, parameter), f"{name}'s {parameter}", positive=parameter not in self._any_sign
+            )
+            object.__setattr__(self, parameter, checked)
+        lower, upper = self._bounds()
+        if upper and not lower < upper:
+            raise ValueError(f"{name} needs lower < upper; got lower={lower}, upper={upper}")
+
+    def log_density(self, log_alpha: ArrayLike) -> Floats:
+        """Log density of log(alpha), elementwise; -inf outside the bounds.
+
+        The Jacobian, alpha, is included. A fixed alpha has no density: 0.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> float(hbm.priors.Exponential().log_density(0.0))  # log(exp(-1) * 1)
+        -1.0
+        """
+        return np.asarray(self._kernel().log_density(log_alpha))
+
+    def log_density_slope(self, log_alpha: ArrayLike) -> Floats:
+        """Derivative of `log_density` with respect to log(alpha), elementwise.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> float(hbm.priors.Gamma(2, rate=1).log_density_slope(0.0))
+        1.0
+        """
+        return np.asarray(self._kernel().log_density_slope(log_alpha))
+
+    def _parameters(self) -> list[str]:
+        return [f.name for f in fields(self)]
+
+    def _bounds(self) -> tuple[float, float]:
+        """Lower and upper bound of alpha; 0 and 0 where it has none."""
+        return getattr(self, "lower", 0.0), getattr(self, "upper", 0.0)
 
     def _kernel(self) -> _core.AlphaPrior:
-        return _core.AlphaPrior(self.kind, *self._parameters())
-
-
-def _set(instance: object, name: str, *, positive: bool = True) -> None:
-    label = f"{type(instance).__name__}'s {name}"
-    object.__setattr__(instance, name, finite_float(getattr(instance, name), label, positive=positive))
+        if type(self) is AlphaPrior:
+            raise TypeError("AlphaPrior is abstract: use one of its subclasses")
+        values = [getattr(self, name) for name in self._parameters() if name not in ("lower", "upper")]
+        a, b = (*values, 0.0, 0.0)[:2]
+        return _core.AlphaPrior(self.kind, a, b, *self._bounds())
 
 
 @dataclass(frozen=True)
@@ -52,16 +95,10 @@ class Fixed(AlphaPrior):
     kind: ClassVar[str] = "fixed"
     value: float
 
-    def __post_init__(self) -> None:
-        _set(self, "value")
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.value, 0.0, 0.0, 0.0)
-
 
 @dataclass(frozen=True)
 class Exponential(AlphaPrior):
-    """Density ``rate * exp(-rate * alpha)``; the note's prior with ``rate=1``.
+    """Density ``rate * exp(-rate * alpha)``; the prior of Le (2020) with ``rate=1``.
 
     Examples
     --------
@@ -72,12 +109,6 @@ class Exponential(AlphaPrior):
 
     kind: ClassVar[str] = "exponential"
     rate: float = 1.0
-
-    def __post_init__(self) -> None:
-        _set(self, "rate")
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.rate, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -95,13 +126,6 @@ class Gamma(AlphaPrior):
     shape: float
     rate: float = field(kw_only=True)
 
-    def __post_init__(self) -> None:
-        _set(self, "shape")
-        _set(self, "rate")
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.shape, self.rate, 0.0, 0.0)
-
 
 @dataclass(frozen=True)
 class LogNormal(AlphaPrior):
@@ -115,15 +139,9 @@ class LogNormal(AlphaPrior):
     """
 
     kind: ClassVar[str] = "log_normal"
+    _any_sign: ClassVar[tuple[str, ...]] = ("mu",)
     mu: float = 0.0
     sigma: float = 1.0
-
-    def __post_init__(self) -> None:
-        _set(self, "mu", positive=False)
-        _set(self, "sigma")
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.mu, self.sigma, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -140,12 +158,6 @@ class HalfNormal(AlphaPrior):
     kind: ClassVar[str] = "half_normal"
     scale: float = 1.0
 
-    def __post_init__(self) -> None:
-        _set(self, "scale")
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.scale, 0.0, 0.0, 0.0)
-
 
 @dataclass(frozen=True)
 class HalfCauchy(AlphaPrior):
@@ -160,12 +172,6 @@ class HalfCauchy(AlphaPrior):
 
     kind: ClassVar[str] = "half_cauchy"
     scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        _set(self, "scale")
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.scale, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -182,12 +188,6 @@ class LogUniform(AlphaPrior):
     kind: ClassVar[str] = "log_uniform"
     lower: float
     upper: float
-
-    def __post_init__(self) -> None:
-        _bounds(self)
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (0.0, 0.0, self.lower, self.upper)
 
 
 @dataclass(frozen=True)
@@ -208,13 +208,6 @@ class Lomax(AlphaPrior):
     shape: float = 0.5
     scale: float = 1.0
 
-    def __post_init__(self) -> None:
-        _set(self, "shape")
-        _set(self, "scale")
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.shape, self.scale, 0.0, 0.0)
-
 
 @dataclass(frozen=True)
 class Power(AlphaPrior):
@@ -232,25 +225,10 @@ class Power(AlphaPrior):
     """
 
     kind: ClassVar[str] = "power"
+    _any_sign: ClassVar[tuple[str, ...]] = ("exponent",)
     exponent: float
     lower: float = field(kw_only=True)
     upper: float = field(kw_only=True)
-
-    def __post_init__(self) -> None:
-        _set(self, "exponent", positive=False)
-        _bounds(self)
-
-    def _parameters(self) -> tuple[float, float, float, float]:
-        return (self.exponent, 0.0, self.lower, self.upper)
-
-
-def _bounds(instance: LogUniform | Power) -> None:
-    _set(instance, "lower")
-    _set(instance, "upper")
-    if not instance.lower < instance.upper:
-        raise ValueError(
-            f"{type(instance).__name__} needs lower < upper; got lower={instance.lower}, upper={instance.upper}"
-        )
 
 
 @dataclass(frozen=True)

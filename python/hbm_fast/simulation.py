@@ -1,4 +1,4 @@
-"""Endless reproducible datasets from a model: ``simulate`` and the batched exceedance counts."""
+"""Simulated datasets from a model: an endless, reproducible stream."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,30 +10,33 @@ from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel
 
+# Version 0.1.0 has the function in this module.
+from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_counts
+
 MAX_TOTAL = 2_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Datasets ``first, first + 1, ...`` of the endless stream of ``key``; what was not asked for is None.
+    """Simulated datasets ``first, first + 1, ...`` of the stream of ``key``; arrays that were not requested are None.
 
     Attributes
     ----------
     alpha, log_alpha : ndarray (B,)
-        How alike the groups are.
+        Concentration: how similar the groups are.
     beta, log_beta : ndarray (B, K)
-        The categories over all groups; ``log_beta`` stays exact where ``beta`` underflows.
+        Mean proportions; ``log_beta`` is exact where ``beta`` underflows.
     log_theta, theta : ndarray (B, N, K) or None
-        The categories of each group; rows sum to one. Zeros in padding. With both wanted, they lie in one block of
-        memory: a copy of one lets the other go.
+        Proportions of each group; rows sum to one. Zeros in padding. If both are requested, they share one buffer: copy
+        one array to release the other.
     counts : ndarray (B, N, K) or None
-        What was drawn. Zeros in padding.
+        Counts of each group. Zeros in padding.
     n_groups : ndarray (B,)
-        Number of groups of each dataset: the rows from there on are padding.
+        Number of groups of each dataset; later rows are padding.
     statistics : ndarray (B, K + 1, J) or None
         Exceedance counts of each category, then of the totals: see `exceedance_counts`.
     key : ndarray (2,)
-        The address of the stream: pass it as ``rng`` with ``first`` to continue.
+        Key of the random stream: pass it as ``rng`` with ``first`` to continue the stream.
     first, stream_version : int
     model : HierarchicalModel
 
@@ -81,7 +84,7 @@ def simulate(
     out: Simulation | None = None,
     n_threads: int | None = None,
 ) -> Simulation:
-    """Draw whole datasets: alpha, beta, theta of every group, counts of every group.
+    """Simulate datasets: alpha, beta, and theta and counts of every group.
 
     Parameters
     ----------
@@ -91,32 +94,32 @@ def simulate(
         B.
     n_groups : int, (low, high) or array_like (B,)
         Groups of each dataset: fixed, uniform on an inclusive range (a tuple), or given (a list or an array). The
-        arrays have N rows, N the largest number there can be; rows past ``n_groups[b]`` are zero.
+        arrays have N rows, the largest possible number; rows after ``n_groups[b]`` are zero.
     totals : int, (low, high) or array_like (N,) or (B, N)
         Draws from each group, at most 2,000,000,000: fixed, uniform on an inclusive range, or given.
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
-        The stream. ``Simulation.key`` is accepted too and continues the same stream.
+        Seed of the random stream, or a ``Simulation.key``, which continues its stream.
     first : int, default 0
-        Number of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend on (key, i, n)
-        and the settings alone.
+        Index of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend only on (key, i,
+        n) and the settings.
     alpha, beta : array_like, optional
-        Given hyperparameters, () or (B,), and (K,) or (B, K) with rows that sum to one: simulation conditional on
-        them, as in prior and posterior predictive checks.
+        Hyperparameters to condition on, () or (B,), and (K,) or (B, K) with rows that sum to one, as in posterior
+        predictive checks.
     theta : bool, default True
-        Whether ``theta`` is wanted; all else is the same without.
+        Whether to return ``theta``; this does not change the other arrays.
     log_theta : bool, optional
-        Whether ``log_theta`` is wanted; by default where ``theta`` is.
+        Whether to return ``log_theta``; by default as ``theta``.
     counts : bool, default True
-        Whether the counts are wanted.
+        Whether to return the counts.
     statistics : bool or ndarray (B, K + 1, J) float32, default False
-        Whether the exceedance counts of each dataset are wanted (J the largest total there can be), or the buffer
-        to write them into (J at least that).
+        Whether to return the exceedance counts of each dataset (J is the largest possible total), or the buffer for
+        them (J at least that).
     dtype : dtype, default int32
         Integer type of the counts.
     out : Simulation, optional
-        An earlier result of the same shapes and dtypes, whose arrays are written over.
+        An earlier result of the same shapes and dtypes, whose arrays are overwritten.
     n_threads : int, optional
-        The results never depend on it.
+        The results do not depend on it.
 
     Returns
     -------
@@ -141,11 +144,11 @@ def simulate(
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - max(n_datasets, 1))
     k = model.n_categories
-    groups = _validate.integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
-    draws = _validate.integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)
+    groups = _integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
+    draws = _integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)
     max_groups = int(groups.max()) if isinstance(groups, np.ndarray) else groups[1]
     max_total = int(draws.max()) if isinstance(draws, np.ndarray) else draws[1]
-    count_type = _validate.count_dtype(dtype, max_total)
+    count_type = _count_dtype(dtype, max_total)
     if isinstance(groups, np.ndarray) and groups.shape != (n_datasets,):
         raise ValueError(f"n_groups must be an int, (low, high) or have shape ({n_datasets},); got {groups.shape}")
     if isinstance(draws, np.ndarray) and draws.shape not in ((max_groups,), (n_datasets, max_groups)):
@@ -159,7 +162,8 @@ def simulate(
     log_alpha = _buffer(out, "log_alpha", (n_datasets,), np.float64)
     log_beta = _buffer(out, "log_beta", (n_datasets, k), np.float64)
     if alpha is not None:
-        alpha = _validate.positive_array(alpha, "alpha", (n_datasets,))
+        alpha = _validate.in_range(_validate.doubles(alpha, "alpha"), "alpha")
+        alpha = _validate.broadcast(alpha, "alpha", (n_datasets,))
         log_alpha[...] = np.log(alpha)
     if beta is not None:
         beta = _validate.proportions(beta, "beta", (n_datasets, k))
@@ -210,51 +214,46 @@ def simulate(
     return result
 
 
-def exceedance_counts(
-    counts: ArrayLike,
-    max_total: int | None = None,
-    *,
-    out: NDArray[np.float32] | None = None,
-    n_threads: int | None = None,
-) -> NDArray[np.float32]:
-    """For each dataset and j the number of groups with count > j, for each category and for the totals.
+def _integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:
+    """An int or a (low, high) tuple, both inclusive, as (low, high); a list or array as int64 values; all checked."""
+    if isinstance(value, tuple) and len(value) == 2:
+        low = _validate.positive_int(value[0], f"{name}'s low", minimum=minimum)
+        high = _validate.positive_int(value[1], f"{name}'s high", minimum=minimum)
+        if low > high:
+            raise ValueError(f"{name} must be (low, high) with low <= high; got {value}")
+        _validate.at_most(high, name, maximum)
+        return low, high
+    if isinstance(value, tuple):
+        raise ValueError(
+            f"{name} must be (low, high), inclusive; got a tuple of {len(value)}. For given values use an array."
+        )
+    if isinstance(value, list | np.ndarray) and np.ndim(value) > 0:
+        array = _validate.integers(value, name)
+        if array.size == 0:
+            raise ValueError(f"{name} must not be empty; got shape {array.shape}")
+        if array.min() < minimum:
+            where = _validate.first_index(array < minimum)
+            raise ValueError(f"{name} must be at least {minimum}; got {array[where]} at index {where}")
+        _validate.at_most(int(array.max()), name, maximum)
+        return np.ascontiguousarray(array, dtype=np.int64)
+    single = _validate.positive_int(value, name, minimum=minimum)
+    _validate.at_most(single, name, maximum)
+    return single, single
 
-    The table determines the likelihood of a concentration shared by the groups; it is the input of the networks.
 
-    Parameters
-    ----------
-    counts : array_like (B, N, K)
-        Integers of any type; zero rows are padding and change nothing.
-    max_total : int, optional
-        J, at least the largest total; by default the largest total.
-    out : ndarray (B, K + 1, J) float32, optional
-        Written in full and returned.
-    n_threads : int, optional
-
-    Returns
-    -------
-    ndarray (B, K + 1, J) float32
-        ``[b, k, j]`` for the categories, ``[b, K, j]`` for the totals.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For counts that are no integers, negative, or whose totals exceed ``max_total``.
-
-    Examples
-    --------
-    >>> from hbm_fast.simulation import exceedance_counts
-    >>> exceedance_counts([[[2, 0], [1, 1]]], 2).tolist()
-    [[[2.0, 1.0], [1.0, 0.0], [2.0, 2.0]]]
-    """
-    array = _validate.counts(counts, ndim=(3,))
-    if max_total is None:
-        max_total = int(array.sum(axis=-1, dtype=np.int64).max(initial=0))
-    columns = _validate.positive_int(max_total, "max_total", minimum=0)
-    shape = (array.shape[0], array.shape[2] + 1, columns)
-    table = _memory.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
-    _core.exceedance_counts(array, table, _validate.threads(n_threads))
-    return table
+def _count_dtype(dtype: Any, largest: int) -> np.dtype[Any]:
+    """An integer dtype that holds the largest total there can be."""
+    result = np.dtype(dtype)
+    if result.kind not in "iu":
+        raise TypeError(f"dtype must be an integer type for the counts; got {result}")
+    if largest > np.iinfo(result).max:
+        fits = next(t for t in (np.uint8, np.uint16, np.int32, np.int64) if largest <= np.iinfo(t).max)
+        raise ValueError(
+            f"dtype {result} holds counts up to {np.iinfo(result).max}, and totals reach {largest}; "
+            f"pass dtype=np.{np.dtype(fits).name}"
+        )
+    native: np.dtype[Any] = result.newbyteorder("=")
+    return native
 
 
 def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -262,7 +261,7 @@ def _buffer(out: Simulation | None, name: str, shape: tuple[int, ...], dtype: DT
         return _memory.empty(shape, dtype)
     value = getattr(out, name, None)
     if value is None:
-        raise ValueError(f"out has no {name}: it must come from a call with the same settings")
+        raise ValueError(f"out has no {name}: pass the result of a call with the same settings")
     return _validate.output(value, f"out.{name}", shape, dtype)
 
 
@@ -270,7 +269,7 @@ def _theta_buffers(
     out: Simulation | None, shape: tuple[int, ...], log_theta: bool, theta: bool
 ) -> tuple[Floats | None, Floats | None]:
     if out is None and log_theta and theta:
-        # of two freed blocks glibc gives more back to the system, which hands it out page by page at the next call
+        # one block: glibc returns more of two freed blocks to the system, which maps it page by page at the next call
         both = _memory.empty((2, *shape), np.float64)
         return both[0], both[1]
     return (

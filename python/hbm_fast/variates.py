@@ -1,4 +1,4 @@
-"""Dirichlet and multinomial variates as from a ``numpy.random.Generator``: exact at any concentration and total."""
+"""Dirichlet and multinomial variates, exact for any concentration and total."""
 
 import math
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._typing import Floats, RNGLike
 
-_LARGEST_SIZE = 2**48  # of which even one byte each is more than any memory holds
+_LARGEST_SIZE = 2**48  # one byte for each is more than any memory holds
 
 
 def dirichlet(
@@ -19,7 +19,7 @@ def dirichlet(
     log: bool = False,
     n_threads: int | None = None,
 ) -> Floats:
-    """Dirichlet variates that neither underflow nor become NaN, whatever the concentration.
+    """Dirichlet variates; their logs neither underflow nor become NaN, whatever the concentration.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def dirichlet(
     size : int or tuple, optional
         Shape of the result without K; by default that of ``concentration`` without K, which must broadcast to it.
     log : bool, default False
-        Return the logs, which are finite where the variates themselves underflow to zero.
+        Return the logs, which are finite where the variates underflow to zero.
     n_threads : int, optional
 
     Returns
@@ -99,7 +99,7 @@ def multinomial(
     >>> hbm.multinomial(0, 2_000_000_000, [0.5, 0.25, 0.25], size=3).sum(axis=-1).tolist()
     [2000000000, 2000000000, 2000000000]
     """
-    totals = _validate.totals_array(n, "n", maximum=2_000_000_000)
+    totals = _totals(n)
     p = _validate.unmasked(pvals, "pvals")
     p = _validate.proportions(p, "pvals", p.shape)
     inner = np.broadcast_shapes(totals.shape, p.shape[:-1])
@@ -112,13 +112,21 @@ def multinomial(
     return out.reshape(*shape, k)
 
 
+def _totals(n: ArrayLike) -> NDArray[np.int64]:
+    array = _validate.integers(n, "n")
+    _validate.no_negative(array, "n")
+    if array.size:
+        _validate.at_most(int(array.max()), "n", 2_000_000_000)
+    return array.astype(np.int64)
+
+
 def _shape(size: int | tuple[int, ...] | None, inner: tuple[int, ...], name: str) -> tuple[int, ...]:
     if size is None:
         return inner
     sizes = size if isinstance(size, tuple) else (size,)
     shape = tuple(_validate.positive_int(s, "size", minimum=0) for s in sizes)
     if math.prod(shape) > _LARGEST_SIZE:
-        raise ValueError(f"size must ask for at most 2**48 variates; got {shape}")
+        raise ValueError(f"size must be at most 2**48 variates in all; got {shape}")
     try:
         matches = np.broadcast_shapes(inner, shape) == shape
     except ValueError:

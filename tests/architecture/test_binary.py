@@ -1,4 +1,4 @@
-"""What the built extension contains: no AVX-512 outside its level, no OpenMP, no flush-to-zero."""
+"""The built extension has no AVX-512 instruction outside its level, no OpenMP and no flush-to-zero."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""The Python blocks of README.md print what they show; the pages in docs/ run when Sphinx builds them."""
+"""The Python blocks of README.md print the output shown; Sphinx executes the pages in docs/ when it builds them."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""The examples in the docstrings run, and print what they say."""
+"""The examples in the docstrings run and print the output shown."""
 
 import doctest
 import importlib
@@ -8,7 +8,7 @@ import pytest
 
 import hbm_fast
 
-# Modules of extras that this environment may lack are met by their own tests.
+# The tests of the integrations and of the command line run the examples of modules that need extras.
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(hbm_fast.__path__, "hbm_fast.")
@@ -17,7 +17,7 @@ MODULES = [
 
 
 class Runner(doctest.DocTestRunner):
-    """A runner that lets an ImportError through, so that the examples of an absent extra are skipped."""
+    """A runner that re-raises an ImportError, so that the examples of a missing extra are skipped."""
 
     def report_unexpected_exception(self, out, test, example, exc_info):
         if isinstance(exc_info[1], ImportError):
@@ -34,7 +34,7 @@ def test_examples(name, absent_extras_skip):
         try:
             with absent_extras_skip():
                 runner.run(test)
-        except pytest.skip.Exception as skipped:  # the other examples run all the same
+        except pytest.skip.Exception as skipped:  # the other examples still run
             absent = skipped
     assert runner.summarize(verbose=False).failed == 0
     if absent is not None:
@@ -42,7 +42,7 @@ def test_examples(name, absent_extras_skip):
 
 
 def test_the_public_names_have_examples():
-    rooms = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}
-    plain = {"STREAM_VERSION", "__version__", "ConvergenceWarning", "PerformanceWarning", *rooms}
-    for name in sorted(set(hbm_fast.__all__) - plain):
+    subpackages = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}
+    without = {"STREAM_VERSION", "__version__", "ConvergenceWarning", "PerformanceWarning", *subpackages}
+    for name in sorted(set(hbm_fast.__all__) - without):
         assert ">>>" in (getattr(hbm_fast, name).__doc__ or ""), f"hbm_fast.{name} has no example"

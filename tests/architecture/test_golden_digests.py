@@ -1,8 +1,7 @@
-"""The draws of every sampler, every shipped network and both embeddings keep their bits until a change is meant.
+"""The draws of every sampler, every shipped network and both embeddings keep their bits.
 
-The last bits depend on the instruction-set level, the C library and torch's build, so that the digests of
-golden_digests.json are stored by these. `python tests/architecture/test_golden_digests.py` stores those of this
-machine.
+The last bits depend on the instruction-set level, the C library and the build of torch, which are the keys of
+golden_digests.json. `python tests/architecture/test_golden_digests.py` stores the digests of this machine.
 """
 
 import hashlib
@@ -30,12 +29,12 @@ EMBEDDINGS = ("marbles", "marbles-exp-plus-one")
 
 
 def machine():
-    """What the last bits of a sampler depend on."""
+    """The instruction-set level and the C library, on which the last bits of a sampler depend."""
     return f"{hbm.show_config()['isa']}, {' '.join(platform.libc_ver())}"
 
 
 def torch_build():
-    """What the last bits of a network depend on, beside `machine`."""
+    """The same with the build of torch, on which the last bits of a network depend."""
     import torch
 
     return f"{machine()}, torch {torch.__version__} {torch.backends.cpu.get_cpu_capability()}"

@@ -12,12 +12,12 @@ PACKAGE = Path(hbm_fast.__file__).parent
 
 # Lowest first. Packages of one layer in SIBLINGS do not import each other.
 LAYERS = """
-_core _typing _optional _validate _weighted _memory _random _files _npz _config errors
+_core _typing _optional _validate _weighted _memory _random _files _config errors
 tables
 datasets
 priors
 models
-likelihood distribution simulation variates
+sufficient_statistics likelihood distribution simulation variates
 quadrature
 posterior
 sampling exact fitting
@@ -32,11 +32,11 @@ cli __main__
 SIBLINGS = {"amortize", "embedding", "integrations"}
 RANK = {name: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
 
-# Each noun of the field: where Python, C++ and the tests have it.
+# The module, the C++ folder and the tests of each noun.
 COLUMNS = {
     "priors": ("priors.py", "priors", "models"),
     "likelihood": ("likelihood.py", "likelihood", "likelihood"),
-    "statistics": ("likelihood.py", "statistics", "statistics"),
+    "statistics": ("sufficient_statistics.py", "statistics", "statistics"),
     "simulation": ("simulation.py", "simulation", "simulation"),
     "quadrature": ("quadrature", "statistics", "quadrature"),
     "posterior": ("posterior", "prediction", "posterior"),
@@ -53,7 +53,7 @@ def package_of(path):
 
 
 def imports(path):
-    """Top-level modules of hbm_fast that a file imports, those for type checkers alone excepted."""
+    """Top-level modules of hbm_fast that a file imports, except those only for type checkers."""
     tree = ast.parse(path.read_text())
     typing_only = {
         child
@@ -79,7 +79,7 @@ def test_imports_point_down(path):
     here = package_of(path)
     assert here in RANK, f"{here} has no layer: name it in LAYERS"
     for there in set(imports(path)) - {here}:
-        if there not in RANK:  # a public name of the package itself: for what lies above all that it stands for
+        if there not in RANK:  # a public name of the package itself, allowed only in the top layers
             assert RANK[here] >= RANK["benchmark"], f"{here} imports hbm_fast.{there}; import it from its module"
             continue
         assert RANK[there] <= RANK[here], f"{here} must not import {there}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast import _npz
+from hbm_fast.tables.npz import read
 
 pytest.importorskip("typer")
 from hbm_fast.cli import main
@@ -145,7 +145,7 @@ def test_two_runs_at_once_do_not_meet(run, tmp_path, monkeypatch):
     names = sorted(file.name for file in (tmp_path / "a").iterdir())
     assert names == ["part-000000.npz", "part-000001.npz", "part-000002.npz", "simulation.json"]
     sims = hbm.simulate(hbm.HierarchicalModel(2), 25, **SETTINGS)
-    parts = [_npz.read(tmp_path / "a" / name)["counts"] for name in names[:3]]
+    parts = [read(tmp_path / "a" / name)["counts"] for name in names[:3]]
     np.testing.assert_array_equal(np.concatenate(parts), sims.counts)
 
 

@@ -1,4 +1,4 @@
-"""show_config and the doors of the package."""
+"""show_config, and the instruction-set level that it reports."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Damaged files are named, or read as they were; never other numbers, never a traceback without the file's name."""
+"""A damaged file raises an error that names it, or is read with its original numbers."""
 
 import io
 import zipfile
@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast import _npz
-from hbm_fast.tables import read_counts
+from hbm_fast.tables import npz, read_counts
 
 TIMES = 500
 RNG = np.random.default_rng(0)
@@ -19,7 +18,7 @@ WEIGHTS = RNG.integers(1, 9, 40)
 
 
 def damaged(whole, rng):
-    """Cut off, with bits flipped, overwritten, zeroed, or with a piece of itself put in once more."""
+    """Damage: cut off, bits flipped, overwritten, zeroed, or a part repeated."""
     content = bytearray(whole)
     kind = rng.integers(6)
     at = int(rng.integers(len(content)))
@@ -64,7 +63,7 @@ def arrays():
 def table_bytes(kind, tmp_path):
     file = tmp_path / f"made.{kind.split()[-1]}"
     if kind == "checked npz":
-        _npz.write(file, arrays())
+        npz.write(file, arrays())
     elif kind == "npz":
         np.savez(file, **arrays())
     elif kind == "npy":
@@ -168,7 +167,7 @@ def test_one_changed_number_is_seen(saved):
         hbm.Posterior.load(file)
 
 
-def test_others_read_the_files_too(saved):
+def test_other_packages_read_the_files(saved):
     xarray = pytest.importorskip("xarray")
     post, file = saved
     with xarray.open_datatree(file, engine="h5netcdf") as tree:
@@ -179,7 +178,7 @@ def test_others_read_the_files_too(saved):
 def test_files_from_before_the_checksums_are_read(saved):
     post, file = saved
     image, _, _ = file.read_bytes().partition(b"\nhbm_fast sha256")
-    file.write_bytes(image.replace(b"SHA-256", b"       "))  # the attribute that says what the last line is
+    file.write_bytes(image.replace(b"SHA-256", b"       "))  # the attribute that marks the last line as a checksum
     again = hbm.Posterior.load(file)
     np.testing.assert_array_equal(again.log_beta, post.log_beta)
     assert again.category_names == ("white", "black")
@@ -209,7 +208,7 @@ def test_foreign_netcdf_is_named(saved, tmp_path):
         hbm.Posterior.load(tmp_path / "absent.nc")
 
 
-def test_another_ending_is_refused(saved, tmp_path):
+def test_another_suffix_is_refused(saved, tmp_path):
     post, _ = saved
     for name in ("x.csv", "x.json", "x", "nc"):
         with pytest.raises(ValueError, match=r"path must end in \.nc"):
@@ -255,9 +254,13 @@ def test_other_members_are_not_unpacked(tmp_path, monkeypatch):
     good = io.BytesIO()
     np.save(good, np.array([[1, 2]]))
     zipped(tmp_path / "c.npz", counts=good.getvalue(), bomb=bomb)
-    unpacked = []
-    member = _npz._member
-    monkeypatch.setattr(_npz, "_member", lambda archive, info: unpacked.append(info.filename) or member(archive, info))
+    unpacked, read_member = [], npz.read_member
+
+    def recorded(archive, info):
+        unpacked.append(info.filename)
+        return read_member(archive, info)
+
+    monkeypatch.setattr(npz, "read_member", recorded)
     assert read_counts(tmp_path / "c.npz").counts.tolist() == [[1, 2]]
     assert unpacked == ["counts.npy"]
 
@@ -273,7 +276,7 @@ def test_a_member_that_states_more_than_deflate_can_hold(tmp_path):
 
 
 def test_npz_checksums(tmp_path):
-    _npz.write(tmp_path / "c.npz", arrays())
+    npz.write(tmp_path / "c.npz", arrays())
     with np.load(tmp_path / "c.npz") as stored:
         content = dict(stored)
     for name, array in arrays().items():

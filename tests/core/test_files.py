@@ -1,4 +1,4 @@
-"""Files are whole or not there: an earlier file survives a full disk, an exception, Ctrl-C and a kill."""
+"""Writes are atomic: an earlier file survives a full disk, an exception, Ctrl-C and a kill."""
 
 import errno
 import os
@@ -140,7 +140,7 @@ def test_a_file_without_permission_is_refused(old):
     assert old.read_text() == "precious"
 
 
-def test_two_writers_do_not_meet(old):
+def test_two_writers_use_different_files(old):
     with replacing(old) as first, replacing(old) as second:
         assert first != second
         first.write_text("a" * 1000)

@@ -1,4 +1,4 @@
-"""`import hbm_fast`: what it loads, and the names it gives."""
+"""`import hbm_fast`: the modules that it loads and the names that it defines."""
 
 import ast
 import subprocess
@@ -34,7 +34,7 @@ def test_public_names_are_those_that_type_checkers_see():
         assert getattr(hbm_fast, name) is not None, module
 
 
-def test_the_version_stands_in_one_place():
+def test_one_version():
     assert hbm_fast.__version__ == metadata.version("hbm-fast") == hbm_fast._core.version
 
 

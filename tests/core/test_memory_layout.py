@@ -1,10 +1,10 @@
-"""Every public function gives the same answer for the same counts, however they lie in memory."""
+"""Every public function gives the same result for the same counts in every memory layout."""
 
 import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 COUNTS = np.array([[3, 0], [0, 4], [2, 2], [5, 1]] * 12, np.int64)
 
@@ -57,7 +57,7 @@ FUNCTIONS = {
 
 @pytest.mark.filterwarnings("ignore::hbm_fast.ConvergenceWarning")  # twenty draws do not converge
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_layout_gives_the_same_answer(function):
+def test_every_layout_gives_the_same_result(function):
     call = FUNCTIONS[function]
     expected = call(COUNTS)
     for layout, counts in LAYOUTS.items():

@@ -1,4 +1,4 @@
-"""Every public object of the core package pickles and copies, and what comes back gives the same answers."""
+"""Every public object of the core package pickles and copies, and its copies give the same results."""
 
 import copy
 import importlib
@@ -22,7 +22,7 @@ def draws(**changes):
 
 
 class OwnTheta:
-    """log theta of each seen group, as a bottom-up network brings them along."""
+    """log theta of each observed group, as a bottom-up network provides it."""
 
     def __init__(self, shape):
         self.log_theta = np.log(np.random.default_rng(0).dirichlet([1.0, 2.0], shape))
@@ -112,10 +112,7 @@ ALPHA = [
     priors.Power(-1.5, lower=0.1, upper=9.0),
 ]
 EXAMPLES = {
-    **{
-        type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p._kernel().log_density(0.3)])
-        for prior in ALPHA
-    },
+    **{type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p.log_density(0.3)]) for prior in ALPHA},
     "Dirichlet": (lambda: priors.Dirichlet([1.0, 2.0]), lambda p: [repr(p)]),
     "FixedBeta": (lambda: priors.FixedBeta([0.25, 0.75]), lambda p: [repr(p)]),
     "HierarchicalModel": (lambda: MODEL, lambda m: [repr(m)]),
@@ -166,20 +163,28 @@ def test_every_public_class_is_tried(absent_extras_skip):
 
 
 @pytest.mark.parametrize(
-    "way", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy], ids=["pickle", "deep", "copy"]
+    "duplicate", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy], ids=["pickle", "deep", "copy"]
 )
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_copy_gives_the_same_answers(name, way):
+def test_a_copy_gives_the_same_results(name, duplicate):
     make, answers = EXAMPLES[name]
     made = make()
-    again = way(made)
+    again = duplicate(made)
     assert type(again) is type(made)
     for one, two in zip(answers(made), answers(again), strict=True):
         np.testing.assert_array_equal(one, two)
 
 
+def test_statistics_of_version_0_1_0_load():
+    """They name hbm_fast.likelihood as the module of the class."""
+    stats = hbm.SufficientStatistics(BAGS)
+    stored = pickle.dumps(stats, protocol=2).replace(b"hbm_fast.sufficient_statistics", b"hbm_fast.likelihood")
+    assert b"likelihood" in stored
+    assert pickle.loads(stored).log_likelihood([1.0, 2.0]) == stats.log_likelihood([1.0, 2.0])
+
+
 def test_processes_return_exact_posteriors():
-    """What a pool of processes does with a result: it comes back with its densities, not with draws alone."""
+    """A result returned from a process keeps its densities, and not only its draws."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 

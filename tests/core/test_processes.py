@@ -1,4 +1,4 @@
-"""The kernels under fork, spawn, threads and asyncio: the same bits everywhere, and nothing hangs."""
+"""The kernels under fork, spawn, threads and asyncio: the same bits, and no deadlock."""
 
 import asyncio
 import multiprocessing
@@ -49,7 +49,7 @@ def same(results, expected):
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_processes(method, expected):
-    """`expected` has run threads in this process before any child is made: none of them may be missed after a fork."""
+    """`expected` has run threads in this process before a child is forked, which does not have them."""
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
     with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
@@ -69,7 +69,7 @@ def test_asyncio(expected):
 
 
 def test_one_statistics_read_by_many_threads():
-    """Reading is free of locks: evaluations from eight threads equal the one evaluation."""
+    """Evaluations from eight threads equal a single evaluation."""
     counts = hbm.simulate(hbm.HierarchicalModel(4), 1, n_groups=500, totals=40, rng=3).counts[0]
     stats = hbm.SufficientStatistics(counts)
     concentration = np.linspace(0.1, 5.0, 400).reshape(100, 4)

@@ -1,4 +1,4 @@
-"""No input, thread or order of exit ends the process; what cannot be done is refused in words."""
+"""No input, thread or order of exit ends the process; an impossible request raises an error with a message."""
 
 import copy
 import importlib.util
@@ -19,6 +19,7 @@ import hbm_fast as hbm
 from hbm_fast import _core
 
 KEY = np.array([1, 2], np.uint64)
+EXPONENTIAL = _core.AlphaPrior("exponential", 1.0, 0.0, 0.0, 0.0)
 BAD_COUNTS = [
     (np.int8, -128),
     (np.int16, -30_000),
@@ -30,8 +31,12 @@ BAD_COUNTS = [
 ]
 
 
+def uniform_beta(n_categories: int) -> _core.BetaPrior:
+    return _core.BetaPrior(False, np.ones(n_categories))
+
+
 def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
-    """A script in an interpreter of its own."""
+    """A script run in a new interpreter."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=timeout
     )
@@ -61,8 +66,8 @@ def test_a_bad_count_among_many_rows_is_refused(dtype: type, bad: int, concentra
     with pytest.raises(ValueError):
         _core.sample(
             [counts],
-            hbm.priors.Exponential()._kernel(),
-            hbm.priors.Dirichlet()._kernel(3),
+            EXPONENTIAL,
+            uniform_beta(3),
             ["mh"],
             2,
             1,
@@ -109,10 +114,10 @@ def simulate_core(n_groups: Any, totals: Any, **changes: Any) -> None:
         "log_alpha": np.empty(2), "log_beta": np.empty((2, 3)), "alpha_out": np.empty(2), "beta_out": np.empty((2, 3)),
         "n_groups_out": np.empty(2, np.int64), "log_theta": None, "theta": None, "counts": COUNTS.copy(),
         "statistics": np.empty((2, 4, 9), np.float32), "max_groups": 4, "first": 0,
-        "beta": hbm.priors.Dirichlet()._kernel(3),
+        "beta": uniform_beta(3),
     } | changes  # fmt: skip
     _core.simulate(
-        key=KEY, alpha=hbm.priors.Exponential()._kernel(), alpha_given=False, beta_given=False, n_groups=n_groups,
+        key=KEY, alpha=EXPONENTIAL, alpha_given=False, beta_given=False, n_groups=n_groups,
         totals=totals, n_threads=1, **arrays,
     )  # fmt: skip
 
@@ -185,7 +190,7 @@ def swapped(array: np.ndarray) -> np.ndarray:
 def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndarray], np.ndarray]) -> None:
     counts, a = np.array([[1, 2], [3, 4]], np.int32), np.array([0.5, 2.0])
     statistics = _core.SufficientStatistics(2)
-    prior = (hbm.priors.Exponential()._kernel(), hbm.priors.Dirichlet()._kernel(2))
+    prior = (EXPONENTIAL, uniform_beta(2))
     values, columns, offsets = counts.reshape(-1), np.array([0, 1, 0, 1], np.int32), np.array([0, 2, 4], np.int32)
     calls: list[Callable[[], object]] = [
         lambda: _core.log_pmf(change(counts), a, True, np.empty(2), 1),
@@ -214,7 +219,7 @@ def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndar
     assert statistics.n_groups == 0.0
 
 
-# --- nothing at all -------------------------------------------------------------------------------------------------
+# --- empty arrays ---------------------------------------------------------------------------------------------------
 
 
 def test_empty_variates() -> None:
@@ -250,7 +255,7 @@ def test_empty_arrays_in_the_bindings() -> None:
         statistics = _core.SufficientStatistics(k)
         statistics.add(counts)
         assert statistics.n_groups == n
-    prior = hbm.priors.Exponential()._kernel()
+    prior = EXPONENTIAL
     with pytest.raises(ValueError, match="at least one category"):
         _core.sample([], prior, _core.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
     with pytest.raises(ValueError, match="at least one category"):
@@ -270,11 +275,11 @@ def test_threads_share_statistics() -> None:
     barrier = threading.Barrier(5)
     problems: list[BaseException] = []
 
-    def use(work: Callable[[], object]) -> None:
+    def use(call: Callable[[], object]) -> None:
         barrier.wait()
         try:
             for _ in range(50):
-                work()
+                call()
         except BaseException as error:
             problems.append(error)
 
@@ -285,11 +290,11 @@ def test_threads_share_statistics() -> None:
         value = expected.log_likelihood([1.0, 2.0, 3.0]) * repeats
         assert seen.log_likelihood([1.0, 2.0, 3.0]) == pytest.approx(value, rel=1e-9)
 
-    works = [
+    calls = [
         lambda: shared.add(counts), lambda: shared.add(counts), lambda: shared.merge(expected), read,
         lambda: other.merge(shared),
     ]  # fmt: skip
-    threads = [threading.Thread(target=use, args=(work,)) for work in works]
+    threads = [threading.Thread(target=use, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -364,17 +369,17 @@ def test_daemon_threads_let_the_interpreter_exit(long_calls: bool) -> None:
         concentrations = np.full((size, 4), 0.5)
         model = hbm.HierarchicalModel(4)
         stats = hbm.SufficientStatistics(counts[:1000])
-        works = [
+        calls = [
             lambda: hbm.log_likelihood(counts, concentrations, n_threads=2),
             lambda: hbm.sample(counts[:1000], n_draws=size, rng=0, n_threads=2) if size > 100 else stats.n_groups,
             lambda: hbm.simulate(model, size // 20, n_groups=20, totals=300, rng=0, n_threads=2),
             lambda: stats.log_likelihood(concentrations, n_threads=2),
         ]
-        def use(work):
+        def use(call):
             while True:
-                work()
-        for work in works:
-            threading.Thread(target=use, args=(work,), daemon=True).start()
+                call()
+        for call in calls:
+            threading.Thread(target=use, args=(call,), daemon=True).start()
         time.sleep(0.5)
         """
     )
@@ -396,7 +401,7 @@ def test_import_in_a_subinterpreter_is_refused(before: str) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "ImportError" in result.stdout
-    if before == "pass":  # otherwise numpy refuses already
+    if before == "pass":  # otherwise numpy raises first
         assert "hbm_fast cannot be imported in a subinterpreter" in result.stdout
 
 
@@ -425,7 +430,7 @@ def alarm() -> Any:
 
 
 def test_adding_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
-    """All values apart, so that each call takes seconds where it is not stopped."""
+    """All values differ, so that each call takes seconds if it is not interrupted."""
     counts = np.random.default_rng(0).integers(0, 2**39, (1_500_000, 2))
     stats = hbm.SufficientStatistics([[1, 2], [3, 4]])
     expected = stats.log_likelihood([1.0, 2.0])
@@ -453,7 +458,7 @@ def test_one_long_dataset_is_interruptible(alarm: Callable[[Callable[[], object]
 
 
 def test_one_long_evaluation_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
-    """A chunk of 11 concentrations that takes seconds: it is left before its last value is written."""
+    """A chunk of 11 concentrations that takes seconds ends before its last value is written."""
     stats = _core.SufficientStatistics(2)
     stats.add(np.random.default_rng(0).integers(2**20, 2**39, (500_000, 2)), None)
     concentration = np.full((11, 2), 3.0)
@@ -486,6 +491,6 @@ def test_no_datasets_have_no_first_beyond_the_last() -> None:
 
 
 def test_variates_of_no_categories_take_no_time_however_many() -> None:
-    """2**48 empty rows need no memory, and a loop over them would never end."""
+    """2**48 empty rows take no memory, but a loop over them would take years."""
     result = run("import hbm_fast as hbm; print(hbm.dirichlet(1, [], 2**48).shape)")
     assert result.stdout.strip() == f"({2**48}, 0)", result.stderr

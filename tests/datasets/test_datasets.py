@@ -1,4 +1,4 @@
-"""The packaged tables are the ones their sources describe."""
+"""The packaged count tables agree with their sources."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The simulator object, alone and inside BayesFlow."""
+"""The simulator object, without BayesFlow and inside it."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""On a cluster of two processes: the answers of one process, bit for bit, also when a worker is killed."""
+"""A cluster of two processes gives the bits of one process, also after a worker is killed."""
 
 import doctest
 import importlib
@@ -46,7 +46,7 @@ def kill_a_worker(client):
 
 
 def gathered(client, collection):
-    """The blocks, each sent to the client: dask's `compute` may wait for a killed worker (docs/guide/clusters.md)."""
+    """Blocks sent to the client one by one: `compute` of dask may wait for a killed worker (docs/guide/clusters.md)."""
     return client.gather(client.compute(list(np.ravel(collection.to_delayed()))))
 
 
@@ -119,14 +119,14 @@ def test_parquet(client, tmp_path):
     np.testing.assert_array_equal(frame["alpha"], whole.alpha[dataset])
     np.testing.assert_array_equal(frame["beta_2"], whole.beta[dataset, 2])
 
-    # an interrupted run resumes: what is there is kept, what is missing is written
+    # an interrupted run resumes: existing files are kept, missing ones are written
     os.remove(files[1])
     kept = os.stat(files[0]).st_mtime_ns
     assert blocks.to_parquet(tmp_path) == files
     assert os.stat(files[0]).st_mtime_ns == kept
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path), frame)
 
-    # what a killed worker leaves half-written is passed over, by us and by readers of the folder
+    # the unfinished file of a killed worker is ignored by hbm_fast and by readers of the folder
     (tmp_path / ".datasets-000000000010.parquet.1").write_bytes(b"half of it")
     assert blocks.to_parquet(tmp_path) == files
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path), frame)
@@ -135,7 +135,7 @@ def test_parquet(client, tmp_path):
 @pytest.mark.parametrize(
     "other", [{"rng": 4}, {"totals": (0, 8)}, {"n_groups": 4}, {"alpha": 2.0}, {"totals": [1, 2, 3, 9]}, {"chunk": 17}]
 )
-def test_parquet_files_of_other_datasets_are_not_taken_for_ours(other, tmp_path):
+def test_parquet_files_of_other_datasets_are_refused(other, tmp_path):
     settings = {"n_groups": (1, 4), "totals": (0, 9), "rng": 3, "first": 10, "chunk": 16}
     with dask.config.set(scheduler="synchronous"):
         hbm_dask.simulate(MODEL, 50, **settings).to_parquet(tmp_path)
@@ -180,7 +180,7 @@ def test_a_killed_worker_loses_no_draw(client):
         np.testing.assert_array_equal(outcome.value.log_alpha, alone.log_alpha)
 
 
-def test_failures_are_reported_by_name_and_lose_no_other(client):
+def test_failures_are_reported_by_name_and_affect_no_other(client):
     pairs = tables(5)
     pairs[2] = ("broken", np.array([[1, -2, 3]]))
     pairs[4] = ("floats", np.array([[1.5, 2.0, 3.0]]))
@@ -194,7 +194,7 @@ def test_failures_are_reported_by_name_and_lose_no_other(client):
 
 
 class Heavy:
-    """A result that knows how many of its kind live in the process."""
+    """A result that counts the live instances of its class."""
 
     alive = 0
 
@@ -209,7 +209,7 @@ def test_a_worker_holds_one_result_at_a_time():
     outcomes = hbm_dask.map_datasets(lambda name, counts: Heavy(), dask.bag.from_sequence(tables(50), npartitions=2))
     alive = outcomes.map(lambda outcome: type(outcome.value).alive).compute(scheduler="synchronous")
     assert len(alive) == 50
-    assert max(alive) <= 2  # the one being made, and the one before it until its summary is taken
+    assert max(alive) <= 2  # the current one, and the previous one until its summary is taken
 
 
 @pytest.mark.parametrize("module", ["simulation", "datasets", "statistics"])
@@ -231,7 +231,7 @@ def test_datasets_from_a_table(client):
 
 
 @pytest.mark.parametrize("split_every", [2, 8])
-def test_statistics_of_one_huge_dataset(client, split_every):
+def test_statistics_of_one_large_dataset(client, split_every):
     counts = hbm.simulate(MODEL, 1, n_groups=5000, totals=(0, 60), rng=1).counts[0]
     whole = hbm.SufficientStatistics(counts)
     blocks = dask.array.from_array(counts, chunks=(333, 2))
@@ -241,12 +241,12 @@ def test_statistics_of_one_huge_dataset(client, split_every):
     np.testing.assert_allclose(
         reduced.log_likelihood(concentration), whole.log_likelihood(concentration), rtol=1e-13, atol=0
     )
-    # the exceedance tables are the same, so the draws are
+    # equal exceedances give equal draws
     here, there = (hbm.sample(s, MODEL, rng=3, n_draws=20, n_chains=1).log_alpha for s in (whole, reduced))
     np.testing.assert_array_equal(here, there)
 
 
-def test_statistics_want_integers():
+def test_statistics_need_integers():
     with pytest.raises(TypeError, match="counts must be integers; got float64"):
         hbm_dask.statistics(dask.array.ones((10, 3), chunks=5))
     with pytest.raises(ValueError, match=r"counts must have shape \(N, K\)"):

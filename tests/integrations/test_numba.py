@@ -33,7 +33,8 @@ def test_equals_the_package(dtype):
     np.testing.assert_allclose(rows(counts, CONCENTRATION), expected, rtol=1e-13)
     np.testing.assert_allclose(rows(counts, CONCENTRATION[0]), hbm.log_likelihood(counts, CONCENTRATION[0]), rtol=1e-13)
     np.testing.assert_allclose(rows(counts[::2], CONCENTRATION[::2]), expected[::2], rtol=1e-13)
-    np.testing.assert_allclose(by_group(counts, CONCENTRATION), expected, rtol=1e-13)
+    if dtype == np.int64:  # parallel loops take seconds to compile
+        np.testing.assert_allclose(by_group(counts, CONCENTRATION), expected, rtol=1e-13)
     np.testing.assert_allclose(log_likelihood(counts, CONCENTRATION), expected, rtol=1e-15)
 
 

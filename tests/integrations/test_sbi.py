@@ -1,4 +1,4 @@
-"""The prior's density and the simulator, alone and inside sbi."""
+"""The density of the prior and the simulator, without sbi and inside it."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_prior_density_is_that_of_its_draws():
     assert (prior.variance > 0).all()
 
 
-def test_torch_seeds_are_in_charge():
+def test_torch_seeds_determine_the_draws():
     prior, simulator = Prior(MODEL), Simulator(MODEL, n_groups=4, totals=9)
     results = []
     for seed in (1, 1, 2):
@@ -46,7 +46,7 @@ def test_simulator_outputs():
     assert counts.shape == (6, 4, 2)
     assert (counts.sum(-1) == 9).all()
     assert Simulator(MODEL, n_groups=4, totals=9)(theta.numpy()).shape == (6, 27)
-    # the coordinates are honoured: large log alpha and beta = (.9, .1) give nearly multinomial counts
+    # the coordinates determine the counts: large log alpha and beta = (0.9, 0.1) give nearly multinomial ones
     sure = torch.tensor([[12.0, np.log(9.0)]]).repeat(2000, 1)
     mean = Simulator(MODEL, n_groups=4, totals=9, output="counts")(sure)[..., 0].mean()
     assert abs(mean - 8.1) < 0.1

@@ -1,4 +1,4 @@
-"""The endless stream: what a batch holds, who gets which, and where it goes on."""
+"""The dataset stream: its batches, their distribution over ranks and workers, and saved positions."""
 
 from itertools import islice
 
@@ -49,7 +49,7 @@ def test_workers_share_the_batches_without_overlap():
         assert sum(same(batch, other) for other in whole) == 1
 
 
-def test_a_saved_position_goes_on_bit_for_bit():
+def test_a_saved_position_continues_with_the_same_bits():
     whole = list(islice(SimulationStream(MODEL, 8, **SETTINGS), 5))
     stream = SimulationStream(MODEL, 8, **SETTINGS)
     assert same(next(iter(stream)), whole[0])
@@ -64,7 +64,7 @@ def test_a_saved_position_goes_on_bit_for_bit():
         SimulationStream(MODEL, 9, **SETTINGS).load_state_dict(state)
 
 
-def test_an_error_in_the_background_reaches_the_loop_and_bad_settings_come_at_once():
+def test_errors_of_the_background_thread_and_of_settings():
     with pytest.raises(ValueError, match="totals"):
         SimulationStream(MODEL, 8, n_groups=2, totals=-1)
     with pytest.raises(ValueError, match="go together"):
@@ -92,7 +92,7 @@ def test_counts_and_statistics_are_the_simulators_own_memory(monkeypatch):
         assert batch[name].data_ptr() == getattr(made[-1], name).ctypes.data, name
 
 
-def test_pinning_is_asked_of_every_tensor(monkeypatch):
+def test_every_tensor_is_pinned(monkeypatch):
     if torch.cuda.is_available():
         batch = next(iter(SimulationStream(MODEL, 8, **SETTINGS, pin_memory=True)))
         assert all(tensor.is_pinned() for tensor in batch.values())

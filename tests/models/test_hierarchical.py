@@ -1,4 +1,4 @@
-"""HierarchicalModel: a value that says what it is, and refuses what it cannot be."""
+"""HierarchicalModel: an immutable value, and its errors for bad arguments."""
 
 import copy
 import pickle
@@ -10,7 +10,7 @@ import hbm_fast as hbm
 from hbm_fast import priors
 
 
-def test_the_notes_model_is_the_default():
+def test_defaults_are_the_model_of_le_2020():
     model = hbm.HierarchicalModel(2)
     assert model.n_categories == 2
     assert model.alpha == priors.Exponential(1.0)
@@ -58,7 +58,7 @@ def test_a_model_is_a_value():
     assert models[0] != "HierarchicalModel(2)"
 
 
-def test_nothing_of_it_can_be_changed():
+def test_a_model_is_immutable():
     model = hbm.HierarchicalModel(2)
     for name in ("n_categories", "alpha", "beta", "other"):
         with pytest.raises(AttributeError):

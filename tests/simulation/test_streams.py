@@ -1,4 +1,4 @@
-"""The bits of a draw depend on its address alone."""
+"""The bits of a draw are a function of its address: key, dataset, group."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ def test_any_slice_is_the_slice_of_the_whole(name):
 @pytest.mark.parametrize("totals", [(0, 8), (0, 300), 20])
 @pytest.mark.parametrize("n_categories", [2, 3])
 def test_every_dataset_alone_is_its_row_of_the_whole(n_categories, totals):
-    """Small datasets fill a block of lanes in any order of their totals."""
+    """Small datasets fill a block of lanes in an order that depends on their totals."""
     settings = dict(n_groups=(1, 6), totals=totals, rng=8)
     model = hbm.HierarchicalModel(n_categories)
     whole = hbm.simulate(model, 240, **settings)
@@ -88,7 +88,7 @@ def test_other_keys_give_other_data():
 
 
 def digest(name):
-    """Of everything simulated, bit for bit."""
+    """Digest of all simulated arrays."""
     sims = draw(name, 50)
     total = hashlib.sha256()
     for field in FIELDS:
@@ -98,7 +98,7 @@ def digest(name):
     return total.hexdigest()[:16]
 
 
-# A change here is a change of the streams: raise stream_version (stream.hpp) and say so in CHANGELOG.md.
+# A change here is a change of the random streams: raise stream_version (stream.hpp) and add it to CHANGELOG.md.
 GOLDEN = {
     "bags": "e4454eb9b8716577",
     "ragged": "7bd0f4720a2b8054",

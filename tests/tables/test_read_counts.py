@@ -1,4 +1,4 @@
-"""read_counts: what is in the file arrives, with its names; what is wrong in it is named by its line."""
+"""read_counts: counts and names of every format; errors that name the line of a bad cell."""
 
 import csv
 
@@ -185,7 +185,7 @@ def test_bad_files(tmp_path):
         read_counts(tmp_path / "float.parquet")
 
 
-# what robustness finding 12 and 13 were about ------------------------------------------------------------------------
+# inputs that an earlier version accepted or took minutes for ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_bad_files(tmp_path):
         (LONG.replace("group,", "Group,group,"), "long", r"counts\.csv"),
     ],
 )
-def test_mistakes_that_were_let_through(write, text, layout, message):
+def test_mistakes_of_earlier_versions(write, text, layout, message):
     with pytest.raises(ValueError, match=message):
         read_counts(write(text), layout=layout)
 
 
 def test_names_are_compared_in_linear_time(write):
-    # the quadratic comparison took minutes
+    # a quadratic comparison took minutes
     names = [f"c{k}" for k in range(60_000)]
     table = read_counts(write(",".join(names) + "\n" + ",".join(["1"] * len(names)) + "\n"))
     assert table.category_names == tuple(names)
@@ -220,7 +220,7 @@ def test_names_are_compared_in_linear_time(write):
         read_counts(write(",".join([*names, "c1"]) + "\n" + ",".join(["1"] * (len(names) + 1)) + "\n"))
 
 
-def test_the_size_of_a_long_table_is_looked_at_first(write):
+def test_the_size_of_a_long_table_is_checked_first(write):
     rows = "\n".join(f"g{i},c{i},1" for i in range(20_000))
     with pytest.raises(ValueError, match=r"counts\.csv: 20000 rows name 20000 groups and 20000 categories.*3\.0 GiB"):
         read_counts(write("group,category,count\n" + rows))

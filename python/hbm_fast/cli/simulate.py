@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from hbm_fast import STREAM_VERSION, _npz
+from hbm_fast import STREAM_VERSION
 from hbm_fast._files import replacing, write_text
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import _options
@@ -18,6 +18,7 @@ from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 from hbm_fast.simulation import simulate as draw
+from hbm_fast.tables import npz
 
 MANIFEST = "simulation.json"
 
@@ -146,7 +147,7 @@ def _check_part(target: Path) -> None:
     """An error for a part that was damaged since it was written: --resume must not count it as done."""
     try:
         if target.suffix == ".npz":
-            _npz.read(target)
+            npz.read(target)
         else:
             from pyarrow import ArrowException, parquet
 
@@ -180,7 +181,7 @@ def _write_npz(target: Path, sims: Simulation) -> None:
     }
     if sims.log_theta is not None:
         arrays["log_theta"] = sims.log_theta
-    _npz.write(target, arrays)
+    npz.write(target, arrays)
 
 
 def _write_parquet(target: Path, sims: Simulation) -> None:

@@ -1,4 +1,4 @@
-"""What every loader returns, and how its file is read."""
+"""The class that every loader returns, and the reader of the packaged files."""
 
 import csv
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A small real table of counts.
+    """A small real count table.
 
     Parameters
     ----------
@@ -21,14 +21,14 @@ class Dataset:
     group_names : tuple of str (N,)
     category_names : tuple of str (K,)
     source : str
-        Who collected it, and from where it was copied.
+        Who collected it, and the source of the copy.
     licence : str
     description : str
-        What a row, a column and a count are.
+        The meaning of a row, a column and a count.
     weights : int64 array (N,), optional
-        How often each row was seen, where the table is a frequency table.
+        Frequency of each row, of a frequency table.
     labels : tuple of str (N,), optional
-        What else is known about each group.
+        A label of each group.
 
     Examples
     --------

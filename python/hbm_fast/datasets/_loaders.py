@@ -1,4 +1,4 @@
-"""The tables, one loader each. SOURCES.md beside this file says where each comes from."""
+"""One loader for each count table. SOURCES.md in this folder lists the source of each."""
 
 import numpy as np
 
@@ -176,7 +176,7 @@ def load_twins() -> Dataset:
     header, rows = read_rows("twins.csv")
     _, phenotypes = read_rows("twins_phenotype.csv")
     names = tuple(row[0] for row in rows)
-    of = dict(phenotypes)
+    phenotype = dict(phenotypes)
     return Dataset(
         name="twins",
         counts=integers(rows, 1),
@@ -187,5 +187,5 @@ def load_twins() -> Dataset:
         licence="CC-BY (PLoS ONE 7:e30126); carrier LGPL-3",
         description="A row is a stool sample, a column a genus, a count the number of sequenced reads; labels are the "
         "weight class of the donor.",
-        labels=tuple(of[name] for name in names),
+        labels=tuple(phenotype[name] for name in names),
     )

@@ -1,1 +1,1 @@
-"""One file a peer, imported only when asked for."""
+"""Integrations with other packages, one module each, imported only on request."""

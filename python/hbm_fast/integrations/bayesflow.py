@@ -1,4 +1,4 @@
-"""The simulator as BayesFlow 2 wants it: an object with ``sample``, for ``OnlineDataset`` and workflows."""
+"""A simulator with the interface of BayesFlow 2: an object with ``sample``, for ``OnlineDataset`` and workflows."""
 
 import math
 import threading
@@ -14,9 +14,9 @@ from hbm_fast.simulation import simulate
 
 
 class Simulator:
-    """Consecutive datasets of an endless stream, as a dict of float32 arrays.
+    """Consecutive simulated datasets, as a dict of float32 arrays.
 
-    Every call hands out the next datasets; calls from several threads never share one.
+    Every call returns the next datasets; calls from several threads never return the same one.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class Simulator:
         As in `hbm_fast.simulate`.
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
     theta : bool, default False
-        Whether ``theta`` and ``log_theta`` are wanted.
+        Whether to return ``theta`` and ``log_theta``.
     statistics : bool, default False
-        Whether ``statistics`` are wanted: see `hbm_fast.simulation.exceedance_counts`.
+        Whether to return ``statistics``: see `hbm_fast.sufficient_statistics.exceedance_counts`.
     n_threads : int, optional
 
     Examples
@@ -76,14 +76,14 @@ class Simulator:
         Parameters
         ----------
         batch_shape : int or tuple
-            How many, in what shape; ``batch_size`` is its other name.
+            Number of datasets, or the shape of the batch; ``batch_size`` is its other name.
         sample_shape, **kwargs
-            Not used: what BayesFlow passes to the simulators it builds itself.
+            Not used: BayesFlow passes them to the simulators that it builds.
 
         Raises
         ------
         TypeError, ValueError
-            For a shape that is none, or both names at once.
+            For an invalid shape, or both names at once.
         """
         shape = batch_size if batch_shape is None else batch_shape
         if shape is None or (batch_shape is not None and batch_size is not None):

@@ -29,19 +29,19 @@ _multinomial = ctypes.CFUNCTYPE(None, *_words, _integer, _pointer, _integer, _po
 
 
 def log_likelihood(counts: Any, concentration: Any) -> Any:
-    """Log probability of one group, or of every row; to be called inside compiled functions, without the GIL.
+    """Log probability of one group, or of every row, for compiled functions that run without the GIL.
 
     Parameters
     ----------
     counts : integer array, shape (K,) or (N, K)
-        int64 and C-contiguous is read as it lies; anything else is copied.
+        C-contiguous int64 is not copied.
     concentration : float64 array, shape (K,) or (N, K)
 
     Returns
     -------
     float or float64 array, shape (N,)
-        Compiled code cannot say what was wrong: a negative count or a bad concentration gives NaN (for all rows of the
-        call). Outside of compiled functions this is `hbm_fast.log_likelihood`.
+        A negative count or an invalid concentration gives NaN (for all rows of the call), since compiled code raises no
+        errors. Outside compiled functions this is `hbm_fast.log_likelihood`.
 
     Raises
     ------
@@ -72,39 +72,39 @@ def _compiled(counts: Any, concentration: Any) -> Any:
         raise TypingError(f"concentration must be a float64 array; got {concentration}")
     if concentration.ndim not in (1, counts.ndim):
         raise TypingError(f"concentration must have shape (K,) or that of counts; got {concentration}")
-    as_int64 = counts.dtype != types.int64
+    convert = counts.dtype != types.int64
 
-    def of_group(counts: Any, concentration: Any) -> Any:
+    def group_value(counts: Any, concentration: Any) -> Any:
         if counts.size != concentration.size:
             raise ValueError("counts and concentration must have the same K")
-        x = np.ascontiguousarray(counts.astype(np.int64) if as_int64 else counts)
+        x = np.ascontiguousarray(counts.astype(np.int64) if convert else counts)
         a = np.ascontiguousarray(concentration)
         return _group(x.ctypes.data, a.ctypes.data, x.size, 1)
 
-    def of_rows(counts: Any, concentration: Any) -> Any:
+    def row_values(counts: Any, concentration: Any) -> Any:
         if counts.shape[-1] != concentration.shape[-1]:
             raise ValueError("counts and concentration must have the same K")
         if concentration.ndim == 2 and concentration.shape[0] != counts.shape[0]:
             raise ValueError("counts and concentration must have the same N")
-        x = np.ascontiguousarray(counts.astype(np.int64) if as_int64 else counts)
+        x = np.ascontiguousarray(counts.astype(np.int64) if convert else counts)
         a = np.ascontiguousarray(concentration)
         out = np.empty(x.shape[0])
         apart = x.shape[1] if concentration.ndim == 2 else 0
         _rows(x.ctypes.data, a.ctypes.data, x.shape[0], x.shape[1], apart, 1, out.ctypes.data)
         return out
 
-    return of_group if counts.ndim == 1 else of_rows
+    return group_value if counts.ndim == 1 else row_values
 
 
 def log_dirichlet(key: Any, index: Any, concentration: Any) -> Any:
-    """Log of Dirichlet variate ``index`` of a key; to be called inside compiled functions, without the GIL.
+    """Log of Dirichlet variate ``index`` of a key, for compiled functions that run without the GIL.
 
     Parameters
     ----------
     key : uint64 array, shape (2,)
-        As `hbm_fast.dirichlet` takes for ``rng``.
+        Key of the random stream, as for ``rng`` of `hbm_fast.dirichlet`.
     index : int
-        Which variate: 0, 1, ..., each used once. So parallel loops repeat, in any order.
+        Index of the variate: 0, 1, ..., each used once. Parallel loops are reproducible in any order.
     concentration : float64 array, shape (K,)
         Positive, down to 1e-300.
 
@@ -131,13 +131,13 @@ def log_dirichlet(key: Any, index: Any, concentration: Any) -> Any:
 
 
 def multinomial(key: Any, index: Any, n: Any, pvals: Any) -> Any:
-    """Multinomial variate ``index`` of a key; to be called inside compiled functions, without the GIL.
+    """Multinomial variate ``index`` of a key, for compiled functions that run without the GIL.
 
     Parameters
     ----------
     key : uint64 array, shape (2,)
     index : int
-        Which variate; see `log_dirichlet`, whose numbers are others even for the same key and index.
+        Index of the variate, as for `log_dirichlet`; its random numbers differ for the same key and index.
     n : int
         Total, up to 2,000,000,000.
     pvals : float64 array, shape (K,)

@@ -1,7 +1,7 @@
-"""The model as sbi wants it: a prior on unconstrained coordinates and a batched simulator.
+"""The model with the interfaces of sbi: a prior on unconstrained coordinates and a batched simulator.
 
 The coordinates are (log alpha, log(beta_1 / beta_K), ..., log(beta_{K-1} / beta_K)), of dimension K. Both draw their
-key from torch's global generator when they are called, so that sbi's ``seed=`` stays in charge.
+key from torch's global generator when they are called, so that sbi's ``seed=`` determines the draws.
 """
 
 from typing import Any, Literal
@@ -23,7 +23,7 @@ except ImportError:
 
 
 class Prior(Distribution):
-    """The prior of (alpha, beta) on the unconstrained coordinates, with its density there.
+    """The prior of (alpha, beta) on the unconstrained coordinates, with its density.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Prior(Distribution):
     Raises
     ------
     ValueError
-        Where alpha or beta is fixed: there is no density then.
+        If alpha or beta is fixed: it has no density then.
 
     Examples
     --------
@@ -67,13 +67,13 @@ class Prior(Distribution):
         return torch.from_numpy(draws).float().reshape(*shape, -1)
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
-        """Log density of (..., K) coordinates, in the dtype they come in."""
+        """Log density of (..., K) coordinates, in their dtype."""
         log_alpha = value[..., 0].detach().cpu().double().numpy()
-        of_alpha = torch.from_numpy(np.asarray(self.model.alpha._kernel().log_density(log_alpha)))
+        alpha_part = torch.from_numpy(self.model.alpha.log_density(log_alpha))
         c = self._concentration
-        # the Jacobian of the log ratios is the product of the betas: it takes the -1 off every exponent
-        of_beta = (c * log_beta(value)).sum(-1) + torch.lgamma(c.sum()) - torch.lgamma(c).sum()
-        return (of_alpha.to(of_beta) + of_beta).to(value.dtype)
+        # the Jacobian of the log ratios is the product of the betas: every exponent c - 1 becomes c
+        beta_part = (c * log_beta(value)).sum(-1) + torch.lgamma(c.sum()) - torch.lgamma(c).sum()
+        return (alpha_part.to(beta_part) + beta_part).to(value.dtype)
 
     @property
     def mean(self) -> torch.Tensor:
@@ -99,10 +99,9 @@ def log_beta(coordinates: torch.Tensor) -> torch.Tensor:
 
 
 class Simulator:
-    """From coordinates (n, K) to data ``(n, *event)`` float32, the whole batch in one call.
+    """Data ``(n, *event)``, float32, simulated from coordinates (n, K) in one call.
 
-    Hand it to ``simulate_for_sbi(..., num_workers=1, simulation_batch_size=None)``: sbi calls a simulator row by row
-    otherwise.
+    Pass it to ``simulate_for_sbi(..., num_workers=1, simulation_batch_size=None)``; otherwise sbi calls it row by row.
 
     Parameters
     ----------
@@ -110,8 +109,8 @@ class Simulator:
     n_groups, totals : int or (low, high)
         As in `hbm_fast.simulate`.
     output : {"statistics", "counts"}, default "statistics"
-        The exceedance counts, flattened to (n, (K + 1) * J), which is all there is to know of alpha and beta; or the
-        counts (n, N, K).
+        The exceedance counts, flattened to (n, (K + 1) * J), which are sufficient for alpha and beta; or the counts
+        (n, N, K).
     n_threads : int, optional
 
     Raises

@@ -1,4 +1,4 @@
-"""The endless stream of simulated datasets as a `torch.utils.data.IterableDataset`."""
+"""A dataset stream of simulated data as a `torch.utils.data.IterableDataset`."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ Batch = dict[str, torch.Tensor]
 
 
 class SimulationStream(IterableDataset[Batch]):
-    """Batches of simulated datasets without end; a background thread prepares the next while the network trains.
+    """Endless batches of simulated datasets; a background thread prepares the next batch while the network trains.
 
-    Batch i holds datasets ``i * batch_size, ...`` of the stream of ``rng``, so that its bits do not depend on who draws
-    it. Ranks of `torch.distributed` and workers of a `DataLoader` (``batch_size=None`` there) take turns: together they
-    see every batch once.
+    Batch i holds the datasets ``i * batch_size, ...`` of the random stream of ``rng``: its bits do not depend on the
+    process that draws it. Ranks of `torch.distributed` and workers of a `DataLoader` (pass ``batch_size=None`` to it)
+    take turns, so that together they draw every batch once.
 
     Parameters
     ----------
@@ -40,32 +40,32 @@ class SimulationStream(IterableDataset[Batch]):
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
         Must be the same on every rank: pass an int or a key there.
     start : int, default 0
-        Number of the first batch.
+        Index of the first batch.
     stop : int, optional
-        Number of the batch before which the stream ends; by default it does not.
+        Index of the batch before which the stream ends; by default it is endless.
     theta, counts, statistics : bool
-        What a batch carries besides the hyperparameters; see `hbm_fast.simulate`.
+        Arrays of a batch besides the hyperparameters; see `hbm_fast.simulate`.
     dtype : dtype, default int32
         Of the counts.
     rank, world_size : int, optional
-        This consumer among several; by default those of `torch.distributed`, where it runs.
+        Rank and number of the consumers; by default those of `torch.distributed`, if it is initialised.
     prefetch : int, default 1
         Batches prepared ahead.
     pin_memory : bool, default False
-        Hand out page-locked tensors, for asynchronous copies to a CUDA device.
+        Return page-locked tensors, for asynchronous copies to a CUDA device.
     n_threads : int, default 1
-        Threads of the simulator; the tensors never depend on it.
+        Threads of the simulator; the tensors do not depend on it.
 
     Yields
     ------
     dict of Tensor
         ``log_alpha`` (B,), ``log_beta`` (B, K), ``log_theta`` (B, N, K) as float32; ``counts`` (B, N, K), ``n_groups``
-        (B,) and ``statistics`` (B, K + 1, J) in the memory they were simulated into.
+        (B,) and ``statistics`` (B, K + 1, J), not copied.
 
     Raises
     ------
     TypeError, ValueError
-        As `hbm_fast.simulate`, at once and not when the first batch is asked for.
+        As `hbm_fast.simulate`, when the stream is created and not with its first batch.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class SimulationStream(IterableDataset[Batch]):
         self.key = _random.key(rng)
         self._position = _validate.positive_int(start, "start", minimum=0)
         self._stop = None if stop is None else _validate.positive_int(stop, "stop", minimum=0)
-        self._rank, self._world_size = _place(rank, world_size)
+        self._rank, self._world_size = _rank_and_size(rank, world_size)
         self._prefetch = _validate.positive_int(prefetch, "prefetch")
         self._pin_memory = pin_memory
         self._settings: dict[str, Any] = {
@@ -119,7 +119,7 @@ class SimulationStream(IterableDataset[Batch]):
         self.batch(0)
 
     def batch(self, index: int) -> Batch:
-        """Batch ``index`` of the stream, whoever asks and whenever."""
+        """Batch ``index`` of the stream, a function of the index alone."""
         sims = simulate(self.model, self.batch_size, rng=self.key, first=index * self.batch_size, **self._settings)
         tensors = {
             "log_alpha": torch.from_numpy(sims.log_alpha).float(),
@@ -154,10 +154,10 @@ class SimulationStream(IterableDataset[Batch]):
                 background.shutdown(wait=False, cancel_futures=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands: what `load_state_dict` needs to go on bit for bit.
+        """Position of the stream, from which `load_state_dict` continues with the same bits.
 
-        Batches are counted as they are handed out, in the process that iterates: with the workers of a `DataLoader`
-        count them yourself and set ``position``.
+        Batches are counted when they are returned, in the process that iterates: with workers of a `DataLoader`, count
+        them and set ``position``.
         """
         return {
             "position": self._position,
@@ -167,12 +167,12 @@ class SimulationStream(IterableDataset[Batch]):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved position; the other settings must be those of the stream that was saved.
+        """Continue from a saved position; the other settings must be those of the saved stream.
 
         Raises
         ------
         ValueError
-            Where the batches or the streams of this version differ from the saved ones.
+            If the batch size, or the version of the random streams, differs from the saved one.
         """
         for name, here in (("batch_size", self.batch_size), ("stream_version", _core.stream_version)):
             if state[name] != here:
@@ -181,7 +181,7 @@ class SimulationStream(IterableDataset[Batch]):
         self._position = _validate.positive_int(state["position"], "position", minimum=0)
 
 
-def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+def _rank_and_size(rank: int | None, world_size: int | None) -> tuple[int, int]:
     if (rank is None) != (world_size is None):
         raise ValueError("rank and world_size go together; got only one of them")
     if rank is None or world_size is None:

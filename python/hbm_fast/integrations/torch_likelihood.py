@@ -22,8 +22,8 @@ except ImportError:
 def log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
     """Log probability of every group, differentiable twice with respect to the concentration.
 
-    Tensors on the CPU go through the compiled kernel; on another device the same differences are taken by torch, in
-    float64, from Stirling's series (never as two log-gammas subtracted).
+    On the CPU the compiled kernel computes it; on another device torch does, in float64, from differences of Stirling's
+    series (never from the difference of two log-gammas).
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class _LogProb(torch.autograd.Function):
 
 
 class _Gradient(torch.autograd.Function):
-    """grad_value times the gradient; its own derivative is the structured Hessian, diagonal and rank one."""
+    """grad_value times the gradient; its derivative is the Hessian, a diagonal matrix plus one of rank one."""
 
     @staticmethod
     def forward(ctx: Any, counts: Tensor, concentration: Tensor, grad_value: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class _Gradient(torch.autograd.Function):
 
 
 def _trigamma_difference(a: Tensor, n: Tensor) -> Tensor:
-    """trigamma(a) - trigamma(a + n), the series of both at 8 or more subtracted part by part (DLMF 5.15.8)."""
+    """trigamma(a) - trigamma(a + n), from the differences of the terms of its series at 8 or more (DLMF 5.15.8)."""
     n = n.to(a.dtype)
     top = a + n
     low0, low1 = a < 8, top < 8
@@ -128,7 +128,7 @@ def _trigamma_tail(z: Tensor) -> Tensor:
 
 
 def series_log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
-    """`log_prob` in torch operations alone, float64 throughout, on any device.
+    """`log_prob` in float64 operations of torch, on any device.
 
     Examples
     --------
@@ -214,14 +214,14 @@ class DirichletMultinomial(Distribution):
     @property
     def mean(self) -> Tensor:
         """total_count a / A."""
-        return (self.total_count * _shares(self.concentration)).to(self.concentration.dtype)
+        return (self.total_count * _proportions(self.concentration)).to(self.concentration.dtype)
 
     @property
     def variance(self) -> Tensor:
         """total_count p (1 - p) (total_count + A) / (1 + A)."""
-        p = _shares(self.concentration)
-        spread = 1 + (self.total_count - 1) / (1 + self.concentration.double().sum(-1, keepdim=True))
-        return (self.total_count * p * (1 - p) * spread).to(self.concentration.dtype)
+        p = _proportions(self.concentration)
+        factor = 1 + (self.total_count - 1) / (1 + self.concentration.double().sum(-1, keepdim=True))
+        return (self.total_count * p * (1 - p) * factor).to(self.concentration.dtype)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> DirichletMultinomial:
         """The same distribution over a larger batch."""
@@ -238,7 +238,7 @@ class DirichletMultinomial(Distribution):
             a = self.concentration.expand(self._extended_shape(sample_shape)).double()
             if self.total_count == 0:
                 return torch.zeros_like(a, dtype=self.concentration.dtype)
-            # so small, all of them times one factor leave the draws as they are: every one is of one category
+            # below this every group is of one category, and a common factor does not change the draws
             a = torch.where(a.amax(-1, keepdim=True) < 1e-290, a * 2.0**64, a)
             # log gamma(a) = log gamma(a + 1) - e / a never underflows
             log_theta = torch._standard_gamma(a + 1).log() - torch.empty_like(a).exponential_() / a
@@ -254,8 +254,8 @@ class DirichletMultinomial(Distribution):
         return log_prob(value.to(torch.int64), self.concentration)
 
 
-def _shares(concentration: Tensor) -> Tensor:
-    """a / A in float64; by way of the largest, so that no sum overflows."""
+def _proportions(concentration: Tensor) -> Tensor:
+    """a / A in float64; divided by the largest first, so that no sum overflows."""
     a = concentration.double()
     a = a / a.amax(-1, keepdim=True)
     return a / a.sum(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The model: a frozen description, no computation."""
+"""The hierarchical Dirichlet-multinomial model: a frozen description without computation."""
 
 from numbers import Real
 

@@ -1,4 +1,4 @@
-"""Models as plain JSON, for the headers of files, and back."""
+"""Conversion of models to and from JSON, for the headers of files."""
 
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +17,7 @@ def to_dict(model: HierarchicalModel) -> dict[str, Any]:
 
 
 def from_dict(description: dict[str, Any]) -> HierarchicalModel:
-    """The model that `to_dict` describes; only classes of `hbm_fast.priors` are ever made.
+    """The model that `to_dict` describes; only classes of `hbm_fast.priors` are created.
 
     Also reads the form of netCDF files of hbm-fast 0.1.0, a prior as the list of its name and its parameters.
 

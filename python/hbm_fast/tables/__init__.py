@@ -1,4 +1,4 @@
-"""read_counts(path): count tables from CSV, TSV, Parquet and npz files, names of groups and categories kept."""
+"""Count tables from CSV, TSV, Parquet and npz files, with the names of their groups and categories."""
 
 import csv
 import itertools
@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _npz, _validate
+from hbm_fast import _validate
 from hbm_fast._optional import import_optional
+from hbm_fast.tables import npz
 
 Layout = Literal["auto", "wide", "long", "frequency"]
 
@@ -20,22 +21,22 @@ _LONG = ("group", "category", "count")
 _WEIGHTS = ("weight", "weights", "frequency", "freq")
 _GROUPS = ("", "group", "groups", "sample", "samples", "name", "id", "bag")
 _MAX_COUNT = 2**53
-# A table of more cells than this (1 GiB) must hold one entry, or one byte of its file, for each 1,000 cells.
+# A count table of more cells than this (1 GiB) must have one entry, or one byte of its file, for each 1,000 cells.
 _MANY_CELLS = 2**27
-_CHUNK = 2**16  # cells or rows between two chances for Ctrl-C
+_CHUNK = 2**16  # cells or rows between two checks for Ctrl-C
 
 
 @dataclass(frozen=True, eq=False)
 class CountTable:
-    """Counts from a file, with their names.
+    """Counts with the names of their groups and categories.
 
     Parameters
     ----------
     counts : int64 array (N, K)
-    category_names : tuple of str (K,), or None where the file has no header
-    group_names : tuple of str (N,), or None where the file does not name its groups
+    category_names : tuple of str (K,), or None if the file has no header
+    group_names : tuple of str (N,), or None if the file does not name its groups
     weights : int64 array (N,), or None
-        How often each row was seen, from a frequency table.
+        Frequency of each row, from a frequency table.
 
     Examples
     --------
@@ -58,7 +59,7 @@ class CountTable:
 
 @dataclass(frozen=True)
 class _Column:
-    """One column of a file: its cells as text or as an array, and where each stands."""
+    """One column of a file: its cells as text or as an array, and the position of each."""
 
     name: str
     cells: Sequence[str] | NDArray[Any]
@@ -70,13 +71,13 @@ class _Column:
         return f"{self.file}, {self.unit} {self.lines[index]}, column {self.name!r}"
 
     def is_text(self) -> bool:
-        """Whether most cells are no numbers: then they are names, and otherwise a bad count is a mistake."""
+        """Whether the column holds names: most cells are no numbers. Otherwise a cell that is none is an error."""
         if isinstance(self.cells, np.ndarray):
             return self.cells.dtype.kind not in "iuf"
         return 2 * sum(not _is_number(cell) for cell in self.cells) > len(self.cells)
 
     def integers(self) -> NDArray[np.int64]:
-        """Whole numbers from 0 to 2**53, or an error that names the first cell that is none."""
+        """Whole numbers from 0 to 2**53; raises for the first cell that is none."""
         if isinstance(self.cells, np.ndarray):
             if self.cells.dtype.kind not in "iu":
                 self._complain()
@@ -103,7 +104,7 @@ class _Column:
 
     def _complain(self) -> None:
         for index, cell in enumerate(self.cells):
-            _validate.whole_number(cell, self.where(index))
+            _check_count(cell, self.where(index))
 
     def texts(self) -> list[str]:
         return [str(cell).strip() for cell in self.cells]
@@ -121,8 +122,8 @@ def read_counts(path: str | os.PathLike[str], *, layout: Layout = "auto") -> Cou
     layout : {"auto", "wide", "long", "frequency"}
         ``"wide"``: one group a row, one category a column; a first column of names (text, or headed ``group``,
         ``sample``, ``name``, ``id`` or nothing) names the groups. ``"long"``: columns ``group``, ``category``,
-        ``count``; what is not listed is 0. ``"frequency"``: wide, with a column ``weight`` or ``frequency`` that says
-        how often the row was seen. ``"auto"`` decides by the names of the columns.
+        ``count``; a pair that is not listed has count 0. ``"frequency"``: wide, with a column ``weight`` or
+        ``frequency``, the number of groups with the counts of the row. ``"auto"`` decides by the names of the columns.
 
     Returns
     -------
@@ -171,6 +172,26 @@ def read_counts(path: str | os.PathLike[str], *, layout: Layout = "auto") -> Cou
     if layout == "long":
         return _long(columns, named)
     return _wide(columns, named, weighted=layout == "frequency")
+
+
+def _check_count(cell: Any, where: str) -> None:
+    """Raise if a cell of a file is not a count; ``where`` names the file, the line and the column."""
+    text = str(cell).strip()
+    if text in ("", "None", "nan"):
+        raise ValueError(f"{where}: missing; write 0 for none")
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    if not text.isascii() or "_" in text:  # int() accepts 1_000 and the digits of other scripts
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}: write the digits 0 to 9 alone")
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}") from None
+    if number < 0:
+        raise ValueError(f"{where}: counts must not be negative; got {shown}")
+    if number >= 2**63:
+        raise ValueError(f"{where}: the count {shown} is beyond 64 bits")
+    if number > 2**53:
+        raise ValueError(f"{where}: the count {shown} is beyond 2**53, from where on a float64 skips whole numbers")
 
 
 def _guess(columns: list[_Column]) -> Layout:
@@ -262,7 +283,7 @@ def _distinct(names: Iterable[str], message: str) -> tuple[str, ...]:
 
 
 def _text_columns(file: Path) -> tuple[list[_Column], bool]:
-    """The columns, and whether the file has a header: a first line that holds anything but numbers."""
+    """The columns, and whether the file has a header: a first line with cells that are no numbers."""
     with file.open(encoding="utf-8-sig", newline="") as stream:
         reader = None
         try:
@@ -312,7 +333,7 @@ def _has_header(first: list[str], where: str) -> bool:
 def _parquet_columns(file: Path) -> list[_Column]:
     pyarrow, parquet = import_optional("pyarrow", "report"), import_optional("pyarrow.parquet", "report")
     size = file.stat().st_size
-    with file.open("rb"):  # what the system has to say, such as a folder of that name
+    with file.open("rb"):  # raises the error of the system, such as for a folder of that name
         pass
     try:
         with parquet.ParquetFile(file, page_checksum_verification=True) as stored:
@@ -340,13 +361,13 @@ def _parquet_cells(column: Any) -> NDArray[Any]:
 
 def _from_numpy(file: Path) -> CountTable:
     with file.open("rb") as stream:
-        single = stream.read(len(_npz.MAGIC)) == _npz.MAGIC
+        single = stream.read(len(npz.MAGIC)) == npz.MAGIC
     if single:
-        arrays = {"counts": _npz.read_npy(file)}
+        arrays = {"counts": npz.read_npy(file)}
     else:
-        arrays = _npz.read(file, ("counts", "weights", "category_names", "group_names"))
+        arrays = npz.read(file, ("counts", "weights", "category_names", "group_names"))
     if "counts" not in arrays:
-        raise ValueError(f"{file}: no array named 'counts'; found {', '.join(_npz.names_of(file)) or 'nothing'}")
+        raise ValueError(f"{file}: no array named 'counts'; found {', '.join(npz.names_of(file)) or 'nothing'}")
     try:
         return _table_of(arrays)
     except TypeError as error:
@@ -379,7 +400,7 @@ def _table_of(arrays: dict[str, NDArray[Any]]) -> CountTable:
 
 
 def _bounded(values: NDArray[Any], name: str) -> NDArray[np.int64]:
-    """As int64; what lies beyond 2**53 (uint64 would wrap) is refused with its place."""
+    """The array as int64; raises for a value above 2**53, since uint64 would wrap."""
     if values.size and values.max() > _MAX_COUNT:
         place = np.unravel_index(int(np.argmax(values > _MAX_COUNT)), values.shape)
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Past one machine: the same streams and the same answers on a dask cluster.
+"""Simulation, sampling, fits and sufficient statistics on a dask cluster, with the results of one machine.
 
-Every random bit belongs to an address (a key and the number or the name of a dataset), so that no cluster, no chunking
-and no recomputed block changes a draw.
+Random bits are a function of a key and the index or the name of a dataset, so that the draws do not depend on the
+cluster, the chunks or recomputed blocks.
 """
 
 from hbm_fast._optional import missing_extra

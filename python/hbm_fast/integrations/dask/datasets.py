@@ -1,4 +1,4 @@
-"""Many datasets, each with its name: samples, fits, or any function of one; what fails is reported by name."""
+"""Samples, fits, or any function of each of many named datasets; an error is reported with the name of its dataset."""
 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one dataset.
+    """The result, or the error, of one dataset.
 
     Attributes
     ----------
     key : hashable
         The dataset's name.
     value : object
-        The result, or None where there was an error.
+        The result, or None after an error.
     error : str or None
         The error's type and message.
     """
@@ -36,13 +36,13 @@ class Outcome:
 
 
 def dataset_key(rng: RNGLike | Key, name: Hashable) -> Key:
-    """Give the key of the streams of one named dataset: it depends on ``rng`` and the name alone.
+    """Key of the random streams of one named dataset, a function of ``rng`` and the name.
 
     Parameters
     ----------
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
     name : hashable
-        Taken by its ``str``: the gene, the page, the district.
+        Its ``str`` is used: a gene, a page, a district.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def dataset_key(rng: RNGLike | Key, name: Hashable) -> Key:
 
 
 def datasets_from_frame(frame: Any, by: str, categories: Sequence[str]) -> Any:
-    """Gather the groups of each dataset from a table of one row a group.
+    """Datasets from a data frame with one row for each group.
 
     Parameters
     ----------
@@ -77,17 +77,17 @@ def datasets_from_frame(frame: Any, by: str, categories: Sequence[str]) -> Any:
     Returns
     -------
     dask Bag of (name, counts (N, K))
-        One partition of the bag for each of the frame, after a shuffle that brings each dataset together.
+        One partition for each of the frame, after a shuffle that collects the rows of each dataset.
     """
     columns = list(categories)
-    # by tasks: the peer-to-peer shuffle cannot be taken apart into the delayed partitions that a bag is made of
+    # by tasks: the peer-to-peer shuffle gives no delayed partitions, from which a bag is made
     shuffled = frame[[by, *columns]].shuffle(on=by, shuffle_method="tasks")
     pairs = dask.delayed(_pairs)
     return dask.bag.from_delayed([pairs(part, by, columns) for part in shuffled.to_delayed()])
 
 
 def map_datasets(function: Callable[[Hashable, Any], T], datasets: Any) -> Any:
-    """Apply a function to every dataset; one that fails is reported and loses no other.
+    """Apply a function to every dataset; an error in one is reported and does not affect the others.
 
     Parameters
     ----------
@@ -98,7 +98,8 @@ def map_datasets(function: Callable[[Hashable, Any], T], datasets: Any) -> Any:
     Returns
     -------
     dask Bag of `Outcome`
-        Evaluated one dataset after the other: mapped to something small before ``compute``, a worker holds one value.
+        Datasets are evaluated one after the other: if results are mapped to small values before ``compute``, a worker
+        holds one result at a time.
 
     Examples
     --------
@@ -131,13 +132,13 @@ def sample(
     model, method, n_draws, n_chains, n_warmup
         As in `hbm_fast.sample`.
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
-        The draws of a dataset are those of ``hbm_fast.sample(counts, rng=dataset_key(rng, name))``: its neighbours and
-        the partition it lies in play no part.
+        The draws of a dataset are those of ``hbm_fast.sample(counts, rng=dataset_key(rng, name))``, independent of the
+        other datasets and the partitions.
 
     Returns
     -------
     dask Bag of `Outcome`
-        Each value a `Posterior`. Map it to what you want to keep before ``compute``.
+        Each value is a `Posterior`; map it to the numbers you need before ``compute``.
 
     Examples
     --------
@@ -177,7 +178,7 @@ def fit(datasets: Any, **settings: Any) -> Any:
     Returns
     -------
     dask Bag of `Outcome`
-        Each value a `FitResult`.
+        Each value is a `FitResult`.
 
     Examples
     --------
@@ -197,7 +198,7 @@ def _outcome(pair: tuple[Hashable, Any], function: Callable[[Hashable, Any], Any
     name, counts = pair
     try:
         return Outcome(name, function(name, counts))
-    except Exception as error:  # of one dataset: it is reported under its name
+    except Exception as error:  # reported with the name of its dataset
         return Outcome(name, None, f"{type(error).__name__}: {error}")
 
 

@@ -12,20 +12,20 @@ from hbm_fast.simulation import Simulation
 
 
 def pyarrow() -> Any:
-    """pyarrow with its Parquet part, or an error that names the extra."""
+    """pyarrow with its Parquet module; an error names the extra."""
     import_optional("pyarrow.parquet", "report")
     return import_optional("pyarrow", "report")
 
 
 def write(draw: Callable[[], Simulation], address: str, path: str) -> str:
-    """Write what ``draw`` gives, unless the file is there already.
+    """Write the datasets that ``draw`` returns, if the file does not exist.
 
     Raises
     ------
     FileExistsError
-        Where a file of another address has the name.
+        If the file holds datasets of another address.
     ValueError
-        Where a damaged file has the name.
+        If the file is damaged.
     """
     pa = pyarrow()
     metadata = {"hbm_fast": address.encode()}
@@ -44,7 +44,7 @@ def write(draw: Callable[[], Simulation], address: str, path: str) -> str:
     columns |= {f"beta_{k}": block.beta[rows, k] for k in range(block.beta.shape[1])}
     columns |= {f"count_{k}": block.counts[rows, groups, k] for k in range(block.beta.shape[1])}
     table = pa.table({name: pa.array(column) for name, column in columns.items()})
-    # readers of the folder pass over names with a dot in front: what a killed worker leaves harms nobody
+    # readers of the folder ignore names with a leading dot, such as the unfinished file of a killed worker
     with replacing(path) as unfinished:
         pa.parquet.write_table(table.replace_schema_metadata(metadata), unfinished, write_page_checksum=True)
     return path

@@ -1,4 +1,4 @@
-"""`simulate` as dask arrays: every block is a slice of the one addressed stream."""
+"""`simulate` as dask arrays: every block is a slice of one random stream."""
 
 import hashlib
 import os
@@ -20,15 +20,15 @@ from hbm_fast.simulation import Simulation
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What it takes to simulate one block, wherever and as often as it is asked for."""
+    """The settings of one block, which can be simulated on any worker and again."""
 
     model: HierarchicalModel
     n_datasets: int
-    widest: int  # groups of the whole; a block with fewer is padded to it
+    widest: int  # groups of the widest dataset; smaller blocks are padded to it
     settings: dict[str, Any]
 
     def draw(self) -> Simulation:
-        """Datasets first, first + 1, ... of the stream."""
+        """Simulate the block."""
         settings = self.settings
         groups, totals = settings["n_groups"], settings["totals"]
         if isinstance(groups, np.ndarray) and isinstance(totals, np.ndarray):
@@ -42,7 +42,7 @@ class Recipe:
         return replace(drawn, **padded) if padded else drawn
 
     def address(self) -> str:
-        """The stream and the settings in one line; different datasets have different ones."""
+        """The stream and the settings as one string, different for different datasets."""
         drawn = {name: value for name, value in self.settings.items() if name not in ("theta", "n_threads")}
         stream = {"version": _config.STREAM_VERSION, "model": repr(self.model), "n_datasets": self.n_datasets}
         return repr(stream | {name: _plain(value) for name, value in drawn.items()})
@@ -60,11 +60,11 @@ class DaskSimulation:
     counts : dask array (B, N, K)
     n_groups : dask array (B,)
     key : ndarray (2,)
-        The address of the stream: ``hbm_fast.simulate(model, ..., rng=key)`` gives the same datasets on one machine.
+        Key of the random stream: ``hbm_fast.simulate(model, ..., rng=key)`` gives the same datasets on one machine.
     first : int
     model : HierarchicalModel
     recipes : tuple of Recipe
-        How each block is simulated.
+        The settings of each block.
     """
 
     alpha: Any
@@ -86,8 +86,8 @@ class DaskSimulation:
         Parameters
         ----------
         folder : path
-            On a file system that all workers see. A file appears under its name only when complete; files that are
-            there already with the same datasets are kept and not simulated again, so that an interrupted run resumes.
+            On a file system of all workers. A file gets its name when complete; existing files with the same datasets
+            are kept and not simulated again, so that an interrupted run resumes.
 
         Returns
         -------
@@ -126,19 +126,19 @@ def simulate(
     dtype: DTypeLike = np.int32,
     chunk: int = 10_000,
 ) -> DaskSimulation:
-    """Lay out `hbm_fast.simulate` as dask arrays: each block is a slice of the one addressed stream.
+    """`hbm_fast.simulate` as dask arrays: each block is a slice of one random stream.
 
     Parameters
     ----------
     model, n_datasets, n_groups, totals, rng, first, alpha, beta, theta, dtype
         As in `hbm_fast.simulate`.
     chunk : int, default 10,000
-        Datasets of a block. No draw depends on it.
+        Datasets of a block. The draws do not depend on it.
 
     Returns
     -------
     DaskSimulation
-        Nothing is simulated before ``compute``, but for one dataset that checks the settings.
+        Before ``compute`` only one dataset is simulated, to check the settings.
 
     Raises
     ------
@@ -198,12 +198,12 @@ def simulate(
 
 
 def _array(value: Any) -> Any:
-    """Settings of one value (an int, a range) as they are, given arrays as arrays."""
+    """A scalar, a range or None unchanged; anything else as an array."""
     return value if value is None or isinstance(value, tuple) or np.ndim(value) == 0 else np.asarray(value)
 
 
 def _plain(value: Any) -> Any:
-    """A setting as text: arrays by a digest."""
+    """A setting as a string, or the shape, dtype and digest of an array."""
     if not isinstance(value, np.ndarray):
         return str(value)
     content = np.ascontiguousarray(value).tobytes()

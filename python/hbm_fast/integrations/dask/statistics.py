@@ -1,4 +1,4 @@
-"""One huge dataset: its sufficient statistics, merged in a tree."""
+"""Sufficient statistics of one large dataset, merged in a tree."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,24 +7,24 @@ import dask
 import numpy as np
 
 from hbm_fast import _validate
-from hbm_fast.likelihood import SufficientStatistics
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 
 def statistics(counts: Any, *, split_every: int = 8) -> Any:
-    """Reduce one huge dataset to its sufficient statistics, by a tree of merges.
+    """Sufficient statistics of one large dataset, by a tree of merges.
 
     Parameters
     ----------
     counts : dask array (N, K)
-        Of integers, in chunks of groups. Each chunk is reduced where it lies, to a table as long as its largest count.
+        Of integers, in chunks of groups. Each chunk is reduced on its worker.
     split_every : int, default 8
         Statistics merged in one task.
 
     Returns
     -------
     Delayed of `SufficientStatistics`
-        For `hbm_fast.sample` and its own ``log_likelihood``. The tables are those of one machine exactly; the
-        log coefficient, a sum, to rounding.
+        For `hbm_fast.sample` and its own ``log_likelihood``. The exceedances equal those of one machine; the log
+        coefficient, a sum, is equal up to rounding.
 
     Raises
     ------

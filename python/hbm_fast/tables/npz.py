@@ -1,4 +1,4 @@
-"""npz and npy files: written whole with a checksum, read with every claim of a header held against the file's size."""
+"""npz and npy files: written atomically with checksums; when read, every header is compared with the file's size."""
 
 import json
 import math
@@ -17,9 +17,9 @@ from hbm_fast._files import Target, checksum, replacing
 
 MAGIC = npy.MAGIC_PREFIX
 _CHECKSUM = "checksum"
-# zlib's own figure: deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html)
+# Largest compression ratio of deflate (https://zlib.net/zlib_tech.html).
 _MAX_RATIO = 1032
-_CHUNK = 1 << 20  # between two chances for Ctrl-C
+_CHUNK = 1 << 20  # between two checks for Ctrl-C
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -27,7 +27,7 @@ _DAMAGE = (
     EOFError,
     KeyError,
     NotImplementedError,
-    OSError,  # a seek to before the beginning
+    OSError,  # a seek before the start of the file
     OverflowError,
     RuntimeError,
     TypeError,
@@ -36,7 +36,7 @@ _DAMAGE = (
 
 
 def write(path: Target, arrays: Mapping[str, Any]) -> None:
-    """Write arrays by their names, compressed, with the checksum of each in a member ``checksum`` (JSON)."""
+    """Write named arrays, compressed, and the checksum of each in a member ``checksum`` (JSON)."""
     sums = json.dumps({name: checksum(np.asarray(array)) for name, array in arrays.items()})
     members: dict[str, Any] = {**arrays, _CHECKSUM: np.array(sums)}
     with replacing(path) as unfinished, unfinished.open("wb") as stream:
@@ -44,10 +44,10 @@ def write(path: Target, arrays: Mapping[str, Any]) -> None:
 
 
 def read(path: Target, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Read arrays from an npz file: those of ``names`` that are there, or all. No other member is unpacked.
+    """Read arrays from an npz file: those of ``names`` that it holds, or all. No other member is unpacked.
 
-    Memory is asked for only where the file can hold as much. Every member carries a CRC-32; where there are checksums
-    (`write`) they are compared too.
+    Memory is allocated only for what the file can hold. The CRC-32 of every member is compared, and its checksum if the
+    file has one (see `write`).
 
     Raises
     ------
@@ -100,16 +100,16 @@ def _members(archive: zipfile.ZipFile, names: Iterable[str] | None) -> dict[str,
         archive.open(info).close()  # compares the name with the one in front of the member
         members[name] = info
     wanted = [name for name in (members if names is None else names) if name != _CHECKSUM]
-    found = {name: _member(archive, members[name]) for name in wanted if name in members}
+    found = {name: read_member(archive, members[name]) for name in wanted if name in members}
     if _CHECKSUM in members:
-        sums = json.loads(str(_member(archive, members[_CHECKSUM])))
+        sums = json.loads(str(read_member(archive, members[_CHECKSUM])))
         for name in wanted:
             if sums.get(name) != (checksum(found[name]) if name in found else None):
                 raise ValueError(f"the array {name!r} differs from its checksum")
     return found
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{info.filename!r} is compressed by method {info.compress_type}; numpy writes 0 and 8 alone")
     if info.file_size > _MAX_RATIO * info.compress_size:
@@ -122,10 +122,10 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
     try:
         first = npy.read_magic(stream) == (1, 0)
         shape, fortran_order, dtype = (npy.read_array_header_1_0 if first else npy.read_array_header_2_0)(stream)
-    except Exception as error:  # numpy parses it as Python, with the errors of its tokenizer and parser
+    except Exception as error:  # numpy parses the header as Python and raises the errors of tokenizer and parser
         raise ValueError(f"its header cannot be read: {_text(error)}") from error
     if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are not loaded: save an array of numbers or of texts")
+        raise ValueError("it holds Python objects, which are not loaded: save an array of numbers or of strings")
     count, held = math.prod(shape), size - stream.tell()
     stated = count * dtype.itemsize
     if min(shape, default=0) < 0 or stated != held or count > held:

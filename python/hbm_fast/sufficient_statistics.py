@@ -1,0 +1,341 @@
+"""Sufficient statistics of counts: of groups that share one concentration, and of each dataset of a batch."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hbm_fast import _core, _memory, _validate
+from hbm_fast._typing import Counts, Floats
+
+
+class SufficientStatistics:
+    """Sufficient statistics of groups that share one concentration; their size does not depend on the number of groups.
+
+    They are the exceedances: for every category k and j >= 0 the number of groups with x_nk > j, and the same for the
+    totals. Where counts are large and few of them differ, the distinct counts and their frequencies are stored instead.
+    Totals are at most 2**40: above, the rounding error of sums over groups is not small compared with the likelihood.
+    Threads may share one object: each `add` and `merge` is atomic, and a call that reads at the same time (`sample`
+    included) uses the groups that were present when it began. Ctrl-C during `add` or `merge` leaves the object
+    unchanged.
+
+    Parameters
+    ----------
+    counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K), optional
+        All groups are pooled. Any integer dtype; not copied.
+    weights : array_like, shape (N,) or (B, N), optional
+        Weight of each group, at least 0.
+    n_categories : int, optional
+        K, if counts are added later.
+
+    Raises
+    ------
+    TypeError
+        Counts that are not integers.
+    ValueError
+        Negative counts, a total above 2**40, a wrong shape, or neither counts nor n_categories.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> stats = hbm.SufficientStatistics([[20, 0], [0, 20], [0, 1]])
+    >>> stats.n_groups
+    3.0
+    >>> stats.log_likelihood([[0.1, 0.1], [1.0, 1.0]]).round(4).tolist()
+    [-2.7461, -6.7822]
+    """
+
+    def __init__(
+        self, counts: ArrayLike | None = None, *, weights: ArrayLike | None = None, n_categories: int | None = None
+    ) -> None:
+        if counts is None:
+            if n_categories is None:
+                raise ValueError("counts or n_categories must be given: K is not known")
+            self._core = _core.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
+            return
+        k = _infer_n_categories(counts)
+        if n_categories is not None and k != _validate.positive_int(n_categories, "n_categories"):
+            raise ValueError(f"counts must have K = {n_categories} categories, the given n_categories; got {k}")
+        self._core = _core.SufficientStatistics(k)
+        self.add(counts, weights=weights)
+
+    def add(self, counts: ArrayLike, *, weights: ArrayLike | None = None) -> SufficientStatistics:
+        """Add groups; if it raises, none is added.
+
+        Parameters
+        ----------
+        counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K)
+        weights : array_like, shape (N,) or (B, N), optional
+            Weight of each group, at least 0.
+
+        Returns
+        -------
+        SufficientStatistics
+            This object.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the constructor.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.SufficientStatistics(n_categories=2).add([[1, 2]]).add([[3, 4]], weights=[10]).n_groups
+        11.0
+        """
+        if _validate.is_sparse(counts):
+            values, columns, offsets, shape = _validate.csr(counts)
+            _validate.count_values(values[:, np.newaxis], "counts")
+            _check_n_categories(shape, self.n_categories)
+            self._core.add_sparse(values, columns, offsets, _group_weights(weights, shape[:1]))
+            return self
+        array = _count_table(counts, self.n_categories)
+        w = _group_weights(weights, array.shape[:-1])
+        try:
+            if array.ndim == 2:
+                self._core.add(array, w)
+            else:
+                added = _core.SufficientStatistics(self.n_categories)
+                for b, table in enumerate(array):
+                    added.add(table, None if w is None else w[b])
+                self._core.merge(added)
+        except ValueError:
+            _validate.count_values(array, "counts")
+            raise
+        return self
+
+    def merge(self, other: SufficientStatistics) -> SufficientStatistics:
+        """Add the groups of other statistics over the same categories; returns self.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.SufficientStatistics([[1, 2]]).merge(hbm.SufficientStatistics([[3, 4]])).n_groups
+        2.0
+        """
+        if not isinstance(other, SufficientStatistics):
+            raise TypeError(f"other must be SufficientStatistics; got {type(other).__name__}")
+        self._core.merge(other._core)
+        return self
+
+    @property
+    def n_groups(self) -> float:
+        """N, the number of groups (the sum of their weights)."""
+        return self._core.n_groups
+
+    @property
+    def n_categories(self) -> int:
+        """K."""
+        return self._core.n_categories
+
+    @property
+    def log_coefficient(self) -> float:
+        """Sum over groups of the log multinomial coefficient."""
+        return self._core.log_coefficient
+
+    def log_likelihood(
+        self, concentration: ArrayLike, *, coefficient: bool = True, n_threads: int | None = None
+    ) -> Floats | np.float64:
+        """Log-likelihood of all groups under each concentration.
+
+        Parameters
+        ----------
+        concentration : array_like, shape (..., K)
+            Several concentrations are distributed over threads.
+        coefficient : bool, default True
+            Include the multinomial coefficients.
+        n_threads : int, optional
+
+        Returns
+        -------
+        float64 array, shape (...,)
+            The rounding error of each group's log probability is a few epsilon times the sum over its categories of
+            min(a_k, x_k) (1 + abs(log(a_k / x_k))); with many counts up to 2**20, of log x_k! instead.
+
+        Raises
+        ------
+        ValueError
+            A concentration that is negative, infinite or NaN, or of another K.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> stats = hbm.SufficientStatistics([[1, 0], [0, 1]])
+        >>> stats.log_likelihood([1.0, 1.0]).round(4).tolist()  # 2 log(1/2)
+        -1.3863
+        """
+        a = _validate.concentration(concentration, self.n_categories, zero=True)
+        value = np.empty(a.shape[:-1])
+        self._core.log_likelihood(a, value, None, _validate.threads(n_threads), bool(coefficient))
+        return value[()]
+
+    def log_likelihood_gradient(
+        self, concentration: ArrayLike, *, coefficient: bool = True, n_threads: int | None = None
+    ) -> tuple[Floats | np.float64, Floats]:
+        """Log-likelihood of all groups under each concentration, and its gradient.
+
+        Parameters
+        ----------
+        concentration : array_like, shape (..., K)
+        coefficient : bool, default True
+        n_threads : int, optional
+
+        Returns
+        -------
+        value : float64 array, shape (...,)
+        gradient : float64 array, shape (..., K)
+
+        Raises
+        ------
+        ValueError
+            As in `log_likelihood`.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> value, gradient = hbm.SufficientStatistics([[1, 0], [1, 0]]).log_likelihood_gradient([2.0, 2.0])
+        >>> gradient.tolist()
+        [0.5, -0.5]
+        """
+        a = _validate.concentration(concentration, self.n_categories, zero=True)
+        value = np.empty(a.shape[:-1])
+        gradient = np.empty(a.shape)
+        self._core.log_likelihood(a, value, gradient, _validate.threads(n_threads), bool(coefficient))
+        return value[()], gradient
+
+    def log_likelihood_hessian(
+        self, concentration: ArrayLike, *, n_threads: int | None = None
+    ) -> tuple[Floats, Floats | np.float64]:
+        """Second derivatives at each concentration: the matrix diag(diagonal) + constant.
+
+        Parameters
+        ----------
+        concentration : array_like, shape (..., K)
+        n_threads : int, optional
+
+        Returns
+        -------
+        diagonal : float64 array, shape (..., K)
+            -sum_n [trigamma(a_k) - trigamma(a_k + x_nk)]
+        constant : float64 array, shape (...,)
+            sum_n [trigamma(A) - trigamma(A + M_n)]
+
+        Raises
+        ------
+        ValueError
+            As in `log_likelihood`.
+
+        References ---------- T. P. Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT: a Newton
+        step takes O(K) operations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hbm_fast as hbm
+        >>> diagonal, constant = hbm.SufficientStatistics([[1, 0], [1, 0]]).log_likelihood_hessian([2.0, 2.0])
+        >>> (np.diag(diagonal) + constant).tolist()
+        [[-0.375, 0.125], [0.125, 0.125]]
+        """
+        a = _validate.concentration(concentration, self.n_categories)
+        diagonal = np.empty(a.shape)
+        constant = np.empty(a.shape[:-1])
+        self._core.hessian(a, diagonal, constant, _validate.threads(n_threads))
+        return diagonal, constant[()]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_core, (copy(self._core),)  # a copy, since copy.copy uses this method too
+
+    def __repr__(self) -> str:
+        return f"SufficientStatistics(n_groups={self.n_groups:g}, n_categories={self.n_categories})"
+
+
+def _from_core(core: _core.SufficientStatistics) -> SufficientStatistics:
+    stats = SufficientStatistics(n_categories=core.n_categories)
+    stats._core = core
+    return stats
+
+
+def exceedance_counts(
+    counts: ArrayLike,
+    max_total: int | None = None,
+    *,
+    out: NDArray[np.float32] | None = None,
+    n_threads: int | None = None,
+) -> NDArray[np.float32]:
+    """For each dataset and j the number of groups with count > j, for each category and for the totals.
+
+    These exceedances determine the likelihood of a concentration shared by the groups; they are the input of the
+    networks.
+
+    Parameters
+    ----------
+    counts : array_like (B, N, K)
+        Integers of any type; rows of zeros are padding and change nothing.
+    max_total : int, optional
+        J, at least the largest total; by default the largest total.
+    out : ndarray (B, K + 1, J) float32, optional
+        Array for the result.
+    n_threads : int, optional
+
+    Returns
+    -------
+    ndarray (B, K + 1, J) float32
+        ``[b, k, j]`` for the categories, ``[b, K, j]`` for the totals.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For counts that are no integers, negative, or whose totals exceed ``max_total``.
+
+    Examples
+    --------
+    >>> from hbm_fast.sufficient_statistics import exceedance_counts
+    >>> exceedance_counts([[[2, 0], [1, 1]]], 2).tolist()
+    [[[2.0, 1.0], [1.0, 0.0], [2.0, 2.0]]]
+    """
+    array = _validate.counts(counts, ndim=(3,))
+    if max_total is None:
+        max_total = int(array.sum(axis=-1, dtype=np.int64).max(initial=0))
+    columns = _validate.positive_int(max_total, "max_total", minimum=0)
+    shape = (array.shape[0], array.shape[2] + 1, columns)
+    table = _memory.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
+    _core.exceedance_counts(array, table, _validate.threads(n_threads))
+    return table
+
+
+def _infer_n_categories(counts: Any) -> int:
+    """K of dense or sparse counts."""
+    shape = counts.shape if _validate.is_sparse(counts) else np.shape(counts)
+    if len(shape) < 2 or shape[-1] < 1:
+        hint = " For one group pass counts[np.newaxis, :]." if len(shape) == 1 else ""
+        raise ValueError(f"counts must have shape (N, K) or (B, N, K); got {tuple(shape)}.{hint}")
+    return int(shape[-1])
+
+
+def _check_n_categories(shape: tuple[int, ...], n_categories: int) -> None:
+    if shape[-1] != n_categories:
+        raise ValueError(f"counts must have K = {n_categories} categories; got shape {shape}")
+
+
+def _count_table(value: ArrayLike, n_categories: int) -> Counts:
+    """Counts (N, K) or (B, N, K), native and aligned; the kernel checks their values while it reads them."""
+    array = _validate.integers(value, "counts")
+    _infer_n_categories(array)
+    if array.ndim > 3:
+        raise ValueError(f"counts must have shape (N, K) or (B, N, K); got {array.shape}")
+    _check_n_categories(array.shape, n_categories)
+    return array
+
+
+def _group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:
+    """Non-negative finite weights of exactly this shape, or None."""
+    if value is None:
+        return None
+    array = _validate.doubles(value, "weights")
+    if array.shape != shape:
+        raise ValueError(f"weights must have shape {shape}, one for each group; got {array.shape}")
+    return _validate.in_range(array, "weights", zero=True)
