@@ -9,7 +9,7 @@ import numpy as np
 
 from hbm_fast._typing import Floats
 from hbm_fast.posterior.draws import BatchMoments, Moments
-from hbm_fast.posterior.groups import Group, GroupsOfDraws
+from hbm_fast.posterior.predictive import Group, GroupsOfDraws
 from hbm_fast.posterior.moments import SummarisedDraws
 from hbm_fast.posterior.summary import Summary
 
