@@ -1,4 +1,7 @@
-"""Posterior: summaries, groups and predictions, weights honoured everywhere."""
+"""Posterior: summaries, groups and predictions, weights used everywhere."""
+
+import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -378,9 +381,9 @@ def test_summary_warns():
     apart = hbm.Posterior(log_alpha + np.arange(4)[:, None], log_beta, model=MODEL)
     with pytest.warns(hbm.ConvergenceWarning, match="R-hat of .*n_draws"):
         apart.summary()
-    few = hbm.Posterior(log_alpha[:, :50], log_beta[:, :50], model=MODEL)
-    with pytest.warns(hbm.ConvergenceWarning, match="effective draws"):
-        few.summary()
+    slow = hbm.Posterior(np.repeat(log_alpha[:, :20], 20, axis=1), log_beta, model=MODEL)
+    with pytest.warns(hbm.ConvergenceWarning, match="log_alpha has .* effective draws, below 160"):
+        slow.summary()
     heavy = hbm.Posterior(log_alpha, log_beta, model=MODEL, log_weights=20 * log_alpha)
     with pytest.warns(hbm.ConvergenceWarning, match="importance weights"):
         heavy.summary()
@@ -398,9 +401,29 @@ def test_summary_of_one_chain():
     table = hbm.Posterior(log_alpha, log_beta, model=MODEL).summary()
     assert np.isnan(table["alpha"]["r_hat"])
     assert table["alpha"]["ess_bulk"] > 500
-    with pytest.warns(hbm.ConvergenceWarning, match="effective draws"):
-        hbm.Posterior(log_alpha[:, :50], log_beta[:, :50], model=MODEL).summary()
-    hbm.Posterior(log_alpha[:, :3], log_beta[:, :3], model=MODEL).summary()  # nothing can be told
+    slow = hbm.Posterior(np.repeat(log_alpha[:, :5], 40, axis=1), log_beta[:, :200], model=MODEL)
+    with pytest.warns(hbm.ConvergenceWarning, match="effective draws, below 20"):
+        slow.summary()
+    for n in (3, 50):  # too short to tell
+        hbm.Posterior(log_alpha[:, :n], log_beta[:, :n], model=MODEL).summary()
+
+
+def test_summary_and_sample_have_one_rule():
+    bags = hbm.datasets.load_marbles().counts
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rng in range(5):  # short chains, whose R-hat exceeds 1.01 by chance
+            hbm.sample(bags, n_draws=200, rng=rng)
+            hbm.sample(bags, n_draws=200, rng=rng, diagnostics=False).summary()
+
+
+def test_pickles_keep_the_draws(post):
+    for one in (post, weighted(post), hbm.exact_posterior(COUNTS, rng=1), hbm.exact_posterior([COUNTS], rng=1)[0]):
+        again = pickle.loads(pickle.dumps(one))
+        assert again.summary().names == one.summary().names
+        for group in (None, 1):
+            np.testing.assert_array_equal(again.theta(group), one.theta(group))
+        np.testing.assert_array_equal(again.predict(counts=[2, 1]), one.predict(counts=[2, 1]))
 
 
 def test_weighted_summary(post):

@@ -13,7 +13,7 @@ WHITE, BLACK = [20, 0], [0, 20]
 
 
 def quadrature(counts, log_prior):
-    """Means of log alpha and beta_1 on grids that shrink to where the posterior is; log_prior is of log alpha."""
+    """Means of log alpha and beta_1 on grids that shrink to the posterior's bulk; log_prior is that of log alpha."""
     (rows, times) = np.unique(counts, axis=0, return_counts=True)
 
     def log_density(log_alpha, logit):
@@ -39,7 +39,7 @@ def quadrature(counts, log_prior):
 
 
 def rising(a, log_a, n):
-    """log a (a + 1) ... (a + n - 1), right for a -> 0."""
+    """log a (a + 1) ... (a + n - 1), accurate for a -> 0."""
     if n == 0:
         return 0.0
     if n > 200:
@@ -61,7 +61,7 @@ def beta_binomial(n_groups, alpha, share, totals):
 
 
 DATASETS = {
-    "the note's": [WHITE] * 10 + [BLACK] * 10 + [[0, 1]],
+    "Le (2020)": [WHITE] * 10 + [BLACK] * 10 + [[0, 1]],
     "no group": np.zeros((0, 2), dtype=int),
     "empty groups": np.zeros((5, 2), dtype=int),
     "one marble": [[1, 0]],
@@ -119,7 +119,7 @@ def test_every_prior_against_quadrature(prior, method):
         model = hbm.HierarchicalModel(2, alpha=prior)
         post = hbm.sample(counts, model, method=method, rng=300 + i, n_draws=2000, diagnostics=False)
         log_alpha, white = quadrature(counts, PRIORS[prior])
-        # the oracle's edge of a bounded prior is one cell wide
+        # the grid resolves the edge of a bounded prior to one cell
         assert within(post.log_alpha - log_alpha, 0.0, 4.5) or (
             bounded and abs(post.mean("log_alpha") - log_alpha) < 0.02
         )
@@ -175,14 +175,14 @@ def test_samplers_agree_with_each_other(n_groups, n_categories, total):
 
 
 @pytest.mark.parametrize(("n_groups", "n_categories", "total"), [(1000, 5, 50), (200, 50, 200), (200, 1000, 5000)])
-def test_samplers_agree_on_the_benchmarks_works(n_groups, n_categories, total):
+def test_samplers_agree_on_the_benchmarks_cases(n_groups, n_categories, total):
     """(ii) to (iv) of benchmarks/bench_sampling.py: log alpha and the first 20 beta."""
     simulated = hbm.HierarchicalModel(n_categories, alpha=2.0)
     counts = hbm.simulate(simulated, 1, n_groups=n_groups, totals=total, rng=1).counts[0]
     n_draws = 1000 if n_categories < 1000 else 400
     posts = {m: hbm.sample(counts, method=m, rng=5, n_draws=n_draws, diagnostics=False) for m in METHODS}
     for method in ("hmc", "mh"):
-        # each beta of a random walk in a thousand dimensions has a dozen effective draws: too few to know its error by
+        # each beta of a random walk in a thousand dimensions has a dozen effective draws: too few to estimate its error
         n_compared = 0 if method == "mh" and n_categories == 1000 else min(20, n_categories)
         one, other = posts[method], posts["gibbs"]
         pairs = [(one.beta[..., k], other.beta[..., k]) for k in range(n_compared)]

@@ -14,7 +14,7 @@ from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.proposal import Points, Proposal
-from hbm_fast.sampling import convergence, sample_from
+from hbm_fast.sampling import sample
 
 # Weights this even need no further look. As a network improves, Pareto's k of its nearly constant weights becomes
 # meaningless, so that it is consulted below this share only.
@@ -261,10 +261,7 @@ def exact_draws(
     n_chains = 4 if n_draws >= 400 else 1
     each = -(-n_draws // n_chains)
     start = starting_points(*network, n_chains, np.random.default_rng(key.tolist()))
-    post = sample_from(start, counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
-    problem = convergence.check(post)
-    if problem is not None:
-        errors.warn(problem, ConvergenceWarning)
+    post = sample(counts, model, n_draws=each, n_chains=n_chains, start=start, rng=key, n_threads=threads)  # type: ignore[arg-type]
     b, k = counts.shape[0], counts.shape[-1]
     return (
         post.log_alpha.reshape(b, -1)[:, :n_draws],

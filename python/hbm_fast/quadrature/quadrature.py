@@ -255,33 +255,42 @@ def _step(x: Floats, at: float) -> Floats:
 
 
 class QuadratureBatch:
-    """The quadratures of a batch, their nodes padded with nodes of no weight."""
+    """The quadratures of a batch of datasets.
+
+    Parameters
+    ----------
+    parts : sequence of Quadrature
+        One for each of the B datasets.
+
+    Attributes
+    ----------
+    log_alpha (B, S), log_beta (B, S, 2), log_weights (B, S)
+        The nodes, padded with nodes of weight zero.
+    """
 
     def __init__(self, parts: Sequence[Quadrature]) -> None:
-        self._parts = parts
+        self.parts = parts
         longest = max(part.log_weights.size for part in parts)
         self.log_alpha = np.zeros((len(parts), longest))
         self.log_beta = np.full((len(parts), longest, 2), np.log(0.5))
         self.log_weights = np.full((len(parts), longest), -np.inf)
         for b, part in enumerate(parts):
-            n = part.log_weights.size
-            self.log_alpha[b, :n], self.log_beta[b, :n], self.log_weights[b, :n] = (
-                part.log_alpha,
-                part.log_beta,
-                part.log_weights,
-            )
+            nodes = b, slice(part.log_weights.size)
+            self.log_alpha[nodes], self.log_beta[nodes] = part.log_alpha, part.log_beta
+            self.log_weights[nodes] = part.log_weights
 
     def mean(self, name: str) -> Floats:
-        return np.stack([part.mean(name) for part in self._parts])
+        """Expectations, (B,) or (B, 2)."""
+        return np.stack([part.mean(name) for part in self.parts])
 
     def sd(self, name: str) -> Floats:
-        return np.stack([part.sd(name) for part in self._parts])
+        """Standard deviations, (B,) or (B, 2)."""
+        return np.stack([part.sd(name) for part in self.parts])
 
     def quantile(self, name: str, q: Floats) -> Floats:
-        return np.stack([part.quantile(name, q) for part in self._parts], axis=1)
+        """Quantiles, (Q, B) or (Q, B, 2)."""
+        return np.stack([part.quantile(name, q) for part in self.parts], axis=1)
 
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
-        raise ValueError("marginal is of one dataset: ask post[b].marginal")
-
-    def __getitem__(self, index: int) -> Quadrature:
-        return self._parts[index]
+        """Raises ValueError: the points of the datasets differ."""
+        raise ValueError("marginal is of one dataset: call post[b].marginal")
