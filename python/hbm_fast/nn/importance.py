@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hbm_fast import errors
 from hbm_fast._typing import Floats
+from hbm_fast._weighted import pareto_k
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import Draws
@@ -198,36 +199,6 @@ def warn_of_weights(weights: Weights) -> None:
             'on; pass more n_draws, or correct="auto" for the exact sampler',
             ConvergenceWarning,
         )
-
-
-def pareto_k(log_ratios: Floats) -> float:
-    """Shape of the generalised Pareto tail of the largest ratios (Vehtari et al. 2024; fit of Zhang & Stephens 2009,
-    doi:10.1198/tech.2009.08017).
-
-    Parameters
-    ----------
-    log_ratios : (S,)
-    """
-    n = log_ratios.size
-    tail = int(min(0.2 * n, 3.0 * np.sqrt(n)))
-    if tail < 5:
-        return float("inf")
-    ordered = np.sort(log_ratios)
-    cut = np.exp(ordered[-tail - 1] - ordered[-1])
-    x = np.exp(ordered[-tail:] - ordered[-1]) - cut
-    if x[-1] <= 0.0:
-        return float("-inf")
-    x = np.maximum(x, np.finfo(float).tiny)
-    m = 30 + int(np.sqrt(tail))
-    quartile = x[int(tail / 4 + 0.5) - 1]
-    b = 1.0 / x[-1] + (1.0 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3.0 * quartile)
-    k = np.log1p(-b[:, None] * x).mean(1)
-    log_likelihood = tail * (np.log(-b / k) - k - 1.0)
-    weights = np.exp(log_likelihood - log_likelihood.max())
-    weights /= weights.sum()
-    fitted = np.log1p(-float(weights @ b) * x).mean()
-    # a weak prior towards 1/2, worth ten points of the tail
-    return float((tail * fitted + 5.0) / (tail + 10.0))
 
 
 def log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,12 +1,11 @@
-"""Integrals over (alpha, beta) for K = 2 by deterministic quadrature: numbers only, no draws kept."""
+"""Quadrature: the exact posterior of (alpha, beta) for two categories, its integrals, densities and draws."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _validate, errors
-from hbm_fast import _weighted as weights
+from hbm_fast import _validate, _weighted, errors
 from hbm_fast._typing import Floats
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
@@ -15,7 +14,7 @@ from hbm_fast.quadrature import rules
 from hbm_fast.quadrature.density import Density, log_beta
 from hbm_fast.quadrature.marginals import AlphaMarginal, LogitMarginal
 
-_MAX_ERROR = 1e-6  # relative, of an integral that is trusted
+_MAX_ERROR = 1e-6  # relative error of the integrals above which there is a warning
 _SMALLEST = 5e-324  # above 0
 _NEAREST_TO_ONE = 1.0 - 2.0**-53
 
@@ -40,9 +39,9 @@ class Quadrature:
     log_alpha (S,), log_beta (S, 2), log_weights (S,)
         The nodes and their probabilities: ``sum(exp(log_weights) * f)`` is E[f].
     log_evidence : float
-        Of the counts: the multinomial coefficient is included.
+        Log evidence of the counts, with the multinomial coefficient.
     error : float
-        Estimate of the relative error of the integrals.
+        Estimated relative error of the integrals.
 
     Examples
     --------
@@ -52,7 +51,7 @@ class Quadrature:
     -0.69314718
     """
 
-    @weights.far_tails
+    @_weighted.far_tails
     def __init__(self, counts: ArrayLike | SufficientStatistics, model: HierarchicalModel) -> None:
         self._statistics = SufficientStatistics(n_categories=2)
         if isinstance(counts, SufficientStatistics):
@@ -74,7 +73,7 @@ class Quadrature:
         keep = log_weights > -60.0
         self.log_alpha: Floats = np.broadcast_to(grid.t[:, np.newaxis], keep.shape)[keep]
         self.log_beta: Floats = log_beta(grid.u[keep])
-        self.log_weights: Floats = weights.normalise(log_weights[keep])
+        self.log_weights: Floats = _weighted.normalise(log_weights[keep])
         self._alpha = AlphaMarginal(grid) if grid.edges.size > 1 else None
         self._logit_cache: LogitMarginal | None = None
 
@@ -93,13 +92,13 @@ class Quadrature:
         return Quadrature(SufficientStatistics(n_categories=2).merge(self._statistics).merge(further), self._model)
 
     # densities ------------------------------------------------------------------------------------------------------
-    @weights.far_tails
+    @_weighted.far_tails
     def log_density(self, log_alpha: ArrayLike, logit_beta: ArrayLike) -> Floats:
         """Normalised log density of (log alpha, logit of beta[1]) at pairs of points, broadcast."""
         t, u = np.broadcast_arrays(np.asarray(log_alpha, dtype=np.float64), np.asarray(logit_beta, dtype=np.float64))
         return np.asarray(self._density(t, u) - self._grid.log_total)
 
-    @weights.far_tails
+    @_weighted.far_tails
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """Marginal density of a parameter.
 
@@ -107,7 +106,7 @@ class Quadrature:
         ----------
         name : {"alpha", "log_alpha", "beta", "log_beta"}
         x : array_like (P,), optional
-            Where; default 201 points between the quantiles at 1e-5 and 1 - 1e-5.
+            The points; default 201 between the quantiles at 1e-5 and 1 - 1e-5.
 
         Returns
         -------
@@ -150,28 +149,28 @@ class Quadrature:
         return both, np.where(outside, 0.0, np.einsum("t,tkp->kp", self._grid.t_weights, np.exp(values)))
 
     # summaries ------------------------------------------------------------------------------------------------------
-    @weights.far_tails
+    @_weighted.far_tails
     def mean(self, name: str) -> Floats:
-        """Expectation, () or (2,); infinite where the prior's tail makes it so, or where it exceeds all doubles."""
+        """Expectation, () or (2,); infinite where the prior's tail has none, or where it exceeds all doubles."""
         if name == "alpha":
             return np.asarray(np.exp(grids.log_mean_of_alpha(self._grid)) if self._grid.highest_power > 0 else np.inf)
-        return np.asarray(weights.average(self._values(name)[np.newaxis], self.log_weights[np.newaxis])[0])
+        return np.asarray(_weighted.average(self._values(name)[np.newaxis], self.log_weights[np.newaxis])[0])
 
-    @weights.far_tails
+    @_weighted.far_tails
     def sd(self, name: str) -> Floats:
-        """Standard deviation, () or (2,); infinite as the mean."""
+        """Standard deviation, () or (2,); infinite in the same cases as the mean."""
         if name == "alpha":
             return np.asarray(np.exp(grids.log_sd_of_alpha(self._grid)) if self._grid.highest_power > 1 else np.inf)
         centred = self._values(name) - self.mean(name)
-        return np.asarray(np.sqrt(weights.average(centred[np.newaxis] ** 2, self.log_weights[np.newaxis])[0]))
+        return np.asarray(np.sqrt(_weighted.average(centred[np.newaxis] ** 2, self.log_weights[np.newaxis])[0]))
 
-    @weights.far_tails
+    @_weighted.far_tails
     def quantile(self, name: str, q: Floats) -> Floats:
         """Quantiles (Q,) or (Q, 2)."""
         if name.endswith("alpha"):
             t = self._alpha.quantile(q) if self._alpha else np.full(q.shape, self._grid.t[0])
             return t if name == "log_alpha" else np.exp(t)
-        # beta[0] falls as beta[1] rises
+        # beta[0] decreases in beta[1]
         logit = self._logit
         if logit is None:
             u = np.full((q.size, 2), self._grid.u[0, 0])
@@ -180,11 +179,11 @@ class Quadrature:
         logs = np.stack([log_beta(u[:, 0])[:, 0], log_beta(u[:, 1])[:, 1]], axis=1)
         return logs if name == "log_beta" else np.exp(logs)
 
-    @weights.far_tails
+    @_weighted.far_tails
     def cdf(self, name: str, x: ArrayLike) -> Floats:
         """Distribution function of ``"alpha"`` or ``"log_alpha"`` (P,), of ``"beta"`` or ``"log_beta"`` (2, P).
 
-        Of ``"logit_beta"``, the log of beta[1] / beta[0], too: (P,), where beta itself rounds to 0 or 1.
+        Also of ``"logit_beta"`` (P,), log(beta[1] / beta[0]), which is resolved where beta itself rounds to 0 or 1.
         """
         points = np.asarray(x, dtype=np.float64)
         if name == "logit_beta":
@@ -202,7 +201,7 @@ class Quadrature:
         return np.stack([1.0 - logit.cdf(-u), logit.cdf(u)])
 
     # draws ----------------------------------------------------------------------------------------------------------
-    @weights.far_tails
+    @_weighted.far_tails
     def draw(self, n_draws: int, rng: np.random.Generator, *, stratified: bool = False) -> tuple[Floats, Floats]:
         """Independent draws by inversion: log alpha from its marginal, then beta given it.
 
@@ -211,7 +210,7 @@ class Quadrature:
         n_draws : int
         rng : Generator
         stratified : bool
-            One draw of log alpha in each n-th of its distribution: averages vary less.
+            One draw of log alpha in each n-th of its distribution, so that averages vary less.
 
         Returns
         -------
@@ -233,7 +232,7 @@ class Quadrature:
     # inside ---------------------------------------------------------------------------------------------------------
     @property
     def _logit(self) -> LogitMarginal | None:
-        """Made when first asked for; None where beta is fixed."""
+        """Computed at the first use; None where beta is fixed."""
         if self._logit_cache is None and self._grid.frame is not None:
             self._logit_cache = LogitMarginal(self._grid, self.log_density)
         return self._logit_cache
@@ -250,7 +249,7 @@ class Quadrature:
 
 
 def _step(x: Floats, at: float) -> Floats:
-    """Distribution function of what is fixed."""
+    """Distribution function of a constant."""
     return (x >= at).astype(np.float64)
 
 
