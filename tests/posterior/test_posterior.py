@@ -404,7 +404,7 @@ def test_summary_of_one_chain():
     slow = hbm.Posterior(np.repeat(log_alpha[:, :5], 40, axis=1), log_beta[:, :200], model=MODEL)
     with pytest.warns(hbm.ConvergenceWarning, match="effective draws, below 20"):
         slow.summary()
-    for n in (3, 50):  # too short to tell
+    for n in (3, 50):  # too short to be checked
         hbm.Posterior(log_alpha[:, :n], log_beta[:, :n], model=MODEL).summary()
 
 
@@ -532,7 +532,7 @@ def test_details_of_a_batch_are_those_of_each_dataset_again(post, tmp_path):
         "share": np.array([0.25, 0.5]),
         "path": np.array(["network", "sampler"]),
         "n_warmup": 100,
-        "why": "asked",
+        "why": "given",
     }
     stacked = (np.stack([x, x]) for x in (post.log_alpha, post.log_beta))
     hbm.Posterior(*stacked, model=MODEL, counts=np.stack([COUNTS] * 2), details=details).save(tmp_path / "batch.nc")
@@ -540,7 +540,7 @@ def test_details_of_a_batch_are_those_of_each_dataset_again(post, tmp_path):
     for name in ("share", "path"):
         np.testing.assert_array_equal(again.details[name], details[name])
         assert again.details[name].dtype == details[name].dtype
-    assert again[1].details == {"share": 0.5, "path": "sampler", "n_warmup": 100, "why": "asked"}
+    assert again[1].details == {"share": 0.5, "path": "sampler", "n_warmup": 100, "why": "given"}
     exact = hbm.exact_posterior(np.stack([COUNTS, COUNTS + 1]), n_draws=10)
     exact.save(tmp_path / "exact.nc")
     assert hbm.Posterior.load(tmp_path / "exact.nc")[1].details == exact[1].details

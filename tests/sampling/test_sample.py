@@ -173,11 +173,11 @@ def test_auto_chooses_by_alpha():
     assert hbm.sample(many, n_draws=5, rng=0).details["method"] == "hmc"
     # statistics alone lead to the same choice, and the same draws
     for counts in (few, many):
-        asked = hbm.sample(counts, n_draws=5, rng=0)
+        whole = hbm.sample(counts, n_draws=5, rng=0)
         half = hbm.SufficientStatistics(counts[:50]).add(counts[50:])
         post = hbm.sample(half, n_draws=5, rng=0)
-        assert post.details["reason"] == asked.details["reason"]
-        np.testing.assert_array_equal(post.log_alpha, asked.log_alpha)
+        assert post.details["reason"] == whole.details["reason"]
+        np.testing.assert_array_equal(post.log_alpha, whole.log_alpha)
     known = hbm.sample(many, hbm.HierarchicalModel(50, alpha=1.0), n_draws=5, rng=0)
     assert known.details["method"] == "gibbs"
     # no alpha to estimate: no data, one draw a group, groups all alike

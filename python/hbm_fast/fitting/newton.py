@@ -7,7 +7,7 @@ import numpy as np
 from hbm_fast._typing import Floats
 from hbm_fast.fitting.objective import Curvature, Objective
 
-# Above this total concentration a Dirichlet-multinomial cannot be told from a multinomial in float64.
+# Above this total concentration a Dirichlet-multinomial equals a multinomial in float64.
 LARGEST_LOG_TOTAL = 40.0
 _LONGEST_STEP = 3.0  # in log a
 _ROUNDINGS = 8.0  # rounding errors in a difference of two values

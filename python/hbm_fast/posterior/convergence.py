@@ -1,6 +1,6 @@
 """The rule by which `hbm_fast.sample` and ``Posterior.summary`` decide whether chains represent the posterior.
 
-Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021 (doi:10.1214/20-BA1221) ask for an R-hat of at most 1.01 and 100
+Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021 (doi:10.1214/20-BA1221) recommend an R-hat of at most 1.01 and 100
 effective draws a chain. The two limits belong together: the mean R-hat of chains that mix, with n effective draws each,
 is 1 + 1 / n. For short chains of D draws, n = D / 10 is enough; chains of fewer than 100 draws are not checked.
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from hbm_fast._typing import Floats
 
-FEWEST_DRAWS = 100  # of a chain: with fewer, poor mixing cannot be told from chance
+FEWEST_DRAWS = 100  # of a chain: with fewer, poor mixing and chance look the same
 ADVICE = (
     "the draws do not represent the posterior yet. "
     "Pass a larger n_draws (and n_warmup) to hbm.sample, or another method=."

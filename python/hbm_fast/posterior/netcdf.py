@@ -36,7 +36,7 @@ _READERS = {
 _ENDINGS = (".nc", ".nc4", ".netcdf")
 # deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html): a file that states more is damaged
 _MAX_RATIO = 1032
-_OWN = "hbm_fast"  # the group of what only `load` reads
+_OWN = "hbm_fast"  # the group with the arrays and the metadata (attribute "facts") that only `load` reads
 _MARK = b"\nhbm_fast sha256 "
 _STATED = b"hbm_fast: SHA-256 of all before it in the last line of the file"
 

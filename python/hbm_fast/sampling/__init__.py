@@ -141,12 +141,12 @@ def sample(
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP[method] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
-    _validate.names(category_names, "category_names", n_categories)  # before the work
+    _validate.names(category_names, "category_names", n_categories)  # before the long computation
     _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
     starts = None if start is None else _starts(start, len(datasets), n_chains, n_categories, batch)
     key = new_key(rng)
     if method != "auto":
-        chosen: list[tuple[str, str]] = [(method, "asked for")] * len(datasets)
+        chosen: list[tuple[str, str]] = [(method, "given as method=")] * len(datasets)
     elif n_categories < _GIBBS_FROM or isinstance(model.alpha, priors.Fixed):
         chosen = [_choose(model, whole, None)] * len(datasets)
     else:
