@@ -587,23 +587,36 @@ class Posterior:
 
     # files ------------------------------------------------------------------------------------------------------------
     def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
-        """An ``xarray.DataTree`` for ArviZ: posterior, observed data, sample stats, with the user's names.
-
-        ArviZ has no importance weights, so weighted draws are resampled with replacement.
+        """An ``xarray.DataTree`` with the groups of ArviZ.
 
         Parameters
         ----------
-        log_likelihood, theta, posterior_predictive : bool
-            Whether to add these for every group; each takes N times the memory of the draws.
+        log_likelihood : bool
+            Whether to add the pointwise log-likelihood of every group (C, D, N), which LOO needs.
+        theta : bool
+            Whether to add a draw of theta (C, D, N, K) of every group.
+        posterior_predictive : bool
+            Whether to add predictive counts (C, D, N, K) of every group, with its own total.
 
         Returns
         -------
         xarray.DataTree
+            ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``,
+            ``sample_stats``, and the optional parts; dimensions chain, draw, group, category (and dataset in front, of
+            a batch), with the user's names as coordinates. ArviZ has no importance weights, so weighted draws are
+            resampled with replacement.
 
         Raises
         ------
         ImportError
             Without the extra ``report``.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> tree = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
+        >>> sorted(tree.children)
+        ['observed_data', 'posterior']
         """
         return netcdf.to_datatree(
             self, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive

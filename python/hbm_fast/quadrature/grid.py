@@ -1,6 +1,6 @@
 """Adaptive nodes for a density of (t, u) = (log alpha, logit beta_1).
 
-Outer rule: Gauss-Kronrod panels in t, halved where their error is too large. Inner rule: at every t the trapezoidal rule
+Outer rule: Gauss-Kronrod panels in t, halved where the error is too large. Inner rule: at every t the trapezoidal rule
 in z, u = centre + width sinh(z): the density in u has one maximum and straight tails, which sinh turns into double
 exponential ones (Takahasi & Mori 1974, doi:10.2977/prims/1195192451). Centre, width and range follow t and are found on
 a scan of t. Placement affects only speed; the error is estimated.
