@@ -1,5 +1,7 @@
 """R-hat, effective sample sizes and Monte Carlo errors: equal to arviz-stats, and defined at every edge."""
 
+import statistics
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,12 @@ def test_what_has_no_diagnostics_is_nan():
     apart = diagnostics.diagnostics(np.repeat(np.arange(4.0)[:, np.newaxis], 50, axis=1))
     assert apart["r_hat"] == np.inf
     assert apart["ess_bulk"] < 10
+
+
+def test_normal_quantile():
+    p = np.concatenate([10.0 ** -np.arange(1, 300, 7), np.linspace(0.001, 0.999, 999)])
+    exact = [statistics.NormalDist().inv_cdf(x) for x in p]
+    np.testing.assert_allclose(diagnostics.normal_quantile(p), exact, rtol=2e-15, atol=1e-16)
 
 
 def test_lengths_of_transforms():
