@@ -1,4 +1,4 @@
-"""fit: published figures, limits without a maximum, and what every maximum must satisfy."""
+"""fit: published values, limits without a maximum, and what every maximum must satisfy."""
 
 import csv
 import math
@@ -34,7 +34,7 @@ def twins_fit(twins):
     return hbm.fit(twins.counts, prior=HOLMES, category_names=twins.category_names)
 
 
-# published figures ------------------------------------------------------------------------------------------
+# published values -------------------------------------------------------------------------------------------
 
 
 def test_rats_as_in_bayesgof():

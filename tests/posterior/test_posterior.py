@@ -36,7 +36,7 @@ def test_moments_of_plain_draws(post):
     np.testing.assert_allclose(post.quantile("beta", [0.1, 0.9]), np.quantile(post.beta, [0.1, 0.9], axis=(0, 1)))
 
 
-def test_weights_are_honoured(post):
+def test_weights_are_used(post):
     heavy = weighted(post)
     w = np.exp(heavy.log_weights)
     assert w.sum() == pytest.approx(1.0)
@@ -182,7 +182,7 @@ def test_predict_is_the_mean_of_theta(post):
 
 
 @pytest.mark.parametrize("with_weights", [False, True])
-def test_a_row_not_seen_informs_alpha_and_beta(with_weights):
+def test_a_new_row_informs_alpha_and_beta(with_weights):
     log_alpha, log_beta = some_draws(4, 20_000)
     post = hbm.Posterior(log_alpha, log_beta, model=MODEL, key=[1, 2])
     if with_weights:
@@ -442,7 +442,7 @@ def test_own_theta_draws(post):
 
 
 @pytest.mark.parametrize("batch", [False, True])
-def test_arviz_which_knows_no_weights_gets_equal_ones(batch):
+def test_to_arviz_resamples_weighted_draws(batch):
     pytest.importorskip("xarray")
     rng = np.random.default_rng(7)
     shape = (3, 1, 64_000) if batch else (2, 32_000)
@@ -526,7 +526,7 @@ def test_save_and_load(post, kind, tmp_path):
     np.testing.assert_array_equal(again.log_evidence, saved.log_evidence)
 
 
-def test_details_of_a_batch_are_those_of_each_dataset_again(post, tmp_path):
+def test_files_keep_the_details_of_a_batch(post, tmp_path):
     pytest.importorskip("h5netcdf")
     details = {
         "share": np.array([0.25, 0.5]),
@@ -564,7 +564,7 @@ def test_threads_change_nothing(post, monkeypatch):
             np.testing.assert_array_equal(one, two)
 
 
-def test_groups_have_streams_of_their_own(post):
+def test_groups_have_different_random_streams(post):
     drawn = [post.theta(None), post.theta(0), post.theta(1), post.theta(counts=[3, 1])]
     flat = np.array([theta[..., 0].ravel() for theta in drawn])
     # what two groups share is (alpha, beta); given those, their draws are independent

@@ -140,7 +140,7 @@ class Posterior:
 
     @property
     def group_names(self) -> tuple[str, ...] | None:
-        """N different names, which stand for the groups' indices. None: no names. Checked when assigned."""
+        """N different names, usable in place of the groups' indices. None: no names. Checked when assigned."""
         return self._group_names
 
     @group_names.setter
