@@ -1,11 +1,11 @@
-"""Averages, quantiles and resampling of weighted draws: the last axis of weights is the draws."""
+"""Weighted draws: averages, quantiles, resampling, effective numbers. The last axis of weights is that of the draws."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast._typing import Floats
 
-# A decorator of what takes exponentials of far tails: they become 0 or infinite, whatever numpy.seterr was told.
+# A decorator for functions that take exponentials of far tails: these become 0 or infinite, under any numpy.seterr.
 far_tails = np.errstate(over="ignore", under="ignore")
 
 
@@ -27,9 +27,9 @@ def average(values: Floats, log_weights: Floats | None) -> Floats:
 
 
 def log_mean_exp(values: Floats, log_weights: Floats | None) -> tuple[Floats, Floats]:
-    """log of the weighted mean over S of exp(values) (B, S, ...), and the effective number of draws in that mean.
+    """log of the weighted mean over S of exp(values) (B, S, ...), and Kish's effective number of draws in that mean.
 
-    That number is Kish's of the weights times exp(values); 0 where the mean is zero.
+    The effective number is that of the weights times exp(values); 0 where the mean is zero.
     """
     if log_weights is None:
         log_weights = np.full(values.shape[:2], -np.log(values.shape[1]))
@@ -46,8 +46,8 @@ def log_mean_exp(values: Floats, log_weights: Floats | None) -> tuple[Floats, Fl
 def quantile(values: Floats, log_weights: Floats | None, q: Floats) -> Floats:
     """Quantiles (Q, B, ...) over S of values (B, S, ...), of weighted draws by the inverse distribution function.
 
-    That is the smallest draw at which the weights summed up to it reach q (definition 1 of Hyndman & Fan 1996,
-    doi:10.1080/00031305.1996.10473566). Draws of weight zero never count: q = 0 and q = 1 give the smallest and the
+    The quantile is the smallest draw at which the cumulative weight reaches q (definition 1 of Hyndman & Fan 1996,
+    doi:10.1080/00031305.1996.10473566). Draws of weight zero are ignored: q = 0 and q = 1 give the smallest and the
     largest of the others. Without weights: `numpy.quantile`, which interpolates between two draws.
     """
     if log_weights is None:
@@ -60,7 +60,7 @@ def quantile(values: Floats, log_weights: Floats | None, q: Floats) -> Floats:
     reached /= reached[:, -1:]
     n_draws = values.shape[1]
     largest = n_draws - 1 - np.argmax(weights[:, ::-1] > 0.0, axis=1)
-    rounding = n_draws * np.finfo(np.float64).eps  # of the sums: ten draws of weight 1 / 10 reach 0.3 with the third
+    rounding = n_draws * np.finfo(np.float64).eps  # of cumsum: ten draws of weight 1 / 10 reach 0.3 with the third
     result = np.empty((q.size, values.shape[0], *values.shape[2:]))
     for row, level in zip(result, q, strict=True):
         below = ((reached <= 0.0) | (reached < level - rounding)).sum(axis=1)
@@ -70,12 +70,13 @@ def quantile(values: Floats, log_weights: Floats | None, q: Floats) -> Floats:
 
 
 def resample(weights: Floats, target: Floats, uniform: Floats) -> NDArray[np.intp]:
-    """Indices (S,) that carry weighted draws to another law, each slot keeping its weight.
+    """Resampling indices (S,) from ``weights`` to ``target`` that keep the weights of the slots.
 
-    Slot i owns the interval of length weights[i] of (0, 1); the draw it gets is the one that a uniform point of this
-    interval picks from the distribution function of ``target``. So the average over slots with ``weights`` is unbiased
-    for the average over draws with ``target`` (stratified resampling where the weights are equal), and nothing moves
-    where target equals weights.
+    They are the identity where both are equal.
+
+    Slot i has the interval of length weights[i] of (0, 1); its draw is the one that a uniform point of this interval
+    selects by the inverse distribution function of ``target``. The average over slots with ``weights`` is therefore
+    unbiased for the average over draws with ``target``; for equal weights this is stratified resampling.
     """
     edges = np.cumsum(weights)
     points = (edges - weights + uniform * weights) / edges[-1]
@@ -87,3 +88,33 @@ def resample(weights: Floats, target: Floats, uniform: Floats) -> NDArray[np.int
 def effective_size(log_weights: Floats) -> Floats:
     """Kish's effective number of draws, 1 / sum w^2, along the last axis."""
     return np.asarray(np.exp(-np.log(np.exp(2.0 * log_weights).sum(axis=-1))))
+
+
+def pareto_k(log_ratios: Floats) -> float:
+    """Shape of the generalised Pareto tail of the largest ratios (Vehtari et al. 2024; fit of Zhang & Stephens 2009,
+    doi:10.1198/tech.2009.08017).
+
+    Parameters
+    ----------
+    log_ratios : (S,)
+    """
+    n = log_ratios.size
+    tail = int(min(0.2 * n, 3.0 * np.sqrt(n)))
+    if tail < 5:
+        return float("inf")
+    ordered = np.sort(log_ratios)
+    cut = np.exp(ordered[-tail - 1] - ordered[-1])
+    x = np.exp(ordered[-tail:] - ordered[-1]) - cut
+    if x[-1] <= 0.0:
+        return float("-inf")
+    x = np.maximum(x, np.finfo(float).tiny)
+    m = 30 + int(np.sqrt(tail))
+    quartile = x[int(tail / 4 + 0.5) - 1]
+    b = 1.0 / x[-1] + (1.0 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3.0 * quartile)
+    k = np.log1p(-b[:, None] * x).mean(1)
+    log_likelihood = tail * (np.log(-b / k) - k - 1.0)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    weights /= weights.sum()
+    fitted = np.log1p(-float(weights @ b) * x).mean()
+    # a weak prior towards 1/2, worth ten points of the tail
+    return float((tail * fitted + 5.0) / (tail + 10.0))

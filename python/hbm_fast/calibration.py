@@ -1,14 +1,14 @@
-"""Is a way of inference right? Simulation-based calibration, coverage, and the distance to the exact posterior."""
+"""Checks of methods of inference: simulation-based calibration, coverage, distances to the exact posterior."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _validate, errors
-from hbm_fast import _weighted as weights
+from hbm_fast import _validate, _weighted, errors
 from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -34,11 +34,12 @@ class Calibration:
         ``"log_likelihood"``, log p(counts | alpha, beta). Of two categories the second is ranked, of many the first
         ten.
     ranks : ndarray (Q, B)
-        How many of the L thinned draws lie below the truth: 0..L.
+        Number of the L thinned draws below the truth: 0..L.
     n_ranks : int
-        L + 1, how many values a rank can take.
+        L + 1, the number of values of a rank.
     autocorrelation : float
-        Of the thinned draws: near zero, or the ranks are not uniform even for a right sampler.
+        Autocorrelation of the thinned draws. Where it is not near zero, the ranks are not uniform even for a right
+        sampler.
     """
 
     names: tuple[str, ...]
@@ -48,7 +49,7 @@ class Calibration:
 
     @property
     def p_values(self) -> dict[str, float]:
-        """Of a chi-square test that the ranks are uniform, in 21 bins, for each quantity."""
+        """p-value of a chi-square test that the ranks are uniform, in 21 bins, for each quantity."""
         expected = self.ranks.shape[1] / _BINS
         result = {}
         for name, ranks in zip(self.names, self.ranks, strict=True):
@@ -58,17 +59,17 @@ class Calibration:
 
     @property
     def p_value(self) -> float:
-        """The smallest of them, corrected for how many they are (Bonferroni)."""
+        """The smallest p-value, with Bonferroni's correction for the number of quantities."""
         return min(1.0, len(self.names) * min(self.p_values.values()))
 
     def coverage(self, levels: ArrayLike = (0.5, 0.8, 0.95)) -> Floats:
-        """How often a central credible interval holds the truth: (Q,) + the shape of levels.
+        """Share of the central credible intervals that contain the truth: (Q,) + the shape of levels.
 
         Its standard error is sqrt(level (1 - level) / B). Levels are met to within 1 / n_ranks.
         """
-        wanted = _validate.probabilities(levels, "levels")
+        level = _validate.probabilities(levels, "levels")
         position = (self.ranks + 0.5) / self.n_ranks
-        inside = np.abs(2.0 * position - 1.0)[(..., *(np.newaxis,) * wanted.ndim)] <= wanted
+        inside = np.abs(2.0 * position - 1.0)[(..., *(np.newaxis,) * level.ndim)] <= level
         return np.asarray(inside.mean(axis=1))
 
     def __str__(self) -> str:
@@ -79,7 +80,7 @@ class Calibration:
         return "\n".join([*lines, f"{self.ranks.shape[1]} datasets, {self.n_ranks} ranks"])
 
 
-@weights.far_tails
+@_weighted.far_tails
 def simulation_based_calibration(
     infer: Callable[[Any], Posterior],
     model: HierarchicalModel,
@@ -92,22 +93,22 @@ def simulation_based_calibration(
     theta: bool = True,
     rng: RNGLike = None,
 ) -> Calibration:
-    """Draw parameters and data from the model, infer them back, and rank the truth among the draws.
+    """Rank the parameters of simulated datasets among posterior draws, which makes uniform ranks of right inference.
 
     Parameters
     ----------
     infer : callable
         ``infer(counts)`` gives a Posterior: of counts (N, K), or of (B, N, K) where ``batch`` is above 1. Every call
-        needs random numbers of its own: pass one Generator as its ``rng``, not one seed.
+        needs other random numbers: pass one Generator as its ``rng``, not one seed.
     model : HierarchicalModel
     n_datasets : int
     n_groups, totals
-        As in ``simulate``; ragged datasets come padded with groups of total 0.
+        As in ``simulate``; ragged datasets are padded with groups of total 0.
     n_ranks : int
         A multiple of 21, and far below the effective number of draws: ``n_ranks - 1`` draws are kept, evenly spaced
         over the chains, so that autocorrelation does not spoil the ranks. Weighted draws are resampled.
     batch : int
-        Datasets that one call of ``infer`` gets.
+        Number of datasets in one call of ``infer``.
     theta : bool
         Whether to rank a group's theta too.
     rng : None, int, SeedSequence, BitGenerator or Generator
@@ -125,15 +126,15 @@ def simulation_based_calibration(
     Warns
     -----
     ConvergenceWarning
-        Where even the thinned draws are correlated: ask ``infer`` for more draws.
+        Where even the thinned draws are correlated: ``infer`` should draw more.
 
     Notes
     -----
-    A right posterior has uniform ranks. Uniform ranks do not make it right: ranks of the parameters alone are uniform
-    too for draws of the prior, for a posterior that ignores part of the data, and for draws of alpha and beta that are
-    not paired. The rank of log p(counts | alpha, beta) of all the counts catches the first two and, where the posterior
-    makes alpha and beta depend on each other, the third (Modrák et al. 2023). No row shows errors that cancel over the
-    prior, errors in datasets that are rare under it, errors in functions of the parameters that are not ranked, and
+    A right posterior has uniform ranks. Uniform ranks do not prove that it is right: ranks of the parameters alone are
+    uniform too for draws of the prior, for a posterior that ignores part of the data, and for draws of alpha and beta
+    that are not paired. The rank of log p(counts | alpha, beta) of all the counts detects the first two and, where
+    alpha and beta are dependent in the posterior, the third (Modrák et al. 2023). No rank shows errors that cancel over
+    the prior, errors in datasets that are rare under it, errors in functions of the parameters that are not ranked, and
     deviations too small for the number of datasets (with 600, a posterior 10 % too narrow). To check the answer for
     one dataset, compare it with another method.
 
@@ -183,7 +184,7 @@ def simulation_based_calibration(
             if theta:
                 truth.append(sims.log_theta[b, groups[b], shown])
                 drawn.append(post.log_theta(int(groups[b])).reshape(-1, model.n_categories)[chosen, shown])
-            # of the truth and of the draws by one call: equal parameters have likelihoods equal to the last bit
+            # one call for the truth and the draws: equal parameters then have likelihoods equal to the last bit
             log_alpha = np.append(sims.log_alpha[b], post.log_alpha.ravel()[chosen])
             both = np.concatenate([sims.log_beta[b : b + 1], log_beta])
             own = Posterior(log_alpha[np.newaxis], both[np.newaxis], model=model, counts=sims.counts[b])
@@ -198,7 +199,7 @@ def simulation_based_calibration(
     if autocorrelation > _MAX_CORRELATION:
         errors.warn(
             f"draws {n_ranks - 1} apart still have an autocorrelation of {autocorrelation:.2f}: their ranks are not "
-            "uniform even if the sampler is right. Let infer draw more, or take a smaller n_ranks.",
+            "uniform even if the sampler is right. Let infer draw more, or pass a smaller n_ranks.",
             errors.ConvergenceWarning,
         )
     return Calibration(names, ranks, n_ranks, autocorrelation)
@@ -206,29 +207,34 @@ def simulation_based_calibration(
 
 @dataclass(frozen=True)
 class Distance:
-    """How far one marginal lies from the exact one: ``w1`` in the parameter's units, ``ks`` in probability."""
+    """Distances of one marginal to the exact one: Wasserstein-1 in the parameter's units, and Kolmogorov-Smirnov.
+
+    Attributes
+    ----------
+    w1, ks : float
+    """
 
     w1: float
     ks: float
 
 
-@weights.far_tails
+@_weighted.far_tails
 def distance(post: Posterior, exact: Posterior) -> dict[str, Distance]:
     """Distances of the marginals of draws to those of an exact posterior of the same data.
 
     Parameters
     ----------
     post : Posterior
-        Of two categories; its weights are honoured.
+        Of two categories, weighted or not.
     exact : Posterior
-        What ``exact_posterior`` gave for the same counts.
+        The result of ``exact_posterior`` for the same counts.
 
     Returns
     -------
     dict
         ``"log_alpha"`` and ``"beta"`` (of category 1): ``Distance(w1, ks)``, Wasserstein-1 and Kolmogorov-Smirnov. D
-        independent draws from the exact posterior have ``ks`` of about 0.87 / sqrt(D). That of beta is taken on
-        log(beta[1] / beta[0]), whose order is the same and which tells apart what rounds to a beta of 0 or 1.
+        independent draws from the exact posterior have ``ks`` of about 0.87 / sqrt(D). The ``ks`` of beta is that of
+        log(beta[1] / beta[0]), which has the same order and distinguishes values that round to a beta of 0 or 1.
 
     Raises
     ------
@@ -256,25 +262,49 @@ def distance(post: Posterior, exact: Posterior) -> dict[str, Distance]:
         ("log_alpha", post.log_alpha.ravel(), "log_alpha", post.log_alpha.ravel()),
         ("beta", beta, "logit_beta", logit),
     ):
-        order = np.argsort(ranked)
-        mass = np.exp(log_weights[order])
-        above = np.cumsum(mass)
-        reached = quadrature.cdf(ranked_name, ranked[order])
-        ks = max(np.abs(above - reached).max(), np.abs(above - mass - reached).max())
+        ks = ks_distance(ranked, np.exp(log_weights), partial(quadrature.cdf, ranked_name))
         ideal = quadrature.quantile(name, levels).reshape(levels.size, -1)[:, -1]
-        drawn = weights.quantile(values[np.newaxis], log_weights[np.newaxis], levels)[:, 0]
-        result[name] = Distance(float(np.abs(drawn - ideal).mean()), float(ks))
+        drawn = _weighted.quantile(values[np.newaxis], log_weights[np.newaxis], levels)[:, 0]
+        result[name] = Distance(float(np.abs(drawn - ideal).mean()), ks)
     return result
 
 
-@weights.far_tails
+def ks_distance(values: Floats, weights: Floats, cdf: Callable[[Floats], Floats]) -> float:
+    """Kolmogorov-Smirnov distance of weighted draws to a distribution function.
+
+    Parameters
+    ----------
+    values, weights : array (S,)
+        The draws, and their weights, which sum to one.
+    cdf : callable
+        ``cdf(x (S,))`` of the reference distribution.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hbm_fast as hbm
+    >>> uniform = (np.arange(10) + 0.5) / 10
+    >>> round(hbm.calibration.ks_distance(uniform, np.full(10, 0.1), lambda x: x), 3)
+    0.05
+    """
+    order = np.argsort(values)
+    below, mass = np.cumsum(weights[order]), weights[order]
+    expected = cdf(values[order])
+    return float(max(np.abs(below - expected).max(), np.abs(below - mass - expected).max()))
+
+
+@_weighted.far_tails
 def kl_divergence(exact: Posterior, log_density: Callable[[Floats, Floats], Floats]) -> float:
     """Kullback-Leibler divergence KL(exact || q), by the nodes of the quadrature.
 
     Parameters
     ----------
     exact : Posterior
-        What ``exact_posterior`` gave.
+        The result of ``exact_posterior``.
     log_density : callable
         ``log_density(log_alpha (S,), logit_beta (S,))`` of q, normalised in (log alpha, log(beta[1] / beta[0])).
 
@@ -298,22 +328,22 @@ def kl_divergence(exact: Posterior, log_density: Callable[[Floats, Floats], Floa
     logit = quadrature.log_beta[:, 1] - quadrature.log_beta[:, 0]
     mine = quadrature.log_density(quadrature.log_alpha, logit)
     theirs = np.asarray(log_density(quadrature.log_alpha, logit), dtype=np.float64)
-    return float(weights.average((mine - theirs)[np.newaxis], quadrature.log_weights[np.newaxis])[0])
+    return float(_weighted.average((mine - theirs)[np.newaxis], quadrature.log_weights[np.newaxis])[0])
 
 
 def _exact(exact: Posterior) -> Quadrature:
     if not isinstance(exact.moments, Quadrature):
-        raise TypeError(f"exact must be what exact_posterior gave for one dataset; got {exact!r}")
+        raise TypeError(f"exact must be the result of exact_posterior for one dataset; got {exact!r}")
     return exact.moments
 
 
 def _shown(n_categories: int) -> slice:
-    """The components that are ranked: of two, the second says it all; of many, the first ten."""
+    """The components that are ranked: of two categories the second, of more the first ten."""
     return slice(1, 2) if n_categories == 2 else slice(0, 10)
 
 
 def _quantities(model: HierarchicalModel, theta: bool) -> tuple[str, ...]:
-    """What varies."""
+    """Names of the quantities that are not fixed."""
     shown = range(model.n_categories)[_shown(model.n_categories)]
     names: list[str] = []
     if not isinstance(model.alpha, Fixed):
@@ -329,14 +359,14 @@ def _thinned(post: Posterior, n: int, generator: np.random.Generator) -> NDArray
     """n of the flattened draws: evenly spaced, or at random by their weights."""
     total = post.log_alpha.size
     if total < n:
-        raise ValueError(f"the posterior has {total} draws; n_ranks asks for {n}: let infer draw more")
+        raise ValueError(f"the posterior has {total} draws; n_ranks needs {n}: let infer draw more")
     if post.log_weights is not None:
         return generator.choice(total, size=n, p=np.exp(post.log_weights.ravel()))
     return (np.arange(n) * total // n + total // (2 * n)).astype(np.intp)
 
 
 def _largest_mean(correlations: Floats) -> float:
-    """The largest of the means over datasets (B, Q); what is constant in every draw counts as 0."""
+    """The largest of the means over datasets (B, Q); a quantity that is constant in every draw counts as 0."""
     known = np.isfinite(correlations)
     means = np.where(known, correlations, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return float(means.max())
@@ -349,10 +379,17 @@ def _lag_one(table: Floats) -> Floats:
 
 
 def _chi_square_tail(x: float, degrees: int) -> float:
-    """P(chi-square > x) for an even number of degrees: the first terms of a Poisson distribution."""
+    """P(chi-square > x) for an even number of degrees of freedom: the first terms of a Poisson distribution."""
     terms = np.arange(degrees // 2)
     log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, degrees // 2)))])
     return float(np.exp(terms * np.log(max(0.5 * x, 1e-300)) - 0.5 * x - log_factorials).sum())
 
 
-__all__: Sequence[str] = ["Calibration", "Distance", "distance", "kl_divergence", "simulation_based_calibration"]
+__all__: Sequence[str] = [
+    "Calibration",
+    "Distance",
+    "distance",
+    "kl_divergence",
+    "ks_distance",
+    "simulation_based_calibration",
+]

@@ -28,15 +28,15 @@ def exact_posterior(
     Parameters
     ----------
     counts : integer array_like (N, 2) or (B, N, 2), or SufficientStatistics
-        Groups with total 0 change nothing: pad with them. Totals up to 2**40. Statistics may be weighted, or of more
-        groups than fit in memory; the posterior then has no groups to ask about, and a file of it holds its draws
-        alone.
+        Groups with total 0 change nothing: pad with them. Totals up to 2**40. SufficientStatistics may be weighted, or
+        of more groups than fit in memory; the posterior then has no counts, thus no theta of its groups, and a file of
+        it has the draws alone.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
     n_draws : int
-        Independent exact draws to put into the posterior.
+        Number of independent exact draws in the posterior.
     rng : None, int, SeedSequence, BitGenerator or Generator
-        Of the draws; the quadrature uses none.
+        Random numbers of the draws; the quadrature uses none.
     category_names, group_names : sequence of 2, of N str, optional
         Kept in the result.
 
@@ -44,8 +44,8 @@ def exact_posterior(
     -------
     Posterior
         Of method ``"quadrature"``, with one chain. Means, standard deviations, quantiles, predictions and
-        ``marginal(name)`` come from the quadrature and are exact; what conditions on further groups
-        (``log_predictive``, and ``counts=`` of the predictions) from a quadrature of the data with them.
+        ``marginal(name)`` come from the quadrature and are exact; so are ``log_predictive`` and the predictions with
+        ``counts=``, which take a quadrature of the data with the further groups.
         ``log_evidence`` has an estimated ``log_evidence_error``. ``moments`` is the ``Quadrature`` itself, with the
         normalised ``log_density``.
 
@@ -66,7 +66,7 @@ def exact_posterior(
 
     Examples
     --------
-    The note's question: ten bags of 20 white, ten of 20 black, and one black marble from a further bag.
+    The example of Le (2020): ten bags of 20 white, ten of 20 black, and one black marble from a further bag.
 
     >>> import numpy as np
     >>> import hbm_fast as hbm

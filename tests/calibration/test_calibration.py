@@ -1,4 +1,4 @@
-"""Calibration accepts right inference, refuses wrong inference, and distances are those of known laws."""
+"""Calibration accepts right inference, refuses wrong inference, and distances are those of known distributions."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_draws_of_alpha_and_beta_that_are_not_paired_are_refused():
     assert log_likelihood_alone(calibration.simulation_based_calibration(infer, model, 168, **settings))
 
 
-def test_what_does_not_vary_is_ranked_at_random():
+def test_fixed_quantities_are_ranked_at_random():
     model = hbm.HierarchicalModel(2, alpha=1.0, beta=hbm.priors.FixedBeta([0.5, 0.5]))
     rng = np.random.default_rng(0)
     result = calibration.simulation_based_calibration(
@@ -97,7 +97,7 @@ def test_what_does_not_vary_is_ranked_at_random():
     assert result.autocorrelation == 0.0
 
 
-def test_weights_are_honoured():
+def test_weights_are_used():
     rng = np.random.default_rng(3)
 
     def prior_draws_weighted(counts):
@@ -147,10 +147,12 @@ def test_bad_settings():
         calibration.simulation_based_calibration(exact(0, 10), MODEL, 3, n_groups=2, totals=2)
 
 
-def test_the_chi_square_tail():
+@pytest.mark.parametrize("power", [1.0, 1.1, 1.5])
+def test_p_values_are_those_of_a_chi_square_test(power):
     stats = pytest.importorskip("scipy.stats")
-    for x in (0.0, 3.0, 20.0, 200.0):
-        assert calibration._chi_square_tail(x, 20) == pytest.approx(stats.chi2.sf(x, 20), rel=1e-10)
+    ranks = (63 * np.random.default_rng(0).random(2000) ** power).astype(int)
+    expected = stats.chisquare(np.bincount(ranks // 3)).pvalue
+    assert calibration.Calibration(("x",), ranks[np.newaxis], 63, 0.0).p_value == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +174,13 @@ def test_distances(reference):
     assert calibration.distance(weighted, reference)["log_alpha"].ks == pytest.approx(near["log_alpha"].ks)
     with pytest.raises(TypeError, match="exact_posterior"):
         calibration.distance(reference, weighted)
+
+
+def test_ks_distance_against_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    draws = np.random.default_rng(3).normal(0.2, 1.0, 500)
+    found = calibration.ks_distance(draws, np.full(500, 1 / 500), stats.norm.cdf)
+    assert found == pytest.approx(stats.kstest(draws, "norm").statistic)
 
 
 @pytest.mark.parametrize("counts", [np.zeros((1, 2), int), np.array([[0, 1]])], ids=["no data", "one marble"])

@@ -1,4 +1,4 @@
-"""fit: published figures, limits without a maximum, and what every maximum must satisfy."""
+"""fit: published values, limits without a maximum, and what every maximum must satisfy."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ import pytest
 from scipy import optimize, stats
 
 import hbm_fast as hbm
-from hbm_fast.fitting.objective import Moments, Objective
+from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
 
 HOLMES = hbm.priors.Gamma(0.1, rate=0.1)  # the prior of Holmes, Harris & Quince 2012
@@ -34,7 +34,7 @@ def twins_fit(twins):
     return hbm.fit(twins.counts, prior=HOLMES, category_names=twins.category_names)
 
 
-# published figures ------------------------------------------------------------------------------------------
+# published values -------------------------------------------------------------------------------------------
 
 
 def test_rats_as_in_bayesgof():
@@ -96,7 +96,7 @@ def test_twins_as_in_holmes_harris_quince(twins_fit):
     assert -twins_fit.log_evidence == pytest.approx(39227.363, abs=0.02)
 
 
-def test_published_twins_stand_a_hair_off_the_mode(twins, twins_fit):
+def test_published_twins_are_close_to_the_mode(twins, twins_fit):
     taxa = published_alpha()
     lower, alpha, upper = np.array([taxa[name] for name in twins.category_names]).T
     objective = Objective(
@@ -178,7 +178,7 @@ def test_recovers_what_was_simulated(seed):
     assert fit.n_groups == (counts.sum(axis=1) > 0).sum()
 
 
-def test_empty_groups_and_weights_are_what_they_say():
+def test_empty_groups_change_nothing_and_weights_are_repetitions():
     counts = hbm.datasets.load_pollen().counts
     once = hbm.fit(np.repeat(counts, 2, axis=0))
     twice = hbm.fit(np.vstack([counts, np.zeros((9, 4), int)]), weights=[2] * 73 + [5] * 9)
@@ -258,7 +258,7 @@ def unequal_tables(n, seed):
 
 
 def test_unequal_totals_reach_the_highest_maximum():
-    # benchmarks/fit_maxima.py compares thousands; one climb from the pooled proportions falls short in 2 of these 40
+    # benchmarks/fit_maxima.py compares thousands; one search from the pooled proportions ends lower in 2 of these 40
     for counts in unequal_tables(40, 20):
         counts = counts[:, counts.sum(axis=0) > 0]
         fit = hbm.fit(counts)
@@ -306,12 +306,13 @@ def test_the_profile_is_the_largest_value_over_the_proportions():
     statistics = hbm.SufficientStatistics(counts)
     grid = np.linspace(1e-4, 1 - 1e-4, 20001)
     for shape, rate in [(0.0, 0.0), (2.0, 0.01)]:
-        moments, objective = Moments(statistics), Objective(statistics, shape, rate)
+        moments, objective = MomentSums(statistics), Objective(statistics, shape, rate)
         totals = log_totals(moments, shape, rate)
         curve = profile(objective, totals, moments.present + shape, moments.sums + shape)
-        # between the two ends the slope changes from up to down, or to the multinomial's
+        # the slope is positive at the lower end; at the upper end its sign is that of the limit
         assert curve.slope[0] > 0
-        assert (curve.slope[-1] < 0) == (rate > 0 or moments.excess(moments.sums / moments.sums.sum()) > 0)
+        score = moments.overdispersion_score(moments.sums / moments.sums.sum())
+        assert (curve.slope[-1] < 0) == (rate > 0 or score > 0)
         a = np.exp(totals)[:, None, None] * np.stack([grid, 1 - grid], axis=-1)
         values = statistics.log_likelihood(a) + shape * np.log(a).sum(axis=-1) - rate * a.sum(axis=-1)
         np.testing.assert_allclose(curve.value, values.max(axis=1), atol=1e-3)
@@ -345,7 +346,7 @@ def test_a_mixed_group_of_little_weight_is_not_pure():
 
 
 def test_huge_totals_converge():
-    # up to 2e9, where a value is known to about 1e-5 only; a third of these ran out of 200 iterations
+    # up to 2e9, where rounding leaves 1e-5 of a value; a third of these once used all of 200 iterations
     rng = np.random.default_rng(3)
     for _ in range(30):
         k, n, alpha = int(rng.integers(2, 5)), int(rng.integers(4, 30)), 10 ** rng.uniform(-0.5, 2.5)
@@ -381,7 +382,7 @@ def test_underdispersion_lies_at_infinity():
 
 
 def test_multinomial_tables_are_recognised():
-    # 100 of 100; in about half of them the maximum is finite, and the test says that it means nothing
+    # 100 of 100; in about half of them the maximum is finite, and the likelihood-ratio test finds no overdispersion
     rng = np.random.default_rng(20261123)
     for index in range(100):
         k = 2 + index % 6
@@ -392,7 +393,7 @@ def test_multinomial_tables_are_recognised():
         assert fit.converged or fit.at_infinity or fit.outcome == "undetermined"
 
 
-def test_a_climb_to_infinity_ends_there():
+def test_a_search_that_reaches_infinity_ends_there():
     # tables 210 and 1302 of this stream: S < 0 at the pooled proportions, S > 0 where the second climb begins
     rng = np.random.default_rng(1)
     for index in range(1303):
@@ -453,7 +454,7 @@ def test_pure_groups_lie_at_zero():
 
 
 @pytest.mark.parametrize("counts", [[[1, 0], [0, 1], [1, 0]], [[4, 0], [2, 0]]])
-def test_data_that_say_nothing_about_alpha(counts):
+def test_data_without_information_on_alpha(counts):
     fit = hbm.fit(counts)
     assert fit.outcome == "undetermined"
     assert math.isnan(fit.alpha)
@@ -498,12 +499,12 @@ def test_bad_arguments(arguments, error, message):
         hbm.fit(**arguments)
 
 
-def test_running_out_of_iterations_is_said(twins):
+def test_running_out_of_iterations_warns(twins):
     with pytest.warns(hbm.ConvergenceWarning, match="max_iterations"):
         fit = hbm.fit(twins.counts, prior=HOLMES, max_iterations=1)
     assert not fit.converged
 
 
-def test_interval_wants_a_probability():
+def test_interval_refuses_what_is_no_probability():
     with pytest.raises(ValueError, match="between 0 and 1"):
         hbm.fit(hbm.datasets.load_pollen().counts).interval(1.0)

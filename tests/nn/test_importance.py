@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.sampling import sample_from
 
 pytest.importorskip("torch")
 
@@ -22,7 +21,7 @@ def start(log_alpha):
 @pytest.mark.parametrize("method", ["mh", "gibbs", "hmc"])
 def test_chains_start_where_they_are_told(method):
     """No warm-up: the first draw is one step from the start, whatever the sampler's own start would have been."""
-    far = sample_from(start(-60.0), [BAGS], method=method, n_draws=1, n_warmup=0, rng=1)
+    far = hbm.sample([BAGS], start=start(-60.0), diagnostics=False, method=method, n_draws=1, n_warmup=0, rng=1)
     own = hbm.sample([BAGS], method=method, n_draws=1, n_warmup=0, rng=1)
     assert np.all(far.log_alpha != own.log_alpha)
     if method == "mh":  # steps of a few posterior sds
@@ -31,14 +30,16 @@ def test_chains_start_where_they_are_told(method):
 
 @pytest.mark.parametrize("method", ["mh", "gibbs", "hmc"])
 def test_a_start_that_is_nowhere_is_left_out(method):
-    given = sample_from(start(np.nan), [BAGS], method=method, n_draws=20, rng=1)
+    given = hbm.sample([BAGS], start=start(np.nan), diagnostics=False, method=method, n_draws=20, rng=1)
     own = hbm.sample([BAGS], method=method, n_draws=20, rng=1)
     np.testing.assert_array_equal(given.log_alpha, own.log_alpha)
     np.testing.assert_array_equal(given.log_beta, own.log_beta)
 
 
 def test_started_chains_do_not_depend_on_threads_and_find_the_posterior():
-    one, three = (sample_from(start(-2.0), [BAGS], n_draws=4000, rng=1, n_threads=n) for n in (1, 3))
+    one, three = (
+        hbm.sample([BAGS], start=start(-2.0), diagnostics=False, n_draws=4000, rng=1, n_threads=n) for n in (1, 3)
+    )
     np.testing.assert_array_equal(one.log_alpha, three.log_alpha)
     assert abs(one[0].predict(20)[1] - 0.98714) < 0.002
 

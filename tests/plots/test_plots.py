@@ -1,4 +1,4 @@
-"""Figures are made without a display, from every kind of posterior."""
+"""Figures of every kind of posterior, without a display."""
 
 import io
 

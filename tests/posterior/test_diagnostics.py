@@ -87,5 +87,5 @@ def test_lengths_of_transforms():
         return n == 1
 
     for n in range(4, 700):
-        length = diagnostics._fast_length(n)
+        length = diagnostics.fast_length(n)
         assert length == next(m for m in range(n, 2 * n + 1) if smooth(m))

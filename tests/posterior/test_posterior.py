@@ -1,4 +1,7 @@
-"""Posterior: summaries, groups and predictions, weights honoured everywhere."""
+"""Posterior: summaries, groups and predictions, weights used everywhere."""
+
+import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -33,7 +36,7 @@ def test_moments_of_plain_draws(post):
     np.testing.assert_allclose(post.quantile("beta", [0.1, 0.9]), np.quantile(post.beta, [0.1, 0.9], axis=(0, 1)))
 
 
-def test_weights_are_honoured(post):
+def test_weights_are_used(post):
     heavy = weighted(post)
     w = np.exp(heavy.log_weights)
     assert w.sum() == pytest.approx(1.0)
@@ -179,7 +182,7 @@ def test_predict_is_the_mean_of_theta(post):
 
 
 @pytest.mark.parametrize("with_weights", [False, True])
-def test_a_row_not_seen_informs_alpha_and_beta(with_weights):
+def test_a_new_row_informs_alpha_and_beta(with_weights):
     log_alpha, log_beta = some_draws(4, 20_000)
     post = hbm.Posterior(log_alpha, log_beta, model=MODEL, key=[1, 2])
     if with_weights:
@@ -378,9 +381,9 @@ def test_summary_warns():
     apart = hbm.Posterior(log_alpha + np.arange(4)[:, None], log_beta, model=MODEL)
     with pytest.warns(hbm.ConvergenceWarning, match="R-hat of .*n_draws"):
         apart.summary()
-    few = hbm.Posterior(log_alpha[:, :50], log_beta[:, :50], model=MODEL)
-    with pytest.warns(hbm.ConvergenceWarning, match="effective draws"):
-        few.summary()
+    slow = hbm.Posterior(np.repeat(log_alpha[:, :20], 20, axis=1), log_beta, model=MODEL)
+    with pytest.warns(hbm.ConvergenceWarning, match="log_alpha has .* effective draws, below 160"):
+        slow.summary()
     heavy = hbm.Posterior(log_alpha, log_beta, model=MODEL, log_weights=20 * log_alpha)
     with pytest.warns(hbm.ConvergenceWarning, match="importance weights"):
         heavy.summary()
@@ -398,9 +401,29 @@ def test_summary_of_one_chain():
     table = hbm.Posterior(log_alpha, log_beta, model=MODEL).summary()
     assert np.isnan(table["alpha"]["r_hat"])
     assert table["alpha"]["ess_bulk"] > 500
-    with pytest.warns(hbm.ConvergenceWarning, match="effective draws"):
-        hbm.Posterior(log_alpha[:, :50], log_beta[:, :50], model=MODEL).summary()
-    hbm.Posterior(log_alpha[:, :3], log_beta[:, :3], model=MODEL).summary()  # nothing can be told
+    slow = hbm.Posterior(np.repeat(log_alpha[:, :5], 40, axis=1), log_beta[:, :200], model=MODEL)
+    with pytest.warns(hbm.ConvergenceWarning, match="effective draws, below 20"):
+        slow.summary()
+    for n in (3, 50):  # too short to be checked
+        hbm.Posterior(log_alpha[:, :n], log_beta[:, :n], model=MODEL).summary()
+
+
+def test_summary_and_sample_have_one_rule():
+    bags = hbm.datasets.load_marbles().counts
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rng in range(5):  # short chains, whose R-hat exceeds 1.01 by chance
+            hbm.sample(bags, n_draws=200, rng=rng)
+            hbm.sample(bags, n_draws=200, rng=rng, diagnostics=False).summary()
+
+
+def test_pickles_keep_the_draws(post):
+    for one in (post, weighted(post), hbm.exact_posterior(COUNTS, rng=1), hbm.exact_posterior([COUNTS], rng=1)[0]):
+        again = pickle.loads(pickle.dumps(one))
+        assert again.summary().names == one.summary().names
+        for group in (None, 1):
+            np.testing.assert_array_equal(again.theta(group), one.theta(group))
+        np.testing.assert_array_equal(again.predict(counts=[2, 1]), one.predict(counts=[2, 1]))
 
 
 def test_weighted_summary(post):
@@ -419,7 +442,7 @@ def test_own_theta_draws(post):
 
 
 @pytest.mark.parametrize("batch", [False, True])
-def test_arviz_which_knows_no_weights_gets_equal_ones(batch):
+def test_to_arviz_resamples_weighted_draws(batch):
     pytest.importorskip("xarray")
     rng = np.random.default_rng(7)
     shape = (3, 1, 64_000) if batch else (2, 32_000)
@@ -503,13 +526,13 @@ def test_save_and_load(post, kind, tmp_path):
     np.testing.assert_array_equal(again.log_evidence, saved.log_evidence)
 
 
-def test_details_of_a_batch_are_those_of_each_dataset_again(post, tmp_path):
+def test_files_keep_the_details_of_a_batch(post, tmp_path):
     pytest.importorskip("h5netcdf")
     details = {
         "share": np.array([0.25, 0.5]),
         "path": np.array(["network", "sampler"]),
         "n_warmup": 100,
-        "why": "asked",
+        "why": "given",
     }
     stacked = (np.stack([x, x]) for x in (post.log_alpha, post.log_beta))
     hbm.Posterior(*stacked, model=MODEL, counts=np.stack([COUNTS] * 2), details=details).save(tmp_path / "batch.nc")
@@ -517,7 +540,7 @@ def test_details_of_a_batch_are_those_of_each_dataset_again(post, tmp_path):
     for name in ("share", "path"):
         np.testing.assert_array_equal(again.details[name], details[name])
         assert again.details[name].dtype == details[name].dtype
-    assert again[1].details == {"share": 0.5, "path": "sampler", "n_warmup": 100, "why": "asked"}
+    assert again[1].details == {"share": 0.5, "path": "sampler", "n_warmup": 100, "why": "given"}
     exact = hbm.exact_posterior(np.stack([COUNTS, COUNTS + 1]), n_draws=10)
     exact.save(tmp_path / "exact.nc")
     assert hbm.Posterior.load(tmp_path / "exact.nc")[1].details == exact[1].details
@@ -541,7 +564,7 @@ def test_threads_change_nothing(post, monkeypatch):
             np.testing.assert_array_equal(one, two)
 
 
-def test_groups_have_streams_of_their_own(post):
+def test_groups_have_different_random_streams(post):
     drawn = [post.theta(None), post.theta(0), post.theta(1), post.theta(counts=[3, 1])]
     flat = np.array([theta[..., 0].ravel() for theta in drawn])
     # what two groups share is (alpha, beta); given those, their draws are independent

@@ -10,7 +10,7 @@ BAGS = hbm.datasets.load_marbles().counts
 MIXED = np.array([[10, 10]] * 20 + [[0, 1]])
 
 
-def test_the_note_s_pure_bags():
+def test_pure_bags_of_le_2020():
     post = hbm.exact_posterior(BAGS, n_draws=10)
     assert post.mean("alpha") == pytest.approx(0.028401, abs=5e-7)
     assert post.sd("alpha") == pytest.approx(0.0289, abs=5e-5)
@@ -22,7 +22,7 @@ def test_the_note_s_pure_bags():
     assert post.log_evidence_error < 1e-8
 
 
-def test_the_note_s_mixed_bags():
+def test_mixed_bags_of_le_2020():
     post = hbm.exact_posterior(MIXED, n_draws=10)
     assert post.mean("alpha") == pytest.approx(8.407165, abs=5e-7)
     assert post.sd("alpha") == pytest.approx(2.532373, abs=5e-7)
@@ -30,9 +30,8 @@ def test_the_note_s_mixed_bags():
     assert post.sd("log_alpha") == pytest.approx(0.304838, abs=5e-7)
     assert post.mean("beta")[1] == pytest.approx(0.503736, abs=5e-7)
     assert post.predict(20)[1] == pytest.approx(0.560427, abs=5e-7)
-    coefficient = hbm._core.SufficientStatistics(2)
-    coefficient.add(MIXED)
-    assert post.log_evidence - coefficient.log_coefficient == pytest.approx(-299.339671, abs=5e-7)
+    coefficient = hbm.SufficientStatistics(MIXED).log_coefficient
+    assert post.log_evidence - coefficient == pytest.approx(-299.339671, abs=5e-7)
 
 
 def test_one_marble():
@@ -83,7 +82,7 @@ TABLE = np.array([[3, 0], [0, 4], [7, 2], [0, 0], [1, 1], [12, 0], [0, 1]])
 
 
 def brute_force(model, counts, log_alpha, logit):
-    """Log density on a tensor grid, by products of (a + j) alone; coefficient left out."""
+    """Log density on a tensor grid, by products of (a + j) alone; without coefficient."""
     special = pytest.importorskip("scipy.special")
     t, u = log_alpha[:, None], logit[None, :]
     alpha = np.exp(t)
@@ -116,9 +115,8 @@ def test_every_prior_against_brute_force(alpha):
     u = np.arange(-70.0, 40.0, 0.25)
     density = np.exp(brute_force(model, TABLE, t, u)) * weight * 0.25
     total = density.sum()
-    coefficient = hbm._core.SufficientStatistics(2)
-    coefficient.add(TABLE)
-    assert post.log_evidence == pytest.approx(np.log(total) + coefficient.log_coefficient, abs=1e-9)
+    coefficient = hbm.SufficientStatistics(TABLE).log_coefficient
+    assert post.log_evidence == pytest.approx(np.log(total) + coefficient, abs=1e-9)
     p = density / total
     beta = 1.0 / (1.0 + np.exp(-u))
     mean = (p.sum(1) * t).sum()
@@ -150,11 +148,10 @@ def test_a_hundred_thousand_groups():
     u = u + spread * np.arange(-8.0, 8.0, 0.25)
     values = brute_force(hbm.HierarchicalModel(2), counts, t, u)
     p = np.exp(values - values.max())
-    coefficient = hbm._core.SufficientStatistics(2)
-    coefficient.add(counts)
+    coefficient = hbm.SufficientStatistics(counts).log_coefficient
     log_total = values.max() + np.log(p.sum() * (t[1] - t[0]) * (u[1] - u[0]))
     # sums of 100,000 groups carry rounding errors of 1e-8
-    assert post.log_evidence - coefficient.log_coefficient == pytest.approx(log_total, abs=1e-5)
+    assert post.log_evidence - coefficient == pytest.approx(log_total, abs=1e-5)
     p /= p.sum()
     assert post.mean("log_alpha") == pytest.approx((p.sum(1) * t).sum(), abs=1e-6 * post.sd("log_alpha"))
     assert post.sd("log_alpha") == pytest.approx(
@@ -165,7 +162,7 @@ def test_a_hundred_thousand_groups():
 @pytest.mark.parametrize(
     ("alpha", "expected"),
     [
-        # one marble says nothing about alpha: E[log alpha] is the prior's, however far it reaches
+        # one marble carries no information on alpha: E[log alpha] is that of the prior
         (priors.Gamma(0.01, rate=1.0), -100.56088545786868),  # digamma(0.01)
         (priors.LogUniform(1e-300, 1e300), 0.0),
         (priors.Lomax(0.5), 2 * np.log(2.0)),  # digamma(1) - digamma(1/2)
@@ -175,7 +172,7 @@ def test_a_hundred_thousand_groups():
     ],
     ids=lambda v: str(v),
 )
-def test_priors_that_reach_far(alpha, expected):
+def test_wide_priors(alpha, expected):
     post = hbm.exact_posterior(np.array([[0, 1]]), hbm.HierarchicalModel(2, alpha=alpha), n_draws=500, rng=1)
     assert post.log_evidence == pytest.approx(-np.log(2.0), abs=1e-8)
     assert post.mean("log_alpha") == pytest.approx(expected, rel=1e-8, abs=1e-7)
@@ -227,7 +224,7 @@ def test_fixed_alpha_and_fixed_beta():
 
 
 def test_evidence_and_predictions_agree():
-    """p(D, x) = p(D) p(x | D), and a row that is not in the data informs as one that is."""
+    """p(D, x) = p(D) p(x | D), and a new row informs as a row of the data."""
     new = np.array([[1, 5], [0, 3]])
     before = hbm.exact_posterior(BAGS, n_draws=10)
     after = [hbm.exact_posterior(np.concatenate([BAGS, row[None]]), n_draws=10) for row in new]
@@ -293,7 +290,7 @@ def test_no_new_groups_have_probability_one():
 
 @pytest.mark.parametrize("sigma", [0.5, 3.0, 10.0, 13.0, 18.0, 20.0, 26.0])
 def test_moments_of_wide_log_normals(sigma):
-    """One marble says nothing about alpha: its moments are the prior's."""
+    """One marble carries no information on alpha: its moments are those of the prior."""
     post = hbm.exact_posterior([[0, 1]], hbm.HierarchicalModel(2, alpha=priors.LogNormal(0.3, sigma)), n_draws=10)
     log_mean = 0.3 + 0.5 * sigma**2
     assert np.log(post.mean("alpha")) == pytest.approx(log_mean, abs=1e-7)
@@ -381,7 +378,7 @@ def test_numpy_s_error_state_changes_nothing():
         assert str(post.summary()) == str(expected.summary())
 
 
-def test_theta_of_the_note_s_bag():
+def test_theta_of_the_bag_of_le_2020():
     post = hbm.exact_posterior(BAGS, n_draws=20_000, rng=5)
     theta = post.theta(20)[..., 1]
     for threshold, exact in ((0.9, 0.97025), (0.95, 0.9615)):
@@ -394,8 +391,8 @@ def test_draws_are_exact(counts):
     post = hbm.exact_posterior(counts, n_draws=n, rng=3)
     values = {"log_alpha": post.log_alpha[0], "beta": post.beta[0, :, 1]}
     for name, drawn in values.items():
-        reached = np.sort(post.moments.cdf(name, drawn).reshape(-1, n)[-1])
-        ks = np.abs(reached - (np.arange(n) + 0.5) / n).max()
+        below = np.sort(post.moments.cdf(name, drawn).reshape(-1, n)[-1])
+        ks = np.abs(below - (np.arange(n) + 0.5) / n).max()
         assert ks < 3.4 / np.sqrt(n)  # p = 2e-10
     assert np.unique(post.log_alpha).size == np.unique(post.log_beta[..., 1]).size == n
     # the dependence between the two: a moment of both

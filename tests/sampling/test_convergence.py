@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.sampling import convergence
+from hbm_fast.posterior import convergence
+from hbm_fast.sampling.convergence import check
 
 P = hbm.priors
 PURE = [[3, 0], [0, 3]]
@@ -166,13 +167,13 @@ def test_one_warning_for_a_batch():
     assert post.details["r_hat"].shape == (3,)
     assert post.details["r_hat"][1] < 1.05 < post.details["r_hat"][0]
     assert post[0].details["r_hat"] == post.details["r_hat"][0]
-    with pytest.warns(hbm.ConvergenceWarning):  # what the one warning left out
+    with pytest.warns(hbm.ConvergenceWarning):  # which the one warning did not name
         post[0].summary()
 
 
-def problems(r_hat, ess):
+def problems(r_hat, ess, n_draws=1000):
     names = ("log_alpha", *(f"beta[{k}]" for k in range(len(r_hat) - 1)))
-    return convergence._problems(names, np.asarray(r_hat), np.asarray(ess), 4, 100.0)
+    return convergence.problems(names, np.asarray(r_hat), np.asarray(ess), 4, n_draws)
 
 
 def test_the_rule_of_many_parameters():
@@ -197,12 +198,29 @@ def test_the_rule_of_many_parameters():
     assert problems([1.0, np.nan, np.nan], [2000.0, np.nan, np.nan]) == []  # beta is fixed
 
 
-def test_divergences_are_reported():
-    assert convergence._divergences(80, 4000) == []
-    assert convergence._divergences(81, 4000) == ["81 of 4000 trajectories diverged"]
+def test_short_chains_have_wider_limits():
+    assert problems([1.04, 1.0], [90.0, 200.0], n_draws=200) == []
+    assert problems([1.06, 1.0], [79.0, 200.0], n_draws=200) == [
+        "R-hat of log_alpha is 1.060, above 1.05",
+        "log_alpha has 79 effective draws, below 80",
+    ]
+    assert problems([2.0, 2.0], [1.0, 1.0], n_draws=99) == []
 
 
-def test_nothing_is_said_where_all_is_well():
+@pytest.mark.parametrize("n", [80, 81])
+def test_divergences_are_reported(n):
+    """More than 2 % of 4 x 1,000 trajectories."""
+    rng = np.random.default_rng(1)
+    log_beta = np.log(rng.dirichlet([2.0, 2.0], (4, 1000)))
+    model, details = hbm.HierarchicalModel(2), {"n_divergences": n}
+    post = hbm.Posterior(rng.normal(size=(4, 1000)), log_beta, model=model, details=details)
+    checked, message = check(post)
+    assert checked.details["r_hat"] < 1.01
+    assert (message is None) == (n == 80)
+    assert message is None or message.startswith("81 of 4000 trajectories diverged: ")
+
+
+def test_no_warning_where_all_is_well():
     bags = hbm.datasets.load_marbles().counts
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -9,10 +9,10 @@ import pytest
 import hbm_fast as hbm
 
 METHODS = ("hmc", "gibbs", "mh")
-BAGS = hbm.datasets.load_marbles().counts  # the note's: ten white, ten black, one black marble
+BAGS = hbm.datasets.load_marbles().counts  # of Le (2020): ten white, ten black, one black marble
 
 
-def test_the_notes_bags():
+def test_the_bags_of_le_2020():
     post = hbm.sample(BAGS, rng=1)
     assert abs(post.mean("log_alpha") + 4.147418) < 4 * post.diagnostics("log_alpha")["mcse"]
     assert abs(post.mean("beta")[1] - 0.521729) < 4 * post.diagnostics("beta")["mcse"][1]
@@ -88,12 +88,12 @@ def test_sparse_prior_and_tiny_alpha_stay_finite(method, beta):
     post = hbm.sample(np.array([[5, 0, 0, 0]] * 3), model, method=method, rng=4, n_draws=500, diagnostics=False)
     assert np.isfinite(post.log_alpha).all()
     assert np.isfinite(post.log_beta).all()
-    if beta == 1.0:  # pure groups say nothing of so small an alpha: its prior stays
+    if beta == 1.0:  # pure groups carry no information on so small an alpha: the posterior is the prior
         assert post.mean("log_alpha") == pytest.approx(-600, abs=15)
         assert post.sd("log_alpha") == pytest.approx(50, abs=10)
 
 
-def test_statistics_stand_for_the_data():
+def test_statistics_replace_the_data():
     stats = hbm.SufficientStatistics(BAGS[:15])
     stats.add(BAGS[15:])
     for method in METHODS:
@@ -103,7 +103,7 @@ def test_statistics_stand_for_the_data():
         assert post.predict(None).shape == post.predict(counts=[0, 1]).shape == (2,)
 
 
-def test_auto_says_what_it_chose():
+def test_details_have_the_sampler_and_the_reason():
     assert hbm.sample(BAGS, rng=1, n_draws=5).details["method"] == "hmc"
     bounded = hbm.HierarchicalModel(2, alpha=hbm.priors.LogUniform(0.01, 100.0))
     assert hbm.sample(BAGS, bounded, rng=1, n_draws=5).details["method"] == "hmc"
@@ -150,13 +150,15 @@ def test_interrupt(method, n_threads):
         ([1, 2], {}, ValueError, r"\(N, K\)"),
         ([BAGS, BAGS[:, :1]], {}, ValueError, r"counts\[1\] must have K = 2"),
         (BAGS, {"model": hbm.HierarchicalModel(3)}, ValueError, "HierarchicalModel"),
-        (BAGS, {"model": "note"}, TypeError, "HierarchicalModel"),
+        (BAGS, {"model": "marbles"}, TypeError, "HierarchicalModel"),
         (BAGS, {"method": "nuts"}, ValueError, "'nuts'"),
         (BAGS, {"n_draws": 0}, ValueError, "n_draws"),
         (BAGS, {"n_chains": 2.0}, TypeError, "n_chains"),
         (BAGS, {"n_warmup": -1}, ValueError, "n_warmup"),
         (BAGS, {"rng": -1}, ValueError, "rng"),
         (BAGS, {"n_threads": 0}, ValueError, "n_threads"),
+        (BAGS, {"start": (np.zeros((1, 4)), np.zeros((1, 4, 2)))}, ValueError, r"log alpha \(4,\) .* \(4, 2\); got"),
+        ([BAGS], {"start": (np.zeros(4), np.zeros((4, 2)))}, ValueError, r"log alpha \(1, 4\)"),
     ],
 )
 def test_bad_input(counts, options, error, match):
@@ -164,23 +166,32 @@ def test_bad_input(counts, options, error, match):
         hbm.sample(counts, **options)
 
 
-def test_auto_takes_the_sampler_that_moves():
+def test_auto_chooses_by_alpha():
     few = hbm.simulate(hbm.HierarchicalModel(50, alpha=2.0), 1, n_groups=100, totals=100, rng=0).counts[0]
     assert hbm.sample(few, n_draws=5, rng=0).details["method"] == "gibbs"
     many = hbm.simulate(hbm.HierarchicalModel(50, alpha=20.0), 1, n_groups=100, totals=100, rng=0).counts[0]
     assert hbm.sample(many, n_draws=5, rng=0).details["method"] == "hmc"
     # statistics alone lead to the same choice, and the same draws
     for counts in (few, many):
-        asked = hbm.sample(counts, n_draws=5, rng=0)
+        whole = hbm.sample(counts, n_draws=5, rng=0)
         half = hbm.SufficientStatistics(counts[:50]).add(counts[50:])
         post = hbm.sample(half, n_draws=5, rng=0)
-        assert post.details["reason"] == asked.details["reason"]
-        np.testing.assert_array_equal(post.log_alpha, asked.log_alpha)
+        assert post.details["reason"] == whole.details["reason"]
+        np.testing.assert_array_equal(post.log_alpha, whole.log_alpha)
     known = hbm.sample(many, hbm.HierarchicalModel(50, alpha=1.0), n_draws=5, rng=0)
     assert known.details["method"] == "gibbs"
     # no alpha to estimate: no data, one draw a group, groups all alike
     for counts in (np.zeros((3, 40), int), np.eye(40, dtype=int), np.ones((5, 40), int)):
         assert np.isfinite(hbm.sample(counts, n_draws=5, rng=0).log_alpha).all()
+
+
+def test_start_of_one_dataset_is_that_of_a_batch_of_one():
+    log_alpha, log_beta = np.array([-3.0, -2.0, np.nan, 0.0]), np.log(np.full((4, 2), 0.5))
+    post = hbm.sample(BAGS, start=(log_alpha, log_beta), rng=1, n_draws=10)
+    batch = hbm.sample([BAGS], start=(log_alpha[np.newaxis], log_beta[np.newaxis]), rng=1, n_draws=10)
+    np.testing.assert_array_equal(post.log_alpha, batch[0].log_alpha)
+    default = hbm.sample(BAGS, rng=1, n_draws=10)
+    assert (post.log_alpha == default.log_alpha).all(axis=1).tolist() == [False, False, True, False]
 
 
 def test_names_are_kept():

@@ -19,8 +19,7 @@ from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.exact import exact_posterior
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import Posterior
-from hbm_fast.posterior import netcdf_file as _netcdf
+from hbm_fast.posterior import Posterior, netcdf
 from hbm_fast.sampling import sample as sample_counts
 from hbm_fast.tables import CountTable, read_counts
 
@@ -150,8 +149,10 @@ def _posterior(
     """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
     # a row that was seen w times is w groups, which have no names
     counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
+    categories, groups = table.category_names, table.group_names if table.weights is None else None
     if method is Method.EXACT:
-        post, interrupted = exact_posterior(counts, model, n_draws=draws, rng=seed), False
+        post = exact_posterior(counts, model, n_draws=draws, rng=seed, category_names=categories, group_names=groups)
+        interrupted = False
     else:
         parts: list[Posterior] = []
         interrupted = False
@@ -170,6 +171,8 @@ def _posterior(
                         rng=rng,
                         progress=bar,
                         diagnostics=False,  # the summary is of all blocks
+                        category_names=categories,
+                        group_names=groups,
                     )
                 )
                 if not quiet and size < draws:
@@ -181,8 +184,6 @@ def _posterior(
             print("hbm-fast: interrupted before the first draws", file=sys.stderr)
             raise typer.Exit(130)
         post = parts[0] if len(parts) == 1 else _joined(parts)
-    post.category_names = table.category_names
-    post.group_names = table.group_names if table.weights is None else None
     return post, interrupted
 
 
@@ -199,12 +200,9 @@ def _blocks(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]
 def _joined(parts: list[Posterior]) -> Posterior:
     first = parts[0]
     stats = {name: np.concatenate([p.sample_stats[name] for p in parts], axis=1) for name in first.sample_stats}
-    return Posterior(
-        np.concatenate([p.log_alpha for p in parts], axis=1),
-        np.concatenate([p.log_beta for p in parts], axis=1),
-        model=first.model,
-        counts=first.counts,
-        method=first.method,
+    return first._replace(
+        log_alpha=np.concatenate([p.log_alpha for p in parts], axis=1),
+        log_beta=np.concatenate([p.log_beta for p in parts], axis=1),
         details={**first.details, "n_blocks": len(parts)},
         sample_stats=stats,
     )
@@ -224,7 +222,7 @@ def _labels(post: Posterior) -> tuple[str, ...]:
 
 def _write_draws(post: Posterior, out: Path) -> None:
     if out.suffix.lower() == ".nc":
-        _netcdf.write(post.to_arviz(), out)
+        netcdf.write(post.to_arviz(), out)
         return
 
     def rows() -> Iterator[list[Any]]:

@@ -11,14 +11,12 @@ from hbm_fast import _validate, priors
 from hbm_fast._typing import Floats
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.fitting.newton import Optimum, maximize
-from hbm_fast.fitting.objective import Moments, Objective
+from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.result import FitResult, Outcome
 from hbm_fast.likelihood import SufficientStatistics
 
 _ROUNDING = 1e-12  # relative, of sums over groups
-
-FitResult.__module__ = __name__  # where users find it
 
 
 def fit(
@@ -34,12 +32,12 @@ def fit(
     Parameters
     ----------
     counts : integer array_like (N, K), scipy.sparse (N, K), or SufficientStatistics
-        One group a row. Statistics that were added up chunk by chunk stand for tables of any length.
+        One group a row. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
         concentration (Holmes, Harris & Quince 2012). None: maximum likelihood.
     weights : non-negative array (N,), optional
-        How often each row was seen.
+        Multiplicity of each row.
     category_names : sequence of K str, optional
         Kept in the result.
     max_iterations : int, default 200
@@ -59,7 +57,7 @@ def fit(
     Warns
     -----
     ConvergenceWarning
-        Where Newton's method ran out of iterations, or rounding stopped it short of a maximum.
+        Where Newton's method used all iterations, or rounding stopped it short of a maximum.
 
     Notes
     -----
@@ -67,8 +65,8 @@ def fit(
     prior too; in alpha it may have several where the groups' totals differ. (For given proportions and equal totals
     it has one at most: Levin & Reeds 1977.) So the profile, the largest value for given alpha, is evaluated on a grid
     with spacing 1 in log alpha, over a range beyond which it has no maximum except close to the multinomial, and
-    Newton's method starts from each of its maxima; the highest is the result. In log concentration minus the Hessian
-    is ``diag(d) - t a a'`` (Minka 2000), so that a step costs the length of the tables, whatever N.
+    Newton's method starts from each of its maxima; the result is the highest. In log concentration minus the Hessian is
+    ``diag(d) - t a a'`` (Minka 2000), so that the cost of a step does not depend on N.
 
     Without a prior there may be no maximum. The profile tends to the multinomial as alpha goes to infinity, from above
     where ``S = sum_nk x_nk (x_nk - 1) / beta_k - sum_n M_n (M_n - 1)`` is positive at the pooled proportions. Where no
@@ -96,7 +94,7 @@ def fit(
     gamma = _gamma(prior)
     names = _validate.names(category_names, "category_names", stats.n_categories)
     steps = _validate.positive_int(max_iterations, "max_iterations")
-    moments = Moments(stats)
+    moments = MomentSums(stats)
     if moments.n_filled == 0:
         raise ValueError("counts must hold at least one count; every group is empty")
     if gamma is None:
@@ -130,20 +128,21 @@ def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | No
 
 
 def _maximum_likelihood(
-    stats: SufficientStatistics, moments: Moments, names: tuple[str, ...] | None, max_iterations: int
+    stats: SufficientStatistics, moments: MomentSums, names: tuple[str, ...] | None, max_iterations: int
 ) -> FitResult:
     active = moments.sums > 0
     pooled = moments.sums / moments.sums.sum()
     multinomial = moments.log_multinomial()
-    if moments.total_pairs == 0 or active.sum() == 1:
+    if moments.total_factorial_moment == 0 or active.sum() == 1:
         return _limit(moments, "undetermined", pooled, multinomial, names)
     if moments.present.sum() - moments.n_filled <= _ROUNDING * moments.n_filled:  # every group is of one category
         share = moments.present / moments.present.sum()
         return _limit(moments, "zero", share, float(moments.present[active] @ np.log(share[active])), names)
     objective = Objective(stats, active=active)
     curve = profile(objective, log_totals(moments), moments.present[active], moments.sums[active])
-    # The multinomial's series in 1 / A begins with S / 2: without S > 0 the profile falls below the multinomial there.
-    above = moments.excess(pooled) > _ROUNDING * moments.total_pairs
+    # The series in 1 / A of the log-likelihood less the multinomial's begins with S / 2: where S is not positive the
+    # profile lies below the multinomial there.
+    above = moments.overdispersion_score(pooled) > _ROUNDING * moments.total_factorial_moment
     optima = _optima(objective, curve.maxima(beyond=above), max_iterations)
     if optima:
         best = optima[0].curvature
@@ -155,7 +154,7 @@ def _maximum_likelihood(
 
 def _mode(
     stats: SufficientStatistics,
-    moments: Moments,
+    moments: MomentSums,
     prior: priors.Gamma,
     names: tuple[str, ...] | None,
     max_iterations: int,
@@ -169,13 +168,13 @@ def _mode(
 
 
 def _optima(objective: Objective, starts: list[Floats], max_iterations: int) -> list[Optimum]:
-    """Where Newton's method ends from each start, the highest first."""
+    """Maxima that Newton's method finds from each start, the highest first."""
     optima = [maximize(objective, start, max_iterations=max_iterations) for start in starts]
     return sorted(optima, key=lambda optimum: -optimum.curvature.value)
 
 
 def _found(
-    moments: Moments,
+    moments: MomentSums,
     optimum: Optimum,
     active: NDArray[np.bool_],
     names: tuple[str, ...] | None,
@@ -184,13 +183,13 @@ def _found(
     here, k = optimum.curvature, moments.n_categories
     concentration, error = np.zeros(k), np.full(k, np.nan)
     concentration[active] = here.concentration
-    if here.reserve > 0:
+    if here.definiteness > 0:
         error[active] = here.concentration * np.sqrt(here.variance())
     log_likelihood, log_posterior, log_evidence = here.value, None, None
     if prior is not None:
         log_posterior = here.value
         log_likelihood -= float(np.sum(prior._kernel().log_density(np.log(concentration))))
-        log_determinant = here.log_determinant() if here.reserve > 0 else math.nan
+        log_determinant = here.log_determinant() if here.definiteness > 0 else math.nan
         log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - log_determinant)
     return FitResult(
         concentration=concentration,
@@ -212,7 +211,7 @@ def _found(
 
 
 def _limit(
-    moments: Moments, outcome: Outcome, beta: Floats, log_likelihood: float, names: tuple[str, ...] | None
+    moments: MomentSums, outcome: Outcome, beta: Floats, log_likelihood: float, names: tuple[str, ...] | None
 ) -> FitResult:
     alpha = {"infinity": math.inf, "zero": 0.0}.get(outcome, math.nan)
     return FitResult(

@@ -1,4 +1,4 @@
-"""Newton's method in log concentration."""
+"""Newton's method in log concentration, with a gradient step where the Hessian is not negative definite."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 from hbm_fast._typing import Floats
 from hbm_fast.fitting.objective import Curvature, Objective
 
-# Above this total concentration a Dirichlet-multinomial cannot be told from a multinomial in float64.
+# Above this total concentration a Dirichlet-multinomial equals a multinomial in float64.
 LARGEST_LOG_TOTAL = 40.0
 _LONGEST_STEP = 3.0  # in log a
-_ROUNDINGS = 8.0  # in a difference of two values
-_LARGEST_STEP = 1e-3  # standard errors of the last step where rounding ends the climb; beyond, it is not a maximum
+_ROUNDINGS = 8.0  # rounding errors in a difference of two values
+_LARGEST_STEP = 1e-3  # in standard errors: where rounding ends the search after a longer step, it is not at a maximum
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """Where Newton stopped."""
+    """The point at which Newton's method stopped."""
 
     log_concentration: Floats
     curvature: Curvature
@@ -25,22 +25,22 @@ class Optimum:
 
 
 def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Optimum:
-    """Climbs from log_a to a maximum, until the step is below 1e-8 standard errors or no longer falls for rounding."""
+    """The maximum above log_a: iterates until the step is below 1e-8 standard errors or as small as rounding allows."""
     here = objective.curvature(log_a)
     last = np.inf
     for iteration in range(1, max_iterations + 1):
-        # Below this gain the value cannot tell a better point, and a full step is well inside Newton's region.
+        # Below this gain the difference of two values is rounding, and a full Newton step converges.
         resolved = max(1e-9, _ROUNDINGS * objective.resolution(here.concentration))
-        if here.reserve > 0:
+        if here.definiteness > 0:
             step = here.solve(here.gradient)
             gain = float(here.gradient @ step)  # the squared length of the step in standard errors
-        else:  # not concave here: along the gradient, in units of the diagonal
+        else:  # not concave here: along the gradient, scaled by the diagonal
             with np.errstate(divide="ignore", invalid="ignore"):
                 step = np.clip(np.nan_to_num(here.gradient / np.abs(here.diagonal)), -1.0, 1.0)
             gain = float(here.gradient @ step)
         new = _line_search(objective, log_a, here, step, gain, resolved)
         settled = gain < 1e-16 or last <= gain < resolved or new is log_a
-        converged = settled and here.reserve > 0 and gain < _LARGEST_STEP**2
+        converged = settled and here.definiteness > 0 and gain < _LARGEST_STEP**2
         last, log_a = gain, new
         here = objective.curvature(log_a)
         if settled or float(np.logaddexp.reduce(log_a)) > LARGEST_LOG_TOTAL:
@@ -51,7 +51,7 @@ def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Opt
 def _line_search(
     objective: Objective, log_a: Floats, here: Curvature, step: Floats, gain: float, resolved: float
 ) -> Floats:
-    """The longest of 1, 1/2, 1/4, ... of the step that goes up by a ten-thousandth of the gain (Armijo)."""
+    """Backtracking line search with the Armijo condition: the step is halved until the value rises enough."""
     fraction = _LONGEST_STEP / max(_LONGEST_STEP, float(np.abs(step).max()))
     if gain < resolved:
         return np.asarray(log_a + fraction * step)

@@ -1,4 +1,4 @@
-"""The log-likelihood of a shared concentration, with a Gamma prior on each where asked, and its curvature in logs."""
+"""The log-likelihood of a shared concentration, with an optional Gamma prior of each, and its derivatives in logs."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,22 @@ from hbm_fast._typing import Floats
 from hbm_fast.likelihood import SufficientStatistics
 
 _SMALLEST_SUM = 1e-40  # of weights times counts: squares of concentrations in proportion to it do not underflow
-_LARGEST_SUM = 1e18  # all slopes round to more than a count beyond
+_LARGEST_SUM = 1e18  # beyond, the rounding of every slope exceeds one count
 
 
-class Moments:
-    """What decides whether there is a maximum, and where to look for it.
+class MomentSums:
+    """Moment sums of the counts, which decide whether a finite maximum exists and where the search starts.
 
     Attributes
     ----------
-    sums, present, pairs, largest : (K,)
+    sums, present, factorial_moments, largest : (K,)
         ``sum_n x_nk``, the number of groups with ``x_nk > 0``, ``sum_n x_nk (x_nk - 1)``, ``max_n x_nk``.
-    total_pairs : float
+    total_factorial_moment : float
         ``sum_n M_n (M_n - 1)``.
     n_filled : float
-        The number of groups with a count at all: an empty group says nothing.
+        The number of groups with a count; an empty group carries no information.
     harmonic : float
-        ``sum_n 1 + log M_n`` over the groups of two counts and more, a bound of the sum of ``1 / j``, ``0 < j < M_n``.
+        ``sum_n 1 + log M_n`` over the groups of two counts and more: a bound on the sum of ``1 / j``, ``0 < j < M_n``.
     """
 
     def __init__(self, stats: SufficientStatistics) -> None:
@@ -46,18 +46,18 @@ class Moments:
                 f"{_SMALLEST_SUM:g} and {_LARGEST_SUM:g} in every category that occurs and in all together; "
                 f"got sums from {sums.min():g} to {sums.max():g}"
             )
-        self.sums, self.present, self.pairs, self.largest = np.ascontiguousarray(rows[:k].T)
-        _, self.n_filled, self.total_pairs, _ = map(float, rows[k])
+        self.sums, self.present, self.factorial_moments, self.largest = np.ascontiguousarray(rows[:k].T)
+        _, self.n_filled, self.total_factorial_moment, _ = map(float, rows[k])
 
     def log_multinomial(self) -> float:
         """The largest log-likelihood of a multinomial."""
         seen = self.sums[self.sums > 0]
         return min(float(seen @ np.log(seen / seen.sum())) + self.log_coefficient, 0.0)  # rounding may exceed 0
 
-    def excess(self, beta: Floats) -> float:
-        """S: the sign of the slope of the likelihood in 1 / alpha at alpha = infinity, for given proportions."""
-        seen = self.pairs > 0
-        return float((self.pairs[seen] / beta[seen]).sum()) - self.total_pairs
+    def overdispersion_score(self, beta: Floats) -> float:
+        """S, twice the slope of the log-likelihood in 1 / alpha at alpha = infinity, for given proportions."""
+        seen = self.factorial_moments > 0
+        return float((self.factorial_moments[seen] / beta[seen]).sum()) - self.total_factorial_moment
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Curvature:
     concentration: Floats
 
     @property
-    def reserve(self) -> float:
-        """Positive exactly where minus the Hessian is positive definite."""
+    def definiteness(self) -> float:
+        """1 less the rank-one term relative to the diagonal: positive where minus the Hessian is positive definite."""
         if not (self.diagonal > 0).all():
             return -1.0
         return float(1.0 - self.scale * (self.concentration**2 / self.diagonal).sum())
@@ -80,28 +80,28 @@ class Curvature:
     def solve(self, vector: Floats) -> Floats:
         """Minus the inverse Hessian times a vector, by Sherman and Morrison."""
         ratio = self.concentration / self.diagonal
-        return np.asarray(vector / self.diagonal + ratio * (self.scale * float(ratio @ vector) / self.reserve))
+        return np.asarray(vector / self.diagonal + ratio * (self.scale * float(ratio @ vector) / self.definiteness))
 
     def covariance(self) -> Floats:
         """The inverse of minus the Hessian (K, K)."""
         ratio = self.concentration / self.diagonal
-        return np.asarray(np.diag(1.0 / self.diagonal) + (self.scale / self.reserve) * np.outer(ratio, ratio))
+        return np.asarray(np.diag(1.0 / self.diagonal) + (self.scale / self.definiteness) * np.outer(ratio, ratio))
 
     def variance(self) -> Floats:
         """The diagonal of ``covariance`` (K,)."""
         ratio = self.concentration / self.diagonal
-        return np.asarray(1.0 / self.diagonal + (self.scale / self.reserve) * ratio**2)
+        return np.asarray(1.0 / self.diagonal + (self.scale / self.definiteness) * ratio**2)
 
     def log_determinant(self) -> float:
-        """Of minus the Hessian."""
-        return float(np.log(self.diagonal).sum() + np.log(self.reserve))
+        """log det of minus the Hessian."""
+        return float(np.log(self.diagonal).sum() + np.log(self.definiteness))
 
 
 class Objective:
     """``log p(counts | a) + sum_k (shape log a_k - rate a_k) + constant`` as a function of log a.
 
-    ``shape = rate = 0`` stands for no prior. A Gamma(shape, rate) prior of a_k has this density in log a_k. Categories
-    that are not ``active`` have no counts and the concentration 0.
+    A Gamma(shape, rate) prior of a_k has this density in log a_k; ``shape = rate = 0`` means no prior. Categories that
+    are not ``active`` have no counts and concentration 0.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Objective:
         self._total = float(weights @ values)
 
     def value(self, log_a: Floats) -> float:
-        """Of the objective."""
+        """The objective at log a (k,)."""
         a = np.exp(log_a)[None]
         value = np.empty(1)
         self._core.log_likelihood(self._whole(a), value, None, 1, True)
@@ -128,17 +128,16 @@ class Objective:
 
     def slopes(self, a: Floats) -> tuple[Floats, Floats, Floats]:
         """Value (S,), slope in log a (S, k) and ``-a_k**2 f_k''`` (S, k), f_k the part of a_k alone, at a (S, k)."""
-        value, slope, bend, _ = self._slopes(a)
-        return value, slope, bend
+        return self._slopes(a)[:3]
 
     def curvature(self, log_a: Floats) -> Curvature:
         """Value, gradient and Hessian."""
         a = np.exp(log_a)[None]
-        value, slope, bend, scale = self._slopes(a)
-        return Curvature(float(value[0]), slope[0], (bend - slope)[0], float(scale[0]), a[0])
+        value, slope, curvature, scale = self._slopes(a)
+        return Curvature(float(value[0]), slope[0], (curvature - slope)[0], float(scale[0]), a[0])
 
     def resolution(self, a: Floats) -> float:
-        """The rounding of the value at a (k,): of logarithms that add up to about ``sum_n M_n log(A + M_n)``."""
+        """Rounding error of the value at a (k,), a sum of logarithms of about ``sum_n M_n log(A + M_n)``."""
         return float(np.finfo(float).eps * self._total * (1.0 + np.log1p(self._total + a.sum())))
 
     def _slopes(self, a: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -148,8 +147,8 @@ class Objective:
         self._core.log_likelihood(whole, value, gradient, 1, True)
         self._core.hessian(whole, diagonal, scale, 1)
         slope = a * (gradient[:, self._active] - self._rate) + self._shape
-        bend = self._shape - a**2 * diagonal[:, self._active]
-        return self._with_prior(value, a), slope, bend, scale
+        curvature = self._shape - a**2 * diagonal[:, self._active]
+        return self._with_prior(value, a), slope, curvature, scale
 
     def _whole(self, a: Floats) -> Floats:
         whole = np.zeros((len(a), self._n_categories))

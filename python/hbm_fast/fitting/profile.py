@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from hbm_fast._typing import Floats
-from hbm_fast.fitting.objective import Moments, Objective
+from hbm_fast.fitting.objective import MomentSums, Objective
 
 _SPACING = 1.0  # in log A: the slope of the objective changes over 1 in log A or more, being a sum of A / (A + j)
-_RESOLVED = 1e-2  # nats left to gain at a point of the profile; the step that is then taken leaves about its square
+_RESOLVED = 1e-2  # nats below the profile at which the iteration stops; its last step leaves about the square of it
 _MOST_STEPS = 30
 _LONGEST_STEP = 2.0  # in log a
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The profile at S totals: values, slopes and points, with the derivatives of the last two in log A.
+    """The profile at S totals: values and points, with their derivatives in log A (slope and tangent).
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class Profile:
     tangent: Floats
 
     def maxima(self, *, beyond: bool) -> list[Floats]:
-        """The points of its maxima by cubic interpolation; ``beyond``: one may lie above the largest total."""
+        """Points of its maxima, by cubic interpolation; with ``beyond`` also the end, where it still rises there."""
         step = np.diff(self.log_total)
         first, last = step * self.slope[:-1], step * self.slope[1:]
         rise = np.diff(self.value)
         square, cube = 3.0 * rise - 2.0 * first - last, first + last - 2.0 * rise
-        with np.errstate(invalid="ignore", divide="ignore"):  # no root: NaN, which lies in no cell
+        with np.errstate(invalid="ignore", divide="ignore"):  # no root: NaN, which is in no cell
             t = first / (np.sqrt(square**2 - 3.0 * cube * first) - square)
         inside = np.flatnonzero((t >= 0.0) & (t <= 1.0))
         points = _hermite(self.log_concentration, self.tangent, step, inside, t[inside])
@@ -53,11 +53,11 @@ def _hermite(y: Floats, slope: Floats, step: Floats, cell: np.ndarray, t: Floats
     """Cubic interpolation of the rows of y at the fractions t of cells."""
     t, width = t[:, None], step[cell, None]
     low, high = (1.0 + 2.0 * t) * (1.0 - t) ** 2, t**2 * (3.0 - 2.0 * t)
-    bend = width * (t * (1.0 - t) ** 2 * slope[cell] - t**2 * (1.0 - t) * slope[cell + 1])
-    return np.asarray(low * y[cell] + high * y[cell + 1] + bend)
+    tangents = width * (t * (1.0 - t) ** 2 * slope[cell] - t**2 * (1.0 - t) * slope[cell + 1])
+    return np.asarray(low * y[cell] + high * y[cell + 1] + tangents)
 
 
-def log_totals(moments: Moments, shape: float = 0.0, rate: float = 0.0) -> Floats:
+def log_totals(moments: MomentSums, shape: float = 0.0, rate: float = 0.0) -> Floats:
     """Log totals from below the smallest maximum to where the multinomial's series in 1 / A converges.
 
     Lower end: the slope in log A is at least ``sum_k (c_k0 + shape) - C_0 - A (h + rate)`` with c_k0 the groups that
@@ -86,21 +86,23 @@ def profile(objective: Objective, log_total: Floats, lowest: Floats, highest: Fl
     part = np.linspace(0.0, 1.0, len(log_total))[:, None]
     log_a = _with_total((1.0 - part) * np.log(lowest) + part * np.log(highest), log_total)
     value, slope, tangent = np.empty(len(log_total)), np.empty(len(log_total)), np.empty_like(log_a)
-    left = np.arange(len(log_total))
+    active = np.arange(len(log_total))  # totals whose maximum is not found yet
     for _ in range(_MOST_STEPS):
-        a = np.exp(log_a[left])
-        here, gradient, bend = objective.slopes(a)
-        reach = a / bend
-        total = (reach * a).sum(axis=1, keepdims=True)
-        common = (reach * gradient).sum(axis=1, keepdims=True) / total
-        excess = gradient - a * common
-        gain = (excess**2 / bend).sum(axis=1)
-        value[left] = here + 0.5 * gain
-        slope[left] = np.exp(log_total[left]) * common[:, 0]
-        tangent[left] = np.exp(log_total[left])[:, None] * reach / total
-        log_a[left] = _with_total(log_a[left] + np.clip(excess / bend, -_LONGEST_STEP, _LONGEST_STEP), log_total[left])
-        left = left[gain > _RESOLVED]
-        if left.size == 0:
+        a = np.exp(log_a[active])
+        here, gradient, curvature = objective.slopes(a)
+        response = a / curvature
+        total = (response * a).sum(axis=1, keepdims=True)
+        common = (response * gradient).sum(axis=1, keepdims=True) / total
+        ascent = gradient - a * common
+        gain = (ascent**2 / curvature).sum(axis=1)
+        value[active] = here + 0.5 * gain
+        slope[active] = np.exp(log_total[active]) * common[:, 0]
+        tangent[active] = np.exp(log_total[active])[:, None] * response / total
+        log_a[active] = _with_total(
+            log_a[active] + np.clip(ascent / curvature, -_LONGEST_STEP, _LONGEST_STEP), log_total[active]
+        )
+        active = active[gain > _RESOLVED]
+        if active.size == 0:
             break
     return Profile(log_total, value, slope, log_a, tangent)
 

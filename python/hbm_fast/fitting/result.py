@@ -1,4 +1,4 @@
-"""What `fit` returns."""
+"""The result of `fit`."""
 
 import math
 from dataclasses import dataclass, field
@@ -26,35 +26,35 @@ _MESSAGES: dict[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """What `fit` found.
+    """The result of `fit`: concentrations, their standard errors, and the likelihood they reach.
 
     Parameters
     ----------
     concentration : float64 array (K,)
         ``alpha * beta``. Exactly 0 for a category that never occurs (maximum likelihood only), infinite where
-        ``at_infinity``, 0 where ``at_zero``, NaN where the data say nothing about alpha.
+        ``at_infinity``, 0 where ``at_zero``, NaN where the likelihood does not depend on alpha.
     log_likelihood : float
-        Of the counts, with the multinomial coefficient; its limit where there is no maximum.
+        Log-likelihood of the counts, with the multinomial coefficient; its limit where there is no maximum.
     standard_error : float64 array (K,)
-        Of each concentration, from the observed information; for a mode under a prior, of log concentration times
-        the concentration. NaN where there is no maximum and for categories that never occur.
+        Standard error of each concentration, from the observed information; for a mode under a prior, that of log
+        concentration times the concentration. NaN where there is no maximum and for categories that never occur.
     alpha : float
         Sum of the concentrations.
     beta : float64 array (K,)
         Proportions.
     outcome : str
-        ``"maximum"``, ``"infinity"``, ``"zero"``, ``"undetermined"`` or ``"unfinished"``; ``message`` says it in words.
+        ``"maximum"``, ``"infinity"``, ``"zero"``, ``"undetermined"`` or ``"unfinished"``; ``message`` explains it.
     n_groups : int or float
-        Groups with at least one count (their weights' sum): an empty group is a no-op.
+        Number of groups with at least one count, or the sum of their weights.
     n_parameters : int
         Free parameters: categories that occur (all K under a prior), one less where alpha went to its limit.
     multinomial_log_likelihood : float
-        The largest that a multinomial reaches on the same counts.
+        The largest log-likelihood of a multinomial for the same counts.
     prior : Gamma or None
     log_posterior : float or None
         ``log_likelihood`` plus the log density of the prior on log concentration.
     log_evidence : float or None
-        Laplace's approximation in log concentration; None without a prior, NaN where the curvature is lost in rounding.
+        Laplace's approximation in log concentration; None without a prior, NaN where rounding hides the curvature.
     n_iterations : int
     category_names : tuple of str (K,) or None
 
@@ -89,12 +89,12 @@ class FitResult:
 
     @property
     def at_infinity(self) -> bool:
-        """Whether the likelihood grows for ever with alpha: the multinomial is the best of the family."""
+        """Whether the likelihood increases monotonically in alpha; its supremum is the multinomial limit."""
         return self.outcome == "infinity"
 
     @property
     def at_zero(self) -> bool:
-        """Whether the likelihood grows as alpha falls to 0: every group is of one category."""
+        """Whether the likelihood increases as alpha falls to 0: every group is of one category."""
         return self.outcome == "zero"
 
     @property
@@ -114,9 +114,9 @@ class FitResult:
 
     @property
     def multinomial_p_value(self) -> float:
-        """Of the likelihood-ratio test of the multinomial against overdispersion.
+        """p-value of the likelihood-ratio test of the multinomial against overdispersion.
 
-        The multinomial is the end alpha = infinity of the family, so that the statistic is 0 half of the time and
+        The multinomial is the limit alpha = infinity of the family, so that the statistic is 0 half of the time and
         chi-squared with one degree of freedom otherwise (Self & Liang 1987, doi:10.1080/01621459.1987.10478472).
         """
         statistic = 2.0 * (self.log_likelihood - self.multinomial_log_likelihood)
@@ -124,9 +124,9 @@ class FitResult:
 
     @property
     def multinomial(self) -> bool:
-        """Whether a multinomial does as well: the maximum lies at infinity, or ``multinomial_p_value`` is above 1e-4.
+        """Whether a multinomial fits as well: the maximum lies at infinity, or ``multinomial_p_value`` is above 1e-4.
 
-        Of tables that are multinomial, one in ten thousand is called something else.
+        The false-positive rate under the multinomial is 1e-4.
         """
         return self.outcome in ("infinity", "undetermined") or self.multinomial_p_value > 1e-4
 
@@ -160,12 +160,7 @@ class FitResult:
             return self.concentration * np.exp(-width), self.concentration * np.exp(width)
 
     def covariance(self) -> Floats:
-        """Of the log concentrations (K, K): the inverse of minus the Hessian; NaN where there is no maximum.
-
-        Raises
-        ------
-        ValueError
-            Never; NaN marks what is unknown.
+        """Covariance of the log concentrations (K, K), the inverse of minus the Hessian; NaN where there is no maximum.
 
         Examples
         --------
@@ -174,6 +169,6 @@ class FitResult:
         (4, 4)
         """
         result = np.full((len(self.beta), len(self.beta)), np.nan)
-        if self._curvature is not None and self._curvature.reserve > 0:
+        if self._curvature is not None and self._curvature.definiteness > 0:
             result[np.ix_(self.beta > 0, self.beta > 0)] = self._curvature.covariance()
         return result

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from hbm_fast import errors
 from hbm_fast._typing import Floats
+from hbm_fast._weighted import pareto_k
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.proposal import Points, Proposal
-from hbm_fast.sampling import convergence, sample_from
+from hbm_fast.sampling import sample
 
 # Weights this even need no further look. As a network improves, Pareto's k of its nearly constant weights becomes
 # meaningless, so that it is consulted below this share only.
@@ -200,36 +201,6 @@ def warn_of_weights(weights: Weights) -> None:
         )
 
 
-def pareto_k(log_ratios: Floats) -> float:
-    """Shape of the generalised Pareto tail of the largest ratios (Vehtari et al. 2024; fit of Zhang & Stephens 2009,
-    doi:10.1198/tech.2009.08017).
-
-    Parameters
-    ----------
-    log_ratios : (S,)
-    """
-    n = log_ratios.size
-    tail = int(min(0.2 * n, 3.0 * np.sqrt(n)))
-    if tail < 5:
-        return float("inf")
-    ordered = np.sort(log_ratios)
-    cut = np.exp(ordered[-tail - 1] - ordered[-1])
-    x = np.exp(ordered[-tail:] - ordered[-1]) - cut
-    if x[-1] <= 0.0:
-        return float("-inf")
-    x = np.maximum(x, np.finfo(float).tiny)
-    m = 30 + int(np.sqrt(tail))
-    quartile = x[int(tail / 4 + 0.5) - 1]
-    b = 1.0 / x[-1] + (1.0 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3.0 * quartile)
-    k = np.log1p(-b[:, None] * x).mean(1)
-    log_likelihood = tail * (np.log(-b / k) - k - 1.0)
-    weights = np.exp(log_likelihood - log_likelihood.max())
-    weights /= weights.sum()
-    fitted = np.log1p(-float(weights @ b) * x).mean()
-    # a weak prior towards 1/2, worth ten points of the tail
-    return float((tail * fitted + 5.0) / (tail + 10.0))
-
-
 def log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Sum over groups of the log multinomial coefficient, (B,)."""
     x = torch.from_numpy(counts.astype(np.float64))
@@ -261,10 +232,7 @@ def exact_draws(
     n_chains = 4 if n_draws >= 400 else 1
     each = -(-n_draws // n_chains)
     start = starting_points(*network, n_chains, np.random.default_rng(key.tolist()))
-    post = sample_from(start, counts, model, n_draws=each, n_chains=n_chains, rng=key, n_threads=threads)  # type: ignore[arg-type]
-    problem = convergence.check(post)
-    if problem is not None:
-        errors.warn(problem, ConvergenceWarning)
+    post = sample(counts, model, n_draws=each, n_chains=n_chains, start=start, rng=key, n_threads=threads)  # type: ignore[arg-type]
     b, k = counts.shape[0], counts.shape[-1]
     return (
         post.log_alpha.reshape(b, -1)[:, :n_draws],

@@ -1,12 +1,11 @@
-"""Figures of posteriors and of calibration, by matplotlib; none of them needs a display or touches pyplot."""
+"""Figures of posteriors, fits and calibration, by matplotlib; they need no display and leave pyplot alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate
-from hbm_fast import _weighted as _weights
+from hbm_fast import _validate, _weighted
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
 from hbm_fast.calibration import Calibration
@@ -19,18 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_MOST_CATEGORIES = 8  # shown of beta and theta: more curves cannot be told apart
+_MOST_CATEGORIES = 8  # of beta and theta: more curves are hard to distinguish
 
 
 def posterior(post: Posterior, *, group: Group = None) -> "Figure":
-    """What is believed: log alpha, beta, and theta of a group.
+    """Marginal distributions of log alpha and beta, and of theta of a group.
 
     Parameters
     ----------
     post : Posterior
-        Of one dataset. Exact densities are drawn where it has them, histograms of the draws elsewhere.
+        Of one dataset. Exact densities where it has them, else histograms of the draws.
     group : int, str or None
-        Whose theta to show; None for a new group.
+        The group of theta; None for a new group.
 
     Returns
     -------
@@ -72,17 +71,17 @@ def compare(
     category: int = -1,
     category_name: str | None = None,
 ) -> "Figure":
-    """Several posteriors of the same data on top of each other.
+    """Marginal distributions of several posteriors of the same data in the same axes.
 
     Parameters
     ----------
     posteriors : mapping of str to Posterior
     group : int, str or None
-        Whose theta to show; None for a new group.
+        The group of theta; None for a new group.
     category : int
-        Whose beta and theta to show.
+        The category of beta and theta.
     category_name : str, optional
-        For the labels.
+        Its name in the labels.
 
     Returns
     -------
@@ -120,7 +119,7 @@ def compare(
 
 
 def calibration(result: Calibration) -> "Figure":
-    """Rank histograms of simulation-based calibration; the band holds 99 % of the bars of a calibrated method.
+    """Rank histograms of simulation-based calibration, with the band of 99 % of the bars of a calibrated method.
 
     Parameters
     ----------
@@ -160,18 +159,18 @@ def calibration(result: Calibration) -> "Figure":
 def proportions(
     post: Posterior, *, groups: Sequence[int | str] = (), probability: float = 0.9, most: int = 30
 ) -> "Figure":
-    """The proportions of the categories with their intervals: over all groups, and of some of them.
+    """Proportions of the categories with credible intervals: beta, and theta of some groups.
 
     Parameters
     ----------
     post : Posterior
         Of one dataset.
     groups : sequence of int or str
-        Groups whose theta is drawn beside beta.
+        Groups whose theta is shown beside beta.
     probability : float
-        Of the intervals.
+        Probability of the intervals.
     most : int
-        Categories shown, the largest ones.
+        Largest number of categories, of which the largest are shown.
 
     Returns
     -------
@@ -199,23 +198,23 @@ def proportions(
     log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
     for group in groups:
         theta = post.theta(group).reshape(1, -1, post.n_categories)
-        lower, upper = _weights.quantile(theta, log_weights, np.array(levels))[:, 0]
+        lower, upper = _weighted.quantile(theta, log_weights, np.array(levels))[:, 0]
         series.append((_group_name(post, group), post.predict(group), lower, upper))
     label = f"proportion, with {100.0 * probability:g} % intervals"
     return intervals(_categories(post), series, label, _validate.positive_int(most, "most"))
 
 
 def concentrations(fit: FitResult, *, probability: float = 0.95, most: int = 30) -> "Figure":
-    """The concentrations of a fit with their intervals.
+    """Concentrations of a fit with confidence intervals.
 
     Parameters
     ----------
     fit : FitResult
-        With a maximum.
+        A fit with a maximum.
     probability : float
-        Of the intervals.
+        Probability of the intervals.
     most : int
-        Categories shown, the largest ones.
+        Largest number of categories, of which the largest are shown.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Dots with intervals, a category a line: what figures of many categories have in common."""
+"""Dots with intervals, one line for each category: the common part of figures of many categories."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,19 +15,19 @@ Series = tuple[str, Floats, Floats, Floats]  # label, middle, lower, upper
 
 
 def intervals(names: Sequence[str], series: Sequence[Series], label: str, most: int) -> "Figure":
-    """The categories with the largest values of the first series, largest on top; the other series just below it."""
+    """Categories by decreasing value of the first series, largest on top; the other series just below the first."""
     order = np.argsort(-series[0][1], kind="stable")[:most]
     figure: Figure = import_optional("matplotlib.figure", "report").Figure(
         figsize=(7.0, 1.2 + (0.16 + 0.1 * len(series)) * len(order)), layout="constrained"
     )
     axes = figure.add_subplot()
-    places = np.arange(len(order))
+    positions = np.arange(len(order))
     for n, (name, middle, lower, upper) in enumerate(series):
         error = np.abs(np.vstack([middle - lower, upper - middle]))[:, order]
         shift = 0.7 * (n / len(series))
         axes.errorbar(
             middle[order],
-            places + shift,
+            positions + shift,
             xerr=error,
             label=name,
             fmt="o",
@@ -35,7 +35,7 @@ def intervals(names: Sequence[str], series: Sequence[Series], label: str, most: 
             color=f"C{n % 10}",
             elinewidth=1.5,
         )
-    axes.set_yticks(places, [names[k] for k in order])
+    axes.set_yticks(positions, [names[k] for k in order])
     axes.invert_yaxis()
     axes.set_xlim(left=0.0)
     axes.set_xlabel(label)

@@ -1,5 +1,6 @@
-"""The posterior of one dataset or of many: draws, what follows from them, files."""
+"""The posterior of one dataset or of many: draws, summaries, theta and predictions of groups, files."""
 
-from hbm_fast.posterior.posterior import Group, Moments, Posterior, Summary
+from hbm_fast.posterior.posterior import Group, Posterior
+from hbm_fast.posterior.summary import Summary
 
-__all__ = ["Group", "Moments", "Posterior", "Summary"]
+__all__ = ["Group", "Posterior", "Summary"]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from hbm_fast._typing import Floats
 
 TAIL = (0.05, 0.95)  # the two quantiles of which the tail ESS is the smaller one
-_VALUES_A_BLOCK = 100_000  # arrays of one step: small enough for the cache's sake and for Ctrl-C
+_VALUES_A_BLOCK = 100_000  # arrays of one step: they fit in the cache, and Ctrl-C is handled between steps
 
 
 def diagnostics(draws: Floats) -> dict[str, Floats]:
-    """R-hat, bulk and tail ESS and the Monte Carlo standard error of the mean, which say how far to trust the draws.
+    """R-hat, bulk and tail ESS and the Monte Carlo standard error of the mean.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def diagnostics(draws: Floats) -> dict[str, Floats]:
 
 
 def convergence(draws: Floats) -> tuple[Floats, Floats]:
-    """R-hat and bulk ESS of draws (C, D, ...), each (...): the half of `diagnostics` that shares its ranks."""
+    """R-hat and bulk ESS of draws (C, D, ...), each (...): the part of `diagnostics` that shares its ranks."""
     r_hat, ess = (np.full(draws.shape[2:], np.nan).ravel() for _ in range(2))
     for where, block in _blocks(draws):
         r_hat[where], ess[where] = _ranked(block)
@@ -68,8 +68,8 @@ def normal_quantile(p: Floats) -> Floats:
 
 
 def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], r: Floats) -> Floats:
-    above, below = coefficients
-    return np.asarray(np.polyval(above, r) / np.polyval(below, r))
+    numerator, denominator = coefficients
+    return np.asarray(np.polyval(numerator, r) / np.polyval(denominator, r))
 
 
 # Numerators and denominators in descending powers.
@@ -156,7 +156,7 @@ def _blocks(draws: Floats) -> Iterator[tuple[NDArray[np.intp], Floats]]:
 
 
 def _split(block: Floats) -> Floats:
-    """(P, C, D) -> (P, 2 C, D // 2): both halves of each chain, without the middle one of an odd number of draws."""
+    """(P, C, D) -> (P, 2 C, D // 2): both halves of each chain, without the middle draw of an odd number."""
     half = block.shape[2] // 2
     return np.concatenate([block[:, :, :half], block[:, :, -half:]], axis=1)
 
@@ -174,7 +174,7 @@ def _ranked(block: Floats) -> tuple[Floats, Floats]:
     n = flat.shape[1]
     median = 0.5 * (ordered[:, (n - 1) // 2] + ordered[:, n // 2])
     distance = np.abs(ordered - median[:, np.newaxis])
-    nearest = np.argsort(distance, axis=1, kind="stable")  # of a falling and a rising run: a merge
+    nearest = np.argsort(distance, axis=1, kind="stable")  # a decreasing and an increasing run: a merge
     folded = _scores(np.take_along_axis(order, nearest, axis=1), np.take_along_axis(distance, nearest, axis=1)).reshape(
         halves.shape
     )
@@ -233,9 +233,9 @@ def _effective_size(chains: Floats) -> Floats:
     """Effective number of the draws of chains (P, M, n) by Geyer's initial monotone sequence of autocorrelations."""
     n_parameters, n_chains, n = chains.shape
     means = chains.mean(axis=2, keepdims=True)
-    spectrum = np.fft.rfft(chains - means, n=_fast_length(2 * n), axis=2)
+    spectrum = np.fft.rfft(chains - means, n=fast_length(2 * n), axis=2)
     power = (spectrum.real**2 + spectrum.imag**2).mean(axis=1)
-    covariance = np.fft.irfft(power, n=_fast_length(2 * n), axis=1)[:, :n] / n
+    covariance = np.fft.irfft(power, n=fast_length(2 * n), axis=1)[:, :n] / n
     within = covariance[:, :1] * n / (n - 1.0)
     total = covariance[:, :1].copy()
     if n_chains > 1:
@@ -244,7 +244,7 @@ def _effective_size(chains: Floats) -> Floats:
         correlation = 1.0 - (within - covariance) / total
     correlation[:, 0] = 1.0
 
-    # pairs of lags (0, 1), (2, 3), ...: they count up to the first whose sum is not positive, and do not rise
+    # sums of lags (0, 1), (2, 3), ...: used up to the first that is not positive, and made non-increasing
     n_pairs = max((n - 3) // 2, 0) + 1
     pairs = correlation[:, 0 : 2 * n_pairs : 2] + correlation[:, 1 : 2 * n_pairs : 2]
     ends = pairs <= 0.0
@@ -261,7 +261,7 @@ def _effective_size(chains: Floats) -> Floats:
     return np.asarray(result)
 
 
-def _fast_length(n: int) -> int:
+def fast_length(n: int) -> int:
     """The smallest 2^a 3^b 5^c that is at least n: a transform of that length is fast."""
     best = 1 << (n - 1).bit_length()
     five = 1

@@ -1,67 +1,55 @@
-"""Posteriors as xarray DataTrees, which ArviZ plots and compares, and as netCDF files."""
+"""Posteriors as xarray DataTrees, which ArviZ plots and compares, and as netCDF files.
 
-import warnings
+A file is written whole, with a checksum behind what HDF5 reads. Every kind of damage is one ValueError.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable
+from functools import wraps
 from os import PathLike
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _weighted as _weights
-from hbm_fast import models
+from hbm_fast import _weighted, errors, models
 from hbm_fast._config import STREAM_VERSION, __version__
+from hbm_fast._files import Target, write_bytes
 from hbm_fast._optional import import_optional
-from hbm_fast.posterior import Posterior
-from hbm_fast.posterior import netcdf_file as _netcdf
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 
-Kind = TypeVar("Kind", bound=Posterior)
+if TYPE_CHECKING:
+    from hbm_fast.posterior.posterior import Posterior
+
+Kind = TypeVar("Kind", bound="Posterior")
+Reader = TypeVar("Reader", bound=Callable[..., Any])
+Groups = dict[str, dict[str, NDArray[Any]]]
+
 _READERS = {
     "Posterior": "hbm_fast.Posterior.load",
     "EmbeddingPosterior": "hbm_fast.embedding.EmbeddingPosterior.load",
 }
+_ENDINGS = (".nc", ".nc4", ".netcdf")
+# deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html): a file that states more is damaged
+_MAX_RATIO = 1032
+_OWN = "hbm_fast"  # the group with the arrays and the metadata (attribute "facts") that only `load` reads
+_MARK = b"\nhbm_fast sha256 "
+_STATED = b"hbm_fast: SHA-256 of all before it in the last line of the file"
 
 
 def to_datatree(
-    post: Posterior, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
+    post: "Posterior", *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
 ) -> Any:
-    """An ``xarray.DataTree`` with the groups ArviZ knows.
-
-    Parameters
-    ----------
-    post : Posterior
-    log_likelihood : bool
-        Whether to add the pointwise log-likelihood of every group (C, D, N): what LOO needs.
-    theta : bool
-        Whether to add a draw of theta (C, D, N, K) of every group.
-    posterior_predictive : bool
-        Whether to add counts (C, D, N, K) drawn anew from every group, with its own total.
-
-    Returns
-    -------
-    xarray.DataTree
-        ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``,
-        ``sample_stats``, and what was asked for;
-        dimensions chain, draw, group, category (and dataset in front, of a batch), named by the names of the user.
-        ArviZ knows no weights: draws that carry some are drawn again in proportion to them, with repeats.
-
-    Raises
-    ------
-    ImportError
-        Without xarray (extra ``report``).
-
-    Examples
-    --------
-    >>> import hbm_fast as hbm
-    >>> tree = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
-    >>> sorted(tree.children)
-    ['observed_data', 'posterior']
-    """
+    """An ``xarray.DataTree`` with the groups of ArviZ; see ``Posterior.to_arviz``."""
     equal = post if post.log_weights is None else _resampled(post)
     return _tree(equal, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive)
 
 
-def _resampled(post: Posterior) -> Posterior:
+def _resampled(post: "Posterior") -> "Posterior":
     """Equally weighted draws by systematic resampling (Kitagawa 1996, doi:10.2307/1390750), in random order."""
     assert post.log_weights is not None
     shape = post.log_alpha.shape
@@ -69,9 +57,10 @@ def _resampled(post: Posterior) -> Posterior:
     weights, equal = np.exp(post.log_weights).reshape(-1, n), np.full(n, 1.0 / n)
     chosen = np.empty(weights.shape, np.intp)
     for row, target, dataset in zip(chosen, weights, post._datasets, strict=True):
-        rng = np.random.default_rng([*post._key.tolist(), int(dataset)])  # a batch's dataset alone gets the same draws
+        # the dataset's number in the seed: a dataset taken out of a batch gets the same draws
+        rng = np.random.default_rng([*post._key.tolist(), int(dataset)])
         # one uniform number for all slots makes the resampling systematic
-        row[:] = _weights.resample(equal, target, np.full(n, rng.random()))
+        row[:] = _weighted.resample(equal, target, np.full(n, rng.random()))
         rng.shuffle(row)
 
     def pick(values: NDArray[Any]) -> NDArray[Any]:
@@ -79,27 +68,19 @@ def _resampled(post: Posterior) -> Posterior:
         flat = values.reshape(*chosen.shape, *rest)
         return np.stack([rows[row] for rows, row in zip(flat, chosen, strict=True)]).reshape(*shape, *rest)
 
-    hook = post._theta_draws
-    result = type(post)(
-        pick(post.log_alpha),
-        pick(post.log_beta),
-        model=post.model,
-        counts=post.counts,
-        method=post.method,
-        details=post.details,
-        key=post._key,
-        sample_stats={name: pick(v) for name, v in post.sample_stats.items() if v.shape == shape},
-        theta_draws=None if hook is None else lambda group: pick(hook(group)),
-        category_names=post.category_names,
-        group_names=post.group_names,
-        latent={name: pick(value) for name, value in post.latent.items()},
+    theta_draws = post._theta_draws
+    return post._replace(
+        log_alpha=pick(post.log_alpha),
+        log_beta=pick(post.log_beta),
+        log_weights=None,
+        sample_stats={name: pick(values) for name, values in post.sample_stats.items() if values.shape == shape},
+        latent={name: pick(values) for name, values in post.latent.items()},
+        _theta_draws=None if theta_draws is None else lambda group: pick(theta_draws(group)),
     )
-    result._datasets = post._datasets
-    return result
 
 
 def _tree(
-    post: Posterior, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
+    post: "Posterior", *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
 ) -> Any:
     xarray = import_optional("xarray", "report")
     lead = ("dataset",) if post.log_alpha.ndim == 3 else ()
@@ -150,21 +131,21 @@ def _tree(
     return xarray.DataTree.from_dict(tree)
 
 
-def save(post: Posterior, path: str | PathLike[str]) -> None:
+def save(post: "Posterior", path: str | PathLike[str]) -> None:
     """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
-    _netcdf.check_ending(path)
+    _check_ending(path)
     xarray = import_optional("xarray", "report")
     import_optional("h5netcdf", "report")
-    tree = _tree(post)  # with its weights: what is loaded are the same draws
-    extra: dict[str, Any] = {"key": ("word", post._key), "datasets": ("dataset_number", post._datasets)}
+    tree = _tree(post)  # with its weights: `load` gives the same draws
+    own: dict[str, Any] = {"key": ("word", post._key), "datasets": ("dataset_number", post._datasets)}
     if post._theta_draws is not None and post.counts is not None:
         stored = np.stack([post.log_theta(n) for n in range(post.counts.shape[-2])])
-        extra["log_theta"] = (tuple(f"log_theta_{i}" for i in range(stored.ndim)), stored)
+        own["log_theta"] = (tuple(f"log_theta_{i}" for i in range(stored.ndim)), stored)
     for name in ("log_evidence", "log_evidence_error"):
         value = getattr(post, name)
         if value is not None:
-            extra[name] = (("dataset_number",) if np.ndim(value) else (), value)
-    facts = {
+            own[name] = (("dataset_number",) if np.ndim(value) else (), value)
+    metadata = {
         "class": type(post).__name__,
         "model": models.to_dict(post.model),
         "method": post.method,
@@ -175,31 +156,53 @@ def save(post: Posterior, path: str | PathLike[str]) -> None:
         "stream_version": STREAM_VERSION,
         "version": __version__,
     }
-    tree["hbm_fast"] = xarray.DataTree(xarray.Dataset(extra))
-    _netcdf.write(tree, path, facts)
+    tree[_OWN] = xarray.DataTree(xarray.Dataset(own))
+    write(tree, path, metadata)
 
 
-@_netcdf.names_the_file
+def _names_the_file(function: Reader) -> Reader:
+    """Turn what the libraries raise about a damaged or foreign file into a ValueError that begins with its name."""
+
+    @wraps(function)
+    def named(path: Target, *args: Any, **kwargs: Any) -> Any:
+        with Path(path).open("rb"):  # the system's errors, such as FileNotFoundError, come first
+            pass
+        try:
+            return function(path, *args, **kwargs)
+        except ImportError:
+            raise
+        except Exception as error:  # h5py, xarray and HDF5 raise all kinds
+            message = str(error)
+            if isinstance(error, ValueError) and message.startswith(os.fspath(path)):
+                raise
+            raise ValueError(
+                f"{os.fspath(path)}: not a posterior that `save` wrote, or damaged ({type(error).__name__}: {message})"
+            ) from error
+
+    return cast(Reader, named)
+
+
+@_names_the_file
 def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     """Read a posterior of this class that ``save`` wrote; see ``Posterior.load``."""
-    facts, groups = _netcdf.read(path)
-    _check_class(path, facts, kind)
-    own, drawn, stats = groups["hbm_fast"], groups["posterior"], groups.get("sample_stats", {})
+    metadata, groups = _read(path)
+    _check_class(path, metadata, kind)
+    own, drawn, stats = groups[_OWN], groups["posterior"], groups.get("sample_stats", {})
     counts = groups["observed_data"]["counts"] if "observed_data" in groups else None
-    model = models.from_dict(facts["model"])
+    model = models.from_dict(metadata["model"])
     log_theta = own.get("log_theta")
-    if "class" not in facts and facts["method"] == "embedding" and log_theta is not None:
-        warnings.warn(
+    if "class" not in metadata and metadata["method"] == "embedding" and log_theta is not None:
+        errors.warn(
             f"{path} was written by an earlier version, without the mixture of its embedding: theta is right, but "
             "log_likelihood and log_predictive are of one component for each draw; sample and save it again",
             UserWarning,
-            stacklevel=4,
         )
     moments: Quadrature | QuadratureBatch | None = None
-    if facts["quadrature"] and counts is not None:  # deterministic, and quicker to build than to read
+    if metadata["quadrature"] and counts is not None:  # deterministic, and quicker to build than to read
         one = counts.ndim == 2
         moments = Quadrature(counts, model) if one else QuadratureBatch([Quadrature(c, model) for c in counts])
-    post = kind(
+    batch = drawn["log_alpha"].ndim == 3
+    return kind(
         drawn["log_alpha"],
         drawn["log_beta"],
         model=model,
@@ -207,26 +210,24 @@ def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
         log_weights=stats.pop("log_weights", None),
         log_evidence=own.get("log_evidence"),
         log_evidence_error=own.get("log_evidence_error"),
-        method=facts["method"],
-        details={name: _restored(value, drawn["log_alpha"].ndim == 3) for name, value in facts["details"].items()},
+        method=metadata["method"],
+        details={name: _restored(value, batch) for name, value in metadata["details"].items()},
         key=own["key"],
         sample_stats=stats,
         moments=moments,
         theta_draws=None if log_theta is None else log_theta.__getitem__,
-        category_names=facts["category_names"],
-        group_names=facts["group_names"],
+        category_names=metadata["category_names"],
+        group_names=metadata["group_names"],
         latent={name: drawn[name] for name in kind.latent_dims if name in drawn},
-    )
-    post._datasets = own["datasets"]
-    return post
+    )._replace(_datasets=own["datasets"])
 
 
-def _check_class(path: str | PathLike[str], facts: dict[str, Any], kind: type[Posterior]) -> None:
+def _check_class(path: str | PathLike[str], metadata: dict[str, Any], kind: type["Posterior"]) -> None:
     """Refuse the file of another class, and name the function that reads it."""
-    written = facts.get("class")
+    written = metadata.get("class")
     if written is None:  # a file of hbm-fast 0.1.0, of which every class was written as a Posterior
         written = "Posterior"
-        if kind is not Posterior and facts["method"] == "embedding":
+        if kind.__name__ != written and metadata["method"] == "embedding":
             raise ValueError(
                 f"{path} was written by an earlier version, without the z of its embedding: "
                 "hbm_fast.Posterior.load reads its alpha and beta"
@@ -237,7 +238,7 @@ def _check_class(path: str | PathLike[str], facts: dict[str, Any], kind: type[Po
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold of a detail."""
+    """A detail as JSON can hold it."""
     if isinstance(value, np.ndarray) and value.ndim:
         return {"ndarray": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, np.ndarray | np.generic):
@@ -248,7 +249,68 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(value: Any, batch: bool) -> Any:
-    """The detail of which `_plain` made this; lists of a batch are arrays of files from before arrays were marked."""
+    """The inverse of `_plain`; in files without marked arrays, the lists of a batch are arrays."""
     if isinstance(value, dict) and value.keys() == {"ndarray", "dtype"}:
         return np.array(value["ndarray"], dtype=value["dtype"])
     return np.array(value) if batch and isinstance(value, list) else value
+
+
+def _check_ending(path: Target) -> None:
+    """Refuse a name with the ending of another format."""
+    file = Path(path)
+    if file.suffix.lower() not in _ENDINGS and not (file.exists() and not file.is_file()):
+        raise ValueError(
+            f"path must end in {', '.join(_ENDINGS)}, as the file is netCDF; got {os.fspath(path)!r}. For a table of "
+            "the draws write post.alpha and post.beta yourself, or use hbm-fast sample --out draws.csv"
+        )
+
+
+def write(tree: Any, path: Target, metadata: dict[str, Any] | None = None) -> None:
+    """Write a DataTree; with metadata, kept as JSON in an attribute, and a checksum it is a file that `load` reads.
+
+    The file is made in memory: where HDF5 itself meets a full disk, it ends the process later, at its exit. The
+    checksum is a last line behind what HDF5 reads.
+    """
+    if metadata is not None:
+        tree[_OWN].attrs = {"facts": json.dumps(metadata), "checksum": _STATED.decode()}
+    content = bytes(tree.to_netcdf(engine="h5netcdf"))
+    write_bytes(path, content if metadata is None else content + _last_line(content))
+
+
+def _read(path: Target) -> tuple[dict[str, Any], Groups]:
+    """The metadata and the arrays of every group that `write` wrote.
+
+    The checksum is compared before HDF5 reads the file, because HDF5 can hang in a damaged one; files from before there
+    were checksums are read without. h5py alone reads: of a damaged file, h5netcdf leaves objects that fail again when
+    they are collected.
+    """
+    h5py = import_optional("h5py", "report", "h5netcdf")
+    content = Path(path).read_bytes()
+    hdf5, mark, _ = content.rpartition(_MARK)
+    if mark and content != hdf5 + _last_line(hdf5):
+        raise ValueError("it differs from the checksum in its last line")
+    if not mark and _STATED in content:
+        raise ValueError("its last line, the checksum, is missing: it was cut off, or written anew by another program")
+    with h5py.File(io.BytesIO(hdf5 if mark else content)) as file:
+        if _OWN not in file:
+            raise ValueError(f"{os.fspath(path)} was not written by Posterior.save: it has no group {_OWN}")
+        metadata: dict[str, Any] = json.loads(file[_OWN].attrs["facts"])
+        stored = {
+            # without coordinates ("scales" of HDF5): the metadata has the names
+            name: {key: value for key, value in group.items() if "CLASS" not in value.attrs}
+            for name, group in file.items()
+            if isinstance(group, h5py.Group)
+        }
+        stated = sum(value.nbytes for group in stored.values() for value in group.values())
+        if stated > _MAX_RATIO * len(content):
+            raise ValueError(f"it states {stated} bytes of arrays, and has {len(content)}")
+        return metadata, {name: {key: _array(value) for key, value in group.items()} for name, group in stored.items()}
+
+
+def _last_line(content: bytes) -> bytes:
+    return _MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def _array(stored: Any) -> NDArray[Any]:
+    values: NDArray[Any] = np.asarray(stored[()])
+    return values.astype(bool) if stored.attrs.get("dtype") == "bool" else values  # netCDF has no booleans

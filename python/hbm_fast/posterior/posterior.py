@@ -1,50 +1,57 @@
-"""Posterior: what sample, exact_posterior and a trained network all return."""
+"""Posterior: the result of `sample`, `exact_posterior` and a trained network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from os import PathLike
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast._typing import Floats
-from hbm_fast.posterior.draws import BatchMoments, Moments
-from hbm_fast.posterior.groups import Group, GroupsOfDraws
-from hbm_fast.posterior.moments import SummarisedDraws
-from hbm_fast.posterior.summary import Summary
+from hbm_fast import _random, _validate, _weighted
+from hbm_fast._typing import Floats, Key
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.posterior import diagnostics, netcdf, predictive
+from hbm_fast.posterior.summary import Summary, warn_of_chains, warn_of_weights, weighted_error
+from hbm_fast.quadrature import Quadrature, QuadratureBatch
+
+Group = int | str | None
+
+_SUM_TOLERANCE = 1e-4  # of beta: met by single precision, and by numbers rounded to four digits
 
 
-class Posterior(SummarisedDraws, GroupsOfDraws):
-    """Draws of (alpha, beta) given the data, with everything that follows from them.
+class Posterior:
+    """Draws of (alpha, beta) given the data, with their summaries, and theta and predictions of the groups.
 
     Parameters
     ----------
     log_alpha : array_like (C, D) or (B, C, D)
-        Logarithms, so that an alpha of 1e-300 survives.
+        Logarithms, so that an alpha of 1e-300 is kept.
     log_beta : array_like (C, D, K) or (B, C, D, K)
     model : HierarchicalModel
     counts : integer array (N, K) or (B, N, K), optional
-        The data: needed for what is asked about their groups.
+        The data, for theta and predictions of their groups.
     log_weights : array_like (C, D) or (B, C, D), optional
-        Importance weights of the draws; normalised here, and honoured by every summary.
+        Importance weights of the draws, used by every summary and prediction; normalised here.
     log_evidence, log_evidence_error : float or array_like (B,), optional
     method : str
-        What made the draws: ``"hmc"``, ``"gibbs"``, ``"mh"``, ``"quadrature"``, a network's name.
+        Origin of the draws: ``"hmc"``, ``"gibbs"``, ``"mh"``, ``"quadrature"``, a network's name.
     details : mapping, optional
-        What the method has to say about its run.
+        Diagnostics and settings of the method's run.
     key : (2,) uint64, optional
-        Of the random streams of theta and of predictive counts: the same group gives the same draws at each call.
+        Key of the random streams of theta and of predictive counts: the same group gives the same draws at each call.
     sample_stats : mapping of arrays (C, D), optional
-        Per-draw figures of the sampler, for ``to_arviz``.
-    moments : Moments, optional
-        Quadrature nodes: means, standard deviations, quantiles and predictions then come from them.
+        Statistics of each draw, for ``to_arviz``.
+    moments : Quadrature or QuadratureBatch, optional
+        Means, standard deviations, quantiles and predictions are taken from it instead of the draws.
     theta_draws : callable, optional
-        ``theta_draws(n)`` gives log theta (C, D, K) of the seen group n, one for each draw: for a network that brings
-        its own. Without it theta is drawn from its exact conditional, Dirichlet(alpha beta + x_n).
+        ``theta_draws(n)`` gives log theta (C, D, K) of group n of the data, one for each draw: for a network that
+        draws theta itself. Without it theta is drawn from its exact conditional, Dirichlet(alpha beta + x_n).
     category_names, group_names : sequence of str or int, optional
         Different names; whole numbers become str. They can be assigned later too.
     latent : mapping of arrays (C, D, ...) or (B, C, D, ...), optional
-        What else was drawn with each (alpha, beta), such as the z of an embedding; kept by indexing, `save` and
+        Further variables drawn with each (alpha, beta), such as the z of an embedding; kept by indexing, `save` and
         `to_arviz`.
 
     Raises
@@ -65,64 +72,558 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
     array([0.0938, 0.9062])
     """
 
+    # of each latent array the names of its dimensions after chain and draw
+    latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(
+        self,
+        log_alpha: ArrayLike,
+        log_beta: ArrayLike,
+        *,
+        model: HierarchicalModel,
+        counts: NDArray[Any] | None = None,
+        log_weights: ArrayLike | None = None,
+        log_evidence: float | ArrayLike | None = None,
+        log_evidence_error: float | ArrayLike | None = None,
+        method: str = "hmc",
+        details: Mapping[str, Any] | None = None,
+        key: Key | None = None,
+        sample_stats: Mapping[str, ArrayLike] | None = None,
+        moments: Quadrature | QuadratureBatch | None = None,
+        theta_draws: Callable[[int], Floats] | None = None,
+        category_names: Sequence[str] | None = None,
+        group_names: Sequence[str] | None = None,
+        latent: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        self.log_alpha: Floats = _validate.draws(log_alpha, "log_alpha")
+        shape = self.log_alpha.shape
+        self.log_beta: Floats = _sums_to_one(_validate.draws(log_beta, "log_beta", (*shape, model.n_categories)))
+        self.model = model
+        self.counts = None if counts is None else _validate.counts(counts, ndim=(3,) if self._batch else (2,))
+        if self.counts is not None and self.counts.shape[-1] != model.n_categories:
+            raise ValueError(f"counts must have K = {model.n_categories} categories; got shape {self.counts.shape}")
+        if self.counts is not None and self._batch and self.counts.shape[0] != shape[0]:
+            raise ValueError(f"counts must have B = {shape[0]} datasets; got shape {self.counts.shape}")
+        self.log_weights: Floats | None = None
+        if log_weights is not None:
+            flat = _validate.draws(log_weights, "log_weights", shape).reshape(*shape[:-2], -1)
+            self.log_weights = _weighted.normalise(_some_weight(flat)).reshape(shape)
+        self.log_evidence = _scalar_or_array(log_evidence)
+        self.log_evidence_error = _scalar_or_array(log_evidence_error)
+        self.method = method
+        self.details = dict(details or {})
+        self.sample_stats = {name: np.asarray(value) for name, value in (sample_stats or {}).items()}
+        self.moments = moments
+        self.category_names = category_names
+        self.group_names = group_names
+        self.latent: dict[str, Floats] = {
+            name: _validate.draws(value, name, (*shape, *np.shape(value)[len(shape) :]))
+            for name, value in (latent or {}).items()
+        }
+        self._theta_draws = theta_draws
+        self._key = _random.key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
+        self._datasets = np.arange(self._flat_alpha().shape[0], dtype=np.uint64)  # numbers of their random streams
+        self._checked = False  # whether `sample` has already warned of these chains, where a warning was due
+
+    # names, shapes and parts ------------------------------------------------------------------------------------------
+    @property
+    def category_names(self) -> tuple[str, ...] | None:
+        """K different names: rows of the summary and coordinates of ``to_arviz``. None: the categories' numbers.
+
+        Assigned names are checked as those of the constructor: a sequence of K str or int, the latter made str.
+        """
+        return self._category_names
+
+    @category_names.setter
+    def category_names(self, names: Sequence[str] | None) -> None:
+        self._category_names = _validate.names(names, "category_names", self.model.n_categories)
+
+    @property
+    def group_names(self) -> tuple[str, ...] | None:
+        """N different names, usable in place of the groups' indices. None: no names. Checked when assigned."""
+        return self._group_names
+
+    @group_names.setter
+    def group_names(self, names: Sequence[str] | None) -> None:
+        self._group_names = _validate.names(
+            names, "group_names", None if self.counts is None else self.counts.shape[-2]
+        )
+
+    @property
+    def alpha(self) -> Floats:
+        """(C, D) or (B, C, D); may underflow to zero where ``log_alpha`` does not."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(self.log_alpha)
+
+    @property
+    def beta(self) -> Floats:
+        """(C, D, K) or (B, C, D, K)."""
+        with np.errstate(under="ignore"):
+            return np.exp(self.log_beta)
+
+    @property
+    def n_categories(self) -> int:
+        """K."""
+        return self.model.n_categories
+
+    @property
+    def n_chains(self) -> int:
+        """C."""
+        return int(self.log_alpha.shape[-2])
+
+    @property
+    def n_draws(self) -> int:
+        """D, draws of one chain."""
+        return int(self.log_alpha.shape[-1])
+
+    def __len__(self) -> int:
+        """B, of a batch."""
+        if not self._batch:
+            raise TypeError("this Posterior is of one dataset: it has no length")
+        return int(self.log_alpha.shape[0])
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        batch = f"B={len(self)}, " if self._batch else ""
+        return f"Posterior({batch}C={self.n_chains}, D={self.n_draws}, K={self.n_categories}, method={self.method!r})"
+
     def __getitem__(self, index: int) -> Self:
-        """The posterior of one dataset of a batch, with the same draws of everything."""
+        """The posterior of one dataset of a batch, with the same draws of theta and predictive counts."""
         n = len(self)
         if not -n <= index < n:
             raise IndexError(f"index must be below B = {n}; got {index}")
         b = index % n
-        hook = self._theta_draws
-        result = type(self)(
-            self.log_alpha[b],
-            self.log_beta[b],
-            model=self.model,
+        theta_draws = self._theta_draws
+        return self._replace(
+            log_alpha=self.log_alpha[b],
+            log_beta=self.log_beta[b],
             counts=None if self.counts is None else self.counts[b],
             log_weights=None if self.log_weights is None else self.log_weights[b],
-            log_evidence=None if self.log_evidence is None else np.asarray(self.log_evidence)[b],
-            log_evidence_error=None if self.log_evidence_error is None else np.asarray(self.log_evidence_error)[b],
+            log_evidence=None if self.log_evidence is None else float(self.log_evidence[b]),
+            log_evidence_error=None if self.log_evidence_error is None else float(self.log_evidence_error[b]),
             method=str(self.details["method"][b]) if self.method == "mixed" else self.method,
-            details={name: _pick(value, n, b) for name, value in self.details.items()},
-            key=self._key,
+            details={name: _detail_of_dataset(value, n, b) for name, value in self.details.items()},
             sample_stats={name: value[b] for name, value in self.sample_stats.items()},
-            moments=None if self.moments is None else cast(BatchMoments, self.moments)[b],
-            theta_draws=None if hook is None else partial(_theta_of_dataset, hook, b),
-            category_names=self.category_names,
-            group_names=self.group_names,
+            moments=None if self.moments is None else self._quadratures()[b],
             latent={name: value[b] for name, value in self.latent.items()},
+            _theta_draws=None if theta_draws is None else partial(_theta_of_dataset, theta_draws, b),
+            _datasets=self._datasets[b : b + 1],
         )
-        result._datasets = self._datasets[b : b + 1]
-        return result
 
     def __iter__(self) -> Iterator[Self]:
         return (self[b] for b in range(len(self)))
 
-    def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
-        """An ``xarray.DataTree`` for ArviZ: posterior, observed data, sample stats, named by the user's names.
+    def _replace(self, **changes: Any) -> Self:
+        """A copy with other attributes; names are checked again, arrays are not."""
+        result = copy(self)
+        for name, value in changes.items():
+            setattr(result, name, value)
+        return result
 
-        ArviZ knows no weights: draws that carry some are drawn again in proportion to them, with repeats.
+    # summaries of alpha and beta --------------------------------------------------------------------------------------
+    @_weighted.far_tails
+    def mean(self, name: str) -> Any:
+        """Posterior mean of ``"alpha"``, ``"log_alpha"``, ``"beta"`` or ``"log_beta"``.
+
+        Returns
+        -------
+        float or (K,); (B,) or (B, K) of a batch
+
+        Raises
+        ------
+        ValueError
+            For another name.
+        """
+        values, log_weights = self._values(name)
+        if self.moments is not None:
+            return self.moments.mean(name)[()]
+        return self._shaped(_weighted.average(values, log_weights))
+
+    @_weighted.far_tails
+    def sd(self, name: str) -> Any:
+        """Posterior standard deviation; names and shapes as in ``mean``."""
+        values, log_weights = self._values(name)
+        if self.moments is not None:
+            return self.moments.sd(name)[()]
+        centred = values - _weighted.average(values, log_weights)[:, np.newaxis]
+        return self._shaped(np.sqrt(_weighted.average(centred**2, log_weights)))
+
+    @_weighted.far_tails
+    def quantile(self, name: str, q: ArrayLike) -> Any:
+        """Posterior quantiles; the axes of ``q`` come before those of ``mean``.
+
+        Raises
+        ------
+        ValueError
+            For another name, or q outside [0, 1].
+        """
+        _validate.parameter(name)
+        levels = _validate.probabilities(q, "q")
+        if self.moments is not None:
+            found = self.moments.quantile(name, levels.ravel())
+        else:
+            values, log_weights = self._values(name)
+            found = _weighted.quantile(values, log_weights, levels.ravel())
+            found = found if self._batch else found[:, 0]
+        return found.reshape(levels.shape + found.shape[1:])[()]
+
+    def diagnostics(self, name: str) -> dict[str, Floats]:
+        """Convergence of MCMC draws: ``"r_hat"``, ``"ess_bulk"``, ``"ess_tail"`` and ``"mcse"`` of the mean.
+
+        Returns
+        -------
+        dict of arrays shaped as ``mean``
+            Rank-normalised split R-hat and effective sample sizes. NaN where a parameter is fixed and for fewer than
+            four draws a chain; R-hat is NaN for one chain.
+
+        Raises
+        ------
+        ValueError
+            For another name, or for weighted draws, which are no chains.
+
+        References
+        ----------
+        Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, doi:10.1214/20-BA1221
+        """
+        _validate.parameter(name)
+        if self.log_weights is not None:
+            raise ValueError("weighted draws are no chains: see summary() for their effective number")
+        values = getattr(self, name)
+        return diagnostics.diagnostics(np.moveaxis(values, 0, 2) if self._batch else values)
+
+    @_weighted.far_tails
+    def summary(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Summary:
+        """A table of means, standard deviations and quantiles; for draws also of their accuracy.
 
         Parameters
         ----------
-        log_likelihood, theta, posterior_predictive : bool
-            What to add for every group; each takes N times the memory of the draws.
+        quantiles : sequence of float
+
+        Returns
+        -------
+        Summary
+            Printable; ``summary["log_alpha"]["mean"]`` gives a number, ``summary.columns`` all of them.
+
+        Raises
+        ------
+        ValueError
+            For a batch: call ``post[b].summary()``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where R-hat, the bulk ESS or the tail ESS exceeds the limits that `hbm_fast.sample` states, or where
+            importance weights leave fewer than 100 effective draws. It is not repeated for one dataset's draws of
+            `hbm_fast.sample`, which has already warned.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> print(hbm.exact_posterior([[0, 1]]).summary())
+                        mean         sd         5%        50%        95%
+        alpha              1          1    0.05129     0.6931      2.996
+        log_alpha    -0.5772      1.283      -2.97    -0.3665      1.097
+        beta[0]       0.3333     0.2357    0.02532     0.2929     0.7764
+        beta[1]       0.6667     0.2357     0.2236     0.7071     0.9747
+        by quadrature; log evidence -0.6931
+        """
+        if self._batch:
+            raise ValueError("this is a batch of posteriors: call post[b].summary() for one of them")
+        labels = self.category_names or tuple(map(str, range(self.n_categories)))
+        names = ("alpha", "log_alpha", *(f"beta[{label}]" for label in labels))
+        levels = _validate.probabilities(quantiles, "quantiles")
+
+        def column(function: Callable[[str], Any]) -> Floats:
+            return np.concatenate([np.atleast_1d(function(name)) for name in ("alpha", "log_alpha", "beta")])
+
+        columns = {"mean": column(self.mean), "sd": column(self.sd)}
+        columns |= {f"{100 * q:g}%": column(partial(self.quantile, q=q)) for q in levels.ravel()}
+        if self.moments is not None:
+            return Summary(names, columns, f"by quadrature; log evidence {self.log_evidence:.4f}")
+        n = self.n_chains * self.n_draws
+        if self.log_weights is not None:
+            weights = np.exp(self.log_weights)
+            ess = float(_weighted.effective_size(self.log_weights.reshape(1, -1))[0])
+            columns["mcse"] = column(lambda name: weighted_error(getattr(self, name), self.mean(name), weights))
+            columns["ess"] = np.full(len(names), ess)
+            warn_of_weights(ess, n)
+            return Summary(names, columns, f"{n} weighted draws, method {self.method}")
+        draws = np.concatenate([self.alpha[..., np.newaxis], self.log_alpha[..., np.newaxis], self.beta], axis=-1)
+        found = diagnostics.diagnostics(draws)
+        if not self._checked:
+            warn_of_chains(names, found, self.n_chains, self.n_draws)
+        return Summary(names, columns | found, f"{self.n_chains} x {self.n_draws} draws, method {self.method}")
+
+    @_weighted.far_tails
+    def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
+        """Marginal density of a parameter, of an exact posterior.
+
+        Parameters
+        ----------
+        name : {"alpha", "log_alpha", "beta", "log_beta"}
+        x : array_like (P,), optional
+            The points; default a range with all but 2e-5 of the probability.
+
+        Returns
+        -------
+        x, density : (P,), or (K, P) for beta
+
+        Raises
+        ------
+        ValueError
+            For a posterior that consists of draws alone: estimate the density from them, as ``hbm.plots.posterior``
+            does.
+        """
+        if self.moments is None:
+            raise ValueError(
+                f"a posterior of method {self.method!r} has draws and no densities: see hbm.plots.posterior"
+            )
+        return self.moments.marginal(name, x)
+
+    # groups: theta and predictions ------------------------------------------------------------------------------------
+    @_weighted.far_tails
+    def log_theta(self, group: Group = None, *, counts: ArrayLike | None = None) -> Floats:
+        """Logarithms of ``theta``: finite where theta itself underflows."""
+        if counts is None and group is not None and self._theta_draws is not None:
+            return self._theta_draws(self._index(group))
+        rows, stream = self._rows(group, counts)
+        log_alpha, log_beta, log_weights = self._flat_alpha(), self._flat_beta(), self._flat_weights()
+        if counts is not None:
+            generators = [np.random.default_rng([*self._key.tolist(), stream, int(b)]) for b in self._datasets]
+            if self.moments is None:
+                log_alpha, log_beta = predictive.resample_given(log_alpha, log_beta, log_weights, rows, generators)
+            else:
+                n = log_alpha.shape[1]
+                log_alpha, log_beta = predictive.draw_given(self._quadratures(), n, rows, generators)
+        log_theta = predictive.draw_log_theta(log_alpha, log_beta, rows, self._key, stream, self._datasets)
+        return log_theta.reshape(self.log_beta.shape)
+
+    @_weighted.far_tails
+    def theta(self, group: Group = None, *, counts: ArrayLike | None = None) -> Floats:
+        """One draw of a group's theta for every draw of (alpha, beta), from its exact conditional.
+
+        Parameters
+        ----------
+        group : int, str or None
+            A group of the data, by index or name; None for a new group without counts.
+        counts : array_like (K,) or (B, K), optional
+            Instead of ``group``: the counts of a group that is not in the data. They also inform (alpha, beta), so the
+            draws are resampled by the probability of the counts under each; of an exact posterior (alpha, beta) are
+            drawn anew from the quadrature of the data with this group.
+
+        Returns
+        -------
+        (C, D, K) or (B, C, D, K)
+            With the weights ``log_weights``, if the posterior has any.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where ``counts`` leaves fewer than 100 effective draws: run the inference on the data with this group.
+
+        Notes
+        -----
+        theta_n | alpha, beta, x_n ~ Dirichlet(alpha beta + x_n). The same group gives the same draws at each call.
+        """
+        return np.exp(self.log_theta(group, counts=counts))
+
+    @_weighted.far_tails
+    def predict(self, group: Group = None, *, counts: ArrayLike | None = None) -> Floats:
+        """Probability of each category at the next draw from a group: E[(alpha beta + x) / (alpha + M)].
+
+        Parameters
+        ----------
+        group, counts
+            As in ``theta``.
+
+        Returns
+        -------
+        (K,), or (B, K) of a batch
+
+        Warns
+        -----
+        ConvergenceWarning
+            As `theta`. An exact posterior's prediction is exact with ``counts`` too: by a quadrature of the data with
+            this group.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hbm_fast as hbm
+        >>> bags = hbm.datasets.load_marbles().counts
+        >>> post = hbm.exact_posterior(bags)
+        >>> post.predict(20).round(5)
+        array([0.01286, 0.98714])
+        """
+        if counts is None and group is not None and self._theta_draws is not None:
+            theta = np.exp(self._theta_draws(self._index(group))).reshape(self._flat_beta().shape)
+            return np.asarray(self._shaped(_weighted.average(theta, self._flat_weights())))
+        rows, _ = self._rows(group, counts)
+        if counts is not None and self.moments is not None:
+            return np.asarray(self._shaped(predictive.mean_theta_given(self._quadratures(), rows)))
+        log_alpha, log_beta, log_weights = self._nodes()
+        if counts is not None:
+            log_weights = predictive.reweight(log_alpha, log_beta, log_weights, rows)
+        return np.asarray(self._shaped(predictive.mean_theta(log_alpha, log_beta, log_weights, rows)))
+
+    @_weighted.far_tails
+    def log_predictive(
+        self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True, return_ess: bool = False
+    ) -> Any:
+        """Log probability of whole new groups given the data: to categorize them, to compare models.
+
+        Parameters
+        ----------
+        new_counts : integer array_like (K,) or (R, K)
+            One new group, or several.
+        jointly : bool
+            False scores each group by itself; True scores them as one further sample, in which each informs the next.
+        coefficient : bool
+            False leaves out the multinomial coefficient: the probability of an ordered sequence.
+        return_ess : bool
+            Also return the effective number of draws behind the value.
+
+        Returns
+        -------
+        value : float for one group or jointly, (R,) for several; a batch puts B in front
+        ess : of the same shape, only with ``return_ess``
+            Kish's effective number of draws once they are weighted by the probability of the new groups; it does not
+            count the autocorrelation of a chain. Below about 100 the value tends to be too low, by a little or by
+            many nats. Infinite for an exact posterior.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where the effective number of draws is below 100; where the quadrature of an exact posterior with the new
+            groups has a relative error above 1e-6.
+
+        Notes
+        -----
+        log E[p(x | alpha, beta)] over the posterior, p the Dirichlet-multinomial. To find which of several contexts a
+        bag comes from, compare their posteriors' ``log_predictive(bag)``.
+
+        For an exact posterior it is the log evidence of old and new groups less that of the old ones, each by a
+        quadrature of its own (some milliseconds for each different row of ``new_counts``), and exact.
+
+        From draws it is an average over draws that were made for the old data: accurate where the new groups are
+        similar to them, and for single groups in most cases. Many groups scored jointly, or groups far from the data,
+        have their posterior where there are few draws or none; the effective number shows it, except for a region that
+        no draw has reached. Then subtract evidences: `exact_posterior` for two categories, or ``log_evidence`` of
+        `hbm_fast.amortize` networks with ``correct=True``, of old and new groups and of the old ones.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hbm_fast as hbm
+        >>> old, new = np.array([[10, 10]] * 20), np.array([[20, 0], [0, 20]] * 5)
+        >>> post = hbm.exact_posterior(old)
+        >>> both = hbm.exact_posterior(np.concatenate([old, new]))
+        >>> print(f"{post.log_predictive(new, jointly=True):.3f} {both.log_evidence - post.log_evidence:.3f}")
+        -37.087 -37.087
+        """
+        array = _validate.counts(new_counts, name="new_counts", ndim=(1, 2))
+        rows = self._integer_rows(np.atleast_2d(array), "new_counts")
+        if self.moments is None:
+            value, ess = predictive.log_mean_pmf(*self._nodes(), rows, jointly=jointly, coefficient=coefficient)
+            predictive.warn_of_reweighting(ess, self.n_chains * self.n_draws, "new_counts")
+        else:
+            value = predictive.log_evidence_ratio(self._quadratures(), rows, jointly=jointly, coefficient=coefficient)
+            ess = np.full(value.shape, np.inf)
+        if array.ndim == 1 and not jointly:
+            value, ess = value[:, 0], ess[:, 0]
+        return (self._shaped(value), self._shaped(ess)) if return_ess else self._shaped(value)
+
+    def log_likelihood(self, *, coefficient: bool = True) -> Floats:
+        """Pointwise log-likelihood of every group under every draw, for LOO.
+
+        Returns
+        -------
+        (C, D, N) or (B, C, D, N)
+
+        Raises
+        ------
+        ValueError
+            For a posterior without counts.
+        """
+        rows = self._data().reshape(self._datasets.size, -1, self.n_categories)
+        result = predictive.log_pmf(self._flat_alpha(), self._flat_beta(), rows, coefficient)
+        return result.reshape(*self.log_alpha.shape, rows.shape[1])
+
+    @_weighted.far_tails
+    def predictive_counts(
+        self, group: Group = None, *, total: int | None = None, counts: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Posterior predictive counts: one further sample from a group for every draw.
+
+        Parameters
+        ----------
+        group, counts
+            As in ``theta``.
+        total : int, optional
+            The number of counts in the sample; default the group's own total.
+
+        Returns
+        -------
+        (C, D, K) or (B, C, D, K)
+
+        Raises
+        ------
+        ValueError
+            For a new group without ``total``.
+        """
+        rows, stream = self._rows(group, counts)
+        if total is not None:
+            total = _validate.positive_int(total, "total", minimum=0, maximum=_validate.MAX_COUNT)
+            totals = np.full(self._datasets.size, total, dtype=np.int64)
+        elif group is None and counts is None:
+            raise ValueError("total must be given for a new group: how many are drawn from it")
+        else:
+            totals = rows.sum(axis=-1)
+        log_theta = self.log_theta(group, counts=counts).reshape(self._flat_beta().shape)
+        drawn = predictive.draw_counts(log_theta, totals, self._key, stream, self._datasets)
+        return drawn.reshape(self.log_beta.shape)
+
+    # files ------------------------------------------------------------------------------------------------------------
+    def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
+        """An ``xarray.DataTree`` with the groups of ArviZ.
+
+        Parameters
+        ----------
+        log_likelihood : bool
+            Whether to add the pointwise log-likelihood of every group (C, D, N), which LOO needs.
+        theta : bool
+            Whether to add a draw of theta (C, D, N, K) of every group.
+        posterior_predictive : bool
+            Whether to add predictive counts (C, D, N, K) of every group, with its own total.
 
         Returns
         -------
         xarray.DataTree
+            ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``,
+            ``sample_stats``, and the optional parts; dimensions chain, draw, group, category (and dataset in front, of
+            a batch), with the user's names as coordinates. ArviZ has no importance weights, so weighted draws are
+            resampled with replacement.
 
         Raises
         ------
         ImportError
             Without the extra ``report``.
-        """
-        from hbm_fast.posterior import netcdf as arviz
 
-        return arviz.to_datatree(
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> tree = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
+        >>> sorted(tree.children)
+        ['observed_data', 'posterior']
+        """
+        return netcdf.to_datatree(
             self, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write to a netCDF file; ``load`` of the same class gives back the same draws of everything.
+        """Write to a netCDF file; ``load`` of the same class gives the same draws, of theta and predictive counts too.
 
         An earlier file of that name is replaced when the new one is whole. The last line of the file is its checksum.
 
@@ -146,13 +647,11 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
         >>> bool((again.theta(0) == post.theta(0)).all())
         True
         """
-        from hbm_fast.posterior import netcdf as arviz
-
-        arviz.save(self, path)
+        netcdf.save(self, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
-        """Read what ``save`` of this class wrote.
+        """Read a file that ``save`` of this class wrote.
 
         Raises
         ------
@@ -162,22 +661,116 @@ class Posterior(SummarisedDraws, GroupsOfDraws):
             If the file cannot be read.
         ValueError
             For a damaged file (its checksum is compared), one of another origin, or one of another class of posteriors
-            (the message names what reads it); the message begins with the file's name.
+            (the message names the function that reads it); the message begins with the file's name.
         """
-        from hbm_fast.posterior import netcdf as arviz
+        return netcdf.load(path, cls)
 
-        return arviz.load(path, cls)
+    # a batch of B datasets with S = C D draws each, whether there is one dataset or several ---------------------------
+    @property
+    def _batch(self) -> bool:
+        return self.log_alpha.ndim == 3
+
+    def _flat_alpha(self) -> Floats:
+        return self.log_alpha.reshape(-1 if self._batch else 1, self.n_chains * self.n_draws)
+
+    def _flat_beta(self) -> Floats:
+        return self.log_beta.reshape(-1 if self._batch else 1, self.n_chains * self.n_draws, self.n_categories)
+
+    def _flat_weights(self) -> Floats | None:
+        return None if self.log_weights is None else self.log_weights.reshape(self._flat_alpha().shape)
+
+    def _nodes(self) -> tuple[Floats, Floats, Floats | None]:
+        """(B, S), (B, S, K), (B, S): the nodes of the quadrature if there is one, else the draws."""
+        nodes = self.moments
+        if nodes is None:
+            return self._flat_alpha(), self._flat_beta(), self._flat_weights()
+        if self._batch:
+            return nodes.log_alpha, nodes.log_beta, nodes.log_weights
+        return nodes.log_alpha[np.newaxis], nodes.log_beta[np.newaxis], nodes.log_weights[np.newaxis]
+
+    def _quadratures(self) -> Sequence[Quadrature]:
+        """The quadrature of each dataset, of an exact posterior."""
+        assert self.moments is not None
+        return [self.moments] if isinstance(self.moments, Quadrature) else self.moments.parts
+
+    def _values(self, name: str) -> tuple[Floats, Floats | None]:
+        _validate.parameter(name)
+        log_alpha, log_beta, log_weights = self._nodes()
+        values = log_alpha if name.endswith("alpha") else log_beta
+        with np.errstate(over="ignore", under="ignore"):
+            return (values if name.startswith("log_") else np.exp(values)), log_weights
+
+    def _shaped(self, result: Floats) -> Any:
+        """With the leading B for a batch, without it for one dataset."""
+        return result if self._batch else result[0]
+
+    def _data(self) -> NDArray[Any]:
+        if self.counts is None:
+            raise ValueError("this Posterior has no counts: pass group=None or counts=row")
+        return self.counts
+
+    def _index(self, group: int | str) -> int:
+        return _validate.group_index(group, self.group_names, self._data().shape[-2])
+
+    def _integer_rows(self, rows: NDArray[Any], name: str) -> NDArray[np.int64]:
+        if rows.shape[-1] != self.n_categories:
+            raise ValueError(f"{name} must have K = {self.n_categories} categories; got shape {rows.shape}")
+        return np.ascontiguousarray(rows, dtype=np.int64)
+
+    def _rows(self, group: Group, counts: ArrayLike | None) -> tuple[NDArray[np.int64], int]:
+        """The counts of a group (B, K), and the number of its random stream."""
+        shape = self._datasets.size, self.n_categories
+        if counts is not None:
+            if group is not None:
+                raise TypeError("give either group or counts, not both")
+            given = _validate.counts(counts, ndim=(1, 2) if self._batch else (1,))
+            rows = self._integer_rows(given, "counts")
+            if given.ndim == 2 and given.shape[0] != shape[0]:
+                raise ValueError(f"counts must have shape (K,) or (B, K) with B = {shape[0]}; got {given.shape}")
+            return np.ascontiguousarray(np.broadcast_to(rows, shape)), predictive.stream_of_counts(rows)
+        if group is None:
+            return np.zeros(shape, dtype=np.int64), predictive.NEW_GROUP
+        index = self._index(group)
+        return np.ascontiguousarray(self._data()[..., index, :], dtype=np.int64).reshape(shape), index
+
+
+def _sums_to_one(log_beta: Floats) -> Floats:
+    """log beta (..., K), refused where beta does not sum to one, as where beta itself is passed."""
+    with np.errstate(over="ignore", under="ignore"):  # single precision: a quarter of the time, and 1e-4 is enough
+        sums = np.exp(log_beta.astype(np.float32)) @ np.ones(log_beta.shape[-1], dtype=np.float32)
+    bad = ~(np.abs(sums - 1.0) <= _SUM_TOLERANCE)
+    if bad.any():
+        where = tuple(np.argwhere(bad)[0].tolist())
+        raise ValueError(
+            f"log_beta must hold logarithms of proportions that sum to one; the sum is {sums[where]:.6g} at index "
+            f"{where}. Pass np.log(beta / beta.sum(axis=-1, keepdims=True))."
+        )
+    return log_beta
+
+
+def _some_weight(log_weights: Floats) -> Floats:
+    """log weights (..., S), refused where a dataset has no positive weight or an infinite one."""
+    largest = log_weights.max(axis=-1)
+    for value, problem in ((-np.inf, "every draw has weight zero"), (np.inf, "a weight is infinite")):
+        if (largest == value).any():
+            place = f" in dataset {int(np.argmax(largest == value))}" if largest.ndim else ""
+            raise ValueError(f"log_weights must leave some draws a finite positive weight; {problem}{place}")
+    return log_weights
+
+
+def _scalar_or_array(value: float | ArrayLike | None) -> Any:
+    if value is None:
+        return None
+    array = np.asarray(value, dtype=np.float64)
+    return float(array) if array.ndim == 0 else array
 
 
 def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int, group: int) -> Floats:
-    """log theta of a group of dataset b, from what gives it for a batch; a function, so that posteriors pickle."""
+    """log theta of a group of dataset b of a batch; a function, so that posteriors pickle."""
     result: Floats = theta_draws(group)[b]
     return result
 
 
-def _pick(value: Any, n: int, b: int) -> Any:
-    """A detail of one dataset, where the batch has one each."""
+def _detail_of_dataset(value: Any, n: int, b: int) -> Any:
+    """A detail of dataset b, where the batch has one for each of its n datasets."""
     return value[b] if isinstance(value, np.ndarray) and value.ndim and value.shape[0] == n else value
-
-
-__all__ = ["Group", "Moments", "Posterior", "Summary"]

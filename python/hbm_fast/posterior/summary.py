@@ -1,31 +1,29 @@
-"""The table that post.summary() prints, and the warnings about the draws behind it."""
+"""The table of ``Posterior.summary``: means, quantiles, and how accurate the draws make them."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from hbm_fast import errors
 from hbm_fast._typing import Floats
-from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.posterior import convergence
 
-MAX_R_HAT = 1.01
-MIN_ESS_PER_CHAIN = 100.0  # Vehtari et al. 2021, doi:10.1214/20-BA1221
-MIN_WEIGHTED_ESS = 100.0
+_MIN_WEIGHTED_ESS = 100.0
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What ``Posterior.summary`` returns: print it, or take the figures from it.
+    """The result of ``Posterior.summary``: print it, or read its numbers.
 
     Attributes
     ----------
     names : tuple of str
-        Of the rows: ``"alpha"``, ``"log_alpha"``, ``"beta[...]"`` with the name or the number of each category.
+        Names of the rows: ``"alpha"``, ``"log_alpha"``, ``"beta[...]"`` with the name or the number of each category.
     columns : dict of str to ndarray
         ``"mean"``, ``"sd"``, quantiles such as ``"5%"``; for MCMC ``"mcse"``, ``"ess_bulk"``, ``"ess_tail"`` and
         ``"r_hat"``; for weighted draws ``"mcse"`` and ``"ess"``.
     note : str
-        Where the figures come from.
+        The method and the number of draws.
     """
 
     names: tuple[str, ...]
@@ -48,14 +46,14 @@ class Summary:
         for position, i in enumerate(shown):
             if position and i != shown[position - 1] + 1:
                 lines.append(f"... {i - shown[position - 1] - 1} rows ...")
-            figures = "".join(f"{_figure(column, values[i]):>11}" for column, values in self.columns.items())
-            lines.append(f"{self.names[i]:<{width}}{figures}")
+            cells = "".join(f"{_cell(column, values[i]):>11}" for column, values in self.columns.items())
+            lines.append(f"{self.names[i]:<{width}}{cells}")
         return "\n".join([*lines, self.note])
 
     __repr__ = __str__
 
 
-def _figure(column: str, value: float) -> str:
+def _cell(column: str, value: float) -> str:
     if np.isnan(value):
         return "-"
     if column.startswith("ess"):
@@ -63,35 +61,26 @@ def _figure(column: str, value: float) -> str:
     return f"{value:.3f}" if column == "r_hat" else f"{value:.4g}"
 
 
-def warn_of_chains(names: tuple[str, ...], columns: dict[str, Floats], n_chains: int) -> None:
-    """ConvergenceWarning where R-hat or an ESS says that the draws do not represent the posterior yet."""
-    r_hat, ess = columns["r_hat"], np.fmin(columns["ess_bulk"], columns["ess_tail"])
-    if np.isnan(ess).all():
-        return
-    problems = []
-    if not np.isnan(r_hat).all():  # as for one chain
-        worst = int(np.nanargmax(r_hat))
-        if r_hat[worst] > MAX_R_HAT:
-            problems.append(f"R-hat of {names[worst]} is {r_hat[worst]:.3f}, above {MAX_R_HAT}")
-    needed = MIN_ESS_PER_CHAIN * n_chains
-    worst = int(np.nanargmin(ess))
-    if ess[worst] < needed:
-        problems.append(f"{names[worst]} has {ess[worst]:.0f} effective draws, below {needed:.0f}")
+def weighted_error(values: Floats, mean: Floats, weights: Floats) -> Floats:
+    """Standard error of a self-normalised weighted mean over the draws (C, D, ...), with weights (C, D)."""
+    weights = weights.reshape(weights.shape + (1,) * (values.ndim - 2))
+    return np.asarray(np.sqrt((weights**2 * (values - mean) ** 2).sum(axis=(0, 1))))
+
+
+def warn_of_chains(names: tuple[str, ...], columns: dict[str, Floats], n_chains: int, n_draws: int) -> None:
+    """ConvergenceWarning where R-hat, or the smaller one of bulk and tail ESS, exceeds the limits of `convergence`."""
+    # without alpha, whose ranks are those of log alpha
+    r_hat, ess = columns["r_hat"][1:], np.fmin(columns["ess_bulk"], columns["ess_tail"])[1:]
+    problems = convergence.problems(names[1:], r_hat, ess, n_chains, n_draws)
     if problems:
-        warnings.warn(
-            f"{'; '.join(problems)}: the draws do not represent the posterior yet. "
-            "Pass a larger n_draws (and n_warmup) to hbm.sample, or another method=.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+        errors.warn(f"{'; '.join(problems)}: {convergence.ADVICE}", errors.ConvergenceWarning)
 
 
 def warn_of_weights(ess: float, n_draws: int) -> None:
     """ConvergenceWarning where a few draws hold most of the weight."""
-    if ess < MIN_WEIGHTED_ESS:
-        warnings.warn(
+    if ess < _MIN_WEIGHTED_ESS:
+        errors.warn(
             f"the importance weights leave {ess:.1f} effective draws of {n_draws}: "
-            "ask for more n_draws, or use hbm.sample",
-            ConvergenceWarning,
-            stacklevel=3,
+            "draw more (n_draws), or use hbm.sample",
+            errors.ConvergenceWarning,
         )

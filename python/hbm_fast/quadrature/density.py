@@ -9,16 +9,16 @@ from hbm_fast._typing import Floats
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 
-# Below this a concentration's own logarithm is all that the likelihood still sees of it.
+# Below this, log Gamma(a + x) - log Gamma(a) = log a + log Gamma(x) to double precision.
 _SMALLEST_LOG_CONCENTRATION = -600.0
-# Beyond this alpha the likelihood is that of a multinomial to the last digit, whatever the totals.
+# Above this alpha the likelihood equals that of a multinomial to double precision, for totals up to 2**40.
 _LARGEST_LOG_ALPHA = 100.0
-# Shorter tables than this are always faster than pairs of values: all evaluations of a call run through them abreast.
-_SHORT_TABLE = 512
+# Exceedances shorter than this are always faster than pairs of values: they are evaluated for all points at once.
+_FEW_EXCEEDANCES = 512
 
 
 class Density:
-    """log p(t, u | counts) up to a constant: log prior of t and u, and log-likelihood."""
+    """log p(t, u | counts) up to a constant: log prior of t and u plus log-likelihood."""
 
     def __init__(self, statistics: SufficientStatistics, model: HierarchicalModel) -> None:
         self.statistics = statistics._core
@@ -27,17 +27,17 @@ class Density:
         present = np.array([times[values > 0.0].sum() for values, times in pairs])
         self._present, self._present_total = present[:2], present[2]
         self.total = float(pairs[2][0] @ pairs[2][1])
-        self._table_size = int(max(values.max(initial=0.0) for values, _ in pairs[:2])) + 1
-        self._tables = _tables(self.statistics, pairs)
-        # what __call__ leaves out: the pairs of large counts are evaluated with it, or most digits would be its own
-        self.log_coefficient = 0.0 if self._tables is None else self.statistics.log_coefficient
+        self._n_exceedances = int(max(values.max(initial=0.0) for values, _ in pairs[:2])) + 1
+        self._exceedances = _exceedances(self.statistics, pairs)
+        # __call__ leaves it out, except for large counts, whose sum would lose most digits to it
+        self.log_coefficient = 0.0 if self._exceedances is None else self.statistics.log_coefficient
         self._prior = model.alpha
         self.fixed_log_alpha = float(np.log(model.alpha.value)) if isinstance(model.alpha, priors.Fixed) else None
         self.support = _support(model.alpha)
         self.highest_power = _highest_power(model.alpha)
         self.fixed_logit: float | None = None
         self.concentration = np.ones(2)
-        self._powers = np.zeros(2)  # of beta, in the prior of u
+        self._powers = np.zeros(2)  # exponents of beta in the prior of u
         self._log_prior_constant = 0.0
         if isinstance(model.beta, priors.FixedBeta):
             self.fixed_logit = float(np.log(model.beta.value[1]) - np.log(model.beta.value[0]))
@@ -54,7 +54,7 @@ class Density:
         """log p at pairs of points, broadcast."""
         prior = self.log_prior_alpha(t)
         value = np.empty(np.broadcast_shapes(t.shape, u.shape))
-        if self._tables is not None:
+        if self._exceedances is not None:
             self._evaluate(t, u, value, None)
         else:
             t, u = np.broadcast_arrays(t, u)
@@ -67,7 +67,7 @@ class Density:
         """d log p / du. In u the density has one maximum at every t, and straight tails."""
         value = np.empty(np.broadcast_shapes(t.shape, u.shape))
         slope = np.empty(value.shape)
-        if self._tables is not None:
+        if self._exceedances is not None:
             self._evaluate(t, u, value, slope)
             return slope
         t, u = np.broadcast_arrays(t, u)
@@ -80,16 +80,16 @@ class Density:
         return np.asarray(scaled[..., 1] * betas[..., 0] - scaled[..., 0] * betas[..., 1])
 
     def _evaluate(self, t: Floats, u: Floats, value: Floats, slope: Floats | None) -> None:
-        """By the tables: log-likelihood and prior of u."""
-        assert self._tables is not None
+        """Log-likelihood plus log prior of u, by the exceedances."""
+        assert self._exceedances is not None
         if t.shape != value.shape or not t.flags.c_contiguous:
             t = np.ascontiguousarray(np.broadcast_to(t, value.shape))
         if u.shape != value.shape or not u.flags.c_contiguous:
             u = np.ascontiguousarray(np.broadcast_to(u, value.shape))
-        _core.logit_density(self._tables, self._powers, t, u, value, slope, self._threads(value.size))
+        _core.logit_density(self._exceedances, self._powers, t, u, value, slope, self._threads(value.size))
 
     def _few_large_counts(self, t: Floats, logs: Floats, value: Floats) -> None:
-        """The same by the statistics' pairs of values."""
+        """The same by pairs of a value and its frequency."""
         log_a, a = self._concentrations(t, logs)
         self.statistics.log_likelihood(a, value, None, self._threads(t.size), True)
         if log_a.min(initial=0.0) < _SMALLEST_LOG_CONCENTRATION:
@@ -105,24 +105,24 @@ class Density:
         return log_a, np.exp(np.maximum(log_a, _SMALLEST_LOG_CONCENTRATION))
 
     def _threads(self, n_evaluations: int) -> int:
-        """Starting threads costs more than some milliseconds of work saves."""
-        return _validate.threads(None) if n_evaluations * self._table_size > 1_000_000 else 1
+        """1 for calls of less than some milliseconds: starting threads would take longer."""
+        return _validate.threads(None) if n_evaluations * self._n_exceedances > 1_000_000 else 1
 
 
-def _tables(statistics: _core.SufficientStatistics, pairs: list[tuple[Floats, Floats]]) -> Floats | None:
-    """Groups with count > j (3, J): of the two categories and the totals; None where another form is faster."""
+def _exceedances(statistics: _core.SufficientStatistics, pairs: list[tuple[Floats, Floats]]) -> Floats | None:
+    """Groups with count > j (3, J) of the two categories and the totals; None where pairs of values are faster."""
     longest = int(max(values.max(initial=0.0) for values, _ in pairs))
-    short = longest <= _SHORT_TABLE or all(statistics.has_table(k) for k in range(3))
+    short = longest <= _FEW_EXCEEDANCES or all(statistics.has_table(k) for k in range(3))
     if not short:
         return None
-    tables = np.zeros((3, longest))
-    for table, (values, times) in zip(tables, pairs, strict=True):
-        table[values.astype(np.intp) - 1] = times
-    return np.ascontiguousarray(np.cumsum(tables[:, ::-1], axis=1)[:, ::-1])
+    groups = np.zeros((3, longest))
+    for row, (values, times) in zip(groups, pairs, strict=True):
+        row[values.astype(np.intp) - 1] = times
+    return np.ascontiguousarray(np.cumsum(groups[:, ::-1], axis=1)[:, ::-1])
 
 
 def _support(prior: priors.AlphaPrior) -> tuple[float, float]:
-    """Ends of log(alpha), a few roundings inside where there are any."""
+    """Bounds of log(alpha), moved inside by a few roundings where they are finite."""
     if isinstance(prior, priors.LogUniform | priors.Power):
         lower, upper = float(np.log(prior.lower)), float(np.log(prior.upper))
         return lower + 1e-15 * (1.0 + abs(lower)), upper - 1e-15 * (1.0 + abs(upper))
@@ -130,9 +130,9 @@ def _support(prior: priors.AlphaPrior) -> tuple[float, float]:
 
 
 def _highest_power(prior: priors.AlphaPrior) -> int:
-    """The highest power of alpha, up to 2, with a posterior expectation.
+    """The highest power of alpha, up to 2, with a finite posterior expectation.
 
-    Where alpha is large the likelihood no longer depends on it: the tail is the prior's.
+    For large alpha the likelihood is constant: the posterior's tail is that of the prior.
     """
     if isinstance(prior, priors.HalfCauchy):
         return 0
@@ -142,7 +142,7 @@ def _highest_power(prior: priors.AlphaPrior) -> int:
 
 
 def log_beta(u: Floats) -> Floats:
-    """(..., 2): log beta_0 and log beta_1 of a logit."""
+    """log beta_0 and log beta_1 (..., 2) of the logit u."""
     result = np.empty((*u.shape, 2))
     small = np.log1p(np.exp(-np.abs(u)))
     np.subtract(np.minimum(-u, 0.0), small, out=result[..., 0])

@@ -1,9 +1,9 @@
 """Adaptive nodes for a density of (t, u) = (log alpha, logit beta_1).
 
-Outer rule: Gauss-Kronrod panels in t, halved where their error asks for it. Inner rule: at every t the trapezoidal rule
+Outer rule: Gauss-Kronrod panels in t, halved where the error is too large. Inner rule: at every t the trapezoidal rule
 in z, u = centre + width sinh(z): the density in u has one maximum and straight tails, which sinh turns into double
 exponential ones (Takahasi & Mori 1974, doi:10.2977/prims/1195192451). Centre, width and range follow t and are found on
-a scan of t; how well they are placed decides the speed, never the answer, whose error is measured.
+a scan of t. Placement affects only speed; the error is estimated.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from hbm_fast.quadrature import rules
 from hbm_fast.quadrature.density import Density
 
 _NEGLIGIBLE = 42.0  # densities below exp(-42) of the maximum are left out
-_TOLERANCE = 1e-9  # of the whole integral, by the pessimistic difference of the two rules of a panel
+_TOLERANCE = 1e-9  # relative to the whole integral; the difference of a panel's two rules overestimates the error
 _ARC = 12.0
 _MOST_PANELS = 3000
 # log alpha up to which expectations of powers of alpha are followed: 62 / (p - shape) of a Lomax tail, in many panels
 _FURTHEST = 10_000.0
-_OVERFLOW = 720.0  # logarithm of an expectation that is beyond all doubles, a coarse scan's errors included
+_OVERFLOW = 720.0  # logarithm above which an expectation is no double, with a margin for the coarse scan's error
 
 
 @dataclass
 class Frame:
-    """Where the inner nodes lie, on a scan of t (T,)."""
+    """Positions of the inner nodes, on a scan of t (T,)."""
 
     t: Floats
     centre: Floats
@@ -56,7 +56,7 @@ class Frame:
 
 @dataclass
 class Grid:
-    """The converged nodes. log_density is that of (t, u); weights are of the quadrature alone."""
+    """The converged nodes; log_density is that of (t, u), and the weights are those of the rules alone."""
 
     frame: Frame | None  # None where beta is fixed
     edges: Floats  # (P + 1,) of the panels in t; one edge where alpha is fixed
@@ -87,7 +87,7 @@ def build(density: Density) -> Grid:
 
 
 def log_mean_of_alpha(grid: Grid) -> float:
-    """log E[alpha], in logarithms throughout: far below the weights of the bulk lies what counts under wide priors."""
+    """log E[alpha], in logarithms throughout: under wide priors nodes of tiny probability decide it."""
     return _log_sum(_log_masses(grid) + grid.t)
 
 
@@ -102,7 +102,7 @@ def log_sd_of_alpha(grid: Grid) -> float:
 
 
 def _log_masses(grid: Grid) -> Floats:
-    """log probabilities of the nodes of t, normalised anew: log_total of much data has few digits after the point."""
+    """log probabilities of the nodes of t, normalised again: a large log_total has few digits after the point."""
     masses = grid.log_marginal + np.log(grid.t_weights)
     masses -= masses.max()
     return masses - _log_sum(masses)
@@ -129,10 +129,10 @@ def _profile(density: Density, t: Floats) -> tuple[Floats, Floats]:
 
 
 def _scan(density: Density) -> tuple[Floats, Floats, Floats, int]:
-    """Points of t that follow the posterior: coarse over the prior's support, then narrowed until they resolve it.
+    """Points of t that resolve the posterior: coarse over the prior's support, then over smaller and smaller ranges.
 
-    With the maximum over u at each: (t, u, log density there), and the highest power of alpha whose expectation is a
-    double.
+    Returns t, the maximum over u at each t, the log density there, and the highest power of alpha whose expectation is
+    a double.
     """
     step = 0.5
     far = 40.0 + step * np.cumsum(1.25 ** np.arange(60))
@@ -161,7 +161,7 @@ def _scan(density: Density) -> tuple[Floats, Floats, Floats, int]:
 
 
 def _relevant(t: Floats, log_density: Floats, highest_power: int, slack: float = 0.0) -> NDArray[np.bool_]:
-    """Where the density matters to the integral, or to the expectation of a power of alpha that has one."""
+    """Whether the density contributes to the integral or to the expectation of a power of alpha."""
     keep = np.zeros(t.shape, dtype=bool)
     for power in range(highest_power + 1):
         weighted = log_density + power * t
@@ -204,7 +204,7 @@ def marginal_of_t(density: Density, grid: Grid, t: Floats, n: int) -> Floats:
 
 
 def _inner_size(density: Density, frame: Frame | None, t: Floats) -> tuple[int, float]:
-    """Inner intervals at which halving the step changes nothing, and the relative error that remains."""
+    """The number of inner intervals at which the trapezoidal rule has converged, and its relative error."""
     if frame is None:
         return 0, 1e-15
     sample = t[:: max(1, t.size // 24)]
@@ -214,12 +214,12 @@ def _inner_size(density: Density, frame: Frame | None, t: Floats) -> tuple[int, 
         change = float(np.abs(half - 1.0).max())
         if change < 1e-5:
             break
-    # the error of the trapezoidal rule squares when its step is halved; a factor for safety
+    # halving the step squares the error of the trapezoidal rule; 10 is a margin
     return n, max(1e-15, 10.0 * change**2)
 
 
 def _breaks(t: Floats, marginal: Floats, highest_power: int) -> Floats:
-    """Panels over each of which the log density changes by a few units."""
+    """Edges of panels over each of which the log density changes by a few units."""
     keep = np.flatnonzero(_relevant(t, marginal, highest_power))
     first, last = max(keep[0] - 1, 0), min(keep[-1] + 1, t.size - 1)
     t, marginal = t[first : last + 1], marginal[first : last + 1]
@@ -232,7 +232,7 @@ def _panels(
 ) -> Grid:
     left, right = edges[:-1], edges[1:]
     accepted: list[tuple[Floats, ...]] = []
-    scale = [-np.inf] * (highest_power + 1)  # log integrals of alpha^p g, so far
+    scale = [-np.inf] * (highest_power + 1)  # log integrals of alpha^p times the density, so far
     error, n_panels = inner_error, 0
     while left.size:
         half = 0.5 * (right - left)[:, np.newaxis]
@@ -249,8 +249,8 @@ def _panels(
         split = (worst > _TOLERANCE) & (n_panels <= _MOST_PANELS)
         done = ~split
         error += float(worst[done].sum())
-        tables = (x.reshape(left.size, 15, -1)[done] for x in (u, u_weights, values))
-        accepted.append((left[done], t[done], (half * rules.WEIGHTS)[done], marginal[done], *tables))
+        inner = (x.reshape(left.size, 15, -1)[done] for x in (u, u_weights, values))
+        accepted.append((left[done], t[done], (half * rules.WEIGHTS)[done], marginal[done], *inner))
         middle = 0.5 * (left + right)[split]
         left, right = np.concatenate([left[split], middle]), np.concatenate([middle, right[split]])
     joined = [np.concatenate(column) for column in zip(*accepted, strict=True)]

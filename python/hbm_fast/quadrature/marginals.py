@@ -10,7 +10,7 @@ from hbm_fast.quadrature.grid import Grid
 
 
 class AlphaMarginal:
-    """Of t = log alpha: on each panel the polynomial through its nodes, integrated."""
+    """The marginal of t = log alpha: the integral of the polynomial through each panel's nodes."""
 
     def __init__(self, grid: Grid) -> None:
         half = 0.5 * np.diff(grid.edges)[:, np.newaxis]
@@ -28,7 +28,7 @@ class AlphaMarginal:
         return np.asarray(np.clip((self._ends[panel] + inside) / self._ends[-1], 0.0, 1.0))
 
     def quantile(self, q: Floats) -> Floats:
-        """The inverse."""
+        """The inverse of `cdf`."""
         target = q * self._ends[-1]
         panel = np.clip(np.searchsorted(self._ends, target, side="right") - 1, 0, self._ends.size - 2)
         x = rules.invert_panels(self._integrals[panel], target - self._ends[panel])
@@ -37,7 +37,7 @@ class AlphaMarginal:
 
 
 class LogitMarginal:
-    """Of u = logit(beta_1), on nodes u = centre + width sinh(z), z evenly spaced."""
+    """The marginal of u = logit(beta_1), on nodes u = centre + width sinh(z), z evenly spaced."""
 
     def __init__(self, grid: Grid, log_density: Callable[[Floats, Floats], Floats]) -> None:
         log_mass = grid.log_marginal + np.log(grid.t_weights) - grid.log_total
@@ -56,7 +56,7 @@ class LogitMarginal:
             self._step = (high - self._low) / n
             density = grid.t_weights[rows] @ np.exp(log_density(t, self._centre + self._width * np.sinh(z)))
             density *= np.cosh(z)
-            # the trapezoidal rule has converged where half its nodes give the same
+            # converged where half of the nodes give the same integral
             if abs(2.0 * density[::2].sum() / density.sum() - 1.0) < 1e-9:
                 break
         self._distribution = rules.Distribution(density[np.newaxis])
@@ -69,6 +69,6 @@ class LogitMarginal:
         return self._distribution(np.zeros(u.size, dtype=np.intp), position).reshape(u.shape)
 
     def quantile(self, q: Floats) -> Floats:
-        """The inverse."""
+        """The inverse of `cdf`."""
         position = self._distribution.invert(np.zeros(q.size, dtype=np.intp), q.ravel()).reshape(q.shape)
         return np.asarray(self._centre + self._width * np.sinh(self._low + self._step * position))

@@ -1,7 +1,7 @@
 """One-dimensional rules: Gauss-Kronrod panels, and the trapezoidal rule with its indefinite integral and inversion.
 
 Sources: Piessens et al. 1983 (QUADPACK, 7-15 Gauss-Kronrod pair); Trefethen & Weideman 2014 (doi:10.1137/130932132) for
-the trapezoidal rule, which converges geometrically on a function that is analytic in a strip and dies out at both ends;
+the trapezoidal rule, which converges geometrically for a function analytic in a strip that vanishes at both ends;
 Haber 1993 (doi:10.1090/S0025-5718-1993-1149295-X) for the indefinite integral of its sinc interpolant.
 """
 
@@ -52,9 +52,9 @@ WEIGHTS: Floats = np.concatenate([_KRONROD_W, _KRONROD_W[-2::-1]])
 GAUSS_WEIGHTS: Floats = np.zeros(15)
 GAUSS_WEIGHTS[1::2] = np.concatenate([_GAUSS_W, _GAUSS_W[-2::-1]])
 
-# From values at the nodes to the Legendre coefficients of the polynomial through them.
+# Maps values at the nodes to the Legendre coefficients of the polynomial through them.
 _TO_LEGENDRE: Floats = np.asarray(np.linalg.inv(legendre.legvander(NODES, 14)), dtype=np.float64)
-# From Legendre coefficients of degree 15 to those of the powers of x.
+# Maps Legendre coefficients of degree 15 to those of the powers of x.
 _TO_POWERS: Floats = np.stack([np.pad(legendre.leg2poly(np.eye(16)[i, : i + 1]), (0, 15 - i)) for i in range(16)])
 
 
@@ -69,15 +69,15 @@ def evaluate_panels(coefficients: Floats, x: Floats) -> Floats:
 
 
 def invert_panels(coefficients: Floats, targets: Floats) -> Floats:
-    """x in [-1, 1] (S,) at which the integrals (S, 16) reach their targets (S,)."""
-    # powers instead of Legendre polynomials: at degree 15 that costs four digits of sixteen, and a third of the time
+    """x in [-1, 1] (S,) at which the integrals (S, 16) equal their targets (S,)."""
+    # powers instead of Legendre polynomials: at degree 15 they lose four digits of sixteen and take a third of the time
     return _invert(tuple(np.ascontiguousarray((coefficients @ _TO_POWERS).T)), targets, -1.0)
 
 
 def _invert(terms: tuple[Floats, ...], targets: Floats, lowest: float) -> Floats:
-    """x in [lowest, 1] at which rising polynomials, coefficients ascending, reach their targets.
+    """x in [lowest, 1] at which increasing polynomials, coefficients ascending, equal their targets.
 
-    Newton steps, held by bisection.
+    Newton's method, safeguarded by bisection.
     """
     low, high = np.full(targets.shape, lowest), np.full(targets.shape, 1.0)
     x = 0.5 * (low + high)
@@ -92,14 +92,14 @@ def _invert(terms: tuple[Floats, ...], targets: Floats, lowest: float) -> Floats
             new = x - (value - targets) / slope
         new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
         moved, x = float(np.abs(new - x).max(initial=0.0)), new
-        if moved < 1e-9:  # the next step would be its square
+        if moved < 1e-9:  # the next step would be of the order of its square
             break
     return np.asarray(x)
 
 
 @cache
 def sinc_matrices(n: int) -> tuple[Floats, Floats]:
-    """(indefinite integral, derivative) of the sinc interpolant of n values at unit steps, both (n, n), f @ matrix."""
+    """Matrices (n, n) of the indefinite integral and the derivative of the sinc interpolant: n values @ matrix."""
     x, w = legendre.leggauss(16)
     middles = np.arange(n)[:, np.newaxis] + 0.5 * (x + 1.0)
     sine_integral = np.concatenate([[0.0], np.cumsum(0.5 * (np.sinc(middles) @ w))])  # of sinc, over [0, m]
@@ -111,10 +111,10 @@ def sinc_matrices(n: int) -> tuple[Floats, Floats]:
 
 
 class Distribution:
-    """Distribution functions of densities given at n evenly spaced nodes, a row each: values (R, n).
+    """Distribution functions of R densities, each given at n evenly spaced nodes: values (R, n).
 
-    The integral, the density and its slope at the nodes have the accuracy of the trapezoidal rule; quintic Hermite
-    polynomials join them.
+    The integral, the density and its slope at the nodes have the accuracy of the trapezoidal rule; between the nodes
+    they are interpolated by quintic Hermite polynomials.
     """
 
     def __init__(self, values: Floats) -> None:
@@ -129,15 +129,16 @@ class Distribution:
         f0, f1 = self._cumulative[rows, cells], self._cumulative[rows, cells + 1]
         d0, d1 = self._density[rows, cells], self._density[rows, cells + 1]
         s0, s1 = self._slope[rows, cells], self._slope[rows, cells + 1]
-        rise, c2 = f1 - f0 - d0 - 0.5 * s0, 0.5 * s0
-        turn, bend = d1 - d0 - s0, s1 - s0
+        c2 = 0.5 * s0
+        # what the cubic terms must add at the right end: to the value, the density and its slope
+        value, density, slope = f1 - f0 - d0 - c2, d1 - d0 - s0, s1 - s0
         return (
             f0,
             d0,
             c2,
-            10 * rise - 4 * turn + 0.5 * bend,
-            -15 * rise + 7 * turn - bend,
-            6 * rise - 3 * turn + 0.5 * bend,
+            10 * value - 4 * density + 0.5 * slope,
+            -15 * value + 7 * density - slope,
+            6 * value - 3 * density + 0.5 * slope,
         )
 
     def __call__(self, rows: NDArray[np.intp], positions: Floats) -> Floats:
@@ -148,7 +149,7 @@ class Distribution:
         return _polynomial(self._cell(rows, cells), x)
 
     def invert(self, rows: NDArray[np.intp], targets: Floats) -> Floats:
-        """Positions at which the rows' distribution functions reach ``targets``."""
+        """Positions at which the rows' distribution functions equal ``targets``."""
         n = self._density.shape[1]
         cells = np.clip((self._cumulative[rows] < targets[:, np.newaxis]).sum(axis=1) - 1, 0, n - 2)
         return np.asarray(cells + _invert(self._cell(rows, cells), targets, 0.0))

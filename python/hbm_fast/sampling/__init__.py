@@ -1,17 +1,15 @@
 """sample(counts): Markov chain Monte Carlo for (alpha, beta), the groups' theta integrated out."""
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _core, _validate, priors
+from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import RNGLike
-from hbm_fast.errors import ConvergenceWarning
+from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -19,9 +17,9 @@ from hbm_fast.sampling import convergence
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
-# Gibbs mixes slowly where alpha is large (the table counts then say little that the counts do not), and its step stays
-# cheap where K is large. Measured on K of 50, 200 and 1,000 with alpha of 2, 10 and 40, and on the twins' table: from
-# K = 30 on the two cross near alpha = K / 16.
+# Gibbs mixes slowly where alpha is large, because the auxiliary table counts are then nearly determined by the counts;
+# its step stays cheap where K is large. Measured for K of 50, 200 and 1,000 with alpha of 2, 10 and 40, and for the
+# twins' table: from K = 30 on, Gibbs is the faster sampler below about alpha = K / 16.
 _GIBBS_FROM = 30
 _GIBBS_BELOW = 1 / 16
 # Below this concentration log(beta) has tails too long for trajectories scaled by the curvature at the mode.
@@ -39,6 +37,7 @@ def sample(
     n_draws: int = 1000,
     n_chains: int = 4,
     n_warmup: int | None = None,
+    start: tuple[ArrayLike, ArrayLike] | None = None,
     rng: RNGLike = None,
     n_threads: int | None = None,
     progress: bool = False,
@@ -52,25 +51,27 @@ def sample(
     ----------
     counts : integer array_like (N, K) or (B, N, K), list of (N_b, K), or SufficientStatistics
         One dataset, or many at once. Groups with total 0 change nothing: that is how ragged data is padded; a list of
-        arrays is padded here. Statistics stand for data that need not be at hand any more.
+        arrays is padded here. SufficientStatistics may replace the data.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
     method : {"auto", "hmc", "gibbs", "mh"}
-        ``"auto"`` chooses for each dataset, and says what and why in ``.details``.
+        ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason.
     n_draws, n_chains : int
         D draws of each of C chains, after warm-up.
     n_warmup : int, optional
         Steps of each chain before the first draw kept.
+    start : (array_like (C,), array_like (C, K)), optional
+        log alpha and log beta at which the chains start, with B in front for many datasets. Default, and where they are
+        NaN: spread over the marginal posterior of log alpha.
     rng : None, int, SeedSequence, BitGenerator or Generator
-        Chain c of dataset b has a stream of its own: the draws do not depend on ``n_threads``.
+        Chain c of dataset b has its own random stream: the draws do not depend on ``n_threads``.
     n_threads : int, optional
         Default all CPUs this process may use (or HBM_FAST_NUM_THREADS).
     progress : bool
-        Write the share that is done to stderr.
+        Write the finished share to stderr.
     diagnostics : bool
-        Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where they say that
-        the chains have not converged. ``False`` saves the time that takes, about a millisecond for each parameter and
-        4 x 1,000 draws.
+        Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
+        not converged. ``False`` saves about a millisecond for each parameter and 4 x 1,000 draws.
     category_names, group_names : sequence of K, of N str, optional
         Kept in the result: rows of its summary, coordinates of ``to_arviz``.
 
@@ -81,7 +82,7 @@ def sample(
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
         ``post[b].method`` is that of dataset b. ``.details`` has, for a batch as arrays (B,), ``"method"``,
         ``"reason"``, ``"acceptance_rate"``, ``"evaluations_per_draw"``, ``"n_divergences"``, ``"n_modes"`` (of
-        log alpha) and, where ``diagnostics`` are asked for, the largest ``"r_hat"`` and the smallest ``"ess_bulk"``.
+        log alpha) and, with ``diagnostics``, the largest ``"r_hat"`` and the smallest ``"ess_bulk"``.
         ``.sample_stats`` has ``"log_density"``, the posterior's at each draw up to a constant, unless a dataset is
         sampled by Gibbs, which does not compute it.
 
@@ -95,25 +96,26 @@ def sample(
     ConvergenceWarning
         Where log alpha has an R-hat above 1.01 or fewer than 100 effective draws a chain; where more than 5 % of the
         K beta do, or one of them has an R-hat above 1.05 or fewer than 20 effective draws a chain (of many parameters
-        some exceed 1.01 by chance); where more than 2 % of HMC's trajectories diverge. One warning names how many
-        datasets of a batch fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a chain
-        and an R-hat of 1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
+        some exceed 1.01 by chance); where more than 2 % of HMC's trajectories diverge. One warning gives the number of
+        datasets of a batch that fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a
+        chain and an R-hat of 1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
+        ``Posterior.summary`` has the same limits, for the tail effective sample size too.
 
     Notes
     -----
     The marginal posterior of log alpha is scanned first, over the whole range of its prior, with beta integrated out by
     Laplace's approximation around its mode given alpha (there is one). Each chain starts in another part of that
     marginal. Where the scan finds several modes, each has a start. There, and where the one mode is far from normal
-    (for K up to 16), every step begins with a jump: a Metropolis step whose proposals are normals along the scan.
+    (for K up to 16), every step begins with an independence Metropolis step whose proposals are normals along the scan.
 
     HMC moves on log(alpha beta), scaled by the Laplace approximation at the mode, so that 100 steps of warm-up only
     tune the step size (on 31 datasets 50 steps gave the same effective draws as 400). Under a prior of alpha with
-    bounds the logit of log alpha's place between them stands for log alpha, so that no chain meets a wall. Gibbs draws
-    table counts, then beta | tables exactly, and alpha by a slice step with the auxiliary integrated out. MH is a
-    random walk of which the covariance and the size adapt during its 200 steps of warm-up and then freeze: the full
-    covariance for K up to 32, where so short a warm-up can show one, else its diagonal.
+    bounds, log alpha is replaced by the logit of its position between them, so that no chain is reflected. Gibbs draws
+    the auxiliary table counts, then beta given them exactly, and alpha by a slice step with the auxiliary variable
+    integrated out. MH is a random walk whose covariance and step size adapt during its 200 steps of warm-up and are
+    then fixed: the full covariance for K up to 32, which so short a warm-up can estimate, else its diagonal.
 
-    ``"auto"`` takes Gibbs for a sparse Dirichlet of beta, and for K of 30 and more where alpha, estimated by moments,
+    ``"auto"`` chooses Gibbs for a sparse Dirichlet of beta, and for K of 30 and more where alpha, estimated by moments,
     is below K / 16; otherwise HMC.
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
@@ -129,43 +131,6 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
-    post = sample_from(
-        None,
-        counts,
-        model,
-        method=method,
-        n_draws=n_draws,
-        n_chains=n_chains,
-        n_warmup=n_warmup,
-        rng=rng,
-        n_threads=n_threads,
-        progress=progress,
-        category_names=category_names,
-        group_names=group_names,
-    )
-    if diagnostics:
-        message = convergence.check(post)
-        if message is not None:
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
-    return post
-
-
-def sample_from(
-    start: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
-    counts: ArrayLike | Sequence[ArrayLike] | SufficientStatistics,
-    model: HierarchicalModel | None = None,
-    *,
-    method: Method = "auto",
-    n_draws: int = 1000,
-    n_chains: int = 4,
-    n_warmup: int | None = None,
-    rng: RNGLike = None,
-    n_threads: int | None = None,
-    progress: bool = False,
-    category_names: Sequence[str] | None = None,
-    group_names: Sequence[str] | None = None,
-) -> Posterior:
-    """`sample` without diagnostics, its chains started at log alpha (B, C), log beta (B, C, K): a network's draws."""
     datasets, padded, n_categories, batch = _datasets(counts)
     if model is None:
         model = HierarchicalModel(n_categories)
@@ -176,11 +141,12 @@ def sample_from(
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP[method] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
-    _validate.names(category_names, "category_names", n_categories)  # before the work
+    _validate.names(category_names, "category_names", n_categories)  # before the long computation
     _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
+    starts = None if start is None else _starts(start, len(datasets), n_chains, n_categories, batch)
     key = new_key(rng)
     if method != "auto":
-        chosen: list[tuple[str, str]] = [(method, "asked for")] * len(datasets)
+        chosen: list[tuple[str, str]] = [(method, "given as method=")] * len(datasets)
     elif n_categories < _GIBBS_FROM or isinstance(model.alpha, priors.Fixed):
         chosen = [_choose(model, whole, None)] * len(datasets)
     else:
@@ -199,7 +165,7 @@ def sample_from(
         key,
         _validate.threads(n_threads),
         _reporter(post_method) if progress else None,
-        start,
+        starts,
     )
     if progress:
         print(file=sys.stderr)
@@ -217,7 +183,7 @@ def sample_from(
         drawn = {name: value[0] for name, value in drawn.items()}
         details = {name: value.tolist()[0] for name, value in details.items()}
     log_alpha, log_beta = drawn.pop("log_alpha"), drawn.pop("log_beta")
-    return Posterior(
+    post = Posterior(
         log_alpha,
         log_beta,
         model=model,
@@ -229,18 +195,37 @@ def sample_from(
         category_names=category_names,
         group_names=group_names,
     )
+    if diagnostics:
+        post, message = convergence.check(post)
+        if message is not None:
+            errors.warn(message, errors.ConvergenceWarning)
+    return post
 
 
 def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
-    """What the kernel takes (a list), the counts as one array for the Posterior, K, and whether there is a batch."""
+    """The kernel's list of datasets, the counts as one array for the Posterior, K, and whether there is a batch."""
     if isinstance(counts, SufficientStatistics):
         return [counts._core], None, counts.n_categories, False
     padded, batch = _validate.datasets(counts)
     return list(padded), padded if batch else padded[0], padded.shape[-1], batch
 
 
+def _starts(
+    start: tuple[ArrayLike, ArrayLike], n_datasets: int, n_chains: int, n_categories: int, batch: bool
+) -> tuple[Floats, Floats]:
+    """Starting points (B, C) and (B, C, K) for the kernel."""
+    log_alpha, log_beta = (np.ascontiguousarray(part, dtype=np.float64) for part in start)
+    lead = (n_datasets, n_chains) if batch else (n_chains,)
+    if log_alpha.shape != lead or log_beta.shape != (*lead, n_categories):
+        raise ValueError(
+            f"start must be log alpha {lead} and log beta {(*lead, n_categories)}; got shapes {log_alpha.shape} and "
+            f"{log_beta.shape}"
+        )
+    return log_alpha, log_beta
+
+
 def _statistics(dataset: Any, n_categories: int) -> _core.SufficientStatistics:
-    """The statistics of counts (N, K): the choice asks them for alpha, the kernel then uses them."""
+    """The statistics of counts (N, K), for the estimate of alpha and then for the kernel."""
     if isinstance(dataset, _core.SufficientStatistics):
         return dataset
     result = _core.SufficientStatistics(n_categories)
@@ -249,21 +234,19 @@ def _statistics(dataset: Any, n_categories: int) -> _core.SufficientStatistics:
 
 
 def _choose(model: HierarchicalModel, whole: bool, statistics: _core.SufficientStatistics | None) -> tuple[str, str]:
-    """The sampler, and why. The statistics are those of a dataset of K >= 30 categories whose alpha is not fixed."""
+    """The sampler and the reason; the statistics are those of a dataset of K >= 30 categories, alpha not fixed."""
     if not whole:
-        return "hmc", "the weights are not whole numbers: there are no table counts for Gibbs"
+        return "hmc", "the weights are not whole numbers, which the table counts of Gibbs need"
     n_categories = model.n_categories
     if n_categories >= _GIBBS_FROM:
         if statistics is not None:
-            alpha, known = _rough_alpha(statistics), "about "
+            alpha, about = _rough_alpha(statistics), "about "
         else:
             assert isinstance(model.alpha, priors.Fixed)
-            alpha, known = model.alpha.value, ""
+            alpha, about = model.alpha.value, ""
         if alpha < _GIBBS_BELOW * n_categories:
-            return (
-                "gibbs",
-                f"K = {n_categories} is large beside alpha ({known}{alpha:.2g}): Gibbs moves far and cheaply",
-            )
+            small = f"alpha ({about}{alpha:.2g}) is small relative to K = {n_categories}"
+            return "gibbs", f"{small}, where Gibbs mixes well and is cheap"
     if isinstance(model.beta, priors.Dirichlet) and np.min(model.beta.concentration) < _SPARSE:
         return "gibbs", f"the Dirichlet of beta is sparse (below {_SPARSE}): beta is drawn from its exact conditional"
     return "hmc", "the posterior of log(alpha beta) is smooth, and K is small or alpha large"
@@ -272,16 +255,16 @@ def _choose(model: HierarchicalModel, whole: bool, statistics: _core.SufficientS
 def _rough_alpha(statistics: _core.SufficientStatistics) -> float:
     """alpha by moments: P(two draws of a group agree) = (1 + alpha sum beta^2) / (1 + alpha).
 
-    0 without two draws in any group; infinite where groups differ less than a multinomial's.
+    0 without two draws in any group; infinite where the groups vary less than under a multinomial.
     """
     columns = [statistics.pairs(k) for k in range(statistics.n_categories + 1)]  # the last: the totals
-    drawn = np.array([values @ times for values, times in columns])
+    sums = np.array([values @ times for values, times in columns])
     pairs = np.array([(values * (values - 1.0)) @ times for values, times in columns])
     if pairs[-1] <= 0.0:
         return 0.0
     agree = pairs[:-1].sum() / pairs[-1]
-    beyond = agree - ((drawn[:-1] / drawn[-1]) ** 2).sum()
-    return float((1.0 - agree) / beyond) if beyond > 0.0 else float("inf")
+    above_chance = agree - ((sums[:-1] / sums[-1]) ** 2).sum()
+    return float((1.0 - agree) / above_chance) if above_chance > 0.0 else float("inf")
 
 
 def _reporter(method: str) -> Callable[[float], None]:
