@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from hbm_fast.embedding import latent_grid as quadrature  # noqa: E402
 from hbm_fast.embedding import objectives, proposals  # noqa: E402
 from hbm_fast.embedding.generative import GenerativeModel  # noqa: E402
-from hbm_fast.embedding.likelihood import (  # noqa: E402
+from hbm_fast.nn.likelihood import (  # noqa: E402
     group_log_likelihood,
     node_group_log_likelihood,
     node_log_likelihood,

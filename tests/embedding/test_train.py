@@ -15,7 +15,7 @@ from hbm_fast import embedding  # noqa: E402
 from hbm_fast.embedding import EmbeddingPosterior, Gap, Referee  # noqa: E402
 from hbm_fast.embedding.comparison import highest_likelihood  # noqa: E402
 from hbm_fast.embedding.data import TableStream, split  # noqa: E402
-from hbm_fast.embedding.likelihood import node_log_likelihood  # noqa: E402
+from hbm_fast.nn.likelihood import node_log_likelihood  # noqa: E402
 
 BAGS = hbm.datasets.load_marbles().counts
 MODEL = hbm.HierarchicalModel(2)

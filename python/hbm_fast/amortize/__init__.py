@@ -10,7 +10,7 @@ Needs torch and safetensors (``pip install 'hbm-fast[amortize]'``).
 try:
     from hbm_fast.amortize.estimator import Estimator
     from hbm_fast.amortize.loading import load
-    from hbm_fast.amortize.trainer import train
+    from hbm_fast.amortize.train import train
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise

@@ -12,7 +12,7 @@ try:
     from hbm_fast.embedding.comparison import Gap, Referee
     from hbm_fast.embedding.estimator import Embedding, load
     from hbm_fast.embedding.posterior import EmbeddingPosterior
-    from hbm_fast.embedding.trainer import train
+    from hbm_fast.embedding.train import train
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise

@@ -22,7 +22,7 @@ from hbm_fast._typing import RNGLike
 from hbm_fast.embedding import latent_grid as quadrature
 from hbm_fast.embedding import proposals
 from hbm_fast.embedding.estimator import Embedding
-from hbm_fast.embedding.likelihood import node_log_likelihood, table_log_likelihood
+from hbm_fast.nn.likelihood import node_log_likelihood, table_log_likelihood
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.coordinates import Coordinates
 from hbm_fast.nn.training import torch_threads

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from hbm_fast.embedding import objectives
 from hbm_fast.embedding.generative import GenerativeModel
 from hbm_fast.embedding.latent_grid import log_prior
-from hbm_fast.embedding.likelihood import (
+from hbm_fast.nn.likelihood import (
     group_log_likelihood,
     node_group_log_likelihood,
     node_log_likelihood,

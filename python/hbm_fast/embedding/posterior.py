@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
 from hbm_fast._typing import Floats, Key
-from hbm_fast.embedding.likelihood import group_log_likelihood
+from hbm_fast.nn.likelihood import group_log_likelihood
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import OneChain
 from hbm_fast.nn.importance import Weights
