@@ -26,7 +26,7 @@ def small():
 
 
 def test_training_learns_and_repeats(small):
-    assert small.figures["kl"] < 0.1
+    assert small.metrics["kl"] < 0.1
     again = hbm.amortize.train(hbm.HierarchicalModel(2), steps=400, rng=0, width=32, n_components=4, **SMALL)
     for a, b in zip(small.network.state_dict().values(), again.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
@@ -117,13 +117,13 @@ def test_every_head_trains(head):
     est = hbm.amortize.train(
         hbm.HierarchicalModel(3, alpha=hbm.priors.Gamma(2.0, rate=1.0)), steps=12, rng=0, head=head, **SMALL
     )
-    assert np.isfinite(est.figures["kl"])
+    assert np.isfinite(est.metrics["kl"])
     assert est.sample([[1, 2, 3]], n_draws=10, rng=0, correct=False).beta.shape == (1, 10, 3)
 
 
 def test_deepsets_do_not_see_empty_groups():
     est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=300, rng=0, width=32, encoder="deepsets", **SMALL)
-    assert est.figures["kl"] < 0.5
+    assert est.metrics["kl"] < 0.5
     data = np.array([[[3, 1], [0, 2]]])
     padded = np.concatenate([np.zeros_like(data), data], 1)[..., ::-1]
     log_alpha = torch.zeros(1, 1, dtype=torch.float64)
@@ -140,7 +140,7 @@ def test_deepsets_do_not_see_empty_groups():
 
 def test_a_wake_phase_does_no_harm():
     est = hbm.amortize.train(hbm.HierarchicalModel(2), steps=400, rng=0, width=32, n_components=4, wake=0.3, **SMALL)
-    assert est.figures["kl"] < 0.1
+    assert est.metrics["kl"] < 0.1
     with pytest.raises(ValueError, match="wake must be a share"):
         hbm.amortize.train(steps=1, wake=1.5, **SMALL)
     with pytest.raises(ValueError, match="wake needs n_draws of 2"):
@@ -216,7 +216,7 @@ def test_files_round_trip_and_refuse_what_they_do_not_know(small, tmp_path):
     small.save(path)
     again = hbm.amortize.load(path)
     assert again.model == small.model
-    assert again.figures == small.figures
+    assert again.metrics == small.metrics
     data = np.array([[3, 1]])
     np.testing.assert_array_equal(
         small.sample(data, rng=0, n_draws=20).log_alpha, again.sample(data, rng=0, n_draws=20).log_alpha

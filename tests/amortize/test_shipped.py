@@ -19,10 +19,10 @@ N_DRAWS = 20_000
 
 def test_marbles_raw_and_corrected():
     net = hbm.amortize.load("marbles")
-    assert net.figures["kl"] < 0.002
-    assert net.figures["ess_share"] > 0.995
-    assert net.figures["sbc_datasets"] == 4000.0
-    assert net.figures["sbc_p"] > 1e-3
+    assert net.metrics["kl"] < 0.002
+    assert net.metrics["ess_share"] > 0.995
+    assert net.metrics["sbc_datasets"] == 4000.0
+    assert net.metrics["sbc_p"] > 1e-3
     raw = net.sample(BAGS, n_draws=N_DRAWS, rng=1, correct=False)
     assert abs(raw.predict(20)[1] - 0.98714) < 0.002
     assert abs((raw.theta(20)[..., 1] > 0.9).mean() - 0.9702) < 0.005
@@ -48,9 +48,9 @@ def test_any_k(k):
     counts = hbm.simulate(hbm.HierarchicalModel(k), 40, n_groups=(1, 50), totals=(0, 50), rng=5).counts
     post = net.sample(counts, n_draws=500, rng=1, correct=True)
     assert post.details["ess_share"].mean() > 0.9
-    assert net.figures[f"kl_k{k}"] < 0.06
-    assert net.figures[f"ess_share_k{k}"] > 0.9
-    assert net.figures[f"sbc_p_k{k}"] > 1e-4
+    assert net.metrics[f"kl_k{k}"] < 0.06
+    assert net.metrics[f"ess_share_k{k}"] > 0.9
+    assert net.metrics[f"sbc_p_k{k}"] > 1e-4
 
 
 @pytest.mark.parametrize(("name", "k"), [("marbles", 2), ("any-k", 3), ("any-k", 10)])

@@ -11,10 +11,11 @@ from hbm_fast.simulation import exceedance_counts
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from hbm_fast.nn.data import DatasetStream, split  # noqa: E402
+
 from hbm_fast import embedding  # noqa: E402
 from hbm_fast.embedding import EmbeddingPosterior, Gap, Referee  # noqa: E402
 from hbm_fast.embedding.comparison import highest_likelihood  # noqa: E402
-from hbm_fast.embedding.data import TableStream, split  # noqa: E402
 from hbm_fast.nn.likelihood import node_log_likelihood  # noqa: E402
 
 BAGS = hbm.datasets.load_marbles().counts
@@ -241,7 +242,7 @@ def test_more_colours_are_refereed_by_importance_sampling():
 )
 def test_training_improves_the_held_out_bound(settings):
     short, longer = (embedding.train(2, steps=n, rng=0, **SMALL, **settings) for n in (1, 200))
-    assert longer.figures["bound"] > short.figures["bound"] + 0.3
+    assert longer.metrics["bound"] > short.metrics["bound"] + 0.3
 
 
 def test_steps_repeat_and_a_pause_changes_nothing(tmp_path):
@@ -371,13 +372,13 @@ def test_a_table_is_learnt_from_and_the_training_ends_early():
     assert emb.totals == (0, 8)
     assert emb.training["steps"] < 800  # forty datasets are soon learnt by heart
     best = max(figures["bound"] for figures in emb.state.history)
-    assert emb.figures["bound"] == pytest.approx(best)
+    assert emb.metrics["bound"] == pytest.approx(best)
     assert emb.sample(data[0], rng=0).z.shape == (1, 1000, 2)
 
 
 def test_a_table_is_seen_whole_in_every_pass():
     data = np.arange(1, 8)[:, None, None] * np.array([[[1, 0]]])
-    stream = TableStream(data, 7, np.array([1, 2], dtype=np.uint64))
+    stream = DatasetStream(data, 7, np.array([1, 2], dtype=np.uint64))
     seen = torch.cat([stream.block(i, 5).counts[:, 0, 0] for i in range(7)])
     for epoch in seen.view(5, 7):
         assert sorted(epoch.tolist()) == list(range(1, 8))

@@ -118,7 +118,7 @@ def content(net):
         {name: value.numpy().tobytes() for name, value in state.optimizer.items()},
         state.generator.numpy().tobytes(),
         (state.step, state.seconds, state.simulator_seconds, state.history),
-        (net.model, net.settings, net.n_groups, net.totals, net.training, net.figures),
+        (net.model, net.settings, net.n_groups, net.totals, net.training, net.metrics),
     )
 
 

@@ -14,7 +14,7 @@ import hbm_fast as hbm
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize.any_k import AnyKStream  # noqa: E402
+from hbm_fast.nn.data import AnyKStream  # noqa: E402
 from hbm_fast.nn import distributed as ranks  # noqa: E402
 from hbm_fast.nn.data import TrainingStream  # noqa: E402
 

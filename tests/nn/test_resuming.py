@@ -75,12 +75,12 @@ def test_a_training_goes_on_for_what_it_was_for_alone(paused, other, was, came, 
 
 def test_a_resumed_network_stays_as_it_was(paused, whole):
     before, state = weights(paused), copy.deepcopy(paused.state)
-    training, figures = copy.deepcopy(paused.training), dict(paused.figures)
+    training, figures = copy.deepcopy(paused.training), dict(paused.metrics)
     rest = hbm.amortize.train(MODEL, steps=10, resume=paused, rng=0, **ONE)
     assert rest is not paused
     assert not same(before, weights(rest))
     assert same(before, weights(paused))
-    assert (paused.training, paused.figures) == (training, figures)
+    assert (paused.training, paused.metrics) == (training, figures)
     assert (paused.state.step, paused.state.history) == (state.step, state.history)
     assert all(torch.equal(paused.state.optimizer[name], value) for name, value in state.optimizer.items())
     assert same(weights(whole), weights(rest))
@@ -147,7 +147,7 @@ def test_a_training_that_is_not_calibrated_says_so():
     options = {"factorization": "bottom-up", "steps": 20, "rng": 0, **ONE}
     with pytest.warns(ConvergenceWarning, match=r"p = .*sbc_p"):
         net = hbm.amortize.train(hbm.HierarchicalModel(2), **options)
-    assert net.figures["sbc_p"] < 1e-4
+    assert net.metrics["sbc_p"] < 1e-4
     with warnings.catch_warnings():  # a pause is not the end of a training
         warnings.simplefilter("error")
         hbm.amortize.train(hbm.HierarchicalModel(2), pause_at=15, **options)

@@ -9,9 +9,10 @@ import hbm_fast as hbm
 
 torch = pytest.importorskip("torch")
 
+from hbm_fast.nn.progress import line, reporter  # noqa: E402
+
 from hbm_fast.amortize.estimator import Estimator  # noqa: E402
 from hbm_fast.nn import training  # noqa: E402
-from hbm_fast.nn.progress import line, reporter  # noqa: E402
 from hbm_fast.nn.training import State  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
@@ -46,7 +47,7 @@ def test_what_is_off_unless_asked_for():
 
 def test_mixed_precision_trains_on_the_cpu_too():
     est = hbm.amortize.train(steps=300, rng=0, width=32, mixed_precision=True, **SMALL)
-    assert est.figures["kl"] < 0.2
+    assert est.metrics["kl"] < 0.2
     assert all(p.dtype == torch.float32 for p in est.network.parameters())
 
 
@@ -98,7 +99,7 @@ def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
     rest = hbm.amortize.train(resume=tmp_path / "half", **options)
     for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    assert whole.figures == rest.figures
+    assert whole.metrics == rest.metrics
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
@@ -118,10 +119,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
         hbm.amortize.train(checkpoint=file, **options)
     kept = hbm.amortize.load(file)
     assert kept.training["steps"] == saved[-1] < 200
-    assert {"kl", "ess_share"} <= kept.figures.keys()
+    assert {"kl", "ess_share"} <= kept.metrics.keys()
     assert kept.sample([[3, 0], [0, 1]], n_draws=50, rng=0).alpha.shape == (1, 50)
     monkeypatch.undo()
     rest = hbm.amortize.train(resume=file, checkpoint=file, **options)
     for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    assert whole.figures == rest.figures
+    assert whole.metrics == rest.metrics

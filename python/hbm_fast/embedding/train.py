@@ -1,62 +1,45 @@
-"""train: from a stream of datasets, or a table of them, to an embedding."""
+"""train: from simulated datasets, or datasets of one's own, to an embedding."""
 
-import copy
 import hashlib
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _config, _validate
+from hbm_fast import _validate
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import RNGLike
-from hbm_fast.embedding.data import TableStream, split
-from hbm_fast.embedding.estimator import Embedding, load
+from hbm_fast._typing import Key, RNGLike
+from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn import resuming
-from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, TrainingStream
-from hbm_fast.nn.progress import reporter
-from hbm_fast.nn.training import Budget, Optimizer, State, fit, torch_threads, usable_device
+from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, DatasetStream, TrainingStream, split
+from hbm_fast.nn.estimator import fit, seeds_of
+from hbm_fast.nn.importance import effective_share, log_mean_exp
+from hbm_fast.nn.training import EarlyStopping, TrainingOptions, merge_options
 
-# Evaluations without a better held-out bound before a training on a table ends; there are about ten in all.
-PATIENCE = 3
+N_HELD_OUT = 500  # simulated datasets
 
 
 def train(
     n_categories: int | None = None,
     dim: int | None = None,
     *,
-    link: str | None = None,
-    q: str | None = None,
-    objective: str | None = None,
-    head: str | None = None,
-    n_components: int | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
     model: HierarchicalModel | None = None,
     data: ArrayLike | Sequence[ArrayLike] | None = None,
     held_out: float = 0.1,
     n_groups: int | tuple[int, int] | None = None,
     totals: int | tuple[int, int] | None = None,
     rng: RNGLike = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    progress: bool = False,
-    device: str = "cpu",
-    mixed_precision: bool = False,
-    n_threads: int = 1,
     resume: Embedding | str | Path | None = None,
     init_from: Embedding | str | Path | None = None,
-    pause_at: int | None = None,
-    **network: Any,
+    options: TrainingOptions | None = None,
+    **settings: Any,
 ) -> Embedding:
-    """Learn a model z -> theta, and q(z | x) with it.
+    """Train a model z -> theta, and q(z | x) with it.
 
     z ~ N(0, I); theta_n ~ Dirichlet(f(z)) for every group, integrated out; x_n ~ Multinomial(theta_n).
 
@@ -65,53 +48,41 @@ def train(
     n_categories : int, optional
         K; default that of ``model`` or ``data``, or else 2.
     dim : int, optional
-        Length of z; default K, which is what alpha and beta take.
-    link : {"exp", "exp_plus_one", "softplus"}, default "exp"
-        From the output of f to concentrations. "exp_plus_one" is the note's: every concentration exceeds 1, and bags of
-        extreme proportions cannot be learnt; it is here to show that.
-    q : {"full", "diagonal", "mixture", "flow"}, default "full"
-        Form of q(z | x): a Gaussian of full or diagonal covariance, a mixture of Gaussians, zuko's spline flow.
-    objective : {"dreg", "elbo", "iwae", "rws"}, optional
-        See `hbm_fast.embedding.objectives`. Default "dreg", or "rws" for q="mixture", which has no reparametrisation.
-    head : {"dirichlet", "mixture"}, default "dirichlet"
-        Whether theta comes from one Dirichlet or from a mixture of ``n_components`` of them.
-    n_components : int, default 4
-    steps, minutes : optional
-        When to stop, whichever comes first. Default 2 minutes; ``steps`` is for results that must repeat.
+        Length of z; default K, the number of free parameters of alpha and beta.
     model : HierarchicalModel, optional
-        Where the endless stream comes from; default ``HierarchicalModel(n_categories)``.
+        Of the simulated datasets; default ``HierarchicalModel(n_categories)``.
     data : integer array_like (B, N, K), or list of (N_b, K), optional
-        A table of datasets to learn from instead of a stream.
+        Datasets to train on instead of simulated ones.
     held_out : float
-        Share of the table that is kept back: the training ends when its bound stops improving, and the best network is
-        returned.
+        Share of ``data`` that is held out: the training ends when the bound on these stops improving, and the best
+        network is returned.
     n_groups, totals : int or (low, high)
-        Of the stream's datasets. Default (1, 21) and (0, 20).
+        Range of the simulated datasets. Default (1, 21) and (0, 20).
     rng : None, int, SeedSequence, BitGenerator or Generator
         Of the stream, the first weights and the training's draws. With `resume` the stored stream goes on: an rng of
         another key is ignored with a warning.
-    batch_size : int, default 256
-    learning_rate : float, default 0.004
-    progress : bool
-        Show a progress bar.
-    device : str
-        "cuda" trains on a GPU.
-    mixed_precision : bool
-        bfloat16 matrix products.
-    n_threads : int
-        Small networks are fastest on one.
     resume : Embedding or path, optional
         Go on with a saved training. Whatever is not given is that of the embedding, only ``data`` must be given
-        again; another model, table, range or setting is refused. The embedding itself stays as it is: a copy is
-        trained.
+        again; another model, data, range or setting is refused. A copy of the embedding is trained.
     init_from : Embedding or path, optional
-        Start from the weights of an embedding, with a new optimizer, stream and model, or on another table. The
+        Start from the weights of an embedding, with a new optimizer, stream and model, or on other data. The
         architecture must be the same; model, ranges and settings are those of that embedding unless given.
-    pause_at : int, optional
-        Stop at this step as if interrupted.
-    **network
-        ``n_draws=8`` of q for each dataset and step; ``width=64``, ``depth=2``, ``activation="silu"``, ``skip=True`` of
-        f; ``encoder_width=128``, ``encoder_depth=2``, ``q_components=8`` of q.
+    options : TrainingOptions, optional
+        Options of the training loop.
+    **settings
+        Each of the `TrainingOptions`: ``steps``, ``minutes``, ``batch_size``, ``learning_rate``, ``n_threads``,
+        ``device``, ``mixed_precision``, ``progress``, ``checkpoint``, ``pause_at``, ``patience``. And settings of the
+        network:
+
+        - ``link="exp"``: from the output of f to concentrations, or "softplus", or "exp_plus_one", that of Le (2020),
+          with which every concentration exceeds 1 and groups of extreme proportions cannot be learned.
+        - ``q="full"``: form of q(z | x), a Gaussian of full covariance; "diagonal"; "mixture" of Gaussians; "flow",
+          zuko's spline flow.
+        - ``objective="dreg"``, "elbo", "iwae" or "rws", see `hbm_fast.embedding.objectives`; default "rws" for
+          q="mixture", which has no reparametrisation.
+        - ``head="dirichlet"``: theta from one Dirichlet, or "mixture" of ``n_components=4`` of them.
+        - ``n_draws=8`` of q for each dataset and step; ``width=64``, ``depth=2``, ``activation="silu"``, ``skip=True``
+          of f; ``encoder_width=128``, ``encoder_depth=2``, ``q_components=8`` of q.
 
     Returns
     -------
@@ -120,10 +91,10 @@ def train(
     Raises
     ------
     TypeError, ValueError
-        For arguments out of range or misspelt; where `resume` was trained for something else, or `init_from` is of
-        another architecture; for a GPU where torch sees none.
+        For arguments out of range, misspelt or given twice; where `resume` was trained for something else, or
+        `init_from` is of another architecture; for a GPU where torch sees none.
     FloatingPointError
-        Where the loss is not finite.
+        Where the loss is not finite; the batch is saved and named.
 
     Warns
     -----
@@ -137,193 +108,154 @@ def train(
     >>> emb.sample([[3, 0], [0, 2]], n_draws=100, rng=1).z.shape
     (1, 100, 2)
     """
-    if resume is not None and init_from is not None:
-        raise ValueError("give resume (to go on with a training) or init_from (to start from its weights), not both")
-    earlier, start = _earlier(resume, "resume"), _earlier(init_from, "init_from")
-    source = earlier or start
+    options, settings = merge_options(options, settings)
+    if options.target is not None:
+        raise TypeError("target is an option of hbm_fast.amortize.train: an embedding has no KL to the exact posterior")
+    origin = resuming.Origin(Embedding, resume, init_from)
     known = resuming.defaults(EmbeddingNetwork)
-    _validate.keywords(network, resuming.arguments(train) | known, "train")
-    table = None if data is None else _validate.datasets(data)[0]
-    if table is not None and (model is not None or table.shape[0] < 2):
-        raise ValueError("data must hold at least 2 datasets, shape (B, N, K), and stands instead of a model; give one")
-    if table is None and model is None and source is not None and n_categories in (None, source.n_categories):
-        model = source.model
-        if model is None and earlier is not None:
-            raise ValueError(f"resume: {_name(resume)} was trained on a table of datasets: pass it again as data=")
-    if table is None and model is None:
-        model = HierarchicalModel(n_categories or (2 if source is None else source.n_categories))
-    k = table.shape[-1] if table is not None else model.n_categories  # type: ignore[union-attr]
-    if n_categories is not None and n_categories != k:
-        raise ValueError(f"n_categories must be K = {k}, as the model or the data say; got {n_categories}")
-    if steps is None and minutes is None:
-        minutes = 2.0
-    budget = Budget(
-        None if steps is None else _validate.positive_int(steps, "steps"),
-        None if minutes is None else _validate.finite_float(minutes, "minutes", positive=True),
+    _validate.keywords(settings, [*resuming.arguments(train), *known, "head"], "train")
+    counts = None if data is None else _validate.datasets(data)[0]
+    model = _model(model, counts, n_categories, origin)
+    ranges = _ranges(counts, n_groups, totals, origin)
+    k = counts.shape[-1] if model is None and counts is not None else model.n_categories  # type: ignore[union-attr]
+    settings = {"n_categories": k} | _settings(dim, settings, origin)
+    options = origin.complete(options, minutes=2.0, learning_rate=4e-3)
+    digest = {} if counts is None else {"data": hashlib.sha256(np.ascontiguousarray(counts, "<i8").data).hexdigest()}
+    if origin.resumed:
+        origin.check_same(settings | {"model": model} | ranges, known)
+        _check_same_data(origin, digest)
+    key = origin.stored_key(rng) if origin.resumed else new_key(rng)
+    seeds = seeds_of(key)
+    emb = origin.start(lambda: _untrained(origin, model, settings, ranges), seeds[0])
+    if counts is None:
+        block, held_out_block = _simulated(emb, key, seeds[1:3], options.n_threads)
+    else:
+        block, held_out_block = _divided(counts, emb.totals[1], _validate.share(held_out, "held_out"), key)
+    evaluate = _validation_metrics(emb.network, held_out_block, int(seeds[1]))
+    stopping = None if counts is None else EarlyStopping(emb.network, evaluate, "bound", options.patience)
+    fit(
+        emb,
+        block,
+        options,
+        key,
+        description=digest,
+        seed=int(seeds[3]),
+        evaluate=stopping or evaluate,
+        stop=None if stopping is None else stopping.should_stop,
+        calibrate=origin.network is None or origin.resumed,
+        clip=20.0,
     )
-    device = usable_device(device)
-    if table is not None:
-        sizes = table.sum(-1, dtype=np.int64)
-        groups, draws = (1, table.shape[1]), (0, max(1, int(sizes.max(initial=0))))
-    else:
-        groups, draws = ((1, 21), (0, 20)) if source is None else (source.n_groups, source.totals)
-        if n_groups is not None:
-            groups = _validate.inclusive_range(n_groups, "n_groups", 1, MOST_GROUPS)
-        if totals is not None:
-            draws = _validate.inclusive_range(totals, "totals", 0, MOST_TOTAL)
-    asked = {
-        "n_categories": k,
-        "dim": None if dim is None else _validate.positive_int(dim, "dim"),
-        "link": link,
-        "q": q,
-        "objective": objective,
-        "n_components": _components(
-            head, n_components, 1 if source is None else source.network.generative.n_components
-        ),
-        **network,
-    }
-    asked = {name: value for name, value in asked.items() if value is not None}
-    digest = None if table is None else hashlib.sha256(np.ascontiguousarray(table, dtype="<i8").data).hexdigest()
-    if earlier is not None:
-        name = _name(resume)
-        trained = {"model": earlier.model, "n_groups": earlier.n_groups, "totals": earlier.totals}
-        ranges = {"model": model, "n_groups": groups, "totals": draws}
-        resuming.check_same(name, known | earlier.settings | trained, asked | ranges)
-        if earlier.training.get("data", digest) != digest:
-            raise ValueError(
-                f"resume: {name} was trained on other data, of digest {earlier.training['data']:.12}; those given have "
-                f"{digest:.12}. To start from its weights: init_from="
-            )
-        if earlier.state is None:
-            raise ValueError(f"resume: {name} was saved without the state of its training; its weights: init_from=")
-        key = resuming.stored_key(name, earlier.training, rng)
-        batch_size = earlier.training["batch_size"] if batch_size is None else batch_size
-        learning_rate = earlier.training["learning_rate"] if learning_rate is None else learning_rate
-    else:
-        key = new_key(rng)
-    batch_size = _validate.positive_int(256 if batch_size is None else batch_size, "batch_size")
-    learning_rate = _validate.finite_float(
-        4e-3 if learning_rate is None else learning_rate, "learning_rate", positive=True
-    )
-    seeds = np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
-    if earlier is not None:
-        emb = replace(earlier, network=copy.deepcopy(earlier.network), state=copy.deepcopy(earlier.state))
-    else:
-        base = {"dim": k, "link": "exp", "q": "full", "objective": "rws" if q == "mixture" else "dreg"}
-        settings = (base if start is None else start.settings) | asked | {"max_total": draws[1]}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(seeds[0]))
-            emb = Embedding(EmbeddingNetwork(**settings), model, settings, groups, draws)
-        if start is not None:
-            resuming.take_weights(emb.network, start.network, str(settings), f"{_name(init_from)} ({start.settings})")
-    net = emb.network
-    watch: _Watch | None = None
-    if table is not None:
-        learn, back = split(table.shape[0], _validate.share(held_out, "held_out"), key)
-        block = TableStream(table[learn], draws[1], key).block
-        rest = TableStream(table[back], draws[1], key)
-        held = rest.rows(np.arange(len(rest)))
-        watch = _Watch(net, _bound(net, held, int(seeds[1])))
-        evaluate: Callable[[], dict[str, float]] = watch
-    else:
-        assert model is not None
-        block = TrainingStream(model, groups, draws, key, net.needs_groups, n_threads).block
-        held = TrainingStream(model, groups, draws, seeds[1:3], net.needs_groups, n_threads).block(0, 500)
-        evaluate = _bound(net, held, int(seeds[1]))
-    with torch_threads(_validate.positive_int(n_threads, "n_threads")), reporter(progress, batch_size) as report:
-        emb.state = fit(
-            net,
-            net,
-            block,
-            budget,
-            seed=int(seeds[3]),
-            optimizer=Optimizer(batch_size, learning_rate, clip=20.0),
-            evaluate=evaluate,
-            stop=None if watch is None else watch.patience_is_over,
-            report=report,
-            state=emb.state,
-            pause_at=pause_at,
-            device=device,
-            mixed_precision=mixed_precision,
-            calibrate=start is None,
-        )
-        if watch is not None and watch.best is not None:
-            net.load_state_dict(watch.best)
-        emb.figures = _bound(net, held, int(seeds[1]))()
-    emb.training = {
-        "key": [str(word) for word in key],
-        "steps": emb.state.step,
-        "seconds": round(emb.state.seconds, 2),
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "torch": torch.__version__,
-        "library": _config.__version__,
-        "stream_version": _config.STREAM_VERSION,
-    }
-    if digest is not None:
-        emb.training["data"] = digest
+    if stopping is not None and stopping.best is not None:
+        stopping.restore()
+        emb.metrics = stopping.best
     return emb
 
 
-def _earlier(given: Embedding | str | Path | None, argument: str) -> Embedding | None:
-    """The embedding that a training starts from."""
-    if given is None or isinstance(given, Embedding):
-        return given
-    if not isinstance(given, str | Path):
-        raise TypeError(f"{argument} must be an Embedding or the path of one; got {given!r:.60}")
-    return load(given)
+def _model(
+    model: HierarchicalModel | None,
+    counts: NDArray[Any] | None,
+    n_categories: int | None,
+    origin: resuming.Origin[Embedding],
+) -> HierarchicalModel | None:
+    """The model of the simulated datasets; None for given counts."""
+    if counts is not None:
+        if model is not None or counts.shape[0] < 2:
+            raise ValueError("data must hold at least 2 datasets, shape (B, N, K), and replaces the model; give one")
+        k = counts.shape[-1]
+    else:
+        if model is None and n_categories in (None, origin.get("n_categories", None)):
+            model = origin.get("model", None)
+            if model is None and origin.resumed:
+                raise ValueError(f"resume: {origin.name} was trained on given datasets: pass them again as data=")
+        model = model or HierarchicalModel(n_categories or origin.get("n_categories", 2))
+        k = model.n_categories
+    if n_categories not in (None, k):
+        raise ValueError(f"n_categories must be K = {k}, as of the model or the data; got {n_categories}")
+    return model
 
 
-def _name(given: Embedding | str | Path | None) -> str:
-    return "this embedding" if isinstance(given, Embedding) else str(given)
+def _ranges(
+    counts: NDArray[Any] | None, n_groups: Any, totals: Any, origin: resuming.Origin[Embedding]
+) -> dict[str, tuple[int, int]]:
+    """The ranges of the number of groups and of their totals."""
+    if counts is not None:
+        largest = int(counts.sum(-1, dtype=np.int64).max(initial=0))
+        return {"n_groups": (1, counts.shape[1]), "totals": (0, max(1, largest))}
+    if n_groups is None:
+        n_groups = origin.get("n_groups", (1, 21))
+    if totals is None:
+        totals = origin.get("totals", (0, 20))
+    return {
+        "n_groups": _validate.inclusive_range(n_groups, "n_groups", 1, MOST_GROUPS),
+        "totals": _validate.inclusive_range(totals, "totals", 0, MOST_TOTAL),
+    }
 
 
-def _components(head: str | None, n_components: int | None, stored: int) -> int:
-    """M: 1 of one Dirichlet, whatever ``n_components`` says; what is not given is as stored, which is 1 of nothing."""
-    if head not in (None, "dirichlet", "mixture"):
+def _settings(dim: int | None, settings: dict[str, Any], origin: resuming.Origin[Embedding]) -> dict[str, Any]:
+    """The settings of the network that were given; ``head`` decides the number of components."""
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if dim is not None:
+        settings["dim"] = _validate.positive_int(dim, "dim")
+    stored = origin.get("n_components", 1)
+    head = settings.pop("head", "dirichlet" if stored == 1 else "mixture")
+    if head not in ("dirichlet", "mixture"):
         raise ValueError(f'head must be "dirichlet" or "mixture"; got {head!r}')
-    if head == "dirichlet" or (head is None and stored == 1):
-        return 1
-    if n_components is not None:
-        return _validate.positive_int(n_components, "n_components")
-    return stored if stored > 1 else 4
+    if head == "dirichlet":
+        settings["n_components"] = 1
+    else:
+        default = stored if stored > 1 else 4
+        settings["n_components"] = _validate.positive_int(settings.get("n_components", default), "n_components")
+    return settings
 
 
-def _bound(net: EmbeddingNetwork, held: Block, seed: int, n_draws: int = 64) -> Callable[[], dict[str, float]]:
-    """Held-out figures: the importance-weighted bound on log p(x), and the effective share of the weights."""
+def _check_same_data(origin: resuming.Origin[Embedding], digest: dict[str, str]) -> None:
+    stored = origin.get("training", {}).get("data")
+    if digest and stored is not None and stored != digest["data"]:
+        raise ValueError(
+            f"resume: {origin.name} was trained on other data, of digest {stored:.12}; those given have "
+            f"{digest['data']:.12}. To start from its weights: init_from="
+        )
+
+
+def _untrained(
+    origin: resuming.Origin[Embedding],
+    model: HierarchicalModel | None,
+    settings: dict[str, Any],
+    ranges: dict[str, Any],
+) -> Embedding:
+    """An embedding with new weights; what was not given is that of ``init_from``, or else the default."""
+    objective = "rws" if settings.get("q") == "mixture" else "dreg"
+    base = {"dim": settings["n_categories"], "link": "exp", "q": "full", "objective": objective}
+    settings = origin.get("settings", base) | settings | {"max_total": ranges["totals"][1]}
+    return Embedding(EmbeddingNetwork(**settings), model, settings, **ranges)
+
+
+def _simulated(emb: Embedding, key: Key, held_out_key: Key, n_threads: int) -> tuple[Callable[..., Block], Block]:
+    """The stream of the training, and held-out datasets."""
+    assert emb.model is not None
+    groups = emb.network.needs_groups
+    streams = [TrainingStream(emb.model, emb.n_groups, emb.totals, k, groups, n_threads) for k in (key, held_out_key)]
+    return streams[0].block, streams[1].block(0, N_HELD_OUT)
+
+
+def _divided(counts: NDArray[Any], max_total: int, share: float, key: Key) -> tuple[Callable[..., Block], Block]:
+    """The stream of the training, and held-out datasets, of given counts."""
+    streams = [DatasetStream(counts[rows], max_total, key) for rows in split(counts.shape[0], share, key)]
+    return streams[0].block, streams[1].rows(np.arange(len(streams[1])))
+
+
+def _validation_metrics(
+    net: EmbeddingNetwork, held_out: Block, seed: int, n_draws: int = 64
+) -> Callable[[], dict[str, float]]:
+    """Return a function that computes the importance-weighted bound on log p(x) and the effective share."""
 
     @torch.no_grad()
-    def figures() -> dict[str, float]:
-        device = next(net.parameters()).device
-        generator = torch.Generator(device).manual_seed(seed % 2**63)
-        features, data = (t.to(device) for t in net.prepare(held))
+    def metrics() -> dict[str, float]:
+        generator = torch.Generator().manual_seed(seed % 2**63)
+        features, data = net.prepare(held_out)
         parameters = net.encoder(features)
         z = net.head.sample(parameters, n_draws, generator)
         log_w = net.log_joint(data, z).double() - net.head.log_density(parameters, z)
-        return {
-            "bound": float((log_w.logsumexp(1) - math.log(n_draws)).mean()),
-            "ess_share": float((1.0 / (n_draws * log_w.softmax(1).square().sum(1))).mean()),
-        }
+        return {"bound": float(log_mean_exp(log_w).mean()), "ess_share": float(effective_share(log_w).mean())}
 
-    return figures
-
-
-class _Watch:
-    """Held-out figures that remember the best network."""
-
-    def __init__(self, net: EmbeddingNetwork, figures: Callable[[], dict[str, float]]) -> None:
-        self.net, self.figures = net, figures
-        self.best: dict[str, torch.Tensor] | None = None
-        self.best_bound, self.since = -math.inf, 0
-
-    def __call__(self) -> dict[str, float]:
-        found = self.figures()
-        self.since += 1
-        if found["bound"] > self.best_bound:
-            self.best_bound, self.since = found["bound"], 0
-            self.best = {name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}
-        return found
-
-    def patience_is_over(self, state: State) -> bool:
-        """Whether to end the training."""
-        return self.since >= PATIENCE
+    return metrics

@@ -1,12 +1,15 @@
 """Draws of (alpha, beta) that a network returns for a batch of datasets."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from hbm_fast._typing import Key
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Draws:
 
     @staticmethod
     def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":
-        """The draws of consecutive datasets as one; each part is let go once it is copied."""
+        """The draws of consecutive datasets as one; parts are freed as they are copied."""
         whole: dict[str, Tensor] = {}
         thetas: list[Callable[[int], NDArray[np.float64]]] = []
         begin = 0
@@ -34,7 +37,7 @@ class Draws:
                 values = getattr(part, name)
                 if values is None:
                     continue
-                if name not in whole:  # numpy's memory comes in large pages, torch's takes four times as long to touch
+                if name not in whole:  # memory of numpy is in large pages; torch's takes four times as long to fill
                     whole[name] = torch.from_numpy(np.empty((n_datasets, *values.shape[1:])))
                 whole[name][begin:end] = values
             if part.log_theta is not None:
@@ -46,7 +49,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Thetas:
-    """log theta (B, S, K) of a group in all datasets, from the parts of consecutive ones."""
+    """log theta (B, S, K) of a group in all datasets, concatenated from parts of consecutive datasets."""
 
     parts: Sequence[Callable[[int], NDArray[np.float64]]]
 
@@ -56,8 +59,8 @@ class Thetas:
 
 @dataclass(frozen=True)
 class OneChain:
-    """``theta_draws`` of a `Posterior`: the log theta (B, S, K) of a group as those of one chain, (B, 1, S, K), or
-    (1, S, K) where there is no batch."""
+    """``theta_draws`` of a `Posterior`: log theta (B, S, K) of a group as one chain, (B, 1, S, K) or, without a batch,
+    (1, S, K)."""
 
     log_theta: Callable[[int], NDArray[np.float64]]
     batch: bool
@@ -65,3 +68,15 @@ class OneChain:
     def __call__(self, group: int) -> NDArray[np.float64]:
         values = self.log_theta(group)[:, None]
         return values if self.batch else values[0]
+
+
+def generator(key: Key) -> torch.Generator:
+    """The generator of a network's draws."""
+    return torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
+
+
+def chunks(data: NDArray[Any], n_draws: int, largest: int) -> Iterator[NDArray[Any]]:
+    """Parts of a batch of datasets, with at most ``largest`` (dataset, draw) pairs each."""
+    size = max(1, largest // n_draws)
+    for i in range(0, data.shape[0], size):
+        yield data[i : i + size]

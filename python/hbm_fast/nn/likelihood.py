@@ -1,11 +1,12 @@
-"""log p(x | z) with every theta integrated out, as torch needs it: batched, differentiable, from log concentrations.
+"""Log-likelihood of exceedances with every theta integrated out, without the multinomial coefficient.
 
-With one Dirichlet the groups enter through their exceedance table alone (see ``nn.features``):
+Under one Dirichlet the groups enter through their exceedances alone (see `features`):
 
-    log p(x | a) = sum_kj c_kj log(a_k + j) - sum_j d_j log(A + j),   A = sum_k a_k,
+    log p(x | a) = sum_kj c_kj log(a_k + j) - sum_j d_j log(A + j),   A = sum_k a_k.
 
-a matrix product. log a itself is kept at j = 0 and A is a logsumexp, so that nothing is lost however small a is.
-Without the multinomial coefficient throughout.
+`log_likelihood` is the compiled kernel's, in float64 and without a gradient. `exceedance_log_likelihood` and the
+functions after it are torch's: batched and differentiable, from log concentrations. log a itself is used at j = 0 and
+log A is a logsumexp, so that nothing is lost however small a is.
 """
 
 from typing import Any
@@ -13,12 +14,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Largest table of log(a + j) at once: 32 MB in float64.
-_TABLE = 4_000_000
+from hbm_fast import _core
+
+# Largest number of log(a + j) at once: 32 MB in float64.
+_LARGEST = 4_000_000
 
 
-class _Collapsed(torch.autograd.Function):
-    """sum_kj C_kj log(a_k + j) from log a: forward and backward share one table of a + j."""
+def log_likelihood(exceedances: Tensor, log_alpha: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
+    """log p(x | alpha, beta) of ordered sequences, without a gradient.
+
+    Parameters
+    ----------
+    exceedances : (B, K + 1, J) float32
+        The last row is that of the totals.
+    log_alpha, log_beta : (B, S), (B, S, K) float64
+    n_threads : int
+
+    Returns
+    -------
+    (B, S) float64
+    """
+    value = torch.empty(log_alpha.shape, dtype=torch.float64)
+    _core.table_log_likelihood(
+        exceedances.cpu().contiguous().numpy(),
+        log_alpha.cpu().contiguous().numpy(),
+        log_beta.cpu().contiguous().numpy(),
+        value.numpy(),
+        n_threads,
+    )
+    return value.to(exceedances.device)
+
+
+class _WeightedLogs(torch.autograd.Function):
+    """sum_kj C_kj log(a_k + j) from log a: forward and backward share the values a + j."""
 
     @staticmethod
     def forward(ctx: Any, log_a: Tensor, signed: Tensor) -> Tensor:
@@ -26,8 +54,8 @@ class _Collapsed(torch.autograd.Function):
         j = torch.arange(1, signed.shape[-1], dtype=log_a.dtype, device=log_a.device)
         shifted = a[..., None] + j  # (B, S, K + 1, J - 1)
         ctx.save_for_backward(a, shifted, signed)
-        times = signed[..., 1:].flatten(1)[..., None]  # as one product of matrices nothing is copied
-        value = (shifted.log().flatten(2) @ times)[..., 0]
+        weights = signed[..., 1:].flatten(1)[..., None]  # one matrix product copies nothing
+        value = (shifted.log().flatten(2) @ weights)[..., 0]
         return value + (log_a @ signed[..., :1])[..., 0]
 
     @staticmethod
@@ -37,13 +65,13 @@ class _Collapsed(torch.autograd.Function):
         return grad[0][..., None] * (slope + signed[:, None, :, 0]), None
 
 
-def table_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
+def exceedance_log_likelihood(exceedances: Tensor, log_a: Tensor) -> Tensor:
     """log p(x | a) of B datasets, each at S concentrations of its own.
 
     Parameters
     ----------
-    tables : (B, K + 1, J)
-        Exceedance tables; the last row is that of the totals.
+    exceedances : (B, K + 1, J)
+        The last row is that of the totals.
     log_a : (B, S, K)
 
     Returns
@@ -51,26 +79,26 @@ def table_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
     (B, S)
     """
     with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)
-    value: Tensor = _Collapsed.apply(with_total, _signed(tables))  # type: ignore[no-untyped-call]
+    value: Tensor = _WeightedLogs.apply(with_total, _signed(exceedances))  # type: ignore[no-untyped-call]
     return value
 
 
-def node_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
-    """The same at S concentrations that all datasets share: one matrix product.
+def node_log_likelihood(exceedances: Tensor, log_a: Tensor) -> Tensor:
+    """log p(x | a) of B datasets at S concentrations that all datasets share: one matrix product.
 
     Parameters
     ----------
-    tables : (B, K + 1, J)
+    exceedances : (B, K + 1, J)
     log_a : (S, K)
 
     Returns
     -------
     (B, S)
     """
-    signed = _signed(tables).flatten(1).to(log_a.dtype)
-    j = torch.arange(1, tables.shape[-1], dtype=log_a.dtype, device=log_a.device)
+    signed = _signed(exceedances).flatten(1).to(log_a.dtype)
+    j = torch.arange(1, exceedances.shape[-1], dtype=log_a.dtype, device=log_a.device)
     parts = []
-    for part in torch.split(log_a, max(1, _TABLE // signed.shape[1])):
+    for part in torch.split(log_a, max(1, _LARGEST // signed.shape[1])):
         with_total = torch.cat([part, part.logsumexp(-1, keepdim=True)], -1)
         logs = torch.cat([with_total[..., None], (with_total.exp()[..., None] + j).log()], -1)
         parts.append(signed @ logs.flatten(1).T)
@@ -78,7 +106,7 @@ def node_log_likelihood(tables: Tensor, log_a: Tensor) -> Tensor:
 
 
 def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
-    """log p(x_n | mixture) where each group comes from one of M Dirichlets: the groups no longer share a table.
+    """log p(x_n | mixture) where each group is from one of M Dirichlets: it needs the counts of every group.
 
     Parameters
     ----------
@@ -97,7 +125,7 @@ def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> T
     largest = int(index.max()) if index.numel() else 0
     j = torch.arange(1, max(largest, 1), dtype=log_a.dtype, device=log_a.device)
     logs = torch.cat([with_total[..., None], (with_total.exp()[..., None] + j).log()], -1)
-    # column n of the cumulative table is the log of the rising factorial a (a + 1) ... (a + n - 1)
+    # element n of the cumulative sums is the log of the rising factorial a (a + 1) ... (a + n - 1)
     rising = torch.cat([torch.zeros_like(logs[..., :1]), logs.cumsum(-1)], -1)  # (B, S, M, K + 1, largest + 1)
     value: Tensor | float = 0.0
     for k in range(index.shape[-1]):
@@ -108,7 +136,7 @@ def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> T
 
 
 def node_group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
-    """The sum over groups at S nodes that all datasets share: each distinct row of counts is scored once.
+    """Sum over groups of `group_log_likelihood` at S nodes that all datasets share; each distinct row is scored once.
 
     Parameters
     ----------
@@ -121,14 +149,14 @@ def node_group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor)
     (B, S)
     """
     b = counts.shape[0]
-    rows, which = torch.unique(counts.flatten(0, 1), dim=0, return_inverse=True)
-    times = torch.zeros(b, rows.shape[0], dtype=log_a.dtype, device=log_a.device)
-    times.scatter_add_(1, which.view(b, -1), torch.ones_like(times[:1, :1]).expand(b, counts.shape[1]))
+    rows, index = torch.unique(counts.flatten(0, 1), dim=0, return_inverse=True)
+    repeats = torch.zeros(b, rows.shape[0], dtype=log_a.dtype, device=log_a.device)
+    repeats.scatter_add_(1, index.view(b, -1), torch.ones_like(repeats[:1, :1]).expand(b, counts.shape[1]))
     each = group_log_likelihood(rows[None], log_weight[None], log_a[None])[0]  # (S, rows)
-    return times @ each.T
+    return repeats @ each.T
 
 
-def _signed(tables: Tensor) -> Tensor:
-    sign = torch.ones(tables.shape[1], 1, dtype=tables.dtype, device=tables.device)
+def _signed(exceedances: Tensor) -> Tensor:
+    sign = torch.ones(exceedances.shape[1], 1, dtype=exceedances.dtype, device=exceedances.device)
     sign[-1] = -1.0
-    return tables * sign
+    return exceedances * sign
