@@ -1,4 +1,4 @@
-"""Statistics, heads, objectives: exact laws of the parts."""
+"""Features, heads, objectives: exact properties of each part."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,6 @@ from hbm_fast import _core, _random
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.nn.transforms import PriorTransform  # noqa: E402
-
 from hbm_fast.amortize.local import LocalTransform  # noqa: E402
 from hbm_fast.amortize.top_down import TopDown  # noqa: E402
 from hbm_fast.nn import objectives  # noqa: E402
@@ -18,6 +16,7 @@ from hbm_fast.nn.data import TrainingStream  # noqa: E402
 from hbm_fast.nn.features import ExceedanceInput, to_network_order, to_user_order  # noqa: E402
 from hbm_fast.nn.heads import head  # noqa: E402
 from hbm_fast.nn.training import torch_threads  # noqa: E402
+from hbm_fast.nn.transforms import PriorTransform  # noqa: E402
 from hbm_fast.simulation import exceedance_counts  # noqa: E402
 
 
@@ -115,9 +114,17 @@ def test_the_rao_blackwellised_gradient_is_unbiased_and_less_noisy():
     parameters = torch.stack([torch.zeros(n), 0.45 * x[:, 0] + 0.1, torch.full((n,), 0.25)], -1)
 
     def blackwellised_loss(p):
-        drawn = objectives.candidates(h, p, z, 7, torch.Generator().manual_seed(1))
-        target = (-0.5 * drawn.square() - 0.5 * (x[:, None] - drawn).square()).sum(-1).double()
-        return objectives.rao_blackwellised(h.log_prob(p, drawn), target)
+        def log_target(z):
+            return (-0.5 * z.square() - 0.5 * (x[:, None] - z).square()).sum(-1).double()
+
+        generator = torch.Generator().manual_seed(1)
+        return objectives.WakeSleep(7, 0.0).loss(
+            0.5,
+            (z,),
+            sample=lambda n: (h.sample(p, n, generator),),
+            log_q=lambda z: h.log_prob(p, z),
+            log_target=log_target,
+        )
 
     gradients = []
     for loss in (lambda p: objectives.inference_compilation(h, p, z), blackwellised_loss):

@@ -10,19 +10,21 @@ from hbm_fast.simulation import exceedance_counts
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.embedding.generative import LINKS, log_concentration  # noqa: E402
-from hbm_fast.nn.transforms import PriorTransform  # noqa: E402
-
-from hbm_fast.embedding import latent_grid as quadrature  # noqa: E402
-from hbm_fast.embedding import objectives, proposals  # noqa: E402
-from hbm_fast.embedding.generative import GenerativeModel  # noqa: E402
+from hbm_fast.embedding import latent_grid, objectives, proposals  # noqa: E402
+from hbm_fast.embedding.generative import (  # noqa: E402
+    LINKS,
+    GenerativeModel,
+    log_concentration,
+)
 from hbm_fast.nn.heads import head as make_head  # noqa: E402
 from hbm_fast.nn.likelihood import (  # noqa: E402
+    exceedance_log_likelihood,
     group_log_likelihood,
     node_group_log_likelihood,
     node_log_likelihood,
-    exceedance_log_likelihood,
 )
+from hbm_fast.nn.objectives import log_normal  # noqa: E402
+from hbm_fast.nn.transforms import PriorTransform  # noqa: E402
 
 PROBE = hbm.datasets.load_marbles().counts
 
@@ -32,11 +34,11 @@ def counts_and_tables(k=3, b=5, rng=3):
     return sims.counts, torch.from_numpy(exceedance_counts(sims.counts)).double()
 
 
-def true_likelihood(tables, coordinates):
+def true_likelihood(exceedances, transform):
     def log_likelihood(z):
-        log_alpha, log_beta = coordinates.from_z(z)
+        log_alpha, log_beta = transform.from_z(z)
         likelihood = node_log_likelihood if z.ndim == 2 else exceedance_log_likelihood
-        return likelihood(tables, log_alpha[..., None] + log_beta)
+        return likelihood(exceedances, log_alpha[..., None] + log_beta)
 
     return log_likelihood
 
@@ -109,8 +111,8 @@ def test_quadrature_gives_the_exact_evidence_whatever_the_grid():
     likelihood = true_likelihood(torch.from_numpy(exceedance_counts(PROBE[None])).double(), PriorTransform(model))
     exact = hbm.exact_posterior(PROBE, model).log_evidence
     for n in (101, 201, 301):
-        assert float(quadrature.log_marginal(likelihood, 1, n=n)[0]) == pytest.approx(exact, abs=1e-7)
-    value, error, z, log_weight = quadrature.adaptive(likelihood)
+        assert float(latent_grid.log_marginal(likelihood, 1, n=n)[0]) == pytest.approx(exact, abs=1e-7)
+    value, error, z, log_weight = latent_grid.adaptive(likelihood)
     assert value == pytest.approx(exact, abs=1e-7)
     assert error < 1e-6
     log_alpha = PriorTransform(model).from_z(z)[0]
@@ -121,20 +123,20 @@ def test_adaptive_quadrature_follows_a_narrow_posterior():
     model = hbm.HierarchicalModel(2)
     bags = np.array([[300, 700]] * 30 + [[350, 650]] * 20)
     likelihood = true_likelihood(torch.from_numpy(exceedance_counts(bags[None])).double(), PriorTransform(model))
-    value, error, *_ = quadrature.adaptive(likelihood)
+    value, error, *_ = latent_grid.adaptive(likelihood)
     factorial = lambda n: math.lgamma(n + 1.0)  # noqa: E731
     coefficient = sum(factorial(a + b) - factorial(a) - factorial(b) for a, b in bags)
     assert value + coefficient == pytest.approx(hbm.exact_posterior(bags, model).log_evidence, abs=1e-6)
     assert error < 1e-6
 
 
-@pytest.mark.parametrize("way", ["histogram", "laplace"])
-def test_proposals_recover_the_evidence(way):
+@pytest.mark.parametrize("proposal", ["histogram", "laplace"])
+def test_proposals_recover_the_evidence(proposal):
     model = hbm.HierarchicalModel(2)
     likelihood = true_likelihood(torch.from_numpy(exceedance_counts(PROBE[None])).double(), PriorTransform(model))
     generator = torch.Generator().manual_seed(0)
     n = 20_000
-    if way == "histogram":
+    if proposal == "histogram":
         _, log_w = proposals.histogram(likelihood, n, generator)
     else:
         joint = lambda z: likelihood(z) + log_normal(z)  # noqa: E731
@@ -142,7 +144,7 @@ def test_proposals_recover_the_evidence(way):
     w = (log_w[0] + 19.4435135).exp()
     # at p < 1e-9: 6.1 standard errors
     assert abs(float(w.mean()) - 1.0) < 6.1 * float(w.std()) / n**0.5
-    assert float(w.std()) < (0.05 if way == "histogram" else 1.0)
+    assert float(w.std()) < (0.05 if proposal == "histogram" else 1.0)
 
 
 # A joint whose answer is known: z ~ N(0, 1) and x | z ~ N(z, 1) at x = 1, so log p(x) = log N(1; 0, 2) and

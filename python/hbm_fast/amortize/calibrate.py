@@ -6,17 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hbm_fast import plots, priors
+from hbm_fast import plots
 from hbm_fast._files import replacing
 from hbm_fast._typing import Counts, Floats
-from hbm_fast.calibration import Calibration, kl_divergence, simulation_based_calibration
+from hbm_fast.calibration import Calibration, kl_divergence
 from hbm_fast.exact import exact_posterior
 from hbm_fast.nn.data import TrainingStream
 from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.importance import validation_metrics
-from hbm_fast.posterior import Posterior
-
-N_RANKS = 63
 
 
 @dataclass(frozen=True)
@@ -54,75 +51,23 @@ class Report:
             figure.savefig(unfinished)
 
 
-def measure(
-    sample: Callable[[Counts], Posterior],
+def measure_kl(
     draw: Callable[..., Draws],
     log_density: Callable[[Counts, Floats, Floats], Floats] | None,
     stream: TrainingStream,
     n_datasets: int,
-    *,
-    theta: bool,
-    rng: np.random.Generator,
-) -> Report:
-    """Measure a network's calibration.
+) -> tuple[float, float, float]:
+    """Mean KL(exact || network) over the stream's first datasets, its standard error, and the effective share.
 
-    Parameters
-    ----------
-    sample : callable
-        Counts -> posterior with `N_RANKS` - 1 of the network's own draws.
-    draw : callable
-        As `nn.importance.validation_metrics` takes it.
-    log_density : callable, optional
-        (counts, log alpha, logit beta) -> log density of a network with two categories, for the KL by quadrature.
-    stream : TrainingStream
-        The datasets, with their groups.
-    n_datasets : int
-        Datasets of the ranks; the KL is taken on an eighth as many, between 20 and 500.
-    theta : bool
-        Whether to rank the groups' theta too.
-    rng : Generator
-        Of the ranks.
+    With ``log_density`` of (counts, log alpha, logit beta), for two categories, the KL is by quadrature at the nodes of
+    `exact_posterior` instead of importance sampling.
     """
-    sbc = rank_truth(sample, stream, n_datasets, theta=theta, rng=rng)
-    n = min(500, max(20, n_datasets // 8))
-    metrics = validation_metrics(draw, [stream], n, 1000)()
-    kl, error = metrics["kl"], metrics["kl_error"]
-    if log_density is not None and not isinstance(stream.model.alpha, priors.Fixed):
-        values = quadrature_kl(log_density, stream, n)
-        kl, error = float(values.mean()), float(values.std() / np.sqrt(n))
-    return Report(sbc, kl, error, metrics["ess_share"], stream.model.n_categories)
-
-
-def rank_truth(
-    sample: Callable[[Counts], Posterior],
-    stream: TrainingStream,
-    n_datasets: int,
-    *,
-    theta: bool,
-    rng: np.random.Generator,
-) -> Calibration:
-    """Ranks of the truth among a network's own draws, over datasets of the stream's model and range."""
-    return simulation_based_calibration(
-        sample,
-        stream.model,
-        n_datasets,
-        n_groups=stream.n_groups,
-        totals=stream.totals,
-        n_ranks=N_RANKS,
-        batch=max(2, min(200, n_datasets)),
-        theta=theta,
-        rng=rng,
-    )
-
-
-def quadrature_kl(
-    log_density: Callable[[Counts, Floats, Floats], Floats], stream: TrainingStream, n_datasets: int
-) -> Floats:
-    """KL(exact || network) of the stream's first datasets, (B,), at the nodes of `exact_posterior`."""
+    metrics = validation_metrics(draw, [stream], n_datasets, 1000)()
     data = stream.block(0, n_datasets).counts
-    assert data is not None
-    values = []
+    if log_density is None or data is None:
+        return metrics["kl"], metrics["kl_error"], metrics["ess_share"]
+    kl = []
     for counts in data.numpy():
         exact = exact_posterior(counts, stream.model, n_draws=1)
-        values.append(kl_divergence(exact, lambda t, u, x=counts: log_density(x, t, u)))  # type: ignore[misc]
-    return np.array(values)
+        kl.append(kl_divergence(exact, lambda t, u, x=counts: log_density(x, t, u)))  # type: ignore[misc]
+    return float(np.mean(kl)), float(np.std(kl) / np.sqrt(n_datasets)), metrics["ess_share"]

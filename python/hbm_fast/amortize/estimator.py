@@ -1,6 +1,6 @@
 """Estimator: a trained network that draws a `Posterior` of (alpha, beta) given counts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,12 +12,12 @@ from torch import nn
 
 from hbm_fast import _memory, _validate, priors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import Counts, Key, RNGLike
+from hbm_fast._typing import Key, RNGLike
 from hbm_fast.amortize.any_k import AnyK
 from hbm_fast.amortize.bottom_up import BottomUp
-from hbm_fast.amortize.calibrate import N_RANKS, Report, measure, rank_truth
+from hbm_fast.amortize.calibrate import Report, measure_kl
 from hbm_fast.amortize.top_down import TopDown
-from hbm_fast.calibration import Calibration
+from hbm_fast.calibration import Calibration, simulation_based_calibration
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.data import TrainingStream
 from hbm_fast.nn.draws import Draws, OneChain, chunks, generator
@@ -26,6 +26,7 @@ from hbm_fast.nn.importance import CHUNK, corrected, exact_draws, log_coefficien
 from hbm_fast.nn.training import memory_for, torch_threads
 from hbm_fast.posterior import Posterior
 
+N_RANKS = 63  # of the truth among the draws
 NETWORKS: dict[str, Any] = {network.factorization: network for network in (TopDown, BottomUp, AnyK)}
 Correct = bool | Literal["auto"]
 
@@ -242,26 +243,21 @@ class Estimator(TrainedNetwork):
         """
         n_datasets = _validate.positive_int(n_datasets, "n_datasets")
         key = new_key(rng)
-        generator, stream = np.random.default_rng(key.tolist()), self._stream(n_categories, key)
-        by_quadrature = self.factorization == "top-down" and stream.model.n_categories == 2
-        report = measure(
-            self._raw_sample(generator),
-            self.network.draw,
-            self.log_density if by_quadrature else None,
-            stream,
-            n_datasets,
-            theta=self.factorization == "bottom-up",
-            rng=generator,
-        )
+        stream = self._stream(n_categories, key)
+        model = stream.model
+        by_quadrature = self.factorization == "top-down" and model.n_categories == 2
+        by_quadrature = by_quadrature and not isinstance(model.alpha, priors.Fixed)
+        sbc = self.rank_truth(n_datasets, n_categories=n_categories, rng=key)
+        log_density = self.log_density if by_quadrature else None
+        kl = measure_kl(self.network.draw, log_density, stream, min(500, max(20, n_datasets // 8)))
+        report = Report(sbc, *kl, model.n_categories)
         print(report)
         if figure is not None:
             report.save(figure)
         return report
 
-    def rank_truth(
-        self, n_datasets: int, *, n_categories: int | None = None, rng: RNGLike | Key = None
-    ) -> Calibration:
-        """Simulation-based calibration: ranks of the truth among 62 of the network's own draws.
+    def rank_truth(self, n_datasets: int, *, n_categories: int | None = None, rng: RNGLike | Key = None) -> Calibration:
+        """Simulation-based calibration of the network's own draws: ranks of the truth among 62 of them.
 
         Parameters
         ----------
@@ -275,9 +271,18 @@ class Estimator(TrainedNetwork):
         Calibration
         """
         key = new_key(rng)
-        generator, stream = np.random.default_rng(key.tolist()), self._stream(n_categories, key)
-        theta = self.factorization == "bottom-up"
-        return rank_truth(self._raw_sample(generator), stream, n_datasets, theta=theta, rng=generator)
+        generator = np.random.default_rng(key.tolist())
+        return simulation_based_calibration(
+            lambda counts: self.sample(counts, n_draws=N_RANKS - 1, rng=generator, correct=False),
+            self._stream(n_categories, key).model,
+            n_datasets,
+            n_groups=self.n_groups,
+            totals=self.totals,
+            n_ranks=N_RANKS,
+            batch=max(2, min(200, n_datasets)),
+            theta=self.factorization == "bottom-up",
+            rng=generator,
+        )
 
     def log_density(self, counts: ArrayLike, log_alpha: ArrayLike, logit_beta: ArrayLike) -> NDArray[np.float64]:
         """Log density of the raw network in (log alpha, log(beta[1] / beta[0])), of a top-down one with K = 2.
@@ -326,10 +331,6 @@ class Estimator(TrainedNetwork):
         if n_categories is None:
             n_categories = self.network.categories[0] if self.model is None else self.model.n_categories
         return TrainingStream(self._model(n_categories), self.n_groups, self.totals, key, True)
-
-    def _raw_sample(self, generator: np.random.Generator) -> Callable[[Counts], Posterior]:
-        """Function that draws as many of the network's own draws as a rank needs."""
-        return lambda counts: self.sample(counts, n_draws=N_RANKS - 1, rng=generator, correct=False)
 
     def _draw(self, data: NDArray[Any], n_draws: int, key: Key, threads: int) -> Draws:
         rng = generator(key)

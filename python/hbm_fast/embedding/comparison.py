@@ -179,20 +179,10 @@ class ModelComparison:
 def importance_evidence(
     log_joint: Callable[[slice, Tensor], Tensor], start: Tensor, n_draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Log evidence of each dataset by importance sampling around the mode, and the effective share of the weights.
+    """Log evidence (B,) by importance sampling around the mode, and the effective share of the weights (B,).
 
-    Parameters
-    ----------
-    log_joint : callable
-        (slice of the datasets, z (b, S, D)) -> log p(x, z) (b, S).
-    start : (B, D) float64
-        Where the search for the mode begins.
-    n_draws : int
-    generator : torch.Generator
-
-    Returns
-    -------
-    log_evidence, share : (B,)
+    ``log_joint`` maps a slice of the datasets and z (b, S, D) to log p(x, z) (b, S); the search for the mode begins at
+    ``start`` (B, D).
     """
     size = max(1, _CHUNK // n_draws)
     evidence, share = [], []

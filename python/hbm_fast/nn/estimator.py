@@ -25,23 +25,7 @@ READERS = {
 
 @dataclass
 class TrainedNetwork:
-    """A network with the description of its training.
-
-    Attributes
-    ----------
-    network : nn.Module
-    model : HierarchicalModel or None
-    settings : dict
-        Arguments that the network was built with.
-    n_groups, totals : (low, high)
-        The range it was trained on.
-    training : dict
-        Steps, key, seconds, versions.
-    metrics : dict
-        Held-out metrics at the end of the training.
-    state : State or None
-        What a later training goes on from.
-    """
+    """A network, what it was built for, and the description of its training: see `Estimator` and `Embedding`."""
 
     network: Any
     model: HierarchicalModel | None
@@ -127,13 +111,7 @@ class TrainedNetwork:
 
 
 def check_arguments(counts: Any, n_draws: Any, correct: Any) -> tuple[NDArray[Any], bool, int]:
-    """Datasets (B, N, K), whether there was a batch, and the number of draws, of a call of ``sample``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        That names the argument.
-    """
+    """Check the arguments of ``sample``: datasets (B, N, K), whether there is a batch, and the number of draws."""
     if correct not in (True, False, "auto"):
         raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
     n_draws = _validate.positive_int(n_draws, "n_draws")
@@ -157,14 +135,7 @@ def fit(
 ) -> None:
     """Train a network in place, and save it to ``options.checkpoint`` at each tenth of the training.
 
-    Parameters
-    ----------
-    trained, block, options, key
-    description : dict, optional
-        Further fields of ``trained.training``.
-    group : ProcessGroup
-    **loop
-        Further arguments of `training.run`.
+    ``description`` are further fields of ``trained.training``, and ``loop`` further arguments of `training.run`.
     """
 
     def describe(state: State) -> None:

@@ -299,15 +299,7 @@ def validation_metrics(
     """Return a function that computes KL(exact || q) and the effective share, means over fixed datasets, for any K.
 
     With draws of q and w = p(z, x) / (q(z | x) Z), KL(p || q) = E_q[w log w] = E_q[w log w - w + 1], whose terms are
-    never negative; Z is the mean of the same weights.
-
-    Parameters
-    ----------
-    draw : callable
-        Of a network.
-    streams : sequence of TrainingStream
-        Where the datasets are from, of another key than those of the training.
-    n_datasets, n_draws : int
+    never negative; Z is the mean of the same weights. The ``streams`` have another key than that of the training.
     """
     data = [stream.block(0, n_datasets // len(streams)).counts for stream in streams]
 

@@ -97,19 +97,9 @@ def reverse(log_q: Tensor, log_target: Tensor) -> Tensor:
 class WakeSleep:
     """Schedule of the objectives over a training.
 
-    The first tenth is the sleep phase, `inference_compilation`. After it the loss is `rao_blackwellised`; the last
-    share ``wake`` of the training is the wake phase, `reverse`.
-
-    Parameters
-    ----------
-    n_draws : int
-        Draws of q added to each simulated pair; 0 for the sleep phase throughout.
-    wake : float
-
-    Raises
-    ------
-    ValueError
-        For ``wake`` outside [0, 1), or with fewer than 2 draws of q, which the score needs to be centred.
+    The first tenth is the sleep phase, `inference_compilation`. After it the loss is `rao_blackwellised`, with
+    ``n_draws`` draws of q added to each simulated pair (0: the sleep phase throughout). The last share ``wake`` of the
+    training is the wake phase, `reverse`.
     """
 
     n_draws: int
@@ -130,17 +120,10 @@ class WakeSleep:
         log_q: Callable[..., Tensor],
         log_target: Callable[..., Tensor],
     ) -> Tensor:
-        """Loss of a batch at ``progress`` in [0, 1].
+        """Loss of a batch at ``progress`` in [0, 1], where the simulator drew the variables ``simulated`` (B, ...).
 
-        Parameters
-        ----------
-        progress : float
-        simulated : tuple of Tensor (B, ...)
-            The variables that the simulator drew.
-        sample : callable
-            n -> n draws of these variables from q, (B, n, ...) each.
-        log_q, log_target : callable
-            Variables (B, S, ...) -> log q and log p(x, variables), (B, S).
+        ``sample(n)`` draws n of each variable from q, (B, n, ...); ``log_q`` and ``log_target`` are functions of
+        variables (B, S, ...), the latter log p(x, variables).
         """
         pairs = tuple(value[:, None] for value in simulated)
         if self.n_draws == 0 or progress < SLEEP:

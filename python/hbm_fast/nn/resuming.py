@@ -35,28 +35,12 @@ def arguments(train: Callable[..., Any]) -> list[str]:
 
 
 class Origin(Generic[T]):
-    """The earlier network of a training, if there is one.
-
-    Parameters
-    ----------
-    kind : type
-        Class of the trained network.
-    resume : trained network or path, optional
-        Its training goes on.
-    init_from : trained network or path, optional
-        Its weights are those that a new training starts from.
+    """The earlier network of a training, if there is one: ``resume`` to go on, ``init_from`` for its weights alone.
 
     Raises
     ------
     TypeError, ValueError
         For both at once, and for another kind of object or file.
-
-    Attributes
-    ----------
-    network : trained network or None
-    resumed : bool
-    name : str
-        Of the network, for messages.
     """
 
     def __init__(self, kind: type[T], resume: T | str | Path | None, init_from: T | str | Path | None) -> None:
@@ -78,27 +62,17 @@ class Origin(Generic[T]):
 
     def complete(self, options: TrainingOptions, *, minutes: float, learning_rate: float) -> TrainingOptions:
         """The options with those of the resumed training, or with the defaults, where none were given."""
-        stored = self.network.training if self.network is not None and self.resumed else {}
-        return options.with_defaults(
-            minutes=minutes,
-            batch_size=stored.get("batch_size", 256),
-            learning_rate=stored.get("learning_rate", learning_rate),
-        )
+        values: dict[str, Any] = {"batch_size": 256, "learning_rate": learning_rate}
+        if self.resumed:
+            values |= {name: self.get("training", {})[name] for name in values}
+        if options.steps is None:
+            values["minutes"] = minutes
+        return replace(options, **{name: v for name, v in values.items() if getattr(options, name) is None})
 
     def check_same(self, given: dict[str, Any], known: dict[str, Any]) -> None:
         """Refuse to resume a training for anything else than what it was for: its metrics would not be comparable.
 
-        Parameters
-        ----------
-        given : dict
-            The model, ranges and settings that were given, by name.
-        known : dict
-            The settings of the network and their default values.
-
-        Raises
-        ------
-        ValueError
-            With the old and the new value of everything that differs; where there is no state to go on from.
+        ``given`` are the model, ranges and settings by name, ``known`` the network's settings with their defaults.
         """
         network = self.network
         assert network is not None
@@ -118,13 +92,7 @@ class Origin(Generic[T]):
             )
 
     def stored_key(self, rng: RNGLike) -> Key:
-        """Key of the resumed training, whose stream continues; an ``rng`` of another key is ignored with a warning.
-
-        Raises
-        ------
-        ValueError
-            Where no key was stored.
-        """
+        """Key of the resumed training, whose stream continues; an ``rng`` of another key is ignored with a warning."""
         training = self.get("training", {})
         if "key" not in training:
             raise ValueError(f"resume: {self.name} was saved without the key of its stream")
@@ -136,13 +104,7 @@ class Origin(Generic[T]):
         return key
 
     def start(self, make: Callable[[], T], seed: int) -> T:
-        """The network to train: a copy of the resumed one, or a new one with new weights or those of ``init_from``.
-
-        Raises
-        ------
-        ValueError
-            Where the weights of ``init_from`` are of another architecture.
-        """
+        """The network to train: a copy of the resumed one, or a new one with new weights or those of ``init_from``."""
         old = self.network
         if old is not None and self.resumed:
             return replace(old, network=copy.deepcopy(old.network), state=copy.deepcopy(old.state))

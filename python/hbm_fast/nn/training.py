@@ -106,13 +106,6 @@ class TrainingOptions:
                 object.__setattr__(self, name, _validate.finite_float(getattr(self, name), name, positive=True))
         usable_device(self.device)
 
-    def with_defaults(self, *, minutes: float, batch_size: int = 256, learning_rate: float) -> "TrainingOptions":
-        """The options with values where none were given; ``minutes`` only without ``steps``."""
-        defaults: dict[str, Any] = {"batch_size": batch_size, "learning_rate": learning_rate}
-        if self.steps is None:
-            defaults["minutes"] = minutes
-        return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
-
     def fraction(self, step: int, seconds: float) -> float:
         """How much of the training is over: 0 at the start, 1 at the end."""
         parts = [0.0]
@@ -129,13 +122,7 @@ class TrainingOptions:
 
 
 def merge_options(options: TrainingOptions | None, settings: dict[str, Any]) -> tuple[TrainingOptions, dict[str, Any]]:
-    """The options with those given as keyword arguments, and the keyword arguments that are none.
-
-    Raises
-    ------
-    TypeError
-        For what is no TrainingOptions, and for an option that is given twice.
-    """
+    """The options with those given as keyword arguments, and the other keyword arguments."""
     if options is None:
         options = TrainingOptions()
     elif not isinstance(options, TrainingOptions):
@@ -180,17 +167,9 @@ def metadata(state: State, options: TrainingOptions, key: Key) -> dict[str, Any]
 
 
 class EarlyStopping:
-    """Evaluation that keeps the best weights, for a training on a fixed set of datasets.
+    """Evaluation that keeps the weights with the highest ``metric``, for a training on a fixed set of datasets.
 
-    Parameters
-    ----------
-    network : nn.Module
-    evaluate : callable
-        Returns the held-out metrics.
-    metric : str
-        The one to be maximised.
-    patience : int
-        Evaluations without a better value before `should_stop`.
+    After ``patience`` evaluations without a better one the training should stop.
     """
 
     def __init__(
@@ -242,13 +221,7 @@ def memory_for(what: str) -> Iterator[None]:
 
 
 def usable_device(device: str) -> str:
-    """Return the name of a device that torch can use.
-
-    Raises
-    ------
-    ValueError
-        For a name that torch does not have, or a GPU where it sees none.
-    """
+    """Return the name of a device; ValueError for one that torch cannot use."""
     try:
         kind = torch.device(device).type
     except (RuntimeError, TypeError) as error:
@@ -275,39 +248,26 @@ def run(
     steps_per_block: int = 16,
     group: ProcessGroup = ALONE,
 ) -> State:
-    """Minimise the network's loss over a dataset stream by AdamW.
+    """Minimise the network's loss over a dataset stream by AdamW, and return the state of the training.
 
     Parameters
     ----------
-    network : Trainable
-    block : callable
-        ``block(i, size)`` gives datasets i * size, ... of the stream; for several processes ``block(i, size, rows)``
-        gives those of them in a list of slices.
-    options : TrainingOptions
-        With a batch size, a learning rate, and steps or minutes.
+    network, block, options
+        ``block(i, size)`` returns datasets i * size, ... of the stream; for several processes ``block(i, size, rows)``
+        with a list of slices.
     seed : int
         Of the draws that the loss makes.
-    evaluate : callable, optional
-        Returns held-out metrics, about ten times; ``"kl"`` among them is compared with ``options.target``.
-    stop : callable, optional
-        Called after every evaluation: whether the training ends.
-    save : callable, optional
-        Called after every evaluation but the last with the state of the training.
+    evaluate, stop, save : callable, optional
+        Called about ten times: ``evaluate()`` returns held-out metrics, of which ``"kl"`` is compared with
+        ``options.target``; then ``stop()`` whether the training ends; if it does not, ``save(state)``.
     state : State, optional
         Of the training that is resumed.
     calibrate : bool
-        Whether to measure the means and scales of the input first; not where the weights are those of an earlier
-        training, which has its own.
-    clip : float
-        Largest norm of the gradient.
-    steps_per_block : int
-        Batches that are simulated together.
+        Whether to measure the means and scales of the input first; not with the weights of an earlier training.
+    clip, steps_per_block
+        Largest norm of the gradient; number of batches that are simulated together.
     group : ProcessGroup
         The processes that train together; a step is the same for any number of them.
-
-    Returns
-    -------
-    State
 
     Raises
     ------
@@ -348,7 +308,7 @@ def run(
 
 
 class _Loop:
-    """Steps of AdamW on blocks of a stream, with the clock and the random generator of a training."""
+    """AdamW on blocks of a stream, with the clock and the random generator of a training."""
 
     def __init__(
         self, network: Trainable, options: TrainingOptions, state: State, seed: int, clip: float, group: ProcessGroup
