@@ -1,7 +1,7 @@
 """One network for every number of categories, exactly equivariant under their permutation.
 
 alpha: a mixture of Gaussians in z, where its prior is N(0, 1). beta given alpha: a mixture of Dirichlets whose
-parameters are one plus a learnt function of the category's statistics, of all categories, and of alpha. The posterior
+parameters are one plus a learned function of the category's statistics, of all categories, and of alpha. The posterior
 given alpha has this form: a mixture of Dirichlet(1 + tables) over the categories' numbers of tables of the Chinese
 restaurant process. Every parameter exceeds one, so that no draw underflows.
 """

@@ -4,7 +4,7 @@ It does not have the posterior's dependencies: a group's theta is inferred witho
 an error however well both networks are trained.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ class BottomUp(Trainable):
         log_beta = to_user_order(log_beta, order).view(b, outer, each, k).transpose(1, 2).reshape(b, -1, k)[:, :n]
         log_beta = log_beta.contiguous()
         if not weigh:
-            return Draws(log_alpha, log_beta, None, ThetaDraws(u))
+            return Draws(log_alpha, log_beta, None, partial(_log_theta, u))
         exceedances = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
 
         def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,15 +173,10 @@ class BottomUp(Trainable):
         return Draws(log_alpha, log_beta, likelihood - log_q, log_likelihood=likelihood, at=at)
 
 
-@dataclass(frozen=True)
-class ThetaDraws:
+def _log_theta(u: Tensor, group: int) -> NDArray[np.float64]:
     """log theta of a group (B, S, K) from u (B, N, S, K - 1)."""
-
-    u: Tensor
-
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        log_theta: NDArray[np.float64] = LocalTransform.from_u(self.u[:, group]).numpy()
-        return log_theta
+    log_theta: NDArray[np.float64] = LocalTransform.from_u(u[:, group]).numpy()
+    return log_theta
 
 
 def log_dirichlet_posterior(statistics: Tensor, transform: PriorTransform, z: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +21,7 @@ from hbm_fast.amortize.top_down import TopDown
 from hbm_fast.calibration import Calibration, simulation_based_calibration
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.data import TrainingStream
-from hbm_fast.nn.draws import Draws, OneChain, chunks, generator
+from hbm_fast.nn.draws import Draws, chunks, generator, one_chain
 from hbm_fast.nn.estimator import TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import CHUNK, corrected, exact_draws, log_coefficient, warn_of_weights
 from hbm_fast.nn.training import memory_for, torch_threads
@@ -194,7 +195,7 @@ class Estimator(TrainedNetwork):
             method=self.factorization,
             details={name: shaped(value) for name, value in details.items()},
             key=key,
-            theta_draws=None if log_theta is None else OneChain(log_theta, batch),
+            theta_draws=None if log_theta is None else partial(one_chain, log_theta, batch),
         )
 
     def outside(self, counts: NDArray[Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """theta of one group: a transform in which its density is well-posed, and a network for theta_n given (alpha, beta)."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -102,11 +101,11 @@ class LocalNetwork(nn.Module):
         return mean * distributed.mean_weight(generator, len(parameters), counts.device)
 
     @torch.no_grad()
-    def draw(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, seed: int) -> NDArray[np.float64]:
-        """One log theta for each draw: (B, S), (B, S, K), one group of each dataset (B, K) -> (B, S, K)."""
-        generator = torch.Generator().manual_seed(seed)
+    def draw(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, seed: int, group: int) -> NDArray[np.float64]:
+        """One log theta of a group for each draw: (B, S), (B, S, K), counts (B, N, K) -> (B, S, K)."""
+        generator = torch.Generator().manual_seed(seed + group)
         b, s, k = log_beta.shape
-        rows = counts[:, None].expand(b, s, k).reshape(-1, k)
+        rows = counts[:, group, None].expand(b, s, k).reshape(-1, k)
         parts = [
             LocalTransform.from_u(self.head.sample(self.parameters_at(t, v, x), 1, generator)[:, 0])
             for t, v, x in zip(
@@ -115,17 +114,3 @@ class LocalNetwork(nn.Module):
         ]
         result: NDArray[Any] = torch.cat(parts).view(b, s, k).numpy()
         return result
-
-
-@dataclass(frozen=True)
-class LocalDraws:
-    """log theta of a group (B, S, K) for each draw of (alpha, beta), by a local network."""
-
-    network: LocalNetwork
-    log_alpha: Tensor  # (B, S)
-    log_beta: Tensor  # (B, S, K)
-    counts: Tensor  # (B, N, K)
-    seed: int
-
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        return self.network.draw(self.log_alpha, self.log_beta, self.counts[:, group], self.seed + group)

@@ -1,5 +1,6 @@
 """The top-down network: an encoder of the data and a posterior head, q(alpha, beta | x)."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hbm_fast.amortize.local import LocalDraws, LocalNetwork
+from hbm_fast.amortize.local import LocalNetwork
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn import heads
 from hbm_fast.nn.data import Block
@@ -154,7 +155,7 @@ class TopDown(Trainable):
             return Draws(log_alpha, log_beta, None)
         rows = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
         seed = int(torch.randint(2**62, (), generator=generator))
-        return Draws(log_alpha, log_beta, None, LocalDraws(self.local, log_alpha, log_beta, rows, seed))
+        return Draws(log_alpha, log_beta, None, partial(self.local.draw, log_alpha, log_beta, rows, seed))
 
     def _inputs(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
         exceedances = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))

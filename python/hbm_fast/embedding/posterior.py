@@ -1,7 +1,7 @@
 """EmbeddingPosterior: draws of z, with the Dirichlet f(z) from which the groups are drawn."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn.draws import OneChain
+from hbm_fast.nn.draws import one_chain
 from hbm_fast.nn.importance import Weights
 from hbm_fast.nn.likelihood import group_log_likelihood
 from hbm_fast.posterior import Posterior
@@ -83,7 +83,7 @@ class EmbeddingPosterior(Posterior):
         latent, theta = {"z": z}, None
         if log_a.shape[-2] > 1:
             latent |= {"log_component_weight": log_weight, "log_concentration": log_a}
-            theta = OneChain(_MixtureThetas(log_weight, log_a, counts, key), batch)
+            theta = partial(one_chain, partial(_mixture_log_theta, log_weight, log_a, counts, key), batch)
             chosen = _choose(log_weight, key, _NEW_COMPONENT)
         else:
             chosen = np.zeros(z.shape[:2], dtype=np.int64)
@@ -151,26 +151,23 @@ def _choose(log_weight: Floats, key: Key, code: int) -> NDArray[np.int64]:
     return np.asarray((u[..., None] > edges).sum(-1))
 
 
-@dataclass(frozen=True)
-class _MixtureThetas:
-    """log theta (B, S, K) of an observed group: its component given its counts, then Dirichlet(a + x)."""
+def _mixture_log_theta(
+    log_weight: Floats, log_concentration: Floats, counts: NDArray[Any], key: Key, group: int
+) -> Floats:
+    """log theta (B, S, K) of an observed group: its component given its counts, then Dirichlet(a + x).
 
-    log_weight: Floats  # (B, S, M)
-    log_concentration: Floats  # (B, S, M, K)
-    counts: NDArray[Any]  # (B, N, K)
-    key: Key
-
-    def __call__(self, group: int) -> Floats:
-        rows = np.ascontiguousarray(self.counts[:, group], dtype=np.int64)
-        log_weight, log_a = torch.from_numpy(self.log_weight), torch.from_numpy(self.log_concentration)
-        given = torch.from_numpy(rows)[:, None]
-        parts = [
-            group_log_likelihood(given, torch.zeros_like(log_weight[..., :1]), log_a[:, :, i : i + 1])[..., 0]
-            for i in range(log_a.shape[-2])
-        ]
-        responsibility = (log_weight + torch.stack(parts, -1)).log_softmax(-1).numpy()
-        log_alpha, log_beta = _alpha_beta(self.log_concentration, _choose(responsibility, self.key, group))
-        out = np.empty_like(log_beta)
-        datasets = np.arange(rows.shape[0], dtype=np.uint64)
-        _core.draw_log_theta(log_alpha, log_beta, rows, self.key, group, datasets, out, _validate.threads(None))
-        return out
+    From log weights (B, S, M), log concentrations (B, S, M, K) and counts (B, N, K).
+    """
+    rows = np.ascontiguousarray(counts[:, group], dtype=np.int64)
+    log_w, log_a = torch.from_numpy(log_weight), torch.from_numpy(log_concentration)
+    given = torch.from_numpy(rows)[:, None]
+    parts = [
+        group_log_likelihood(given, torch.zeros_like(log_w[..., :1]), log_a[:, :, i : i + 1])[..., 0]
+        for i in range(log_a.shape[-2])
+    ]
+    responsibility = (log_w + torch.stack(parts, -1)).log_softmax(-1).numpy()
+    log_alpha, log_beta = _alpha_beta(log_concentration, _choose(responsibility, key, group))
+    out = np.empty_like(log_beta)
+    datasets = np.arange(rows.shape[0], dtype=np.uint64)
+    _core.draw_log_theta(log_alpha, log_beta, rows, key, group, datasets, out, _validate.threads(None))
+    return out

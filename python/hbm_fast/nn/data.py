@@ -1,7 +1,7 @@
 """Dataset streams: what networks are trained on, as blocks addressed by number.
 
 `TrainingStream` simulates datasets of a model, `AnyKStream` of several numbers of categories, and `DatasetStream`
-repeats datasets of the user's own.
+repeats given datasets.
 """
 
 from collections.abc import Sequence

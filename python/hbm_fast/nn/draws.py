@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from hbm_fast._typing import Key
 
+LogTheta = Callable[[int], NDArray[np.float64]]  # of a group: (B, S, K); pickles
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -19,7 +22,7 @@ class Draws:
     log_alpha: Tensor  # (B, S)
     log_beta: Tensor  # (B, S, K)
     log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
-    log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
+    log_theta: LogTheta | None = None
     log_likelihood: Tensor | None = None  # (B, S), where there are weights
     # of datasets r (R,) at other points, log alpha (R, M) and log beta (R, M, K): the log-likelihood (R, M), and the
     # log density of q relative to the prior
@@ -29,7 +32,7 @@ class Draws:
     def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":
         """The draws of consecutive datasets as one; parts are freed as they are copied."""
         whole: dict[str, Tensor] = {}
-        thetas: list[Callable[[int], NDArray[np.float64]]] = []
+        thetas: list[LogTheta] = []
         begin = 0
         for part in parts:
             end = begin + len(part.log_alpha)
@@ -43,31 +46,18 @@ class Draws:
             if part.log_theta is not None:
                 thetas.append(part.log_theta)
             begin = end
-        theta = Thetas(thetas) if thetas else None
+        theta = partial(_concatenated, thetas) if thetas else None
         return Draws(whole["log_alpha"], whole["log_beta"], whole.get("log_weight"), theta)
 
 
-@dataclass(frozen=True)
-class Thetas:
-    """log theta (B, S, K) of a group in all datasets, concatenated from parts of consecutive datasets."""
-
-    parts: Sequence[Callable[[int], NDArray[np.float64]]]
-
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        return np.concatenate([part(group) for part in self.parts])
+def one_chain(log_theta: LogTheta, batch: bool, group: int) -> NDArray[np.float64]:
+    """``theta_draws`` of a `Posterior`: log theta as one chain, (B, 1, S, K) or, without a batch, (1, S, K)."""
+    values = log_theta(group)[:, None]
+    return values if batch else values[0]
 
 
-@dataclass(frozen=True)
-class OneChain:
-    """``theta_draws`` of a `Posterior`: log theta (B, S, K) of a group as one chain, (B, 1, S, K) or, without a batch,
-    (1, S, K)."""
-
-    log_theta: Callable[[int], NDArray[np.float64]]
-    batch: bool
-
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        values = self.log_theta(group)[:, None]
-        return values if self.batch else values[0]
+def _concatenated(parts: Sequence[LogTheta], group: int) -> NDArray[np.float64]:
+    return np.concatenate([part(group) for part in parts])
 
 
 def generator(key: Key) -> torch.Generator:
