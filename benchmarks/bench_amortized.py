@@ -22,14 +22,13 @@ from torch import Tensor
 
 import hbm_fast as hbm
 from hbm_fast import _random
-from hbm_fast.amortize.calibrate import rank
 from hbm_fast.amortize.top_down import TopDown
 from hbm_fast.cli.benchmark import machine
 from hbm_fast.nn.data import Block, TrainingStream
 from hbm_fast.nn.features import to_network_order
 from hbm_fast.nn.importance import log_coefficient
 from hbm_fast.nn.objectives import log_posterior
-from hbm_fast.nn.training import Budget, fit
+from hbm_fast.nn.training import TrainingOptions, run
 
 MODEL = hbm.HierarchicalModel(2)
 RANGE: dict[str, Any] = {"n_groups": (1, 41), "totals": (0, 40)}
@@ -47,15 +46,15 @@ class Referee:
         assert self.block.counts is not None
         self.counts = self.block.counts.numpy()
         network = TopDown(MODEL, RANGE["totals"][1])
-        order, tables, _ = network.inputs(self.block.tables, self.block.counts)
+        order, tables, _ = network.inputs(self.block.exceedances, self.block.counts)
         exact = [hbm.exact_posterior(x, MODEL, n_draws=n_draws, rng=i) for i, x in enumerate(self.counts)]
         log_alpha, log_beta = (
             torch.from_numpy(np.concatenate([getattr(post, name) for post in exact]))
             for name in ("log_alpha", "log_beta")
         )
-        self.z = network.coordinates.to_z(log_alpha, to_network_order(log_beta, order))
+        self.z = network.transform.to_z(log_alpha, to_network_order(log_beta, order))
         evidence = np.array([post.log_evidence for post in exact]) - log_coefficient(self.counts)
-        self.log_p = log_posterior(tables, network.coordinates, self.z) - torch.from_numpy(evidence)[:, None]
+        self.log_p = log_posterior(tables, network.transform, self.z) - torch.from_numpy(evidence)[:, None]
 
     def kl(self, log_q: Callable[[Block, Tensor], Tensor]) -> dict[str, float]:
         """KL(exact || q): its mean over the datasets, the standard error and the largest."""
@@ -74,7 +73,7 @@ def accuracy(estimator: hbm.amortize.Estimator, referee: Referee) -> dict[str, f
     figures |= {
         "ess": float(post.details["ess_share"].mean()),
         "ess_min": float(post.details["ess_share"].min()),
-        "sbc_p": rank(estimator, MODEL, 4_000, np.random.default_rng(7)).p_value,
+        "sbc_p": estimator.rank_truth(4_000, rng=7).p_value,
     }
     return figures | note(estimator)
 
@@ -97,7 +96,7 @@ def note(estimator: hbm.amortize.Estimator) -> dict[str, float]:
 def shipped() -> dict[str, dict[str, float]]:
     """What the networks of the wheel say of themselves, measured when they were saved."""
     names = ("marbles", "marbles-bottom-up", "any-k")
-    return {f"shipped {name}": hbm.amortize.load(name).figures for name in names}
+    return {f"shipped {name}": hbm.amortize.load(name).metrics for name in names}
 
 
 def bottom_up() -> dict[str, float]:
@@ -192,7 +191,8 @@ def training_speed(block: Any, seconds: float) -> dict[str, float]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = TopDown(MODEL, 40)
-    state = fit(network, network, block, Budget(minutes=seconds / 60.0), seed=0)
+    options = TrainingOptions(minutes=seconds / 60.0, batch_size=256, learning_rate=2e-3)
+    state = run(network, block, options, seed=0)
     return {
         "datasets_per_s": 256 * state.step / state.seconds,
         "step_ms": 1e3 * state.seconds / state.step,

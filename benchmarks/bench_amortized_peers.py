@@ -52,7 +52,7 @@ def inputs(kind: str) -> tuple[Callable[[Block], tuple[Tensor, Tensor]], TopDown
         return features, z
 
     def of_sets(block: Block) -> tuple[Tensor, Tensor]:
-        order, _, _ = network.inputs(block.tables, block.counts)
+        order, _, _ = network.inputs(block.exceedances, block.counts)
         assert block.counts is not None
         assert order is not None
         x = torch.gather(block.counts.float(), -1, order[:, None].expand(-1, block.counts.shape[1], -1))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.embedding import Referee, load, train
+from hbm_fast.embedding import ModelComparison, load, train
 
 BAGS = hbm.datasets.load_marbles().counts
 FULL = {"n_groups": 21, "totals": 20}
@@ -33,7 +33,7 @@ def test_learn(benchmark, name):
     embedding = benchmark.pedantic(learn, rounds=1)
     model = hbm.HierarchicalModel(k)
     counts = hbm.simulate(model, 2000 if k == 2 else 300, rng=10_000 + k, **sizes).counts
-    referee = Referee(model, counts)
+    referee = ModelComparison(model, counts)
     log_learned = referee.log_learned(embedding)
     gap, q = referee.model_gap(embedding, log_learned), referee.inference(embedding, log_learned)
     benchmark.extra_info |= {

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 import hbm_fast as hbm
-from hbm_fast.embedding import Referee, train
+from hbm_fast.embedding import ModelComparison, train
 from hbm_fast.embedding import latent_grid as quadrature
-from hbm_fast.nn.coordinates import Coordinates
+from hbm_fast.nn.objectives import log_normal
+from hbm_fast.nn.transforms import PriorTransform
 
 BAGS, MARBLES = 21, 20
 
@@ -33,10 +34,10 @@ def log_true(counts, n=41, half_width=5.0):
     """log p(x) of the ordered sequences, (B,)."""
     high = torch.full((2,), half_width, dtype=torch.float64)
     z, log_cell = quadrature.nodes(n, -high, high)
-    log_weight = quadrature.log_prior(z) + log_cell
+    log_weight = log_normal(z) + log_cell
     keep = log_weight > -16.0
     z, log_weight = z[keep], log_weight[keep]
-    log_alpha, log_beta = Coordinates(hbm.HierarchicalModel(2)).from_z(z)
+    log_alpha, log_beta = PriorTransform(hbm.HierarchicalModel(2)).from_z(z)
     a = (log_alpha[:, None] + log_beta).exp()
     black = np.arange(MARBLES + 1)
     rows = np.stack([MARBLES - black, black], axis=-1)
@@ -60,7 +61,7 @@ if __name__ == "__main__":
     table, held = datasets(60_000, 0), datasets(200, 1)
     truth = log_true(held)
     print(f"a coarser grid changes log p by at most {float((log_true(held, 33) - truth).abs().max()):.1e} nats")
-    referee = Referee(hbm.HierarchicalModel(2), held)
+    referee = ModelComparison(hbm.HierarchicalModel(2), held)
     referee.log_true = truth
     for settings in ({"dim": 2}, {"dim": 4}, {"dim": 4, "head": "mixture", "n_components": 4}):
         emb = train(data=table, held_out=0.01, minutes=minutes, rng=0, **settings)

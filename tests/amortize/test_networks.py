@@ -1,4 +1,4 @@
-"""Statistics, heads, objectives: exact laws of the parts."""
+"""Features, heads, objectives: exact properties of each part."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,14 @@ from hbm_fast import _core, _random
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.amortize.local import LocalCoordinates  # noqa: E402
+from hbm_fast.amortize.local import LocalTransform  # noqa: E402
 from hbm_fast.amortize.top_down import TopDown  # noqa: E402
 from hbm_fast.nn import objectives  # noqa: E402
-from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
 from hbm_fast.nn.data import TrainingStream  # noqa: E402
 from hbm_fast.nn.features import ExceedanceInput, to_network_order, to_user_order  # noqa: E402
 from hbm_fast.nn.heads import head  # noqa: E402
 from hbm_fast.nn.training import torch_threads  # noqa: E402
+from hbm_fast.nn.transforms import PriorTransform  # noqa: E402
 from hbm_fast.simulation import exceedance_counts  # noqa: E402
 
 
@@ -27,7 +27,7 @@ def log_likelihood(counts, concentration):
     return value.sum(-1)
 
 
-def test_table_log_likelihood_is_that_of_the_statistics():
+def test_exceedance_log_likelihood_is_that_of_the_statistics():
     rng = np.random.default_rng(0)
     counts = rng.multinomial(rng.integers(0, 30, (6, 11)), [0.5, 0.3, 0.2])
     counts[2] = 0
@@ -43,7 +43,7 @@ def test_table_log_likelihood_is_that_of_the_statistics():
         np.testing.assert_allclose(out[b], expected, rtol=1e-9, atol=1e-8)  # the reference subtracts log-gammas
 
 
-def test_table_log_likelihood_far_below_the_smallest_double():
+def test_exceedance_log_likelihood_far_below_the_smallest_double():
     # one group, one draw of category 0: p = beta_0 whatever alpha
     tables = exceedance_counts(np.array([[[1, 0]]]), 1)
     out = np.empty((1, 3))
@@ -114,9 +114,17 @@ def test_the_rao_blackwellised_gradient_is_unbiased_and_less_noisy():
     parameters = torch.stack([torch.zeros(n), 0.45 * x[:, 0] + 0.1, torch.full((n,), 0.25)], -1)
 
     def blackwellised_loss(p):
-        drawn = objectives.candidates(h, p, z, 7, torch.Generator().manual_seed(1))
-        target = (-0.5 * drawn.square() - 0.5 * (x[:, None] - drawn).square()).sum(-1).double()
-        return objectives.rao_blackwellised(h.log_prob(p, drawn), target)
+        def log_target(z):
+            return (-0.5 * z.square() - 0.5 * (x[:, None] - z).square()).sum(-1).double()
+
+        generator = torch.Generator().manual_seed(1)
+        return objectives.WakeSleep(7, 0.0).loss(
+            0.5,
+            (z,),
+            sample=lambda n: (h.sample(p, n, generator),),
+            log_q=lambda z: h.log_prob(p, z),
+            log_target=log_target,
+        )
 
     gradients = []
     for loss in (lambda p: objectives.inference_compilation(h, p, z), blackwellised_loss):
@@ -148,7 +156,7 @@ def test_the_wake_phase_follows_the_gradient_of_the_lower_bound():
 
 @pytest.mark.parametrize("factorization", ["top-down", "bottom-up", "any-k"])
 def test_every_factorisation_has_a_wake_phase(factorization):
-    from hbm_fast.amortize.loading import NETWORKS
+    from hbm_fast.amortize.estimator import NETWORKS
 
     model = hbm.HierarchicalModel(2)
     block = TrainingStream(model, (1, 8), (0, 8), _random.key(0), with_groups=True).block(0, 64)
@@ -173,7 +181,7 @@ def test_log_posterior_integrates_to_the_evidence():
     grid = torch.linspace(-8.0, 8.0, 321, dtype=torch.float64)
     z = torch.cartesian_prod(grid, grid)[None]
     tables = torch.from_numpy(exceedance_counts(bags[None], 5))
-    log_joint = objectives.log_posterior(tables, Coordinates(model), z)
+    log_joint = objectives.log_posterior(tables, PriorTransform(model), z)
     coefficient = (gammaln(bags.sum(-1) + 1.0) - gammaln(bags + 1.0).sum(-1)).sum()
     evidence = float(torch.logsumexp(log_joint, 1)) + 2.0 * np.log(float(grid[1] - grid[0])) + coefficient
     assert abs(evidence - hbm.exact_posterior(bags, model).log_evidence) < 1e-8
@@ -182,18 +190,18 @@ def test_log_posterior_integrates_to_the_evidence():
 def test_local_coordinates_go_there_and_back_where_theta_underflows():
     log_theta = torch.tensor([[-1e5, 0.0, -1e7], [-0.2, -2.0, -3.0]], dtype=torch.float64)
     log_theta = log_theta - torch.logsumexp(log_theta, -1, keepdim=True)
-    back = LocalCoordinates.from_u(LocalCoordinates.to_u(log_theta))
+    back = LocalTransform.from_u(LocalTransform.to_u(log_theta))
     torch.testing.assert_close(back, log_theta, rtol=1e-9, atol=1e-12)
 
 
 def test_the_stream_repeats_and_covers_its_range():
     stream = TrainingStream(hbm.HierarchicalModel(2), (1, 5), (0, 12), _random.key(4), with_groups=True)
     a, b = stream.block(3, 500), stream.block(3, 500)
-    torch.testing.assert_close(a.tables, b.tables, rtol=0, atol=0)
-    assert bool((a.tables != stream.block(4, 500).tables).any())
+    torch.testing.assert_close(a.exceedances, b.exceedances, rtol=0, atol=0)
+    assert bool((a.exceedances != stream.block(4, 500).exceedances).any())
     totals = a.counts.sum(-1)
     assert int(totals.max()) == 12
-    np.testing.assert_array_equal(a.tables.numpy(), exceedance_counts(a.counts.numpy(), 12))
+    np.testing.assert_array_equal(a.exceedances.numpy(), exceedance_counts(a.counts.numpy(), 12))
     nonempty = (totals > 0).sum(1)
     assert set(nonempty.tolist()) >= {1, 2, 3, 4, 5}
 

@@ -1,4 +1,4 @@
-"""The networks that come with hbm_fast answer the note's question."""
+"""The networks that come with hbm_fast, on the example of Le (2020)."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,7 @@ import hbm_fast as hbm
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize.calibrate import rank
-from hbm_fast.experiments import network_plots as figures
-from hbm_fast.nn import checkpoint
+from hbm_fast.experiments import network_plots
 
 BAGS = hbm.datasets.load_marbles().counts
 FULL = np.array([[20, 0]] * 10 + [[0, 20]] * 11)
@@ -19,10 +17,10 @@ N_DRAWS = 20_000
 
 def test_marbles_raw_and_corrected():
     net = hbm.amortize.load("marbles")
-    assert net.figures["kl"] < 0.002
-    assert net.figures["ess_share"] > 0.995
-    assert net.figures["sbc_datasets"] == 4000.0
-    assert net.figures["sbc_p"] > 1e-3
+    assert net.metrics["kl"] < 0.002
+    assert net.metrics["ess_share"] > 0.995
+    assert net.metrics["sbc_datasets"] == 4000.0
+    assert net.metrics["sbc_p"] > 1e-3
     raw = net.sample(BAGS, n_draws=N_DRAWS, rng=1, correct=False)
     assert abs(raw.predict(20)[1] - 0.98714) < 0.002
     assert abs((raw.theta(20)[..., 1] > 0.9).mean() - 0.9702) < 0.005
@@ -34,7 +32,7 @@ def test_marbles_raw_and_corrected():
     assert abs(post.log_evidence + 19.44351) < 7.0 * post.log_evidence_error
 
 
-def test_bottom_up_is_unsure_where_the_note_says_so():
+def test_bottom_up_is_less_certain_as_in_le2020():
     net = hbm.amortize.load("marbles-bottom-up")
     raw = net.sample(BAGS, n_draws=N_DRAWS, rng=1, correct=False)
     assert abs(raw.predict(20)[1] - 0.865) < 0.03
@@ -48,28 +46,28 @@ def test_any_k(k):
     counts = hbm.simulate(hbm.HierarchicalModel(k), 40, n_groups=(1, 50), totals=(0, 50), rng=5).counts
     post = net.sample(counts, n_draws=500, rng=1, correct=True)
     assert post.details["ess_share"].mean() > 0.9
-    assert net.figures[f"kl_k{k}"] < 0.06
-    assert net.figures[f"ess_share_k{k}"] > 0.9
-    assert net.figures[f"sbc_p_k{k}"] > 1e-4
+    assert net.metrics[f"kl_k{k}"] < 0.06
+    assert net.metrics[f"ess_share_k{k}"] > 0.9
+    assert net.metrics[f"sbc_p_k{k}"] > 1e-4
 
 
 @pytest.mark.parametrize(("name", "k"), [("marbles", 2), ("any-k", 3), ("any-k", 10)])
 def test_ranks_are_uniform(name, k):
     net = hbm.amortize.load(name)
-    ranked = rank(net, hbm.HierarchicalModel(k), 1000, np.random.default_rng(3))
+    ranked = net.rank_truth(1000, n_categories=k, rng=3)
     assert ranked.p_value > 1e-9
     assert np.abs(ranked.coverage([0.5, 0.9]) - [0.5, 0.9]).max() < 0.1  # six standard errors
 
 
 def test_bottom_up_is_calibrated_in_each_theta_and_there_only():
     net = hbm.amortize.load("marbles-bottom-up")
-    p_values = rank(net, net.model, 1000, np.random.default_rng(3)).p_values
+    p_values = net.rank_truth(1000, rng=3).p_values
     assert p_values["theta[1]"] > 1e-9
     assert p_values["log_alpha"] < 1e-9
 
 
-@pytest.mark.parametrize("draw", [figures.last_bag, figures.knowledge, figures.new_bags])
-def test_the_note_s_figures(draw, tmp_path):
+@pytest.mark.parametrize("draw", [network_plots.last_bag, network_plots.knowledge, network_plots.new_bags])
+def test_the_figures_of_le2020(draw, tmp_path):
     pytest.importorskip("matplotlib")
     figure = draw()
     figure.savefig(tmp_path / "figure.png")
@@ -78,7 +76,7 @@ def test_the_note_s_figures(draw, tmp_path):
 
 
 def test_the_wheel_stays_small():
-    files = list(checkpoint.SHIPPED.glob("*.safetensors"))
+    files = list(hbm.amortize.Estimator.shipped.glob("*.safetensors"))
     assert {file.stem for file in files} == {"marbles", "marbles-bottom-up", "any-k"}
     assert sum(file.stat().st_size for file in files) < 1_000_000
 

@@ -10,18 +10,21 @@ from hbm_fast.simulation import exceedance_counts
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.embedding import latent_grid as quadrature  # noqa: E402
-from hbm_fast.embedding import objectives, proposals  # noqa: E402
-from hbm_fast.embedding.generative import GenerativeModel  # noqa: E402
-from hbm_fast.embedding.likelihood import (  # noqa: E402
+from hbm_fast.embedding import latent_grid, objectives, proposals  # noqa: E402
+from hbm_fast.embedding.generative import (  # noqa: E402
+    LINKS,
+    GenerativeModel,
+    log_concentration,
+)
+from hbm_fast.nn.heads import head as make_head  # noqa: E402
+from hbm_fast.nn.likelihood import (  # noqa: E402
+    exceedance_log_likelihood,
     group_log_likelihood,
     node_group_log_likelihood,
     node_log_likelihood,
-    table_log_likelihood,
 )
-from hbm_fast.embedding.links import LINKS, log_concentration  # noqa: E402
-from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
-from hbm_fast.nn.heads import head as make_head  # noqa: E402
+from hbm_fast.nn.objectives import log_normal  # noqa: E402
+from hbm_fast.nn.transforms import PriorTransform  # noqa: E402
 
 PROBE = hbm.datasets.load_marbles().counts
 
@@ -31,11 +34,11 @@ def counts_and_tables(k=3, b=5, rng=3):
     return sims.counts, torch.from_numpy(exceedance_counts(sims.counts)).double()
 
 
-def true_likelihood(tables, coordinates):
+def true_likelihood(exceedances, transform):
     def log_likelihood(z):
-        log_alpha, log_beta = coordinates.from_z(z)
-        likelihood = node_log_likelihood if z.ndim == 2 else table_log_likelihood
-        return likelihood(tables, log_alpha[..., None] + log_beta)
+        log_alpha, log_beta = transform.from_z(z)
+        likelihood = node_log_likelihood if z.ndim == 2 else exceedance_log_likelihood
+        return likelihood(exceedances, log_alpha[..., None] + log_beta)
 
     return log_likelihood
 
@@ -68,7 +71,7 @@ def test_tables_give_the_likelihood_of_the_counts():
             for b in range(len(counts))
         ]
     )
-    torch.testing.assert_close(table_log_likelihood(tables, log_a).numpy(), expected, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(exceedance_log_likelihood(tables, log_a).numpy(), expected, rtol=1e-11, atol=1e-11)
     shared = node_log_likelihood(tables, log_a[0])
     torch.testing.assert_close(shared[0].numpy(), expected[0], rtol=1e-11, atol=1e-11)
 
@@ -78,13 +81,13 @@ def test_gradient_of_the_likelihood_is_right():
     log_a = (
         torch.randn(5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 3.0
     ).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: table_log_likelihood(tables, x), log_a)
+    assert torch.autograd.gradcheck(lambda x: exceedance_log_likelihood(tables, x), log_a)
 
 
 def test_likelihood_holds_at_concentrations_of_1e_minus_300():
     _, tables = counts_and_tables(k=2)
     log_a = torch.tensor([[-690.0, -691.0]], dtype=torch.float32).expand(5, 1, 2)
-    assert torch.isfinite(table_log_likelihood(tables.float(), log_a)).all()
+    assert torch.isfinite(exceedance_log_likelihood(tables.float(), log_a)).all()
 
 
 def test_a_mixture_of_one_is_that_one_and_the_mixture_sums_over_components():
@@ -94,7 +97,7 @@ def test_a_mixture_of_one_is_that_one_and_the_mixture_sums_over_components():
     log_a = torch.randn(5, 4, 2, 3, dtype=torch.float64, generator=generator)
     log_weight = torch.randn(5, 4, 2, dtype=torch.float64, generator=generator).log_softmax(-1)
     one = group_log_likelihood(x, torch.zeros(5, 4, 1, dtype=torch.float64), log_a[:, :, :1]).sum(-1)
-    torch.testing.assert_close(one, table_log_likelihood(tables, log_a[:, :, 0]), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(one, exceedance_log_likelihood(tables, log_a[:, :, 0]), rtol=1e-10, atol=1e-10)
     each = [group_log_likelihood(x, torch.zeros(5, 4, 1).double(), log_a[:, :, m : m + 1]) for m in range(2)]
     expected = torch.logsumexp(torch.stack([log_weight[..., m, None] + each[m] for m in range(2)]), 0)
     torch.testing.assert_close(group_log_likelihood(x, log_weight, log_a), expected)
@@ -105,43 +108,43 @@ def test_a_mixture_of_one_is_that_one_and_the_mixture_sums_over_components():
 
 def test_quadrature_gives_the_exact_evidence_whatever_the_grid():
     model = hbm.HierarchicalModel(2)
-    likelihood = true_likelihood(torch.from_numpy(exceedance_counts(PROBE[None])).double(), Coordinates(model))
+    likelihood = true_likelihood(torch.from_numpy(exceedance_counts(PROBE[None])).double(), PriorTransform(model))
     exact = hbm.exact_posterior(PROBE, model).log_evidence
     for n in (101, 201, 301):
-        assert float(quadrature.log_marginal(likelihood, 1, n=n)[0]) == pytest.approx(exact, abs=1e-7)
-    value, error, z, log_weight = quadrature.adaptive(likelihood)
+        assert float(latent_grid.log_marginal(likelihood, 1, n=n)[0]) == pytest.approx(exact, abs=1e-7)
+    value, error, z, log_weight = latent_grid.adaptive(likelihood)
     assert value == pytest.approx(exact, abs=1e-7)
     assert error < 1e-6
-    log_alpha = Coordinates(model).from_z(z)[0]
+    log_alpha = PriorTransform(model).from_z(z)[0]
     assert float(log_weight.exp() @ log_alpha) == pytest.approx(-4.147418, abs=1e-5)
 
 
 def test_adaptive_quadrature_follows_a_narrow_posterior():
     model = hbm.HierarchicalModel(2)
     bags = np.array([[300, 700]] * 30 + [[350, 650]] * 20)
-    likelihood = true_likelihood(torch.from_numpy(exceedance_counts(bags[None])).double(), Coordinates(model))
-    value, error, *_ = quadrature.adaptive(likelihood)
+    likelihood = true_likelihood(torch.from_numpy(exceedance_counts(bags[None])).double(), PriorTransform(model))
+    value, error, *_ = latent_grid.adaptive(likelihood)
     factorial = lambda n: math.lgamma(n + 1.0)  # noqa: E731
     coefficient = sum(factorial(a + b) - factorial(a) - factorial(b) for a, b in bags)
     assert value + coefficient == pytest.approx(hbm.exact_posterior(bags, model).log_evidence, abs=1e-6)
     assert error < 1e-6
 
 
-@pytest.mark.parametrize("way", ["histogram", "laplace"])
-def test_proposals_recover_the_evidence(way):
+@pytest.mark.parametrize("proposal", ["histogram", "laplace"])
+def test_proposals_recover_the_evidence(proposal):
     model = hbm.HierarchicalModel(2)
-    likelihood = true_likelihood(torch.from_numpy(exceedance_counts(PROBE[None])).double(), Coordinates(model))
+    likelihood = true_likelihood(torch.from_numpy(exceedance_counts(PROBE[None])).double(), PriorTransform(model))
     generator = torch.Generator().manual_seed(0)
     n = 20_000
-    if way == "histogram":
+    if proposal == "histogram":
         _, log_w = proposals.histogram(likelihood, n, generator)
     else:
-        joint = lambda z: likelihood(z) + quadrature.log_prior(z)  # noqa: E731
+        joint = lambda z: likelihood(z) + log_normal(z)  # noqa: E731
         _, log_w = proposals.laplace(joint, torch.zeros(1, 2, dtype=torch.float64), n, generator)
     w = (log_w[0] + 19.4435135).exp()
     # at p < 1e-9: 6.1 standard errors
     assert abs(float(w.mean()) - 1.0) < 6.1 * float(w.std()) / n**0.5
-    assert float(w.std()) < (0.05 if way == "histogram" else 1.0)
+    assert float(w.std()) < (0.05 if proposal == "histogram" else 1.0)
 
 
 # A joint whose answer is known: z ~ N(0, 1) and x | z ~ N(z, 1) at x = 1, so log p(x) = log N(1; 0, 2) and
@@ -150,7 +153,7 @@ LOG_EVIDENCE = -0.5 * math.log(4.0 * math.pi) - 0.25
 
 
 def gaussian_joint(z):
-    return quadrature.log_prior(z) - 0.5 * (1.0 - z[..., 0]).square() - 0.5 * math.log(2.0 * math.pi)
+    return log_normal(z) - 0.5 * (1.0 - z[..., 0]).square() - 0.5 * math.log(2.0 * math.pi)
 
 
 def whitening(mean, log_scale):

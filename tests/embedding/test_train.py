@@ -1,4 +1,4 @@
-"""The embedding as users meet it: shipped networks, train, sample, evidence, the referee, files."""
+"""The embedding's public functions: shipped networks, train, sample, evidence, ModelComparison, files."""
 
 import json
 
@@ -12,10 +12,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from hbm_fast import embedding  # noqa: E402
-from hbm_fast.embedding import EmbeddingPosterior, Gap, Referee  # noqa: E402
-from hbm_fast.embedding.comparison import highest_likelihood  # noqa: E402
-from hbm_fast.embedding.data import TableStream, split  # noqa: E402
-from hbm_fast.embedding.likelihood import node_log_likelihood  # noqa: E402
+from hbm_fast.embedding import EmbeddingPosterior, Gap, ModelComparison  # noqa: E402
+from hbm_fast.embedding.comparison import highest_likelihood, importance_evidence  # noqa: E402
+from hbm_fast.nn.data import DatasetStream, split  # noqa: E402
+from hbm_fast.nn.importance import log_coefficient  # noqa: E402
+from hbm_fast.nn.likelihood import node_log_likelihood  # noqa: E402
 
 BAGS = hbm.datasets.load_marbles().counts
 MODEL = hbm.HierarchicalModel(2)
@@ -28,13 +29,13 @@ def marbles():
 
 
 @pytest.fixture(scope="module")
-def note():
+def le2020():
     return embedding.load("marbles-exp-plus-one")
 
 
 @pytest.fixture(scope="module")
-def referee():
-    return Referee(MODEL, hbm.simulate(MODEL, 150, n_groups=21, totals=20, rng=99).counts)
+def comparison():
+    return ModelComparison(MODEL, hbm.simulate(MODEL, 150, n_groups=21, totals=20, rng=99).counts)
 
 
 @pytest.fixture(scope="module")
@@ -42,31 +43,31 @@ def mixture():
     return embedding.train(2, 2, head="mixture", n_components=3, link="exp_plus_one", steps=8, rng=0, **SMALL)
 
 
-# the answer to the note's question -----------------------------------------------------------------------------------
-def test_the_learned_model_is_the_true_one_and_the_note_s_link_cannot_be(marbles, note, referee):
-    ours, theirs = referee.model_gap(marbles), referee.model_gap(note)
+# the second question of Le (2020) -------------------------------------------------------------------------------------
+def test_the_learned_model_is_the_true_one_and_with_the_link_of_le2020_it_cannot_be(marbles, le2020, comparison):
+    ours, theirs = comparison.model_gap(marbles), comparison.model_gap(le2020)
     assert ours.value < 0.005
     assert theirs.value > 11.0
     assert theirs.error < 2.0
 
 
-def test_inference_gap_and_weights(marbles, referee):
-    found = referee.inference(marbles)
+def test_inference_gap_and_weights(marbles, comparison):
+    found = comparison.inference(marbles)
     assert found["gap"] < 0.05
     assert found["ess"] > 0.85
 
 
-def test_the_note_s_example(marbles, note):
+def test_the_example(marbles, le2020):
     post = marbles.sample(BAGS, n_draws=4000, rng=0)
     assert post.predict(20)[1] == pytest.approx(0.98714, abs=0.005)
     above = np.average(post.theta(20)[..., 1] > 0.95, weights=np.exp(post.log_weights))
     assert above == pytest.approx(0.9615, abs=0.012)
-    assert note.sample(BAGS, n_draws=4000, rng=0).predict(20)[1] < 0.70
+    assert le2020.sample(BAGS, n_draws=4000, rng=0).predict(20)[1] < 0.70
 
 
-def test_no_concentration_of_the_note_s_link_is_below_one(marbles, note):
+def test_no_concentration_of_the_link_of_le2020_is_below_one(marbles, le2020):
     z = np.random.default_rng(0).normal(size=(1000, 2))
-    assert note.concentration(z).min() >= 1.0
+    assert le2020.concentration(z).min() >= 1.0
     assert (marbles.concentration(z).max(-1) < 1.0).mean() > 0.5
 
 
@@ -155,7 +156,7 @@ def test_a_mixture_predicts_new_and_seen_groups(mixture):
     post = mixture.sample(BAGS, n_draws=400, rng=0)
     for group in (None, 0, 20):
         assert post.predict(group).sum() == pytest.approx(1.0)
-    # given its 20 white marbles the component of a bag is the one that likes white
+    # a bag of 20 white marbles is of the component with more white
     assert post.predict(0)[0] > post.predict(10)[0]
     assert post.log_likelihood().shape == (1, 400, 21)
     with pytest.raises(ValueError, match="jointly must be False"):
@@ -171,7 +172,14 @@ def test_a_mixture_s_evidence_by_draws_and_by_quadrature(mixture):
     assert (np.abs(post.log_evidence - mixture.log_evidence(data)) < 6.1 * post.log_evidence_error + 1e-4).all()
 
 
-# the referee ---------------------------------------------------------------------------------------------------------
+# the comparison ------------------------------------------------------------------------------------------------------
+def test_the_old_name_of_the_comparison_is_deprecated():
+    with pytest.warns(DeprecationWarning, match="use ModelComparison"):
+        assert embedding.Referee is ModelComparison
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        embedding.nothing  # noqa: B018
+
+
 def test_a_gap_is_zero_for_equal_models_and_never_negative():
     log_true = torch.randn(50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     same = Gap.of(log_true, log_true)
@@ -181,17 +189,17 @@ def test_a_gap_is_zero_for_equal_models_and_never_negative():
     assert far.value == far.log_ratio == pytest.approx(3.0)
 
 
-def test_the_referee_is_the_exact_posterior(referee):
-    exact = hbm.exact_posterior(referee.counts[:5]).log_evidence
-    coefficient = embedding.estimator.log_coefficient(referee.counts[:5])
-    np.testing.assert_allclose(referee.log_true[:5].numpy() + coefficient, exact, atol=1e-6)
+def test_the_comparison_uses_the_exact_evidence(comparison):
+    exact = hbm.exact_posterior(comparison.counts[:5]).log_evidence
+    coefficient = log_coefficient(comparison.counts[:5])
+    np.testing.assert_allclose(comparison.log_true[:5].numpy() + coefficient, exact, atol=1e-6)
 
 
-def test_no_concentration_above_one_comes_near_the_truth(referee, note):
-    least, error = referee.least_gap()
-    assert 8.0 < least < referee.model_gap(note).log_ratio
+def test_no_concentration_above_one_comes_near_the_truth(comparison, le2020):
+    least, error = comparison.least_gap()
+    assert 8.0 < least < comparison.model_gap(le2020).log_ratio
     assert 0.0 < error < 2.0
-    tables = torch.from_numpy(exceedance_counts(referee.counts[:20])).double()
+    tables = torch.from_numpy(exceedance_counts(comparison.counts[:20])).double()
     free, above_one = (highest_likelihood(tables, floor) for floor in (1e-300, 1.0))
     nodes = torch.randn(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3.0
     assert (free >= above_one - 1e-9).all()
@@ -202,28 +210,29 @@ def test_no_concentration_above_one_comes_near_the_truth(referee, note):
     assert float(highest_likelihood(example, 1.0)) == pytest.approx(-61.5836, abs=1e-3)
 
 
-def test_importance_sampling_around_the_mode_agrees_with_quadrature(referee, marbles):
+def test_importance_sampling_around_the_mode_agrees_with_quadrature(comparison, marbles):
     exact = marbles.exact
-    data = marbles.likelihood_data(referee.counts[:20])
+    data = marbles.likelihood_data(comparison.counts[:20])
     start = torch.zeros(20, 2, dtype=torch.float64)
-    value, share = referee._importance(lambda part, z: exact.log_joint(data[part], z), start)
+    generator = torch.Generator().manual_seed(0)
+    value, share = importance_evidence(lambda part, z: exact.log_joint(data[part], z), start, 2000, generator)
     # 2000 draws at these shares are within 6.1 standard errors, p < 1e-9 each
     error = ((1.0 / share - 1.0) / 2000).sqrt()
     assert (share > 0.3).all()
-    assert ((value - referee.log_learned(marbles)[:20]).abs() < 6.1 * error + 1e-4).all()
+    assert ((value - comparison.log_learned(marbles)[:20]).abs() < 6.1 * error + 1e-4).all()
 
 
-def test_more_colours_are_refereed_by_importance_sampling():
+def test_more_categories_are_compared_by_importance_sampling():
     model = hbm.HierarchicalModel(3)
-    referee = Referee(model, hbm.simulate(model, 10, n_groups=8, totals=10, rng=3).counts, n_draws=500)
-    assert referee.ess_share is not None
-    assert float(referee.ess_share.min()) > 0.2
+    comparison = ModelComparison(model, hbm.simulate(model, 10, n_groups=8, totals=10, rng=3).counts, n_draws=500)
+    assert comparison.ess_share is not None
+    assert float(comparison.ess_share.min()) > 0.2
     emb = embedding.train(3, steps=3, rng=0, **SMALL)
     assert emb.dim == 3
-    assert referee.model_gap(emb).value > 0.0
-    post = emb.sample(referee.counts[0], n_draws=500, rng=0)
+    assert comparison.model_gap(emb).value > 0.0
+    post = emb.sample(comparison.counts[0], n_draws=500, rng=0)
     assert post.beta.shape == (1, 500, 3)
-    assert np.isfinite(emb.log_evidence(referee.counts[0]))
+    assert np.isfinite(emb.log_evidence(comparison.counts[0]))
 
 
 # training ------------------------------------------------------------------------------------------------------------
@@ -241,7 +250,7 @@ def test_more_colours_are_refereed_by_importance_sampling():
 )
 def test_training_improves_the_held_out_bound(settings):
     short, longer = (embedding.train(2, steps=n, rng=0, **SMALL, **settings) for n in (1, 200))
-    assert longer.figures["bound"] > short.figures["bound"] + 0.3
+    assert longer.metrics["bound"] > short.metrics["bound"] + 0.3
 
 
 def test_steps_repeat_and_a_pause_changes_nothing(tmp_path):
@@ -313,9 +322,9 @@ def test_files_of_posteriors_from_before_they_had_a_class_still_load(marbles, mi
         post.save(tmp_path / "new.nc")
         with xarray.open_datatree(tmp_path / "new.nc", engine="h5netcdf") as tree:
             tree.load()
-        facts = json.loads(tree["hbm_fast"].attrs["facts"])
-        del facts["class"]
-        tree["hbm_fast"].attrs = {"facts": json.dumps(facts)}  # without a checksum
+        metadata = json.loads(tree["hbm_fast"].attrs["facts"])
+        del metadata["class"]
+        tree["hbm_fast"].attrs = {"facts": json.dumps(metadata)}  # without a checksum
         tree["posterior"] = tree["posterior"].to_dataset().drop_vars(post.latent)
         tree.to_netcdf(tmp_path / name, engine="h5netcdf")
         return tmp_path / name
@@ -364,20 +373,20 @@ def test_what_is_no_embedding_is_refused(tmp_path):
         embedding.load(tmp_path / "text")
 
 
-def test_a_table_is_learnt_from_and_the_training_ends_early():
+def test_a_training_on_given_datasets_ends_early():
     data = hbm.simulate(MODEL, 40, n_groups=(2, 6), totals=(0, 8), rng=1).counts
     emb = embedding.train(data=data, steps=800, rng=0, learning_rate=2e-2, **SMALL)
     assert emb.model is None
     assert emb.totals == (0, 8)
-    assert emb.training["steps"] < 800  # forty datasets are soon learnt by heart
-    best = max(figures["bound"] for figures in emb.state.history)
-    assert emb.figures["bound"] == pytest.approx(best)
+    assert emb.training["steps"] < 800  # forty datasets are soon overfitted
+    best = max(point["bound"] for point in emb.state.history)
+    assert emb.metrics["bound"] == pytest.approx(best)
     assert emb.sample(data[0], rng=0).z.shape == (1, 1000, 2)
 
 
-def test_a_table_is_seen_whole_in_every_pass():
+def test_every_epoch_has_every_dataset_once():
     data = np.arange(1, 8)[:, None, None] * np.array([[[1, 0]]])
-    stream = TableStream(data, 7, np.array([1, 2], dtype=np.uint64))
+    stream = DatasetStream(data, 7, np.array([1, 2], dtype=np.uint64))
     seen = torch.cat([stream.block(i, 5).counts[:, 0, 0] for i in range(7)])
     for epoch in seen.view(5, 7):
         assert sorted(epoch.tolist()) == list(range(1, 8))

@@ -92,9 +92,9 @@ def test_other_public_objects_of_the_networks_pickle():
     again = COPIES["pickle"](report)
     assert (again.kl, again.sbc.p_values) == (report.kl, report.sbc.p_values)
     model = hbm.HierarchicalModel(2)
-    referee = embedding.Referee(model, hbm.simulate(model, 4, n_groups=3, totals=5, rng=0).counts)
-    again = COPIES["pickle"](referee)
-    assert torch.equal(again.log_true, referee.log_true)
+    comparison = embedding.ModelComparison(model, hbm.simulate(model, 4, n_groups=3, totals=5, rng=0).counts)
+    again = COPIES["pickle"](comparison)
+    assert torch.equal(again.log_true, comparison.log_true)
     gap = embedding.Gap(0.1, 0.2, 0.3, 0.4)
     assert COPIES["deepcopy"](gap) == gap
 
@@ -118,7 +118,7 @@ def content(net):
         {name: value.numpy().tobytes() for name, value in state.optimizer.items()},
         state.generator.numpy().tobytes(),
         (state.step, state.seconds, state.simulator_seconds, state.history),
-        (net.model, net.settings, net.n_groups, net.totals, net.training, net.figures),
+        (net.model, net.settings, net.n_groups, net.totals, net.training, net.metrics),
     )
 
 
@@ -141,7 +141,7 @@ def damaged(data, rng):
         case 4:
             for place in rng.integers(0, 8 + header, rng.integers(1, 4)):
                 data[place] ^= 1 << int(rng.integers(8))
-        case 5:  # a digit of the header: a size, an offset, a fact
+        case 5:  # a digit of the header: a size, an offset, metadata
             digits = [i for i in range(8, 8 + header) if chr(data[i]).isdigit()]
             data[digits[int(rng.integers(len(digits)))]] = ord("0") + int(rng.integers(10))
     return bytes(data)

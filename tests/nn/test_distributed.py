@@ -14,9 +14,9 @@ import hbm_fast as hbm
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.amortize.any_k import AnyKStream  # noqa: E402
-from hbm_fast.nn import distributed as ranks  # noqa: E402
-from hbm_fast.nn.data import TrainingStream  # noqa: E402
+from hbm_fast.nn import distributed  # noqa: E402
+from hbm_fast.nn.data import AnyKStream, TrainingStream  # noqa: E402
+from hbm_fast.nn.distributed import ALONE, ProcessGroup  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
@@ -51,7 +51,7 @@ def drawn(log):
 
 def main(folder):
     """What each rank runs."""
-    with ranks.launched("cpu") as here:
+    with distributed.launched("cpu") as here:
         log = []
         drawn(log)
         for name in TRAININGS:
@@ -159,7 +159,7 @@ def test_the_slices_of_the_ranks_are_the_batches(size, kind):
     stream = TrainingStream(model, (1, 6), (0, 8), KEY, kind == "groups")
     block = AnyKStream((2, 4), (1, 6), (0, 8), KEY).block if kind == "any-k" else stream.block
     whole = block(5, 48)
-    parts = [ranks.Ranks(r, size).block(block, 5, 16, 3) for r in range(size)]
+    parts = [ProcessGroup(r, size).block(block, 5, 16, 3) for r in range(size)]
     for name in ("tables", "log_alpha", "log_beta", "counts", "log_theta"):
         value = getattr(whole, name)
         if value is None:
@@ -170,20 +170,20 @@ def test_the_slices_of_the_ranks_are_the_batches(size, kind):
 
 
 def test_random_numbers_belong_to_the_global_batch():
-    whole = ranks.generator("cpu", 3, ranks.ALONE)
-    expected = ranks.rand(whole, 6, 2), ranks.randn(whole, 6, 2, 3)
+    whole = distributed.generator("cpu", 3, ALONE)
+    expected = distributed.rand(whole, 6, 2), distributed.randn(whole, 6, 2, 3)
     for rank in range(3):
-        source = ranks.generator("cpu", 3, ranks.Ranks(rank, 3))
+        source = distributed.generator("cpu", 3, ProcessGroup(rank, 3))
         own = slice(2 * rank, 2 * rank + 2)
-        assert torch.equal(ranks.rand(source, 2, 2), expected[0][own])
-        assert torch.equal(ranks.randn(source, 2, 2, 3), expected[1][own])
+        assert torch.equal(distributed.rand(source, 2, 2), expected[0][own])
+        assert torch.equal(distributed.randn(source, 2, 2, 3), expected[1][own])
     plain = torch.Generator().manual_seed(3)
     assert torch.equal(torch.rand(6, 2, generator=plain), expected[0])  # one rank draws what torch draws
 
 
 def test_batches_that_cannot_be_shared_are_refused():
     with pytest.raises(ValueError, match="batch_size must be a multiple of the 3 ranks; got 64"):
-        ranks.Ranks(0, 3).share_of(64)
+        ProcessGroup(0, 3).local_batch_size(64)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import hbm_fast as hbm
 
 pytest.importorskip("torch")
 
-from hbm_fast.nn.importance import seen_share, starting_points, weigh
+from hbm_fast.nn.importance import estimated_share, starting_points, weigh
 from hbm_fast.nn.proposal import Proposal
 
 BAGS = hbm.datasets.load_marbles().counts
@@ -108,8 +108,8 @@ def test_a_second_proposal_sees_a_mode_that_the_draws_of_q_do_not_show():
 
     log_r = log_normal((r - 5.0) / 8.0, 0.0) - np.log(8.0)
     assert weigh(two_modes(q) - log_normal(q, 0.0)).accepted[0]  # all weights alike
-    assert seen_share(two_modes(r), log_normal(r, 0.0), log_r, 1000)[0] < 0.5
-    assert seen_share(log_normal(r, 0.0), log_normal(r, 0.0), log_r, 1000)[0] == pytest.approx(1.0)
+    assert estimated_share(two_modes(r), log_normal(r, 0.0), log_r, 1000)[0] < 0.5
+    assert estimated_share(log_normal(r, 0.0), log_normal(r, 0.0), log_r, 1000)[0] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""resume= and init_from=: what a training may go on from, and what it leaves alone."""
+"""resume= and init_from=: what a training may go on from, and what it does not change."""
 
 import copy
 import warnings
@@ -75,12 +75,12 @@ def test_a_training_goes_on_for_what_it_was_for_alone(paused, other, was, came, 
 
 def test_a_resumed_network_stays_as_it_was(paused, whole):
     before, state = weights(paused), copy.deepcopy(paused.state)
-    training, figures = copy.deepcopy(paused.training), dict(paused.figures)
+    training, metrics = copy.deepcopy(paused.training), dict(paused.metrics)
     rest = hbm.amortize.train(MODEL, steps=10, resume=paused, rng=0, **ONE)
     assert rest is not paused
     assert not same(before, weights(rest))
     assert same(before, weights(paused))
-    assert (paused.training, paused.figures) == (training, figures)
+    assert (paused.training, paused.metrics) == (training, metrics)
     assert (paused.state.step, paused.state.history) == (state.step, state.history)
     assert all(torch.equal(paused.state.optimizer[name], value) for name, value in state.optimizer.items())
     assert same(weights(whole), weights(rest))
@@ -143,11 +143,11 @@ def test_resume_and_init_from_are_checked(paused, embedded):
         hbm.amortize.train(steps=5, resume=bare)
 
 
-def test_a_training_that_is_not_calibrated_says_so():
+def test_a_training_that_is_not_calibrated_warns():
     options = {"factorization": "bottom-up", "steps": 20, "rng": 0, **ONE}
     with pytest.warns(ConvergenceWarning, match=r"p = .*sbc_p"):
         net = hbm.amortize.train(hbm.HierarchicalModel(2), **options)
-    assert net.figures["sbc_p"] < 1e-4
+    assert net.metrics["sbc_p"] < 1e-4
     with warnings.catch_warnings():  # a pause is not the end of a training
         warnings.simplefilter("error")
         hbm.amortize.train(hbm.HierarchicalModel(2), pause_at=15, **options)
@@ -225,12 +225,12 @@ def test_an_embedding_starts_from_the_weights_of_another(embedded):
         embedding.train(3, init_from=embedded, width=32, steps=1)
 
 
-def test_an_embedding_of_a_table_goes_on_with_that_table():
+def test_an_embedding_of_given_datasets_goes_on_with_them():
     data = hbm.simulate(hbm.HierarchicalModel(2), 40, n_groups=(2, 3), totals=(0, 4), rng=1).counts
     half = embedding.train(data=data, steps=10, pause_at=4, rng=0, **EMBEDDED)
     rest = embedding.train(data=data, steps=10, resume=half)
     assert same(weights(rest), weights(embedding.train(data=data, steps=10, rng=0, **EMBEDDED)))
-    with pytest.raises(ValueError, match="pass it again as data="):
+    with pytest.raises(ValueError, match="pass them again as data="):
         embedding.train(steps=10, resume=half)
     with pytest.raises(ValueError, match=r"other data.*init_from="):
         embedding.train(data=data[::-1], steps=10, resume=half)

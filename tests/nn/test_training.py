@@ -1,6 +1,6 @@
-"""The training loop: what it shows, when it stops, what it leaves alone."""
+"""The training loop: its options, progress, end, and what it does not change."""
 
-import inspect
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -9,24 +9,23 @@ import hbm_fast as hbm
 
 torch = pytest.importorskip("torch")
 
+
 from hbm_fast.amortize.estimator import Estimator  # noqa: E402
-from hbm_fast.nn import training  # noqa: E402
-from hbm_fast.nn.progress import line, reporter  # noqa: E402
-from hbm_fast.nn.training import State  # noqa: E402
+from hbm_fast.nn.training import State, line, reporter  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
 SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
 
 
-def test_the_line_says_loss_kl_speed_and_the_simulator_s_share():
+def test_the_line_shows_loss_kl_speed_and_the_simulator_s_share():
     state = State(step=50, seconds=2.0, simulator_seconds=0.1)
     assert line(state, 256) == "6,400 datasets/s, simulator 5%"
     state.history.append({"step": 48.0, "loss": 1.25, "kl": 0.0123, "ess_share": 0.98})
     assert line(state, 256) == "loss 1.2500, kl 0.0123, ess_share 0.9800, 6,400 datasets/s, simulator 5%"
 
 
-def test_progress_is_shown_on_stderr_and_silent_unless_asked_for(capsys):
+def test_progress_is_shown_on_stderr_and_off_by_default(capsys):
     pytest.importorskip("rich")
     hbm.amortize.train(steps=32, rng=0, width=16, progress=True, **SMALL)
     shown = capsys.readouterr()
@@ -37,23 +36,62 @@ def test_progress_is_shown_on_stderr_and_silent_unless_asked_for(capsys):
         assert report is None
 
 
-def test_what_is_off_unless_asked_for():
-    defaults = {name: p.default for name, p in inspect.signature(hbm.amortize.train).parameters.items()}
-    assert defaults["mixed_precision"] is False
-    assert defaults["progress"] is False
-    assert defaults["device"] == "cpu"
+def test_options_and_flat_keywords_are_the_same_training():
+    options = hbm.amortize.TrainingOptions(steps=3, batch_size=32)
+    assert options == hbm.embedding.TrainingOptions(steps=3, batch_size=32)
+    assert (options.device, options.mixed_precision, options.progress) == ("cpu", False, False)
+    for train, settings in ((hbm.amortize.train, {"width": 16, **SMALL}), (hbm.embedding.train, {"encoder_width": 16})):
+        flat = train(steps=3, batch_size=32, rng=0, **settings)
+        for mixed in ({"options": options}, {"options": hbm.amortize.TrainingOptions(steps=3), "batch_size": 32}):
+            other = train(rng=0, **mixed, **settings)
+            for a, b in zip(flat.network.state_dict().values(), other.network.state_dict().values(), strict=True):
+                assert torch.equal(a, b)
+            assert other.training["batch_size"] == 32
+
+
+@pytest.mark.parametrize("train", [hbm.amortize.train, hbm.embedding.train])
+def test_options_given_twice_or_out_of_range_are_named(train):
+    options = hbm.amortize.TrainingOptions(steps=3, device="cpu")
+    with pytest.raises(TypeError, match="steps is given twice"):
+        train(options=options, steps=3)
+    with pytest.raises(TypeError, match="learning_rat"):
+        train(options=options, learning_rat=0.1)
+    with pytest.raises(TypeError, match="options must be a TrainingOptions"):
+        train(options={"steps": 3})
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        train(options=options, batch_size=0)
+    with pytest.raises(ValueError, match="minutes must be"):
+        hbm.amortize.TrainingOptions(minutes=-1.0)
+    with pytest.raises(FrozenInstanceError):
+        options.steps = 4
+
+
+def test_the_target_is_of_networks_with_a_kl():
+    with pytest.raises(TypeError, match="target is an option of"):
+        hbm.embedding.train(steps=1, target=0.1)
+
+
+def test_an_embedding_saves_its_checkpoint_too(tmp_path):
+    hbm.embedding.train(2, steps=40, batch_size=32, encoder_width=16, rng=0, checkpoint=tmp_path / "e.safetensors")
+    assert 0 < hbm.embedding.load(tmp_path / "e.safetensors").training["steps"] < 40
+
+
+def test_the_old_name_of_metrics_is_deprecated():
+    for net in (hbm.amortize.load("marbles"), hbm.embedding.load("marbles")):
+        with pytest.warns(DeprecationWarning, match="use metrics"):
+            assert net.figures == net.metrics
 
 
 def test_mixed_precision_trains_on_the_cpu_too():
     est = hbm.amortize.train(steps=300, rng=0, width=32, mixed_precision=True, **SMALL)
-    assert est.figures["kl"] < 0.2
+    assert est.metrics["kl"] < 0.2
     assert all(p.dtype == torch.float32 for p in est.network.parameters())
 
 
 def test_the_first_of_steps_minutes_and_target_stops():
-    budget = training.Budget(steps=100, minutes=1.0)
-    assert budget.progress(50, 6.0) == pytest.approx(0.5)
-    assert budget.progress(50, 54.0) == pytest.approx(0.9)
+    options = hbm.amortize.TrainingOptions(steps=100, minutes=1.0)
+    assert options.fraction(50, 6.0) == pytest.approx(0.5)
+    assert options.fraction(50, 54.0) == pytest.approx(0.9)
     est = hbm.amortize.train(minutes=0.02, rng=0, width=16, **SMALL)
     assert est.training["steps"] >= 1
     assert est.training["seconds"] >= 1.2
@@ -62,10 +100,10 @@ def test_the_first_of_steps_minutes_and_target_stops():
 
 
 def test_the_rate_warms_up_and_decays():
-    optimizer = training.Optimizer(learning_rate=1.0, warm_up=10)
-    assert optimizer.rate(0, 0.0) == pytest.approx(0.1)
-    assert optimizer.rate(100, 0.5) == pytest.approx(0.5)
-    assert optimizer.rate(100, 1.0) == pytest.approx(0.0)
+    options = hbm.amortize.TrainingOptions(learning_rate=1.0)
+    assert options.rate(0, 0.0) == pytest.approx(0.01)
+    assert options.rate(100, 0.5) == pytest.approx(0.5)
+    assert options.rate(100, 1.0) == pytest.approx(0.0)
 
 
 def test_a_loss_that_is_not_finite_stops_and_saves_the_batch(tmp_path, monkeypatch):
@@ -80,7 +118,7 @@ def test_a_loss_that_is_not_finite_stops_and_saves_the_batch(tmp_path, monkeypat
         assert np.isfinite(saved["tensor_2"]).all()
 
 
-def test_the_callers_torch_is_left_alone():
+def test_the_callers_torch_is_unchanged():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -98,7 +136,7 @@ def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
     rest = hbm.amortize.train(resume=tmp_path / "half", **options)
     for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    assert whole.figures == rest.figures
+    assert whole.metrics == rest.metrics
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
@@ -118,10 +156,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
         hbm.amortize.train(checkpoint=file, **options)
     kept = hbm.amortize.load(file)
     assert kept.training["steps"] == saved[-1] < 200
-    assert {"kl", "ess_share"} <= kept.figures.keys()
+    assert {"kl", "ess_share"} <= kept.metrics.keys()
     assert kept.sample([[3, 0], [0, 1]], n_draws=50, rng=0).alpha.shape == (1, 50)
     monkeypatch.undo()
     rest = hbm.amortize.train(resume=file, checkpoint=file, **options)
     for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    assert whole.figures == rest.figures
+    assert whole.metrics == rest.metrics

@@ -1,12 +1,11 @@
 """One network for every number of categories, exactly equivariant under their permutation.
 
 alpha: a mixture of Gaussians in z, where its prior is N(0, 1). beta given alpha: a mixture of Dirichlets whose
-parameters are one plus a learnt function of the category's own statistics, of all, and of alpha. This is the
-posterior's own form, which given alpha is a mixture of Dirichlet(1 + tables) over the numbers of tables of the
-categories; every parameter exceeds one, so that no draw underflows.
+parameters are one plus a learned function of the category's statistics, of all categories, and of alpha. The posterior
+given alpha has this form: a mixture of Dirichlet(1 + tables) over the categories' numbers of tables of the Chinese
+restaurant process. Every parameter exceeds one, so that no draw underflows.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,59 +13,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast._typing import Key
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn import distributed as ranks
-from hbm_fast.nn import heads, objectives
-from hbm_fast.nn.data import Block, TrainingStream
+from hbm_fast.nn import distributed, heads
+from hbm_fast.nn.data import Block
 from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.encoders import ResidualMLP, Standardize
-from hbm_fast.nn.objectives import wake_share
-from hbm_fast.nn.transforms import alpha_transport
+from hbm_fast.nn.likelihood import log_likelihood
+from hbm_fast.nn.objectives import WakeSleep, log_normal
+from hbm_fast.nn.training import Trainable
+from hbm_fast.nn.transforms import alpha_transform
 from hbm_fast.priors import Exponential
 from hbm_fast.simulation import exceedance_counts
 
 
-class AnyKStream:
-    """The training stream with the number of categories changing from block to block."""
-
-    def __init__(
-        self,
-        categories: tuple[int, int],
-        n_groups: tuple[int, int],
-        totals: tuple[int, int],
-        key: Key,
-        n_threads: int | None = 1,
-    ) -> None:
-        low, high = categories
-        self.streams = [
-            TrainingStream(HierarchicalModel(k), n_groups, totals, key, False, n_threads) for k in range(low, high + 1)
-        ]
-
-    def block(self, index: int, size: int, rows: Sequence[slice] | None = None) -> Block:
-        """Datasets index * size, ... of one number of categories; of them the given rows, by default all."""
-        # 7 steps onwards each time: neighbours in time are not neighbours in K
-        return self.streams[7 * index % len(self.streams)].block(index, size, rows)
-
-
-class AnyK(nn.Module):
+class AnyK(Trainable):
     """q(alpha, beta | x) for any number of categories, under alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
 
     Parameters
     ----------
     model : None
-        There is no one model: K comes with the data.
+        K is that of the data.
     max_total : int
     categories : (low, high)
         Numbers of categories trained on.
     width, hidden : int
-        Of what is computed once a dataset, and of what is computed for each category.
+        Units of the layers of a dataset, and of the layers of each category.
     n_components, n_dirichlets, n_draws : int
     wake : float
         As of `TopDown`.
     """
 
-    transport = alpha_transport(Exponential(1.0))  # of the class: its closures cannot be pickled
+    factorization = "any-k"
+    steps_per_block = 2
+    transform = alpha_transform(Exponential(1.0))  # an attribute of the class: its closures cannot be pickled
 
     def __init__(
         self,
@@ -85,8 +64,8 @@ class AnyK(nn.Module):
         if model is not None:
             raise ValueError('factorization="any-k" takes no model: it is trained on HierarchicalModel(K) for all K')
         self.categories = (int(categories[0]), int(categories[1]))
-        self.max_total, self.n_draws, self.n_dirichlets = max_total, n_draws, n_dirichlets
-        self.wake = wake_share(wake, n_draws)
+        self.max_total, self.n_dirichlets = max_total, n_dirichlets
+        self.schedule = WakeSleep(n_draws, wake)
         self.alpha_head = heads.GaussianMixture(1, n_components)
         self.category_scale, self.total_scale = Standardize(2 * max_total), Standardize(2 * max_total)
         self.from_category = nn.Linear(2 * max_total, hidden)
@@ -103,11 +82,17 @@ class AnyK(nn.Module):
         with torch.no_grad():
             self.to_beta.weight.mul_(0.1)
 
+    @property
+    def evaluated_categories(self) -> list[int]:
+        """Numbers of categories at which the network is evaluated."""
+        low, high = self.categories
+        return sorted({low, min(3, high), min(5, high), high})
+
     # data -----------------------------------------------------------------------------------------------------------
-    def features(self, tables: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, K + 1, J) -> of categories (B, K, 2 J), of totals (B, 2 J)."""
-        categories, totals = tables[:, :-1], tables[:, -1:]
-        logs = torch.log1p(tables)
+    def features(self, exceedances: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K + 1, J) -> features of the categories (B, K, 2 J) and of the totals (B, 2 J)."""
+        categories, totals = exceedances[:, :-1], exceedances[:, -1:]
+        logs = torch.log1p(exceedances)
         return (
             torch.cat([logs[:, :-1], categories / (totals + 0.5)], -1),
             torch.cat([logs[:, -1], totals[:, 0] / (totals[:, 0, :1] + 0.5)], -1),
@@ -115,125 +100,123 @@ class AnyK(nn.Module):
 
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
-        of_categories, of_totals = self.features(block.tables)
+        of_categories, of_totals = self.features(block.exceedances)
         self.category_scale.fit(of_categories.flatten(0, 1))
         self.total_scale.fit(of_totals)
 
     def prepare(self, block: Block) -> tuple[Tensor, ...]:
-        """Tables (B, K + 1, J), z of alpha (B,) and log beta (B, K)."""
-        return block.tables, self.transport.to_z(block.log_alpha).float(), block.log_beta
+        """Exceedances (B, K + 1, J), z of alpha (B,) and log beta (B, K)."""
+        return block.exceedances, self.transform.to_z(block.log_alpha).float(), block.log_beta
 
     # the density ----------------------------------------------------------------------------------------------------
-    def encode(self, tables: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, K + 1, J) -> alpha's parameters (B, P), a context of beta (B, K, H) and a guess of it (B, K)."""
-        of_categories, of_totals = self.features(tables)
+    def encode(self, exceedances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, K + 1, J) -> parameters of alpha (B, P), context (B, K, H) and rough estimate (B, K) of beta."""
+        of_categories, of_totals = self.features(exceedances)
         total = self.from_totals(self.total_scale(of_totals))
         h = nn.functional.silu(self.from_category(self.category_scale(of_categories)) + total[:, None])
         h = h + nn.functional.silu(self.category_layer(h))
         n_categories = torch.full_like(total[:, :1], float(np.log(h.shape[1])))
         g = self.trunk(torch.cat([h.mean(1), h.square().mean(1), total, n_categories], -1))
-        return self.to_alpha(g), self.beta_category(h) + self.beta_global(g)[:, None], _tables_given(tables)
+        return self.to_alpha(g), self.beta_category(h) + self.beta_global(g)[:, None], _estimated_beta(exceedances)
 
-    def dirichlets(self, context: Tensor, z: Tensor, tables: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+    def dirichlets(self, context: Tensor, z: Tensor, exceedances: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
         """Parameters (B, S, K, C) and log weights (B, S, C) of beta's Dirichlets at the draws z (B, S) of alpha."""
         of_alpha = self.beta_alpha(torch.stack([z, z.square()], -1))
         h = nn.functional.silu(context[:, None] + of_alpha[:, :, None])
-        # the expected number of tables at a guess of beta is the starting point; the network learns the factor to it
-        alpha = self.transport.from_z(z.double()).exp().float()
-        log_tables = _log_tables(tables, alpha, guess)
-        r = 1.0 + torch.exp((log_tables[..., None] + self.to_beta(h)).clamp(-20.0, 12.0))
+        # the expected number of tables at the estimate of beta, times a factor that the network learns
+        alpha = self.transform.from_z(z.double()).exp().float()
+        log_crp_tables = _log_crp_tables(exceedances, alpha, estimate)
+        r = 1.0 + torch.exp((log_crp_tables[..., None] + self.to_beta(h)).clamp(-20.0, 12.0))
         return r, self.to_weight(h.mean(2)).log_softmax(-1)
 
-    def log_prob(self, encoded: tuple[Tensor, Tensor, Tensor], tables: Tensor, z: Tensor, log_beta: Tensor) -> Tensor:
+    def log_prob(
+        self, encoded: tuple[Tensor, Tensor, Tensor], exceedances: Tensor, z: Tensor, log_beta: Tensor
+    ) -> Tensor:
         """Density in (z, beta): (B, S), (B, S, K) -> (B, S)."""
-        parameters, context, guess = encoded
-        r, log_weight = self.dirichlets(context, z, tables, guess)
+        parameters, context, estimate = encoded
+        r, log_weight = self.dirichlets(context, z, exceedances, estimate)
         log_density = torch.lgamma(r.sum(2)) - torch.lgamma(r).sum(2) + ((r - 1.0) * log_beta.float()[..., None]).sum(2)
         return self.alpha_head.log_prob(parameters, z[..., None]) + torch.logsumexp(log_weight + log_density, -1)
 
     def sample_z(
-        self, encoded: tuple[Tensor, Tensor, Tensor], tables: Tensor, n: int, generator: torch.Generator
+        self, encoded: tuple[Tensor, Tensor, Tensor], exceedances: Tensor, n: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """n draws of z (B, n) and log beta (B, n, K), float64."""
-        parameters, context, guess = encoded
+        parameters, context, estimate = encoded
         z = self.alpha_head.sample(parameters, n, generator)[..., 0]
-        r, log_weight = self.dirichlets(context, z, tables, guess)
-        u = ranks.rand(generator, *z.shape, 1)
+        r, log_weight = self.dirichlets(context, z, exceedances, estimate)
+        u = distributed.rand(generator, *z.shape, 1)
         component = (log_weight.exp().cumsum(-1)[..., :-1] < u).sum(-1)
         chosen = torch.gather(r, 3, component[..., None, None].expand(*r.shape[:3], 1))[..., 0]
-        log_gamma = ranks.standard_gamma(generator, chosen.double()).log()
+        log_gamma = distributed.standard_gamma(generator, chosen.double()).log()
         return z, log_gamma - torch.logsumexp(log_gamma, -1, keepdim=True)
 
-    def log_target(self, tables: Tensor, z: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
+    def log_target(self, exceedances: Tensor, z: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
         """log p(x | z, beta) + log N(z; 0, 1) + log of beta's prior density."""
-        log_alpha = self.transport.from_z(z.double())
-        likelihood = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
+        log_alpha = self.transform.from_z(z.double())
+        likelihood = log_likelihood(exceedances, log_alpha, log_beta, n_threads)
         return likelihood + _log_prior(z, log_beta.shape[-1])
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """As of `TopDown`."""
-        tables, z, log_beta = batch
-        encoded = self.encode(tables)
-        z, log_beta = z[:, None], log_beta[:, None]
-        if self.n_draws == 0 or progress < 0.1:
-            return -self.log_prob(encoded, tables, z, log_beta).mean()
-        with torch.no_grad():
-            own_z, own_beta = self.sample_z(encoded, tables, self.n_draws, generator)
-            z, log_beta = torch.cat([z, own_z], 1), torch.cat([log_beta, own_beta], 1)
-            target = self.log_target(tables, z, log_beta)
-        log_q = self.log_prob(encoded, tables, z, log_beta)
-        if progress >= 1.0 - self.wake:
-            return objectives.reverse(log_q[:, 1:], target[:, 1:])
-        return objectives.rao_blackwellised(log_q, target)
+        exceedances, z, log_beta = batch
+        encoded = self.encode(exceedances)
+        return self.schedule.loss(
+            progress,
+            (z, log_beta),
+            sample=lambda n: self.sample_z(encoded, exceedances, n, generator),
+            log_q=lambda z, log_beta: self.log_prob(encoded, exceedances, z, log_beta),
+            log_target=lambda z, log_beta: self.log_target(exceedances, z, log_beta),
+        )
 
     @torch.no_grad()
     def draw(
         self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
     ) -> Draws:
         """n draws for each dataset of counts (B, N, K)."""
-        tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
-        encoded = self.encode(tables)
-        z, log_beta = self.sample_z(encoded, tables, n, generator)
-        log_alpha = self.transport.from_z(z.double())
+        exceedances = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
+        encoded = self.encode(exceedances)
+        z, log_beta = self.sample_z(encoded, exceedances, n, generator)
+        log_alpha = self.transform.from_z(z.double())
         if not weigh:
             return Draws(log_alpha, log_beta, None)
 
         def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
-            points = self.transport.to_z(log_alpha).float()
-            of_them, own = (encoded[0][datasets], encoded[1][datasets], encoded[2][datasets]), tables[datasets]
-            log_q = self.log_prob(of_them, own, points, log_beta).double() - _log_prior(points, log_beta.shape[-1])
-            return objectives.log_likelihood(own, log_alpha, log_beta, n_threads), log_q
+            points = self.transform.to_z(log_alpha).float()
+            context, chosen = (encoded[0][datasets], encoded[1][datasets], encoded[2][datasets]), exceedances[datasets]
+            log_q = self.log_prob(context, chosen, points, log_beta).double() - _log_prior(points, log_beta.shape[-1])
+            return log_likelihood(chosen, log_alpha, log_beta, n_threads), log_q
 
-        likelihood = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
-        log_q = self.log_prob(encoded, tables, z, log_beta).double()
+        likelihood = log_likelihood(exceedances, log_alpha, log_beta, n_threads)
+        log_q = self.log_prob(encoded, exceedances, z, log_beta).double()
         log_weight = likelihood + _log_prior(z, log_beta.shape[-1]) - log_q
         return Draws(log_alpha, log_beta, log_weight, log_likelihood=likelihood, at=at)
 
 
 def _log_prior(z: Tensor, n_categories: int) -> Tensor:
     """log N(z; 0, 1) + log of beta's prior density, which is constant."""
-    return objectives.log_normal(z[..., None]) + float(np.sum(np.log(np.arange(1, n_categories))))
+    return log_normal(z[..., None].double()) + float(np.sum(np.log(np.arange(1, n_categories))))
 
 
-def _tables_given(tables: Tensor) -> Tensor:
-    """A guess of beta (B, K): by the number of draws of each category, the j-th of a group counting 1 / (j + 1)."""
-    j = torch.arange(1.0, tables.shape[-1] + 1.0, device=tables.device)
-    guess = 1.0 + (tables[:, :-1] / j).sum(-1)
-    return guess / guess.sum(-1, keepdim=True)
+def _estimated_beta(exceedances: Tensor) -> Tensor:
+    """A rough estimate of beta (B, K): the counts, the j-th draw of a group with weight 1 / (j + 1)."""
+    j = torch.arange(1.0, exceedances.shape[-1] + 1.0, device=exceedances.device)
+    estimate = 1.0 + (exceedances[:, :-1] / j).sum(-1)
+    return estimate / estimate.sum(-1, keepdim=True)
 
 
-def _log_tables(tables: Tensor, alpha: Tensor, guess: Tensor) -> Tensor:
-    """log of the expected number of tables, sum_j c_kj a_k / (a_k + j) with a_k = alpha guess_k: (B, S, K).
+def _log_crp_tables(exceedances: Tensor, alpha: Tensor, estimate: Tensor) -> Tensor:
+    """Log of the expected number of tables, sum_j c_kj a_k / (a_k + j) with a_k = alpha estimate_k: (B, S, K).
 
-    The sum over j is taken at a few nodes only: between powers of two a / (a + j) hardly changes.
+    The sum over j is taken at a few nodes: between powers of two a / (a + j) hardly changes.
     """
-    a = (alpha[:, :, None] * guess[:, None]).clamp(min=1e-30)
-    n = tables.shape[-1]
-    value = tables[:, None, :-1, 0]
+    a = (alpha[:, :, None] * estimate[:, None]).clamp(min=1e-30)
+    n = exceedances.shape[-1]
+    value = exceedances[:, None, :-1, 0]
     low = 1
     while low < n:
         high = min(2 * low, n)
         middle = 0.5 * (low + high - 1)
-        value = value + tables[:, None, :-1, low:high].sum(-1) * (a / (a + middle))
+        value = value + exceedances[:, None, :-1, low:high].sum(-1) * (a / (a + middle))
         low = high
     return torch.log(value + 0.05)

@@ -1,48 +1,53 @@
-"""The note's other factorisation: q(theta_n | x_n) for each group by itself, then q(alpha, beta | theta_1, ...).
+"""The bottom-up factorisation of Le (2020): q(theta_n | x_n) of each group, then q(alpha, beta | theta_1, ...).
 
-It does not respect the posterior's dependencies: a group's theta is inferred without the others, and its error is part
-of the answer, however well both networks are trained.
+It does not have the posterior's dependencies: a group's theta is inferred without the others. So the approximation has
+an error however well both networks are trained.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from hbm_fast.amortize.local import FEW_GROUPS, LocalCoordinates, group_features, real_groups
+from hbm_fast.amortize.local import FEW_GROUPS, LocalTransform, group_features, real_groups
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn import distributed as ranks
-from hbm_fast.nn import heads, objectives
-from hbm_fast.nn.coordinates import Coordinates
+from hbm_fast.nn import distributed, heads
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.encoders import ResidualMLP, Standardize
 from hbm_fast.nn.features import to_network_order, to_user_order
-from hbm_fast.nn.objectives import wake_share
+from hbm_fast.nn.likelihood import log_likelihood
+from hbm_fast.nn.objectives import WakeSleep, inference_compilation, log_normal
+from hbm_fast.nn.training import Trainable
+from hbm_fast.nn.transforms import PriorTransform
 from hbm_fast.simulation import exceedance_counts
 
-# Components of the mixture that stands for q(alpha, beta | x) when the draws are weighted.
+# Components of the mixture that approximates q(alpha, beta | x) when the draws are weighted.
 MARGINAL = 64
 
 
-class BottomUp(nn.Module):
+class BottomUp(Trainable):
     """q(theta_n | x_n) and q(alpha, beta | theta_1, ..., theta_N), trained together.
 
-    The second sees the thetas by N and the means of -log theta, which are sufficient for (alpha, beta). Groups of which
-    nothing was drawn are left out of it.
+    The input of the second is N and the means of -log theta, which are sufficient for (alpha, beta). Groups of total 0
+    are left out of it.
 
     Parameters
     ----------
     model : HierarchicalModel
     max_total : int
     n_components, width, depth, n_draws, wake
-        As of `TopDown`. The wake phase is of q(alpha, beta | theta_1, ..., theta_N) alone: that network has a posterior
-        to come close to. q(theta_n | x_n) has none of its own in a lower bound, which would pull each theta towards the
-        others' and so undo the factorisation.
+        As of `TopDown`. The wake phase is of q(alpha, beta | theta_1, ..., theta_N) alone, which approximates a
+        posterior. A lower bound for q(theta_n | x_n) would move each theta towards those of the other groups, against
+        the factorisation.
     """
+
+    factorization = "bottom-up"
+    steps_per_block = 16
+    needs_groups = True
 
     def __init__(
         self,
@@ -58,11 +63,11 @@ class BottomUp(nn.Module):
         super().__init__()
         k = model.n_categories
         self.max_total = max_total
-        self.coordinates = Coordinates(model)
-        self.n_draws, self.wake = n_draws, wake_share(wake, n_draws)
+        self.transform = PriorTransform(model)
+        self.schedule = WakeSleep(n_draws, wake)
         self.local_head = heads.GaussianMixture(k - 1, n_components)
         self.local = ResidualMLP(4 * k + 1, self.local_head.n_parameters, width=width, depth=depth)
-        self.head = heads.GaussianMixture(self.coordinates.dim, n_components)
+        self.head = heads.GaussianMixture(self.transform.dim, n_components)
         self.standardize = Standardize(2 * k + 1)
         self.encoder = ResidualMLP(2 * k + 1, self.head.n_parameters, width=width, depth=depth)
         heads.start(self.local.last, self.local_head)
@@ -77,7 +82,7 @@ class BottomUp(nn.Module):
 
     def order(self, statistics: Tensor) -> Tensor | None:
         """Categories by the mean of -log theta, the largest theta first."""
-        if not self.coordinates.exchangeable:
+        if not self.transform.exchangeable:
             return None
         return torch.argsort(statistics[..., :-1], dim=-1, stable=True)
 
@@ -99,26 +104,26 @@ class BottomUp(nn.Module):
         statistics = self.statistics(block.log_theta, present)
         order = self.order(statistics)
         ordered = torch.cat([to_network_order(statistics[:, :-1], order), statistics[:, -1:]], -1)
-        z = self.coordinates.to_z(block.log_alpha, to_network_order(block.log_beta, order))
-        return block.counts, LocalCoordinates.to_u(block.log_theta).float(), ordered, z.float()
+        z = self.transform.to_z(block.log_alpha, to_network_order(block.log_beta, order))
+        return block.counts, LocalTransform.to_u(block.log_theta).float(), ordered, z.float()
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
-        """The two networks' losses share no parameters: their sum trains both."""
+        """Sum of the two networks' losses, which share no parameters."""
         counts, u, statistics, z = batch
         few = min(FEW_GROUPS, counts.shape[1])
         real = real_groups(counts[:, :few])
         x, y = counts[:, :few].flatten(0, 1), u[:, :few].flatten(0, 1)
-        parameters = self.local(group_features(x[real]))
-        local = objectives.inference_compilation(self.local_head, parameters, y[real])
-        local = local * ranks.share(generator, len(parameters), x.device)
+        local_parameters = self.local(group_features(x[real]))
+        local = inference_compilation(self.local_head, local_parameters, y[real])
+        local = local * distributed.mean_weight(generator, len(local_parameters), x.device)
         parameters = self.encoder(self.standardize(self.features(statistics)))
-        if self.n_draws == 0 or progress < 0.1:
-            return local + objectives.inference_compilation(self.head, parameters, z)
-        z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
-        target = log_dirichlet_posterior(statistics, self.coordinates, z)
-        if progress >= 1.0 - self.wake:
-            return local + objectives.reverse(self.head.log_prob(parameters, z[:, 1:]), target[:, 1:])
-        return local + objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
+        return local + self.schedule.loss(
+            progress,
+            (z,),
+            sample=lambda n: (self.head.sample(parameters, n, generator),),
+            log_q=lambda z: self.head.log_prob(parameters, z),
+            log_target=lambda z: log_dirichlet_posterior(statistics, self.transform, z),
+        )
 
     # inference ------------------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -129,57 +134,52 @@ class BottomUp(nn.Module):
 
         Weighted, the draws come from a mixture over a few draws of the thetas, whose density is known.
         """
-        table = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
-        b, groups, k = table.shape
+        x = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
+        b, groups, k = x.shape
         outer = min(n, MARGINAL) if weigh else n
-        parameters = self.local(group_features(table.view(-1, k)))
+        parameters = self.local(group_features(x.view(-1, k)))
         u = self.local_head.sample(parameters, outer, generator).view(b, groups, outer, k - 1)
-        log_theta = LocalCoordinates.from_u(u)
-        present = (table.sum(-1) > 0)[:, None].expand(b, outer, groups)
+        log_theta = LocalTransform.from_u(u)
+        present = (x.sum(-1) > 0)[:, None].expand(b, outer, groups)
         statistics = self.statistics(log_theta.transpose(1, 2), present).view(b * outer, k + 1)
         order = self.order(statistics)
         ordered = torch.cat([to_network_order(statistics[:, :-1], order), statistics[:, -1:]], -1)
         parameters = self.encoder(self.standardize(self.features(ordered)))
         each = -(-n // outer)
         z = self.head.sample(parameters, each, generator)
-        log_alpha, log_beta = self.coordinates.from_z(z)
-        # draw by draw the outer ones take turns, so that the first n use all of them alike
+        log_alpha, log_beta = self.transform.from_z(z)
+        # the draws alternate between the outer ones, so that the first n use all of them equally
         log_alpha = log_alpha.view(b, outer, each).transpose(1, 2).reshape(b, -1)[:, :n].contiguous()
         log_beta = to_user_order(log_beta, order).view(b, outer, each, k).transpose(1, 2).reshape(b, -1, k)[:, :n]
         log_beta = log_beta.contiguous()
         if not weigh:
-            return Draws(log_alpha, log_beta, None, OwnThetas(u))
-        tables = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
+            return Draws(log_alpha, log_beta, None, partial(_log_theta, u))
+        exceedances = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
 
         def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
-            """Each order of the categories has z of its own, N(0, I) under the prior in all of them: what compare are
-            densities relative to the prior."""
+            """Densities relative to the prior, since each order of the categories has a z of its own, N(0, I) under the
+            prior."""
             log_q = torch.empty(log_alpha.shape, dtype=torch.float64)
             for row, i in enumerate(datasets.tolist()):
                 components = slice(i * outer, (i + 1) * outer)
                 chosen = None if order is None else order[components]
-                own = to_network_order(log_beta[row].expand(outer, -1, k), chosen)
-                z = self.coordinates.to_z(log_alpha[row].expand(outer, -1), own).float()
-                each = self.head.log_density(parameters[components], z) - objectives.log_normal(z)
+                ordered = to_network_order(log_beta[row].expand(outer, -1, k), chosen)
+                z = self.transform.to_z(log_alpha[row].expand(outer, -1), ordered).float()
+                each = self.head.log_density(parameters[components], z) - log_normal(z.double())
                 log_q[row] = torch.logsumexp(each, 0) - float(np.log(outer))
-            return objectives.log_likelihood(tables[datasets], log_alpha, log_beta, n_threads), log_q
+            return log_likelihood(exceedances[datasets], log_alpha, log_beta, n_threads), log_q
 
         likelihood, log_q = at(torch.arange(b), log_alpha, log_beta)
         return Draws(log_alpha, log_beta, likelihood - log_q, log_likelihood=likelihood, at=at)
 
 
-@dataclass(frozen=True)
-class OwnThetas:
-    """log theta of a group (B, S, K) from its coordinates u (B, N, S, K - 1)."""
-
-    u: Tensor
-
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        log_theta: NDArray[np.float64] = LocalCoordinates.from_u(self.u[:, group]).numpy()
-        return log_theta
+def _log_theta(u: Tensor, group: int) -> NDArray[np.float64]:
+    """log theta of a group (B, S, K) from u (B, N, S, K - 1)."""
+    log_theta: NDArray[np.float64] = LocalTransform.from_u(u[:, group]).numpy()
+    return log_theta
 
 
-def log_dirichlet_posterior(statistics: Tensor, coordinates: Coordinates, z: Tensor) -> Tensor:
+def log_dirichlet_posterior(statistics: Tensor, transform: PriorTransform, z: Tensor) -> Tensor:
     """log p(theta_1, ..., theta_N | z) + log N(z; 0, I) up to a constant of the thetas.
 
     Parameters
@@ -188,7 +188,7 @@ def log_dirichlet_posterior(statistics: Tensor, coordinates: Coordinates, z: Ten
         Means of -log theta, and N.
     z : (B, S, D)
     """
-    log_alpha, log_beta = coordinates.from_z(z)
+    log_alpha, log_beta = transform.from_z(z)
     n = statistics[:, None, -1]
     shape = (log_alpha[..., None] + log_beta).exp().clamp(min=1e-300)
     value = torch.lgamma(log_alpha.exp().clamp(min=1e-300)) - torch.lgamma(shape).sum(-1)

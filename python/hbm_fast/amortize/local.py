@@ -1,6 +1,5 @@
-"""theta of one group: the coordinates in which a density on it is well-posed, and a network for it given all else."""
+"""theta of one group: a transform in which its density is well-posed, and a network for theta_n given (alpha, beta)."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,22 +7,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hbm_fast.nn import distributed as ranks
-from hbm_fast.nn import heads, objectives
+from hbm_fast.nn import distributed, heads
 from hbm_fast.nn.encoders import ResidualMLP
+from hbm_fast.nn.objectives import inference_compilation
 
-# Groups of a dataset that a step of a local network sees: they are alike, a few of them teach as much as all.
+# Groups of a dataset in a step of a local network: groups are exchangeable, so that a few give an unbiased gradient.
 FEW_GROUPS = 4
 
-# Draws that pass through the local network at once.
+# Largest number of draws in one evaluation of the local network.
 CHUNK = 50_000
 
 
-class LocalCoordinates:
+class LocalTransform:
     """theta as u = asinh of the logits of a broken stick, (..., K - 1): for two categories asinh(logit theta).
 
-    Given a bag of one colour, -log theta of the other has a tail like 1 / t, without a mean: a density on theta or on
-    log theta has no answer that does not depend on where the logarithm is clipped. The inverse hyperbolic sine makes
+    Given a group with counts in one category only, -log theta of the other has a tail like 1 / t, without a mean: a
+    density of theta or of log theta would depend on where the logarithm is clipped. The inverse hyperbolic sine makes
     the tail exponential and is exact.
     """
 
@@ -44,7 +43,7 @@ class LocalCoordinates:
 
 
 def group_features(counts: Tensor) -> Tensor:
-    """(..., K) -> (..., 4 K + 1): what was drawn from one group."""
+    """Features of the counts of a group, (..., K) -> (..., 4 K + 1)."""
     x = counts.float()
     total = x.sum(-1, keepdim=True)
     parts = [torch.log1p(x), x / (total + 0.5), (x == 0).float(), (x == total).float(), torch.log1p(total)]
@@ -52,20 +51,19 @@ def group_features(counts: Tensor) -> Tensor:
 
 
 def real_groups(counts: Tensor) -> Tensor:
-    """Of the first groups of each dataset, (B, N', K), those that are no padding, (B N',) bool."""
+    """Which of the first groups of each dataset, (B, N', K), are no padding, (B N',) bool."""
     few = counts.shape[1]
     flat = counts.flatten(0, 1)
-    # an empty group counts if it comes first, where padding never is
+    # the first group is never padding, also where it is empty
     real: Tensor = (flat.sum(-1) > 0) | (torch.arange(len(flat), device=flat.device) % few == 0)
     return real
 
 
 class LocalNetwork(nn.Module):
-    """q(theta_n | alpha, beta, x_n), the note's local network of the top-down factorisation: a mixture of Gaussians in
-    the coordinates u.
+    """q(theta_n | alpha, beta, x_n), the local network of the top-down factorisation: a mixture of Gaussians of u.
 
-    The exact conditional is Dirichlet(alpha beta + x_n); this one is learnt from the simulator alone, as it would have
-    to be in a model without a closed form.
+    The exact conditional is Dirichlet(alpha beta + x_n); this network is trained on simulated pairs alone, as for a
+    model without a closed form.
 
     Parameters
     ----------
@@ -79,17 +77,17 @@ class LocalNetwork(nn.Module):
         heads.start(self.mlp.last, self.head)
 
     def parameters_at(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor) -> Tensor:
-        """Of the head: (R,), (R, K), (R, K) -> (R, P)."""
+        """Parameters of the head: (R,), (R, K), (R, K) -> (R, P)."""
         log_a = log_alpha[:, None] + log_beta
-        # the scale of u is that of log(a); a coarse and a fine view of it keep both ends of the prior apart
-        views = [log_a.clamp(-40.0, 8.0) / 8.0, torch.tanh(log_a / 2.0), torch.tanh(log_alpha / 2.0)[:, None]]
-        parameters: Tensor = self.mlp(torch.cat([torch.cat(views, -1).float(), group_features(counts)], -1))
+        # the scale of u is that of log(a): a coarse and a fine function of it distinguish both ends of the prior
+        functions = [log_a.clamp(-40.0, 8.0) / 8.0, torch.tanh(log_a / 2.0), torch.tanh(log_alpha / 2.0)[:, None]]
+        parameters: Tensor = self.mlp(torch.cat([torch.cat(functions, -1).float(), group_features(counts)], -1))
         return parameters
 
     def loss(
         self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, log_theta: Tensor, *, generator: torch.Generator
     ) -> Tensor:
-        """-log q of the simulator's thetas: (B,), (B, K), (B, N, K), (B, N, K)."""
+        """-log q of the simulated thetas: (B,), (B, K), (B, N, K), (B, N, K)."""
         few = min(FEW_GROUPS, counts.shape[1])
         x = counts[:, :few]
         real = real_groups(x)
@@ -98,35 +96,21 @@ class LocalNetwork(nn.Module):
             log_beta.repeat_interleave(few, 0)[real],
             x.flatten(0, 1)[real],
         )
-        u = LocalCoordinates.to_u(log_theta[:, :few].flatten(0, 1)[real])
-        mean = objectives.inference_compilation(self.head, parameters, u.float())
-        return mean * ranks.share(generator, len(parameters), counts.device)
+        u = LocalTransform.to_u(log_theta[:, :few].flatten(0, 1)[real])
+        mean = inference_compilation(self.head, parameters, u.float())
+        return mean * distributed.mean_weight(generator, len(parameters), counts.device)
 
     @torch.no_grad()
-    def draw(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, seed: int) -> NDArray[np.float64]:
-        """One log theta for each draw: (B, S), (B, S, K), one group of each dataset (B, K) -> (B, S, K)."""
-        generator = torch.Generator().manual_seed(seed)
+    def draw(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, seed: int, group: int) -> NDArray[np.float64]:
+        """One log theta of a group for each draw: (B, S), (B, S, K), counts (B, N, K) -> (B, S, K)."""
+        generator = torch.Generator().manual_seed(seed + group)
         b, s, k = log_beta.shape
-        rows = counts[:, None].expand(b, s, k).reshape(-1, k)
+        rows = counts[:, group, None].expand(b, s, k).reshape(-1, k)
         parts = [
-            LocalCoordinates.from_u(self.head.sample(self.parameters_at(t, v, x), 1, generator)[:, 0])
+            LocalTransform.from_u(self.head.sample(self.parameters_at(t, v, x), 1, generator)[:, 0])
             for t, v, x in zip(
                 *(torch.split(t, CHUNK) for t in (log_alpha.reshape(-1), log_beta.reshape(-1, k), rows)), strict=True
             )
         ]
         result: NDArray[Any] = torch.cat(parts).view(b, s, k).numpy()
         return result
-
-
-@dataclass(frozen=True)
-class LocalDraws:
-    """One log theta of a group (B, S, K) for each draw of (alpha, beta), by a local network."""
-
-    network: LocalNetwork
-    log_alpha: Tensor  # (B, S)
-    log_beta: Tensor  # (B, S, K)
-    counts: Tensor  # (B, N, K)
-    seed: int
-
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        return self.network.draw(self.log_alpha, self.log_beta, self.counts[:, group], self.seed + group)

@@ -1,25 +1,29 @@
-"""Networks: an encoder of the data and a head on top, q(z | data), that know how to prepare data, learn and draw."""
+"""The top-down network: an encoder of the data and a posterior head, q(alpha, beta | x)."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from hbm_fast.amortize.local import LocalDraws, LocalNetwork
+from hbm_fast.amortize.local import LocalNetwork
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn import heads, objectives
-from hbm_fast.nn.coordinates import Coordinates
+from hbm_fast.nn import heads
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.encoders import DeepSetsEncoder, ExceedanceEncoder
 from hbm_fast.nn.features import ExceedanceInput, to_network_order, to_user_order
+from hbm_fast.nn.likelihood import log_likelihood
+from hbm_fast.nn.objectives import WakeSleep, log_normal, log_posterior
+from hbm_fast.nn.training import Trainable
+from hbm_fast.nn.transforms import PriorTransform
 from hbm_fast.simulation import exceedance_counts
 
 
-class TopDown(nn.Module):
-    """q(alpha, beta | x): exceedance statistics -> residual MLP -> a density in z, where the prior is N(0, I).
+class TopDown(Trainable):
+    """q(alpha, beta | x): exceedances -> residual MLP -> a density in z, where the prior is N(0, I).
 
     Parameters
     ----------
@@ -27,18 +31,21 @@ class TopDown(nn.Module):
     max_total : int
         J, the largest total of a group.
     encoder : str
-        "exceedance" (of the sufficient statistics), or "deepsets" (of the groups themselves).
+        "exceedance" (of the exceedances, which are sufficient), or "deepsets" (of the groups).
     head : str
         "mixture" (of full-rank Gaussians), "gaussian", "diagonal" or "spline".
     n_components, width, depth : int
     n_draws : int
-        Draws of q next to each pair of the simulator, see `objectives.rao_blackwellised`; 0 for the plain objective.
+        Draws of q added to each simulated pair, see `objectives.rao_blackwellised`; 0 for the sleep phase throughout.
     wake : float
         Share of the training, at its end, that maximises the evidence lower bound instead: KL(q || p).
     local : str
         "exact": theta_n given (alpha, beta) and x_n from Dirichlet(alpha beta + x_n). "learned": from a network trained
-        beside this one, as in the note; it is what ``theta`` and ``predict`` of uncorrected draws use.
+        beside this one, as in Le (2020); ``theta`` and ``predict`` of uncorrected draws use it.
     """
+
+    factorization = "top-down"
+    steps_per_block = 16
 
     def __init__(
         self,
@@ -55,13 +62,12 @@ class TopDown(nn.Module):
         local: str = "exact",
     ) -> None:
         super().__init__()
-        self.coordinates = Coordinates(model)
-        self.input = ExceedanceInput(model.n_categories, max_total, self.coordinates.exchangeable)
-        self.head = heads.head(head, self.coordinates.dim, n_components)
-        self.n_draws, self.wake = n_draws, objectives.wake_share(wake, n_draws)
+        self.transform = PriorTransform(model)
+        self.input = ExceedanceInput(model.n_categories, max_total, self.transform.exchangeable)
+        self.head = heads.head(head, self.transform.dim, n_components)
+        self.schedule = WakeSleep(n_draws, wake)
         if local not in ("exact", "learned"):
             raise ValueError(f'local must be "exact" or "learned"; got {local!r}')
-        self.sees_groups = encoder == "deepsets"
         n_out = self.head.n_parameters
         self.encoder: ExceedanceEncoder | DeepSetsEncoder
         if encoder == "exceedance":
@@ -72,6 +78,7 @@ class TopDown(nn.Module):
             raise ValueError(f'encoder must be "exceedance" or "deepsets"; got {encoder!r}')
         heads.start(self.encoder.mlp.last, self.head)
         self.local = LocalNetwork(model.n_categories) if local == "learned" else None
+        self.needs_groups = encoder == "deepsets" or local == "learned"
 
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
@@ -79,80 +86,77 @@ class TopDown(nn.Module):
             self.encoder.standardize.fit(self.prepare(block)[0])
 
     def prepare(self, block: Block) -> tuple[Tensor, ...]:
-        """The encoder's input, tables (B, K + 1, J) and z (B, D), all in the network's order of the categories; for a
-        local network alpha, beta and the groups too, in the user's."""
-        order, tables, seen = self.inputs(block.tables, block.counts)
-        z = self.coordinates.to_z(block.log_alpha, to_network_order(block.log_beta, order))
+        """Input of the encoder, exceedances (B, K + 1, J) and z (B, D), in the network's order of the categories; for a
+        local network also alpha, beta and the groups, in the user's order."""
+        order, exceedances, encoder_input = self.inputs(block.exceedances, block.counts)
+        z = self.transform.to_z(block.log_alpha, to_network_order(block.log_beta, order))
         if self.local is None:
-            return seen, tables, z.float()
+            return encoder_input, exceedances, z.float()
         assert block.counts is not None
         assert block.log_theta is not None
-        return seen, tables, z.float(), block.log_alpha, block.log_beta, block.counts, block.log_theta
+        return encoder_input, exceedances, z.float(), block.log_alpha, block.log_beta, block.counts, block.log_theta
 
-    def inputs(self, tables: Tensor, counts: Tensor | None) -> tuple[Tensor | None, Tensor, Tensor]:
-        """The order of the categories, the tables in it, and what the encoder sees: features (B, F) or groups."""
-        order = self.input.order(tables)
-        tables = self.input.ordered(tables, order)
-        if not self.sees_groups:
-            return order, tables, self.input.features(tables)
+    def inputs(self, exceedances: Tensor, counts: Tensor | None) -> tuple[Tensor | None, Tensor, Tensor]:
+        """The order of the categories, the exceedances in it, and the encoder's input: features (B, F) or groups."""
+        order = self.input.order(exceedances)
+        exceedances = self.input.ordered(exceedances, order)
+        if isinstance(self.encoder, ExceedanceEncoder):
+            return order, exceedances, self.input.features(exceedances)
         assert counts is not None
-        return order, tables, to_network_order(counts, order)
+        return order, exceedances, to_network_order(counts, order)
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
-        """The first tenth learns from the simulator's pairs alone, the rest from draws of q as well."""
-        loss = self._loss(batch[:3], progress, generator)
+        """Loss of the schedule, see `objectives.WakeSleep`, and that of the local network."""
+        encoder_input, exceedances, z = batch[:3]
+        parameters = self.encoder(encoder_input)
+        loss = self.schedule.loss(
+            progress,
+            (z,),
+            sample=lambda n: (self.head.sample(parameters, n, generator),),
+            log_q=lambda z: self.head.log_prob(parameters, z),
+            log_target=lambda z: log_posterior(exceedances, self.transform, z),
+        )
         if self.local is None:
             return loss
         log_alpha, log_beta, counts, log_theta = batch[3:]
         # the two share no parameters
         return loss + self.local.loss(log_alpha, log_beta, counts, log_theta, generator=generator)
 
-    def _loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
-        seen, tables, z = batch
-        parameters = self.encoder(seen)
-        if self.n_draws == 0 or progress < 0.1:
-            return objectives.inference_compilation(self.head, parameters, z)
-        z = objectives.candidates(self.head, parameters, z, self.n_draws, generator)
-        target = objectives.log_posterior(tables, self.coordinates, z)
-        if progress >= 1.0 - self.wake:
-            return objectives.reverse(self.head.log_prob(parameters, z[:, 1:]), target[:, 1:])
-        return objectives.rao_blackwellised(self.head.log_prob(parameters, z), target)
-
     @torch.no_grad()
     def log_relative_density(self, counts: NDArray[Any], log_alpha: Tensor, log_beta: Tensor) -> Tensor:
-        """log of q(alpha, beta | x) / p(alpha, beta): (B, N, K), (B, S), (B, S, K) -> (B, S), float64."""
-        order, _, seen = self._inputs_of(counts)
-        parameters = self.encoder(seen)
-        z = self.coordinates.to_z(log_alpha, to_network_order(log_beta, order))
-        return self.head.log_density(parameters, z) - objectives.log_normal(z)
+        """Log of q(alpha, beta | x) / p(alpha, beta): (B, N, K), (B, S), (B, S, K) -> (B, S), float64."""
+        order, _, encoder_input = self._inputs(counts)
+        parameters = self.encoder(encoder_input)
+        z = self.transform.to_z(log_alpha, to_network_order(log_beta, order))
+        return self.head.log_density(parameters, z) - log_normal(z.double())
 
     @torch.no_grad()
     def draw(
         self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
     ) -> Draws:
         """n draws for each dataset of counts (B, N, K)."""
-        order, tables, seen = self._inputs_of(counts, n_threads)
-        parameters = self.encoder(seen)
+        order, exceedances, encoder_input = self._inputs(counts, n_threads)
+        parameters = self.encoder(encoder_input)
         z = self.head.sample(parameters, n, generator)
-        log_alpha, log_beta = self.coordinates.from_z(z)
+        log_alpha, log_beta = self.transform.from_z(z)
 
         def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
-            own = to_network_order(log_beta, None if order is None else order[datasets])
-            points = self.coordinates.to_z(log_alpha, own).float()
-            log_q = self.head.log_density(parameters[datasets], points) - objectives.log_normal(points)
-            return objectives.log_likelihood(tables[datasets], log_alpha, own, n_threads), log_q
+            ordered = to_network_order(log_beta, None if order is None else order[datasets])
+            points = self.transform.to_z(log_alpha, ordered).float()
+            log_q = self.head.log_density(parameters[datasets], points) - log_normal(points.double())
+            return log_likelihood(exceedances[datasets], log_alpha, ordered, n_threads), log_q
 
         if weigh:
-            likelihood = objectives.log_likelihood(tables, log_alpha, log_beta, n_threads)
-            log_weight = likelihood + objectives.log_normal(z) - self.head.log_density(parameters, z)
+            likelihood = log_likelihood(exceedances, log_alpha, log_beta, n_threads)
+            log_weight = likelihood + log_normal(z.double()) - self.head.log_density(parameters, z)
             return Draws(log_alpha, to_user_order(log_beta, order), log_weight, log_likelihood=likelihood, at=at)
         log_beta = to_user_order(log_beta, order)
         if self.local is None:
             return Draws(log_alpha, log_beta, None)
         rows = torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64))
         seed = int(torch.randint(2**62, (), generator=generator))
-        return Draws(log_alpha, log_beta, None, LocalDraws(self.local, log_alpha, log_beta, rows, seed))
+        return Draws(log_alpha, log_beta, None, partial(self.local.draw, log_alpha, log_beta, rows, seed))
 
-    def _inputs_of(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
-        tables = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
-        return self.inputs(tables, torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64)))
+    def _inputs(self, counts: NDArray[Any], n_threads: int = 1) -> tuple[Tensor | None, Tensor, Tensor]:
+        exceedances = torch.from_numpy(exceedance_counts(counts, self.input.max_total, n_threads=n_threads))
+        return self.inputs(exceedances, torch.from_numpy(np.ascontiguousarray(counts, dtype=np.int64)))

@@ -168,7 +168,7 @@ def question2(
 
     Example: hbm-fast question2 --quick
     """
-    from hbm_fast.embedding import Referee, load
+    from hbm_fast.embedding import ModelComparison, load
     from hbm_fast.experiments import question_two_plots as figures
 
     results = out / "results.json"
@@ -193,7 +193,7 @@ def question2(
             n = (300 if quick else 2000) if k == 2 else 500
             counts = simulate(model, n, n_groups=21, totals=20, rng=10_000 + k).counts
             assert counts is not None
-            referees[k] = Referee(model, counts)
+            referees[k] = ModelComparison(model, counts)
         return referees[k]
 
     exact = exact_posterior(BAGS, HierarchicalModel(2), n_draws=4000, rng=0)

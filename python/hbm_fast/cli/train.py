@@ -89,7 +89,7 @@ def train(
     for warning in caught:
         print(f"hbm-fast: warning: {warning.message}", file=sys.stderr)
     estimator.save(out)
-    figures = estimator.figures
+    figures = estimator.metrics
     if as_json:
         facts = {"network": str(out), "training": estimator.training, "figures": figures}
         print(json.dumps(_files.finite(facts)))

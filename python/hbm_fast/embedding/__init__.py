@@ -1,21 +1,31 @@
-from hbm_fast._optional import missing_extra
-
-"""The learned embedding: a model z -> theta that finds by itself what (alpha, beta) say, the note's second question.
+"""The learned embedding: a model z -> theta without (alpha, beta), for the second question of Le (2020).
 
     z ~ N(0, I),   theta_n ~ Dirichlet(f(z)),   x_n ~ Multinomial(theta_n)
 
 Needs torch and safetensors (``pip install 'hbm-fast[amortize]'``).
 """
 
+from typing import Any
+
+from hbm_fast import errors
+from hbm_fast._optional import missing_extra
 
 try:
-    from hbm_fast.embedding.comparison import Gap, Referee
+    from hbm_fast.embedding.comparison import Gap, ModelComparison
     from hbm_fast.embedding.estimator import Embedding, load
     from hbm_fast.embedding.posterior import EmbeddingPosterior
-    from hbm_fast.embedding.trainer import train
+    from hbm_fast.embedding.train import train
+    from hbm_fast.nn.training import TrainingOptions
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise
     raise missing_extra("torch", "amortize") from error
 
-__all__ = ["Embedding", "EmbeddingPosterior", "Gap", "Referee", "load", "train"]
+__all__ = ["Embedding", "EmbeddingPosterior", "Gap", "ModelComparison", "TrainingOptions", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Referee":
+        errors.warn("hbm_fast.embedding.Referee is deprecated: use ModelComparison", DeprecationWarning)
+        return ModelComparison
+    raise AttributeError(f"module 'hbm_fast.embedding' has no attribute {name!r}")

@@ -1,9 +1,9 @@
-"""The referee: how far the learned model is from the true one, in nats per dataset, whatever q does.
+"""ModelComparison: how far the learned model is from the true one, in nats per dataset, independent of q.
 
     model gap      E[log p_true(x) - log p_psi(x)] over held-out datasets: the KL divergence of the two models
     inference gap  E[log p_psi(x) - ELBO]: the KL divergence of q(z | x) from the learned model's posterior
 
-For two dimensions both evidences are quadratures, for more they are importance sampling around each posterior's mode.
+In two dimensions both evidences are by quadrature, in more by importance sampling around each posterior's mode.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,15 @@ from torch import Tensor
 from hbm_fast import _validate
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import RNGLike
-from hbm_fast.embedding import latent_grid as quadrature
-from hbm_fast.embedding import proposals
+from hbm_fast.embedding import latent_grid, proposals
 from hbm_fast.embedding.estimator import Embedding
-from hbm_fast.embedding.likelihood import node_log_likelihood, table_log_likelihood
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn.coordinates import Coordinates
+from hbm_fast.nn.draws import generator
+from hbm_fast.nn.importance import effective_share, log_mean_exp
+from hbm_fast.nn.likelihood import exceedance_log_likelihood, node_log_likelihood
+from hbm_fast.nn.objectives import log_normal
 from hbm_fast.nn.training import torch_threads
+from hbm_fast.nn.transforms import PriorTransform
 from hbm_fast.simulation import exceedance_counts
 
 _CHUNK = 400_000  # (dataset, draw) pairs at once
@@ -42,7 +44,7 @@ class Gap:
         Mean of log p_true - log p_psi.
     k3, k3_error : float
         Mean of r - 1 - log r, r = p_psi / p_true: the same expectation, never negative, and far less noisy where the
-        gap is small. Where it is large r is heavy-tailed, and the log ratio is the one to read.
+        gap is small. Where the gap is large r is heavy-tailed and the log ratio is more precise.
     """
 
     log_ratio: float
@@ -69,16 +71,16 @@ class Gap:
         return Gap(float(-log_r.mean()), float(log_r.std() / root), float(k3.mean()), float(k3.std() / root))
 
 
-class Referee:
-    """Held-out datasets with their log evidence under the true model, computed once for any number of embeddings.
+class ModelComparison:
+    """Log evidence of held-out datasets under the true model, computed once, against that of learned models.
 
     Parameters
     ----------
     model : HierarchicalModel
     counts : integer array_like (B, N, K)
-        Drawn from the model, and not trained on.
+        Drawn from the model and not used in a training.
     n_draws : int
-        Of importance sampling, where the model has more than two coordinates.
+        Of importance sampling, where z of the model has more than two dimensions.
     rng : None, int, SeedSequence, BitGenerator or Generator
 
     Attributes
@@ -86,18 +88,18 @@ class Referee:
     log_true : (B,)
         Without the multinomial coefficients, which cancel.
     ess_share : (B,) or None
-        Effective share of the draws behind ``log_true``, where it came from draws.
+        Effective share of the draws, where ``log_true`` is by importance sampling.
 
     Examples
     --------
     >>> import hbm_fast as hbm
-    >>> from hbm_fast.embedding import Referee
+    >>> from hbm_fast.embedding import ModelComparison
     >>> model = hbm.HierarchicalModel(2)
     >>> sims = hbm.simulate(model, 200, n_groups=21, totals=20, rng=7)
-    >>> referee = Referee(model, sims.counts)
-    >>> referee.model_gap(hbm.embedding.load("marbles")).value < 0.01
+    >>> comparison = ModelComparison(model, sims.counts)
+    >>> comparison.model_gap(hbm.embedding.load("marbles")).value < 0.01
     True
-    >>> referee.model_gap(hbm.embedding.load("marbles-exp-plus-one")).value > 11
+    >>> comparison.model_gap(hbm.embedding.load("marbles-exp-plus-one")).value > 11
     True
     """
 
@@ -106,27 +108,27 @@ class Referee:
     ) -> None:
         self.model, self.counts = model, _validate.datasets(counts)[0]
         self.n_draws, self.n_threads = n_draws, n_threads
-        self._seed = int(new_key(rng)[0] >> np.uint64(1))
-        tables = self._tables = torch.from_numpy(exceedance_counts(self.counts)).double()
-        coordinates = Coordinates(model)
+        self._key = new_key(rng)
+        exceedances = self.exceedances = torch.from_numpy(exceedance_counts(self.counts)).double()
+        transform = PriorTransform(model)
 
         def concentration(z: Tensor) -> Tensor:
-            log_alpha, log_beta = coordinates.from_z(z)
+            log_alpha, log_beta = transform.from_z(z)
             return log_alpha[..., None] + log_beta
 
         self.ess_share: Tensor | None = None
         with torch_threads(n_threads):
-            if coordinates.dim == 2:
-                self.log_true = quadrature.log_marginal(
-                    lambda z: node_log_likelihood(tables, concentration(z)), tables.shape[0]
+            if transform.dim == 2:
+                self.log_true = latent_grid.log_marginal(
+                    lambda z: node_log_likelihood(exceedances, concentration(z)), exceedances.shape[0]
                 )
             else:
-                start = torch.zeros(tables.shape[0], coordinates.dim, dtype=torch.float64)
+                start = torch.zeros(exceedances.shape[0], transform.dim, dtype=torch.float64)
 
                 def log_joint(part: slice, z: Tensor) -> Tensor:
-                    return table_log_likelihood(tables[part], concentration(z)) + quadrature.log_prior(z)
+                    return exceedance_log_likelihood(exceedances[part], concentration(z)) + log_normal(z)
 
-                self.log_true, self.ess_share = self._importance(log_joint, start)
+                self.log_true, self.ess_share = importance_evidence(log_joint, start, n_draws, generator(self._key))
 
     def log_learned(self, embedding: Embedding) -> Tensor:
         """log p_psi of every dataset (B,), without the multinomial coefficients."""
@@ -134,37 +136,38 @@ class Referee:
         data = embedding.likelihood_data(self.counts)
         with torch_threads(self.n_threads):
             if embedding.dim == 2:
-                return quadrature.log_marginal(lambda z: exact.log_likelihood(data, z), data.shape[0])
-            generator = torch.Generator().manual_seed(self._seed)
-            start = embedding.q_draws(self.counts, 64, generator)[0].mean(1)
-            return self._importance(lambda part, z: exact.log_joint(data[part], z), start)[0]
+                return latent_grid.log_marginal(lambda z: exact.log_likelihood(data, z), data.shape[0])
+            start = embedding.q_draws(self.counts, 64, generator(self._key))[0].mean(1)
+            return importance_evidence(
+                lambda part, z: exact.log_joint(data[part], z), start, self.n_draws, generator(self._key)
+            )[0]
 
     def model_gap(self, embedding: Embedding, log_learned: Tensor | None = None) -> Gap:
-        """The model gap: free of q. ``log_learned`` spares its computation where it is known."""
+        """The model gap, independent of q; ``log_learned`` may be given where it is known."""
         return Gap.of(self.log_true, self.log_learned(embedding) if log_learned is None else log_learned)
 
     def least_gap(self, floor: float = 1.0) -> tuple[float, float]:
-        """What the model gap cannot fall below where one Dirichlet has all its concentrations above ``floor``: the mean
-        over datasets of log p_true - sup log p(x | a), and its standard error.
+        """Lower bound of the model gap of one Dirichlet with concentrations above ``floor``, and its standard error.
 
-        p_psi(x) is an average of p(x | f(z)) over z, and no average exceeds the largest value: the bound holds for any
+        The bound is the mean over datasets of log p_true - sup log p(x | a).
+
+        p_psi(x) is an average of p(x | f(z)) over z, which does not exceed the largest value: the bound holds for any
         f, any prior of z, any q and any objective.
         """
-        best = highest_likelihood(self._tables, floor)
+        best = highest_likelihood(self.exceedances, floor)
         gap = self.log_true - best
         return float(gap.mean()), float(gap.std() / gap.numel() ** 0.5)
 
     def inference(
         self, embedding: Embedding, log_learned: Tensor | None = None, *, n_draws: int = 200
     ) -> dict[str, float]:
-        """How good q is: ``gap``, the inference gap in nats, and the effective share of its importance weights: the
-        mean ``ess`` and the 5 % quantile ``ess_low``."""
-        generator = torch.Generator().manual_seed(self._seed)
+        """Metrics of q: ``gap``, the inference gap in nats, and the effective share of its importance weights, the mean
+        ``ess`` and the 5 % quantile ``ess_low``."""
         with torch_threads(self.n_threads):
-            log_w = embedding.q_draws(self.counts, n_draws, generator)[1]
-        share = 1.0 / (n_draws * log_w.softmax(1).square().sum(1))
-        known = self.log_learned(embedding) if log_learned is None else log_learned
-        gap = known - log_w.mean(1)
+            log_w = embedding.q_draws(self.counts, n_draws, generator(self._key))[1]
+        share = effective_share(log_w)
+        evidence = self.log_learned(embedding) if log_learned is None else log_learned
+        gap = evidence - log_w.mean(1)
         return {
             "gap": float(gap.mean()),
             "gap_error": float(gap.std() / gap.numel() ** 0.5),
@@ -172,17 +175,23 @@ class Referee:
             "ess_low": float(share.quantile(0.05)),
         }
 
-    def _importance(self, log_joint: Callable[[slice, Tensor], Tensor], start: Tensor) -> tuple[Tensor, Tensor]:
-        """log evidence (B,) and the effective share of the weights, dataset by dataset around the mode."""
-        generator = torch.Generator().manual_seed(self._seed)
-        size = max(1, _CHUNK // self.n_draws)
-        evidence, share = [], []
-        for i in range(0, start.shape[0], size):
-            part = slice(i, i + size)
-            _, log_w = proposals.laplace(partial(log_joint, part), start[part], self.n_draws, generator)
-            evidence.append(log_w.logsumexp(1) - float(np.log(self.n_draws)))
-            share.append(1.0 / (self.n_draws * log_w.softmax(1).square().sum(1)))
-        return torch.cat(evidence), torch.cat(share)
+
+def importance_evidence(
+    log_joint: Callable[[slice, Tensor], Tensor], start: Tensor, n_draws: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Log evidence (B,) by importance sampling around the mode, and the effective share of the weights (B,).
+
+    ``log_joint`` maps a slice of the datasets and z (b, S, D) to log p(x, z) (b, S); the search for the mode begins at
+    ``start`` (B, D).
+    """
+    size = max(1, _CHUNK // n_draws)
+    evidence, share = [], []
+    for i in range(0, start.shape[0], size):
+        part = slice(i, i + size)
+        _, log_w = proposals.laplace(partial(log_joint, part), start[part], n_draws, generator)
+        evidence.append(log_mean_exp(log_w))
+        share.append(effective_share(log_w))
+    return torch.cat(evidence), torch.cat(share)
 
 
 def posterior_means(embedding: Embedding, counts: NDArray[Any], *, n_draws: int = 256) -> NDArray[np.float64]:
@@ -191,12 +200,12 @@ def posterior_means(embedding: Embedding, counts: NDArray[Any], *, n_draws: int 
     return np.asarray((z * log_ratio.softmax(1)[..., None]).sum(1).numpy())
 
 
-def highest_likelihood(tables: Tensor, floor: float) -> Tensor:
+def highest_likelihood(exceedances: Tensor, floor: float) -> Tensor:
     """sup of log p(x | a) over all concentrations a_k > floor.
 
     Parameters
     ----------
-    tables : (B, K + 1, J) float64
+    exceedances : (B, K + 1, J) float64
     floor : float
 
     Returns
@@ -206,9 +215,9 @@ def highest_likelihood(tables: Tensor, floor: float) -> Tensor:
 
     def log_likelihood(u: Tensor) -> Tensor:
         log_floor = u.new_tensor(floor).log()
-        return table_log_likelihood(tables, torch.logaddexp(log_floor, u.clamp(max=_LARGEST)))
+        return exceedance_log_likelihood(exceedances, torch.logaddexp(log_floor, u.clamp(max=_LARGEST)))
 
-    # The supremum may lie at infinity, where a plateau falls off like exp(-u): Newton's step there is 1, at any height
-    start = torch.zeros(tables.shape[0], tables.shape[1] - 1, dtype=torch.float64)
+    # The supremum may lie at infinity on a plateau of slope exp(-u), where Newton's step is 1
+    start = torch.zeros(exceedances.shape[0], exceedances.shape[1] - 1, dtype=torch.float64)
     with torch.no_grad():
-        return log_likelihood(proposals.highest(log_likelihood, start, least=1e-9)[:, None])[:, 0]
+        return log_likelihood(proposals.find_mode(log_likelihood, start, least=1e-9)[:, None])[:, 0]

@@ -1,86 +1,92 @@
-"""A trained embedding: counts in, beliefs about z and about every group out."""
+"""Embedding: a learned model z -> theta that draws a posterior of z given counts."""
 
 import copy
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hbm_fast import _memory, _validate, models
+from hbm_fast import _memory, _validate, errors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import RNGLike
-from hbm_fast.embedding import latent_grid as quadrature
-from hbm_fast.embedding import proposals
+from hbm_fast.embedding import latent_grid, proposals
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn import checkpoint
+from hbm_fast.nn.draws import chunks, generator
+from hbm_fast.nn.estimator import TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import HIGHEST_K, Weights, log_coefficient, weigh
-from hbm_fast.nn.training import State, memory_for, torch_threads
+from hbm_fast.nn.training import memory_for, torch_threads
 from hbm_fast.simulation import exceedance_counts
 
-SHIPPED = Path(__file__).parent / "checkpoints"
 Correct = bool | Literal["auto"]
-_CHUNK = 8_000  # (dataset, draw) pairs at once: their tables of logarithms fit in the cache
+_CHUNK = 8_000  # (dataset, draw) pairs at once: their arrays of logarithms fit in the cache
 
 
 @dataclass
-class Embedding:
+class Embedding(TrainedNetwork):
     """A learned model z -> theta with its network q(z | x).
 
     Attributes
     ----------
     network : EmbeddingNetwork
     model : HierarchicalModel or None
-        What its stream came from; None where it was trained on a table.
+        Of the simulated datasets it was trained on; None where it was trained on given datasets.
     settings : dict
-        What the network was built with.
+        Arguments that the network was built with.
     n_groups, totals : (low, high)
         The range it was trained on.
     training : dict
         Steps, key, seconds, versions.
-    figures : dict
-        Held-out figures at the end of the training.
+    metrics : dict
+        Held-out metrics at the end of the training.
+    state : State or None
+        What a later training goes on from.
     """
 
-    network: EmbeddingNetwork
-    model: HierarchicalModel | None
-    settings: dict[str, Any]
-    n_groups: tuple[int, int]
-    totals: tuple[int, int]
-    training: dict[str, Any] = field(default_factory=dict)
-    figures: dict[str, float] = field(default_factory=dict)
-    state: State | None = None
+    noun: ClassVar[str] = "embedding"
+    shipped: ClassVar[Path] = Path(__file__).parent / "checkpoints"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"kind": "embedding"}
+
+    @staticmethod
+    def build(model: HierarchicalModel | None, header: dict[str, Any]) -> EmbeddingNetwork:
+        return EmbeddingNetwork(**header["settings"])
 
     @property
     def n_categories(self) -> int:
         """K."""
-        return self.network.n_categories
+        return int(self.network.n_categories)
 
     @property
     def dim(self) -> int:
         """Length of z."""
-        return self.network.dim
+        return int(self.network.dim)
+
+    @property
+    def n_components(self) -> int:
+        """Number of Dirichlet components of theta given z."""
+        return int(self.network.generative.n_components)
 
     def __repr__(self) -> str:
-        g = self.network.generative
-        figures = "".join(f", {name}={value:.4g}" for name, value in self.figures.items())
-        return (
-            f"Embedding(K={self.n_categories}, dim={self.dim}, link={g.link!r}, components={g.n_components}{figures})"
-        )
+        link = self.network.generative.link
+        metrics = "".join(f", {name}={value:.4g}" for name, value in self.metrics.items())
+        size = f"K={self.n_categories}, dim={self.dim}, link={link!r}, components={self.n_components}"
+        return f"Embedding({size}{metrics})"
 
     @cached_property
     def exact(self) -> EmbeddingNetwork:
         """The same network in float64: for quadrature and importance weights."""
-        double = copy.deepcopy(self.network).double().eval()
+        double: EmbeddingNetwork = copy.deepcopy(self.network).double().eval()
         return double.requires_grad_(False)
 
     # inference ------------------------------------------------------------------------------------------------------
@@ -103,7 +109,7 @@ class Embedding:
         rng : None, int, SeedSequence, BitGenerator or Generator
         correct : {"auto", True, False}
             False: q's own draws. True: with importance weights. "auto": the same where the weights are even enough;
-            otherwise, or where a total is larger than q can read, draws from the posterior by quadrature (two
+            otherwise, and where a total exceeds the range of q, draws from the posterior by quadrature (two
             dimensions) or around its mode (more), again with weights.
         n_threads : int, optional
 
@@ -111,8 +117,8 @@ class Embedding:
         -------
         EmbeddingPosterior
             A `Posterior` whose ``alpha`` is the sum of f(z) and whose ``beta`` is f(z) over that sum, with ``z``
-            beside them. ``log_evidence`` is of the counts, with its error; ``details["path"]`` says which way each
-            dataset went.
+            beside them. ``log_evidence`` is that of the counts, with its error; ``details["path"]`` is the method of
+            each dataset: "network", "importance", "quadrature" or "mode".
 
         Raises
         ------
@@ -130,37 +136,34 @@ class Embedding:
         >>> bool(abs(post.predict(20)[1] - 0.98714) < 0.005)
         True
         """
-        if correct not in (True, False, "auto"):
-            raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
-        n_draws = _validate.positive_int(n_draws, "n_draws")
-        data, batch = self._counts(counts)
-        # of each draw z, a weight, and of each component its weight and the concentrations
-        components = self.network.generative.n_components
-        values = self.dim + 1 + components * (1 + self.n_categories)
+        data, batch, n_draws = check_arguments(counts, n_draws, correct)
+        self._check_categories(data)
+        # z and a weight of each draw, and the weight and concentrations of each component
+        values = self.dim + 1 + self.n_components * (1 + self.n_categories)
         _memory.check_fits(8 * len(data) * n_draws * values, f"n_draws = {n_draws}")
         key = new_key(rng)
-        generator = torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
+        rng_z = generator(key)
         n = data.shape[0]
-        readable = data.sum(-1, dtype=np.int64).max(1, initial=0) <= self.network.max_total
-        if correct != "auto" and not readable.all():
-            b = int(np.flatnonzero(~readable)[0])
+        inside = data.sum(-1, dtype=np.int64).max(1, initial=0) <= self.network.max_total
+        if correct != "auto" and not inside.all():
+            b = int(np.flatnonzero(~inside)[0])
             raise ValueError(
-                f"counts must have totals of at most {self.network.max_total}, which the network reads; "
-                f'dataset {b} has more: correct="auto" answers without q'
+                f"counts must have totals of at most {self.network.max_total}, the range of the network; "
+                f'dataset {b} has more: correct="auto" samples without q'
             )
         path = np.full(n, "network" if correct is False else "importance", dtype="<U10")
         with torch_threads(_validate.threads(n_threads)), memory_for(f"n_draws = {n_draws}"):
             z = torch.zeros(n, n_draws, self.dim, dtype=torch.float64)
             log_ratio = torch.zeros(n, n_draws, dtype=torch.float64)
-            if readable.any():
-                drawn, ratio = self._draw(data[readable], n_draws, generator, weighted=correct is not False)
-                z[torch.from_numpy(readable)], log_ratio[torch.from_numpy(readable)] = drawn, ratio
+            if inside.any():
+                drawn, ratio = self._draw(data[inside], n_draws, rng_z, weighted=correct is not False)
+                z[torch.from_numpy(inside)], log_ratio[torch.from_numpy(inside)] = drawn, ratio
             if correct == "auto":
-                failed = ~readable
-                failed[readable] = ~weigh(log_ratio[torch.from_numpy(readable)].numpy()).accepted
+                failed = ~inside
+                failed[inside] = ~weigh(log_ratio[torch.from_numpy(inside)].numpy()).accepted
                 for b in np.flatnonzero(failed).tolist():
                     path[b] = "quadrature" if self.dim == 2 else "mode"
-                    z[b], log_ratio[b] = self._without_q(data[b : b + 1], n_draws, generator)
+                    z[b], log_ratio[b] = self._without_q(data[b : b + 1], n_draws, rng_z)
             weights = None if correct is False else weigh(log_ratio.numpy())
             if weights is not None:
                 _warn(weights)
@@ -181,7 +184,7 @@ class Embedding:
     def log_evidence(self, counts: ArrayLike | Sequence[ArrayLike], *, n_draws: int = 4000, rng: RNGLike = 0) -> Any:
         """log p(counts) under the learned model, the multinomial coefficients included.
 
-        By quadrature for two dimensions of z, by importance sampling for more; see `log_evidence_error`.
+        By quadrature in two dimensions of z, by importance sampling in more; see `log_evidence_error`.
 
         Parameters
         ----------
@@ -207,11 +210,11 @@ class Embedding:
     def log_evidence_error(
         self, counts: ArrayLike | Sequence[ArrayLike], *, n_draws: int = 4000, rng: RNGLike = 0
     ) -> Any:
-        """Standard error of `log_evidence`: of the weights, or what halving the grid of the quadrature changes."""
+        """Standard error of `log_evidence`: of the weights, or the change when the grid of the quadrature is halved."""
         return self._evidence(counts, n_draws, rng)[1]
 
     def prior_density(self, z: ArrayLike, grid: ArrayLike) -> NDArray[np.float64]:
-        """Density of theta given z, the note's conditional prior.
+        """Density of theta given z, the conditional prior of Le (2020).
 
         Parameters
         ----------
@@ -253,7 +256,7 @@ class Embedding:
 
     # inside ---------------------------------------------------------------------------------------------------------
     def likelihood_data(self, counts: NDArray[Any]) -> Tensor:
-        """What the exact likelihood takes: tables as wide as the counts need, or the counts."""
+        """Data of the exact likelihood: exceedances of all totals, or the counts."""
         if self.network.needs_groups:
             return torch.from_numpy(counts.astype(np.int64))
         return torch.from_numpy(exceedance_counts(counts)).double()
@@ -266,12 +269,10 @@ class Embedding:
     def _draw(
         self, counts: NDArray[Any], n_draws: int, generator: torch.Generator, *, weighted: bool
     ) -> tuple[Tensor, Tensor]:
-        size = max(1, _CHUNK // n_draws)
         z, ratios = [], []
-        for i in range(0, counts.shape[0], size):
-            part = counts[i : i + size]
-            tables = torch.from_numpy(exceedance_counts(part, self.network.max_total))
-            parameters = self.network.encoder(self.network.input.features(tables))
+        for part in chunks(counts, n_draws, _CHUNK):
+            exceedances = torch.from_numpy(exceedance_counts(part, self.network.max_total))
+            parameters = self.network.encoder(self.network.input.features(exceedances))
             drawn = self.network.head.sample(parameters, n_draws, generator)
             z.append(drawn.double())
             if weighted:
@@ -291,12 +292,13 @@ class Embedding:
         return z[0], ratio[0]
 
     def _evidence(self, counts: Any, n_draws: int, rng: RNGLike) -> tuple[Any, Any]:
-        data, batch = self._counts(counts)
+        data, batch, n_draws = check_arguments(counts, n_draws, True)
+        self._check_categories(data)
         if self.dim == 2:
             pairs = []
             for b in range(data.shape[0]):
-                table = self.likelihood_data(data[b : b + 1])
-                pairs.append(quadrature.adaptive(lambda z, t=table: self.exact.log_likelihood(t, z))[:2])  # type: ignore[misc]
+                one = self.likelihood_data(data[b : b + 1])
+                pairs.append(latent_grid.adaptive(lambda z, x=one: self.exact.log_likelihood(x, z))[:2])  # type: ignore[misc]
             value, error = (np.array(column) for column in zip(*pairs, strict=True))
             value = value + log_coefficient(data)
         else:
@@ -304,46 +306,28 @@ class Embedding:
             value, error = np.asarray(post.log_evidence), np.asarray(post.log_evidence_error)
         return (value, error) if batch else (float(value[0]), float(error[0]))
 
-    def _counts(self, counts: Any) -> tuple[NDArray[Any], bool]:
-        """(B, N, K), and whether there was a batch."""
-        data, batch = _validate.datasets(counts)
+    def _check_categories(self, data: NDArray[Any]) -> None:
         if data.shape[-1] != self.n_categories:
-            raise ValueError(f"counts must have K = {self.n_categories} categories; got shape {np.shape(counts)}")
-        return data, batch
-
-    # files ----------------------------------------------------------------------------------------------------------
-    def save(self, path: str | Path, *, state: bool = True) -> None:
-        """Write the model, q and (unless ``state=False``) what it takes to go on training, to one safetensors file."""
-        header = {
-            "kind": "embedding",
-            "model": None if self.model is None else models.to_dict(self.model),
-            "settings": self.settings,
-            "n_groups": self.n_groups,
-            "totals": self.totals,
-            "training": self.training,
-            "figures": self.figures,
-        }
-        checkpoint.save(path, self.network, self.state if state else None, header)
+            raise ValueError(f"counts must have K = {self.n_categories} categories; got shape {data.shape}")
 
 
 def _warn(weights: Weights) -> None:
-    """Where the importance weights' tail is too heavy for their standard error to be believed."""
+    """Warn where the tail of the importance weights is too heavy for their standard error."""
     k = weights.pareto_k
-    heavy = np.flatnonzero((k > HIGHEST_K) & (k < np.inf))  # infinite where the draws are too few to tell
+    heavy = np.flatnonzero((k > HIGHEST_K) & (k < np.inf))  # infinite for too few draws
     if heavy.size:
         b = int(heavy[0])
-        warnings.warn(
+        errors.warn(
             f"Pareto's k of the importance weights exceeds {HIGHEST_K} for {heavy.size} of {k.size} datasets "
-            f"(dataset {b}: k = {k[b]:.2f}): their summaries and log_evidence_error are not to be "
-            'relied on; take correct="auto", or more draws',
+            f"(dataset {b}: k = {k[b]:.2f}): their summaries and log_evidence_error are not reliable; pass "
+            'correct="auto", or more draws',
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 
 def load(path: str | Path) -> Embedding:
-    """An embedding from a file, or one of those that come with hbm_fast, both of two colours and a two-dimensional z:
-    "marbles" (link exp), and "marbles-exp-plus-one" (the note's link).
+    """Read an embedding from a file, or one that comes with hbm_fast, both of two categories and a two-dimensional z:
+    "marbles" (link exp), and "marbles-exp-plus-one" (the link of Le, 2020).
 
     Raises
     ------
@@ -356,15 +340,4 @@ def load(path: str | Path) -> Embedding:
     >>> hbm.embedding.load("marbles").dim
     2
     """
-    shipped = SHIPPED / f"{path}.safetensors"
-    where = shipped if isinstance(path, str) and shipped.is_file() else Path(path)
-    if not where.is_file():
-        names = ", ".join(repr(p.stem) for p in sorted(SHIPPED.glob("*.safetensors")))
-        raise FileNotFoundError(f"no embedding at {path}; those that come with hbm_fast are {names}")
-    tensors, header = checkpoint.read(where)
-    if header.get("kind") != "embedding":
-        raise ValueError(f"{path} holds no embedding, but a network: hbm_fast.amortize.load reads it")
-    network, state = checkpoint.restore(path, lambda: EmbeddingNetwork(**header["settings"]), tensors, header)
-    model = None if header["model"] is None else models.from_dict(header["model"])
-    groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
-    return Embedding(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)
+    return Embedding.load(path)

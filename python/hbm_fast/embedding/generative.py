@@ -1,18 +1,62 @@
 """The learned model: z ~ N(0, I), and for every group theta ~ Dirichlet(f(z)), or a mixture of Dirichlets."""
 
 from itertools import pairwise
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from hbm_fast.embedding.links import log_concentration
-
 # A concentration beyond exp(40) is a multinomial to every digit; the bound keeps float32 finite.
 _LARGEST = 40.0
+Link = Literal["exp", "exp_plus_one", "softplus"]
+LINKS: tuple[str, ...] = get_args(Link)
+
+
+def log_concentration(raw: Tensor, link: str) -> Tensor:
+    """Log concentrations log a from the outputs ``raw`` of f; the logarithm, so that nothing underflows.
+
+    Parameters
+    ----------
+    raw : Tensor
+        Any shape.
+    link : {"exp", "exp_plus_one", "softplus"}
+        a = exp(raw); a = exp(raw) + 1, that of Le (2020), where every concentration exceeds 1; a = log(1 + exp(raw)).
+
+    Returns
+    -------
+    Tensor
+        The shape of ``raw``; finite for every finite ``raw``.
+
+    Raises
+    ------
+    ValueError
+        For another link.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hbm_fast.embedding.generative import log_concentration
+    >>> raw = torch.tensor([-200.0, 0.0])
+    >>> [log_concentration(raw, link).exp().tolist() for link in ("exp", "exp_plus_one")]
+    [[0.0, 1.0], [1.0, 2.0]]
+    >>> log_concentration(raw, "softplus")[0].item()  # the logarithm does not underflow
+    -200.0
+    """
+    match link:
+        case "exp":
+            return raw
+        case "exp_plus_one":
+            return torch.nn.functional.softplus(raw)
+        case "softplus":
+            # log(log1p(e^r)) = r - e^r / 2 + ... where 1 + e^r rounds to 1
+            low = raw.clamp(max=-10.0)
+            high = torch.nn.functional.softplus(raw.clamp(min=-10.0)).log()
+            return torch.where(raw < -10.0, low - 0.5 * low.exp(), high)
+    raise ValueError(f"link must be one of {', '.join(map(repr, LINKS))}; got {link!r}")
 
 
 class GenerativeModel(nn.Module):
-    """f: from z to the Dirichlet, or to the mixture of Dirichlets, that the groups' theta come from.
+    """f: from z to the Dirichlet, or to the mixture of Dirichlets, from which the groups' theta are drawn.
 
     Parameters
     ----------
@@ -22,12 +66,12 @@ class GenerativeModel(nn.Module):
         Length of z.
     link : {"exp", "exp_plus_one", "softplus"}
     n_components : int
-        M Dirichlets; 1 is the note's model. A group belongs to each with a probability that depends on z.
+        M Dirichlets; 1 in Le (2020). A group belongs to each with a probability that depends on z.
     width, depth : int
         Hidden units and hidden layers.
     activation : {"silu", "relu"}
     skip : bool
-        Whether a linear map of z is added to the output: it shortens the plateau at the start of training.
+        Whether a linear function of z is added to the output, which shortens the plateau at the start of training.
     """
 
     def __init__(
@@ -55,7 +99,7 @@ class GenerativeModel(nn.Module):
         last = nn.Linear(width, n_out)
         self.layers = nn.Sequential(*layers, last)
         self.skip = nn.Linear(dim, n_out, bias=False) if skip else None
-        if n_components > 1:  # components that start alike stay alike
+        if n_components > 1:  # components with equal weights would have equal gradients
             with torch.no_grad():
                 nn.init.normal_(last.bias[: n_components * n_categories])
 
@@ -70,5 +114,5 @@ class GenerativeModel(nn.Module):
         return log_weight, log_a.view(*z.shape[:-1], m, k)
 
     def log_concentration(self, z: Tensor) -> Tensor:
-        """(..., dim) -> (..., K), of a model of one component."""
+        """(..., dim) -> (..., K), for a model of one component."""
         return self(z)[1][..., 0, :]  # type: ignore[no-any-return]

@@ -1,27 +1,28 @@
-"""The learned model and its network q(z | x) as one module that the training loop of ``amortize`` can train."""
+"""The learned model and its network q(z | x) as one module, which `nn.training.run` trains."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hbm_fast.embedding import objectives
 from hbm_fast.embedding.generative import GenerativeModel
-from hbm_fast.embedding.latent_grid import log_prior
-from hbm_fast.embedding.likelihood import (
-    group_log_likelihood,
-    node_group_log_likelihood,
-    node_log_likelihood,
-    table_log_likelihood,
-)
 from hbm_fast.nn import heads
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.encoders import ExceedanceEncoder
 from hbm_fast.nn.features import ExceedanceInput
+from hbm_fast.nn.likelihood import (
+    exceedance_log_likelihood,
+    group_log_likelihood,
+    node_group_log_likelihood,
+    node_log_likelihood,
+)
+from hbm_fast.nn.objectives import log_normal
+from hbm_fast.nn.training import Trainable
 
-# The names users type, and the heads of ``amortize`` behind them.
+# The values of the argument q, and the names of their heads.
 Q = {"diagonal": "diagonal", "full": "gaussian", "mixture": "mixture", "flow": "spline"}
 
 
-class EmbeddingNetwork(nn.Module):
+class EmbeddingNetwork(Trainable):
     """p(x, z) and q(z | x).
 
     Parameters
@@ -40,7 +41,7 @@ class EmbeddingNetwork(nn.Module):
     n_draws : int
         Draws of q for each dataset and step.
     encoder_width, encoder_depth : int
-        Of the network from the exceedance table to the parameters of q.
+        Of the network from the exceedances to the parameters of q.
     """
 
     def __init__(
@@ -88,7 +89,6 @@ class EmbeddingNetwork(nn.Module):
             self.input.n_features, self.head.n_parameters, width=encoder_width, depth=encoder_depth
         )
         heads.start(self.encoder.mlp.last, self.head)
-        self.bound = float("nan")
 
     @property
     def n_categories(self) -> int:
@@ -102,34 +102,33 @@ class EmbeddingNetwork(nn.Module):
 
     @property
     def needs_groups(self) -> bool:
-        """Whether the likelihood needs every group, not only the exceedance table."""
+        """Whether the likelihood needs every group, not only the exceedances."""
         return self.generative.n_components > 1
 
-    # what the training loop asks for ----------------------------------------------------------------------------
+    # training ---------------------------------------------------------------------------------------------------
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
         self.encoder.standardize.fit(self.prepare(block)[0])
 
     def prepare(self, block: Block) -> tuple[Tensor, ...]:
-        """Features (B, F), and what the likelihood needs: tables (B, K + 1, J) or counts (B, N, K)."""
-        features = self.input.features(block.tables)
+        """Features (B, F), and the data of the likelihood: exceedances (B, K + 1, J) or counts (B, N, K)."""
+        features = self.input.features(block.exceedances)
         if not self.needs_groups:
-            return features, block.tables
+            return features, block.exceedances
         assert block.counts is not None
         return features, block.counts.long()
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """The objective of a batch."""
         features, data = batch
-        value, bound = objectives.loss(
+        value, _ = objectives.loss(
             self.objective,
             lambda z: self.log_joint(data, z),
             self.head,
-            self.encoder(features).float(),  # bfloat16 is for the matrix products alone
+            self.encoder(features).float(),  # only the matrix products are in bfloat16
             self.n_draws,
             generator,
         )
-        self.bound = float(bound.mean())
         return value
 
     # densities --------------------------------------------------------------------------------------------------
@@ -138,7 +137,7 @@ class EmbeddingNetwork(nn.Module):
 
         Parameters
         ----------
-        data : tables (B, K + 1, J), or counts (B, N, K) where ``needs_groups``
+        data : exceedances (B, K + 1, J), or counts (B, N, K) where ``needs_groups``
         z : (B, S, dim), or (S, dim) for nodes that all datasets share
 
         Returns
@@ -151,9 +150,11 @@ class EmbeddingNetwork(nn.Module):
                 if z.ndim == 2:
                     return node_group_log_likelihood(data, log_weight, log_a)
                 return group_log_likelihood(data, log_weight, log_a).sum(-1)
-            likelihood = node_log_likelihood if z.ndim == 2 else table_log_likelihood
+            likelihood = node_log_likelihood if z.ndim == 2 else exceedance_log_likelihood
             return likelihood(data, log_a[..., 0, :])
 
     def log_joint(self, data: Tensor, z: Tensor) -> Tensor:
         """log p(x, z), (B, S)."""
-        return self.log_likelihood(data, z) + log_prior(z)
+        likelihood = self.log_likelihood(data, z)
+        with torch.autocast(z.device.type, enabled=False):
+            return likelihood + log_normal(z)

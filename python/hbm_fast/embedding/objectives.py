@@ -1,4 +1,4 @@
-"""Objectives that teach the model p(x, z) and the network q(z | x) together; each is written for any joint and any q.
+"""Objectives for the model p(x, z) and the network q(z | x) together, for any joint density and any q.
 
 With draws z_s of q and weights w_s = p(x, z_s) / q(z_s | x):
 
@@ -9,8 +9,8 @@ With draws z_s of q and weights w_s = p(x, z_s) / q(z_s | x):
     "rws"   reweighted wake-sleep (Bornschein & Bengio 2015): the same gradient for the model; q follows the
             self-normalised weights, so it needs no reparametrisation
 
-A mixture of Gaussians has no reparametrisation of its own: "elbo" and "iwae" draw from each component and weight
-the draws by the components' shares, which is exact; "dreg" is refused.
+A mixture of Gaussians has no reparametrisation: "elbo" and "iwae" draw from each component and weight the draws by the
+components' shares, which is exact; "dreg" is refused.
 """
 
 import math
@@ -21,17 +21,17 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from hbm_fast.nn.heads import GaussianMixture, SplineFlow
+from hbm_fast.nn.heads import GaussianMixture, Head
+from hbm_fast.nn.importance import log_mean_exp
 
 Objective = Literal["elbo", "iwae", "dreg", "rws"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
-Head = GaussianMixture | SplineFlow
 LogJoint = Callable[[Tensor], Tensor]
 
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Within, the module's own parameters are constants."""
+    """Within the block the module's parameters are constants."""
     flags = [p.requires_grad for p in module.parameters()]
     module.requires_grad_(False)
     try:
@@ -44,7 +44,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 def loss(
     objective: str, log_joint: LogJoint, head: Head, parameters: Tensor, n_draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What is minimised, and the bound on log p(x) that it stands for.
+    """The loss to minimise, and the bound on log p(x) that it is for.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def loss(
     Returns
     -------
     loss : Tensor ()
-        Its gradient is the one to follow; its value means nothing.
+        Only its gradient is meaningful.
     bound : Tensor (B,)
         The mean of log w ("elbo") or the log of the mean of w, detached.
 
@@ -94,19 +94,15 @@ def loss(
             weights = log_w.detach().softmax(1)
             # through z the gradient carries the weight twice, to the model's parameters once
             z.register_hook(lambda grad: grad * weights[..., None])  # type: ignore[no-untyped-call]
-            return -(weights * log_w).sum(1).mean(), _log_mean_exp(log_w)
+            return -(weights * log_w).sum(1).mean(), log_mean_exp(log_w.detach())
         case "rws":
             with torch.no_grad():
                 z = head.sample(parameters, n_draws, generator)
             log_p, log_q = log_joint(z), head.log_prob(parameters, z)
             log_w = (log_p - log_q).detach()
             weights = log_w.softmax(1)
-            return -(weights * (log_p + log_q)).sum(1).mean(), _log_mean_exp(log_w)
+            return -(weights * (log_p + log_q)).sum(1).mean(), log_mean_exp(log_w.detach())
     raise ValueError(f"objective must be one of {', '.join(map(repr, OBJECTIVES))}; got {objective!r}")
-
-
-def _log_mean_exp(log_w: Tensor) -> Tensor:
-    return torch.logsumexp(log_w.detach(), 1) - math.log(log_w.shape[1])
 
 
 def _stratified(head: Head, parameters: Tensor, n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

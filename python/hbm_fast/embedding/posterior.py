@@ -1,7 +1,7 @@
-"""EmbeddingPosterior: draws of z, and through f of the Dirichlet that the groups come from."""
+"""EmbeddingPosterior: draws of z, with the Dirichlet f(z) from which the groups are drawn."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,20 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
 from hbm_fast._typing import Floats, Key
-from hbm_fast.embedding.likelihood import group_log_likelihood
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn.draws import OneChain
+from hbm_fast.nn.draws import one_chain
 from hbm_fast.nn.importance import Weights
+from hbm_fast.nn.likelihood import group_log_likelihood
 from hbm_fast.posterior import Posterior
 
-_NEW_COMPONENT = 2**64 - 3  # the stream of the component of a group of which nothing was drawn
+_NEW_COMPONENT = 2**64 - 3  # random stream of the component of a group that was not observed
 
 
 class EmbeddingPosterior(Posterior):
-    """A `Posterior` whose (alpha, beta) are those of Dirichlet(f(z)): alpha the sum of f(z), beta f(z) over it.
+    """A `Posterior` whose (alpha, beta) are those of Dirichlet(f(z)): alpha is the sum of f(z), beta f(z) over alpha.
 
-    Of a mixture of Dirichlets, (alpha, beta) are those of one component for every draw of z, chosen as for a new group;
-    theta of a seen group chooses its component given that group's counts.
+    For a mixture of Dirichlets, (alpha, beta) are those of one component for every draw of z, drawn as for a new group;
+    the component of an observed group is drawn given that group's counts.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class EmbeddingPosterior(Posterior):
     True
     """
 
-    # the last two of a mixture only
+    # the last two only of a mixture
     latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "z": ("latent",),
         "log_component_weight": ("component",),
@@ -79,11 +79,11 @@ class EmbeddingPosterior(Posterior):
         model: HierarchicalModel,
         key: Key,
     ) -> "EmbeddingPosterior":
-        """From draws z (B, S, dim) and what f makes of them: log weights (B, S, M), log concentrations (B, S, M, K)."""
+        """Build from draws z (B, S, dim) and f of them: log weights (B, S, M) and log concentrations (B, S, M, K)."""
         latent, theta = {"z": z}, None
         if log_a.shape[-2] > 1:
             latent |= {"log_component_weight": log_weight, "log_concentration": log_a}
-            theta = OneChain(_MixtureThetas(log_weight, log_a, counts, key), batch)
+            theta = partial(one_chain, partial(_mixture_log_theta, log_weight, log_a, counts, key), batch)
             chosen = _choose(log_weight, key, _NEW_COMPONENT)
         else:
             chosen = np.zeros(z.shape[:2], dtype=np.int64)
@@ -113,12 +113,12 @@ class EmbeddingPosterior(Posterior):
     def log_predictive(
         self, new_counts: ArrayLike, *, jointly: bool = False, coefficient: bool = True, return_ess: bool = False
     ) -> Any:
-        """As `Posterior.log_predictive`; of a mixture of Dirichlets group by group only.
+        """As `Posterior.log_predictive`; for a mixture of Dirichlets only group by group.
 
         Raises
         ------
         ValueError
-            For ``jointly=True`` of a mixture: each new group has a component of its own.
+            For ``jointly=True`` with a mixture: each new group has its own component.
         """
         if jointly and self._mixture is not None:
             raise ValueError("jointly must be False for a mixture of Dirichlets: score the groups one by one")
@@ -144,33 +144,30 @@ def _alpha_beta(log_a: Floats, chosen: NDArray[np.int64]) -> tuple[Floats, Float
 
 
 def _choose(log_weight: Floats, key: Key, code: int) -> NDArray[np.int64]:
-    """One component for each draw, (B, S, M) -> (B, S); the same at each call."""
+    """Draw one component for each draw, (B, S, M) -> (B, S); the same at each call."""
     generator = np.random.default_rng([*key.tolist(), code])
     edges = np.exp(log_weight).cumsum(-1)[..., :-1]
     u = generator.random(log_weight.shape[:2])
     return np.asarray((u[..., None] > edges).sum(-1))
 
 
-@dataclass(frozen=True)
-class _MixtureThetas:
-    """log theta (B, S, K) of a seen group: its component given its counts, then Dirichlet(a + x)."""
+def _mixture_log_theta(
+    log_weight: Floats, log_concentration: Floats, counts: NDArray[Any], key: Key, group: int
+) -> Floats:
+    """log theta (B, S, K) of an observed group: its component given its counts, then Dirichlet(a + x).
 
-    log_weight: Floats  # (B, S, M)
-    log_concentration: Floats  # (B, S, M, K)
-    counts: NDArray[Any]  # (B, N, K)
-    key: Key
-
-    def __call__(self, group: int) -> Floats:
-        rows = np.ascontiguousarray(self.counts[:, group], dtype=np.int64)
-        log_weight, log_a = torch.from_numpy(self.log_weight), torch.from_numpy(self.log_concentration)
-        given = torch.from_numpy(rows)[:, None]
-        parts = [
-            group_log_likelihood(given, torch.zeros_like(log_weight[..., :1]), log_a[:, :, i : i + 1])[..., 0]
-            for i in range(log_a.shape[-2])
-        ]
-        responsibility = (log_weight + torch.stack(parts, -1)).log_softmax(-1).numpy()
-        log_alpha, log_beta = _alpha_beta(self.log_concentration, _choose(responsibility, self.key, group))
-        out = np.empty_like(log_beta)
-        datasets = np.arange(rows.shape[0], dtype=np.uint64)
-        _core.draw_log_theta(log_alpha, log_beta, rows, self.key, group, datasets, out, _validate.threads(None))
-        return out
+    From log weights (B, S, M), log concentrations (B, S, M, K) and counts (B, N, K).
+    """
+    rows = np.ascontiguousarray(counts[:, group], dtype=np.int64)
+    log_w, log_a = torch.from_numpy(log_weight), torch.from_numpy(log_concentration)
+    given = torch.from_numpy(rows)[:, None]
+    parts = [
+        group_log_likelihood(given, torch.zeros_like(log_w[..., :1]), log_a[:, :, i : i + 1])[..., 0]
+        for i in range(log_a.shape[-2])
+    ]
+    responsibility = (log_w + torch.stack(parts, -1)).log_softmax(-1).numpy()
+    log_alpha, log_beta = _alpha_beta(log_concentration, _choose(responsibility, key, group))
+    out = np.empty_like(log_beta)
+    datasets = np.arange(rows.shape[0], dtype=np.uint64)
+    _core.draw_log_theta(log_alpha, log_beta, rows, key, group, datasets, out, _validate.threads(None))
+    return out

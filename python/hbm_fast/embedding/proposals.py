@@ -1,7 +1,7 @@
-"""Ways to draw z given log p(x, z), each with log p(x, z) - log proposal(z): whatever q does or fails to do.
+"""Proposals for z given log p(x, z), independent of q, each with log p(x, z) - log proposal(z).
 
 ``histogram`` (two dimensions) draws from the cells of the adaptive grid; ``laplace`` (any dimension) from a Student t
-at the posterior's mode. Both serve where q is off its stream; ``laplace`` is the referee where quadrature is too dear.
+at the posterior's mode. Both replace q outside its range; ``laplace`` is the reference where quadrature is too costly.
 """
 
 import math
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hbm_fast import errors
-from hbm_fast.embedding import latent_grid as quadrature
+from hbm_fast.embedding import latent_grid
+from hbm_fast.nn.objectives import log_normal
 
 # z (B, S, D) float64 -> log p(x_b, z) (B, S), with a gradient
 LogJoint = Callable[[Tensor], Tensor]
@@ -23,7 +24,7 @@ _LEAST_CURVATURE = 0.3  # the prior's alone is 1
 
 
 def histogram(
-    log_likelihood: quadrature.LogLikelihood, n_draws: int, generator: torch.Generator
+    log_likelihood: latent_grid.LogLikelihood, n_draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draws of one dataset's posterior over a two-dimensional z.
 
@@ -36,7 +37,7 @@ def histogram(
     ConvergenceWarning
         Where the grid does not resolve the posterior to 0.01 nats.
     """
-    _, error, z, log_weight = quadrature.adaptive(log_likelihood)
+    _, error, z, log_weight = latent_grid.adaptive(log_likelihood)
     if error > _LARGEST_ERROR:
         errors.warn(
             f"the grid over z is too coarse for this posterior: log p(x) changes by {error:.2g} nats with its spacing, "
@@ -45,11 +46,11 @@ def histogram(
         )
     chosen = torch.multinomial(log_weight.exp(), n_draws, replacement=True, generator=generator)
     n = math.isqrt(z.shape[0])
-    cell = torch.stack([z[-n] - z[0], z[n - 1] - z[0]]) / (n - 1)  # its two sides
+    cell = torch.stack([z[-n] - z[0], z[n - 1] - z[0]]) / (n - 1)  # the two sides of a cell
     jitter = torch.rand(n_draws, 2, generator=generator, dtype=torch.float64) - 0.5
     drawn = z[chosen] + jitter @ cell
     log_proposal = log_weight[chosen] - torch.linalg.det(cell).abs().log()
-    log_joint = log_likelihood(drawn)[0] + quadrature.log_prior(drawn)
+    log_joint = log_likelihood(drawn)[0] + log_normal(drawn)
     return drawn[None], (log_joint - log_proposal)[None].detach()
 
 
@@ -66,11 +67,11 @@ def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.G
     -------
     z (B, S, D), log_ratio (B, S)
     """
-    mode = highest(log_joint, start)
+    mode = find_mode(log_joint, start)
     _, values, vectors = _curvature(log_joint, mode)
     b, d = mode.shape
     noise = torch.randn(b, n_draws, d, generator=generator, dtype=torch.float64)
-    # chi-square of 5 degrees from normals: its generator is the one given
+    # chi-square of 5 degrees from normals: torch has no chi-square with a generator
     chi2 = torch.randn(b, n_draws, int(_DEGREES), generator=generator, dtype=torch.float64).square().sum(-1)
     t = noise / (chi2 / _DEGREES).sqrt()[..., None]
     z = mode[:, None] + torch.einsum("bij,bsj->bsi", vectors / values.sqrt()[:, None], t)
@@ -85,21 +86,21 @@ def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.G
         return z, log_joint(z) - log_t
 
 
-def highest(log_joint: LogJoint, start: Tensor, *, least: float = _LEAST_CURVATURE) -> Tensor:
-    """Where each dataset's log p is highest, (B, D) -> (B, D), by Newton's method.
+def find_mode(log_joint: LogJoint, start: Tensor, *, least: float = _LEAST_CURVATURE) -> Tensor:
+    """Mode of each dataset's log p, (B, D) -> (B, D), by Newton's method.
 
     Parameters
     ----------
     log_joint : callable
     start : (B, D) float64
     least : float
-        The smallest curvature taken at its word: the smaller, the longer the steps along a plateau.
+        Lower bound of the curvature: the smaller, the longer the steps along a plateau.
     """
     z = start.double()
     steps = torch.tensor([1.0, 0.5, 0.2, 0.05, 0.01, 0.0], dtype=torch.float64)
     for _ in range(_NEWTON_STEPS):
         gradient, values, vectors = _curvature(log_joint, z, least)
-        # Newton's direction, with the curvature taken as positive and at least that of a wide posterior
+        # Newton's direction with the absolute curvature, at least that of a wide posterior
         along = torch.einsum("bij,bi->bj", vectors, gradient) / values
         direction = torch.einsum("bij,bj->bi", vectors, along)
         direction = direction * (2.0 / direction.norm(dim=-1, keepdim=True)).clamp(max=1.0)
@@ -116,7 +117,7 @@ def highest(log_joint: LogJoint, start: Tensor, *, least: float = _LEAST_CURVATU
 def _curvature(
     log_joint: LogJoint, z: Tensor, least: float = _LEAST_CURVATURE, h: float = 1e-4
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradient (B, D), then eigenvalues (B, D) and eigenvectors (B, D, D) of minus the Hessian, by differences."""
+    """Gradient (B, D), and eigenvalues (B, D) and eigenvectors (B, D, D) of minus the Hessian, by differences."""
     d = z.shape[-1]
     eye = torch.eye(d, dtype=torch.float64)
     offsets = torch.cat([torch.zeros(1, d, dtype=torch.float64), h * eye, -h * eye])

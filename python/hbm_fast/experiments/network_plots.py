@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast._optional import import_optional
-from hbm_fast.amortize.estimator import Estimator
-from hbm_fast.amortize.loading import load
+from hbm_fast.amortize.estimator import Estimator, load
 from hbm_fast.exact import exact_posterior
 from hbm_fast.posterior import Posterior
 

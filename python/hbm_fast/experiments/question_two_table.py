@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bound:
-    """What nothing can do better than while every concentration exceeds 1, see `Referee.least_gap`."""
+    """What nothing can do better than while every concentration exceeds 1, see `ModelComparison.least_gap`."""
 
     gap: float  # nats per dataset
     gap_error: float

@@ -1,6 +1,6 @@
-"""Networks on disk: one safetensors file, the weights with a JSON header and a checksum of both.
+"""Files of networks: safetensors, the weights with a JSON header and a checksum of both.
 
-Loading runs no code of the file, and a file that is damaged or foreign is refused with a `ValueError` that names it.
+Loading executes no code of the file. A file that is damaged or foreign is refused with a `ValueError` that names it.
 """
 
 import hashlib
@@ -23,11 +23,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 FORMAT = 2  # 1 had no checksum
 CHECKSUM = "sha256"  # field of the header
-SHIPPED = Path(__file__).parents[1] / "amortize" / "checkpoints"
 
 
 def save(path: str | Path, network: nn.Module, state: State | None, header: dict[str, Any]) -> None:
-    """Write a network and, where there is a state, what it takes to go on training; the header is the caller's."""
+    """Write a network, its header and, where there is one, the state of its training."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     versions = {"library": _config.__version__, "stream_version": _config.STREAM_VERSION}
     if state is not None:
@@ -44,21 +43,22 @@ def save(path: str | Path, network: nn.Module, state: State | None, header: dict
 def restore(
     path: str | Path, make: Callable[[], Network], tensors: dict[str, Tensor], header: dict[str, Any]
 ) -> tuple[Network, State | None]:
-    """The network that ``make`` builds, filled and set to evaluate, and the state of its training if there is one.
+    """Build a network with ``make`` and load its weights; return it and the state of its training if there is one.
 
-    The network is first built without memory, and compared with the tensors: sizes of a damaged header cost nothing.
+    The network is first built on the device "meta", which takes no memory, and compared with the tensors: so the sizes
+    of a damaged header cost nothing.
 
     Raises
     ------
     ValueError
-        Where the header's settings build no network, or one of other tensors.
+        If the header's settings build no network, or one of other tensors.
     """
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
     weights = under("network.")
-    # what the building itself loops over
+    # sizes that the constructors loop over
     largest = max((max(value.shape, default=1) for value in weights.values()), default=1)
     sizes = [*header["settings"].items(), *(header["model"] or {}).items()]
     for name, value in sizes:
@@ -96,12 +96,12 @@ def compare(expected: dict[str, Tensor], found: dict[str, Tensor], who: str, oth
         That names the first tensor whose name, shape or type differs.
     """
     for name in sorted(expected.keys() | found.keys()):
-        asked, came = (
+        needed, present = (
             f"{part[name].dtype} of shape {tuple(part[name].shape)}" if name in part else "no such tensor"
             for part in (expected, found)
         )
-        if asked != came:
-            raise ValueError(f"{who} ask for other weights: {name!r} would be {asked}, {other} has {came}")
+        if needed != present:
+            raise ValueError(f"{who} ask for other weights: {name!r} would be {needed}, {other} has {present}")
 
 
 def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -119,12 +119,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        Where there is no such file, it is no network of ours, it is damaged, or of a later format.
+    ValueError
+        If the file holds no network of hbm_fast, is damaged, or has a later format.
     """
-    if not path.is_file():
-        shipped = ", ".join(repr(p.stem) for p in sorted(SHIPPED.glob("*.safetensors")))
-        raise FileNotFoundError(f"no network at {path}; the networks that come with hbm_fast are {shipped}")
     safetensors = import_optional("safetensors", "amortize")
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
@@ -148,16 +145,16 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 class _Refused(ValueError):
-    """A header that is no network's, apart from what safetensors itself refuses."""
+    """A header that describes no network, apart from files that safetensors itself refuses."""
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
-    """The header with all its fields checked, so that nothing behind meets another type or an endless size."""
+    """The header with all its fields checked: their types, and their sizes against endless loops."""
 
     def refuse(name: str, expected: str, cause: Exception | None = None) -> _Refused:
-        came = f"it holds {header[name]!r:.100}" if name in header else "there is none"
-        because = "" if cause is None else f" ({cause})"
-        return _Refused(f"{path}: the header's field {name!r} must be {expected}; {came}{because}")
+        found = f"it holds {header[name]!r:.100}" if name in header else "there is none"
+        reason = "" if cause is None else f" ({cause})"
+        return _Refused(f"{path}: the header's field {name!r} must be {expected}; {found}{reason}")
 
     def require(name: str, expected: str, valid: Callable[[Any], Any]) -> None:
         try:
@@ -229,11 +226,3 @@ def _check_optimizer(path: str | Path, saved: dict[str, Tensor], parameters: lis
     for name, value in saved.items():
         if shapes.get(name) != tuple(value.shape):
             raise ValueError(f"{path}: the tensor 'optimizer.{name}' belongs to none of the network's parameters")
-
-
-def locate(name: str | Path) -> Path:
-    """A shipped network by its name, or else a path."""
-    shipped = SHIPPED / f"{name}.safetensors"
-    if isinstance(name, str) and "/" not in name and shipped.is_file():
-        return shipped
-    return Path(name)

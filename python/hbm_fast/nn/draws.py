@@ -1,12 +1,18 @@
 """Draws of (alpha, beta) that a network returns for a batch of datasets."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from hbm_fast._typing import Key
+
+LogTheta = Callable[[int], NDArray[np.float64]]  # of a group: (B, S, K); pickles
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,7 @@ class Draws:
     log_alpha: Tensor  # (B, S)
     log_beta: Tensor  # (B, S, K)
     log_weight: Tensor | None  # (B, S): log p(x, z) - log q(z | x), without the multinomial coefficients
-    log_theta: Callable[[int], NDArray[np.float64]] | None = None  # of group n: (B, S, K)
+    log_theta: LogTheta | None = None
     log_likelihood: Tensor | None = None  # (B, S), where there are weights
     # of datasets r (R,) at other points, log alpha (R, M) and log beta (R, M, K): the log-likelihood (R, M), and the
     # log density of q relative to the prior
@@ -24,9 +30,9 @@ class Draws:
 
     @staticmethod
     def gathered(parts: "Iterable[Draws]", n_datasets: int) -> "Draws":
-        """The draws of consecutive datasets as one; each part is let go once it is copied."""
+        """The draws of consecutive datasets as one; parts are freed as they are copied."""
         whole: dict[str, Tensor] = {}
-        thetas: list[Callable[[int], NDArray[np.float64]]] = []
+        thetas: list[LogTheta] = []
         begin = 0
         for part in parts:
             end = begin + len(part.log_alpha)
@@ -34,34 +40,33 @@ class Draws:
                 values = getattr(part, name)
                 if values is None:
                     continue
-                if name not in whole:  # numpy's memory comes in large pages, torch's takes four times as long to touch
+                if name not in whole:  # memory of numpy is in large pages; torch's takes four times as long to fill
                     whole[name] = torch.from_numpy(np.empty((n_datasets, *values.shape[1:])))
                 whole[name][begin:end] = values
             if part.log_theta is not None:
                 thetas.append(part.log_theta)
             begin = end
-        theta = Thetas(thetas) if thetas else None
+        theta = partial(_concatenated, thetas) if thetas else None
         return Draws(whole["log_alpha"], whole["log_beta"], whole.get("log_weight"), theta)
 
 
-@dataclass(frozen=True)
-class Thetas:
-    """log theta (B, S, K) of a group in all datasets, from the parts of consecutive ones."""
-
-    parts: Sequence[Callable[[int], NDArray[np.float64]]]
-
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        return np.concatenate([part(group) for part in self.parts])
+def one_chain(log_theta: LogTheta, batch: bool, group: int) -> NDArray[np.float64]:
+    """``theta_draws`` of a `Posterior`: log theta as one chain, (B, 1, S, K) or, without a batch, (1, S, K)."""
+    values = log_theta(group)[:, None]
+    return values if batch else values[0]
 
 
-@dataclass(frozen=True)
-class OneChain:
-    """``theta_draws`` of a `Posterior`: the log theta (B, S, K) of a group as those of one chain, (B, 1, S, K), or
-    (1, S, K) where there is no batch."""
+def _concatenated(parts: Sequence[LogTheta], group: int) -> NDArray[np.float64]:
+    return np.concatenate([part(group) for part in parts])
 
-    log_theta: Callable[[int], NDArray[np.float64]]
-    batch: bool
 
-    def __call__(self, group: int) -> NDArray[np.float64]:
-        values = self.log_theta(group)[:, None]
-        return values if self.batch else values[0]
+def generator(key: Key) -> torch.Generator:
+    """The generator of a network's draws."""
+    return torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
+
+
+def chunks(data: NDArray[Any], n_draws: int, largest: int) -> Iterator[NDArray[Any]]:
+    """Parts of a batch of datasets, with at most ``largest`` (dataset, draw) pairs each."""
+    size = max(1, largest // n_draws)
+    for i in range(0, data.shape[0], size):
+        yield data[i : i + size]

@@ -1,11 +1,11 @@
-"""From features to a context vector: a residual MLP over statistics, or DeepSets over the groups themselves."""
+"""Encoders: a residual MLP of features, or DeepSets of the groups."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Standardize(nn.Module):
-    """(x - mean) / sd with fixed values, measured once on the first data of the stream."""
+    """(x - mean) / sd with fixed values, measured once on datasets of the stream."""
 
     mean: Tensor
     scale: Tensor
@@ -16,7 +16,7 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(n_features))
 
     def fit(self, features: Tensor) -> None:
-        """Measure; a feature that hardly varies is left small instead of blown up."""
+        """Measure mean and standard deviation; the latter at least 0.05, for features that hardly vary."""
         self.mean.copy_(features.mean(0))
         self.scale.copy_(1.0 / features.std(0).clamp(min=0.05))
 
@@ -42,7 +42,7 @@ class ResidualMLP(nn.Module):
 
 
 class ExceedanceEncoder(nn.Module):
-    """Standardised statistics through a residual MLP."""
+    """A residual MLP of standardised features."""
 
     def __init__(self, n_features: int, n_out: int, *, width: int = 128, depth: int = 2) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ExceedanceEncoder(nn.Module):
 class DeepSetsEncoder(nn.Module):
     """A network for each group, its mean and sum over the groups, and a residual MLP of these (Zaheer et al. 2017).
 
-    The alternative to `ExceedanceEncoder` that sees the groups themselves; empty groups count for nothing.
+    The alternative to `ExceedanceEncoder`, on the groups instead of their exceedances; empty groups have no effect.
     """
 
     def __init__(self, n_categories: int, n_out: int, *, width: int = 128, depth: int = 2) -> None:

@@ -1,7 +1,7 @@
-"""The network's input: the exceedance table, which is sufficient for (alpha, beta), exact and of fixed length.
+"""Features of a dataset: functions of its exceedances, which are sufficient for (alpha, beta) and of fixed shape.
 
-For each category k and j >= 0 the number c_kj of groups with x_nk > j, and d_j, the same for the totals. Any number of
-groups of any sizes gives a table of the same shape; groups with total 0 change nothing; no masks, no padding.
+c_kj is the number of groups with x_nk > j, for each category k and j >= 0, and d_j that of the totals. Their shape does
+not depend on the number of groups; groups with total 0 change nothing. So there are no masks and no padding.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ExceedanceInput:
-    """From tables (B, K + 1, J) to the network's features (B, F).
+    """Map exceedances (B, K + 1, J) to features (B, F).
 
     The features are log(1 + c), log(1 + d), c / (d + 1/2) and d / (d_0 + 1/2).
 
@@ -21,10 +21,10 @@ class ExceedanceInput:
     n_categories : int
         K.
     max_total : int
-        J, the largest total that the table can hold.
+        J, the largest total of a group.
     canonical : bool
-        Order the categories by their number of draws, the largest first. Right when the prior treats all alike: the
-        posterior is then permuted with the categories, and the network learns one order only.
+        Order the categories by their number of draws, the largest first. Right when the prior is exchangeable: the
+        posterior is then permuted with the categories, and the network is trained on one order only.
     """
 
     n_categories: int
@@ -36,30 +36,30 @@ class ExceedanceInput:
         """F."""
         return (2 * self.n_categories + 2) * self.max_total
 
-    def order(self, tables: Tensor) -> Tensor | None:
+    def order(self, exceedances: Tensor) -> Tensor | None:
         """(B, K): position p of the network is category ``order[:, p]``; None where the order is the user's."""
         if not self.canonical:
             return None
         # the sum of the counts, ties broken by the sum of their squares
         squares = torch.arange(1.0, 2.0 * self.max_total, 2.0, dtype=torch.float64)
-        table = tables[:, :-1].double()
-        key = table.sum(-1) + (table @ squares) / 1e9
+        counts = exceedances[:, :-1].double()
+        key = counts.sum(-1) + (counts @ squares) / 1e9
         return torch.argsort(key, dim=-1, descending=True, stable=True)
 
-    def ordered(self, tables: Tensor, order: Tensor | None) -> Tensor:
-        """The tables with their categories in the network's order."""
+    def ordered(self, exceedances: Tensor, order: Tensor | None) -> Tensor:
+        """The exceedances with their categories in the network's order."""
         if order is None:
-            return tables
+            return exceedances
         rows = torch.cat([order, torch.full_like(order[:, :1], self.n_categories)], -1)
-        return torch.gather(tables, 1, rows[:, :, None].expand(-1, -1, tables.shape[-1]))
+        return torch.gather(exceedances, 1, rows[:, :, None].expand(-1, -1, exceedances.shape[-1]))
 
-    def features(self, tables: Tensor) -> Tensor:
+    def features(self, exceedances: Tensor) -> Tensor:
         """(B, K + 1, J) in the network's order -> (B, F)."""
-        b, k = tables.shape[0], self.n_categories
-        out = tables.new_empty(b, 2 * k + 2, self.max_total)
-        torch.log1p(tables, out=out[:, : k + 1])
-        totals = tables[:, k:]
-        torch.div(tables[:, :k], totals + 0.5, out=out[:, k + 1 : 2 * k + 1])
+        b, k = exceedances.shape[0], self.n_categories
+        out = exceedances.new_empty(b, 2 * k + 2, self.max_total)
+        torch.log1p(exceedances, out=out[:, : k + 1])
+        totals = exceedances[:, k:]
+        torch.div(exceedances[:, :k], totals + 0.5, out=out[:, k + 1 : 2 * k + 1])
         torch.div(totals, totals[:, :, :1] + 0.5, out=out[:, 2 * k + 1 :])
         return out.view(b, -1)
 

@@ -1,7 +1,7 @@
-"""Posterior heads: densities on R^D whose parameters a network puts out.
+"""Posterior heads: densities on R^D whose parameters are the output of a network.
 
-A head turns parameters (B, P) into ``log_prob(parameters, z (B, S, D)) -> (B, S)``, to learn by, ``log_density`` of the
-same arguments, to weigh draws by, and ``sample(parameters, n, generator) -> (B, n, D)``.
+Each head has ``log_prob(parameters (B, P), z (B, S, D)) -> (B, S)`` for training, ``log_density`` of the same arguments
+in float64 for importance weights, and ``sample(parameters, n, generator) -> (B, n, D)``.
 """
 
 import math
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from hbm_fast import _core
 from hbm_fast._optional import import_optional
-from hbm_fast.nn import distributed as ranks
+from hbm_fast.nn import distributed
 
 
 class GaussianMixture(nn.Module):
     """A mixture of Gaussians, each given by its mean and the Cholesky factor of its precision.
 
-    Parametrised by the whitening map y = diag(exp(s)) L (z - mean), L unit lower triangular: log_prob needs no solve.
+    Parametrised by the whitening y = diag(exp(s)) L (z - mean), L unit lower triangular: log_prob needs no solve.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class GaussianMixture(nn.Module):
         """(B, P) -> log weights (B, C), means and log scales of the whitening (B, C, D), its lower part (B, C, L)."""
         b, c, d = parameters.shape[0], self.n_components, self.dim
         logits, mean, scale, lower = torch.split(parameters, [c, c * d, c * d, c * self.n_lower], -1)
-        # the scales stay within exp(+-7): a posterior is neither wider than the prior by that much nor narrower
+        # scales within exp(+-7) of the prior's: wide enough for every posterior
         log_scale = 7.0 * torch.tanh(scale / 7.0)
         return logits.log_softmax(-1), mean.view(b, c, d), log_scale.view(b, c, d), lower.reshape(b, c, self.n_lower)
 
@@ -102,9 +102,9 @@ class GaussianMixture(nn.Module):
         """(B, P) -> (B, n, D)."""
         log_weight, mean, log_scale, lower = self.unpack(parameters)
         b = parameters.shape[0]
-        u = ranks.rand(generator, b, n)
+        u = distributed.rand(generator, b, n)
         edges = log_weight.exp().cumsum(-1)[:, :-1].contiguous()
-        noise = ranks.randn(generator, b, n, self.dim)
+        noise = distributed.randn(generator, b, n, self.dim)
         if u.device.type == "cpu" and not (torch.is_grad_enabled() and parameters.requires_grad):
             z = torch.empty_like(noise)
             _core.mixture_draws(
@@ -119,18 +119,18 @@ class GaussianMixture(nn.Module):
             )
             return z
         component = torch.searchsorted(edges, u)
-        # one gather of all that a draw needs
-        table = torch.cat([mean, torch.exp(-log_scale), lower], -1)
-        chosen = torch.gather(table, 1, component[:, :, None].expand(-1, -1, table.shape[-1]))
+        # one gather of everything that a draw needs
+        components = torch.cat([mean, torch.exp(-log_scale), lower], -1)
+        chosen = torch.gather(components, 1, component[:, :, None].expand(-1, -1, components.shape[-1]))
         centre, spread, low = torch.split(chosen, [self.dim, self.dim, self.n_lower], -1)
         return centre + _solve(noise * spread, low)
 
 
 class SplineFlow(nn.Module):
-    """zuko's neural spline flow in the whitened coordinates of a Gaussian, both conditioned on the context.
+    """zuko's neural spline flow in the whitened space of a Gaussian, both conditioned on the context.
 
-    The spline starts as the identity, so that this head starts as the full Gaussian and learns as fast as that does;
-    the bins are then spent on the shape alone, wherever and however narrow the posterior is.
+    The spline starts as the identity, so that this head starts as the full Gaussian and trains as fast. The bins then
+    describe the shape alone, wherever and however narrow the posterior is.
     """
 
     def __init__(self, dim: int, *, n_context: int = 32, transforms: int = 1, bins: int = 8) -> None:
@@ -139,7 +139,7 @@ class SplineFlow(nn.Module):
         self.dim = dim
         self.gaussian = GaussianMixture(dim, 1)
         self.n_parameters = self.gaussian.n_parameters + n_context
-        with torch.device("cpu"):  # zuko sorts its masks: that takes numbers, also where all else is without memory
+        with torch.device("cpu"):  # zuko sorts its masks, which therefore cannot be on the device meta
             self.flow = zuko.flows.NSF(dim, n_context, transforms=transforms, bins=bins, hidden_features=(64, 64))
         with torch.no_grad():
             for transform in self.flow.transform.transforms:
@@ -148,7 +148,7 @@ class SplineFlow(nn.Module):
                 last.bias.zero_()
 
     def initial_bias(self) -> Tensor:
-        """Those of the Gaussian, and a context with nothing in it."""
+        """The parameters of the Gaussian, and a context of zeros."""
         initial = self.gaussian.initial_bias()
         return torch.cat([initial, initial.new_zeros(self.n_parameters - initial.numel())])
 
@@ -171,7 +171,7 @@ class SplineFlow(nn.Module):
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
         mean, log_scale, lower, flow = self._unpack(parameters)
-        noise = ranks.randn(generator, parameters.shape[0], n, self.dim)
+        noise = distributed.randn(generator, parameters.shape[0], n, self.dim)
         return mean + _solve(flow.transform.inv(noise) * torch.exp(-log_scale), lower)
 
     def _unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
@@ -183,13 +183,15 @@ class SplineFlow(nn.Module):
 
 
 def _floats(values: Tensor) -> NDArray[np.float32]:
-    """As a kernel reads them."""
+    """float32 as the kernels take it."""
     return values.float().contiguous().numpy()
 
 
 def _solve(y: Tensor, lower: Tensor) -> Tensor:
-    """x of L x = y by forward substitution, (..., D); L is unit lower triangular, ``lower`` holds what is below (or
-    nothing, for the identity), row by row."""
+    """Solve L x = y by forward substitution, (..., D), for L unit lower triangular.
+
+    ``lower`` holds the elements below the diagonal row by row, or nothing for the identity.
+    """
     x: list[Tensor] = []
     for i in range(y.shape[-1]):
         value = y[..., i]
@@ -201,7 +203,10 @@ def _solve(y: Tensor, lower: Tensor) -> Tensor:
     return torch.stack(x, -1)
 
 
-def head(name: str, dim: int, n_components: int = 8) -> GaussianMixture | SplineFlow:
+Head = GaussianMixture | SplineFlow
+
+
+def head(name: str, dim: int, n_components: int = 8) -> Head:
     """By name: "mixture", "gaussian", "diagonal" or "spline"."""
     match name:
         case "mixture":
@@ -215,9 +220,9 @@ def head(name: str, dim: int, n_components: int = 8) -> GaussianMixture | Spline
     raise ValueError(f'head must be "mixture", "gaussian", "diagonal" or "spline"; got {name!r}')
 
 
-def start(last: nn.Linear, of: GaussianMixture | SplineFlow) -> None:
-    """Initialise the layer that puts out a head's parameters, so that the density starts near the prior N(0, I)."""
-    if last.bias.is_meta:  # without memory, to compare shapes: nothing to initialise
+def start(last: nn.Linear, of: Head) -> None:
+    """Initialise the last layer, whose output is a head's parameters: the density starts near the prior N(0, I)."""
+    if last.bias.is_meta:  # only shapes are compared: nothing to initialise
         return
     with torch.no_grad():
         last.weight.mul_(0.1)

@@ -1,36 +1,37 @@
-"""Importance sampling: how good a network's draws are, and when they may stand for the posterior."""
+"""Importance sampling: weights of a network's draws, their diagnostics, and when they represent the posterior."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hbm_fast import errors
 from hbm_fast._typing import Floats
 from hbm_fast._weighted import pareto_k
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn.draws import Draws
+from hbm_fast.nn.data import TrainingStream
+from hbm_fast.nn.draws import Draws, chunks, generator
 from hbm_fast.nn.proposal import Points, Proposal
 from hbm_fast.sampling import sample
 
-# Weights this even need no further look. As a network improves, Pareto's k of its nearly constant weights becomes
-# meaningless, so that it is consulted below this share only.
+# Pareto's k is not used above this share of effective draws: it is not identifiable for nearly constant weights.
 EVEN = 0.9
 LOWEST_SHARE = 0.3
 HIGHEST_K = 0.7
-# Draws of the second proposal that look for what the network misses: a fifth as many as draws, and at least 100, which
-# see a missing twentieth of the posterior with a probability of 99 %.
-LOOKS = 0.2
-FEWEST_LOOKS = 100
-# The network's draws stand alone where their effective share is above what the mixture would have (about a half), and
-# those draws do not see less of it.
+# Draws of the second proposal that test whether the network misses a part of the posterior: a fifth as many as draws,
+# and at least 100, which hit a missing twentieth of the posterior with a probability of 99 %.
+TEST_DRAWS = 0.2
+FEWEST_TEST_DRAWS = 100
+# The network's draws are used alone where their effective share is above that of the mixture (about a half), and the
+# share estimated from the test draws is no smaller than 0.9 of it.
 BETTER = 0.6
 ALIKE = 0.9
-LEAST_CAP = 10.0  # of the ratios p / q at those, also for a few draws
+LEAST_CAP = 10.0  # of the ratios p / q at the test draws, also for few draws
 # (dataset, draw) pairs at once: few enough to stay in the cache, and enough to pay for torch's calls
 CHUNK = 50_000
 
@@ -43,11 +44,11 @@ class Weights:
     ----------
     log_weights : (B, S), normalised
     share : (B,) Kish's effective number of draws over S
-    pareto_k : (B,), NaN where it was not needed
+    pareto_k : (B,), NaN above the share of 0.9
     log_evidence, log_evidence_error : (B,) of ordered sequences
     accepted : (B,) bool
     mixed : (B,) bool, optional
-        Whether half of the draws are the second proposal's.
+        Whether half of the draws are from the second proposal.
     """
 
     log_weights: Floats
@@ -80,8 +81,18 @@ def weigh(log_ratios: Floats) -> Weights:
     )
 
 
+def log_mean_exp(log_weights: Tensor) -> Tensor:
+    """Log of the mean weight, (B, S) -> (B,): the log evidence, or a bound on it in expectation."""
+    return torch.logsumexp(log_weights, 1) - float(np.log(log_weights.shape[1]))
+
+
+def effective_share(log_weights: Tensor) -> Tensor:
+    """Kish's effective number of draws over their number, (B, S) -> (B,)."""
+    return 1.0 / (log_weights.shape[1] * log_weights.softmax(1).square().sum(1))
+
+
 def standard_error(share: Floats, n: int) -> Floats:
-    """Of the log of the mean of n weights, from the share of the draws that is effective."""
+    """Standard error of the log of the mean of n weights, from the effective share of the draws."""
     return np.asarray(np.sqrt(np.maximum(1.0 / share - 1.0, 0.0) / n))
 
 
@@ -90,20 +101,18 @@ def corrected(
 ) -> tuple[Draws, Weights]:
     """n draws for each dataset of counts (B, N, K), with weights towards the exact posterior.
 
-    Weights of a network's own draws cannot show what the network misses. So draws of a second proposal, made from the
-    posterior's mode (see `proposal`), look for it; where the weights are not nearly even by both, half of the draws are
-    the second proposal's, and all are weighted by the density of the mixture (the balance heuristic of Veach & Guibas
-    1995, doi:10.1145/218380.218498; defensive mixtures: Hesterberg 1995, doi:10.1080/00401706.1995.10484303).
+    Weights of a network's own draws cannot show a part of the posterior that the network misses. Draws of a second
+    proposal, centred at the posterior's mode (see `proposal`), test for it. Where the weights are not nearly even by
+    both, half of the draws are from the second proposal, and all are weighted by the density of the mixture (the
+    balance heuristic of Veach & Guibas 1995, doi:10.1145/218380.218498; defensive mixtures: Hesterberg 1995,
+    doi:10.1080/00401706.1995.10484303).
     """
-    generator = torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
-    second = np.random.default_rng([*key.tolist(), 1])
-    size = max(1, CHUNK // n)
+    first, second = generator(key), np.random.default_rng([*key.tolist(), 1])
     found: list[Weights] = []
 
     def parts() -> Iterator[Draws]:
-        for i in range(0, counts.shape[0], size):
-            part = counts[i : i + size]
-            drawn = network.draw(part, n, generator, weigh=True, n_threads=n_threads)
+        for part in chunks(counts, n, CHUNK):
+            drawn = network.draw(part, n, first, weigh=True, n_threads=n_threads)
             found.append(_correct(drawn, Proposal(part, model, n_threads), second))
             yield Draws(drawn.log_alpha, drawn.log_beta, torch.from_numpy(found[-1].log_weights))
 
@@ -117,17 +126,17 @@ def corrected(
     return draws, Weights(log_weights=draws.log_weight.numpy(), **columns)
 
 
-def _correct(drawn: Draws, proposal: Proposal, generator: np.random.Generator) -> Weights:
-    """Weights of a network's draws; where they are not even, the second half of the draws is written anew."""
+def _correct(drawn: Draws, proposal: Proposal, rng: np.random.Generator) -> Weights:
+    """Weights of a network's draws; where they are not even, the second half of the draws is replaced."""
     assert drawn.log_weight is not None
     assert drawn.log_likelihood is not None
     n = drawn.log_alpha.shape[1]
     weights = weigh(drawn.log_weight.numpy())
-    looks = proposal.draw(max(FEWEST_LOOKS, int(LOOKS * n)), generator)
-    log_p, log_q = _at(drawn, np.arange(len(weights.share)), looks)
-    seen = seen_share(log_p, log_q, looks.log_density, n)
-    mixed = ~weights.accepted | (weights.share < BETTER) | (seen < ALIKE * weights.share)
-    error = standard_error(np.minimum(weights.share, seen), n)
+    test = proposal.draw(max(FEWEST_TEST_DRAWS, int(TEST_DRAWS * n)), rng)
+    log_p, log_q = _at(drawn, np.arange(len(weights.share)), test)
+    estimated = estimated_share(log_p, log_q, test.log_density, n)
+    mixed = ~weights.accepted | (weights.share < BETTER) | (estimated < ALIKE * weights.share)
+    error = standard_error(np.minimum(weights.share, estimated), n)
     weights = replace(weights, log_evidence_error=error, accepted=~mixed, mixed=mixed)
     rows = np.flatnonzero(mixed)
     if rows.size == 0:
@@ -135,16 +144,16 @@ def _correct(drawn: Draws, proposal: Proposal, generator: np.random.Generator) -
     first, second = slice(n - n // 2), slice(n - n // 2, n)
     log_alpha, log_beta = drawn.log_alpha.numpy(), drawn.log_beta.numpy()
     proposal = proposal.rows(rows)
-    points = proposal.draw(n // 2, generator)
+    points = proposal.draw(n // 2, rng)
     log_alpha[rows, second], log_beta[rows, second] = points.log_alpha, points.log_beta
-    log_p = drawn.log_likelihood.numpy()[rows]  # relative to the prior, as all densities here
+    log_p = drawn.log_likelihood.numpy()[rows]  # relative to the prior, as every density here
     log_q = log_p - drawn.log_weight.numpy()[rows]
     log_p[:, second], log_q[:, second] = _at(drawn, rows, points)
     log_r = np.concatenate(
         [proposal.log_density(log_alpha[rows, first], log_beta[rows, first]), points.log_density], axis=1
     )
     fraction = n // 2 / n
-    with np.errstate(divide="ignore"):  # one draw alone is the network's
+    with np.errstate(divide="ignore"):  # a single draw is the network's
         mixture = np.logaddexp(np.log1p(-fraction) + log_q, np.log(fraction) + log_r)
     of_mixture = weigh(log_p - mixture)
     k = np.array([pareto_k(ratios) for ratios in log_p - mixture])
@@ -155,8 +164,8 @@ def _correct(drawn: Draws, proposal: Proposal, generator: np.random.Generator) -
 
 
 def _at(drawn: Draws, rows: NDArray[np.intp], points: Points) -> tuple[Floats, Floats]:
-    """Log likelihood and log density of the network (relative to the prior) at the points; -inf outside a bounded
-    prior's support."""
+    """Log likelihood and log density of the network relative to the prior at the points, -inf outside the support of a
+    bounded prior."""
     assert drawn.at is not None
     log_p, log_q = (
         value.numpy()
@@ -168,16 +177,16 @@ def _at(drawn: Draws, rows: NDArray[np.intp], points: Points) -> tuple[Floats, F
     return np.where(inside, log_p, -np.inf), np.where(inside & np.isfinite(log_q), log_q, -np.inf)
 
 
-def seen_share(log_p: Floats, log_q: Floats, log_r: Floats, n: int) -> Floats:
-    """The effective share of n draws of q, 1 / E_p[p / q], as draws of r show it: (B, M) each -> (B,).
+def estimated_share(log_p: Floats, log_q: Floats, log_r: Floats, n: int) -> Floats:
+    """Effective share of n draws of q, 1 / E_p[p / q], estimated from draws of r: (B, M) each -> (B,).
 
-    Where p / q is large q has no draws, so that its own weights cannot tell. p / q is truncated at sqrt(n) (Ionides
-    2008, doi:10.1198/106186008X320456): a part of the posterior beyond, of mass m, moves a mean by its distance times
-    m, which is lost in the Monte Carlo error where m sqrt(n) is small.
+    Where p / q is large q has no draws, so that the weights of draws of q do not show it. p / q is truncated at sqrt(n)
+    (Ionides 2008, doi:10.1198/106186008X320456): a part of the posterior beyond it, of mass m, moves a mean by its
+    distance times m, which is below the Monte Carlo error where m sqrt(n) is small.
     """
     weight = log_p - log_r
     total = _log_sum(weight)
-    log_mean = total - _log_sum(log_q - log_r)  # of p / q, where both are seen
+    log_mean = total - _log_sum(log_q - log_r)  # of p / q
     with np.errstate(invalid="ignore"):  # p and q are both zero where the weight is
         ratio = np.minimum(log_p - log_q - log_mean[:, None], np.log(max(LEAST_CAP, np.sqrt(n))))
     return np.exp(total - _log_sum(np.where(np.isneginf(weight), -np.inf, weight + ratio)))
@@ -195,14 +204,14 @@ def warn_of_weights(weights: Weights) -> None:
         errors.warn(
             f"the importance weights of {rejected.size} of {weights.share.size} datasets are uneven (dataset {b}: "
             f"{weights.share[b]:.0%} of the draws are effective, at least {LOWEST_SHARE:.0%} are needed; Pareto's k is "
-            f"{weights.pareto_k[b]:.2f}, needed below {HIGHEST_K}): their summaries and evidences are not to be relied "
-            'on; pass more n_draws, or correct="auto" for the exact sampler',
+            f"{weights.pareto_k[b]:.2f}, needed below {HIGHEST_K}): their summaries and evidences are not "
+            'reliable; pass more n_draws, or correct="auto" for the exact sampler',
             ConvergenceWarning,
         )
 
 
 def log_coefficient(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Sum over groups of the log multinomial coefficient, (B,)."""
+    """Sum over groups of the log multinomial coefficient, (B, N, K) -> (B,)."""
     x = torch.from_numpy(counts.astype(np.float64))
     value = torch.lgamma(x.sum(-1) + 1.0).sum(-1) - torch.lgamma(x + 1.0).sum((-1, -2))
     return np.asarray(value.numpy())
@@ -216,13 +225,13 @@ def exact_draws(
     threads: int,
     network: tuple[Floats, Floats, Floats],
 ) -> tuple[Floats, Floats]:
-    """Draws of MCMC, four chains behind each other, started from draws of the network.
+    """Draws of MCMC, four chains concatenated, started from draws of the network.
 
     Parameters
     ----------
     counts : (B, N, K)
     network : log alpha (B, S), log beta (B, S, K), log weights (B, S)
-        NaN where the network gave no draws: there the chains start as those of `sample`.
+        NaN where there are no draws of the network: the chains then start as those of `sample`.
 
     Warns
     -----
@@ -241,12 +250,38 @@ def exact_draws(
 
 
 def starting_points(
-    log_alpha: Floats, log_beta: Floats, log_weights: Floats, n_chains: int, generator: np.random.Generator
+    log_alpha: Floats, log_beta: Floats, log_weights: Floats, n_chains: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Of each dataset n_chains different draws by their weights, (B, C) and (B, C, K)."""
+    """Choose n_chains different draws of each dataset by their weights, (B, C) and (B, C, K)."""
     # the largest of log w + Gumbel noise are a weighted sample without replacement
-    order = np.argsort(log_weights + generator.gumbel(size=log_weights.shape), axis=1)
-    # fewer draws than chains: the best of them serve again
+    order = np.argsort(log_weights + rng.gumbel(size=log_weights.shape), axis=1)
+    # fewer draws than chains: the best are repeated
     chosen = order[:, -1 - np.arange(n_chains) % order.shape[1]]
     rows = np.arange(len(chosen))[:, np.newaxis]
     return log_alpha[rows, chosen], log_beta[rows, chosen]
+
+
+def validation_metrics(
+    draw: Callable[..., Draws], streams: Sequence[TrainingStream], n_datasets: int = 100, n_draws: int = 300
+) -> Callable[[], dict[str, float]]:
+    """Return a function that computes KL(exact || q) and the effective share, means over fixed datasets, for any K.
+
+    With draws of q and w = p(z, x) / (q(z | x) Z), KL(p || q) = E_q[w log w] = E_q[w log w - w + 1], whose terms are
+    never negative; Z is the mean of the same weights. The ``streams`` have another key than that of the training.
+    """
+    data = [stream.block(0, n_datasets // len(streams)).counts for stream in streams]
+
+    def metrics() -> dict[str, float]:
+        rng = torch.Generator().manual_seed(0)
+        drawn = [draw(counts.numpy(), n_draws, rng, weigh=True) for counts in data if counts is not None]
+        log_ratio = torch.cat([draws.log_weight for draws in drawn if draws.log_weight is not None])
+        log_w = log_ratio - torch.logsumexp(log_ratio, 1, keepdim=True) + float(np.log(n_draws))
+        w = log_w.exp()
+        kl = (w * log_w - w + 1.0).mean(1)
+        return {
+            "kl": float(kl.mean()),
+            "kl_error": float(kl.std() / kl.numel() ** 0.5),
+            "ess_share": float(effective_share(log_ratio).mean()),
+        }
+
+    return metrics

@@ -1,61 +1,48 @@
-"""What is minimised: KL(p(z | x) || q(z | x)) on average over the stream, by two estimators of its gradient."""
+"""Training objectives: KL(p(z | x) || q(z | x)) averaged over the dataset stream, by two estimators of its gradient.
 
-from typing import Protocol
+`WakeSleep` is the schedule: which objective is minimised at which part of a training.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hbm_fast import _core
-from hbm_fast.nn.coordinates import Coordinates
+from hbm_fast.nn.heads import Head
+from hbm_fast.nn.likelihood import log_likelihood
+from hbm_fast.nn.transforms import PriorTransform
+
+# Share of a training, at its start, that is the sleep phase alone.
+SLEEP = 0.1
 
 
-class Head(Protocol):
-    """What the objectives need of a posterior head."""
-
-    def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor: ...
-
-    def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor: ...
-
-
-def log_posterior(tables: Tensor, coordinates: Coordinates, z: Tensor, n_threads: int = 1) -> Tensor:
+def log_posterior(exceedances: Tensor, transform: PriorTransform, z: Tensor, n_threads: int = 1) -> Tensor:
     """log p(x | z) + log N(z; 0, I) without the multinomial coefficients, float64.
 
     Parameters
     ----------
-    tables : (B, K + 1, J) float32
+    exceedances : (B, K + 1, J) float32
     z : (B, S, D)
 
     Returns
     -------
     (B, S)
     """
-    return log_likelihood(tables, *coordinates.from_z(z), n_threads) + log_normal(z)
+    return log_likelihood(exceedances, *transform.from_z(z), n_threads) + log_normal(z.double())
 
 
 def log_normal(z: Tensor) -> Tensor:
-    """log N(z; 0, I), (..., D) -> (...), float64."""
+    """log N(z; 0, I), (..., D) -> (...), in the precision of z."""
     d = z.shape[-1]
     # a product with a vector: torch's sum over a short last axis takes seven times as long
-    half = torch.full((d,), -0.5, dtype=torch.float64, device=z.device)
-    return z.double().square() @ half - 0.5 * d * float(np.log(2.0 * np.pi))
-
-
-def log_likelihood(tables: Tensor, log_alpha: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
-    """log p(x | alpha, beta) of ordered sequences: (B, K + 1, J), (B, S), (B, S, K) -> (B, S)."""
-    value = torch.empty(log_alpha.shape, dtype=torch.float64)
-    _core.table_log_likelihood(
-        tables.cpu().contiguous().numpy(),
-        log_alpha.cpu().contiguous().numpy(),
-        log_beta.cpu().contiguous().numpy(),
-        value.numpy(),
-        n_threads,
-    )
-    return value.to(tables.device)
+    half = torch.full((d,), -0.5, dtype=z.dtype, device=z.device)
+    return z.square() @ half - 0.5 * d * float(np.log(2.0 * np.pi))
 
 
 def inference_compilation(head: Head, parameters: Tensor, z: Tensor) -> Tensor:
-    """-log q(z | x) of the pair that the simulator drew: the sleep phase (Le et al. 2017).
+    """-log q(z | x) of the simulated pair (z, x), averaged over the batch: the sleep phase (Le et al. 2017).
 
     Parameters
     ----------
@@ -66,21 +53,21 @@ def inference_compilation(head: Head, parameters: Tensor, z: Tensor) -> Tensor:
 
 
 def rao_blackwellised(log_q: Tensor, log_target: Tensor) -> Tensor:
-    """The same gradient in expectation, with a variance that vanishes as q approaches the posterior.
+    """Loss of the same expected gradient, with a variance that vanishes as q approaches the posterior.
 
-    z of the simulator is one exact draw of p(z | x). Next to it n draws of q are set, and all n + 1 get weights
+    The simulated z is one exact draw of p(z | x). To it n draws of q are added, and all n + 1 get weights
     w proportional to p(z, x) / q(z | x). Choosing one of them with probability w leaves p(z | x) invariant (iterated
     sampling importance resampling; Andrieu, Lee & Vihola 2018, doi:10.3150/15-BEJ785), so the weighted average of
     grad log q over all n + 1 is unbiased for its expectation under the exact posterior, whatever q. Since
-    E_q[grad log q] = 0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact what remains of the noise
-    of one pair is its (n + 1)-th part.
+    E_q[grad log q] = 0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact, an (n + 1)-th part of the
+    noise of one pair remains.
 
     The value has the right gradient; it is not itself the KL.
 
     Parameters
     ----------
     log_q : (B, n + 1)
-        At the simulator's z in column 0 and at the draws of q, which carry no gradient themselves.
+        At the simulated z in column 0 and at the draws of q, which carry no gradient.
     log_target : (B, n + 1) float64
         log p(z, x) there, up to a constant of each dataset.
     """
@@ -97,7 +84,7 @@ def reverse(log_q: Tensor, log_target: Tensor) -> Tensor:
     Parameters
     ----------
     log_q, log_target : (B, n)
-        At draws of q that carry no gradient themselves.
+        At draws of q that carry no gradient.
     """
     n = log_q.shape[1]
     with torch.no_grad():
@@ -106,22 +93,45 @@ def reverse(log_q: Tensor, log_target: Tensor) -> Tensor:
     return (cost * log_q).sum(1).mean()
 
 
-def candidates(head: Head, parameters: Tensor, z: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """The simulator's z (B, D) and n draws of the head: (B, n + 1, D), without gradients."""
-    with torch.no_grad():
-        return torch.cat([z[:, None], head.sample(parameters, n, generator)], 1)
+@dataclass(frozen=True)
+class WakeSleep:
+    """Schedule of the objectives over a training.
 
-
-def wake_share(wake: float, n_draws: int) -> float:
-    """The share of a training, at its end, that is the wake phase.
-
-    Raises
-    ------
-    ValueError
-        Outside [0, 1), or where there are too few draws of q to centre the score.
+    The first tenth is the sleep phase, `inference_compilation`. After it the loss is `rao_blackwellised`, with
+    ``n_draws`` draws of q added to each simulated pair (0: the sleep phase throughout). The last share ``wake`` of the
+    training is the wake phase, `reverse`.
     """
-    if not 0.0 <= wake < 1.0:
-        raise ValueError(f"wake must be a share of the training in [0, 1); got {wake}")
-    if wake > 0.0 and n_draws < 2:
-        raise ValueError(f"wake needs n_draws of 2 or more, each centred by the others; got {n_draws}")
-    return float(wake)
+
+    n_draws: int
+    wake: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.wake < 1.0:
+            raise ValueError(f"wake must be a share of the training in [0, 1); got {self.wake}")
+        if self.wake > 0.0 and self.n_draws < 2:
+            raise ValueError(f"wake needs n_draws of 2 or more, each centred by the others; got {self.n_draws}")
+
+    def loss(
+        self,
+        progress: float,
+        simulated: tuple[Tensor, ...],
+        *,
+        sample: Callable[[int], tuple[Tensor, ...]],
+        log_q: Callable[..., Tensor],
+        log_target: Callable[..., Tensor],
+    ) -> Tensor:
+        """Loss of a batch at ``progress`` in [0, 1], where the simulator drew the variables ``simulated`` (B, ...).
+
+        ``sample(n)`` draws n of each variable from q, (B, n, ...); ``log_q`` and ``log_target`` are functions of
+        variables (B, S, ...), the latter log p(x, variables).
+        """
+        pairs = tuple(value[:, None] for value in simulated)
+        if self.n_draws == 0 or progress < SLEEP:
+            return -log_q(*pairs)[:, 0].mean()
+        with torch.no_grad():
+            drawn = sample(self.n_draws)
+            points = tuple(torch.cat(parts, 1) for parts in zip(pairs, drawn, strict=True))
+            target = log_target(*points)
+        if progress >= 1.0 - self.wake:
+            return reverse(log_q(*drawn), target[:, 1:])
+        return rao_blackwellised(log_q(*points), target)

@@ -1,4 +1,4 @@
-"""A proposal for importance sampling that is made from the posterior's mode, whatever a network learned."""
+"""A proposal for importance sampling around the posterior's mode, independent of any network."""
 
 import copy
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import exceedance_counts
 
 # Student's t of log alpha: its tails are heavier than those of the posterior, which fall at least as exp(-|log alpha|)
-# under an exponential prior; a little wider than the curvature at the mode says, because most posteriors are skewed.
+# under an exponential prior. A little wider than the curvature at the mode implies, because most posteriors are skewed.
 DEGREES = 5.0
 WIDER = 1.2
 
@@ -40,7 +40,8 @@ class Proposal:
     Given alpha the likelihood's slope in log beta_k is r_k = sum_j c_kj a_k / (a_k + j) with a_k = alpha beta_k, and
     its curvature sum_j c_kj (a_k / (a_k + j))^2. With the prior's concentration b_k added to both, which gives r_k and
     d_k, beta_k is proportional to Gamma(d_k) r_k / d_k: the same mode and curvature, and the same skewness where a
-    category has not been seen. The number of tables r_k is that of Antoniak (1974, doi:10.1214/aos/1176342871).
+    category has no counts. r_k is the expected number of tables of the Chinese restaurant process (Antoniak
+    1974, doi:10.1214/aos/1176342871).
 
     Parameters
     ----------
@@ -54,15 +55,15 @@ class Proposal:
         alpha, beta = model.alpha._kernel(), model.beta._kernel(model.n_categories)
         self.centre, self.log_beta, spread = _core.modes(list(counts), alpha, beta, n_threads)
         self.spread = WIDER * spread
-        self.nodes, self.tables = _by_octaves(exceedance_counts(counts, n_threads=n_threads)[:, :-1])
+        self.nodes, self.exceedances = _by_octaves(exceedance_counts(counts, n_threads=n_threads)[:, :-1])
         if isinstance(model.beta, priors.Dirichlet):
-            at_mode = self._tables(self.centre[:, None])[0][:, 0]
+            at_mode = self._crp_tables(self.centre[:, None])[0][:, 0]
             self.log_factor = self.log_beta - np.log(at_mode)  # at the mode r is proportional to beta
 
     def rows(self, chosen: NDArray[np.intp]) -> "Proposal":
         """The proposal of some of the datasets."""
         part = copy.copy(self)
-        for name in ("centre", "spread", "log_beta", "tables", "log_factor"):
+        for name in ("centre", "spread", "log_beta", "exceedances", "log_factor"):
             if hasattr(self, name):
                 setattr(part, name, getattr(self, name)[chosen])
         return part
@@ -73,23 +74,27 @@ class Proposal:
         log_alpha = self.centre[:, None] + self.spread[:, None] * t
         if isinstance(self.model.beta, priors.FixedBeta):
             log_beta = np.repeat(self.log_beta[:, None], n, axis=1)
-            return Points(log_alpha, log_beta, self._of_alpha(log_alpha))
+            return Points(log_alpha, log_beta, self._log_density_of_alpha(log_alpha))
         shape, log_scale = self._dirichlet(log_alpha)
         # Gamma(d) as Gamma(d + 1) U^(1 / d), whose logarithm does not underflow
         log_gamma = np.log(generator.standard_gamma(shape + 1.0))
         log_gamma -= generator.standard_exponential(shape.shape) / shape
         log_beta = log_gamma + log_scale
         log_beta -= _log_sum_exp(log_beta)[..., None]
-        return Points(log_alpha, log_beta, self._of_alpha(log_alpha) + self._of_beta(log_beta, shape, log_scale))
+        return Points(
+            log_alpha,
+            log_beta,
+            self._log_density_of_alpha(log_alpha) + self._log_density_of_beta(log_beta, shape, log_scale),
+        )
 
     def log_density(self, log_alpha: Floats, log_beta: Floats) -> Floats:
         """Relative to the prior: (B, S), (B, S, K) -> (B, S)."""
-        value = self._of_alpha(log_alpha)
+        value = self._log_density_of_alpha(log_alpha)
         if not isinstance(self.model.beta, priors.FixedBeta):
-            value = value + self._of_beta(log_beta, *self._dirichlet(log_alpha))
+            value = value + self._log_density_of_beta(log_beta, *self._dirichlet(log_alpha))
         return value
 
-    def _of_alpha(self, log_alpha: Floats) -> Floats:
+    def _log_density_of_alpha(self, log_alpha: Floats) -> Floats:
         if isinstance(self.model.alpha, priors.Fixed):
             return np.zeros(log_alpha.shape)
         t = (log_alpha - self.centre[:, None]) / self.spread[:, None]
@@ -101,23 +106,22 @@ class Proposal:
 
     def _dirichlet(self, log_alpha: Floats) -> tuple[Floats, Floats]:
         """Shapes d (B, S, K) and log scales log(r / d) of the gamma variates of beta given alpha."""
-        r, d = self._tables(log_alpha)
+        r, d = self._crp_tables(log_alpha)
         return d, np.log(r / d) + self.log_factor[:, None]
 
-    def _tables(self, log_alpha: Floats) -> tuple[Floats, Floats]:
+    def _crp_tables(self, log_alpha: Floats) -> tuple[Floats, Floats]:
         """r and d at alpha and the mode of beta, (B, S) -> (B, S, K)."""
-        concentration = self._concentration()
         concentration = self._concentration()
         a = np.exp(np.clip(log_alpha[..., None] + self.log_beta[:, None], -700.0, 700.0))
         r, d = (np.broadcast_to(concentration, a.shape).copy() for _ in range(2))
-        for node, times in zip(self.nodes, np.moveaxis(self.tables, -1, 0), strict=True):
+        for node, exceedances in zip(self.nodes, np.moveaxis(self.exceedances, -1, 0), strict=True):
             share = a / (a + node)
-            tables = times[:, None] * share
+            tables = exceedances[:, None] * share
             r += tables
             d += tables * share
         return r, d
 
-    def _of_beta(self, log_beta: Floats, shape: Floats, log_scale: Floats) -> Floats:
+    def _log_density_of_beta(self, log_beta: Floats, shape: Floats, log_scale: Floats) -> Floats:
         prior = self._concentration()
         total = shape.sum(-1)
         value = _log_gamma(total) - _log_gamma(prior.sum())
@@ -130,14 +134,14 @@ class Proposal:
         return np.full(self.log_beta.shape[-1], self.model.beta.concentration, dtype=np.float64)
 
 
-def _by_octaves(tables: NDArray[np.float32]) -> tuple[Floats, Floats]:
+def _by_octaves(exceedances: NDArray[np.float32]) -> tuple[Floats, Floats]:
     """(B, K, J) as sums over j of 0, 1, 2-3, 4-7, ...: the middle of each range (G,), the sums (B, K, G).
 
     Within a range a / (a + j) hardly changes, and a proposal need not be exact.
     """
-    size = tables.shape[-1]
+    size = exceedances.shape[-1]
     edges = np.unique(np.minimum([0, *(2**i for i in range(size.bit_length()))], size))
-    sums = np.add.reduceat(tables.astype(np.float64), edges[:-1], axis=-1)
+    sums = np.add.reduceat(exceedances.astype(np.float64), edges[:-1], axis=-1)
     return 0.5 * (edges[:-1] + edges[1:] - 1.0), sums
 
 
@@ -146,5 +150,5 @@ def _log_gamma(x: Floats) -> Floats:
 
 
 def _log_sum_exp(x: Floats) -> Floats:
-    """Over the last axis."""
+    """Log-sum-exp over the last axis."""
     return np.asarray(torch.logsumexp(torch.from_numpy(x), -1).numpy())

@@ -1,44 +1,113 @@
-"""The training loop: one for every network here, and for the embedding."""
+"""The training loop of every network here, its options, its state and its progress bar."""
 
 import math
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hbm_fast import _config, _files, _validate
+from hbm_fast._optional import import_optional
+from hbm_fast._typing import Key
+from hbm_fast.nn import distributed
 from hbm_fast.nn.data import Block
-from hbm_fast.nn.distributed import ALONE, Ranks
-from hbm_fast.nn.distributed import generator as shared_generator
+from hbm_fast.nn.distributed import ALONE, ProcessGroup
+
+WARM_UP = 100  # steps in which the learning rate rises to its value
 
 
-class Trainable(Protocol):
-    """What the training loop needs of a module: see `fit`."""
+class Trainable(nn.Module, ABC):
+    """A network that `run` can train."""
 
-    def calibrate_input(self, block: Block) -> None: ...
+    @abstractmethod
+    def calibrate_input(self, block: Block) -> None:
+        """Measure the means and scales of the input."""
 
-    def prepare(self, block: Block) -> tuple[Tensor, ...]: ...
+    @abstractmethod
+    def prepare(self, block: Block) -> tuple[Tensor, ...]:
+        """Convert datasets to the tensors of a batch; the first axis of each is the datasets."""
 
-    def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor: ...
+    @abstractmethod
+    def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
+        """Loss of a batch at ``progress`` in [0, 1] of the training."""
 
 
 @dataclass(frozen=True)
-class Budget:
-    """When to stop: after ``steps`` (repeats exactly), after ``minutes`` (for people), or once the held-out KL falls
-    below ``target``, whichever comes first."""
+class TrainingOptions:
+    """Options of a training loop, for `hbm_fast.amortize.train` and `hbm_fast.embedding.train` alike.
+
+    Parameters
+    ----------
+    steps, minutes : optional
+        When to stop, whichever comes first: after so many steps (the result repeats, bit for bit on one machine), or
+        after so many minutes. Default 5 minutes, of an embedding 2.
+    target : float, optional
+        Also stop once the held-out KL to the exact posterior is below it; of `hbm_fast.amortize.train` only.
+    batch_size : int, default 256
+    learning_rate : float, default 0.002, of an embedding 0.004
+    n_threads : int
+        Threads of torch and of the simulator; small networks are fastest on one.
+    device : str
+        "cuda" trains on a GPU.
+    mixed_precision : bool
+        Matrix products in bfloat16.
+    progress : bool
+        Show the loss, the held-out metrics, datasets per second and the simulator's share of the time.
+    checkpoint : path, optional
+        Where to save the training at each tenth of it, so that ``resume=`` can continue one that was killed.
+    pause_at : int, optional
+        Stop at this step as if interrupted, to save and resume.
+    patience : int
+        Evaluations without a better held-out metric before the training ends, where it is on a fixed set of datasets;
+        there are about ten evaluations in all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an option out of range; for a GPU where torch sees none.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> options = hbm.amortize.TrainingOptions(steps=10, batch_size=64)
+    >>> emb = hbm.embedding.train(2, 2, options=options, rng=0)
+    >>> emb.training["steps"], emb.training["batch_size"]
+    (10, 64)
+    """
 
     steps: int | None = None
     minutes: float | None = None
     target: float | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    n_threads: int = 1
+    device: str = "cpu"
+    mixed_precision: bool = False
+    progress: bool = False
+    checkpoint: str | Path | None = None
+    pause_at: int | None = None
+    patience: int = 3
 
-    def progress(self, step: int, seconds: float) -> float:
-        """0 at the start, 1 at the end."""
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "n_threads", "pause_at", "patience"):
+            if getattr(self, name) is not None:
+                minimum = 0 if name == "pause_at" else 1
+                object.__setattr__(self, name, _validate.positive_int(getattr(self, name), name, minimum=minimum))
+        for name in ("minutes", "target", "learning_rate"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _validate.finite_float(getattr(self, name), name, positive=True))
+        usable_device(self.device)
+
+    def fraction(self, step: int, seconds: float) -> float:
+        """How much of the training is over: 0 at the start, 1 at the end."""
         parts = [0.0]
         if self.steps is not None:
             parts.append(step / self.steps)
@@ -46,25 +115,29 @@ class Budget:
             parts.append(seconds / (60.0 * self.minutes))
         return max(parts)
 
+    def rate(self, step: int, fraction: float) -> float:
+        """Learning rate of a step: a short warm-up and a cosine decay to zero."""
+        assert self.learning_rate is not None
+        return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * 0.5 * (1.0 + math.cos(math.pi * fraction))
 
-@dataclass(frozen=True)
-class Optimizer:
-    """AdamW with a short warm-up and a cosine decay to zero."""
 
-    batch_size: int = 256
-    learning_rate: float = 2e-3
-    warm_up: int = 100
-    clip: float = 5.0
-    steps_per_block: int = 16
-
-    def rate(self, step: int, progress: float) -> float:
-        """Learning rate of a step."""
-        return self.learning_rate * min(1.0, (step + 1) / self.warm_up) * 0.5 * (1.0 + math.cos(math.pi * progress))
+def merge_options(options: TrainingOptions | None, settings: dict[str, Any]) -> tuple[TrainingOptions, dict[str, Any]]:
+    """The options with those given as keyword arguments, and the other keyword arguments."""
+    if options is None:
+        options = TrainingOptions()
+    elif not isinstance(options, TrainingOptions):
+        raise TypeError(f"options must be a TrainingOptions; got {options!r:.60}")
+    defaults = {f.name: f.default for f in fields(TrainingOptions)}
+    flat = {name: value for name, value in settings.items() if name in defaults and value is not None}
+    for name in flat:
+        if getattr(options, name) != defaults[name]:
+            raise TypeError(f"{name} is given twice, in options and as a keyword argument: give it once")
+    return replace(options, **flat), {name: value for name, value in settings.items() if name not in defaults}
 
 
 @dataclass
 class State:
-    """Where a training stands; with it the next step is the same bits, on CPU."""
+    """Resumable state of a training; on the CPU a resumed training is bit-identical."""
 
     step: int = 0
     seconds: float = 0.0
@@ -73,10 +146,61 @@ class State:
     optimizer: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The held-out metrics of the last evaluation."""
+        return {name: value for name, value in self.history[-1].items() if name not in ("step", "seconds", "loss")}
+
+
+def metadata(state: State, options: TrainingOptions, key: Key) -> dict[str, Any]:
+    """Description of a training for the header of its file."""
+    return {
+        "key": [str(word) for word in key],
+        "steps": state.step,
+        "seconds": round(state.seconds, 2),
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "torch": torch.__version__,
+        "library": _config.__version__,
+        "stream_version": _config.STREAM_VERSION,
+    }
+
+
+class EarlyStopping:
+    """Evaluation that keeps the weights with the highest ``metric``, for a training on a fixed set of datasets.
+
+    After ``patience`` evaluations without a better one the training should stop.
+    """
+
+    def __init__(
+        self, network: nn.Module, evaluate: Callable[[], dict[str, float]], metric: str, patience: int
+    ) -> None:
+        self.network, self.evaluate, self.metric, self.patience = network, evaluate, metric, patience
+        self.best: dict[str, float] | None = None
+        self.weights: dict[str, Tensor] = {}
+        self.since = 0
+
+    def __call__(self) -> dict[str, float]:
+        metrics = self.evaluate()
+        self.since += 1
+        if metrics[self.metric] > (-math.inf if self.best is None else self.best[self.metric]):
+            self.best, self.since = metrics, 0
+            self.weights = {name: v.detach().cpu().clone() for name, v in self.network.state_dict().items()}
+        return metrics
+
+    def should_stop(self) -> bool:
+        """Whether the last ``patience`` evaluations were no better than an earlier one."""
+        return self.since >= self.patience
+
+    def restore(self) -> None:
+        """Give the network the weights of the best evaluation."""
+        if self.weights:
+            self.network.load_state_dict(self.weights)
+
 
 @contextmanager
 def torch_threads(n: int) -> Iterator[None]:
-    """torch's number of threads for a while; the caller's is put back."""
+    """Set torch's number of threads within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -87,7 +211,7 @@ def torch_threads(n: int) -> Iterator[None]:
 
 @contextmanager
 def memory_for(what: str) -> Iterator[None]:
-    """Within it, torch's RuntimeError about memory is a MemoryError that names what was asked for."""
+    """Within the block, torch's RuntimeError about memory is a MemoryError that names what needs the memory."""
     try:
         yield
     except RuntimeError as error:
@@ -97,13 +221,7 @@ def memory_for(what: str) -> Iterator[None]:
 
 
 def usable_device(device: str) -> str:
-    """The name of a device, after a check that torch can use it.
-
-    Raises
-    ------
-    ValueError
-        For a name that torch does not have, or a GPU where it sees none.
-    """
+    """Return the name of a device; ValueError for one that torch cannot use."""
     try:
         kind = torch.device(device).type
     except (RuntimeError, TypeError) as error:
@@ -115,142 +233,150 @@ def usable_device(device: str) -> str:
     return device
 
 
-def fit(
-    module: nn.Module,
-    task: Trainable,
+def run(
+    network: Trainable,
     block: Callable[..., Block],
-    budget: Budget,
+    options: TrainingOptions,
     *,
     seed: int,
-    optimizer: Optimizer | None = None,
     evaluate: Callable[[], dict[str, float]] | None = None,
-    stop: Callable[[State], bool] | None = None,
-    report: Callable[[State, float], None] | None = None,
-    keep: Callable[[State], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    save: Callable[[State], None] | None = None,
     state: State | None = None,
-    pause_at: int | None = None,
-    device: str = "cpu",
-    mixed_precision: bool = False,
-    ranks: Ranks = ALONE,
     calibrate: bool = True,
+    clip: float = 5.0,
+    steps_per_block: int = 16,
+    group: ProcessGroup = ALONE,
 ) -> State:
-    """Minimise ``task.loss`` over the endless stream ``block(index, size)``.
+    """Minimise the network's loss over a dataset stream by AdamW, and return the state of the training.
 
     Parameters
     ----------
-    module : nn.Module
-        Whose parameters are learnt.
-    task : Trainable
-        Turns blocks into tensors, and these into a loss; often the module itself.
-    block : callable
-        ``block(i, size)`` gives datasets i * size, ... of the stream; where there are several ranks,
-        ``block(i, size, rows)`` gives those of them in a list of slices.
-    budget, optimizer
+    network, block, options
+        ``block(i, size)`` returns datasets i * size, ... of the stream; for several processes ``block(i, size, rows)``
+        with a list of slices.
     seed : int
         Of the draws that the loss makes.
-    evaluate : callable, optional
-        Held-out figures, asked for about ten times; ``"kl"`` among them is what ``budget.target`` compares.
-    stop : callable, optional
-        Asked after every evaluation whether to end here: for data that are not endless.
-    report : callable, optional
-        Called with the state and the progress in [0, 1] after every block.
-    keep : callable, optional
-        Called after every evaluation but the last with a state from which a later call can go on.
+    evaluate, stop, save : callable, optional
+        Called about ten times: ``evaluate()`` returns held-out metrics, of which ``"kl"`` is compared with
+        ``options.target``; then ``stop()`` whether the training ends; if it does not, ``save(state)``.
     state : State, optional
-        Of an earlier call, to go on from there.
-    pause_at : int, optional
-        Stop at this step without ending the schedule, to save and to resume.
-    device : str
-        Where the network learns; data are simulated on the CPU.
-    mixed_precision : bool
-        bfloat16 matrix products.
-    ranks : Ranks
-        The processes that train together; a step is the same for any number of them.
+        Of the training that is resumed.
     calibrate : bool
-        Whether to measure the means and scales of the input first; not where the weights are those of an earlier
-        training, which learnt with its own.
+        Whether to measure the means and scales of the input first; not with the weights of an earlier training.
+    clip, steps_per_block
+        Largest norm of the gradient; number of batches that are simulated together.
+    group : ProcessGroup
+        The processes that train together; a step is the same for any number of them.
 
     Raises
     ------
     FloatingPointError
         Where the loss is not finite; the batch is saved and named.
     """
-    settings = optimizer or Optimizer()
-    state = state or State()
-    generator = shared_generator(device, seed, ranks)
-    module.to(device)
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    adam = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    if state.step == 0 and calibrate:
-        task.calibrate_input(block(_CALIBRATION_BLOCK, 4096))
-    if state.step > 0:
-        if state.generator is not None:
-            generator.set_state(state.generator)
-        _load_adam(adam, parameters, state.optimizer)
-    ranks.align(module)
-    module.train()
-    start = time.perf_counter() - state.seconds
+    with (
+        torch_threads(options.n_threads),
+        reporter(options.progress and group.rank == 0, options.batch_size or 1) as report,
+    ):
+        state = state or State()
+        loop = _Loop(network, options, state, seed, clip, group)
+        if state.step == 0 and calibrate:
+            network.calibrate_input(block(_CALIBRATION_BLOCK, 4096))
+        group.align(network)
+        network.train()
+        evaluated = 0.1 * math.floor(10.0 * options.fraction(state.step, state.seconds))
+        finished = False
+        while not finished:
+            finished, loss = loop.train_on(block, steps_per_block)
+            fraction = min(1.0, options.fraction(state.step, state.seconds))
+            if evaluate is not None and (fraction >= evaluated + 0.1 or finished):
+                evaluated = fraction
+                network.eval().to("cpu")
+                metrics = {"step": float(state.step), "seconds": state.seconds, "loss": loss}
+                metrics |= group.from_first(evaluate)
+                state.history.append(metrics)
+                finished = finished or (options.target is not None and metrics.get("kl", math.inf) <= options.target)
+                finished = finished or (stop is not None and stop())
+                if save is not None and not finished:
+                    save(loop.current_state())
+                network.train().to(options.device)
+            if report is not None:
+                report(state, fraction)
+        network.eval()
+        network.to("cpu")
+        return loop.current_state()
 
-    def clock() -> float:
-        def now() -> float:
-            return time.perf_counter() - start
 
-        # where the time decides when to stop, it is rank 0's
-        return now() if budget.minutes is None else ranks.from_first(now)
+class _Loop:
+    """AdamW on blocks of a stream, with the clock and the random generator of a training."""
 
-    def hold() -> State:
-        state.generator = generator.get_state()
-        state.optimizer = _save_adam(adam, parameters)
-        return state
+    def __init__(
+        self, network: Trainable, options: TrainingOptions, state: State, seed: int, clip: float, group: ProcessGroup
+    ) -> None:
+        assert options.batch_size is not None
+        assert options.learning_rate is not None
+        self.network, self.options, self.state, self.clip, self.group = network, options, state, clip, group
+        self.size, self.local_size = options.batch_size, group.local_batch_size(options.batch_size)
+        self.generator = distributed.generator(options.device, seed, group)
+        network.to(options.device)
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.adam = torch.optim.AdamW(
+            self.parameters, lr=options.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+        if state.step > 0:
+            if state.generator is not None:
+                self.generator.set_state(state.generator)
+            _load_adam(self.adam, self.parameters, state.optimizer)
+        self.start = time.perf_counter() - state.seconds
+        self.loss = 0.0
 
-    evaluated = 0.1 * math.floor(10.0 * budget.progress(state.step, state.seconds))
-    size, per_block = settings.batch_size, settings.steps_per_block
-    own = ranks.share_of(size)
-    finished, loss_value = False, 0.0
-    while not finished:
+    def train_on(self, block: Callable[..., Block], steps_per_block: int) -> tuple[bool, float]:
+        """Train on the batches of the next block; whether the training has ended, and the last loss."""
+        state, options = self.state, self.options
         begin = time.perf_counter()
-        data = ranks.block(block, state.step // per_block, size, per_block)
+        data = self.group.block(block, state.step // steps_per_block, self.size, steps_per_block)
         state.simulator_seconds += time.perf_counter() - begin
-        tensors = tuple(t.to(device) for t in task.prepare(data))
-        for i in range(state.step % per_block, per_block):
-            state.seconds = clock()
-            progress = budget.progress(state.step, state.seconds)
-            finished = progress >= 1.0 or state.step == pause_at
-            if finished:
-                break
-            batch = tuple(t[i * own : (i + 1) * own] for t in tensors)
-            adam.param_groups[0]["lr"] = settings.rate(state.step, progress)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed_precision):
-                loss = task.loss(batch, progress, generator)
-            if not math.isfinite(float(loss.detach())):
-                raise FloatingPointError(_save_batch(batch, state.step))
-            adam.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss_value = float(ranks.average(parameters, loss.detach()))
-            torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
-            adam.step()
-            state.step += 1
-        state.seconds = clock()
-        progress = min(1.0, budget.progress(state.step, state.seconds))
-        if evaluate is not None and (progress >= evaluated + 0.1 or finished):
-            evaluated = progress
-            module.eval().to("cpu")
-            figures = {"step": float(state.step), "seconds": state.seconds, "loss": loss_value}
-            figures |= ranks.from_first(evaluate)
-            state.history.append(figures)
-            finished = finished or (budget.target is not None and figures.get("kl", math.inf) <= budget.target)
-            finished = finished or (stop is not None and stop(state))
-            if keep is not None and not finished:
-                keep(hold())
-            module.train().to(device)
-        if report is not None:
-            report(state, progress)
-    module.eval()
-    module.to("cpu")
-    return hold()
+        tensors = tuple(t.to(options.device) for t in self.network.prepare(data))
+        for i in range(state.step % steps_per_block, steps_per_block):
+            state.seconds = self.clock()
+            fraction = options.fraction(state.step, state.seconds)
+            if fraction >= 1.0 or state.step == options.pause_at:
+                return True, self.loss
+            self.step(tuple(t[i * self.local_size : (i + 1) * self.local_size] for t in tensors), fraction)
+        state.seconds = self.clock()
+        return False, self.loss
+
+    def step(self, batch: tuple[Tensor, ...], fraction: float) -> None:
+        """One step of AdamW."""
+        options, state = self.options, self.state
+        self.adam.param_groups[0]["lr"] = options.rate(state.step, fraction)
+        with torch.autocast(torch.device(options.device).type, torch.bfloat16, enabled=options.mixed_precision):
+            loss = self.network.loss(batch, fraction, self.generator)
+        if not math.isfinite(float(loss.detach())):
+            raise FloatingPointError(_save_batch(batch, state.step))
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.loss = float(self.group.average(self.parameters, loss.detach()))
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        self.adam.step()
+        state.step += 1
+
+    def clock(self) -> float:
+        """Seconds of training; rank 0's where the time decides when to stop."""
+
+        def now() -> float:
+            return time.perf_counter() - self.start
+
+        return now() if self.options.minutes is None else self.group.from_first(now)
+
+    def current_state(self) -> State:
+        """The state with the generator's and the optimizer's."""
+        self.state.generator = self.generator.get_state()
+        self.state.optimizer = _save_adam(self.adam, self.parameters)
+        return self.state
 
 
-# Far outside any training: the first data of the stream are for learning.
+# Far outside any training: the first blocks of the stream are training data.
 _CALIBRATION_BLOCK = 2**40 // 4096
 
 
@@ -272,5 +398,33 @@ def _load_adam(adam: torch.optim.Optimizer, parameters: list[nn.Parameter], save
 def _save_batch(batch: tuple[Tensor, ...], step: int) -> str:
     path = Path(os.environ.get("HBM_FAST_DEBUG_DIR", ".")) / f"hbm-fast-bad-batch-{step}.npz"
     arrays: dict[str, Any] = {f"tensor_{i}": tensor.detach().cpu().numpy() for i, tensor in enumerate(batch)}
-    np.savez(path, **arrays)
+    with _files.replacing(path) as unfinished:
+        np.savez(unfinished, **arrays)
     return f"the loss is not finite at step {step}; the batch is in {path}"
+
+
+def line(state: State, batch_size: int) -> str:
+    """One-line progress message."""
+    seconds = max(state.seconds, 1e-9)
+    text = f"{state.step * batch_size / seconds:,.0f} datasets/s, simulator {state.simulator_seconds / seconds:.0%}"
+    if state.history:
+        last = state.history[-1]
+        text = "".join(f"{name} {last[name]:.4f}, " for name in ("loss", "kl", "ess_share") if name in last) + text
+    return text
+
+
+@contextmanager
+def reporter(show: bool, batch_size: int) -> Iterator[Callable[[State, float], None] | None]:
+    """A rich progress bar; None where it is not shown."""
+    if not show:
+        yield None
+        return
+    rich, console = import_optional("rich.progress", "cli"), import_optional("rich.console", "cli").Console(stderr=True)
+    columns = ("training", rich.BarColumn(), "{task.percentage:>3.0f}%", rich.TimeElapsedColumn())
+    with rich.Progress(*columns, "{task.fields[metrics]}", console=console) as bar:
+        task = bar.add_task("training", total=1.0, metrics="")
+
+        def report(state: State, progress: float) -> None:
+            bar.update(task, completed=progress, metrics=line(state, batch_size))
+
+        yield report

@@ -1,11 +1,17 @@
-"""One-dimensional transports: t <-> z with z ~ N(0, 1) when t follows a given law on the real line.
+"""Transforms to a standard normal: the prior of (alpha, beta) is exactly N(0, I) in z.
 
-Closed forms where there are any, a table otherwise. Both tails are kept as probabilities of their own, so that nothing
-is lost at alpha = 1e-300 or at z = 30. All in float64.
+The posterior of z is then N(0, I) times a bounded likelihood, without a heavy tail or a boundary. alpha takes one
+element of z; beta takes K - 1, by stick breaking: v_k = beta_k / (1 - beta_1 - ... - beta_(k-1)) are independent Beta
+variates when beta is Dirichlet.
+
+Each element has a transform t <-> z with z ~ N(0, 1) when t follows its prior on the real line: in closed form where
+there is one, tabulated otherwise. Both tails are kept as separate probabilities, so that nothing is lost at
+alpha = 1e-300 or at z = 30. All in float64.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -14,12 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hbm_fast import _core, priors
+from hbm_fast.models import HierarchicalModel
 
 # z beyond this is not a probability that float64 can hold (Phi(-37.5) is about 1e-307).
 Z_MAX = 37.5
 
 
-class Transport(Protocol):
+class Transform(Protocol):
     """A smooth increasing map between t and z, and its inverse."""
 
     def to_z(self, t: Tensor) -> Tensor:
@@ -29,17 +36,100 @@ class Transport(Protocol):
         """t of z."""
 
 
+class PriorTransform:
+    """Transform of (log alpha, log beta) to z, which is N(0, I) under the model's prior, and back; float64.
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+        Its priors; a fixed parameter takes no element of z.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to infer.
+
+    Examples
+    --------
+    >>> import torch, hbm_fast as hbm
+    >>> from hbm_fast.nn.transforms import PriorTransform
+    >>> transform = PriorTransform(hbm.HierarchicalModel(2))
+    >>> log_alpha, log_beta = transform.from_z(torch.zeros(1, 2, dtype=torch.float64))
+    >>> [round(float(v), 4) for v in (log_alpha.exp(), *log_beta.exp()[0])]
+    [0.6931, 0.5, 0.5]
+    """
+
+    def __init__(self, model: HierarchicalModel) -> None:
+        self.model = model
+        self.n_categories = model.n_categories
+        self._alpha = None if isinstance(model.alpha, priors.Fixed) else alpha_transform(model.alpha)
+        n_sticks = model.n_categories - 1 if isinstance(model.beta, priors.Dirichlet) else 0
+        self.dim = (self._alpha is not None) + n_sticks
+        if self.dim == 0:
+            raise ValueError("the model fixes alpha and beta: there is nothing to infer")
+
+    def __reduce__(self) -> tuple[type["PriorTransform"], tuple[HierarchicalModel]]:
+        return PriorTransform, (self.model,)  # made again: closures cannot be pickled
+
+    @cached_property
+    def _sticks(self) -> list[Transform]:
+        # made when first needed: a file is checked before anything that grows with its number of categories
+        if not isinstance(self.model.beta, priors.Dirichlet):
+            return []
+        c = np.broadcast_to(np.asarray(self.model.beta.concentration, dtype=np.float64), (self.n_categories,))
+        rest = np.cumsum(c[::-1])[::-1]
+        return [beta_transform(float(a), float(b)) for a, b in zip(c[:-1], rest[1:], strict=True)]
+
+    @property
+    def exchangeable(self) -> bool:
+        """Whether the prior treats all categories alike, so that their order may be chosen freely."""
+        beta = self.model.beta
+        if isinstance(beta, priors.FixedBeta):
+            return len(set(beta.value)) == 1
+        return not isinstance(beta.concentration, tuple) or len(set(beta.concentration)) == 1
+
+    def to_z(self, log_alpha: Tensor, log_beta: Tensor) -> Tensor:
+        """(...), (..., K) -> (..., dim)."""
+        parts = [] if self._alpha is None else [self._alpha.to_z(log_alpha)]
+        if self._sticks:
+            # log of the sum over the categories from k on, summed from the last
+            tail = torch.logcumsumexp(log_beta.flip(-1), -1).flip(-1)
+            parts += [stick.to_z(log_beta[..., k] - tail[..., k + 1]) for k, stick in enumerate(self._sticks)]
+        return torch.stack(parts, -1)
+
+    def from_z(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., dim) -> (...), (..., K)."""
+        z = z.double()
+        if self._alpha is None:
+            log_alpha = torch.full(z.shape[:-1], float(np.log(self.model.alpha.value)), dtype=torch.float64)  # type: ignore[attr-defined]
+            first = 0
+        else:
+            log_alpha, first = self._alpha.from_z(z[..., 0]), 1
+        if not self._sticks:
+            log_beta = torch.log(torch.tensor(self.model.beta.value, dtype=torch.float64))  # type: ignore[union-attr]
+            return log_alpha, log_beta.expand(*z.shape[:-1], self.n_categories)
+        # column by column: torch.stack copies element by element
+        log_beta = z.new_empty(*z.shape[:-1], self.n_categories)
+        log_beta[..., 0], left = log_shares(self._sticks[0], z[..., first])
+        for k, stick in enumerate(self._sticks[1:], start=1):
+            here, beyond = log_shares(stick, z[..., first + k])
+            log_beta[..., k] = left + here
+            left = left + beyond
+        log_beta[..., -1] = left
+        return log_alpha, log_beta
+
+
 def normal_quantile(log_cdf: Tensor, log_survival: Tensor) -> Tensor:
-    """z from the logs of both tails, by the smaller of them."""
+    """z from the logs of both tails, by the smaller one."""
     lower = torch.special.ndtri(log_cdf.exp())
     upper = -torch.special.ndtri(log_survival.exp())
     return torch.where(log_cdf < log_survival, lower, upper).clamp(-Z_MAX, Z_MAX)
 
 
 def normal_tails(z: Tensor) -> tuple[Tensor, Tensor]:
-    """The logs of Phi(z) and Phi(-z); z is held within +-Z_MAX.
+    """The logs of Phi(z) and Phi(-z); z is clamped to +-Z_MAX.
 
-    Both from the smaller tail: by the kernel where no gradient is asked for, otherwise by erfc, which torch vectorises
+    Both from the smaller tail: by the kernel where no gradient is needed, otherwise by erfc, which torch vectorises
     (twice as fast as two torch.special.log_ndtr).
     """
     if z.device.type == "cpu" and not (torch.is_grad_enabled() and z.requires_grad):
@@ -48,7 +138,7 @@ def normal_tails(z: Tensor) -> tuple[Tensor, Tensor]:
         _core.normal_tails(flat, lower.view(-1).numpy(), upper.view(-1).numpy(), torch.get_num_threads())
         return lower, upper
     below = z < 0.0
-    size = torch.where(below, -z, z)  # not abs, whose slope at 0 is 0: a search that starts there would never leave
+    size = torch.where(below, -z, z)  # not abs, whose slope at 0 is 0: an optimiser that starts there would not move
     smaller = 0.5 * torch.erfc((size * 0.5**0.5).clamp(max=Z_MAX * 0.5**0.5))
     low, high = torch.log(smaller), torch.log1p(-smaller)
     return torch.where(below, low, high), torch.where(below, high, low)
@@ -73,7 +163,7 @@ def log_complement(log_p: Tensor) -> Tensor:
     return torch.where(log_p > -0.5, torch.log(-torch.expm1(log_p)), torch.log1p(-torch.exp(log_p)))
 
 
-def alpha_transport(prior: priors.AlphaPrior) -> Transport:
+def alpha_transform(prior: priors.AlphaPrior) -> Transform:
     """t = log(alpha) under a prior of alpha."""
     match prior:
         case priors.Exponential(rate):
@@ -97,10 +187,10 @@ def alpha_transport(prior: priors.AlphaPrior) -> Transport:
         case priors.Gamma(shape, rate=rate):
             kernel = prior._kernel()
             return tabulated(kernel.log_density, float(np.log(shape / rate)))
-    raise TypeError(f"no coordinate for the prior {prior!r}")
+    raise TypeError(f"no transform for the prior {prior!r}")
 
 
-def beta_transport(a: float, b: float) -> Transport:
+def beta_transform(a: float, b: float) -> Transform:
     """t = logit(v) for v ~ Beta(a, b)."""
     if a == b == 1.0:
         return UniformLogit()
@@ -113,7 +203,7 @@ def beta_transport(a: float, b: float) -> Transport:
 
 
 class UniformLogit:
-    """t = logit(v) for uniform v, of which both tails are v and 1 - v themselves."""
+    """t = logit(v) for uniform v: the two tails are v and 1 - v."""
 
     def to_z(self, t: Tensor) -> Tensor:
         return normal_quantile(torch.nn.functional.logsigmoid(t), torch.nn.functional.logsigmoid(-t))
@@ -123,11 +213,11 @@ class UniformLogit:
         return log_v - log_rest
 
 
-def log_shares(transport: Transport, z: Tensor) -> tuple[Tensor, Tensor]:
-    """log v and log(1 - v) at z, where the transport's t is logit(v)."""
-    if isinstance(transport, UniformLogit):
+def log_shares(transform: Transform, z: Tensor) -> tuple[Tensor, Tensor]:
+    """log v and log(1 - v) at z, where the transform's t is logit(v)."""
+    if isinstance(transform, UniformLogit):
         return normal_tails(z)
-    t = transport.from_z(z)
+    t = transform.from_z(z)
     return torch.nn.functional.logsigmoid(t), torch.nn.functional.logsigmoid(-t)
 
 
@@ -220,7 +310,7 @@ def _truncated_exponential(slope: float, lower: float, upper: float) -> ByTails:
 
 
 @dataclass(frozen=True)
-class Table:
+class Tabulated:
     """t at equally spaced z and its derivative there: cubic Hermite between the knots, Newton's method back."""
 
     step: float
@@ -249,8 +339,8 @@ class Table:
         return t0 + u * (s0 + u * (c2 + u * c3)), (s0 + u * (2.0 * c2 + u * 3.0 * c3)) / self.step
 
 
-def tabulated(log_density: Callable[[NDArray[np.float64]], NDArray[np.float64]], centre: float) -> Table:
-    """The transport of a log-concave density on the real line whose log is given.
+def tabulated(log_density: Callable[[NDArray[np.float64]], NDArray[np.float64]], centre: float) -> Tabulated:
+    """The transform of a log-concave density on the real line, given its log.
 
     The knots are found by Newton's method on the logs of the two tails, which Gauss-Legendre quadrature accumulates
     from outside to inside between neighbouring knots; exact to about 1e-11.
@@ -262,17 +352,17 @@ def tabulated(log_density: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     half_log_two_pi = 0.5 * np.log(2.0 * np.pi)
     for _ in range(8):
         here = _tails_to_z(log_density, t)
-        if t.size != n:  # the first time: from the rough knots to those of the table
+        if t.size != n:  # the first time: from the rough knots to the tabulated ones
             inside = np.abs(here) < Z_MAX
             t = np.interp(z, here[inside], t[inside])
             continue
         t = np.maximum.accumulate(t + (z - here) * np.exp(-0.5 * here**2 - half_log_two_pi - log_density(t)))
     slope = np.exp(-0.5 * z**2 - half_log_two_pi - log_density(t))
-    return Table(float(z[1] - z[0]), torch.from_numpy(t), torch.from_numpy(slope))
+    return Tabulated(float(z[1] - z[0]), torch.from_numpy(t), torch.from_numpy(slope))
 
 
 def _edge(log_density: Callable[..., NDArray[np.float64]], centre: float, sign: float) -> float:
-    """Where the log density has fallen by 800: beyond every z of the table."""
+    """Where the log density has fallen by 800: beyond every tabulated z."""
     top = float(log_density(np.array([centre]))[0])
     width = 1.0
     while float(log_density(np.array([centre + sign * width]))[0]) > top - 800.0:

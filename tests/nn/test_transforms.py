@@ -1,4 +1,4 @@
-"""The prior in z is N(0, I): transports against scipy, both ways, in both tails."""
+"""The prior of z is N(0, I): transforms and their inverses against scipy, in both tails."""
 
 import mpmath
 import numpy as np
@@ -10,8 +10,12 @@ from hbm_fast import _core, priors
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.nn.coordinates import Coordinates  # noqa: E402
-from hbm_fast.nn.transforms import alpha_transport, beta_transport, normal_tails  # noqa: E402
+from hbm_fast.nn.transforms import (  # noqa: E402
+    PriorTransform,
+    alpha_transform,
+    beta_transform,
+    normal_tails,
+)
 
 Z = torch.linspace(-8.0, 8.0, 401, dtype=torch.float64)
 ALPHA = [
@@ -29,50 +33,50 @@ ALPHA = [
 @pytest.mark.parametrize(("prior", "reference", "tolerance"), ALPHA, ids=lambda v: getattr(v, "kind", ""))
 def test_alpha_is_the_prior_s_quantile(prior, reference, tolerance):
     z = Z[Z.abs() < 5.0]
-    t = alpha_transport(prior).from_z(z).numpy()
+    t = alpha_transform(prior).from_z(z).numpy()
     exact = np.log(np.where(z < 0, reference.ppf(st.norm.cdf(z)), reference.isf(st.norm.sf(z))))
     assert np.max(np.abs(t - exact) / np.maximum(1.0, np.abs(exact))) < tolerance
 
 
 @pytest.mark.parametrize("prior", [case[0] for case in ALPHA if case[0].kind != "log_uniform"], ids=lambda v: v.kind)
 def test_alpha_goes_there_and_back(prior):
-    transport = alpha_transport(prior)
+    transform = alpha_transform(prior)
     z = torch.linspace(-36.0, 36.0, 721, dtype=torch.float64)
-    t = transport.from_z(z)
+    t = transform.from_z(z)
     assert bool(torch.isfinite(t).all())
-    assert float((transport.to_z(t) - z).abs().max()) < 1e-10
+    assert float((transform.to_z(t) - z).abs().max()) < 1e-10
 
 
 @pytest.mark.parametrize("exponent", [-2.5, -1.0, 0.5])
 def test_a_bounded_prior_stays_inside(exponent):
-    transport = alpha_transport(priors.Power(exponent, lower=0.1, upper=10.0))
-    t = transport.from_z(torch.linspace(-30.0, 30.0, 61, dtype=torch.float64))
+    transform = alpha_transform(priors.Power(exponent, lower=0.1, upper=10.0))
+    t = transform.from_z(torch.linspace(-30.0, 30.0, 61, dtype=torch.float64))
     assert float(t.min()) >= np.log(0.1)
     assert float(t.max()) <= np.log(10.0)
     z = torch.linspace(-4.0, 4.0, 81, dtype=torch.float64)
-    assert float((transport.to_z(transport.from_z(z)) - z).abs().max()) < 1e-9
+    assert float((transform.to_z(transform.from_z(z)) - z).abs().max()) < 1e-9
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (1.0, 4.0), (0.5, 0.5), (3.0, 7.0), (100.0, 3.0)])
 def test_beta_is_the_prior_s_quantile(a, b):
-    transport = beta_transport(a, b)
+    transform = beta_transform(a, b)
     z = Z[Z.abs() < 5.0]
-    t = transport.from_z(z)
-    law = st.beta(a, b)
+    t = transform.from_z(z)
+    reference = st.beta(a, b)
     v = torch.sigmoid(t).numpy()
-    low = v < law.median()
-    np.testing.assert_allclose(law.cdf(v)[low], st.norm.cdf(z)[low], rtol=1e-7)
+    low = v < reference.median()
+    np.testing.assert_allclose(reference.cdf(v)[low], st.norm.cdf(z)[low], rtol=1e-7)
     rest = torch.sigmoid(-t).numpy()  # 1 - v ~ Beta(b, a)
     np.testing.assert_allclose(st.beta(b, a).cdf(rest)[~low], st.norm.sf(z)[~low], rtol=1e-7)
-    assert float((transport.to_z(t) - z).abs().max()) < 1e-12
+    assert float((transform.to_z(t) - z).abs().max()) < 1e-12
 
 
 def test_alpha_of_1e_300_survives():
-    coordinates = Coordinates(hbm.HierarchicalModel(2))
+    transform = PriorTransform(hbm.HierarchicalModel(2))
     log_alpha = torch.tensor([np.log(1e-300), np.log(1e-12), 0.0, 5.0], dtype=torch.float64)
     log_beta = torch.log(torch.tensor([[0.3, 0.7]], dtype=torch.float64)).expand(4, 2)
-    z = coordinates.to_z(log_alpha, log_beta)
-    back, beta = coordinates.from_z(z)
+    z = transform.to_z(log_alpha, log_beta)
+    back, beta = transform.from_z(z)
     torch.testing.assert_close(back, log_alpha, rtol=1e-11, atol=0.0)
     torch.testing.assert_close(beta, log_beta, rtol=1e-11, atol=0.0)
 
@@ -81,7 +85,7 @@ def test_alpha_of_1e_300_survives():
 def test_the_prior_is_normal_in_z(concentration):
     model = hbm.HierarchicalModel(4, alpha=priors.Gamma(0.7, rate=2.0), beta=concentration)
     sims = hbm.simulate(model, 20_000, n_groups=1, totals=1, rng=3)
-    z = Coordinates(model).to_z(torch.from_numpy(sims.log_alpha), torch.from_numpy(sims.log_beta)).numpy()
+    z = PriorTransform(model).to_z(torch.from_numpy(sims.log_alpha), torch.from_numpy(sims.log_beta)).numpy()
     assert z.shape == (20_000, 4)
     for column in z.T:
         assert st.kstest(column, "norm").pvalue > 1e-9
@@ -91,14 +95,14 @@ def test_the_prior_is_normal_in_z(concentration):
 
 def test_what_is_fixed_takes_no_coordinate():
     model = hbm.HierarchicalModel(3, alpha=2.0)
-    coordinates = Coordinates(model)
-    assert coordinates.dim == 2
-    log_alpha, log_beta = coordinates.from_z(torch.zeros(5, 2))
+    transform = PriorTransform(model)
+    assert transform.dim == 2
+    log_alpha, log_beta = transform.from_z(torch.zeros(5, 2))
     torch.testing.assert_close(log_alpha.exp(), torch.full((5,), 2.0, dtype=torch.float64))
     torch.testing.assert_close(log_beta.exp().sum(-1), torch.ones(5, dtype=torch.float64))
-    assert Coordinates(hbm.HierarchicalModel(2, beta=priors.FixedBeta([0.3, 0.7]))).dim == 1
+    assert PriorTransform(hbm.HierarchicalModel(2, beta=priors.FixedBeta([0.3, 0.7]))).dim == 1
     with pytest.raises(ValueError, match="nothing to infer"):
-        Coordinates(hbm.HierarchicalModel(2, alpha=1.0, beta=priors.FixedBeta([0.3, 0.7])))
+        PriorTransform(hbm.HierarchicalModel(2, alpha=1.0, beta=priors.FixedBeta([0.3, 0.7])))
 
 
 def test_the_tails_have_their_slope_at_zero_too():

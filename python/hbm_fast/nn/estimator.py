@@ -1,0 +1,151 @@
+"""TrainedNetwork: what a training returns, saves and loads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from hbm_fast import _validate, errors, models
+from hbm_fast._typing import Key
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn import checkpoint
+from hbm_fast.nn.data import Block
+from hbm_fast.nn.distributed import ALONE, ProcessGroup
+from hbm_fast.nn.training import State, TrainingOptions, metadata, run
+
+READERS = {
+    "network": "a network: hbm_fast.amortize.load reads it",
+    "embedding": "an embedding: hbm_fast.embedding.load reads it",
+}
+
+
+@dataclass
+class TrainedNetwork:
+    """A network, what it was built for, and the description of its training: see `Estimator` and `Embedding`."""
+
+    network: Any
+    model: HierarchicalModel | None
+    settings: dict[str, Any]
+    n_groups: tuple[int, int]
+    totals: tuple[int, int]
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    state: State | None = None
+
+    noun: ClassVar[str]  # "network" or "embedding"
+    shipped: ClassVar[Path]  # folder of the files that come with hbm_fast
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Deprecated name of ``metrics``."""
+        errors.warn("figures is deprecated: use metrics", DeprecationWarning)
+        return self.metrics
+
+    @property
+    def description(self) -> str:
+        """What the network was built for, in one line of a message."""
+        return f"{type(self.network).__name__}, {self.model}, totals {self.totals}, {self.settings}"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The first fields of the header: what kind of network a file holds."""
+        raise NotImplementedError
+
+    @staticmethod
+    def build(model: HierarchicalModel | None, header: dict[str, Any]) -> nn.Module:
+        """A network of the architecture that a header describes, with new weights."""
+        raise NotImplementedError
+
+    # files ----------------------------------------------------------------------------------------------------------
+    def save(self, path: str | Path, *, state: bool = True) -> None:
+        """Write the network to one safetensors file with a JSON header, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+        state : bool
+            Whether to store the state of the training, from which ``resume=`` goes on.
+        """
+        header = {
+            **self.identity,
+            "model": None if self.model is None else models.to_dict(self.model),
+            "settings": self.settings,
+            "n_groups": self.n_groups,
+            "totals": self.totals,
+            "training": self.training,
+            "figures": self.metrics,  # the name of the field since format 1
+        }
+        checkpoint.save(path, self.network, self.state if state else None, header)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `save` wrote, or one that comes with hbm_fast, by its name.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            Where there is no such file, or it is damaged, holds something else or was written by a later version.
+        """
+        tensors, header = checkpoint.read(cls._locate(path))
+        found = "embedding" if header.get("kind") == "embedding" else "network"
+        if found != cls.noun:
+            raise ValueError(f"{path} holds {READERS[found]}")
+        model = None if header["model"] is None else models.from_dict(header["model"])
+        network, state = checkpoint.restore(path, lambda: cls.build(model, header), tensors, header)
+        groups, totals = ((int(low), int(high)) for low, high in (header["n_groups"], header["totals"]))
+        return cls(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)
+
+    @classmethod
+    def _locate(cls, path: str | Path) -> Path:
+        """A shipped file by its name, or else the path."""
+        shipped = cls.shipped / f"{path}.safetensors"
+        where = shipped if isinstance(path, str) and "/" not in path and shipped.is_file() else Path(path)
+        if not where.is_file():
+            names = ", ".join(repr(p.stem) for p in sorted(cls.shipped.glob("*.safetensors")))
+            raise FileNotFoundError(f"no {cls.noun} at {path}; the {cls.noun}s that come with hbm_fast are {names}")
+        return where
+
+
+def check_arguments(counts: Any, n_draws: Any, correct: Any) -> tuple[NDArray[Any], bool, int]:
+    """Check the arguments of ``sample``: datasets (B, N, K), whether there is a batch, and the number of draws."""
+    if correct not in (True, False, "auto"):
+        raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
+    n_draws = _validate.positive_int(n_draws, "n_draws")
+    return *_validate.datasets(counts), n_draws
+
+
+def seeds_of(key: Key) -> NDArray[np.uint64]:
+    """Six seeds of a training: of the weights, the held-out data (2), the loss and the ranks of the truth (2)."""
+    return np.random.default_rng(key.tolist()).integers(0, 2**63, size=6, dtype=np.uint64)
+
+
+def fit(
+    trained: TrainedNetwork,
+    block: Callable[..., Block],
+    options: TrainingOptions,
+    key: Key,
+    *,
+    description: dict[str, str] | None = None,
+    group: ProcessGroup = ALONE,
+    **loop: Any,
+) -> None:
+    """Train a network in place, and save it to ``options.checkpoint`` at each tenth of the training.
+
+    ``description`` are further fields of ``trained.training``, and ``loop`` further arguments of `training.run`.
+    """
+
+    def describe(state: State) -> None:
+        trained.state, trained.metrics = state, state.metrics
+        trained.training = metadata(state, options, key) | (description or {})
+
+    def save(state: State) -> None:
+        assert options.checkpoint is not None
+        describe(state)
+        trained.save(options.checkpoint)
+
+    write = None if options.checkpoint is None or group.rank > 0 else save
+    describe(run(trained.network, block, options, state=trained.state, save=write, group=group, **loop))
