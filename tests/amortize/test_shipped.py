@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from hbm_fast.amortize.calibrate import rank
-from hbm_fast.experiments import network_plots as figures
+from hbm_fast.experiments import question_one as figures
 from hbm_fast.nn import checkpoint
 
 BAGS = hbm.datasets.load_marbles().counts
