@@ -8,7 +8,7 @@ import hbm_fast as hbm
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.experiments import network_plots
+from hbm_fast.experiments import question_one
 
 BAGS = hbm.datasets.load_marbles().counts
 FULL = np.array([[20, 0]] * 10 + [[0, 20]] * 11)
@@ -66,7 +66,7 @@ def test_bottom_up_is_calibrated_in_each_theta_and_there_only():
     assert p_values["log_alpha"] < 1e-9
 
 
-@pytest.mark.parametrize("draw", [network_plots.last_bag, network_plots.knowledge, network_plots.new_bags])
+@pytest.mark.parametrize("draw", [question_one.last_bag, question_one.knowledge, question_one.new_bags])
 def test_the_figures_of_le2020(draw, tmp_path):
     pytest.importorskip("matplotlib")
     figure = draw()

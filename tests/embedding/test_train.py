@@ -419,6 +419,7 @@ def test_question2_writes_its_table_and_figures(tmp_path):
     pytest.importorskip("matplotlib")
     pytest.importorskip("typer")
     from hbm_fast.cli import question2
+    from hbm_fast.experiments import question_two
 
     settings = {"quick": True, "steps": 3, "seeds": 1, "colours": False, "out": tmp_path, "force": False}
     question2.question2(**settings, limit=1, resume=False)
@@ -430,7 +431,7 @@ def test_question2_writes_its_table_and_figures(tmp_path):
     # the figures show this network: without its file the cell is trained again, to the same bits
     (network := tmp_path / "network-exp.safetensors").unlink()
     question2.question2(**settings, limit=1, resume=True)
-    (again,) = question2.read(tmp_path / "results.json")
+    (again,) = question_two.read(tmp_path / "results.json")
     assert network.exists()
     assert again.gap == rows[0]["gap"]
     from hbm_fast.experiments import question_two_plots as figures

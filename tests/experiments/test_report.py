@@ -34,8 +34,8 @@ def page(tmp_path_factory):
         "error_log_alpha": 0.1,
     }
     network = {**point, "way": "network", "training_seconds": 60.0, "extrapolated": True, "seconds": 0.25}
-    work = {
-        "name": "the note's model",
+    case = {
+        "name": "the model of Le (2020)",
         "n_categories": 2,
         "n_groups": 21,
         "totals": 20,
@@ -55,11 +55,11 @@ def page(tmp_path_factory):
         "settings": {"draws": 100, "threads": 1, "budget_seconds": 3},
         "absent_peers": ["numpyro"],
         "peers_left_out": [],
-        "works": [work],
+        "works": [case],
     }
     (folder / "benchmark.json").write_text(json.dumps(saved))
     (folder / "other.json").write_text("[1, 2]")
-    networks = {"a second way": lambda counts: exact_posterior(counts, n_draws=500, rng=1)}
+    networks = {"a second method": lambda counts: exact_posterior(counts, n_draws=500, rng=1)}
     more = report.Section("A section of one's own", "One row.", columns=("a", "b"), rows=[("x", "<y>")], chapter="More")
     return report.write(
         folder / "report.html", networks=networks, sections=[more], results=folder, n_calibration=42, rng=0
@@ -74,7 +74,7 @@ def test_nothing_is_fetched(page):
     assert "<script" not in text
 
 
-def test_what_it_says(page):
+def test_headings_and_numbers(page):
     pytest.importorskip("torch")
     text = page.read_text()
     assert re.findall("<h2[^>]*>(.*?)</h2>", text) == [
@@ -91,18 +91,18 @@ def test_what_it_says(page):
         "The last bag",
         "The abstract knowledge",
         "New bags",
-        "What is believed",
+        "The posteriors",
         "Distance from the exact posterior",
         "A section of one&#x27;s own",
         "Calibration of MCMC",
         "Calibration of the top-down network",
-        "MCMC against a trained network: the note&#x27;s model, K = 2",
-        "Accuracy against time: the note&#x27;s model, K = 2",
+        "MCMC against a trained network: the model of Le (2020), K = 2",
+        "Accuracy against time: the model of Le (2020), K = 2",
         "Where this was measured",
         "Environment",
     ]
     assert "<td>exact (quadrature)</td><td>0.98714</td><td>-4.1474</td>" in text
-    assert "<td>a second way</td><td>0.98714</td>" in text
+    assert "<td>a second method</td><td>0.98714</td>" in text
     assert "<td>network</td><td>10</td><td>~0.25</td><td>60.2</td><td>2,000</td>" in text
     assert "2,400 against hbm.sample &lt;1 chain&gt;" in text
     assert "numpyro is not installed here" in text
@@ -111,11 +111,11 @@ def test_what_it_says(page):
     assert len({*light, *dark}) == 20
 
 
-# What a page looks like from inside: run in a copy, as the page itself has no script.
+# Sizes as the browser sees them, measured by a script in a copy: the page itself has none.
 MEASURE = """<script>addEventListener("load", () => {
   const images = [...document.images].map(i => [i.naturalWidth, i.naturalHeight, i.clientWidth, i.clientHeight]);
-  const facts = {images, page: document.documentElement.scrollWidth, window: innerWidth};
-  document.documentElement.dataset.facts = JSON.stringify(facts);
+  const sizes = {images, page: document.documentElement.scrollWidth, window: innerWidth};
+  document.documentElement.dataset.sizes = JSON.stringify(sizes);
 });</script></body>"""
 
 
@@ -147,13 +147,13 @@ def test_every_figure_is_visible(page, tmp_path, width):
     copy = tmp_path / "copy.html"
     copy.write_text(page.read_text().replace("</body>", MEASURE))
     dom = chromium(tmp_path, f"--window-size={width},900", "--dump-dom", copy.as_uri())
-    facts = json.loads(html.unescape(re.search('data-facts="([^"]+)"', dom)[1]))
-    assert len(facts["images"]) == page.read_text().count("<picture>")
-    for natural_width, natural_height, shown_width, shown_height in facts["images"]:
+    sizes = json.loads(html.unescape(re.search('data-sizes="([^"]+)"', dom)[1]))
+    assert len(sizes["images"]) == page.read_text().count("<picture>")
+    for natural_width, natural_height, shown_width, shown_height in sizes["images"]:
         assert min(natural_width, natural_height) > 100  # decoded
         assert shown_width >= 300  # wide enough to read; a phone scrolls it in its own box
         assert shown_height / shown_width == pytest.approx(natural_height / natural_width, rel=0.02)
-    assert facts["page"] <= facts["window"]  # the page itself does not scroll sideways
+    assert sizes["page"] <= sizes["window"]  # the page itself does not scroll sideways
 
 
 def test_the_command(tmp_path):
@@ -162,11 +162,11 @@ def test_the_command(tmp_path):
     assert first.stdout.strip() == str(tmp_path / "r.html")
     if find_spec("torch") is not None:
         text = (tmp_path / "r.html").read_text()
-        assert "Question 2: can the abstract knowledge be learnt as an embedding? Yes, with another link" in text
+        assert "Question 2: can the abstract knowledge be learned as an embedding? Yes, with another link" in text
         for figure in (
             "The example",
-            "What each z means, with exp",
-            "What the inference network says",
+            "p(theta | z) with exp",
+            "What the inference network infers",
             "The partition",
         ):
             assert figure in text

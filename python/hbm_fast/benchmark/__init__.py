@@ -1,1 +1,1 @@
-"""Speed and accuracy of methods of inference, measured side by side."""
+"""Speed and error of methods, measured side by side: cases, methods, interleaved rounds, one record schema."""

@@ -1,4 +1,7 @@
-"""What `hbm-fast benchmark` saved, as figures and as tables: for its folder, the report and benchmarks/RESULTS.md."""
+"""Figures, tables and notes of what `hbm-fast benchmark` saved: for its folder, the report and benchmarks/RESULTS.md.
+
+A case is one entry of "works" in the saved file, a method one of "ways".
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = (
-    "way",
+    "method",
     "datasets",
     "seconds",
     "with training",
@@ -21,53 +24,53 @@ COLUMNS = (
 _MARKS = "osD^vP*X"
 
 
-def of_work(work: Mapping[str, Any]) -> dict[str, "Figure"]:
-    """Both figures of one model by name: time against datasets, accuracy against time."""
-    return {"time": time_against_datasets(work), "accuracy": accuracy_against_time(work)}
+def figures(case: Mapping[str, Any]) -> dict[str, "Figure"]:
+    """Both figures of one case by name: time against datasets, accuracy against time."""
+    return {"time": time_against_datasets(case), "accuracy": accuracy_against_time(case)}
 
 
-def time_against_datasets(work: Mapping[str, Any]) -> "Figure":
+def time_against_datasets(case: Mapping[str, Any]) -> "Figure":
     """Seconds of many datasets: hollow where extrapolated, dashed with the training charged."""
     figure, (axes,) = plots._figure(1)
     figure.set_size_inches(7.2, 4.6)
-    for i, name in enumerate(work["ways"]):
-        points = _of(work["points"], name)
+    for i, name in enumerate(case["ways"]):
+        points = _of(case["points"], name)
         x, y = [p["datasets"] for p in points], [p["seconds"] for p in points]
         colour = f"C{i}"
         axes.plot(x, y, color=colour, label=name)
         for p in points:
             face = "none" if p["extrapolated"] else colour
             axes.plot(p["datasets"], p["seconds"], _MARKS[i % len(_MARKS)], color=colour, markerfacecolor=face)
-        trained = work["ways"][name]["training_seconds"]
+        trained = case["ways"][name]["training_seconds"]
         if trained:
             axes.plot(x, [s + trained for s in y], "--", color=colour, label=f"{name}, training charged")
     axes.set(xscale="log", yscale="log", xlabel="datasets", ylabel="seconds")
     axes.set_yticks([10.0**e for e in range(-3, 6)])
     axes.legend(fontsize=8)
-    axes.set_title(_title(work), fontsize=10)
+    axes.set_title(_title(case), fontsize=10)
     return figure
 
 
-def accuracy_against_time(work: Mapping[str, Any]) -> "Figure":
-    """Distance to the truth against seconds a dataset, with a tenth of the draws, all, and ten times as many."""
+def accuracy_against_time(case: Mapping[str, Any]) -> "Figure":
+    """KS distance to the reference against seconds a dataset, with a tenth of the draws, all, and ten times as many."""
     figure, (axes,) = plots._figure(1)
     figure.set_size_inches(7.2, 4.6)
-    for i, name in enumerate(work["ways"]):
-        points = _of(work["accuracy_against_time"], name)
-        if not points:  # a peer: what it did on the most datasets that were really run
-            points = [p for p in _of(work["points"], name) if not p["extrapolated"]][-1:]
+    for i, name in enumerate(case["ways"]):
+        points = _of(case["accuracy_against_time"], name)
+        if not points:  # a peer: its point of the most datasets that were run
+            points = [p for p in _of(case["points"], name) if not p["extrapolated"]][-1:]
         x = [p["seconds"] / p["datasets"] for p in points]
         axes.plot(x, [p["ks_log_alpha"] for p in points], "-" + _MARKS[i % len(_MARKS)], color=f"C{i}", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="seconds a dataset", ylabel="KS distance of log alpha to the truth")
+    axes.set(xscale="log", yscale="log", xlabel="seconds a dataset", ylabel="KS distance of log alpha to the reference")
     axes.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1, 0.3], ["0.001", "0.003", "0.01", "0.03", "0.1", "0.3"])
     axes.minorticks_off()
     axes.legend(fontsize=8)
-    axes.set_title(_title(work), fontsize=10)
+    axes.set_title(_title(case), fontsize=10)
     return figure
 
 
-def rows(work: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The table of one model, under ``COLUMNS``; extrapolated figures carry a tilde."""
+def rows(case: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The table of one case, under ``COLUMNS``; extrapolated seconds carry a tilde."""
     return [
         (
             p["way"],
@@ -79,55 +82,55 @@ def rows(work: Mapping[str, Any]) -> list[tuple[str, ...]]:
             f"{p['ks_beta']:.3f}",
             f"{p['error_log_alpha']:.3f}",
         )
-        for p in work["points"]
+        for p in case["points"]
     ]
 
 
-def sentences(result: Mapping[str, Any], work: Mapping[str, Any]) -> list[str]:
-    """What the table of one model does not say by itself."""
+def case_notes(result: Mapping[str, Any], case: Mapping[str, Any]) -> list[str]:
+    """Settings, break-even and methods of one case."""
     draws = result["settings"]["draws"]
-    said = [
-        f"{work['n_groups']} groups of {work['totals']}, K = {work['n_categories']}; {draws:,} draws a dataset, "
-        f"{result['settings']['threads']} thread. Answers are judged on the first {work['judged']} datasets, the truth "
-        f"being {work['reference']}; {draws:,} independent draws of it have a KS of about {0.87 / draws**0.5:.3f}. "
+    notes = [
+        f"{case['n_groups']} groups of {case['totals']}, K = {case['n_categories']}; {draws:,} draws a dataset, "
+        f"{result['settings']['threads']} thread. Answers are compared on the first {case['judged']} datasets with "
+        f"{case['reference']}; {draws:,} independent draws from it have a KS of about {0.87 / draws**0.5:.3f}. "
         f"~: extrapolated from as many datasets as {result['settings']['budget_seconds']:g} s allowed."
     ]
-    for network, others in work["break_even"].items():
+    for network, others in case["break_even"].items():
         when = [f"{n:,.0f} against {other}" if n else f"never against {other}" for other, n in others.items()]
-        trained = work["ways"][network]["training_seconds"]
-        said.append(f"{network}: its {trained:.0f} s of training have paid after so many datasets: {'; '.join(when)}.")
-    said += [f"{name}: {way['note']}." for name, way in work["ways"].items() if way["note"]]
-    return said
+        trained = case["ways"][network]["training_seconds"]
+        notes.append(f"{network}: datasets after which its {trained:.0f} s of training have paid: {'; '.join(when)}.")
+    notes += [f"{name}: {method['note']}." for name, method in case["ways"].items() if method["note"]]
+    return notes
 
 
-def remarks(result: Mapping[str, Any]) -> list[str]:
-    """Peers that did not run, and the figures quoted in place of one that could not be installed."""
-    said = [f"{peer} is not installed here: it did not run." for peer in result["absent_peers"]]
-    said += [f"{peer} was left out." for peer in result["peers_left_out"]]
+def result_notes(result: Mapping[str, Any]) -> list[str]:
+    """Peers that did not run, and the speeds quoted for one that could not be installed."""
+    notes = [f"{peer} is not installed here: it did not run." for peer in result["absent_peers"]]
+    notes += [f"{peer} was left out." for peer in result["peers_left_out"]]
     if result.get("interrupted"):
-        said.append("The benchmark was interrupted: these are the points measured until then.")
+        notes.append("The benchmark was interrupted: these are the points measured until then.")
     quoted = result.get("quoted")
     if quoted:
         speeds = "; ".join(f"{what}: {v:,}" for what, v in quoted["effective_draws_per_second"].items())
         others = "; ".join(f"{what}: {v:g} s" for what, v in quoted["seconds"].items())
-        said.append(
+        notes.append(
             f"Compiled Stan, quoted and not run here ({quoted['source']}), effective draws/s: {speeds}; {others}."
         )
-    return said
+    return notes
 
 
 def text(result: Mapping[str, Any]) -> str:
     """For a terminal."""
     lines = [f"{result['title']}: {result['machine']['cpu']}, {result['date']}"]
-    for work in result["works"]:
-        table = [COLUMNS, *rows(work)]
+    for case in result["works"]:
+        table = [COLUMNS, *rows(case)]
         widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
-        lines += ["", f"K = {work['n_categories']}: {work['name']}"]
+        lines += ["", f"K = {case['n_categories']}: {case['name']}"]
         for row in table:
             cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
             lines.append("  ".join(cells).rstrip())
-        lines += sentences(result, work)
-    return "\n".join([*lines, "", *remarks(result)])
+        lines += case_notes(result, case)
+    return "\n".join([*lines, "", *result_notes(result)])
 
 
 def seconds(value: float) -> str:
@@ -139,5 +142,5 @@ def _of(points: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any
     return [p for p in points if p["way"] == name]
 
 
-def _title(work: Mapping[str, Any]) -> str:
-    return f"{work['name']} (K = {work['n_categories']}), {work['n_groups']} groups of {work['totals']}"
+def _title(case: Mapping[str, Any]) -> str:
+    return f"{case['name']} (K = {case['n_categories']}), {case['n_groups']} groups of {case['totals']}"

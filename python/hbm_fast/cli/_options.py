@@ -1,13 +1,15 @@
-"""Options that several commands share, and the check of a file to write before anything is computed."""
+"""Options that several commands share, checks of what is to be written, and JSON on standard output."""
 
+import json
 from collections.abc import Sequence
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from hbm_fast._files import finite
 from hbm_fast._optional import missing_extra
 
 
@@ -32,16 +34,17 @@ FormatOption = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of the table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Figure = Annotated[
     Path | None, typer.Option("--figure", help="Draw the proportions with their intervals here (.png, .pdf, .svg).")
 ]
 
-# What writes each kind of file, and the extra it comes with.
+# The module that writes each kind of file; all come with the extra `report`.
 _NEEDS = {".nc": ("arviz", "h5netcdf"), ".png": ("matplotlib",), ".pdf": ("matplotlib",), ".svg": ("matplotlib",)}
 
 
 def check_target(target: Path | None, option: str, endings: Sequence[str], *, force: bool) -> None:
-    """Everything that could keep the result from being written, before it is computed."""
+    """Raise what would keep the result from being written, before the result is computed."""
     if target is None:
         return
     if target.suffix.lower() not in endings:
@@ -55,3 +58,14 @@ def check_target(target: Path | None, option: str, endings: Sequence[str], *, fo
     for module in _NEEDS.get(target.suffix.lower(), ()):
         if find_spec(module) is None:
             raise missing_extra(module, "report")
+
+
+def check_results(target: Path, *, force: bool) -> None:
+    """Raise where an earlier run left its results in the folder."""
+    if target.exists() and not force:
+        raise ValueError(f"{target} exists: pass --force to overwrite it, or --out for another folder")
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One line of JSON, with infinities and NaN as strings."""
+    print(json.dumps(finite(content), ensure_ascii=False))

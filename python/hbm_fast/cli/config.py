@@ -1,11 +1,11 @@
-"""`hbm-fast config`: what runs here."""
+"""`hbm-fast config`: versions and the instruction-set level in use."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from hbm_fast import show_config
+from hbm_fast.cli import _options
 
 
 def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
@@ -13,10 +13,10 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
 
     Example: hbm-fast config --json
     """
-    facts = show_config()
+    settings = show_config()
     if as_json:
-        print(json.dumps(facts))
+        _options.print_json(settings)
         return
-    width = max(map(len, facts))
-    for name, value in facts.items():
+    width = max(map(len, settings))
+    for name, value in settings.items():
         print(f"{name:<{width}}  {value}")

@@ -1,6 +1,5 @@
 """`hbm-fast fit`: maximum likelihood or MAP of a table of counts."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,13 +43,13 @@ def fit(
         columns = ("category", "concentration", "standard_error", "lower", "upper", "proportion")
         _files.write_csv(out, columns, _rows(result))
     elif out is not None:
-        _files.write_json(out, _facts(result))
+        _files.write_json(out, _content(result))
     if figure is not None:
         from hbm_fast import plots
 
         _files.write_figure(figure, plots.concentrations(result), dpi=150)
     if as_json:
-        print(json.dumps(_files.finite(_facts(result)), ensure_ascii=False))
+        _options.print_json(_content(result))
     else:
         _show(result, data.name)
 
@@ -69,7 +68,7 @@ def _rows(result: FitResult) -> list[tuple[Any, ...]]:
     return list(zip(result.category_names or (), *(c.tolist() for c in columns), strict=True))
 
 
-def _facts(result: FitResult) -> dict[str, Any]:
+def _content(result: FitResult) -> dict[str, Any]:
     names = ("concentration", "standard_error", "lower", "upper", "proportion")
     return {
         "outcome": result.outcome,
@@ -94,8 +93,8 @@ def _show(result: FitResult, name: str) -> None:
     for column in ("category", "concentration", "s.e.", "2.5 %", "97.5 %", "proportion"):
         shown.add_column(column, justify="left" if column == "category" else "right")
     rows = sorted(_rows(result), key=lambda row: -row[-1])
-    for category, *figures in rows[:_ROWS]:
-        shown.add_row(category, *(f"{figure:.5g}" for figure in figures))
+    for category, *values in rows[:_ROWS]:
+        shown.add_row(category, *(f"{value:.5g}" for value in values))
     console = Console()
     console.print(shown)
     if len(rows) > _ROWS:

@@ -1,6 +1,5 @@
 """`hbm-fast infer`: the posterior of a table of counts, by a trained network."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from hbm_fast import _files
 from hbm_fast.cli import _options
 from hbm_fast.tables import CountTable, read_counts
 
@@ -32,7 +30,7 @@ def infer(
     from hbm_fast import amortize
 
     post = amortize.load(network).sample(_rows(table, data), n_draws=draws, rng=seed, correct=False if raw else "auto")
-    facts = {
+    result = {
         "data": data.name,
         "network": network,
         "path": str(post.details["path"]),
@@ -43,15 +41,15 @@ def infer(
         "beta": {"mean": post.mean("beta").tolist(), "sd": post.sd("beta").tolist()},
     }
     if as_json:
-        print(json.dumps(_files.finite(facts), ensure_ascii=False))
+        _options.print_json(result)
         return
     print(post.summary())
     how = {
         "network": "the network's own draws",
-        "importance": f"the network's draws, weighted: {facts['ess_share']:.1%} of them are effective"
+        "importance": f"the network's draws, weighted: {result['ess_share']:.1%} of them are effective"
         if not raw
         else "",
-        "sampler": f"the exact sampler, as {facts['reason']}",
+        "sampler": f"the exact sampler, as {result['reason']}",
     }[str(post.details["path"])]
     print(f"{data.name}: {how}")
 

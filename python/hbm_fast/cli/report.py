@@ -1,6 +1,5 @@
-"""`hbm-fast report`: the page."""
+"""`hbm-fast report`: one HTML page with both questions of Le (2020)."""
 
-import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +24,7 @@ def report(
     as_json: _options.AsJson = False,
     force: _options.Force = False,
 ) -> None:
-    """Write the note's two questions, the answers beside the exact ones, and the calibration as one offline page.
+    """Write both questions of Le (2020), the answers beside the exact ones, and the calibration as one offline page.
 
     Example: hbm-fast report --out report.html --results hbm-fast-benchmark
     """
@@ -34,16 +33,19 @@ def report(
     _options.check_target(out, "--out", (".html",), force=force)
     if results is not None and not results.is_dir():
         raise ValueError(f"--results: the folder {str(results)!r} does not exist")
-    ways: dict[str, Callable[[Any], Any]] = {}
+    networks: dict[str, Callable[[Any], Any]] = {}
     for name in network or []:
         from hbm_fast import amortize
 
         estimator = amortize.load(name)
-        ways[f"network {Path(name).stem}"] = lambda counts, e=estimator: e.sample(counts, n_draws=4000, rng=seed)  # type: ignore[misc]
+        networks[f"network {Path(name).stem}"] = lambda counts, e=estimator: e.sample(counts, n_draws=4000, rng=seed)  # type: ignore[misc]
     sections = []
     if find_spec("torch") is not None:
         from hbm_fast.experiments import report_question_two
 
         sections = list(report_question_two.sections(seed))
-    page.write(out, networks=ways, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
-    print(json.dumps({"page": str(out), "bytes": out.stat().st_size}) if as_json else out)
+    page.write(out, networks=networks, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
+    if as_json:
+        _options.print_json({"page": str(out), "bytes": out.stat().st_size})
+    else:
+        print(out)

@@ -1,6 +1,5 @@
 """`hbm-fast sample`: the posterior of a table of counts."""
 
-import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ _Sampler = Literal["auto", "hmc", "gibbs", "mh"]
 
 
 class Method(StrEnum):
-    """Ways to the posterior."""
+    """Samplers, and quadrature."""
 
     AUTO = "auto"
     HMC = "hmc"
@@ -63,7 +62,7 @@ def sample(
     figure: _options.Figure = None,
     as_json: _options.AsJson = False,
     force: _options.Force = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: _options.Quiet = False,
 ) -> None:
     """Draw from the posterior of a table of counts; Ctrl-C keeps what was drawn so far.
 
@@ -85,7 +84,7 @@ def sample(
         _write_draws(post, out)
     step = _step(post) if interrupted else 1
     summary, complaint = _summary(post if step == 1 else _thinned(post, step))
-    facts: dict[str, Any] = {
+    result: dict[str, Any] = {
         "data": data.name,
         "n_groups": table.counts.shape[0],
         "n_categories": table.counts.shape[1],
@@ -101,14 +100,17 @@ def sample(
         "version": __version__,
     }
     if out is not None and out.suffix.lower() == ".json":
-        _files.write_json(out, facts)
+        _files.write_json(out, result)
     if groups is not None:
         _write_groups(post, groups)
     if figure is not None:
         from hbm_fast import plots
 
         _files.write_figure(figure, plots.proportions(post), dpi=150)
-    print(json.dumps(_files.finite(facts), ensure_ascii=False) if as_json else summary)
+    if as_json:
+        _options.print_json(result)
+    else:
+        print(summary)
     if complaint:
         print(f"hbm-fast: warning: {complaint}", file=sys.stderr)
     if interrupted:

@@ -1,4 +1,4 @@
-"""`hbm-fast simulate`: as many datasets as the disk holds, in parts, each part the same whoever writes it."""
+"""`hbm-fast simulate`: datasets in a folder of files, whose content does not depend on interruptions."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from hbm_fast import STREAM_VERSION
-from hbm_fast._files import replacing, write_text
+from hbm_fast._files import replacing, write_json
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import _options
 from hbm_fast.cli._priors import parse_alpha
@@ -49,7 +49,7 @@ def simulate(
     theta: Annotated[bool, typer.Option("--theta", help="Write log theta of every group too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     as_json: _options.AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: _options.Quiet = False,
 ) -> None:
     """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.
 
@@ -95,7 +95,7 @@ def simulate(
         else:
             _write_npz(target, sims)
     if as_json:
-        print(json.dumps({"folder": str(folder), "parts": n_parts, **manifest}))
+        _options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
     elif not quiet:
         typer.echo(f"{datasets} datasets in {n_parts} parts: {folder}")
 
@@ -125,7 +125,7 @@ def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
         hint = "choose another folder" if resume else "choose another folder, or go on with --resume"
         raise ValueError(f"{str(folder)!r} exists and is not empty: {hint}")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps(manifest, indent=2) + "\n")
+    write_json(file, manifest)
 
 
 def _manifest(file: Path) -> dict[str, Any]:

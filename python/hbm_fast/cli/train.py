@@ -1,6 +1,5 @@
-"""`hbm-fast train`: a network for a model of one's own."""
+"""`hbm-fast train`: a network for a given model."""
 
-import json
 import sys
 import warnings
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hbm_fast import _files
 from hbm_fast.cli import _options
 from hbm_fast.cli._priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
@@ -49,7 +47,7 @@ def train(
     as_json: _options.AsJson = False,
     pause_at: Annotated[int | None, typer.Option(help="Stop at this step, to go on with --resume.", min=1)] = None,
     force: _options.Force = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: _options.Quiet = False,
 ) -> None:
     """Train a network that infers (alpha, beta) from counts in microseconds.
 
@@ -89,14 +87,13 @@ def train(
     for warning in caught:
         print(f"hbm-fast: warning: {warning.message}", file=sys.stderr)
     estimator.save(out)
-    figures = estimator.metrics
+    metrics = estimator.metrics
     if as_json:
-        facts = {"network": str(out), "training": estimator.training, "figures": figures}
-        print(json.dumps(_files.finite(facts)))
+        _options.print_json({"network": str(out), "training": estimator.training, "figures": metrics})
         return
     print(
         f"{out}: {estimator.training['steps']} steps in {estimator.training['seconds']:.0f} s; held out: "
-        f"KL to the exact posterior {figures['kl']:.4f} nats, effective share of the draws {figures['ess_share']:.3f}"
+        f"KL to the exact posterior {metrics['kl']:.4f} nats, effective share of the draws {metrics['ess_share']:.3f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The note's figures of its second question, for its link and for ours."""
+"""Figures of the second question of Le (2020), for its link exp + 1 and for exp."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from hbm_fast import _files
+from hbm_fast.embedding.comparison import posterior_means
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
 
-NAMES = {"exp_plus_one": "the note's link, exp + 1", "exp": "exp"}
-# Bags of 20, and what they say about the world.
+NAMES = {"exp_plus_one": "exp + 1, Le (2020)", "exp": "exp"}
+# Bags of 20, by name.
 DATASETS = {
     "10 all white, 10 all black": [[20, 0]] * 10 + [[0, 20]] * 10,
     "20 bags of half and half": [[10, 10]] * 20,
@@ -21,15 +22,14 @@ DATASETS = {
 }
 
 
-def draw(note: Any, ours: Any, bags: Any, exact: Any, out: Path) -> None:
-    """Writes six figures to the folder ``out``."""
-    both = {"exp_plus_one": note, "exp": ours}
+def draw(exp_plus_one: Any, exp: Any, bags: Any, exact: Any, out: Path) -> None:
+    """Write six figures to the folder ``out``."""
+    both = {"exp_plus_one": exp_plus_one, "exp": exp}
     for link, embedding in both.items():
         _save(conditional_priors(embedding), out / f"priors-{link}.png", f"p(theta | z): {NAMES[link]}")
     _save(posteriors_of_z(both), out / "posteriors-of-z.png", "p(z | bags)")
-    _save(
-        partition(both), out / "partition.png", "What z says: the mean proportion of black, and how alike the bags are"
-    )
+    title = "Over the plane of z: the mean proportion of black, and how alike the bags are"
+    _save(partition(both), out / "partition.png", title)
     _save(use(both), out / "use.png", "E[z | x] of 600 datasets: is the second direction of z used?")
     title = "10 white bags, 10 black bags, one black marble: the proportion of black in the last bag"
     _save(example(both, bags, exact), out / "example.png", title)
@@ -83,9 +83,7 @@ def partition(both: dict[str, Any]) -> Any:
 
 
 def use(both: dict[str, Any]) -> Any:
-    """Where the posterior means of z are: on a line, or all over the plane."""
-    from hbm_fast.embedding.comparison import posterior_means
-
+    """Posterior means of z: on a line, or over the whole plane."""
     counts = simulate(HierarchicalModel(2), 600, n_groups=21, totals=20, rng=2).counts
     assert counts is not None
     black = counts[..., 1].sum(1) / counts.sum((1, 2))
@@ -100,7 +98,7 @@ def use(both: dict[str, Any]) -> Any:
 
 
 def example(both: dict[str, Any], bags: Any, exact: Any) -> Any:
-    """The last bag's proportion of black given everything: the note's link, ours, and the exact answer."""
+    """The last bag's proportion of black given all bags: for both links, and exactly."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True)
     answers = {NAMES[link]: emb.sample(bags, n_draws=4000, rng=0) for link, emb in both.items()}
     for axis, (name, post) in zip(axes, {**answers, "exact": exact}.items(), strict=True):

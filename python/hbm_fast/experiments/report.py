@@ -1,11 +1,10 @@
-"""One self-contained HTML page: the note's questions, their answers beside the exact ones, calibration, the machine."""
+"""The report: both questions of Le (2020), the answers beside the exact ones, calibration, speed, on one HTML page."""
 
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,8 +29,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAGS = datasets.load_marbles().counts
-LAST = 20  # the bag asked about
+LAST = 20  # the bag of the question
 EXACT = "exact (quadrature)"
+TITLE = "The marbles, answered"
+INTRODUCTION = (
+    "The two questions of Tuan Anh Le, <em>Learning and amortized inference in hierarchical Bayesian models</em> "
+    "(2020), every figure drawn again beside exact inference."
+)
 
 Infer = Callable[[Any], Posterior]
 
@@ -47,14 +51,14 @@ def write(
 ) -> Path:
     """Write the report.
 
-    Where torch is installed the shipped networks answer too, and the note's figures of its first question are drawn.
+    Where torch is installed the shipped networks answer too, and the figures of the first question are drawn.
 
     Parameters
     ----------
     path : path
         Of the page; an earlier one is replaced when the new one is whole.
     networks : mapping of str to callable, optional
-        Further ways of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
+        Further methods of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
     sections : sequence of Section, optional
         More of the page, after the first question; ``hbm-fast report`` puts the second question there.
     results : path, optional
@@ -77,7 +81,7 @@ def write(
     --------
     >>> import os, tempfile
     >>> import hbm_fast as hbm
-    >>> from hbm_fast import report
+    >>> from hbm_fast.experiments import report
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = report.write(os.path.join(folder, "report.html"), n_calibration=21)
     ...     page.read_text().startswith("<!doctype html>")
@@ -87,28 +91,27 @@ def write(
     if find_spec("matplotlib") is None:
         raise missing_extra("matplotlib", "report")
     target = Path(path)
-    ways = {**_shipped(rng), **(networks or {})}
-    benchmarks = list(_benchmarks(results))  # first: a damaged file is seen before the work
+    methods = {**_shipped(rng), **(networks or {})}
+    benchmarks = list(_benchmarks(results))  # first: a damaged file is found before the long computations
     content = [
-        *_question_one(ways, rng),
+        *_question_one(methods, rng),
         *sections,
         *_calibrations(n_calibration, rng),
         *benchmarks,
         Section(
             "Environment",
-            "What ran here.",
+            "Versions and settings of this run.",
             columns=("", ""),
             rows=[(name, str(value)) for name, value in show_config().items()],
             chapter="Environment",
         ),
     ]
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    write_text(target, render(content, made))
+    write_text(target, render(content, TITLE, INTRODUCTION))
     return target
 
 
 def _shipped(rng: int | np.random.Generator) -> dict[str, Infer]:
-    """The shipped networks as they are, uncorrected: what the note's figures are about."""
+    """The shipped networks as they are, uncorrected: as in the figures of Le (2020)."""
     if find_spec("torch") is None:
         return {}
     from hbm_fast import amortize
@@ -122,21 +125,21 @@ def _shipped(rng: int | np.random.Generator) -> dict[str, Infer]:
 
 def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
     model = HierarchicalModel(2)
-    ways: dict[str, Infer] = {
+    methods: dict[str, Infer] = {
         EXACT: lambda counts: exact_posterior(counts, model, n_draws=4000, rng=rng),
         "MCMC": lambda counts: sample(counts, model, rng=rng),
         **networks,
     }
     answered, seconds = {}, {}
-    for name, infer in ways.items():
-        infer(BAGS)  # once untimed: first-use set-up is not the method's speed
+    for name, infer in methods.items():
+        infer(BAGS)  # once untimed: first-use set-up is not counted
         start = time.perf_counter()
         answered[name] = infer(BAGS)
         seconds[name] = time.perf_counter() - start
     exact = answered[EXACT]
     yield Section(
         "The question",
-        "Ten bags of 20 white marbles, ten of 20 black, and one bag from which one black marble came: "
+        "Ten bags of 20 white marbles, ten of 20 black, and one bag from which one black marble was drawn: "
         "what colour are the others in that last bag?",
         _bags,
         chapter="Question 1: can inference be amortized? Yes, top-down",
@@ -149,7 +152,7 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
     yield Section(
         "The answers",
         "Exact inference, MCMC and the top-down network put about 99 % on the next marble being black, because twenty "
-        "pure bags have taught that alpha is small; a bottom-up network, which looks at each bag alone, cannot know.",
+        "pure bags make a small alpha almost certain; a bottom-up network, which uses each bag alone, cannot use that.",
         columns=("", "P(next is black)", "E[log alpha]", "sd", "E[beta, black]", "seconds"),
         rows=[
             (
@@ -164,10 +167,10 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
         ],
     )
     if find_spec("torch") is not None:
-        yield from _notes_figures(rng)
+        yield from _network_figures(rng)
     agreeing = {name: post for name, post in answered.items() if name != "bottom-up network"}
     yield Section(
-        "What is believed",
+        "The posteriors",
         "The curves lie on top of each other: log alpha far below 0, beta undecided between the colours, "
         "theta of the last bag almost surely black.",
         lambda: plots.compare(agreeing, group=LAST, category=1, category_name="black"),
@@ -186,45 +189,45 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
     )
 
 
-def _notes_figures(rng: int) -> Iterator[Section]:
-    from hbm_fast.experiments import network_plots as figures
+def _network_figures(rng: int) -> Iterator[Section]:
+    from hbm_fast.experiments import question_one
 
     yield Section(
         "The last bag",
-        "After one black marble the bottom-up network is unsure where the top-down one and the exact answer are not; "
+        "After one black marble the bottom-up network is uncertain, the top-down one and the exact answer are not; "
         "after 20 marbles from the last bag all three agree (the numbers are P(next is black): exact, top-down, "
         "bottom-up).",
-        partial(figures.last_bag, rng=rng),
+        partial(question_one.last_bag, rng=rng),
     )
     yield Section(
         "The abstract knowledge",
-        "Top-down lies on the exact curves; bottom-up believes in a larger alpha, in bags of less extreme colours.",
-        partial(figures.knowledge, rng=rng),
+        "Top-down lies on the exact curves; bottom-up puts alpha too high: bags of less extreme colours.",
+        partial(question_one.knowledge, rng=rng),
     )
     yield Section(
         "New bags",
         "After ten white and ten black bags a new one is white or black; bottom-up expects mixed bags slightly more "
         "often than it should.",
-        partial(figures.new_bags, rng=rng),
+        partial(question_one.new_bags, rng=rng),
     )
 
 
 def _calibrations(n: int, rng: int) -> Iterator[Section]:
     model = HierarchicalModel(2)
     generator = np.random.default_rng(rng)
-    ways: dict[str, Infer] = {
+    methods: dict[str, Infer] = {
         "MCMC": lambda counts: sample(counts, model, n_draws=500, rng=generator, diagnostics=False)
     }
     # calibration needs fresh random numbers at every call
-    ways |= {name: infer for name, infer in _shipped(generator).items() if name.startswith("top-down")}
-    for number, (name, infer) in enumerate(ways.items()):
+    methods |= {name: infer for name, infer in _shipped(generator).items() if name.startswith("top-down")}
+    for number, (name, infer) in enumerate(methods.items()):
         calibrated = simulation_based_calibration(
             infer, model, n, n_groups=21, totals=20, n_ranks=21, batch=100, rng=rng
         )
         yield Section(
             f"Calibration of {'the ' if 'network' in name else ''}{name}",
-            f"Ranks of the truth among the draws over {n} simulated datasets: flat within the band, as they "
-            "are where the inference is right on average over the prior.",
+            f"Ranks of the true values among the draws over {n} simulated datasets: flat within the band, as they "
+            "are where the inference is correct on average over the prior.",
             partial(plots.calibration, calibrated),
             chapter="" if number else "Can the answers be trusted?",
         )
@@ -255,7 +258,7 @@ def _thetas(rng: int) -> "Figure":
 
 
 def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
-    """What ``hbm-fast benchmark`` saved in the folder; other JSON there is not ours to show."""
+    """What ``hbm-fast benchmark`` saved in the folder; other JSON there is left out."""
     if folder is None:
         return
     chapter = "Speed, and error beside it"
@@ -264,29 +267,29 @@ def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
             saved = json.loads(file.read_bytes())
             if not isinstance(saved, dict) or saved.get("kind") != "amortized_vs_mcmc":
                 continue
-            sections = [*_works(file, saved, chapter), _measured(saved)]
+            sections = [*_cases(file, saved, chapter), _measured(saved)]
         yield from sections
         chapter = ""
 
 
-def _works(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Section]:
-    for work in saved["works"]:
-        name = f"{work['name']}, K = {work['n_categories']}"
+def _cases(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Section]:
+    for case in saved["works"]:
+        name = f"{case['name']}, K = {case['n_categories']}"
         yield Section(
             f"{saved['title']}: {name}",
-            "The lower line is the faster way; hollow points are extrapolated, dashed lines have the training "
-            "charged, which many datasets must share before it has paid.",
-            partial(_figure, file, benchmark_plots.time_against_datasets, work),
+            "The lower line is the faster method; hollow points are extrapolated, dashed lines include the training, "
+            "which pays only when many datasets share it.",
+            partial(_figure, file, benchmark_plots.time_against_datasets, case),
             chapter=chapter,
         )
         chapter = ""
         yield Section(
             f"Accuracy against time: {name}",
-            "More draws bring every right way closer to the truth; a raw network stops where its own error is.",
-            partial(_figure, file, benchmark_plots.accuracy_against_time, work),
+            "More draws bring every correct method closer to the reference; a raw network stops at its own error.",
+            partial(_figure, file, benchmark_plots.accuracy_against_time, case),
             benchmark_plots.COLUMNS,
-            benchmark_plots.rows(work),
-            benchmark_plots.sentences(saved, work),
+            benchmark_plots.rows(case),
+            benchmark_plots.case_notes(saved, case),
         )
 
 
@@ -296,18 +299,18 @@ def _measured(saved: Mapping[str, Any]) -> Section:
         f"{saved['machine']['cpu']}, {saved['date']}.",
         columns=("", ""),
         rows=[(name, str(version)) for name, version in saved["versions"].items()],
-        notes=benchmark_plots.remarks(saved),
+        notes=benchmark_plots.result_notes(saved),
     )
 
 
-def _figure(file: Path, draw: Callable[[Any], "Figure"], work: Any) -> "Figure":
+def _figure(file: Path, draw: Callable[[Any], "Figure"], case: Any) -> "Figure":
     with _named(file):
-        return draw(work)
+        return draw(case)
 
 
 @contextmanager
 def _named(file: Path) -> Iterator[None]:
-    """Errors of what is in a file become one that names it."""
+    """Errors caused by the content of a file become one that names the file."""
     try:
         yield
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:

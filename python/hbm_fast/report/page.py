@@ -1,10 +1,11 @@
-"""The page of the report: sections in, one self-contained HTML file out, light and dark."""
+"""One self-contained HTML page from sections of text, figures and tables, light and dark."""
 
 import base64
 import html
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, one sentence that says what to see, a figure or a table; ``chapter`` opens a new part of the page."""
+    """A heading, a caption, a figure or a table, notes; ``chapter`` opens a new part of the page."""
 
     title: str
-    sentence: str
+    caption: str
     draw: Callable[[], "Figure"] | None = None
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
@@ -24,8 +25,8 @@ class Section:
     chapter: str = ""
 
 
-def render(sections: Iterable[Section], made: str) -> str:
-    """The whole page."""
+def render(sections: Iterable[Section], title: str, introduction: str) -> str:
+    """The whole page; ``introduction`` is HTML."""
     import matplotlib
 
     parts, chapters = [], []
@@ -35,17 +36,19 @@ def render(sections: Iterable[Section], made: str) -> str:
             parts.append(f'<h2 class="chapter" id="part-{number}">{html.escape(section.chapter)}</h2>')
         parts.append(_html(section, matplotlib))
     links = " · ".join(f'<a href="#{anchor}">{html.escape(name)}</a>' for anchor, name in chapters)
-    return _PAGE.replace("{made}", html.escape(made)).replace("{links}", links).replace("{body}", "\n".join(parts))
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    page = _PAGE.replace("{title}", html.escape(title)).replace("{introduction}", introduction)
+    return page.replace("{made}", made).replace("{links}", links).replace("{body}", "\n".join(parts))
 
 
 def _html(section: Section, matplotlib: Any) -> str:
-    parts = [f"<section><h3>{html.escape(section.title)}</h3>", f"<p>{html.escape(section.sentence)}</p>"]
+    parts = [f"<section><h3>{html.escape(section.title)}</h3>", f"<p>{html.escape(section.caption)}</p>"]
     if section.draw is not None:
         light = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"})
         dark = _image(section.draw, matplotlib, _dark())
         parts.append(
             f'<div class="wide"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-            f'<img src="{light}" alt="{html.escape(section.title)}: {html.escape(section.sentence)}"></picture></div>'
+            f'<img src="{light}" alt="{html.escape(section.title)}: {html.escape(section.caption)}"></picture></div>'
         )
     if section.rows:
         head = "".join(f"<th>{html.escape(c)}</th>" for c in section.columns)
@@ -78,7 +81,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>The marbles, answered: hbm_fast's report</title>
+<title>{title}</title>
 <link rel="icon" href="data:,">
 <style>
 :root { --back: #ffffff; --text: #1b1f24; --faint: #5b6470; --line: #d9dde2; --link: #0b5cad; }
@@ -100,9 +103,8 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 </style>
 </head>
 <body>
-<h1>The marbles, answered</h1>
-<p>The two questions of Tuan Anh Le's note <em>Learning and amortized inference in hierarchical Bayesian models</em>
-(2020), every figure made anew and held against exact inference.</p>
+<h1>{title}</h1>
+<p>{introduction}</p>
 <p class="faint">Made by hbm_fast, {made}. {links}</p>
 {body}
 </body>

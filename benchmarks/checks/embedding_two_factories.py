@@ -1,9 +1,9 @@
 """Data whose generating model is not in the family: every dataset mixes bags of two factories.
 
-Each factory has an (alpha, beta) of its own from the note's prior, and each of the 21 bags of 20 marbles comes from
-either with probability 1/2. `python benchmarks/embedding_two_factories.py [minutes]` trains one Dirichlet per z, and a
-mixture, on a table of such datasets and prints their model gaps. The true evidence is a four-dimensional trapezoid
-rule, which needs the histogram of the bags only.
+Each factory has an (alpha, beta) of its own from the default prior, and each of the 21 bags of 20 marbles comes from
+either with probability 1/2. `python benchmarks/checks/embedding_two_factories.py [minutes]` trains one Dirichlet per z,
+and a mixture, on a table of such datasets and prints their model gaps. The true evidence is a four-dimensional
+trapezoid rule, which needs the histogram of the bags only.
 """
 
 import math
@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 import hbm_fast as hbm
-from hbm_fast.embedding import ModelComparison, train
-from hbm_fast.embedding import latent_grid as quadrature
+from hbm_fast.embedding import ModelComparison, latent_grid, train
 from hbm_fast.nn.objectives import log_normal
 from hbm_fast.nn.transforms import PriorTransform
 
@@ -33,7 +32,7 @@ def datasets(n, rng):
 def log_true(counts, n=41, half_width=5.0):
     """log p(x) of the ordered sequences, (B,)."""
     high = torch.full((2,), half_width, dtype=torch.float64)
-    z, log_cell = quadrature.nodes(n, -high, high)
+    z, log_cell = latent_grid.nodes(n, -high, high)
     log_weight = log_normal(z) + log_cell
     keep = log_weight > -16.0
     z, log_weight = z[keep], log_weight[keep]
@@ -58,11 +57,11 @@ def log_true(counts, n=41, half_width=5.0):
 if __name__ == "__main__":
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
     torch.set_num_threads(1)
-    table, held = datasets(60_000, 0), datasets(200, 1)
-    truth = log_true(held)
-    print(f"a coarser grid changes log p by at most {float((log_true(held, 33) - truth).abs().max()):.1e} nats")
-    referee = ModelComparison(hbm.HierarchicalModel(2), held)
-    referee.log_true = truth
+    table, validation = datasets(60_000, 0), datasets(200, 1)
+    exact = log_true(validation)
+    print(f"a coarser grid changes log p by at most {float((log_true(validation, 33) - exact).abs().max()):.1e} nats")
+    comparison = ModelComparison(hbm.HierarchicalModel(2), validation)
+    comparison.log_true = exact
     for settings in ({"dim": 2}, {"dim": 4}, {"dim": 4, "head": "mixture", "n_components": 4}):
         emb = train(data=table, held_out=0.01, minutes=minutes, rng=0, **settings)
-        print(settings, emb.training["steps"], "steps:", referee.model_gap(emb), flush=True)
+        print(settings, emb.training["steps"], "steps:", comparison.model_gap(emb), flush=True)

@@ -1,4 +1,4 @@
-"""The note's figures of its first question: top-down and bottom-up networks beside the exact posterior.
+"""Figures of the first question of Le (2020): top-down and bottom-up networks beside the exact posterior.
 
 Each function draws one figure and needs no display. Component 0 is white, component 1 black.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PURE = np.array([[20, 0]] * 10 + [[0, 20]] * 10, dtype=np.int64)
 
-# The bags of the note by what came out of the last one.
+# The 21 bags by what was drawn from the last one.
 DATASETS: dict[str, NDArray[np.int64]] = {
     "one black marble": np.concatenate([PURE, [[0, 1]]]),
     "20 black marbles": np.concatenate([PURE, [[0, 20]]]),
@@ -38,7 +38,7 @@ def posteriors(
     n_draws: int = 10_000,
     rng: int = 0,
 ) -> dict[str, Posterior]:
-    """The exact posterior and both networks' own, uncorrected.
+    """The exact posterior, and those of both networks, uncorrected.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def posteriors(
 
 
 def last_bag(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
-    """theta of the last bag: the bottom-up network is unsure where one marble was drawn from it, and only there.
+    """theta of the last bag: only after one marble is the bottom-up network less certain than the exact posterior.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ def last_bag(top_down: Estimator | None = None, bottom_up: Estimator | None = No
 
     Examples
     --------
-    >>> from hbm_fast.amortize import figures
-    >>> [axes.get_title().split(":")[0] for axes in figures.last_bag().axes]
+    >>> from hbm_fast.experiments import question_one
+    >>> [axes.get_title().split(":")[0] for axes in question_one.last_bag().axes]
     ['one black marble', '20 black marbles', '20 white marbles']
     """
     figure, panels = _panels(1, len(DATASETS))
@@ -96,7 +96,7 @@ def last_bag(top_down: Estimator | None = None, bottom_up: Estimator | None = No
 
 
 def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
-    """log alpha and beta, what is known of all bags, for each of the note's datasets.
+    """log alpha and beta, which all bags share, for each dataset.
 
     Parameters
     ----------
@@ -114,8 +114,8 @@ def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = N
 
     Examples
     --------
-    >>> from hbm_fast.amortize import figures
-    >>> len(figures.knowledge().axes)
+    >>> from hbm_fast.experiments import question_one
+    >>> len(question_one.knowledge().axes)
     6
     """
     figure, panels = _panels(2, len(DATASETS))
@@ -136,7 +136,7 @@ def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = N
 
 
 def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
-    """Bags not yet seen, after ten white and ten black ones: theta of a new bag, and how many of 20 marbles are black.
+    """New bags, after ten white and ten black ones: theta of a new bag, and how many of 20 marbles are black.
 
     Parameters
     ----------
@@ -154,8 +154,8 @@ def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = No
 
     Examples
     --------
-    >>> from hbm_fast.amortize import figures
-    >>> [axes.get_xlabel() for axes in figures.new_bags().axes]
+    >>> from hbm_fast.experiments import question_one
+    >>> [axes.get_xlabel() for axes in question_one.new_bags().axes]
     ['theta of a new bag, black', 'black marbles of 20 from a new bag']
     """
     figure, panels = _panels(1, 2)

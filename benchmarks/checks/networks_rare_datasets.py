@@ -1,14 +1,13 @@
-"""Datasets in the networks' range that their prior hardly ever draws, and how right the corrected answers are there.
+"""Errors of the corrected networks on datasets of their range that the prior hardly ever draws.
 
-    python benchmarks/odd_datasets.py --out benchmarks/results/odd_datasets.json
+    python benchmarks/checks/networks_rare_datasets.py --out benchmarks/results/networks_rare_datasets.json
 
-A network learns on draws of the prior, so that its importance weights are good there by construction. Here each
+A network is trained on draws of the prior, where its importance weights are therefore good. Here each
 corrected mean and each evidence is compared with a reference, in units of the standard error that came with it: a
 value of |z| above 4 without a warning is a silent error.
 """
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 import hbm_fast as hbm
 from hbm_fast.amortize.estimator import MIXED
+from hbm_fast.benchmark.records import Record, measured_here
 from hbm_fast.nn.importance import weigh
 from hbm_fast.nn.proposal import Proposal
 
@@ -130,11 +130,11 @@ KINDS: list[Callable[[Generator, int, int, int], Counts]] = [
 ]
 
 
-def odd(rng: Generator, k: int, n_groups: int = 50, total: int = 50) -> tuple[str, Counts]:
-    """The name of a kind, and a dataset (N, K) of it."""
+def rare(rng: Generator, k: int, n_groups: int = 50, total: int = 50) -> Counts:
+    """A dataset (N, K) of a random kind."""
     kind = KINDS[rng.integers(len(KINDS))]
     n = int(rng.choice([1, 2, n_groups, rng.integers(1, n_groups + 1)], p=[0.05, 0.05, 0.4, 0.5]))
-    return kind.__name__, kind(rng, n, k, total)
+    return kind(rng, n, k, total)
 
 
 def reference(counts: Counts, rng: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -211,7 +211,7 @@ def measure(
 
 
 def from_prior(rng: Generator, k: int) -> Counts:
-    """A dataset that the networks were trained for."""
+    """A dataset from the prior, as in training."""
     seed = int(rng.integers(2**31))
     counts = hbm.simulate(hbm.HierarchicalModel(k), 1, n_groups=(1, 50), totals=(0, 50), rng=seed).counts
     assert counts is not None
@@ -221,23 +221,21 @@ def from_prior(rng: Generator, k: int) -> Counts:
 def main() -> None:
     """Measure all shipped networks, print, and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--datasets", type=int, default=1000, help="odd ones, for each network")
+    parser.add_argument("--datasets", type=int, default=1000, help="rare ones, for each network")
     parser.add_argument("--prior", type=int, default=300, help="datasets of the prior, for each network")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--networks", nargs="+", default=["marbles", "any-k", "marbles-bottom-up"])
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
-    results = {}
-    for kind, draw, n in (
-        ("odd", lambda rng, k: odd(rng, k)[1], options.datasets),
-        ("prior", from_prior, options.prior),
-    ):
+    records = []
+    for kind, draw, n in (("rare", rare, options.datasets), ("prior", from_prior, options.prior)):
         for name in options.networks:
-            results[f"{name}, {kind}"] = measure(name, draw, n, options.draws, options.seed)
-            print(f"{name}, {kind}:", json.dumps(results[f"{name}, {kind}"]), flush=True)
+            metrics = measure(name, draw, n, options.draws, options.seed)
+            records.append(Record(f"corrected networks: {name}, {kind} datasets", "hbm_fast", metrics=metrics))
+            print(records[-1], flush=True)
             if options.out is not None:
-                options.out.write_text(json.dumps(results, indent=1) + "\n")
+                measured_here("Corrected networks on rare datasets", records, ("torch",)).write(options.out)
 
 
 if __name__ == "__main__":

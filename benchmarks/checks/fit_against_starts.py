@@ -1,4 +1,6 @@
-"""How far `hbm_fast.fit` stays below the best of 30 starts: ``python benchmarks/fit_maxima.py --out FILE``.
+"""How far `hbm_fast.fit` stays below the best of 30 starts of a damped Newton method.
+
+    python benchmarks/checks/fit_against_starts.py --out benchmarks/results/fit_against_starts.json
 
 Groups of unequal totals may give the likelihood several maxima in alpha, and a prior may give the posterior several
 modes. Random tables of the three kinds below are fitted, and a damped Newton method climbs from 30 starts in log
@@ -7,7 +9,6 @@ best.
 """
 
 import argparse
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hbm_fast as hbm
+from hbm_fast.benchmark.records import Record, measured_here
 
 SEED = 20261129
 N_TABLES = {"one or two large groups": 5000, "ragged with a prior": 1000, "fractional weights": 1000}
@@ -124,8 +126,8 @@ def climb(stats: hbm.SufficientStatistics, shape: float, rate: float, log_a: Flo
     return value
 
 
-def compare(kind: str, n: int, seed: int) -> dict[str, Any]:
-    """Fits against starts over n tables."""
+def compare(kind: str, n: int, seed: int) -> Record:
+    """Fits against starts over n tables; the error is the largest shortfall in nats."""
     rng = np.random.default_rng([seed, 99])
     shortfalls, outcomes = [], Counter[str]()
     for counts, weights, prior in tables(kind, n, seed):
@@ -135,13 +137,13 @@ def compare(kind: str, n: int, seed: int) -> dict[str, Any]:
         outcomes[fit.outcome] += 1
         if shortfalls[-1] > MISS:
             print(kind, f"{shortfalls[-1]:.3g}", fit.outcome, fit.alpha, prior, counts.tolist(), weights, flush=True)
-    return {
+    metrics = {
         "tables": n,
         "misses": int((np.array(shortfalls) > MISS).sum()),
-        "largest_shortfall_nats": max(shortfalls),
         "starts_below_fit": int((np.array(shortfalls) < -MISS).sum()),
         "outcomes": dict(outcomes),
     }
+    return Record(f"random tables: {kind}", "hbm.fit", error=max(shortfalls), metrics=metrics)
 
 
 def main() -> None:
@@ -150,11 +152,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    results = {kind: compare(kind, max(1, round(n * args.share)), args.seed) for kind, n in N_TABLES.items()}
-    text = json.dumps({"starts": N_STARTS, "miss_nats": MISS, "seed": args.seed, **results}, indent=1)
-    print(text)
+    records = [compare(kind, max(1, round(n * args.share)), args.seed) for kind, n in N_TABLES.items()]
+    print(*records, sep="\n")
     if args.out:
-        args.out.write_text(text + "\n")
+        shortfall = (
+            f"error: largest shortfall in nats below the best of {N_STARTS} starts; a miss is more than {MISS:g}."
+        )
+        notes = [f"{shortfall} Seed {args.seed}."]
+        measured_here("Maximum likelihood and modes: fit against 30 starts", records, (), notes).write(args.out)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Past one machine, measured on two processes of this one: speed-ups, one huge dataset, killed workers, costs by stage.
 
-    python benchmarks/bench_scale.py [--out benchmarks/results/scale.json] [--only speedup ...] [--kills 20]
+    python benchmarks/run.py scale --out benchmarks/results/scale.json [--cases "Killed workers" ...]
 
-docs/guide/clusters.md extrapolates from these figures. Takes both cores and about four minutes.
+docs/guide/clusters.md extrapolates from these numbers. Takes both cores and about four minutes.
 """
 
-import argparse
 import itertools
-import json
 import logging
 import os
 import signal
@@ -21,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# one thread a process, here and in the workers: what is measured is processes
+# one thread a process, here and in the workers: processes are compared
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HBM_FAST_NUM_THREADS": "1"}
 
 import dask
@@ -30,17 +28,19 @@ import distributed
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.cli.benchmark import machine
+from hbm_fast.benchmark.records import Record
 from hbm_fast.integrations import dask as hbm_dask
 
+TITLE = "Past one machine"
+PACKAGES = ("dask", "distributed", "torch")
 MODEL = hbm.HierarchicalModel(2)
-NOTE = {"n_groups": 21, "totals": 20}  # the note's datasets
+BAGS = {"n_groups": 21, "totals": 20}
 Table = dict[str, dict[str, Any]]
 
 
-def seconds(work: Callable[..., Any], *arguments: Any) -> float:
+def seconds(run: Callable[..., Any], *arguments: Any) -> float:
     begin = time.perf_counter()
-    work(*arguments)
+    run(*arguments)
     return time.perf_counter() - begin
 
 
@@ -60,12 +60,12 @@ def speedup(client: distributed.Client, rounds: int = 5) -> Table:
     rng = itertools.count()  # other draws each time: dask must not find the last answer
 
     def simulate(allowed: list[str]) -> None:
-        settings = {**NOTE, "theta": False, "dtype": np.uint8, "rng": next(rng), "chunk": 500_000}
+        settings = {**BAGS, "theta": False, "dtype": np.uint8, "rng": next(rng), "chunk": 500_000}
         blocks = hbm_dask.simulate(MODEL, 8_000_000, **settings)
-        # every block is simulated whole; only the mean of its alpha travels
+        # every block is simulated whole; only the mean of its alpha is sent
         client.compute(blocks.alpha.mean(), workers=allowed).result()
 
-    tables = [(i, counts) for i, counts in enumerate(hbm.simulate(MODEL, 1000, **NOTE, rng=2, theta=False).counts)]
+    tables = [(i, counts) for i, counts in enumerate(hbm.simulate(MODEL, 1000, **BAGS, rng=2, theta=False).counts)]
 
     def sample(allowed: list[str]) -> None:
         outcomes = hbm_dask.sample(dask.bag.from_sequence(tables, npartitions=20), MODEL, rng=next(rng))
@@ -74,9 +74,9 @@ def speedup(client: distributed.Client, rounds: int = 5) -> Table:
         assert [key for key, _ in found] == list(range(1000))
 
     rows: Table = {}
-    for name, work, n in (("simulate", simulate, 8_000_000), ("sample, 4 chains x 1,000 draws", sample, 1000)):
-        work(workers)  # warm: imports, the first pages
-        times = [(seconds(work, workers[:1]), seconds(work, workers)) for _ in range(rounds)]
+    for name, run, n in (("simulate", simulate, 8_000_000), ("sample, 4 chains x 1,000 draws", sample, 1000)):
+        run(workers)  # warm: imports, the first pages
+        times = [(seconds(run, workers[:1]), seconds(run, workers)) for _ in range(rounds)]
         one, two = (statistics.median(column) for column in zip(*times, strict=True))
         rows[name] = {
             "datasets": n,
@@ -127,7 +127,7 @@ def killed_workers(kills: int) -> Table:
 
     Each kill has a cluster of its own: a worker that dies while its nanny still starts it is given up for good.
     """
-    whole = hbm.simulate(MODEL, 200_000, **NOTE, rng=4, theta=False).counts
+    whole = hbm.simulate(MODEL, 200_000, **BAGS, rng=4, theta=False).counts
     tables = [(f"gene {i}", counts) for i, counts in enumerate(whole[:40])]
     key = [hbm_dask.dataset_key(5, name) for name, _ in tables]
     alone = [hbm.sample(c, MODEL, rng=k, n_draws=200).log_alpha for k, (_, c) in zip(key, tables, strict=True)]
@@ -139,7 +139,7 @@ def killed_workers(kills: int) -> Table:
 
     for _ in range(kills):
         with two_workers() as client:
-            counts = hbm_dask.simulate(MODEL, 200_000, **NOTE, rng=4, theta=False, chunk=10_000).counts.persist()
+            counts = hbm_dask.simulate(MODEL, 200_000, **BAGS, rng=4, theta=False, chunk=10_000).counts.persist()
             kill(client, distributed.futures_of(counts)[:5])
             same["simulate"] += np.array_equal(np.concatenate(gathered(client, counts)), whole)
         with two_workers() as client:
@@ -150,15 +150,15 @@ def killed_workers(kills: int) -> Table:
     return {name: {"kills": kills, "same_bits": n} for name, n in same.items()}
 
 
-def core_seconds(work: Callable[[], Any]) -> float:
-    """CPU time of this process: what other work on the machine hardly disturbs."""
+def core_seconds(run: Callable[[], Any]) -> float:
+    """CPU time of this process, which other processes on the machine hardly disturb."""
     begin = time.process_time()
-    work()
+    run()
     return time.process_time() - begin
 
 
 def stages(client: distributed.Client) -> Table:
-    """Bytes and core seconds of each stage for the note's datasets; what crosses a process in seconds of wall clock."""
+    """Bytes and core seconds of each stage for datasets of 21 bags; transfers between processes in wall-clock time."""
     rows: Table = {}
 
     def stage(name: str, n: int, spent: float, n_bytes: float) -> None:
@@ -169,7 +169,7 @@ def stages(client: distributed.Client) -> Table:
         }
 
     n = 400_000
-    settings = {**NOTE, "rng": 1, "theta": False, "dtype": np.uint8}
+    settings = {**BAGS, "rng": 1, "theta": False, "dtype": np.uint8}
     alone = {**settings, "n_threads": 1}
     stage("simulate", n, core_seconds(lambda: hbm.simulate(MODEL, n, **alone)), 0)
     tables = np.empty((n, 3, 20), np.float32)
@@ -229,35 +229,17 @@ def training() -> Table:
     return rows
 
 
-def main() -> None:
-    """Measure and save."""
-    names = ("reduction", "speedup", "stages", "training", "kills")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/scale.json"))
-    parser.add_argument("--only", nargs="+", choices=names, default=names, help="keep the other figures of --out")
-    parser.add_argument("--kills", type=int, default=20)
-    options = parser.parse_args()
-    saved = json.loads(options.out.read_text()) if options.out.exists() else {}
-    saved |= {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": machine()}
+def records(options: Any) -> Iterator[Record]:
+    """Each part in turn; ``options.cases`` names parts."""
 
-    def measured(name: str, table: Table) -> None:
-        saved[name] = table
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(saved, indent=1) + "\n")
-        print(name, json.dumps(table, indent=1), flush=True)
+    def part(name: str, measure: Callable[..., Table], *arguments: Any) -> Iterator[Record]:
+        if options.cases is None or name in options.cases:
+            for label, metrics in measure(*arguments).items():
+                yield Record(f"{name}: {label}", "hbm_fast", metrics=metrics)
 
-    if "reduction" in options.only:
-        measured("One huge dataset to sufficient statistics, one core", reduction())
+    yield from part("One huge dataset to sufficient statistics, one core", reduction)
     with two_workers() as client:
-        if "speedup" in options.only:
-            measured("Two worker processes against one", speedup(client))
-        if "stages" in options.only:
-            measured("Stages, the note's datasets (21 groups x 2), per core", stages(client))
-    if "kills" in options.only:
-        measured("Killed workers", killed_workers(options.kills))
-    if "training" in options.only:
-        measured("Training under torchrun, gloo", training())
-
-
-if __name__ == "__main__":
-    main()
+        yield from part("Two worker processes against one", speedup, client)
+        yield from part("Stages, datasets of 21 groups x 2, per core", stages, client)
+    yield from part("Killed workers", killed_workers, 20)
+    yield from part("Training under torchrun, gloo", training)

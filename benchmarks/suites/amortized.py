@@ -1,18 +1,16 @@
-"""Amortized inference against the clock.
+"""Networks of amortized inference: speed of the training, error after it, speed of the inference.
 
-    python benchmarks/bench_amortized.py --out benchmarks/results/amortized.json
+    python benchmarks/run.py amortized --seconds 300 --out benchmarks/results/amortized.json
 
 On K = 2, N 1..41, M 0..40, one core: training (datasets per second, step time, the simulator's share, the same loop on
-numpy's simulator), the KL to the exact posterior and the note's data after the given minutes, what the draws of the
+numpy's simulator), the KL to the exact posterior and the 21 bags after --seconds of training, what the draws of the
 Rao-Blackwellised objective buy in that time, inference of 1,000 datasets x 1,000 draws, the any-K network against long
-MCMC, and the figures stored with the shipped networks.
+MCMC, and the metrics stored with the shipped networks.
 """
 
-import argparse
-import json
+import re
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,20 +21,23 @@ from torch import Tensor
 import hbm_fast as hbm
 from hbm_fast import _random
 from hbm_fast.amortize.top_down import TopDown
-from hbm_fast.cli.benchmark import machine
+from hbm_fast.benchmark.records import Record
 from hbm_fast.nn.data import Block, TrainingStream
 from hbm_fast.nn.features import to_network_order
 from hbm_fast.nn.importance import log_coefficient
 from hbm_fast.nn.objectives import log_posterior
 from hbm_fast.nn.training import TrainingOptions, run
 
+TITLE = "Amortized inference: training and networks"
+PACKAGES = ("torch",)
+NOTES = ("error: KL(exact || network) in nats, mean over the validation datasets.",)
 MODEL = hbm.HierarchicalModel(2)
 RANGE: dict[str, Any] = {"n_groups": (1, 41), "totals": (0, 40)}
 BAGS = hbm.datasets.load_marbles().counts
-EXACT = {"log_alpha": -4.14742, "theta": 0.98714, "above": 0.9702}
+EXACT = {"log_alpha": -4.14742, "theta": 0.98714, "above": 0.9702}  # of the 21 bags
 
 
-class Referee:
+class ReferenceDraws:
     """500 datasets, and 200 draws of the exact posterior of each in the coordinates where the prior is N(0, I)."""
 
     def __init__(self, n_datasets: int = 500, n_draws: int = 200) -> None:
@@ -62,45 +63,56 @@ class Referee:
         return {"kl": float(kl.mean()), "kl_se": float(kl.std() / len(kl) ** 0.5), "kl_max": float(kl.max())}
 
 
-def accuracy(estimator: hbm.amortize.Estimator, referee: Referee) -> dict[str, float]:
-    """KL to the exact posterior, effective share, calibration, and the note's data raw and corrected."""
+def accuracy(estimator: hbm.amortize.Estimator, reference: ReferenceDraws) -> dict[str, float]:
+    """KL to the exact posterior, effective share, calibration, and the 21 bags raw and corrected."""
     network = estimator.network
     with torch.no_grad():
-        figures = referee.kl(
+        metrics = reference.kl(
             lambda block, z: network.head.log_prob(network.encoder(network.prepare(block)[0]), z.float())
         )
-    post = estimator.sample(referee.counts, n_draws=1000, rng=1, correct=True)
-    figures |= {
+    post = estimator.sample(reference.counts, n_draws=1000, rng=1, correct=True)
+    metrics |= {
         "ess": float(post.details["ess_share"].mean()),
         "ess_min": float(post.details["ess_share"].min()),
         "sbc_p": estimator.rank_truth(4_000, rng=7).p_value,
     }
-    return figures | note(estimator)
+    return metrics | marbles(estimator)
 
 
-def note(estimator: hbm.amortize.Estimator) -> dict[str, float]:
-    """The note's 21 bags."""
-    figures = {}
+def marbles(estimator: hbm.amortize.Estimator) -> dict[str, float]:
+    """The 21 bags."""
+    metrics = {}
     for name, correct in (("raw", False), ("corrected", True)):
         post = estimator.sample(BAGS, n_draws=20_000, rng=2, correct=correct)
         theta = post.theta(20)[..., 1]
         weights = np.full(theta.shape, 1.0 / theta.size) if post.log_weights is None else np.exp(post.log_weights)
-        figures |= {
+        metrics |= {
             f"{name}_log_alpha": float(post.mean("log_alpha")),
             f"{name}_theta": float(post.predict(20)[1]),
             f"{name}_above": float((weights * (theta > 0.9)).sum()),
         }
-    return figures
+    return metrics
 
 
-def shipped() -> dict[str, dict[str, float]]:
-    """What the networks of the wheel say of themselves, measured when they were saved."""
-    names = ("marbles", "marbles-bottom-up", "any-k")
-    return {f"shipped {name}": hbm.amortize.load(name).metrics for name in names}
+def shipped() -> Iterator[Record]:
+    """Metrics of the networks of the wheel, measured when they were saved; those of any-k for each K too."""
+    for name in ("marbles", "marbles-bottom-up", "any-k"):
+        parts: dict[str, dict[str, float]] = {}
+        for key, value in hbm.amortize.load(name).metrics.items():
+            found = re.fullmatch(r"(.*)_k(\d+)", key)
+            label, metric = (name, key) if found is None else (f"{name}, K = {found[2]}", found[1])
+            parts.setdefault(label, {})[metric] = value
+        for label, metrics in parts.items():
+            yield record(f"shipped networks: {label}", metrics)
+
+
+def record(case: str, metrics: dict[str, float], method: str = "hbm_fast") -> Record:
+    """KL is the error."""
+    return Record(case, method, error=metrics.pop("kl", None), metrics=metrics)
 
 
 def bottom_up() -> dict[str, float]:
-    """The note's data by the shipped bottom-up network, uncorrected: the limit of the factorisation is .86545."""
+    """The 21 bags by the shipped bottom-up network, uncorrected: the limit of the factorisation is 0.86545."""
     network = hbm.amortize.load("marbles-bottom-up")
     full = np.concatenate([BAGS[:-1], [[0, 20]]])
     answers = [network.sample(x, n_draws=20_000, rng=1, correct=False).predict(20)[1] for x in (BAGS, full)]
@@ -113,16 +125,16 @@ def bottom_up() -> dict[str, float]:
 
 
 def any_k_against_mcmc(k: int = 5, n_datasets: int = 20) -> dict[str, float]:
-    """A classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): how often a nearest neighbour tells a
-    draw of the any-K network from one of a long MCMC. One half is indistinguishable.
+    """A classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545) of the any-K network against a long MCMC:
+    the accuracy of a nearest-neighbour classifier, which is one half for equal distributions.
 
-    Coordinates: log alpha and log(beta_k / beta_K), whitened; 2,000 draws of each, the nearest of the others votes.
+    Coordinates: log alpha and log(beta_k / beta_K), whitened; 2,000 draws of each.
     """
     network = hbm.amortize.load("any-k")
     counts = hbm.simulate(hbm.HierarchicalModel(k), n_datasets, n_groups=(1, 41), totals=(0, 40), rng=11).counts
     assert counts is not None
     long = hbm.sample(counts, n_draws=5_000, rng=1)
-    figures: dict[str, list[float]] = {"raw": [], "corrected": [], "mcmc": []}
+    shares: dict[str, list[float]] = {"raw": [], "corrected": [], "mcmc": []}
     generator = np.random.default_rng(0)
     for b in range(n_datasets):
         reference = coordinates(long.log_alpha[b].ravel(), long.log_beta[b].reshape(-1, k))
@@ -134,8 +146,8 @@ def any_k_against_mcmc(k: int = 5, n_datasets: int = 20) -> dict[str, float]:
             picked = generator.choice(20_000, 2_000, p=p, replace=False)
             answers[name] = coordinates(post.log_alpha[0, picked], post.log_beta[0, picked])
         for name, draws in answers.items():
-            figures[name].append(two_sample(reference[two[0]], draws))
-    return {f"c2st_{name}": float(np.mean(values)) for name, values in figures.items()}
+            shares[name].append(two_sample(reference[two[0]], draws))
+    return {f"c2st_{name}": float(np.mean(values)) for name, values in shares.items()}
 
 
 def coordinates(log_alpha: NDArray[np.float64], log_beta: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -144,7 +156,7 @@ def coordinates(log_alpha: NDArray[np.float64], log_beta: NDArray[np.float64]) -
 
 
 def two_sample(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """How often the majority of a point's 5 nearest neighbours names the sample it comes from."""
+    """How often the majority of a point's 5 nearest neighbours is of the same sample."""
     from scipy.spatial import cKDTree
 
     points = np.concatenate([x, y])
@@ -204,13 +216,13 @@ def training_speeds(rounds: int = 9, seconds: float = 2.0) -> dict[str, dict[str
     """Medians of rounds that alternate our simulator and numpy's: the machine's own speed changes between minutes."""
     ours = TrainingStream(MODEL, RANGE["n_groups"], RANGE["totals"], _random.key(0)).block
     pairs = [(training_speed(ours, seconds), training_speed(numpy_block, seconds)) for _ in range(rounds)]
-    names = ("training", "training on numpy's simulator")
+    names = ("hbm_fast", "hbm_fast, numpy's simulator")
     result = {
         name: {key: float(np.median([pair[i][key] for pair in pairs])) for key in pairs[0][i]}
         for i, name in enumerate(names)
     }
     ratios = [mine["datasets_per_s"] / theirs["datasets_per_s"] for mine, theirs in pairs]
-    result["training"]["over_numpy"] = float(np.median(ratios))
+    result["hbm_fast"]["over_numpy"] = float(np.median(ratios))
     return result
 
 
@@ -230,29 +242,19 @@ def inference_speed(estimator: hbm.amortize.Estimator) -> dict[str, float]:
     return result
 
 
-def main() -> None:
-    """Run, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1.0, help="of the training whose accuracy is measured")
-    parser.add_argument("--out", type=Path, default=None)
-    options = parser.parse_args()
+def records(options: Any) -> Iterator[Record]:
+    """Everything."""
     torch.set_num_threads(1)
-    results: dict[str, Any] = {"machine": machine(), "exact": EXACT, **training_speeds()}
-    referee = Referee()
-    # without draws of q, the plain sleep phase, first: what they buy in the same time
-    for name, network in (("accuracy without draws of q", {"n_draws": 0}), ("accuracy", {})):
-        estimator = hbm.amortize.train(MODEL, minutes=options.minutes, rng=0, **network, **RANGE)
-        steps = estimator.training["steps"]
-        results[name] = {"minutes": options.minutes, "steps": steps, **accuracy(estimator, referee)}
-    results["inference"] = inference_speed(estimator)
-    results["bottom-up"] = bottom_up()
-    results["any-K against MCMC, K = 5"] = any_k_against_mcmc()
-    results |= shipped()
-    text = json.dumps(results, indent=1)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    yield record("the 21 bags of Le (2020), exact posterior", dict(EXACT), "quadrature")
+    for method, metrics in training_speeds().items():
+        yield record("training", metrics, method)
+    reference = ReferenceDraws()
+    # without draws of q, the plain sleep phase, first: what the draws buy in the same time
+    for method, settings in (("hbm_fast, without draws of q", {"n_draws": 0}), ("hbm_fast", {})):
+        estimator = hbm.amortize.train(MODEL, minutes=options.seconds / 60.0, rng=0, **settings, **RANGE)
+        metrics = {"steps": estimator.training["steps"], **accuracy(estimator, reference)}
+        yield record(f"accuracy after {options.seconds:g} s of training", metrics, method)
+    yield record("inference", inference_speed(estimator))
+    yield record("bottom-up", bottom_up())
+    yield record("any-K against MCMC, K = 5", any_k_against_mcmc())
+    yield from shipped()

@@ -1,31 +1,33 @@
-"""The log-likelihood beside its peers: the same counts, the answers compared with a careful reference.
-
-    pytest benchmarks/bench_likelihood.py --benchmark-only --benchmark-json=benchmarks/results/likelihood.json
+"""The log-likelihood beside its peers: the same counts, the answers compared with mpmath.
 
 A: 100,000 rows, K 2, total 20, a concentration per row; B: 20,000 x 10, total 100, a concentration per row;
 C: 2,000 x 1,000, total 10,000, 99 % zeros, one concentration, dense and CSR; C2: the same at 63-68 % zeros;
-D: one concentration, 20,000 x 5, total 20: value and gradient of 1,000 concentrations from a table built once;
+D: one concentration, 20,000 x 5, total 20: value and gradient of 1,000 concentrations from statistics computed once;
 the gradient of A, B and C (C with one concentration, and a slope for each row);
-S: one group of 2 categories, where a call is all overhead (numba and math.lgamma win).
+S: one group of 2 categories, where a call is all overhead (numba and math.lgamma are faster).
 
-`error`: the worst relative error over 200 rows, against mpmath. Everything
-runs on one thread but for the rows that say two. Slow peers run a share of the rows: compare `ns_a_row`.
+`error`: the largest relative error over 200 rows. All methods run on one thread but those named so. Slow peers run a
+share of the rows: compare `ns_a_row`.
 """
 
 import math
 import os
+from functools import cache, partial
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 import mpmath
 import numpy as np
-import pytest
 import scipy.sparse
 import scipy.special
 import scipy.stats
 
 import hbm_fast as hbm
+from hbm_fast.benchmark.measure import Case, Method
+
+TITLE = "Likelihood"
+PACKAGES = ("numba", "scipy", "torch", "jax", "pymc")
 
 
 def _draw(rng, a, total, n):
@@ -35,31 +37,35 @@ def _draw(rng, a, total, n):
     return rng.multinomial(total, theta / theta.sum(-1, keepdims=True))
 
 
-def _make(work):
-    rng = np.random.default_rng([1, *work.encode()])
-    if work == "A":
+@cache
+def _data(name):
+    """Counts and concentrations."""
+    rng = np.random.default_rng([1, *name.encode()])
+    if name == "A":
         a = rng.exponential(size=(100_000, 1)) * rng.dirichlet(np.ones(2), 100_000) + 1e-3
         return _draw(rng, a, 20, len(a)), a
-    if work == "B":
+    if name == "B":
         a = rng.gamma(1.0, 5.0, (20_000, 1)) * rng.dirichlet(np.ones(10), 20_000) + 1e-3
         return _draw(rng, a, 100, len(a)), a
-    if work == "D":
+    if name == "D":
         a = np.array([0.3, 0.7, 1.1, 0.2, 2.0])
         return _draw(rng, a, 20, 20_000), a
-    a = {"C": 0.0014, "C2": 0.11}[work] * rng.gamma(2.0, 0.5, 1_000)
+    a = {"C": 0.0014, "C2": 0.11}[name] * rng.gamma(2.0, 0.5, 1_000)
     return _draw(rng, a, 10_000, 2_000), a
 
 
-_CACHE = {}
+def _rows(name, n):
+    """The first n rows of the counts and their concentrations."""
+    x, a = _data(name)
+    return x[:n], a if a.ndim == 1 else a[:n]
 
 
-def _work(work):
-    """Counts, concentrations, and for 200 rows the value to 30 digits."""
-    if work not in _CACHE:
-        x, a = _make(work)
-        rows = np.linspace(0, len(x) - 1, 200).astype(int)
-        _CACHE[work] = x, a, rows, [_exact(x[n], a if a.ndim == 1 else a[n]) for n in rows]
-    return _CACHE[work]
+@cache
+def _checked(name):
+    """200 rows, and their values to 30 digits."""
+    x, a = _data(name)
+    rows = np.linspace(0, len(x) - 1, 200).astype(int)
+    return rows, np.array([_exact(x[n], a if a.ndim == 1 else a[n]) for n in rows])
 
 
 def _exact(x, a):
@@ -74,10 +80,17 @@ def _exact(x, a):
         return float(value)
 
 
-def _worst(values, rows, expected):
-    values, expected = np.asarray(values)[rows[rows < len(values)]], np.asarray(expected)
-    expected = expected[: len(values)]
+def _largest(values, expected):
     return float(np.max(np.abs(values - expected) / np.maximum(np.abs(expected), 1e-300)))
+
+
+def _check_rows(name, values, n):
+    rows, expected = _checked(name)
+    kept = rows < n
+    return {
+        "zeros": float((_data(name)[0] == 0).mean()),
+        "error": _largest(np.asarray(values)[rows[kept]], expected[kept]),
+    }
 
 
 def ours(x, a):
@@ -112,7 +125,8 @@ def numpy_by_hand(x, a):
 
 
 def torch_lgamma(x, a):
-    torch = pytest.importorskip("torch")
+    import torch
+
     torch.set_num_threads(1)
     lg, counts, c = torch.lgamma, torch.as_tensor(x), torch.as_tensor(a)
 
@@ -125,7 +139,8 @@ def torch_lgamma(x, a):
 
 
 def jax_jit(x, a):
-    jax = pytest.importorskip("jax")
+    import jax
+
     jax.config.update("jax_enable_x64", True)
     lg = jax.scipy.special.gammaln
 
@@ -140,7 +155,7 @@ def jax_jit(x, a):
 
 
 def pymc_compiled(x, a):
-    pm = pytest.importorskip("pymc")
+    import pymc as pm
     import pytensor
     import pytensor.tensor as pt
 
@@ -154,10 +169,9 @@ def pymc_compiled(x, a):
 _LOG_FACTORIAL = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1.0, 20_001.0)))])
 
 
+@cache
 def _numba_kernels():
-    if "numba" in _CACHE:
-        return _CACHE["numba"]
-    numba = pytest.importorskip("numba")
+    import numba
 
     @numba.njit(error_model="numpy")
     def log_rising(a, n):
@@ -223,8 +237,7 @@ def _numba_kernels():
             out[s] = value
         return out
 
-    _CACHE["numba"] = rows, table
-    return _CACHE["numba"]
+    return rows, table
 
 
 def numba_loop(x, a):
@@ -233,38 +246,16 @@ def numba_loop(x, a):
     return lambda: rows(x, table, _LOG_FACTORIAL, out)
 
 
-# name: (function, share of the rows that is run on A, B, C, C2)
-PEERS = {
-    "hbm_fast": (ours, 1),
-    "hbm_fast, two threads": (ours_two_threads, 1),
-    "hbm_fast, CSR": (ours_csr, 1),
-    "numba, careful loop": (numba_loop, 1),
-    "scipy.stats": (scipy_stats, 4),
-    "numpy, scipy.special": (numpy_by_hand, 4),
-    "torch.lgamma": (torch_lgamma, 4),
-    "jax.jit": (jax_jit, 4),
-    "pymc, compiled": (pymc_compiled, 4),
-}
-ONLY = {"hbm_fast, two threads": ["A", "B"], "hbm_fast, CSR": ["C", "C2"]}
-RUNS = [(peer, work) for peer in PEERS for work in ONLY.get(peer, ["A", "B", "C", "C2"])]
-
-
-@pytest.mark.parametrize(("peer", "work"), RUNS)
-def test_rows(benchmark, peer, work):
-    make, share = PEERS[peer]
-    x, a, rows, expected = _work(work)
-    n = len(x) // share
-    run = make(x[:n], a if a.ndim == 1 else a[:n])
-    benchmark.group = f"log_likelihood ({work})"
-    values = benchmark.pedantic(run, rounds=31 if share == 1 else 9, warmup_rounds=2)
-    error = _worst(values, rows, expected)
-    benchmark.extra_info |= {
-        "rows": n,
-        "ns_a_row": benchmark.stats.stats.median / n * 1e9,
-        "zeros": float((x == 0).mean()),
-        "error": error,
-    }
-    assert error < (1e-12 if make in (ours, ours_two_threads, ours_csr) else 1e-3)
+METHODS = (
+    Method("hbm_fast", ours),
+    Method("hbm_fast, two threads", ours_two_threads),
+    Method("numba, careful loop", numba_loop, ("numba",)),
+    Method("scipy.stats", scipy_stats, share=4),
+    Method("numpy, scipy.special", numpy_by_hand, share=4),
+    Method("torch.lgamma", torch_lgamma, ("torch",), share=4),
+    Method("jax.jit", jax_jit, ("jax",), share=4),
+    Method("pymc, compiled", pymc_compiled, ("pymc",), share=4),
+)
 
 
 def ours_gradient(x, a):
@@ -282,7 +273,8 @@ def scipy_digamma(x, a):
 
 
 def torch_autograd(x, a):
-    torch = pytest.importorskip("torch")
+    import torch
+
     torch.set_num_threads(1)
     lg, counts, c = torch.lgamma, torch.as_tensor(x), torch.as_tensor(a).expand(x.shape).clone().requires_grad_()
 
@@ -295,7 +287,8 @@ def torch_autograd(x, a):
 
 
 def jax_gradient(x, a):
-    jax = pytest.importorskip("jax")
+    import jax
+
     jax.config.update("jax_enable_x64", True)
     lg = jax.scipy.special.gammaln
 
@@ -309,14 +302,6 @@ def jax_gradient(x, a):
     return lambda: np.asarray(run(c, counts)[1])
 
 
-GRADIENTS = {
-    "hbm_fast": (ours_gradient, 1),
-    "scipy.special.digamma": (scipy_digamma, 4),
-    "torch, autograd": (torch_autograd, 4),
-    "jax.jit, value_and_grad": (jax_gradient, 4),
-}
-
-
 def _exact_slope(x, a):
     """d log p / d a_0 to 30 digits, relative to the sum of its absolute terms."""
     with mpmath.workdps(30):
@@ -326,21 +311,6 @@ def _exact_slope(x, a):
 
         own, shared = rise(a[0], x[0]), rise(mpmath.fsum(map(float, a)), x.sum())
         return float(own - shared), float(own + shared)
-
-
-@pytest.mark.parametrize("work", ["A", "B", "C"])
-@pytest.mark.parametrize("peer", GRADIENTS)
-def test_gradients(benchmark, peer, work):
-    make, share = GRADIENTS[peer]
-    x, a, rows, _ = _work(work)
-    n = len(x) // share
-    run = make(x[:n], a if a.ndim == 1 else a[:n])
-    benchmark.group = f"log_likelihood_gradient ({work})"
-    values = benchmark.pedantic(run, rounds=15 if share == 1 else 5, warmup_rounds=1)
-    exact = [_exact_slope(x[r], a if a.ndim == 1 else a[r]) for r in rows if r < n]
-    error = max(abs(values[r, 0] - slope) / size for r, (slope, size) in zip(rows, exact, strict=False))
-    benchmark.extra_info |= {"rows": n, "ns_a_row": benchmark.stats.stats.median / n * 1e9, "error": error}
-    assert error < (1e-12 if make is ours_gradient else 1e-3)
 
 
 def _exceedances(x):
@@ -366,34 +336,6 @@ def scipy_each(x, concentration):
     return lambda: np.array([scipy.stats.dirichlet_multinomial.logpmf(x, c, totals).sum() for c in concentration])
 
 
-# name: (function, how many of the 1,000 concentrations)
-MANY = {
-    "hbm_fast": (ours_table, 1_000),
-    "numba, same table": (numba_table, 1_000),
-    "scipy.stats, value alone": (scipy_each, 3),
-}
-
-
-def many_concentrations():
-    """The counts and the concentrations of D."""
-    x, a, _, _ = _work("D")
-    return x, a * np.random.default_rng(2).lognormal(0.0, 0.3, (1_000, 5))
-
-
-@pytest.mark.parametrize("peer", MANY)
-def test_many_concentrations(benchmark, peer):
-    """D: value and gradient of 1,000 concentrations; scipy gives the value of one at a time."""
-    make, n = MANY[peer]
-    x, concentration = many_concentrations()
-    run = make(x, concentration[:n])
-    benchmark.group = "statistics, value and gradient of 1,000 concentrations (D)"
-    values = benchmark.pedantic(run, rounds=25 if n > 3 else 3, warmup_rounds=1)
-    expected = [_exact_of_table(x, row) for row in concentration[:3]]
-    error = _worst(values, np.arange(3), expected)
-    benchmark.extra_info |= {"ns_an_evaluation": benchmark.stats.stats.median / n * 1e9, "error": error}
-    assert error < 1e-12
-
-
 def _exact_of_table(x, a):
     with mpmath.workdps(40):
         value = mpmath.mpf(0)
@@ -405,30 +347,96 @@ def _exact_of_table(x, a):
         return float(value)
 
 
-@pytest.mark.parametrize("peer", ["hbm_fast", "numba, careful loop", "math.lgamma", "scipy.stats"])
-def test_one_small_group(benchmark, peer):
-    """S: a call on one group is all overhead; a compiled caller, or six log-gammas in Python, are faster than ours."""
-    x, a = np.array([7, 13]), np.array([0.5, 1.5])
+def _check_gradient(name, values, n):
+    x, a = _rows(name, n)
+    rows = _checked(name)[0]
+    exact = [(r, *_exact_slope(x[r], a if a.ndim == 1 else a[r])) for r in rows if r < n]
+    return {"error": max(abs(values[r, 0] - slope) / size for r, slope, size in exact)}
 
-    def by_lgamma():
+
+GRADIENTS = (
+    Method("hbm_fast", ours_gradient),
+    Method("scipy.special.digamma", scipy_digamma, share=4),
+    Method("torch, autograd", torch_autograd, ("torch",), share=4),
+    Method("jax.jit, value_and_grad", jax_gradient, ("jax",), share=4),
+)
+
+
+@cache
+def _concentrations():
+    return _data("D")[1] * np.random.default_rng(2).lognormal(0.0, 0.3, (1_000, 5))
+
+
+def _check_concentrations(values, n):
+    expected = [_exact_of_table(_data("D")[0], row) for row in _concentrations()[:3]]
+    return {"error": _largest(np.asarray(values)[:3], np.array(expected))}
+
+
+MANY = (
+    Method("hbm_fast", ours_table),
+    Method("numba, same table", numba_table, ("numba",)),
+    Method("scipy.stats, value alone", scipy_each, share=333),
+)
+
+
+def _lgamma(x, a):
+    def run():
         lg, total, total_a = math.lgamma, 20, 2.0
         value = lg(total + 1.0) + lg(total_a) - lg(total_a + total)
         for n, c in ((7, 0.5), (13, 1.5)):
             value += lg(c + n) - lg(c) - lg(n + 1.0)
         return value
 
-    if peer == "numba, careful loop":
-        rows, _ = _numba_kernels()
-        x2, a2, out = x[None], a[None], np.empty(1)
-        run = lambda: rows(x2, a2, _LOG_FACTORIAL, out)[0]  # noqa: E731
-    else:
-        run = {
-            "hbm_fast": lambda: hbm.log_likelihood(x, a),
-            "math.lgamma": by_lgamma,
-            "scipy.stats": lambda: scipy.stats.dirichlet_multinomial.logpmf(x, a, 20),
-        }[peer]
-    benchmark.group = "log_likelihood of one group (S)"
-    value = benchmark(run)
-    exact = _exact(x, a)
-    benchmark.extra_info["error"] = abs(float(value) - exact) / abs(exact)
-    assert benchmark.extra_info["error"] < 1e-12
+    return run
+
+
+def _numba_once(x, a):
+    rows, _ = _numba_kernels()
+    x2, a2, out = x[None], a[None], np.empty(1)
+    return lambda: rows(x2, a2, _LOG_FACTORIAL, out)[0]
+
+
+ONE_GROUP = (
+    Method("hbm_fast", lambda x, a: lambda: hbm.log_likelihood(x, a)),
+    Method("numba, careful loop", _numba_once, ("numba",)),
+    Method("math.lgamma", _lgamma),
+    Method("scipy.stats", lambda x, a: lambda: scipy.stats.dirichlet_multinomial.logpmf(x, a, 20)),
+)
+_GROUP = np.array([7, 13]), np.array([0.5, 1.5])
+
+
+def _check_group(value, n):
+    return {"error": _largest(float(value), _exact(*_GROUP))}
+
+
+def _case(name, size, methods):
+    return Case(f"log_likelihood ({name})", size, "row", partial(_rows, name), partial(_check_rows, name), methods)
+
+
+SPARSE = (METHODS[0], Method("hbm_fast, CSR", ours_csr), *METHODS[2:])
+CASES = (
+    _case("A", 100_000, METHODS),
+    _case("B", 20_000, METHODS),
+    _case("C", 2_000, SPARSE),
+    _case("C2", 2_000, SPARSE),
+    *(
+        Case(
+            f"log_likelihood_gradient ({name})",
+            size,
+            "row",
+            partial(_rows, name),
+            partial(_check_gradient, name),
+            GRADIENTS,
+        )
+        for name, size in (("A", 100_000), ("B", 20_000), ("C", 2_000))
+    ),
+    Case(
+        "value and gradient of 1,000 concentrations (D)",
+        1_000,
+        "concentration",
+        lambda n: (_data("D")[0], _concentrations()[:n]),
+        _check_concentrations,
+        MANY,
+    ),
+    Case("log_likelihood of one group (S)", 1, "group", lambda n: _GROUP, _check_group, ONE_GROUP),
+)

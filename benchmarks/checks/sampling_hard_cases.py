@@ -1,15 +1,12 @@
-"""hbm.sample by default against quadrature where it is hard: two modes of alpha, priors of alpha with bounds.
+"""hbm.sample with its defaults against quadrature in hard cases: two modes of alpha, priors of alpha with bounds.
 
 For each dataset `runs` seeds: how far the mean of log alpha is from quadrature in Monte Carlo standard errors, the bulk
 effective sample size, and whether `sample` warned.
 
-    python benchmarks/check_sampling.py --out benchmarks/results/check_sampling.json
+    python benchmarks/checks/sampling_hard_cases.py --out benchmarks/results/sampling_hard_cases.json
 """
 
 import argparse
-import json
-import os
-import platform
 import time
 import warnings
 from pathlib import Path
@@ -17,18 +14,19 @@ from pathlib import Path
 import numpy as np
 
 import hbm_fast as hbm
+from hbm_fast.benchmark.records import Record, measured_here
 
 P = hbm.priors
 
 
 def large(n, half=5000, share=0.5):
-    """n groups of 2 half draws, all with the same share of the first category: they speak for a large alpha."""
+    """n groups of 2 half draws, all with the same share of the first category: evidence for a large alpha."""
     first = int(2 * half * share)
     return [[first, 2 * half - first]] * n
 
 
 def pure(n, total=3):
-    """n groups of each of the two pure kinds: they speak for a small alpha."""
+    """n groups of each of the two pure kinds: evidence for a small alpha."""
     return [[total, 0], [0, total]] * n
 
 
@@ -64,8 +62,8 @@ BOUNDED = {
     "three equal bags of a million": (large(3, 500_000), P.LogUniform(1e-6, 1e6)),
     "rats, Gelman et al.": (RATS, P.Power(-1.5, lower=0.01, upper=1000)),
     "rats, LogUniform": (RATS, P.LogUniform(0.1, 1e5)),
-    "the note's bags": (BAGS, P.LogUniform(0.001, 1000)),
-    "the note's bags, narrow": (BAGS, P.LogUniform(0.5, 2.0)),
+    "the 21 bags": (BAGS, P.LogUniform(0.001, 1000)),
+    "the 21 bags, narrow": (BAGS, P.LogUniform(0.5, 2.0)),
     "pure bags": ([[20, 0]] * 6 + [[0, 20]] * 5, P.LogUniform(1e-5, 100)),
     "one bag": ([[7, 13]], P.LogUniform(0.01, 100)),
     "no data": (np.zeros((0, 2), int), P.Power(0.5, lower=0.1, upper=50)),
@@ -88,11 +86,11 @@ def run(counts, prior, n_runs, first_seed):
         z.append(float((post.mean("log_alpha") - exact) / found["mcse"]))
         ess.append(float(found["ess_bulk"]))
         warned.append(len(caught) > 0)
-    silent = [abs(value) for value, said in zip(z, warned, strict=True) if not said]
+    silent = [abs(value) for value, warning in zip(z, warned, strict=True) if not warning]
     return {
         "prior": repr(prior),
         "exact": float(exact),
-        "method": post.method,
+        "sampler": post.method,
         "n_modes": int(post.details["n_modes"]),
         "largest_z": float(np.max(np.abs(z))),
         "rms_z": float(np.sqrt(np.mean(np.square(z)))),
@@ -111,11 +109,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    result = {"machine": platform.processor() or platform.machine(), "n_cpus": os.cpu_count(), "draws": "4 x 1,000"}
+    records = []
     for name, cases in (("two modes", TWO_MODES), ("priors with bounds", BOUNDED)):
-        result[name] = {}
+        silent = 0
         for label, (counts, prior) in cases.items():
-            found = result[name][label] = run(counts, prior, options.runs, options.seed)
+            found = run(counts, prior, options.runs, options.seed)
+            records.append(Record(f"{name}: {label}", "hbm.sample", metrics=found))
+            silent += found["n_silent_beyond_4"]
             print(
                 f"{name}, {label:30s} modes {found['n_modes']}"
                 f"  |z| <= {found['largest_z']:.2f} (rms {found['rms_z']:.2f})"
@@ -123,9 +123,10 @@ def main():
                 f"  silent beyond 4: {found['n_silent_beyond_4']}",
                 flush=True,
             )
-        print(f"{name}: silent beyond 4 in all: {sum(f['n_silent_beyond_4'] for f in result[name].values())}")
+        print(f"{name}: silent beyond 4 in all: {silent}")
     if options.out is not None:
-        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        notes = ["Draws: 4 x 1,000 a run. z: error of E[log alpha] in Monte Carlo standard errors."]
+        measured_here("hbm.sample against quadrature in hard cases", records, (), notes).write(options.out)
 
 
 if __name__ == "__main__":

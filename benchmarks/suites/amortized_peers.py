@@ -1,10 +1,10 @@
-"""Amortized inference against sbi and BayesFlow: ``python benchmarks/bench_amortized_peers.py --seconds 30``.
+"""Amortized inference against sbi and BayesFlow: ``python benchmarks/run.py amortized_peers --seconds 300``.
 
 All learn the posterior of K = 2, N 1..41, M 0..40 on the same stream of datasets, in the same coordinates (where the
-prior is N(0, I)), for the same wall-clock time on one core, and are judged on the same 500 datasets: KL(exact || q)
-from draws of the exact posterior by quadrature. The ways:
+prior is N(0, I)), for the same wall-clock time on one core, and are compared on the same 500 datasets: KL(exact || q)
+from draws of the exact posterior by quadrature. The methods:
 
-hbm_fast            hbm_fast.amortize.train, as it comes
+hbm_fast            hbm_fast.amortize.train with its defaults
 sbi, sets           NPE as documented: a permutation-invariant embedding of the groups, a neural spline flow
 sbi, statistics     NPE as documented on our statistics, a neural spline flow
 sbi, by hand        its mixture density network on our statistics and our endless stream, with a decaying rate
@@ -12,14 +12,10 @@ bayesflow           online training on our statistics, a coupling flow of spline
 bayesflow, sets     online training, its DeepSet of the groups, an affine coupling flow
 """
 
-import argparse
 import itertools
-import json
 import os
 import time
-from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,11 +24,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import hbm_fast as hbm
-from bench_amortized import MODEL, RANGE, Referee
 from hbm_fast import _random
 from hbm_fast.amortize.top_down import TopDown
+from hbm_fast.benchmark.records import Record
 from hbm_fast.nn.data import Block, TrainingStream
+from suites.amortized import MODEL, RANGE, ReferenceDraws
 
+TITLE = "Amortized inference: peers"
+PACKAGES = ("torch", "sbi", "bayesflow")
+NOTES = ("error: KL(exact || network) in nats; seconds: of the training.",)
 LogDensity = Callable[[Block, Tensor], Tensor]  # of datasets, at z (B, S, 2): (B, S)
 Trained = tuple[LogDensity, int]  # and how many datasets it has seen
 MAX_GROUPS = 41
@@ -123,7 +123,7 @@ def sbi_documented(seconds: float, kind: str) -> Trained:
 
 
 def sbi_by_hand(seconds: float) -> Trained:
-    """Its mixture density network, streamed: what a clever user makes of it."""
+    """Its mixture density network, trained on an endless stream of datasets."""
     from sbi.neural_nets import posterior_nn
 
     prepare, _ = inputs("statistics")
@@ -188,7 +188,7 @@ def bayesflow(seconds: float, kind: str) -> Trained:
         standardize=None,
     )
     approximator.compile(optimizer=keras.optimizers.Adam(1e-3, clipnorm=5.0))
-    # short epochs: it looks at the clock between them only
+    # short epochs: the time limit is checked between epochs only
     dataset = bf.datasets.OnlineDataset(Stream(), batch_size=size, num_batches=10, adapter=None)
     approximator.fit(dataset=dataset, epochs=1_000_000, callbacks=[Clock()], verbose=0)
 
@@ -208,7 +208,7 @@ def standard(x: Tensor) -> tuple[Tensor, Tensor]:
     return rows.mean(0), 1.0 / rows.std(0).clamp(min=0.05)
 
 
-WAYS: dict[str, Callable[[float], Trained]] = {
+METHODS: dict[str, Callable[[float], Trained]] = {
     "hbm_fast": hbm_fast,
     "sbi, by hand": sbi_by_hand,
     "sbi, statistics": lambda seconds: sbi_documented(seconds, "statistics"),
@@ -218,35 +218,26 @@ WAYS: dict[str, Callable[[float], Trained]] = {
 }
 
 
-def main() -> None:
-    """Train one after the other, judge, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of training, for each")
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
-    parser.add_argument("--out", type=Path, default=None)
-    options = parser.parse_args()
+def records(options: Any) -> Iterator[Record]:
+    """Train one after the other, and compare."""
     torch.set_num_threads(1)
-    referee = Referee()
-    results: dict[str, Any] = {
-        "machine": hbm.show_config(),
-        "versions": {name: version(name) for name in ("hbm-fast", "torch", "sbi", "bayesflow")},
-        "seconds": options.seconds,
-    }
-    for way in options.ways:
+    reference = ReferenceDraws()
+    ours: float | None = None
+    for name, train in METHODS.items():
+        if options.methods is not None and name not in options.methods:
+            continue
         torch.manual_seed(0)
         start = time.perf_counter()
-        log_q, seen = WAYS[way](options.seconds)
+        log_q, seen = train(options.seconds)
         seconds = time.perf_counter() - start
         with torch.no_grad():
-            figures = referee.kl(log_q)
-        results[way] = {"training_s": seconds, "datasets_per_s": seen / options.seconds, **figures}
-        ours = results.get("hbm_fast")
-        if ours is not None and way != "hbm_fast":
-            results[way]["kl_over_ours"] = figures["kl"] / ours["kl"]
-        print(way, json.dumps(results[way]), flush=True)
-    if options.out is not None:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+            metrics = reference.kl(log_q)
+        error = metrics.pop("kl")
+        metrics["datasets_per_s"] = seen / options.seconds
+        if name == "hbm_fast":
+            ours = error
+        if ours is not None:
+            metrics["kl_over_ours"] = error / ours
+        yield Record(
+            f"KL to the exact posterior after {options.seconds:g} s", name, seconds, error=error, metrics=metrics
+        )
