@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast import _core, simulation, tables
+from hbm_fast import _core, sufficient_statistics, tables
 
 REFUSALS = (ValueError, TypeError, MemoryError, IndexError, OverflowError, ImportError)
 SLOWEST = 120.0  # seconds of processor time that an input may take: the same on a busy machine
@@ -236,7 +236,7 @@ def simulate(case: Case) -> None:
             return  # its table would take all memory
         most = case.number(case.pick([None, 30, 70_000]))
         if most != 2**31:
-            tally = lambda c, t: simulation.exceedance_counts(c, most, n_threads=t)  # noqa: E731
+            tally = lambda c, t: sufficient_statistics.exceedance_counts(c, most, n_threads=t)  # noqa: E731
             case.same(tally, (counts, 1), (case.layout(counts), 3))
 
 

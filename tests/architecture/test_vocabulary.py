@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 BANNED = re.compile(r"\b(house|rooms?|doors?|referees?|oracles?|beliefs?|strangers?|verdicts?)\b", re.IGNORECASE)
 NOUNS = {"way", "ways", "work", "works", "law", "laws", "facts", "figures", "sentences", "remarks"}
 NOUNS |= {"verdict", "referee", "unless", "bend"}
-ALIASES = re.compile(r"\bReferee\b")  # deprecated public names
+ALIASES = re.compile(r"\bReferee\b")  # deprecated public names, in texts
 DATA = {".csv", ".json", ".png", ".safetensors", ".npz", ".nc"}
 
 
@@ -25,18 +25,20 @@ def tracked():
 
 
 def names(path):
-    """Names of a file and of its classes, functions, parameters and class fields."""
+    """Names of a file and of its classes, functions, parameters and class fields, without deprecated aliases."""
     yield path.stem
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ClassDef):
-            yield from (field.target.id for field in node.body if isinstance(field, ast.AnnAssign))
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.arg):
-            yield node.arg if isinstance(node, ast.arg) else node.name
+        if isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.ClassDef):
+            yield from [node.name, *(field.target.id for field in node.body if isinstance(field, ast.AnnAssign))]
+        elif isinstance(node, ast.FunctionDef) and "DeprecationWarning" not in ast.unparse(node):
+            yield node.name
 
 
 def private_nouns(name, path):
     """The private nouns among the parts of a name; pictures are figures in modules of plots."""
-    parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", ALIASES.sub("", name))}
+    parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
     return parts & (NOUNS - {"figures"} if "plots" in str(path.relative_to(ROOT)) else NOUNS)
 
 
@@ -52,8 +54,6 @@ def test_no_text_has_a_banned_word():
 
 
 def test_names_are_terms_of_the_field():
-    scripts = [path for path in tracked() if path.suffix == ".py"]
-    found = [
-        f"{path.relative_to(ROOT)}: {name}" for path in scripts for name in names(path) if private_nouns(name, path)
-    ]
+    pairs = [(path, name) for path in tracked() if path.suffix == ".py" for name in names(path)]
+    found = [f"{path.relative_to(ROOT)}: {name}" for path, name in pairs if private_nouns(name, path)]
     assert not found, "\n".join(sorted(set(found)))
