@@ -17,7 +17,7 @@ from hbm_fast.sampling import convergence
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
-# Gibbs mixes slowly where alpha is large, because the auxiliary table counts are then nearly determined by the counts;
+# Gibbs mixes slowly where alpha is large, because the CRP table counts are then nearly determined by the counts;
 # its step stays cheap where K is large. Measured for K of 50, 200 and 1,000 with alpha of 2, 10 and 40, and for the
 # twins' table: from K = 30 on, Gibbs is the faster sampler below about alpha = K / 16.
 _GIBBS_FROM = 30
@@ -111,7 +111,7 @@ def sample(
     HMC moves on log(alpha beta), scaled by the Laplace approximation at the mode, so that 100 steps of warm-up only
     tune the step size (on 31 datasets 50 steps gave the same effective draws as 400). Under a prior of alpha with
     bounds, log alpha is replaced by the logit of its position between them, so that no chain is reflected. Gibbs draws
-    the auxiliary table counts, then beta given them exactly, and alpha by a slice step with the auxiliary variable
+    the auxiliary CRP table counts, then beta given them exactly, and alpha by a slice step with the auxiliary variable
     integrated out. MH is a random walk whose covariance and step size adapt during its 200 steps of warm-up and are
     then fixed: the full covariance for K up to 32, which so short a warm-up can estimate, else its diagonal.
 
@@ -145,14 +145,7 @@ def sample(
     _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
     starts = None if start is None else _starts(start, len(datasets), n_chains, n_categories, batch)
     key = new_key(rng)
-    if method != "auto":
-        chosen: list[tuple[str, str]] = [(method, "given as method=")] * len(datasets)
-    elif n_categories < _GIBBS_FROM or isinstance(model.alpha, priors.Fixed):
-        chosen = [_choose(model, whole, None)] * len(datasets)
-    else:
-        datasets = [_statistics(dataset, n_categories) for dataset in datasets]
-        chosen = [_choose(model, whole, dataset) for dataset in datasets]
-    methods = [name for name, _ in chosen]
+    datasets, methods, reasons = _samplers(method, datasets, model, whole)
     post_method = "mixed" if len(set(methods)) > 1 else methods[0] if methods else str(method)
     drawn = _core.sample(
         datasets,
@@ -171,7 +164,7 @@ def sample(
         print(file=sys.stderr)
     details = {
         "method": np.array(methods, dtype=object),
-        "reason": np.array([reason for _, reason in chosen], dtype=object),
+        "reason": np.array(reasons, dtype=object),
         "acceptance_rate": drawn["acceptance_rate"].mean(axis=(1, 2)),
         "evaluations_per_draw": drawn["n_steps"].mean(axis=(1, 2)),
         "n_divergences": drawn["diverging"].sum(axis=(1, 2)),
@@ -224,6 +217,20 @@ def _starts(
     return log_alpha, log_beta
 
 
+def _samplers(
+    method: str, datasets: list[Any], model: HierarchicalModel, whole: bool
+) -> tuple[list[Any], list[str], list[str]]:
+    """The datasets, as statistics where the choice needs them, and the sampler of each with the reason."""
+    if method != "auto":
+        chosen = [(method, "given as method=")] * len(datasets)
+    elif model.n_categories < _GIBBS_FROM or isinstance(model.alpha, priors.Fixed):
+        chosen = [_choose(model, whole, None)] * len(datasets)
+    else:
+        datasets = [_statistics(dataset, model.n_categories) for dataset in datasets]
+        chosen = [_choose(model, whole, dataset) for dataset in datasets]
+    return datasets, [name for name, _ in chosen], [reason for _, reason in chosen]
+
+
 def _statistics(dataset: Any, n_categories: int) -> _core.SufficientStatistics:
     """The statistics of counts (N, K), for the estimate of alpha and then for the kernel."""
     if isinstance(dataset, _core.SufficientStatistics):
@@ -236,7 +243,7 @@ def _statistics(dataset: Any, n_categories: int) -> _core.SufficientStatistics:
 def _choose(model: HierarchicalModel, whole: bool, statistics: _core.SufficientStatistics | None) -> tuple[str, str]:
     """The sampler and the reason; the statistics are those of a dataset of K >= 30 categories, alpha not fixed."""
     if not whole:
-        return "hmc", "the weights are not whole numbers, which the table counts of Gibbs need"
+        return "hmc", "the weights are not whole numbers, which the CRP tables of Gibbs need"
     n_categories = model.n_categories
     if n_categories >= _GIBBS_FROM:
         if statistics is not None:
