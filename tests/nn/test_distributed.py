@@ -37,16 +37,17 @@ def train(name, **settings):
 
 
 def drawn(log):
-    """Note (first, number) of all datasets that the training streams simulate."""
-    from hbm_fast.nn import data as stream
+    """Log (first, number) of all datasets that the training streams simulate."""
+    from hbm_fast import simulation
 
-    simulate = stream.simulation.simulate
+    simulate = simulation.simulate
 
-    def noted(model, n, **settings):
-        log.append((settings["first"], n))
+    def logged(model, n, **settings):
+        if "first" in settings:
+            log.append((settings["first"], n))
         return simulate(model, n, **settings)
 
-    stream.simulation.simulate = noted
+    simulation.simulate = logged
 
 
 def main(folder):

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hbm_fast import _validate, errors
-from hbm_fast._random import key as new_key
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.amortize.estimator import NETWORKS, Estimator
 from hbm_fast.errors import ConvergenceWarning
@@ -102,10 +101,8 @@ def train(
     group = ProcessGroup.current()
     group.local_batch_size(options.batch_size or 1)
     if origin.resumed:
-        origin.check_same(given | settings, resuming.defaults(NETWORKS[given["factorization"]]))
-        key = origin.stored_key(rng)
-    else:
-        key = group.from_first(lambda: new_key(rng))
+        origin.check_same(given | settings, NETWORKS[given["factorization"]])
+    key = origin.key(rng, group)
     seeds = seeds_of(key)
     estimator = origin.start(lambda: _untrained(origin, given, settings), seeds[0])
     stream, held_out = _streams(estimator, key, seeds[1:3], options.n_threads)

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate
-from hbm_fast._random import key as new_key
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.embedding.network import EmbeddingNetwork
@@ -112,19 +111,18 @@ def train(
     if options.target is not None:
         raise TypeError("target is an option of hbm_fast.amortize.train: an embedding has no KL to the exact posterior")
     origin = resuming.Origin(Embedding, resume, init_from)
-    known = resuming.defaults(EmbeddingNetwork)
-    _validate.keywords(settings, [*resuming.arguments(train), *known, "head"], "train")
+    _validate.keywords(settings, [*resuming.arguments(train), *resuming.defaults(EmbeddingNetwork), "head"], "train")
     counts = None if data is None else _validate.datasets(data)[0]
     model = _model(model, counts, n_categories, origin)
-    ranges = _ranges(counts, n_groups, totals, origin)
-    k = counts.shape[-1] if model is None and counts is not None else model.n_categories  # type: ignore[union-attr]
+    k = model.n_categories if model is not None else counts.shape[-1]  # type: ignore[union-attr]
     settings = {"n_categories": k} | _settings(dim, settings, origin)
+    ranges = _ranges(counts, n_groups, totals, origin)
     options = origin.complete(options, minutes=2.0, learning_rate=4e-3)
     digest = {} if counts is None else {"data": hashlib.sha256(np.ascontiguousarray(counts, "<i8").data).hexdigest()}
     if origin.resumed:
-        origin.check_same(settings | {"model": model} | ranges, known)
+        origin.check_same(settings | {"model": model} | ranges, EmbeddingNetwork)
         _check_same_data(origin, digest)
-    key = origin.stored_key(rng) if origin.resumed else new_key(rng)
+    key = origin.key(rng)
     seeds = seeds_of(key)
     emb = origin.start(lambda: _untrained(origin, model, settings, ranges), seeds[0])
     if counts is None:

@@ -66,15 +66,13 @@ class ExceedanceInput:
 
 def to_user_order(values: Tensor, order: Tensor | None) -> Tensor:
     """(B, ..., K) in the network's order -> the user's order."""
-    if order is None:
-        return values
-    shape = (order.shape[0],) + (1,) * (values.ndim - 2) + (order.shape[1],)
-    return torch.empty_like(values).scatter_(-1, order.view(shape).expand_as(values), values)
+    return values if order is None else torch.empty_like(values).scatter_(-1, _expanded(order, values), values)
 
 
 def to_network_order(values: Tensor, order: Tensor | None) -> Tensor:
     """(B, ..., K) in the user's order -> the network's order."""
-    if order is None:
-        return values
-    shape = (order.shape[0],) + (1,) * (values.ndim - 2) + (order.shape[1],)
-    return torch.gather(values, -1, order.view(shape).expand_as(values))
+    return values if order is None else torch.gather(values, -1, _expanded(order, values))
+
+
+def _expanded(order: Tensor, values: Tensor) -> Tensor:
+    return order.view(order.shape[0], *(1,) * (values.ndim - 2), order.shape[1]).expand_as(values)

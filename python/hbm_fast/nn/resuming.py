@@ -15,6 +15,7 @@ from hbm_fast import errors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.nn.checkpoint import compare
+from hbm_fast.nn.distributed import ALONE, ProcessGroup
 from hbm_fast.nn.estimator import TrainedNetwork
 from hbm_fast.nn.training import TrainingOptions
 
@@ -69,15 +70,15 @@ class Origin(Generic[T]):
             values["minutes"] = minutes
         return replace(options, **{name: v for name, v in values.items() if getattr(options, name) is None})
 
-    def check_same(self, given: dict[str, Any], known: dict[str, Any]) -> None:
+    def check_same(self, given: dict[str, Any], architecture: type[nn.Module]) -> None:
         """Refuse to resume a training for anything else than what it was for: its metrics would not be comparable.
 
-        ``given`` are the model, ranges and settings by name, ``known`` the network's settings with their defaults.
+        ``given`` are the model, ranges and settings by name, ``architecture`` is the class of the network.
         """
         network = self.network
         assert network is not None
         names = [name for name in ("model", "factorization", "n_groups", "totals") if hasattr(network, name)]
-        trained = known | network.settings | {name: getattr(network, name) for name in names}
+        trained = defaults(architecture) | network.settings | {name: getattr(network, name) for name in names}
         trained = {name: tuple(v) if isinstance(v, list) else v for name, v in trained.items()}  # JSON has no tuples
         differ = [name for name in given if given[name] != trained[name]]
         if differ:
@@ -91,8 +92,10 @@ class Origin(Generic[T]):
                 f"resume: {self.name} was saved without the state of its training; its weights: init_from="
             )
 
-    def stored_key(self, rng: RNGLike) -> Key:
-        """Key of the resumed training, whose stream continues; an ``rng`` of another key is ignored with a warning."""
+    def key(self, rng: RNGLike, group: ProcessGroup = ALONE) -> Key:
+        """Key of the stream: a new one, or that of the resumed training, with a warning where ``rng`` has another."""
+        if not self.resumed:
+            return group.from_first(lambda: new_key(rng))
         training = self.get("training", {})
         if "key" not in training:
             raise ValueError(f"resume: {self.name} was saved without the key of its stream")
