@@ -17,23 +17,8 @@ import hbm_fast as hbm
 from hbm_fast import priors
 
 pytest.importorskip("typer")
-from hbm_fast.cli import main
 from hbm_fast.cli import sample as sample_module
-from hbm_fast.cli._priors import parse_alpha
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Exit code, stdout and stderr of a command line."""
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hbm-fast", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = capsys.readouterr()
-        return exit_.value.code or 0, out, err
-
-    return command
+from hbm_fast.cli.priors import parse_alpha
 
 
 @pytest.fixture
@@ -170,9 +155,9 @@ def test_sample_of_a_frequency_table(run, tmp_path):
 
 def test_blocks_depend_on_the_table_alone_and_hold_every_draw(monkeypatch, run, pollen):
     counts = hbm.datasets.load_pollen().counts
-    assert list(sample_module._blocks(counts, 1000, 4)) == [1000]
+    assert list(sample_module.block_sizes(counts, 1000, 4)) == [1000]
     monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
-    blocks = list(sample_module._blocks(counts, 2600, 4))
+    blocks = list(sample_module.block_sizes(counts, 2600, 4))
     assert sum(blocks) == 2600
     assert min(blocks) >= 500
     facts = json.loads(run("sample", pollen, "--draws", 2600, "--json")[1])

@@ -1,4 +1,4 @@
-"""The command `hbm-fast`: one file a command, registered in `_app`."""
+"""The command `hbm-fast`: one file a command, registered in `app`."""
 
 import os
 import signal
@@ -59,7 +59,7 @@ def _run() -> int:
     try:
         import typer
 
-        from hbm_fast.cli._app import app
+        from hbm_fast.cli.app import app
     except ImportError as error:
         if error.name not in {"typer", "rich", "click"}:
             raise

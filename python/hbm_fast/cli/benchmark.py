@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hbm_fast import _files
-from hbm_fast.cli import _options
+from hbm_fast.cli import options
 
 
 def benchmark(
@@ -21,9 +21,9 @@ def benchmark(
     ] = 30.0,
     threads: Annotated[int, typer.Option(help="Threads of hbm_fast; peers run on one core.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    as_json: _options.AsJson = False,
-    force: _options.Force = False,
-    quiet: _options.Quiet = False,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Time exact quadrature, MCMC, the shipped networks and their peers, each with the error of its answers.
 
@@ -36,7 +36,7 @@ def benchmark(
 
     name = amortized_vs_mcmc.NAME
     target = out / f"{name}.json"
-    _options.check_results(target, force=force)
+    options.check_results(target, force=force)
     show = not quiet and sys.stderr.isatty()
     result = amortized_vs_mcmc.run(
         sizes=amortized_vs_mcmc.SIZES[:3] if quick else amortized_vs_mcmc.SIZES,
@@ -53,7 +53,7 @@ def benchmark(
         for kind, figure in plots.figures(case).items():
             _files.write_figure(out / f"{name}-k{case['n_categories']}-{kind}.png", figure, dpi=120)
     if as_json:
-        _options.print_json(result)
+        options.print_json(result)
     else:
         print(f"{plots.text(result)}\n{target.name} and the figures are in {out}/")
     if result["interrupted"]:

@@ -12,8 +12,8 @@ import typer
 from numpy.typing import NDArray
 
 from hbm_fast import __version__, _files
-from hbm_fast.cli import _options
-from hbm_fast.cli._priors import parse_alpha
+from hbm_fast.cli import options
+from hbm_fast.cli.priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.exact import exact_posterior
 from hbm_fast.likelihood import SufficientStatistics
@@ -46,8 +46,8 @@ class Method(StrEnum):
 
 
 def sample(
-    data: _options.Data,
-    layout: _options.FormatOption = _options.Format.AUTO,
+    data: options.Data,
+    layout: options.FormatOption = options.Format.AUTO,
     method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
@@ -60,18 +60,18 @@ def sample(
     groups: Annotated[
         Path | None, typer.Option(help="Write the proportions of every group with 90 % intervals here (.csv).")
     ] = None,
-    figure: _options.Figure = None,
-    as_json: _options.AsJson = False,
-    force: _options.Force = False,
-    quiet: _options.Quiet = False,
+    figure: options.Figure = None,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Draw from the posterior of a table of counts; Ctrl-C keeps what was drawn so far.
 
     Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
     """
-    _options.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
-    _options.check_target(groups, "--groups", (".csv",), force=force)
-    _options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    options.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
+    options.check_target(groups, "--groups", (".csv",), force=force)
+    options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     prior = parse_alpha(alpha)
     table = read_counts(data, layout=layout.value)
     if groups is not None and table.weights is not None:
@@ -109,7 +109,7 @@ def sample(
 
         _files.write_figure(figure, plots.proportions(post), dpi=150)
     if as_json:
-        _options.print_json(result)
+        options.print_json(result)
     else:
         print(summary)
     if complaint:
@@ -158,7 +158,7 @@ def _posterior(
         parts: list[Posterior] = []
         interrupted = False
         try:
-            for size in _blocks(table.counts, draws, chains):
+            for size in block_sizes(table.counts, draws, chains):
                 # the first block alone is what hbm.sample(..., rng=seed) gives
                 rng = seed if not parts else np.random.SeedSequence([seed, len(parts)])
                 bar = not quiet and sys.stderr.isatty()
@@ -188,7 +188,7 @@ def _posterior(
     return post, interrupted
 
 
-def _blocks(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]:
+def block_sizes(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]:
     """Sizes of the blocks, a function of the table and the options alone: the draws repeat on every machine."""
     entries = int(counts.max(axis=0, initial=0).sum() + counts.sum(axis=1).max(initial=0))
     size = max(_SMALLEST_BLOCK, _ENTRIES_A_BLOCK // max(1, entries * chains))

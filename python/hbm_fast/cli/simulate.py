@@ -13,8 +13,8 @@ import typer
 from hbm_fast import STREAM_VERSION, _npz
 from hbm_fast._files import replacing, write_json
 from hbm_fast._optional import missing_extra
-from hbm_fast.cli import _options
-from hbm_fast.cli._priors import parse_alpha
+from hbm_fast.cli import options
+from hbm_fast.cli.priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 from hbm_fast.simulation import simulate as draw
@@ -47,8 +47,8 @@ def simulate(
     ] = PartFormat.PARQUET,
     theta: Annotated[bool, typer.Option("--theta", help="Write log theta of every group too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    as_json: _options.AsJson = False,
-    quiet: _options.Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.
 
@@ -90,11 +90,11 @@ def simulate(
         n = min(part, datasets - index * part)
         sims = draw(model, n, **settings, first=first + index * part)
         if format is PartFormat.PARQUET:
-            _write_parquet(target, sims)
+            write_parquet(target, sims)
         else:
-            _write_npz(target, sims)
+            write_npz(target, sims)
     if as_json:
-        _options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
+        options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
     elif not quiet:
         typer.echo(f"{datasets} datasets in {n_parts} parts: {folder}")
 
@@ -169,7 +169,7 @@ def _progress(n_parts: int, *, quiet: bool) -> Any:
     return track(range(n_parts), description="Simulating", console=Console(stderr=True))
 
 
-def _write_npz(target: Path, sims: Simulation) -> None:
+def write_npz(target: Path, sims: Simulation) -> None:
     arrays: dict[str, Any] = {
         "first": np.int64(sims.first),
         "key": sims.key,
@@ -183,7 +183,7 @@ def _write_npz(target: Path, sims: Simulation) -> None:
     _npz.write(target, arrays)
 
 
-def _write_parquet(target: Path, sims: Simulation) -> None:
+def write_parquet(target: Path, sims: Simulation) -> None:
     """One row a group: dataset, group, log_alpha, log_beta_k, count_k, and log_theta_k where wanted."""
     import pyarrow
     from pyarrow import parquet
