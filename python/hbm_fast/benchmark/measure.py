@@ -63,7 +63,7 @@ class Case:
     methods : sequence of Method
         The first one is the reference of the ratios.
     rounds : int, optional
-        Of this case whatever the suite asks for.
+        Of this case, instead of those of the suite.
     warm : bool
         Whether a method runs once untimed before each timed run.
     """

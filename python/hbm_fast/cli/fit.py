@@ -101,11 +101,11 @@ def _show(result: FitResult, name: str) -> None:
         console.print(f"and {len(rows) - _ROWS} smaller ones: --out FILE writes all")
     print(f"{result.message}")
     print(f"log-likelihood {result.log_likelihood:.6f}, AIC {result.aic:.4f}, BIC {result.bic:.4f}")
-    verdict = "the groups differ more than a multinomial allows"
+    conclusion = "the groups differ more than a multinomial allows"
     if result.outcome in ("infinity", "undetermined") or result.multinomial_p_value > 0.05:
-        verdict = "a multinomial does as well"
+        conclusion = "a multinomial does as well"
     elif result.multinomial:
-        verdict = "the groups may differ more than a multinomial allows"
-    print(f"multinomial    {result.multinomial_log_likelihood:.6f}, p = {result.multinomial_p_value:.3g}: {verdict}")
+        conclusion = "the groups may differ more than a multinomial allows"
+    print(f"multinomial    {result.multinomial_log_likelihood:.6f}, p = {result.multinomial_p_value:.3g}: {conclusion}")
     if result.log_evidence is not None:
         print(f"log posterior {result.log_posterior:.6f}, log evidence (Laplace) {result.log_evidence:.6f}")

@@ -55,7 +55,7 @@ def infer(
 
 
 def _rows(table: CountTable, data: Path) -> NDArray[np.int64]:
-    """Every group as a row, which networks need: a row that was seen w times is w groups."""
+    """A row for every group, which networks need: a row of weight w is w groups."""
     if table.weights is None:
         return table.counts
     n_groups = sum(table.weights.tolist())  # of Python's integers, which do not overflow

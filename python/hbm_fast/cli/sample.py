@@ -23,13 +23,13 @@ from hbm_fast.posterior import netcdf_file as _netcdf
 from hbm_fast.sampling import sample as sample_counts
 from hbm_fast.tables import CountTable, read_counts
 
-# Table entries visited between two chances to keep what was drawn: a few seconds. Part of the definition of the
-# draws, as the block that a draw belongs to decides its stream.
+# Table entries visited for one block of draws, after which Ctrl-C keeps the draws so far: a few seconds. The size is
+# part of the definition of the draws: each block has a random stream.
 _ENTRIES_A_BLOCK = 50_000_000
 _SMALLEST_BLOCK = 500
-# Values that are summarised in a third of a second.
+# This many values are summarised in a third of a second.
 _QUICK_VALUES = 500_000
-_CHUNK = 4096  # draws between two chances for Ctrl-C
+_CHUNK = 4096  # draws between two checks for Ctrl-C
 
 
 _Sampler = Literal["auto", "hmc", "gibbs", "mh"]
@@ -119,7 +119,7 @@ def sample(
 
 
 def _kept(post: Posterior, draws: int, *targets: Path | None) -> str:
-    """What happens after Ctrl-C."""
+    """The message after Ctrl-C."""
     written = ", ".join(str(target) for target in targets if target is not None)
     step = _step(post)
     return (
@@ -131,7 +131,7 @@ def _kept(post: Posterior, draws: int, *targets: Path | None) -> str:
 
 
 def _step(post: Posterior) -> int:
-    """After Ctrl-C the summary is to be quick: of every so many-th draw."""
+    """Step between the draws that are summarised after Ctrl-C, so that the summary is quick."""
     values = post.n_chains * post.n_draws * (2 + post.n_categories)
     return max(1, min(values // _QUICK_VALUES, post.n_draws // _SMALLEST_BLOCK))
 
@@ -150,7 +150,7 @@ def _posterior(
     table: CountTable, model: HierarchicalModel, method: Method, draws: int, chains: int, seed: int, quiet: bool
 ) -> tuple[Posterior, bool]:
     """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
-    # a row that was seen w times is w groups, which have no names
+    # a row of weight w is w groups, which have no names
     counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
     if method is Method.EXACT:
         post, interrupted = exact_posterior(counts, model, n_draws=draws, rng=seed), False
@@ -241,7 +241,7 @@ def _write_draws(post: Posterior, out: Path) -> None:
 
 
 def _write_groups(post: Posterior, target: Path) -> None:
-    """Every group's proportions, and those of a group of which nothing is known, in the long form."""
+    """Proportions of every group and of a new group, in the long form."""
 
     def rows() -> Iterator[list[Any]]:
         assert post.counts is not None

@@ -65,7 +65,7 @@ def simulate(
         "log_theta": theta,
         "dtype": np.int32,
     }
-    draw(model, 0, **settings)  # complains before anything is written
+    draw(model, 0, **settings)  # errors are raised before anything is written
     manifest = {
         "datasets": datasets,
         "categories": categories,
@@ -108,7 +108,7 @@ def _span(text: str, option: str) -> int | tuple[int, int]:
 
 
 def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
-    """A new folder with its manifest; or, to resume, one whose manifest asks for the very same datasets."""
+    """Make a new folder with its manifest, or, to resume, check that its manifest is of the same datasets."""
     file = folder / MANIFEST
     if resume and file.exists():
         found = _manifest(file)
@@ -136,14 +136,14 @@ def _manifest(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         what = f"damaged ({found})" if isinstance(found, Exception) else f"no object but {str(found)[:40]!r}"
         raise ValueError(
-            f"--resume: {str(file)!r}, which says what the folder holds, is {what}; choose another folder, or empty "
-            "this one to begin anew"
+            f"--resume: {str(file)!r}, which describes the content of the folder, is {what}; choose another folder, or "
+            "empty this one to begin anew"
         )
     return found
 
 
 def _check_part(target: Path) -> None:
-    """An error for a part that was damaged since it was written: --resume must not count it as done."""
+    """Raise for a part that was damaged since it was written, which --resume must not count as done."""
     try:
         if target.suffix == ".npz":
             _npz.read(target)

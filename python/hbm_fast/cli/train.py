@@ -104,7 +104,7 @@ def _model(
     factorization: str | None,
     earlier: "Estimator | None",
 ) -> HierarchicalModel | None:
-    """The model of the options; what they leave out is that of the earlier network, or else the default."""
+    """The model of the options; an option that is not given is that of the earlier network, or else the default."""
     if categories is None and alpha is None and beta is None and (earlier is not None or factorization == "any-k"):
         return None
     base = HierarchicalModel(2) if earlier is None or earlier.model is None else earlier.model
