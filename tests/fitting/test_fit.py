@@ -258,7 +258,7 @@ def unequal_tables(n, seed):
 
 
 def test_unequal_totals_reach_the_highest_maximum():
-    # checks/fit_against_starts.py compares thousands; one climb from the pooled proportions falls short in 2 of 40
+    # benchmarks/fit_maxima.py compares thousands; one climb from the pooled proportions falls short in 2 of these 40
     for counts in unequal_tables(40, 20):
         counts = counts[:, counts.sum(axis=0) > 0]
         fit = hbm.fit(counts)

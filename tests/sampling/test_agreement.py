@@ -176,7 +176,7 @@ def test_samplers_agree_with_each_other(n_groups, n_categories, total):
 
 @pytest.mark.parametrize(("n_groups", "n_categories", "total"), [(1000, 5, 50), (200, 50, 200), (200, 1000, 5000)])
 def test_samplers_agree_on_the_benchmarks_works(n_groups, n_categories, total):
-    """(ii) to (iv) of benchmarks/suites/sampling.py: log alpha and the first 20 beta."""
+    """(ii) to (iv) of benchmarks/bench_sampling.py: log alpha and the first 20 beta."""
     simulated = hbm.HierarchicalModel(n_categories, alpha=2.0)
     counts = hbm.simulate(simulated, 1, n_groups=n_groups, totals=total, rng=1).counts[0]
     n_draws = 1000 if n_categories < 1000 else 400
