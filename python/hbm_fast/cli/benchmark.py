@@ -1,6 +1,7 @@
 """`hbm-fast benchmark`: MCMC against a trained network, each with its error."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,7 @@ from hbm_fast.cli import options
 def benchmark(
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the figures.")] = Path("hbm-fast-benchmark"),
     quick: Annotated[bool, typer.Option("--quick", help="Up to 100 datasets, no peers: under a minute.")] = False,
-    with_peers: Annotated[
-        bool, typer.Option("--peers/--no-peers", help="Run numpyro and nutpie too, where they are installed.")
-    ] = True,
+    with_peers: Annotated[bool, typer.Option("--peers/--no-peers", help="numpyro, nutpie, where installed.")] = True,
     budget: Annotated[
         float, typer.Option(help="Seconds of a method on one number of datasets; the rest is extrapolated.", min=0.1)
     ] = 30.0,
@@ -37,7 +36,6 @@ def benchmark(
     name = amortized_vs_mcmc.NAME
     target = out / f"{name}.json"
     options.check_results(target, force=force)
-    show = not quiet and sys.stderr.isatty()
     result = amortized_vs_mcmc.run(
         sizes=amortized_vs_mcmc.SIZES[:3] if quick else amortized_vs_mcmc.SIZES,
         with_peers=PEERS if with_peers and not quick else (),
@@ -45,7 +43,7 @@ def benchmark(
         n_compared=10 if quick else 20,
         threads=threads,
         seed=seed,
-        report=(lambda text: print(text, file=sys.stderr, flush=True)) if show else (lambda _: None),
+        report=partial(print, file=sys.stderr, flush=True) if sys.stderr.isatty() and not quiet else lambda _: None,
     )
     out.mkdir(parents=True, exist_ok=True)
     _files.write_json(target, result)
