@@ -113,43 +113,29 @@ def scipy_stats(x, a):
     return lambda: scipy.stats.dirichlet_multinomial.logpmf(x, a, n)
 
 
+def _by_log_gamma(lg, counts, c):
+    """The log-likelihood as users write it, for arrays of any library."""
+    n, total = counts.sum(-1), c.sum(-1)
+    ends = lg(total) + lg(n + 1.0) - lg(n + total)
+    return ends + (lg(counts + c) - lg(c) - lg(counts + 1.0)).sum(-1)
+
+
 def numpy_by_hand(x, a):
-    lg = scipy.special.gammaln
-
-    def run():
-        n, total = x.sum(-1), a.sum(-1)
-        ends = lg(total) + lg(n + 1.0) - lg(n + total)
-        return ends + (lg(x + a) - lg(a) - lg(x + 1.0)).sum(-1)
-
-    return run
+    return partial(_by_log_gamma, scipy.special.gammaln, x, a)
 
 
 def torch_lgamma(x, a):
     import torch
 
     torch.set_num_threads(1)
-    lg, counts, c = torch.lgamma, torch.as_tensor(x), torch.as_tensor(a)
-
-    def run():
-        n, total = counts.sum(-1), c.sum(-1)
-        ends = lg(total) + lg(n + 1.0) - lg(n + total)
-        return ends + (lg(counts + c) - lg(c) - lg(counts + 1.0)).sum(-1)
-
-    return run
+    return partial(_by_log_gamma, torch.lgamma, torch.as_tensor(x), torch.as_tensor(a))
 
 
 def jax_jit(x, a):
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    lg = jax.scipy.special.gammaln
-
-    @jax.jit
-    def run(counts, c):
-        n, total = counts.sum(-1), c.sum(-1)
-        ends = lg(total) + lg(n + 1.0) - lg(n + total)
-        return ends + (lg(counts + c) - lg(c) - lg(counts + 1.0)).sum(-1)
-
+    run = jax.jit(partial(_by_log_gamma, jax.scipy.special.gammaln))
     counts, c = jax.numpy.asarray(x), jax.numpy.asarray(a)
     return lambda: np.asarray(run(counts, c))
 
@@ -272,34 +258,28 @@ def scipy_digamma(x, a):
     return run
 
 
+def _terms_of_the_gradient(lg, counts, c):
+    """The terms of the log-likelihood that depend on the concentration, summed over the rows."""
+    n, total = counts.sum(-1), c.sum(-1)
+    return (lg(total) - lg(n + total) + (lg(counts + c) - lg(c)).sum(-1)).sum()
+
+
 def torch_autograd(x, a):
     import torch
 
     torch.set_num_threads(1)
-    lg, counts, c = torch.lgamma, torch.as_tensor(x), torch.as_tensor(a).expand(x.shape).clone().requires_grad_()
-
-    def run():
-        n, total = counts.sum(-1), c.sum(-1)
-        value = lg(total) - lg(n + total) + (lg(counts + c) - lg(c)).sum(-1)
-        return torch.autograd.grad(value.sum(), c)[0].numpy()
-
-    return run
+    counts, c = torch.as_tensor(x), torch.as_tensor(a).expand(x.shape).clone().requires_grad_()
+    return lambda: torch.autograd.grad(_terms_of_the_gradient(torch.lgamma, counts, c), c)[0].numpy()
 
 
 def jax_gradient(x, a):
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    lg = jax.scipy.special.gammaln
-
-    @jax.jit
-    @jax.value_and_grad
-    def run(c, counts):
-        n, total = counts.sum(-1), c.sum(-1)
-        return (lg(total) - lg(n + total) + (lg(counts + c) - lg(c)).sum(-1)).sum()
-
+    terms = partial(_terms_of_the_gradient, jax.scipy.special.gammaln)
+    run = jax.jit(jax.value_and_grad(terms, argnums=1))
     counts, c = jax.numpy.asarray(x), jax.numpy.broadcast_to(jax.numpy.asarray(a), x.shape)
-    return lambda: np.asarray(run(c, counts)[1])
+    return lambda: np.asarray(run(counts, c)[1])
 
 
 def _exact_slope(x, a):

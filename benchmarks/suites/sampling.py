@@ -8,7 +8,7 @@ seconds are both kept: where they differ, something else ran on the core. `error
 quadrature for the 21 bags and otherwise against hbm_fast; z is in Monte Carlo standard errors.
 
 Every peer has a process of its own, which ends when a case takes longer than --seconds, or its imports and compilation
-longer than 120; the note of the record tells so.
+longer than 120; the record then has a note.
 """
 
 import json

@@ -1,7 +1,6 @@
 """`hbm-fast benchmark`: files, JSON, `--force`, Ctrl-C."""
 
 import json
-import sys
 
 import pytest
 
@@ -9,20 +8,14 @@ pytest.importorskip("typer")
 pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 from hbm_fast.benchmark import amortized_vs_mcmc
-from hbm_fast.cli import main
 
 
-def test_the_command(monkeypatch, capsys, tmp_path):
+def test_the_command(run, monkeypatch, tmp_path):
     result = amortized_vs_mcmc.run(sizes=(1,), with_peers=(), n_draws=50, n_compared=1)
     monkeypatch.setattr(amortized_vs_mcmc, "run", lambda **_: result)
 
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hbm-fast", "benchmark", "--out", str(tmp_path / "b"), *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        return exit_.value.code or 0, *capsys.readouterr()
-
-    code, out, err = command("--quick")
+    arguments = ("benchmark", "--out", tmp_path / "b")
+    code, out, err = run(*arguments, "--quick")
     assert (code, err) == (0, "")
     assert "hbm.sample" in out
     assert "Compiled Stan, quoted and not run here" in out
@@ -35,16 +28,16 @@ def test_the_command(monkeypatch, capsys, tmp_path):
         "amortized_vs_mcmc-k5-time.png",
         "amortized_vs_mcmc.json",
     ]
-    code, out, err = command("--json")
+    code, out, err = run(*arguments, "--json")
     assert code == 2
     assert "pass --force" in err
     assert out == ""
-    code, out, err = command("--json", "--force")
+    code, out, err = run(*arguments, "--json", "--force")
     assert (code, err) == (0, "")
     assert json.loads(out) == json.loads((tmp_path / "b" / "amortized_vs_mcmc.json").read_text())
 
 
-def test_ctrl_c_keeps_what_was_measured(monkeypatch, capsys, tmp_path):
+def test_ctrl_c_keeps_what_was_measured(run, monkeypatch, tmp_path):
     measure, calls = amortized_vs_mcmc.measure, []
 
     def interrupted(*arguments):
@@ -55,11 +48,8 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch, capsys, tmp_path):
 
     monkeypatch.setattr(amortized_vs_mcmc, "measure", interrupted)
     monkeypatch.setattr(amortized_vs_mcmc, "SIZES", (1, 2, 3))
-    monkeypatch.setattr(sys, "argv", ["hbm-fast", "benchmark", "--quick", "--out", str(tmp_path)])
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    out, err = capsys.readouterr()
-    assert exit_.value.code == 130
+    code, out, err = run("benchmark", "--quick", "--out", tmp_path)
+    assert code == 130
     assert "kept" in err
     assert "these are the points measured until then" in out
     kept = json.loads((tmp_path / "amortized_vs_mcmc.json").read_text())

@@ -9,25 +9,10 @@ import sys
 import pytest
 
 typer = pytest.importorskip("typer")
-from hbm_fast.cli import main  # noqa: E402
 from hbm_fast.cli import simulate as simulate_module  # noqa: E402
-from hbm_fast.cli._app import app  # noqa: E402
+from hbm_fast.cli.app import app  # noqa: E402
 
 COMMANDS = sorted(info.callback.__name__ for info in app.registered_commands)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Exit code, stdout and stderr of a command line."""
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hbm-fast", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = capsys.readouterr()
-        return exit_.value.code or 0, out, err
-
-    return command
 
 
 def test_all_commands_are_registered():
@@ -118,7 +103,7 @@ def test_ctrl_c_is_code_130_and_one_line(run, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulate_module, "_write_npz", interrupted)
+    monkeypatch.setattr(simulate_module, "write_npz", interrupted)
     code, out, err = run("simulate", tmp_path / "bags", "--datasets", 5, "--format", "npz")
     assert (code, out) == (130, "")
     assert "Traceback" not in err
@@ -162,7 +147,7 @@ def test_what_does_not_fit_is_one_line(run, tmp_path, monkeypatch, error):
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(simulate_module, "_write_npz", fails)
+    monkeypatch.setattr(simulate_module, "write_npz", fails)
     code, out, err = run("simulate", tmp_path / "bags", "--datasets", 5, "--format", "npz")
     assert (code, out) == (2, "")
     assert err.startswith("hbm-fast: error: ")
@@ -214,7 +199,7 @@ def test_rows_of_another_origin_are_named(tmp_path, content):
 
 def test_without_typer_the_extra_is_named():
     hidden = "import sys; sys.modules['typer'] = None; sys.argv = ['hbm-fast']; "
-    for program, code in (("import hbm_fast.cli._app", 1), ("from hbm_fast.cli import main; main()", 2)):
+    for program, code in (("import hbm_fast.cli.app", 1), ("from hbm_fast.cli import main; main()", 2)):
         ran = subprocess.run([sys.executable, "-c", hidden + program], capture_output=True, text=True, check=False)
         assert ran.returncode == code
         assert "typer is not installed: pip install 'hbm-fast[cli]'" in ran.stderr

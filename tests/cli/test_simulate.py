@@ -1,27 +1,21 @@
 """`hbm-fast simulate`: parts, resuming, refusing."""
 
-import sys
-
 import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.tables.npz import read
 
 pytest.importorskip("typer")
-from hbm_fast.cli import main
 from hbm_fast.cli import simulate as module
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Exit code and stderr of a command line."""
+def simulate(run):
+    """Exit code and stderr of `hbm-fast simulate`."""
 
     def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hbm-fast", "simulate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        return exit_.value.code or 0, " ".join(capsys.readouterr().err.split())
+        code, _, err = run("simulate", *arguments)
+        return code, " ".join(err.split())
 
     return command
 
@@ -30,8 +24,8 @@ OPTIONS = ("--datasets", 25, "--groups", "1:5", "--totals", "0:9", "--part", 10,
 SETTINGS = dict(n_groups=(1, 5), totals=(0, 9), rng=3)
 
 
-def test_npz_parts_hold_the_stream(run, tmp_path):
-    assert run(tmp_path / "a", *OPTIONS, "--format", "npz")[0] == 0
+def test_npz_parts_hold_the_stream(simulate, tmp_path):
+    assert simulate(tmp_path / "a", *OPTIONS, "--format", "npz")[0] == 0
     parts = []
     for file in sorted((tmp_path / "a").glob("part-*.npz")):
         with np.load(file) as part:
@@ -42,9 +36,9 @@ def test_npz_parts_hold_the_stream(run, tmp_path):
         np.testing.assert_array_equal(np.concatenate([p[name] for p in parts]), getattr(sims, name))
 
 
-def test_parquet_rows_are_groups(run, tmp_path):
+def test_parquet_rows_are_groups(simulate, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    code, _ = run(tmp_path / "a", *OPTIONS)
+    code, _ = simulate(tmp_path / "a", *OPTIONS)
     assert code == 0
     files = sorted((tmp_path / "a").glob("part-*.parquet"))
     columns = [parquet.read_table(file) for file in files]
@@ -56,9 +50,9 @@ def test_parquet_rows_are_groups(run, tmp_path):
     np.testing.assert_array_equal(dataset, np.nonzero(real)[0])
 
 
-def test_an_interrupted_run_goes_on(run, tmp_path, monkeypatch):
+def test_an_interrupted_run_goes_on(simulate, tmp_path, monkeypatch):
     target = tmp_path / "a"
-    write = module._write_npz
+    write = module.write_npz
     calls = []
 
     def interrupted(file, sims):
@@ -67,18 +61,18 @@ def test_an_interrupted_run_goes_on(run, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         write(file, sims)
 
-    monkeypatch.setattr(module, "_write_npz", interrupted)
-    code, _ = run(target, *OPTIONS, "--format", "npz", "--quiet")
+    monkeypatch.setattr(module, "write_npz", interrupted)
+    code, _ = simulate(target, *OPTIONS, "--format", "npz", "--quiet")
     assert code != 0
-    monkeypatch.setattr(module, "_write_npz", write)
-    code, error = run(target, *OPTIONS, "--format", "npz", "--quiet")
+    monkeypatch.setattr(module, "write_npz", write)
+    code, error = simulate(target, *OPTIONS, "--format", "npz", "--quiet")
     assert code == 2
     assert "--resume" in error
-    code, error = run(target, *OPTIONS, "--format", "npz", "--quiet", "--seed", 4, "--resume")
+    code, error = simulate(target, *OPTIONS, "--format", "npz", "--quiet", "--seed", 4, "--resume")
     assert code == 2
     assert "was begun with seed 3" in error
     before = (target / "part-000000.npz").stat().st_mtime_ns
-    assert run(target, *OPTIONS, "--format", "npz", "--quiet", "--resume")[0] == 0
+    assert simulate(target, *OPTIONS, "--format", "npz", "--quiet", "--resume")[0] == 0
     assert (target / "part-000000.npz").stat().st_mtime_ns == before
     assert sorted(file.name for file in target.iterdir()) == [
         "part-000000.npz",
@@ -89,45 +83,45 @@ def test_an_interrupted_run_goes_on(run, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def npz(run, tmp_path):
+def npz(simulate, tmp_path):
     """A finished run in npz parts, and its options."""
     options = (tmp_path / "a", *OPTIONS, "--format", "npz", "--quiet")
-    assert run(*options)[0] == 0
+    assert simulate(*options)[0] == 0
     return tmp_path / "a", options
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"3", b'"x"', b"{", b"\xff\xfe", b"null", b"[" * 100_000])
-def test_a_damaged_or_foreign_manifest_is_named(run, npz, content):
+def test_a_damaged_or_foreign_manifest_is_named(simulate, npz, content):
     folder, options = npz
     (folder / "simulation.json").write_bytes(content)
-    code, error = run(*options, "--resume")
+    code, error = simulate(*options, "--resume")
     assert code == 2
     assert error.startswith("hbm-fast: error: --resume: ")
     assert "simulation.json" in error
     (folder / "simulation.json").write_text("{}")
-    assert "was begun with datasets None" in run(*options, "--resume")[1]
+    assert "was begun with datasets None" in simulate(*options, "--resume")[1]
 
 
 @pytest.mark.parametrize("format", ["npz", "parquet"])
-def test_a_damaged_part_is_named_and_made_again(run, tmp_path, format):
+def test_a_damaged_part_is_named_and_made_again(simulate, tmp_path, format):
     if format == "parquet":
         pytest.importorskip("pyarrow")
     options = (tmp_path / "a", *OPTIONS, "--format", format, "--quiet")
-    assert run(*options)[0] == 0
+    assert simulate(*options)[0] == 0
     part = tmp_path / "a" / f"part-000001.{format}"
     whole = part.read_bytes()
     for damaged in (whole[:-9], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], b""):
         part.write_bytes(damaged)
-        code, error = run(*options, "--resume")
+        code, error = simulate(*options, "--resume")
         assert code == 2
         assert f"part-000001.{format}" in error
         assert "delete the file" in error
     part.unlink()
-    assert run(*options, "--resume")[0] == 0
+    assert simulate(*options, "--resume")[0] == 0
     assert part.stat().st_size == len(whole)
 
 
-def test_two_runs_at_once_do_not_meet(run, tmp_path, monkeypatch):
+def test_two_runs_at_once_do_not_meet(simulate, tmp_path, monkeypatch):
     options = (tmp_path / "a", *OPTIONS, "--format", "npz", "--quiet")
     save = np.savez_compressed
     calls = []
@@ -136,23 +130,23 @@ def test_two_runs_at_once_do_not_meet(run, tmp_path, monkeypatch):
         calls.append(stream)
         if len(calls) == 1:  # while the first run writes its first part, another makes the whole folder
             stream.write(b"half")
-            assert run(*options, "--resume")[0] == 0
+            assert simulate(*options, "--resume")[0] == 0
             stream.seek(0)
         save(stream, **arrays)
 
     monkeypatch.setattr(np, "savez_compressed", slow)
-    assert run(*options)[0] == 0
+    assert simulate(*options)[0] == 0
     names = sorted(file.name for file in (tmp_path / "a").iterdir())
     assert names == ["part-000000.npz", "part-000001.npz", "part-000002.npz", "simulation.json"]
     sims = hbm.simulate(hbm.HierarchicalModel(2), 25, **SETTINGS)
-    parts = [read(tmp_path / "a" / name)["counts"] for name in names[:3]]
+    parts = [np.load(tmp_path / "a" / name)["counts"] for name in names[:3]]
     np.testing.assert_array_equal(np.concatenate(parts), sims.counts)
 
 
-def test_a_killed_start_can_begin_again(run, tmp_path):
+def test_a_killed_start_can_begin_again(simulate, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".simulation.unfinished-0123456789ab.json").write_text("{")
-    assert run(tmp_path / "a", *OPTIONS, "--format", "npz", "--quiet", "--resume")[0] == 0
+    assert simulate(tmp_path / "a", *OPTIONS, "--format", "npz", "--quiet", "--resume")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -163,8 +157,8 @@ def test_a_killed_start_can_begin_again(run, tmp_path):
         (("--alpha", "normal:1"), "--alpha must be one of"),
     ],
 )
-def test_bad_options(run, tmp_path, options, message):
-    code, error = run(tmp_path / "a", *options)
+def test_bad_options(simulate, tmp_path, options, message):
+    code, error = simulate(tmp_path / "a", *options)
     assert code == 2
     assert message in error
     assert not (tmp_path / "a").exists()

@@ -17,23 +17,8 @@ import hbm_fast as hbm
 from hbm_fast import priors
 
 pytest.importorskip("typer")
-from hbm_fast.cli import main
 from hbm_fast.cli import sample as sample_module
-from hbm_fast.cli._priors import parse_alpha
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Exit code, stdout and stderr of a command line."""
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hbm-fast", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = capsys.readouterr()
-        return exit_.value.code or 0, out, err
-
-    return command
+from hbm_fast.cli.priors import parse_alpha
 
 
 @pytest.fixture
@@ -66,9 +51,9 @@ def test_fit_writes_csv_json_and_a_figure(run, pollen, tmp_path):
         rows = list(csv.DictReader(stream))
     assert [row["category"] for row in rows] == ["Pinus", "Abies", "Quercus", "Alnus"]
     assert [float(row["concentration"]) for row in rows] == expected.concentration.tolist()
-    facts = json.loads((tmp_path / "fit.json").read_text())
-    assert facts["log_likelihood"] == expected.log_likelihood
-    assert facts["categories"]["Pinus"]["standard_error"] == expected.standard_error[0]
+    found = json.loads((tmp_path / "fit.json").read_text())
+    assert found["log_likelihood"] == expected.log_likelihood
+    assert found["categories"]["Pinus"]["standard_error"] == expected.standard_error[0]
     code, out, _ = run("fit", pollen, "--json", "--prior", "0.1,0.1", "--figure", tmp_path / "fit.png")
     assert json.loads(out)["prior"] == "Gamma(shape=0.1, rate=0.1)"
     assert code == 0
@@ -91,8 +76,8 @@ def test_fit_of_multinomial_data_says_so(run, tmp_path):
     code, out, _ = run("fit", file)
     assert code == 0
     assert "multinomial does as well" in out
-    facts = json.loads(run("fit", file, "--json")[1])
-    assert (facts["outcome"], facts["alpha"]) == ("infinity", "inf")
+    found = json.loads(run("fit", file, "--json")[1])
+    assert (found["outcome"], found["alpha"]) == ("infinity", "inf")
     code, _, err = run("fit", file, "--figure", tmp_path / "f.png")
     assert code == 2
     assert "nothing to draw" in err
@@ -101,13 +86,13 @@ def test_fit_of_multinomial_data_says_so(run, tmp_path):
 def test_fit_words_its_verdict_by_the_p_value(run, tmp_path):
     # p = 0.22, 0.0042 and 2e-10
     file = tmp_path / "table.csv"
-    for rows, verdict in [
+    for rows, conclusion in [
         ("5,5\n3,7\n8,2\n", "a multinomial does as well"),
         ("5,5\n1,9\n9,1\n", "the groups may differ more than a multinomial allows"),
         ("0,10\n10,0\n0,10\n9,1\n", "the groups differ more than a multinomial allows"),
     ]:
         file.write_text("white,black\n" + rows)
-        assert run("fit", file)[1].splitlines()[-1].endswith(verdict)
+        assert run("fit", file)[1].splitlines()[-1].endswith(conclusion)
 
 
 # sample ----------------------------------------------------------------------------------------------------
@@ -151,10 +136,10 @@ def test_sample_writes_netcdf_json_groups_and_a_figure(run, pollen, tmp_path):
 def test_sample_exact_with_a_prior(run, tmp_path):
     file = tmp_path / "one.csv"
     file.write_text("white,black\n0,1\n")
-    facts = json.loads(run("sample", file, "--method", "exact", "--alpha", "gamma:2,0.5", "--json")[1])
-    # one draw says nothing about alpha: its mean is the prior's
-    assert facts["parameters"]["alpha"]["mean"] == pytest.approx(4.0, rel=1e-6)
-    assert facts["parameters"]["beta[black]"]["mean"] == pytest.approx(2 / 3, rel=1e-6)
+    found = json.loads(run("sample", file, "--method", "exact", "--alpha", "gamma:2,0.5", "--json")[1])
+    # one draw is no evidence about alpha: its mean is that of the prior
+    assert found["parameters"]["alpha"]["mean"] == pytest.approx(4.0, rel=1e-6)
+    assert found["parameters"]["beta[black]"]["mean"] == pytest.approx(2 / 3, rel=1e-6)
 
 
 def test_sample_of_a_frequency_table(run, tmp_path):
@@ -170,15 +155,15 @@ def test_sample_of_a_frequency_table(run, tmp_path):
 
 def test_blocks_depend_on_the_table_alone_and_hold_every_draw(monkeypatch, run, pollen):
     counts = hbm.datasets.load_pollen().counts
-    assert list(sample_module._blocks(counts, 1000, 4)) == [1000]
+    assert list(sample_module.block_sizes(counts, 1000, 4)) == [1000]
     monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
-    blocks = list(sample_module._blocks(counts, 2600, 4))
+    blocks = list(sample_module.block_sizes(counts, 2600, 4))
     assert sum(blocks) == 2600
     assert min(blocks) >= 500
-    facts = json.loads(run("sample", pollen, "--draws", 2600, "--json")[1])
-    assert (facts["n_draws"], facts["interrupted"]) == (2600, False)
+    found = json.loads(run("sample", pollen, "--draws", 2600, "--json")[1])
+    assert (found["n_draws"], found["interrupted"]) == (2600, False)
     # chains that start afresh in every block agree
-    assert facts["parameters"]["log_alpha"]["r_hat"] < 1.01
+    assert found["parameters"]["log_alpha"]["r_hat"] < 1.01
 
 
 def test_ctrl_c_keeps_what_was_drawn(monkeypatch, run, pollen, tmp_path):
@@ -404,9 +389,9 @@ def test_the_summary_after_ctrl_c_is_of_fewer_draws_and_comes_after_the_file(mon
 def test_large_weights_need_no_row_for_each_group(run, tmp_path):
     file = tmp_path / "families.csv"
     file.write_text("boys,girls,weight\n3,1,100000000\n0,4,200000000\n2,2,300000000\n")
-    facts = json.loads(run("sample", file, "--method", "exact", "--json")[1])
+    found = json.loads(run("sample", file, "--method", "exact", "--json")[1])
     mode = hbm.fit([[3, 1], [0, 4], [2, 2]], weights=[10**8, 2 * 10**8, 3 * 10**8])
-    assert facts["parameters"]["alpha"]["mean"] == pytest.approx(mode.alpha, rel=1e-4)
+    assert found["parameters"]["alpha"]["mean"] == pytest.approx(mode.alpha, rel=1e-4)
     pytest.importorskip("torch")
     code, out, err = run("infer", file)
     assert (code, out) == (2, "")

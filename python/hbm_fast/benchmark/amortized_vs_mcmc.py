@@ -1,6 +1,6 @@
 """MCMC against a trained network, from one dataset to ten thousand, each with its error: `hbm-fast benchmark`.
 
-The saved file keeps the keys it always had: "works" are the cases, "ways" the methods.
+The saved file keeps its keys: "works" are the cases, "ways" the methods, "judged" the datasets that are compared.
 """
 
 import math

@@ -15,6 +15,7 @@ from typing import Any
 from hbm_fast.benchmark.records import Record
 
 Run = Callable[[], Any]
+_SHORTEST = 1e-3  # seconds: shorter runs repeat until they take this long together
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Case:
     methods : sequence of Method
         The first one is the reference of the ratios.
     rounds : int, optional
-        Of this case whatever the suite asks for.
+        Of this case, instead of those of the suite.
     warm : bool
         Whether a method runs once untimed before each timed run.
     """
@@ -87,23 +88,32 @@ def measure(case: Case, methods: Sequence[str] | None = None, rounds: int = 21) 
     ready = {m.name: case.prepare(m) for m in case.methods if m.installed and (methods is None or m.name in methods)}
     if not ready:
         return []
-    if case.warm:
-        for run, _ in ready.values():
-            run()  # compiles
     times: dict[str, list[float]] = {name: [] for name in ready}
+    repeats = dict.fromkeys(ready, 1)
+    if case.warm:
+        for name, (run, _) in ready.items():
+            run()  # compiles
+            repeats[name] = math.ceil(_SHORTEST / _seconds(run, 1)[0])
     answers = {}
     for _ in range(case.rounds or rounds):
         for name, (run, n) in ready.items():
             if case.warm:
                 run()
-            start = time.perf_counter()
-            answers[name] = run()
-            times[name].append((time.perf_counter() - start) / n)
+            seconds, answers[name] = _seconds(run, repeats[name])
+            times[name].append(seconds / n)
     reference = times[next(iter(ready))]
     return [
         record(case, name, times[name], n, answers[name], [t / r for t, r in zip(times[name], reference, strict=True)])
         for name, (_, n) in ready.items()
     ]
+
+
+def _seconds(run: Run, repeats: int) -> tuple[float, Any]:
+    """Mean seconds of one of several runs, and the last answer."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        answer = run()
+    return (time.perf_counter() - start) / repeats, answer
 
 
 def record(

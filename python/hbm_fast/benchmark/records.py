@@ -24,9 +24,9 @@ class Record:
     seconds : float, optional
         Of one run: the median over the rounds.
     ratio : float, optional
-        Time for the same work over that of the reference method; the median over the rounds.
+        Time over that of the reference method for the same data; the median over the rounds.
     error : float, optional
-        Distance from the reference answer; the case says in which units.
+        Distance from the reference answer, in the units of the case.
     ess : float, optional
         Effective draws, where the method samples.
     note : str

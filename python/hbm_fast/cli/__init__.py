@@ -1,4 +1,4 @@
-"""The command `hbm-fast`: one file a command, registered in `_app`."""
+"""The command `hbm-fast`: one file a command, registered in `app`."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ class Terminated(KeyboardInterrupt):
 
 
 def main() -> None:
-    """Run the command line; what users got wrong becomes one clear line and exit code 2, never a traceback.
+    """Run the command line; an error of the user becomes one line and exit code 2, never a traceback.
 
-    Exit codes: 0 done, 1 a reader went away, 2 wrong input or not enough memory, 130 interrupted by Ctrl-C, 143 ended
-    by SIGTERM.
+    Exit codes: 0 done, 1 the reader of the output closed it, 2 wrong input or not enough memory, 130 interrupted by
+    Ctrl-C, 143 ended by SIGTERM.
     """
     with _sigterm() as received:
         try:
@@ -59,7 +59,7 @@ def _run() -> int:
     try:
         import typer
 
-        from hbm_fast.cli._app import app
+        from hbm_fast.cli.app import app
     except ImportError as error:
         if error.name not in {"typer", "rich", "click"}:
             raise
@@ -71,12 +71,12 @@ def _run() -> int:
     except typer.Abort:  # typer's name for Ctrl-C
         raise KeyboardInterrupt from None
     except usage_error as error:
-        _complain_of_usage(error)
+        _print_usage_error(error)
         return 2
-    except BrokenPipeError:  # `hbm-fast ... | head`: nobody listens any more
+    except BrokenPipeError:  # `hbm-fast ... | head`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    # RuntimeError is what torch raises, for memory that it lacks too; what is left is a mistake of ours
+    # RuntimeError is what torch raises, for memory that it lacks too; everything else is an error of this package
     except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError, RuntimeError) as error:
         if os.environ.get("HBM_FAST_TRACEBACK"):
             raise
@@ -88,7 +88,7 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _complain_of_usage(error: Exception) -> None:
+def _print_usage_error(error: Exception) -> None:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
         print(context.get_help())

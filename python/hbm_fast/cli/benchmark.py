@@ -1,29 +1,28 @@
 """`hbm-fast benchmark`: MCMC against a trained network, each with its error."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hbm_fast import _files
-from hbm_fast.cli import _options
+from hbm_fast.cli import options
 
 
 def benchmark(
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the figures.")] = Path("hbm-fast-benchmark"),
     quick: Annotated[bool, typer.Option("--quick", help="Up to 100 datasets, no peers: under a minute.")] = False,
-    with_peers: Annotated[
-        bool, typer.Option("--peers/--no-peers", help="Run numpyro and nutpie too, where they are installed.")
-    ] = True,
+    with_peers: Annotated[bool, typer.Option("--peers/--no-peers", help="numpyro, nutpie, where installed.")] = True,
     budget: Annotated[
         float, typer.Option(help="Seconds of a method on one number of datasets; the rest is extrapolated.", min=0.1)
     ] = 30.0,
     threads: Annotated[int, typer.Option(help="Threads of hbm_fast; peers run on one core.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    as_json: _options.AsJson = False,
-    force: _options.Force = False,
-    quiet: _options.Quiet = False,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Time exact quadrature, MCMC, the shipped networks and their peers, each with the error of its answers.
 
@@ -36,8 +35,7 @@ def benchmark(
 
     name = amortized_vs_mcmc.NAME
     target = out / f"{name}.json"
-    _options.check_results(target, force=force)
-    show = not quiet and sys.stderr.isatty()
+    options.check_results(target, force=force)
     result = amortized_vs_mcmc.run(
         sizes=amortized_vs_mcmc.SIZES[:3] if quick else amortized_vs_mcmc.SIZES,
         with_peers=PEERS if with_peers and not quick else (),
@@ -45,7 +43,7 @@ def benchmark(
         n_compared=10 if quick else 20,
         threads=threads,
         seed=seed,
-        report=(lambda text: print(text, file=sys.stderr, flush=True)) if show else (lambda _: None),
+        report=partial(print, file=sys.stderr, flush=True) if sys.stderr.isatty() and not quiet else lambda _: None,
     )
     out.mkdir(parents=True, exist_ok=True)
     _files.write_json(target, result)
@@ -53,7 +51,7 @@ def benchmark(
         for kind, figure in plots.figures(case).items():
             _files.write_figure(out / f"{name}-k{case['n_categories']}-{kind}.png", figure, dpi=120)
     if as_json:
-        _options.print_json(result)
+        options.print_json(result)
     else:
         print(f"{plots.text(result)}\n{target.name} and the figures are in {out}/")
     if result["interrupted"]:

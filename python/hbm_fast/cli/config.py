@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hbm_fast import show_config
-from hbm_fast.cli import _options
+from hbm_fast.cli import options
 
 
 def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
@@ -15,7 +15,7 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
     """
     settings = show_config()
     if as_json:
-        _options.print_json(settings)
+        options.print_json(settings)
         return
     width = max(map(len, settings))
     for name, value in settings.items():

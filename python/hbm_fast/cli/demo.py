@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hbm_fast.cli import _options
+from hbm_fast.cli import options
 
 
 def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Train for seconds instead of a minute.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figures and results.json.")] = Path("hbm-fast-demo"),
-    as_json: _options.AsJson = False,
+    as_json: options.AsJson = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an earlier demo in that folder.")] = False,
 ) -> None:
     """Answer the question of Le (2020) by quadrature, by MCMC and by a network trained on the spot.
@@ -22,7 +22,7 @@ def demo(
     """
     from hbm_fast.experiments import demo as experiment
 
-    _options.check_results(out / "results.json", force=force)
+    options.check_results(out / "results.json", force=force)
     record = experiment.run(out, quick=quick, seed=seed, console=Console(quiet=as_json))
     if as_json:
-        _options.print_json(record)
+        options.print_json(record)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hbm_fast import _files, priors
-from hbm_fast.cli import _options
+from hbm_fast.cli import options
 from hbm_fast.fitting import FitResult
 from hbm_fast.fitting import fit as fit_counts
 from hbm_fast.tables import read_counts
@@ -18,23 +18,23 @@ _ROWS = 40
 
 
 def fit(
-    data: _options.Data,
-    layout: _options.FormatOption = _options.Format.AUTO,
+    data: options.Data,
+    layout: options.FormatOption = options.Format.AUTO,
     prior: Annotated[
         str | None,
         typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration: the mode instead of the maximum."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the result here (.csv or .json).")] = None,
-    figure: _options.Figure = None,
-    as_json: _options.AsJson = False,
-    force: _options.Force = False,
+    figure: options.Figure = None,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
 ) -> None:
     """Fit one Dirichlet-multinomial to a table of counts, by maximum likelihood or to the mode under a Gamma prior.
 
     Example: hbm-fast fit counts.csv --prior 0.1,0.1 --out fit.csv
     """
-    _options.check_target(out, "--out", (".csv", ".json"), force=force)
-    _options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    options.check_target(out, "--out", (".csv", ".json"), force=force)
+    options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     gamma = None if prior is None else _gamma(prior)
     table = read_counts(data, layout=layout.value)
     names = table.category_names or tuple(map(str, range(table.counts.shape[1])))
@@ -49,7 +49,7 @@ def fit(
 
         _files.write_figure(figure, plots.concentrations(result), dpi=150)
     if as_json:
-        _options.print_json(_content(result))
+        options.print_json(_content(result))
     else:
         _show(result, data.name)
 
@@ -101,11 +101,11 @@ def _show(result: FitResult, name: str) -> None:
         console.print(f"and {len(rows) - _ROWS} smaller ones: --out FILE writes all")
     print(f"{result.message}")
     print(f"log-likelihood {result.log_likelihood:.6f}, AIC {result.aic:.4f}, BIC {result.bic:.4f}")
-    verdict = "the groups differ more than a multinomial allows"
+    conclusion = "the groups differ more than a multinomial allows"
     if result.outcome in ("infinity", "undetermined") or result.multinomial_p_value > 0.05:
-        verdict = "a multinomial does as well"
+        conclusion = "a multinomial does as well"
     elif result.multinomial:
-        verdict = "the groups may differ more than a multinomial allows"
-    print(f"multinomial    {result.multinomial_log_likelihood:.6f}, p = {result.multinomial_p_value:.3g}: {verdict}")
+        conclusion = "the groups may differ more than a multinomial allows"
+    print(f"multinomial    {result.multinomial_log_likelihood:.6f}, p = {result.multinomial_p_value:.3g}: {conclusion}")
     if result.log_evidence is not None:
         print(f"log posterior {result.log_posterior:.6f}, log evidence (Laplace) {result.log_evidence:.6f}")

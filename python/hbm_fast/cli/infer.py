@@ -7,20 +7,20 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from hbm_fast.cli import _options
+from hbm_fast.cli import options
 from hbm_fast.tables import CountTable, read_counts
 
 _MANY_COUNTS = 2**27  # 1 GiB
 
 
 def infer(
-    data: _options.Data,
+    data: options.Data,
     network: Annotated[str, typer.Option(help="marbles, marbles-bottom-up, any-k, or a file.")] = "any-k",
-    layout: _options.FormatOption = _options.Format.AUTO,
+    layout: options.FormatOption = options.Format.AUTO,
     draws: Annotated[int, typer.Option(help="Number of draws.", min=1)] = 4000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
     raw: Annotated[bool, typer.Option("--raw", help="The network's own draws, uncorrected.")] = False,
-    as_json: _options.AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Infer (alpha, beta) with a network, corrected against the exact likelihood.
 
@@ -41,7 +41,7 @@ def infer(
         "beta": {"mean": post.mean("beta").tolist(), "sd": post.sd("beta").tolist()},
     }
     if as_json:
-        _options.print_json(result)
+        options.print_json(result)
         return
     print(post.summary())
     how = {
@@ -55,7 +55,7 @@ def infer(
 
 
 def _rows(table: CountTable, data: Path) -> NDArray[np.int64]:
-    """Every group as a row, which networks need: a row that was seen w times is w groups."""
+    """A row for every group, which networks need: a row of weight w is w groups."""
     if table.weights is None:
         return table.counts
     n_groups = sum(table.weights.tolist())  # of Python's integers, which do not overflow

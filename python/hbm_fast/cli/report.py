@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hbm_fast.cli import _options
+from hbm_fast.cli import options
 
 
 def report(
@@ -21,8 +21,8 @@ def report(
     ] = None,
     n_calibration: Annotated[int, typer.Option(help="Simulated datasets of the calibration.", min=21)] = 500,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    as_json: _options.AsJson = False,
-    force: _options.Force = False,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
 ) -> None:
     """Write both questions of Le (2020), the answers beside the exact ones, and the calibration as one offline page.
 
@@ -30,7 +30,7 @@ def report(
     """
     from hbm_fast.experiments import report as page
 
-    _options.check_target(out, "--out", (".html",), force=force)
+    options.check_target(out, "--out", (".html",), force=force)
     if results is not None and not results.is_dir():
         raise ValueError(f"--results: the folder {str(results)!r} does not exist")
     networks: dict[str, Callable[[Any], Any]] = {}
@@ -46,6 +46,6 @@ def report(
         sections = list(report_question_two.sections(seed))
     page.write(out, networks=networks, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
     if as_json:
-        _options.print_json({"page": str(out), "bytes": out.stat().st_size})
+        options.print_json({"page": str(out), "bytes": out.stat().st_size})
     else:
         print(out)

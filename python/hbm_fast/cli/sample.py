@@ -12,8 +12,8 @@ import typer
 from numpy.typing import NDArray
 
 from hbm_fast import __version__, _files
-from hbm_fast.cli import _options
-from hbm_fast.cli._priors import parse_alpha
+from hbm_fast.cli import options
+from hbm_fast.cli.priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.exact import exact_posterior
 from hbm_fast.likelihood import SufficientStatistics
@@ -22,13 +22,13 @@ from hbm_fast.posterior import Posterior, netcdf
 from hbm_fast.sampling import sample as sample_counts
 from hbm_fast.tables import CountTable, read_counts
 
-# Table entries visited between two chances to keep what was drawn: a few seconds. Part of the definition of the
-# draws, as the block that a draw belongs to decides its stream.
+# Table entries visited for one block of draws, after which Ctrl-C keeps the draws so far: a few seconds. The size is
+# part of the definition of the draws: each block has a random stream.
 _ENTRIES_A_BLOCK = 50_000_000
 _SMALLEST_BLOCK = 500
-# Values that are summarised in a third of a second.
+# This many values are summarised in a third of a second.
 _QUICK_VALUES = 500_000
-_CHUNK = 4096  # draws between two chances for Ctrl-C
+_CHUNK = 4096  # draws between two checks for Ctrl-C
 
 
 _Sampler = Literal["auto", "hmc", "gibbs", "mh"]
@@ -45,8 +45,8 @@ class Method(StrEnum):
 
 
 def sample(
-    data: _options.Data,
-    layout: _options.FormatOption = _options.Format.AUTO,
+    data: options.Data,
+    layout: options.FormatOption = options.Format.AUTO,
     method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
@@ -59,18 +59,18 @@ def sample(
     groups: Annotated[
         Path | None, typer.Option(help="Write the proportions of every group with 90 % intervals here (.csv).")
     ] = None,
-    figure: _options.Figure = None,
-    as_json: _options.AsJson = False,
-    force: _options.Force = False,
-    quiet: _options.Quiet = False,
+    figure: options.Figure = None,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Draw from the posterior of a table of counts; Ctrl-C keeps what was drawn so far.
 
     Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
     """
-    _options.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
-    _options.check_target(groups, "--groups", (".csv",), force=force)
-    _options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    options.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
+    options.check_target(groups, "--groups", (".csv",), force=force)
+    options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     prior = parse_alpha(alpha)
     table = read_counts(data, layout=layout.value)
     if groups is not None and table.weights is not None:
@@ -108,7 +108,7 @@ def sample(
 
         _files.write_figure(figure, plots.proportions(post), dpi=150)
     if as_json:
-        _options.print_json(result)
+        options.print_json(result)
     else:
         print(summary)
     if complaint:
@@ -118,7 +118,7 @@ def sample(
 
 
 def _kept(post: Posterior, draws: int, *targets: Path | None) -> str:
-    """What happens after Ctrl-C."""
+    """The message after Ctrl-C."""
     written = ", ".join(str(target) for target in targets if target is not None)
     step = _step(post)
     return (
@@ -130,7 +130,7 @@ def _kept(post: Posterior, draws: int, *targets: Path | None) -> str:
 
 
 def _step(post: Posterior) -> int:
-    """After Ctrl-C the summary is to be quick: of every so many-th draw."""
+    """Step between the draws that are summarised after Ctrl-C, so that the summary is quick."""
     values = post.n_chains * post.n_draws * (2 + post.n_categories)
     return max(1, min(values // _QUICK_VALUES, post.n_draws // _SMALLEST_BLOCK))
 
@@ -149,7 +149,7 @@ def _posterior(
     table: CountTable, model: HierarchicalModel, method: Method, draws: int, chains: int, seed: int, quiet: bool
 ) -> tuple[Posterior, bool]:
     """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
-    # a row that was seen w times is w groups, which have no names
+    # a row of weight w is w groups, which have no names
     counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
     categories, groups = table.category_names, table.group_names if table.weights is None else None
     if method is Method.EXACT:
@@ -159,7 +159,7 @@ def _posterior(
         parts: list[Posterior] = []
         interrupted = False
         try:
-            for size in _blocks(table.counts, draws, chains):
+            for size in block_sizes(table.counts, draws, chains):
                 # the first block alone is what hbm.sample(..., rng=seed) gives
                 rng = seed if not parts else np.random.SeedSequence([seed, len(parts)])
                 bar = not quiet and sys.stderr.isatty()
@@ -189,7 +189,7 @@ def _posterior(
     return post, interrupted
 
 
-def _blocks(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]:
+def block_sizes(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]:
     """Sizes of the blocks, a function of the table and the options alone: the draws repeat on every machine."""
     entries = int(counts.max(axis=0, initial=0).sum() + counts.sum(axis=1).max(initial=0))
     size = max(_SMALLEST_BLOCK, _ENTRIES_A_BLOCK // max(1, entries * chains))
@@ -239,7 +239,7 @@ def _write_draws(post: Posterior, out: Path) -> None:
 
 
 def _write_groups(post: Posterior, target: Path) -> None:
-    """Every group's proportions, and those of a group of which nothing is known, in the long form."""
+    """Proportions of every group and of a new group, in the long form."""
 
     def rows() -> Iterator[list[Any]]:
         assert post.counts is not None

@@ -13,8 +13,8 @@ import typer
 from hbm_fast import STREAM_VERSION
 from hbm_fast._files import replacing, write_json
 from hbm_fast._optional import missing_extra
-from hbm_fast.cli import _options
-from hbm_fast.cli._priors import parse_alpha
+from hbm_fast.cli import options
+from hbm_fast.cli.priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 from hbm_fast.simulation import simulate as draw
@@ -48,8 +48,8 @@ def simulate(
     ] = PartFormat.PARQUET,
     theta: Annotated[bool, typer.Option("--theta", help="Write log theta of every group too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    as_json: _options.AsJson = False,
-    quiet: _options.Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.
 
@@ -66,7 +66,7 @@ def simulate(
         "log_theta": theta,
         "dtype": np.int32,
     }
-    draw(model, 0, **settings)  # complains before anything is written
+    draw(model, 0, **settings)  # errors are raised before anything is written
     manifest = {
         "datasets": datasets,
         "categories": categories,
@@ -91,11 +91,11 @@ def simulate(
         n = min(part, datasets - index * part)
         sims = draw(model, n, **settings, first=first + index * part)
         if format is PartFormat.PARQUET:
-            _write_parquet(target, sims)
+            write_parquet(target, sims)
         else:
-            _write_npz(target, sims)
+            write_npz(target, sims)
     if as_json:
-        _options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
+        options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
     elif not quiet:
         typer.echo(f"{datasets} datasets in {n_parts} parts: {folder}")
 
@@ -109,7 +109,7 @@ def _span(text: str, option: str) -> int | tuple[int, int]:
 
 
 def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
-    """A new folder with its manifest; or, to resume, one whose manifest asks for the very same datasets."""
+    """Make a new folder with its manifest, or, to resume, check that its manifest is of the same datasets."""
     file = folder / MANIFEST
     if resume and file.exists():
         found = _manifest(file)
@@ -137,14 +137,14 @@ def _manifest(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         what = f"damaged ({found})" if isinstance(found, Exception) else f"no object but {str(found)[:40]!r}"
         raise ValueError(
-            f"--resume: {str(file)!r}, which says what the folder holds, is {what}; choose another folder, or empty "
-            "this one to begin anew"
+            f"--resume: {str(file)!r}, which describes the content of the folder, is {what}; choose another folder, or "
+            "empty this one to begin anew"
         )
     return found
 
 
 def _check_part(target: Path) -> None:
-    """An error for a part that was damaged since it was written: --resume must not count it as done."""
+    """Raise for a part that was damaged since it was written, which --resume must not count as done."""
     try:
         if target.suffix == ".npz":
             npz.read(target)
@@ -170,7 +170,7 @@ def _progress(n_parts: int, *, quiet: bool) -> Any:
     return track(range(n_parts), description="Simulating", console=Console(stderr=True))
 
 
-def _write_npz(target: Path, sims: Simulation) -> None:
+def write_npz(target: Path, sims: Simulation) -> None:
     arrays: dict[str, Any] = {
         "first": np.int64(sims.first),
         "key": sims.key,
@@ -184,7 +184,7 @@ def _write_npz(target: Path, sims: Simulation) -> None:
     npz.write(target, arrays)
 
 
-def _write_parquet(target: Path, sims: Simulation) -> None:
+def write_parquet(target: Path, sims: Simulation) -> None:
     """One row a group: dataset, group, log_alpha, log_beta_k, count_k, and log_theta_k where wanted."""
     import pyarrow
     from pyarrow import parquet

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hbm_fast.cli import _options
-from hbm_fast.cli._priors import parse_alpha
+from hbm_fast.cli import options
+from hbm_fast.cli.priors import parse_alpha
 from hbm_fast.models import HierarchicalModel
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def train(
     init_from: Annotated[
         Path | None, typer.Option(help="Start from the weights of this network, for another prior or other ranges.")
     ] = None,
-    as_json: _options.AsJson = False,
+    as_json: options.AsJson = False,
     pause_at: Annotated[int | None, typer.Option(help="Stop at this step, to go on with --resume.", min=1)] = None,
-    force: _options.Force = False,
-    quiet: _options.Quiet = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a network that infers (alpha, beta) from counts in microseconds.
 
@@ -58,7 +58,7 @@ def train(
 
     On several processes: torchrun --nproc-per-node 2 -m hbm_fast train marbles.safetensors --minutes 1
     """
-    _options.check_target(out, "OUT", (".safetensors",), force=force)
+    options.check_target(out, "OUT", (".safetensors",), force=force)
     from hbm_fast import amortize
     from hbm_fast.nn.distributed import launched
 
@@ -89,7 +89,7 @@ def train(
     estimator.save(out)
     metrics = estimator.metrics
     if as_json:
-        _options.print_json({"network": str(out), "training": estimator.training, "figures": metrics})
+        options.print_json({"network": str(out), "training": estimator.training, "figures": metrics})
         return
     print(
         f"{out}: {estimator.training['steps']} steps in {estimator.training['seconds']:.0f} s; held out: "
@@ -104,7 +104,7 @@ def _model(
     factorization: str | None,
     earlier: "Estimator | None",
 ) -> HierarchicalModel | None:
-    """The model of the options; what they leave out is that of the earlier network, or else the default."""
+    """The model of the options; an option that is not given is that of the earlier network, or else the default."""
     if categories is None and alpha is None and beta is None and (earlier is not None or factorization == "any-k"):
         return None
     base = HierarchicalModel(2) if earlier is None or earlier.model is None else earlier.model

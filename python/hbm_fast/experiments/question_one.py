@@ -1,6 +1,7 @@
 """Figures of the first question of Le (2020): top-down and bottom-up networks beside the exact posterior.
 
-Each function draws one figure and needs no display. Component 0 is white, component 1 black.
+Each figure takes the networks and the seed of `posteriors`, and needs matplotlib (extra `report`), no display.
+Component 0 is white, component 1 black.
 """
 
 from collections.abc import Mapping
@@ -64,20 +65,6 @@ def posteriors(
 def last_bag(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
     """theta of the last bag: only after one marble is the bottom-up network less certain than the exact posterior.
 
-    Parameters
-    ----------
-    top_down, bottom_up, rng
-        As of `posteriors`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib (extra ``report``).
-
     Examples
     --------
     >>> from hbm_fast.experiments import question_one
@@ -97,20 +84,6 @@ def last_bag(top_down: Estimator | None = None, bottom_up: Estimator | None = No
 
 def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
     """log alpha and beta, which all bags share, for each dataset.
-
-    Parameters
-    ----------
-    top_down, bottom_up, rng
-        As of `posteriors`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib (extra ``report``).
 
     Examples
     --------
@@ -137,20 +110,6 @@ def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = N
 
 def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
     """New bags, after ten white and ten black ones: theta of a new bag, and how many of 20 marbles are black.
-
-    Parameters
-    ----------
-    top_down, bottom_up, rng
-        As of `posteriors`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib (extra ``report``).
 
     Examples
     --------

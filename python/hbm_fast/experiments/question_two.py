@@ -9,7 +9,7 @@ import math
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Experiment:
     overrides: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[str, int, int, str, str, str, str]:
         """Every factor but the seed."""
         dim = self.dim or self.n_categories
         return (self.group, self.n_categories, dim, self.link, self.head, self.q, self.objective)
@@ -88,7 +88,7 @@ ONCE = [
 
 @dataclass(frozen=True)
 class Row:
-    """Measurements of one training."""
+    """Measurements of one training; the first fields are those of `Experiment.key`."""
 
     group: str
     n_categories: int
@@ -115,7 +115,7 @@ class Row:
     @property
     def key(self) -> tuple[Any, ...]:
         """That of its experiment, and the seed."""
-        return (self.group, self.n_categories, self.dim, self.link, self.head, self.q, self.objective, self.seed)
+        return astuple(self)[:8]
 
     @property
     def drawn(self) -> bool:
@@ -145,15 +145,7 @@ def markdown(rows: list[Row]) -> str:
         if not math.isnan(r.next_black):
             probe = [f"{r.next_black:.4f}", f"{r.above_95:.4f}", f"{r.log_evidence:.3f}"]
         cells = [
-            r.group,
-            str(r.n_categories),
-            str(r.dim),
-            r.link,
-            r.head,
-            r.q,
-            r.objective,
-            str(r.seed),
-            str(r.steps),
+            *map(str, (*r.key, r.steps)),
             f"{r.seconds:.0f}",
             f"{r.gap:.5f} ± {r.gap_error:.5f}" if r.gap < 0.5 else f"{r.gap:.2f} ± {r.gap_error:.2f}",
             f"{r.inference_gap:.4f}",
@@ -171,8 +163,8 @@ def conclusions(rows: list[Row], least: Bound, exact: Posterior) -> list[str]:
     failed = [r for r in two if r.link == "exp_plus_one" and r.head == "dirichlet"]
     other_links = [r for r in two if r.link != "exp_plus_one"]
     lines = [
-        f"While every concentration exceeds 1 no f, no prior of z, no q and no objective comes closer to the true "
-        f"model than {least.gap:.1f} ± {least.gap_error:.1f} nats per dataset, nor give the example more than "
+        f"While every concentration exceeds 1, no f, no prior of z, no q and no objective comes closer to the true "
+        f"model than {least.gap:.1f} ± {least.gap_error:.1f} nats per dataset, or gives the example more than "
         f"{least.log_evidence:.2f} nats (exact {least.exact_log_evidence:.2f})."
     ]
     if failed:
@@ -271,13 +263,7 @@ def run(experiment: Experiment, seed: int, steps: int, comparison: ModelComparis
         above_95 = float(np.average(above, weights=np.exp(post.log_weights)))
         next_black, log_evidence = float(post.predict(20)[1]), float(emb.log_evidence(BAGS))
     row = Row(
-        experiment.group,
-        experiment.n_categories,
-        emb.dim,
-        experiment.link,
-        experiment.head,
-        experiment.q,
-        experiment.objective,
+        *experiment.key,
         seed,
         int(emb.training["steps"]),
         float(emb.training["seconds"]),
