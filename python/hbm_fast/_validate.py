@@ -178,41 +178,12 @@ def in_range(array: Floats, name: str, *, zero: bool = False) -> Floats:
     return array
 
 
-def draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:
-    """A float64 array of posterior draws, of a given shape where the shape is known; NaN is refused."""
-    array = doubles(value, name)
-    if shape is None and array.ndim not in (2, 3):
-        raise ValueError(f"{name} must have shape (C, D) or (B, C, D); got {array.shape}")
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, the shape of log_alpha; got {array.shape}")
-    if array.size == 0:
-        raise ValueError(f"{name} must hold at least one draw; got shape {array.shape}")
-    if np.isnan(array).any():
-        raise ValueError(f"{name} must not be NaN; got nan at index {first_index(np.isnan(array))}")
-    return array
-
-
 def parameter(name: Any) -> str:
     """The name of a parameter that `Posterior` summarises."""
     known = ("alpha", "log_alpha", "beta", "log_beta")
     if name not in known:
         raise ValueError(f"name must be one of {', '.join(map(repr, known))}; got {name!r}")
     return str(name)
-
-
-def group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int:
-    """The index of a group given by its number (negative: from the end) or by its name."""
-    if isinstance(group, str):
-        if names is None or group not in names:
-            stated = "no group names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
-            raise ValueError(f"group {group!r} is unknown: {stated}; pass its index, or None for a new group")
-        return names.index(group)
-    if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
-        raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-    index = operator.index(group)
-    if not -n_groups <= index < n_groups:
-        raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
-    return index % n_groups
 
 
 def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
@@ -329,29 +300,6 @@ def same_categories(n_categories: int, model: Any) -> None:
         )
 
 
-def latent(value: ArrayLike, name: str, dim: int) -> Floats:
-    """Points (..., dim) of a latent space, finite."""
-    array = doubles(value, name)
-    if array.ndim < 1 or array.shape[-1] != dim:
-        raise ValueError(f"{name} must have shape (..., dim) with dim = {dim}; got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite")
-    return array
-
-
-def simplex_points(value: ArrayLike, name: str, n_categories: int) -> Floats:
-    """Points (G, K) inside the simplex; for K = 2 also (G,), the proportion of category 1."""
-    array = np.asarray(value, dtype=np.float64)
-    if array.ndim == 1 and n_categories == 2:
-        array = np.stack([1.0 - array, array], axis=-1)
-    if array.ndim != 2 or array.shape[-1] != n_categories:
-        also = " or (G,)" if n_categories == 2 else ""
-        raise ValueError(f"{name} must have shape (G, {n_categories}){also}; got {np.shape(value)}")
-    if not (array > 0.0).all() or not np.allclose(array.sum(-1), 1.0):
-        raise ValueError(f"{name} must lie inside the simplex: positive, with rows that sum to one")
-    return array
-
-
 def inclusive_range(value: Any, name: str, minimum: int, maximum: int | None = None) -> tuple[int, int]:
     """(low, high) of an int or of a pair with low <= high."""
     if isinstance(value, tuple) and len(value) != 2:
@@ -374,14 +322,6 @@ def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
             alike = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}"
             raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
-
-
-def share(value: Any, name: str) -> float:
-    """A number strictly between 0 and 1."""
-    result = finite_float(value, name)
-    if not 0.0 < result < 1.0:
-        raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
-    return result
 
 
 def is_sparse(value: Any) -> bool:

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from hbm_fast import _random, _validate
 from hbm_fast._typing import RNGLike
-from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 
 def exact_posterior(

@@ -195,7 +195,7 @@ def test_bottom_up_samples_theta():
 
 def test_any_k_is_equivariant_and_has_a_range():
     est = hbm.amortize.train(factorization="any-k", categories=(2, 4), steps=60, rng=0, width=32, hidden=16, **SMALL)
-    from hbm_fast.simulation import exceedance_counts
+    from hbm_fast.sufficient_statistics import exceedance_counts
 
     data = np.array([[[3, 1, 2], [0, 4, 0]]])
     order = [2, 0, 1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")

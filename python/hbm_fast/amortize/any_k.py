@@ -23,7 +23,7 @@ from hbm_fast.nn.objectives import WakeSleep, log_normal
 from hbm_fast.nn.training import Trainable
 from hbm_fast.nn.transforms import alpha_transform
 from hbm_fast.priors import Exponential
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 
 class AnyK(Trainable):

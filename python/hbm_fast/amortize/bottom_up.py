@@ -23,7 +23,7 @@ from hbm_fast.nn.likelihood import log_likelihood
 from hbm_fast.nn.objectives import WakeSleep, inference_compilation, log_normal
 from hbm_fast.nn.training import Trainable
 from hbm_fast.nn.transforms import PriorTransform
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 # Components of the mixture that approximates q(alpha, beta | x) when the draws are weighted.
 MARGINAL = 64

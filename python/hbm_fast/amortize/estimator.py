@@ -311,7 +311,7 @@ class Estimator(TrainedNetwork):
         relative = self.network.log_relative_density(x[np.newaxis], t[None], log_beta[None])[0].numpy()
         prior = np.zeros(t.shape)
         if not isinstance(self.model.alpha, priors.Fixed):
-            prior = prior + self.model.alpha._kernel().log_density(t.numpy())
+            prior = prior + self.model.alpha.log_density(t.numpy())
         if isinstance(self.model.beta, priors.Dirichlet):
             c = torch.tensor(self.model.beta.concentration, dtype=torch.float64).expand(2)
             constant = float(torch.lgamma(c.sum()) - torch.lgamma(c).sum())

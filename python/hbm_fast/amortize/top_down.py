@@ -19,7 +19,7 @@ from hbm_fast.nn.likelihood import log_likelihood
 from hbm_fast.nn.objectives import WakeSleep, log_normal, log_posterior
 from hbm_fast.nn.training import Trainable
 from hbm_fast.nn.transforms import PriorTransform
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 
 class TopDown(Trainable):

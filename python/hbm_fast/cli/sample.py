@@ -16,10 +16,10 @@ from hbm_fast.cli import options
 from hbm_fast.cli.priors import parse_alpha
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.exact import exact_posterior
-from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior, netcdf
 from hbm_fast.sampling import sample as sample_counts
+from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables import CountTable, read_counts
 
 # Table entries visited for one block of draws, after which Ctrl-C keeps the draws so far: a few seconds. The size is

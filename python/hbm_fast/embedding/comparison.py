@@ -28,7 +28,7 @@ from hbm_fast.nn.likelihood import exceedance_log_likelihood, node_log_likelihoo
 from hbm_fast.nn.objectives import log_normal
 from hbm_fast.nn.training import torch_threads
 from hbm_fast.nn.transforms import PriorTransform
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 _CHUNK = 400_000  # (dataset, draw) pairs at once
 _LARGEST = 30.0  # of log a: a multinomial to thirteen digits

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hbm_fast import _memory, _validate, errors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import RNGLike
+from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.embedding import latent_grid, proposals
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
@@ -24,7 +24,7 @@ from hbm_fast.nn.draws import chunks, generator
 from hbm_fast.nn.estimator import TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import HIGHEST_K, Weights, log_coefficient, weigh
 from hbm_fast.nn.training import memory_for, torch_threads
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 Correct = bool | Literal["auto"]
 _CHUNK = 8_000  # (dataset, draw) pairs at once: their arrays of logarithms fit in the cache
@@ -241,8 +241,8 @@ class Embedding(TrainedNetwork):
         >>> float(density.mean().round(3))
         1.0
         """
-        nodes = torch.from_numpy(_validate.latent(z, "z", self.dim))
-        points = torch.from_numpy(_validate.simplex_points(grid, "grid", self.n_categories)).log()
+        nodes = torch.from_numpy(_latent_points(z, "z", self.dim))
+        points = torch.from_numpy(_simplex_points(grid, "grid", self.n_categories)).log()
         log_weight, log_a = self.exact.generative(nodes)
         a = log_a.exp()  # (..., M, K)
         constant = torch.lgamma(a.sum(-1)) - torch.lgamma(a).sum(-1)
@@ -251,7 +251,7 @@ class Embedding(TrainedNetwork):
 
     def concentration(self, z: ArrayLike) -> NDArray[np.float64]:
         """f(z): concentrations (..., K), or (..., M, K) of a mixture of M Dirichlets."""
-        log_a = self.exact.generative(torch.from_numpy(_validate.latent(z, "z", self.dim)))[1].exp()
+        log_a = self.exact.generative(torch.from_numpy(_latent_points(z, "z", self.dim)))[1].exp()
         return np.asarray((log_a if self.network.needs_groups else log_a[..., 0, :]).numpy())
 
     # inside ---------------------------------------------------------------------------------------------------------
@@ -341,3 +341,26 @@ def load(path: str | Path) -> Embedding:
     2
     """
     return Embedding.load(path)
+
+
+def _latent_points(value: ArrayLike, name: str, dim: int) -> Floats:
+    """Points (..., dim) of a latent space, finite."""
+    array = _validate.doubles(value, name)
+    if array.ndim < 1 or array.shape[-1] != dim:
+        raise ValueError(f"{name} must have shape (..., dim) with dim = {dim}; got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
+    return array
+
+
+def _simplex_points(value: ArrayLike, name: str, n_categories: int) -> Floats:
+    """Points (G, K) inside the simplex; for K = 2 also (G,), the proportion of category 1."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim == 1 and n_categories == 2:
+        array = np.stack([1.0 - array, array], axis=-1)
+    if array.ndim != 2 or array.shape[-1] != n_categories:
+        also = " or (G,)" if n_categories == 2 else ""
+        raise ValueError(f"{name} must have shape (G, {n_categories}){also}; got {np.shape(value)}")
+    if not (array > 0.0).all() or not np.allclose(array.sum(-1), 1.0):
+        raise ValueError(f"{name} must lie inside the simplex: positive, with rows that sum to one")
+    return array

@@ -128,7 +128,7 @@ def train(
     if counts is None:
         block, held_out_block = _simulated(emb, key, seeds[1:3], options.n_threads)
     else:
-        block, held_out_block = _divided(counts, emb.totals[1], _validate.share(held_out, "held_out"), key)
+        block, held_out_block = _divided(counts, emb.totals[1], _open_share(held_out, "held_out"), key)
     evaluate = _validation_metrics(emb.network, held_out_block, int(seeds[1]))
     stopping = None if counts is None else EarlyStopping(emb.network, evaluate, "bound", options.patience)
     fit(
@@ -257,3 +257,11 @@ def _validation_metrics(
         return {"bound": float(log_mean_exp(log_w).mean()), "ess_share": float(effective_share(log_w).mean())}
 
     return metrics
+
+
+def _open_share(value: Any, name: str) -> float:
+    """A number strictly between 0 and 1."""
+    result = _validate.finite_float(value, name)
+    if not 0.0 < result < 1.0:
+        raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
+    return result

@@ -26,7 +26,8 @@ from hbm_fast.exact import exact_posterior
 from hbm_fast.experiments import question_two_plots
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.simulation import exceedance_counts, simulate
+from hbm_fast.simulation import simulate
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 # Ten bags of 20 white marbles, ten of 20 black, and one black marble.
 BAGS = datasets.load_marbles().counts

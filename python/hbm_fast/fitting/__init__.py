@@ -14,7 +14,7 @@ from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.result import FitResult, Outcome
-from hbm_fast.likelihood import SufficientStatistics
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
@@ -188,7 +188,7 @@ def _found(
     log_likelihood, log_posterior, log_evidence = here.value, None, None
     if prior is not None:
         log_posterior = here.value
-        log_likelihood -= float(np.sum(prior._kernel().log_density(np.log(concentration))))
+        log_likelihood -= float(np.sum(prior.log_density(np.log(concentration))))
         log_determinant = here.log_determinant() if here.definiteness > 0 else math.nan
         log_evidence = log_posterior + 0.5 * (k * math.log(2.0 * math.pi) - log_determinant)
     return FitResult(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast._typing import Floats
-from hbm_fast.likelihood import SufficientStatistics
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 _SMALLEST_SUM = 1e-40  # of weights times counts: squares of concentrations in proportion to it do not underflow
 _LARGEST_SUM = 1e18  # beyond, the rounding of every slope exceeds one count

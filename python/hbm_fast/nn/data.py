@@ -16,7 +16,7 @@ from torch import Tensor
 from hbm_fast import simulation
 from hbm_fast._typing import Key
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 # The largest datasets that a network can be trained on: one block of these would take tens of gigabytes.
 MOST_GROUPS = 1_000_000

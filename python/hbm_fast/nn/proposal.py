@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hbm_fast import _core, priors
 from hbm_fast._typing import Floats
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.simulation import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 # Student's t of log alpha: its tails are heavier than those of the posterior, which fall at least as exp(-|log alpha|)
 # under an exponential prior. A little wider than the curvature at the mode implies, because most posteriors are skewed.
@@ -100,7 +100,7 @@ class Proposal:
         t = (log_alpha - self.centre[:, None]) / self.spread[:, None]
         constant = _log_gamma(np.array([0.5 * (DEGREES + 1.0), 0.5 * DEGREES])) @ [1.0, -1.0]
         constant -= 0.5 * np.log(DEGREES * np.pi)
-        prior: Floats = self.model.alpha._kernel().log_density(log_alpha.ravel()).reshape(log_alpha.shape)
+        prior: Floats = self.model.alpha.log_density(log_alpha.ravel()).reshape(log_alpha.shape)
         value: Floats = constant - 0.5 * (DEGREES + 1.0) * np.log1p(t * t / DEGREES) - np.log(self.spread)[:, None]
         return value - prior
 

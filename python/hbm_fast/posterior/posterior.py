@@ -1,5 +1,6 @@
 """Posterior: the result of `sample`, `exact_posterior` and a trained network."""
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -95,9 +96,9 @@ class Posterior:
         group_names: Sequence[str] | None = None,
         latent: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        self.log_alpha: Floats = _validate.draws(log_alpha, "log_alpha")
+        self.log_alpha: Floats = _checked_draws(log_alpha, "log_alpha")
         shape = self.log_alpha.shape
-        self.log_beta: Floats = _sums_to_one(_validate.draws(log_beta, "log_beta", (*shape, model.n_categories)))
+        self.log_beta: Floats = _sums_to_one(_checked_draws(log_beta, "log_beta", (*shape, model.n_categories)))
         self.model = model
         self.counts = None if counts is None else _validate.counts(counts, ndim=(3,) if self._batch else (2,))
         if self.counts is not None and self.counts.shape[-1] != model.n_categories:
@@ -106,7 +107,7 @@ class Posterior:
             raise ValueError(f"counts must have B = {shape[0]} datasets; got shape {self.counts.shape}")
         self.log_weights: Floats | None = None
         if log_weights is not None:
-            flat = _validate.draws(log_weights, "log_weights", shape).reshape(*shape[:-2], -1)
+            flat = _checked_draws(log_weights, "log_weights", shape).reshape(*shape[:-2], -1)
             self.log_weights = _weighted.normalise(_some_weight(flat)).reshape(shape)
         self.log_evidence = _scalar_or_array(log_evidence)
         self.log_evidence_error = _scalar_or_array(log_evidence_error)
@@ -117,7 +118,7 @@ class Posterior:
         self.category_names = category_names
         self.group_names = group_names
         self.latent: dict[str, Floats] = {
-            name: _validate.draws(value, name, (*shape, *np.shape(value)[len(shape) :]))
+            name: _checked_draws(value, name, (*shape, *np.shape(value)[len(shape) :]))
             for name, value in (latent or {}).items()
         }
         self._theta_draws = theta_draws
@@ -710,7 +711,7 @@ class Posterior:
         return self.counts
 
     def _index(self, group: int | str) -> int:
-        return _validate.group_index(group, self.group_names, self._data().shape[-2])
+        return _group_index(group, self.group_names, self._data().shape[-2])
 
     def _integer_rows(self, rows: NDArray[Any], name: str) -> NDArray[np.int64]:
         if rows.shape[-1] != self.n_categories:
@@ -774,3 +775,32 @@ def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int, group: int) 
 def _detail_of_dataset(value: Any, n: int, b: int) -> Any:
     """A detail of dataset b, where the batch has one for each of its n datasets."""
     return value[b] if isinstance(value, np.ndarray) and value.ndim and value.shape[0] == n else value
+
+
+def _checked_draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:
+    """A float64 array of posterior draws, of a given shape where the shape is known; NaN is refused."""
+    array = _validate.doubles(value, name)
+    if shape is None and array.ndim not in (2, 3):
+        raise ValueError(f"{name} must have shape (C, D) or (B, C, D); got {array.shape}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, the shape of log_alpha; got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} must hold at least one draw; got shape {array.shape}")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} must not be NaN; got nan at index {_validate.first_index(np.isnan(array))}")
+    return array
+
+
+def _group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int:
+    """The index of a group given by its number (negative: from the end) or by its name."""
+    if isinstance(group, str):
+        if names is None or group not in names:
+            stated = "no group names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
+            raise ValueError(f"group {group!r} is unknown: {stated}; pass its index, or None for a new group")
+        return names.index(group)
+    if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
+        raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
+    index = operator.index(group)
+    if not -n_groups <= index < n_groups:
+        raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
+    return index % n_groups

@@ -6,8 +6,8 @@ import numpy as np
 
 from hbm_fast import _core, _validate, priors
 from hbm_fast._typing import Floats
-from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 # Below this, log Gamma(a + x) - log Gamma(a) = log a + log Gamma(x) to double precision.
 _SMALLEST_LOG_CONCENTRATION = -600.0
@@ -48,7 +48,7 @@ class Density:
 
     def log_prior_alpha(self, t: Floats) -> Floats:
         """log density of t."""
-        return np.asarray(self._prior._kernel().log_density(t), dtype=np.float64)
+        return np.asarray(self._prior.log_density(t), dtype=np.float64)
 
     def __call__(self, t: Floats, u: Floats) -> Floats:
         """log p at pairs of points, broadcast."""

@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, _weighted, errors
 from hbm_fast._typing import Floats
-from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.quadrature import grid as grids
 from hbm_fast.quadrature import rules
 from hbm_fast.quadrature.density import Density, log_beta
 from hbm_fast.quadrature.marginals import AlphaMarginal, LogitMarginal
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 _MAX_ERROR = 1e-6  # relative error of the integrals above which there is a warning
 _SMALLEST = 5e-324  # above 0

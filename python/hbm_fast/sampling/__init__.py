@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import Floats, RNGLike
-from hbm_fast.likelihood import SufficientStatistics
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.sampling import convergence
+from hbm_fast.sufficient_statistics import SufficientStatistics
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
