@@ -1,12 +1,12 @@
 """The posterior that methods of inference are compared with, and the effective number of their draws."""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.benchmark.methods import Draws
+from hbm_fast.calibration import ks_distance
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior.diagnostics import convergence
@@ -44,8 +44,8 @@ class ReferencePosterior:
                 assert isinstance(quadrature, Quadrature)
                 # the logit has the order of beta and tells apart what rounds to a beta of 0 or 1
                 logit = log_beta[:, 1] - log_beta[:, 0]
-                ks_log_alpha.append(_ks(log_alpha, weights, partial(quadrature.cdf, "log_alpha")))
-                ks_beta.append(_ks(logit, weights, partial(quadrature.cdf, "logit_beta")))
+                ks_log_alpha.append(ks_distance(log_alpha, weights, partial(quadrature.cdf, "log_alpha")))
+                ks_beta.append(ks_distance(logit, weights, partial(quadrature.cdf, "logit_beta")))
             else:
                 ks_log_alpha.append(_ks_sample(log_alpha, weights, self._log_alpha[b]))
                 columns = zip(log_beta.T, self._log_beta[b].T, strict=True)
@@ -57,17 +57,9 @@ class ReferencePosterior:
         }
 
 
-def _ks(values: Floats, weights: Floats, cdf: Callable[[Floats], Floats]) -> float:
-    """Kolmogorov-Smirnov distance of weighted draws to a distribution function."""
-    order = np.argsort(values)
-    above = np.cumsum(weights[order])
-    expected = cdf(values[order])
-    return float(max(np.abs(above - expected).max(), np.abs(above - weights[order] - expected).max()))
-
-
 def _ks_sample(values: Floats, weights: Floats, reference: Floats) -> float:
-    """The same against a sorted sample."""
-    return _ks(values, weights, lambda x: np.searchsorted(reference, x, side="right") / reference.size)
+    """Kolmogorov-Smirnov distance of weighted draws to a sorted sample."""
+    return ks_distance(values, weights, lambda x: np.searchsorted(reference, x, side="right") / reference.size)
 
 
 def effective_draws(draws: Draws) -> float:
