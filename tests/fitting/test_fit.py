@@ -258,7 +258,8 @@ def unequal_tables(n, seed):
 
 
 def test_unequal_totals_reach_the_highest_maximum():
-    # benchmarks/checks/fit_against_starts.py compares thousands; one search from the pooled proportions ends lower in 2 of these 40
+    # benchmarks/checks/fit_against_starts.py compares thousands; one search from the pooled proportions ends lower in 2
+    # of these 40
     for counts in unequal_tables(40, 20):
         counts = counts[:, counts.sum(axis=0) > 0]
         fit = hbm.fit(counts)
