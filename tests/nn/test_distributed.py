@@ -154,14 +154,14 @@ def test_the_command_line(tmp_path):
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 16])
-@pytest.mark.parametrize("kind", ["tables", "groups", "any-k"])
+@pytest.mark.parametrize("kind", ["exceedances", "groups", "any-k"])
 def test_the_slices_of_the_ranks_are_the_batches(size, kind):
     model = hbm.HierarchicalModel(2)
     stream = TrainingStream(model, (1, 6), (0, 8), KEY, kind == "groups")
     block = AnyKStream((2, 4), (1, 6), (0, 8), KEY).block if kind == "any-k" else stream.block
     whole = block(5, 48)
     parts = [ProcessGroup(r, size).block(block, 5, 16, 3) for r in range(size)]
-    for name in ("tables", "log_alpha", "log_beta", "counts", "log_theta"):
+    for name in ("exceedances", "log_alpha", "log_beta", "counts", "log_theta"):
         value = getattr(whole, name)
         if value is None:
             assert all(getattr(part, name) is None for part in parts)
