@@ -6,12 +6,20 @@ if(CMAKE_CXX_FLAGS MATCHES "-f[f]ast-math|-O[f]ast|-funsafe-math-optimizations|-
   message(FATAL_ERROR "hbm_fast: refuse to build with value-changing maths flags: ${CMAKE_CXX_FLAGS}")
 endif()
 
+# The sanitizers need no vector code, and GCC takes four times as long to vectorise what they have instrumented. Fuzzers
+# run longer than they compile.
+if(HBM_FAST_SANITIZER STREQUAL "OFF" OR HBM_FAST_BUILD_FUZZERS)
+  set(hbm_release_flags -O3)
+else()
+  set(hbm_release_flags -O1)
+endif()
+
 function(hbm_fast_contract target)
   if(MSVC)
     target_compile_options(${target} PRIVATE /fp:precise /W4)
   else()
     target_compile_options(${target} PRIVATE
-      $<$<CONFIG:Release>:-O3> -fno-math-errno -fno-trapping-math -ffp-contract=off -Wall -Wextra -Wshadow)
+      $<$<CONFIG:Release>:${hbm_release_flags}> -fno-math-errno -fno-trapping-math -ffp-contract=off -Wall -Wextra -Wshadow)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       target_compile_options(${target} PRIVATE -fopenmp-simd)  # reductions only; no runtime is linked
     endif()
