@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/dispatch.hpp"
+
 namespace hbm_fast {
 
 constexpr std::uint64_t largest_row_total = std::uint64_t{1} << 53;  // from here on doubles skip integers
@@ -94,7 +96,6 @@ struct LikelihoodKernels {
                            double* x_out, double* a_out, std::uint64_t* total);
 };
 
-// Those of isa_level().
-const LikelihoodKernels& likelihood_kernels();
+HBM_KERNEL(const LikelihoodKernels, likelihood_kernels)
 
 }  // namespace hbm_fast

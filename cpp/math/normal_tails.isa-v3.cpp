@@ -2,6 +2,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "math/normal_tails_kernels.hpp"
+
 #define HBM_FUSE_PRODUCTS
 
 namespace hbm_fast {

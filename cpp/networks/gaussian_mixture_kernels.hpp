@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "core/isa.hpp"
+#include "core/dispatch.hpp"
 
 namespace hbm_fast {
 
@@ -18,17 +18,6 @@ struct MixtureBlock {
 // z (n, D), n at most mixture_width; scratch of (C + 2 D) * mixture_width.
 using MixtureKernel = void(const MixtureBlock&, const float* z, std::size_t n, double* scratch, double* out);
 
-#if HBM_FAST_X86_LEVELS
-namespace v2 {
-MixtureKernel mixture_block;
-}
-namespace v3 {
-MixtureKernel mixture_block;
-}
-#else
-namespace portable {
-MixtureKernel mixture_block;
-}
-#endif
+HBM_KERNEL(MixtureKernel, mixture_block)
 
 }  // namespace hbm_fast

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/dispatch.hpp"
+
 namespace hbm_fast {
 
 inline constexpr std::size_t lane_count = 64;
@@ -72,17 +74,6 @@ struct SimulateKernels {
   void (*normalise_row)(const double* log_gamma, std::size_t size, double* log_theta, double* theta);
 };
 
-namespace v2 {
-extern const SimulateKernels simulate_kernels;
-}
-namespace v3 {
-extern const SimulateKernels simulate_kernels;
-}
-namespace v4 {
-extern const SimulateKernels simulate_kernels;
-}
-namespace portable {
-extern const SimulateKernels simulate_kernels;
-}
+HBM_KERNEL(const SimulateKernels, simulate_kernels)
 
 }  // namespace hbm_fast

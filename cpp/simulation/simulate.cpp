@@ -8,24 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.hpp"
 #include "simulation/kernels.hpp"
 #include "simulation/variates.hpp"
 #include "simulation/worker.hpp"
 
 namespace hbm_fast {
-
-const SimulateKernels& simulate_kernels() {
-#if HBM_FAST_X86_LEVELS
-  switch (isa_level()) {
-    case IsaLevel::v4: return v4::simulate_kernels;
-    case IsaLevel::v3: return v3::simulate_kernels;
-    default: return v2::simulate_kernels;
-  }
-#else
-  return portable::simulate_kernels;
-#endif
-}
 
 namespace {
 

@@ -17,8 +17,6 @@
 
 namespace hbm_fast {
 
-const SimulateKernels& simulate_kernels();
-
 namespace {
 
 // From here on a lane is a category. These are part of the stream's definition.

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "statistics/logit_density_kernels.hpp"
+
 namespace hbm_fast {
 namespace HBM_LEVEL {
 
