@@ -1,5 +1,5 @@
 // The gradient of the log pmf: differences of digamma functions of all non-zero counts, many rows at once; where two of
-// them cancel, or a concentration is extreme, their difference by careful_slope. The values come from log_pmf, which
+// them cancel, or a concentration is extreme, their difference by exact_slope. The values come from log_pmf, which
 // has refused bad rows before.
 #include <algorithm>
 #include <cmath>
@@ -40,7 +40,7 @@ class RowConcentrations {
   }
 
   // sum_{j < x} 1/(a_k + j) - sum_{j < total} 1/(A + j), A the sum of all concentrations; x > 0.
-  double careful_slope(std::size_t k, double x, double total) const {
+  double exact_slope(std::size_t k, double x, double total) const {
     const double a = at(k);
     if (a == 0.0) return std::numeric_limits<double>::infinity();
     const double rest = total - x;
@@ -150,14 +150,14 @@ class GradientRows {
       double* const out = gradient_ + row_[r] * n_categories_;
       const bool is_plain = total == 0.0 || is_in_range(concentration_[last]);
       const double shared = total == 0.0 ? 0.0 : slopes_[last];
-      bool needs_care = !is_plain;
+      bool needs_exact = !is_plain;
       std::fill_n(out, n_categories_, 0.0 - shared);
       for (std::size_t i = end_[r]; i < last; ++i) {
         const double slope = slopes_[i] - shared;
         out[where_[i]] = slope;
-        needs_care |= !(std::abs(slope) >= least_left * slopes_[i]) || !is_in_range(concentration_[i]);
+        needs_exact |= !(std::abs(slope) >= least_left * slopes_[i]) || !is_in_range(concentration_[i]);
       }
-      if (needs_care) with_care(r, is_plain, out);
+      if (needs_exact) exactly(r, is_plain, out);
     }
     n_ = rows_ = 0;
   }
@@ -166,7 +166,7 @@ class GradientRows {
   static bool is_in_range(double a) { return a >= smallest_vector_concentration && a <= largest_vector_concentration; }
 
   // One row again, where the loops have lost digits.
-  void with_care(std::size_t r, bool is_plain, double* out) const {
+  void exactly(std::size_t r, bool is_plain, double* out) const {
     const RowConcentrations row(first_[r], stride_, n_categories_);
     const std::size_t last = end_[r + 1] - 1;
     const double total = counts_[last];
@@ -174,7 +174,7 @@ class GradientRows {
     for (std::size_t i = end_[r]; i < last; ++i) {
       const bool is_exact =
           is_plain && is_in_range(concentration_[i]) && std::abs(out[where_[i]]) >= least_left * slopes_[i];
-      if (!is_exact) out[where_[i]] = row.careful_slope(where_[i], counts_[i], total);
+      if (!is_exact) out[where_[i]] = row.exact_slope(where_[i], counts_[i], total);
     }
   }
 

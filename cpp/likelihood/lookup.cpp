@@ -20,7 +20,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
     : coefficient(with_coefficient),
       a(n_categories),
       log_gamma(n_categories),
-      of_all(RowBlocks::sum_of(a_in, a_stride, n_categories)) {
+      sum_min(RowBlocks::sum_of(a_in, a_stride, n_categories)) {
   const LikelihoodKernels& kernels = likelihood_kernels();
   const double* const inverses = Factorials::get().inverses();
   for (std::size_t k = 0; k < n_categories; ++k) a[k] = a_in[static_cast<std::ptrdiff_t>(k) * a_stride];
@@ -31,7 +31,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   const std::size_t n_totals = std::max(width, std::min<std::size_t>(4096, n_rows / 4));
   table = std::make_unique_for_overwrite<double[]>(n_categories * width);
   std::fill_n(table.get(), n_categories, 0.0);  // row 0: no count, no factor
-  of_totals.assign(n_totals, 0.0);
+  total_terms.assign(n_totals, 0.0);
 
   const auto fill = [&](const double* concentrations, const double* counts, std::size_t n, double* out) {
     if (coefficient) {
@@ -61,14 +61,14 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
       }
     }
   }
-  const double sum = of_all.sum;
+  const double sum = sum_min.sum;
   if (sum >= smallest_vector_concentration && sum <= largest_vector_concentration) {
     std::vector<double> counts(n_totals);
     for (std::size_t x = 0; x < n_totals; ++x) counts[x] = static_cast<double>(x);
     std::fill_n(repeated.begin(), n_totals, sum);
-    fill(repeated.data() + 1, counts.data() + 1, n_totals - 1, of_totals.data() + 1);
+    fill(repeated.data() + 1, counts.data() + 1, n_totals - 1, total_terms.data() + 1);
   } else {
-    std::fill(of_totals.begin() + 1, of_totals.end(), std::numeric_limits<double>::quiet_NaN());
+    std::fill(total_terms.begin() + 1, total_terms.end(), std::numeric_limits<double>::quiet_NaN());
   }
 }
 
@@ -132,10 +132,10 @@ void SharedRows::evaluate() {
   std::size_t n_large = 0;
   for (std::size_t r = 0; r < rows_; ++r) {
     const std::uint64_t total = sums[r].total;
-    if (total < shared_.of_totals.size()) continue;
+    if (total < shared_.total_terms.size()) continue;
     const auto value = static_cast<double>(total);
     if (n_large == 0 || large_total[n_large - 1] != value) {
-      concentrations[n_large] = shared_.of_all.sum;
+      concentrations[n_large] = shared_.sum_min.sum;
       large_total[n_large++] = value;
     }
     which[r] = n_large - 1;
@@ -145,11 +145,11 @@ void SharedRows::evaluate() {
     of_large_total[i] += factorials_.log_factorial(large_total[i]);
 
   // counts from 2^32 on might wrap a total
-  const bool all_fit = shared_.of_all.sum <= largest_vector_concentration && (any_ >> 32) == 0;
+  const bool all_fit = shared_.sum_min.sum <= largest_vector_concentration && (any_ >> 32) == 0;
   for (std::size_t r = 0; r < rows_; ++r) {
     const RowSums& row = sums[r];
     const double of_total =
-        row.total < shared_.of_totals.size() ? shared_.of_totals[row.total] : of_large_total[which[r]];
+        row.total < shared_.total_terms.size() ? shared_.total_terms[row.total] : of_large_total[which[r]];
     const double value = row.sum - of_total;
     out_[row_[r]] = value;
     const auto n_terms = static_cast<double>(first_[r + 1] - first_[r]) + 1.0;

@@ -23,8 +23,8 @@ struct SharedConcentration {
   std::vector<double> a;            // (K,)
   std::vector<double> log_gamma;    // (K,), of a
   std::unique_ptr<double[]> table;  // (width, K): log(a_k (a_k+1) ... (a_k+x-1)), less log(x!) with the coefficient
-  std::vector<double> of_totals;    // the same of the sum
-  SumAndSmallest of_all;            // a's sum and its smallest
+  std::vector<double> total_terms;  // the same of the sum
+  SumMin sum_min;                   // a's sum and its smallest
   double largest;
 };
 
@@ -48,20 +48,19 @@ class SharedRows {
     look_up_pushed();
     const std::size_t begin = first_[rows_];
     std::size_t n = 0;
-    for (; n < n_rows && has_room(); ++n)
-      end_row(row + n, begin + static_cast<std::size_t>(offsets[n + 1] - offsets[0]));
+    for (; n < n_rows && fits(); ++n) end_row(row + n, begin + static_cast<std::size_t>(offsets[n + 1] - offsets[0]));
     look_up(values + static_cast<std::ptrdiff_t>(offsets[0]) * value_stride, value_stride, columns + offsets[0]);
     return n;
   }
 
-  bool has_room() const { return rows_ < lanes && first_[rows_] + shared_.a.size() + 1 <= size_; }
+  bool fits() const { return rows_ < lanes && first_[rows_] + shared_.a.size() + 1 <= size_; }
 
-  // Writes the values of the rows pushed; calls otherwise(row) for those that must be done in another way: bad counts,
+  // Writes the values of the rows pushed; calls fallback(row) for those that must be done in another way: bad counts,
   // and what needs care.
-  template <class Otherwise>
-  void flush(Otherwise&& otherwise) {
+  template <class Fallback>
+  void flush(Fallback&& fallback) {
     evaluate();
-    for (const std::size_t row : refused_) otherwise(row);
+    for (const std::size_t row : refused_) fallback(row);
     refused_.clear();
   }
 

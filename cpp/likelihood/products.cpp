@@ -57,7 +57,7 @@ namespace {
 
 // Four chains of sums: one would wait for itself at each term.
 template <class At>
-SumAndSmallest add_up(std::size_t n, At&& at) {
+SumMin add_up(std::size_t n, At&& at) {
   // as bits, whose minima the compiler finds without a detour: they are in order from 0 on, and a negative one is below
   constexpr auto infinity = std::bit_cast<std::int64_t>(std::numeric_limits<double>::infinity());
   double sum[4] = {};
@@ -80,7 +80,7 @@ SumAndSmallest add_up(std::size_t n, At&& at) {
 
 }  // namespace
 
-SumAndSmallest RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
+SumMin RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
   const auto [sum, smallest] =
       a_stride == 1 ? add_up(n, [=](std::size_t k) { return a[k]; })
                     : add_up(n, [=](std::size_t k) { return a[static_cast<std::ptrdiff_t>(k) * a_stride]; });
@@ -113,7 +113,7 @@ bool RowBlocks::push_pure(std::size_t row, double a, double others, double total
   return true;
 }
 
-bool RowBlocks::close_row(std::size_t row, std::size_t n, std::uint64_t total, SumAndSmallest of_row) {
+bool RowBlocks::close_row(std::size_t row, std::size_t n, std::uint64_t total, SumMin of_row) {
   if (n == 0) {
     out_[row] = 0.0;
     return true;

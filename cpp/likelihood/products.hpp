@@ -1,5 +1,5 @@
 // Rows are gathered into blocks (non-zero counts with their concentrations), and a block is evaluated by the vector
-// loops. A row that they cannot do to full precision is handed to careful_log_pmf: the caller's `careful(row)`.
+// loops. A row that they cannot do to full precision is handed to exact_log_pmf: the caller's `exact(row)`.
 #pragma once
 
 #include <algorithm>
@@ -86,7 +86,7 @@ inline bool is_exact(double value, double absolute, double n_terms) {
   return absolute * rounding + n_terms * rounding_of_a_term <= promised * (value < 0.0 ? -value : value);
 }
 
-struct SumAndSmallest {
+struct SumMin {
   double sum;
   double smallest;
 };
@@ -101,26 +101,26 @@ class RowBlocks {
 
   RowBlocks(std::size_t n_categories, bool coefficient, double* out);
 
-  // Adds n rows, the first of them number `row` of the output; calls careful(row) for those that must be done with
+  // Adds n rows, the first of them number `row` of the output; calls exact(row) for those that must be done with
   // care. Throws std::invalid_argument for bad values.
-  template <class T, class Careful>
-  void push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful);
+  template <class T, class Exact>
+  void push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact&& exact);
 
   // Adds one row by its stored entries (each column at most once) and the sum of all concentrations.
-  template <class T, class Index, class Careful>
+  template <class T, class Index, class Exact>
   void push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
-                   std::size_t n_stored, const double* a, SumAndSmallest of_row, Careful&& careful);
+                   std::size_t n_stored, const double* a, SumMin of_row, Exact&& exact);
 
   // Writes the values of all rows pushed.
-  template <class Careful>
-  void flush(Careful&& careful) {
+  template <class Exact>
+  void flush(Exact&& exact) {
     evaluate();
-    for (const std::size_t row : refused_) careful(row);
+    for (const std::size_t row : refused_) exact(row);
     refused_.clear();
   }
 
   // Checks concentrations and adds them up.
-  static SumAndSmallest sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
+  static SumMin sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
   // Throws for a total that is too large, or is of a negative count.
   static void check_total(std::uint64_t total, bool is_signed) {
     if (total > largest_row_total) refuse_total(total, is_signed);
@@ -131,7 +131,7 @@ class RowBlocks {
   template <class T>
   bool push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride);
   // The elements [n_, n_ + n) have been written; false where the row needs care.
-  bool close_row(std::size_t row, std::size_t n, std::uint64_t total, SumAndSmallest of_row);
+  bool close_row(std::size_t row, std::size_t n, std::uint64_t total, SumMin of_row);
   bool push_pure(std::size_t row, double a, double others, double total);
   void add_pure(std::size_t row, double a, double others, double total) {
     pure_.a[pure_.n] = a;
@@ -168,16 +168,16 @@ class RowBlocks {
 
   // the concentration last read: often one for all rows
   const double* last_ = nullptr;
-  SumAndSmallest last_sum_{};
+  SumMin last_sum_{};
 };
 
-template <class T, class Careful>
-void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful) {
+template <class T, class Exact>
+void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact&& exact) {
   const auto one = [&](std::size_t i) {
     const auto at = static_cast<std::ptrdiff_t>(i);
     if (!push_one(row + i, run.x + at * run.x_row, run.x_category, run.a + at * run.a_row, run.a_category))
-      careful(row + i);
-    if (full()) flush(careful);
+      exact(row + i);
+    if (full()) flush(exact);
   };
   if (n_categories_ != 2) {
     for (std::size_t i = 0; i < n; ++i) one(i);
@@ -208,7 +208,7 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Caref
       const bool first = pairs.y[i] == 0;
       add_pure(row + begin + i, (first ? pairs.a : pairs.b)[i], (first ? pairs.b : pairs.a)[i],
                static_cast<double>(pairs.x[i] + pairs.y[i]));
-      if (full()) flush(careful);
+      if (full()) flush(exact);
     }
   }
 }
@@ -255,9 +255,9 @@ bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, c
   return close_row(row, n, total, last_sum_);
 }
 
-template <class T, class Index, class Careful>
+template <class T, class Index, class Exact>
 void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
-                            std::size_t n_stored, const double* a, SumAndSmallest of_row, Careful&& careful) {
+                            std::size_t n_stored, const double* a, SumMin of_row, Exact&& exact) {
   std::uint64_t total = 0;
   std::uint64_t any = 0;
   std::size_t n = n_;
@@ -282,8 +282,8 @@ void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t val
   } else {
     done = close_row(row, n, total, of_row);
   }
-  if (!done) careful(row);
-  if (full()) flush(careful);
+  if (!done) exact(row);
+  if (full()) flush(exact);
 }
 
 }  // namespace hbm_fast

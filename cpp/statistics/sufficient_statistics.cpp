@@ -487,12 +487,12 @@ void SufficientStatistics::subtract_shared_slope(const double* concentration, do
   for (std::size_t k = 0; k < n_categories(); ++k) {
     const double own = gradient[k];
     gradient[k] = own - shared;
-    if (!(std::abs(gradient[k]) >= least_left * own)) gradient[k] = careful_slope(concentration, k, poll);
+    if (!(std::abs(gradient[k]) >= least_left * own)) gradient[k] = exact_slope(concentration, k, poll);
   }
 }
 
 // One component of the gradient where its two sums cancel.
-double SufficientStatistics::careful_slope(const double* concentration, std::size_t k, TimedPoll* poll) const {
+double SufficientStatistics::exact_slope(const double* concentration, std::size_t k, TimedPoll* poll) const {
   const CountColumn& column = columns_[k];
   const double a = concentration[k];
   if (a == 0.0) return std::numeric_limits<double>::infinity();  // without counts nothing cancels

@@ -137,7 +137,7 @@ class SufficientStatistics {
   double log_likelihood_of_one(const double* concentration, TimedPoll* poll) const;
   double far_log_likelihood(const double* concentration, double* gradient, TimedPoll* poll) const;
   void subtract_shared_slope(const double* concentration, double shared, double* gradient, TimedPoll* poll) const;
-  double careful_slope(const double* concentration, std::size_t k, TimedPoll* poll) const;
+  double exact_slope(const double* concentration, std::size_t k, TimedPoll* poll) const;
 
   std::vector<CountColumn> columns_;
   CountColumn totals_;
