@@ -63,7 +63,7 @@ std::size_t need_concentrations(const SufficientStatistics& statistics, const Do
 
 std::size_t n_pairs(const SufficientStatistics& statistics) {
   std::size_t n = 0;
-  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).pairs().values.size();
+  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).value_weights().values.size();
   return n;
 }
 
@@ -81,7 +81,7 @@ py::tuple pairs_of(const CountColumn& column) {
   const auto copy = [](std::span<const double> values) {
     return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
   };
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   return py::make_tuple(copy(values), copy(weights));
 }
 
@@ -100,7 +100,7 @@ std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
   const auto columns = state[3].cast<py::list>();
   refuse(columns.size() != state[0].cast<std::size_t>() + 1);
   std::vector<py::array_t<double>> keep;
-  std::vector<CountColumn::Pairs> pairs;
+  std::vector<CountColumn::ValueWeights> pairs;
   for (const auto& item : columns) {
     refuse(!py::isinstance<py::tuple>(item) || py::len(item) != 2);
     const auto pair = item.cast<py::tuple>();

@@ -23,7 +23,7 @@ constexpr double almost_one = 0.9;  // 70 roundings of a smaller pmf leave 7e-14
 
 // 64 rows of two categories. In lines of the cache: otherwise the place of the stack, which differs from process to
 // process, decides over 5 % of the time.
-struct alignas(64) Pairs {
+struct alignas(64) TwoCategoryBlock {
   double a[64], b[64];
   std::uint64_t x[64], y[64];
 };
@@ -38,7 +38,7 @@ constexpr std::size_t row_step = 16;  // elements that row_sums reads at once
 
 // A table of weights c_0, c_1, ... in the order of evaluation: four levels in a row that share one weight take one
 // logarithm, the others one division for two.
-struct Levels {
+struct RisingTerms {
   const double* fours;  // the first level of each such run
   const double* four_weights;
   std::size_t n_fours;
@@ -51,13 +51,13 @@ struct Levels {
 
 struct LikelihoodKernels {
   // sum_j c_j log(a + j) and sum_j c_j / (a + j) for a from 1e-300 to largest_vector_concentration
-  void (*table)(const Levels& c, double a, double* value, double* slope);
+  void (*rising_terms)(const RisingTerms& c, double a, double* value, double* slope);
   // The same for 64 values of a, each to the same bits
-  void (*tables)(const Levels& c, const double* a, double* value, double* slope);
+  void (*rising_terms_batch)(const RisingTerms& c, const double* a, double* value, double* slope);
   // sum_i w_i [lgamma(a + x_i) - lgamma(a)] and the same of digamma; x_i >= 1
-  void (*pairs)(const double* x, const double* w, std::size_t n, double a, double* value, double* slope);
+  void (*value_weights)(const double* x, const double* w, std::size_t n, double a, double* value, double* slope);
   // The same for 64 values of a, each to the same bits
-  void (*pairs_of_all)(const double* x, const double* w, std::size_t n, const double* a, double* value, double* slope);
+  void (*value_weights_batch)(const double* x, const double* w, std::size_t n, const double* a, double* value, double* slope);
   // out_i = lgamma(a_i + x_i) - lgamma(a_i); x_i >= 1
   void (*log_rising)(const double* a, const double* x, std::size_t n, double* out);
   // out_i = digamma(a_i + x_i) - digamma(a_i)
@@ -76,12 +76,12 @@ struct LikelihoodKernels {
   void (*row_sums)(const double* term, const std::uint64_t* count, const std::size_t* first, std::size_t n_rows,
                    RowSums* sums);
   // By CountType: n <= 64 rows of two categories, strides in elements; the rest of the 64 are rows of no counts.
-  void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a,
-                        std::ptrdiff_t a_row, std::ptrdiff_t a_category, int n, Pairs* pairs);
+  void (*load_two_categories[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a,
+                        std::ptrdiff_t a_row, std::ptrdiff_t a_category, int n, TwoCategoryBlock* block);
   // 64 pmfs and their logarithms; choose[32 n + x] is a factor. A row for which products will not do has pmf 0 and any
   // logarithm: a count above 31, or concentrations beyond the limits above. Returns the bits of the rows that are not
   // done: those, and pmfs from almost_one on.
-  std::uint64_t (*two_categories)(const Pairs* pairs, const double* choose, double* pmf, double* log_pmf);
+  std::uint64_t (*two_categories)(const TwoCategoryBlock* block, const double* choose, double* pmf, double* log_pmf);
   // Groups of one category, 64 of them: out_i = prod_{j < total_i} (1 + r_i / (a_i + j)) - 1; total_i < 64.
   void (*one_category)(const double* a, const double* r, const double* total, double* out);
   // out_i = log(1 + x_i) for x_i >= 0

@@ -244,10 +244,10 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table,
-    tables,
-    pairs,
-    pairs_of_all,
+    rising_terms,
+    rising_terms_batch,
+    value_weights,
+    value_weights_batch,
     log_rising,
     digamma_difference,
     log_choose,
@@ -256,8 +256,8 @@ const LikelihoodKernels likelihood_kernels{
     log_rising_table,
     log_gamma,
     row_sums,
-    {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
-     load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
+    {load_two_categories<std::int8_t>, load_two_categories<std::uint8_t>, load_two_categories<std::int16_t>, load_two_categories<std::uint16_t>,
+     load_two_categories<std::int32_t>, load_two_categories<std::uint32_t>, load_two_categories<std::int64_t>, load_two_categories<std::uint64_t>},
     two_categories,
     one_category,
     log1p_each,

@@ -77,13 +77,13 @@ std::size_t positive_counts(const LikelihoodKernels& kernels, const T* x, std::p
   return n;
 }
 
-// Terms of both signs: what their rounding may leave when they cancel is within the error that is promised. In units of
+// Terms of both signs: what their rounding may leave when they cancel is within the error that is bound. In units of
 // the absolute sum of the terms, and of one for each term.
 inline bool is_exact(double value, double absolute, double n_terms) {
   constexpr double rounding = 5e-16;
   constexpr double rounding_of_a_term = 2e-15;
-  constexpr double promised = 1e-13;
-  return absolute * rounding + n_terms * rounding_of_a_term <= promised * (value < 0.0 ? -value : value);
+  constexpr double bound = 1e-13;
+  return absolute * rounding + n_terms * rounding_of_a_term <= bound * (value < 0.0 ? -value : value);
 }
 
 struct SumMin {
@@ -183,17 +183,17 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact
     for (std::size_t i = 0; i < n; ++i) one(i);
     return;
   }
-  Pairs pairs;
+  TwoCategoryBlock block;
   alignas(64) double pmf[lanes], log_pmf[lanes];
   for (std::size_t begin = 0; begin < n; begin += lanes) {
     const std::size_t size = n - begin < lanes ? n - begin : lanes;
     const auto at = static_cast<std::ptrdiff_t>(begin);
-    kernels_.load_pairs[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row,
-                                         run.a_row, run.a_category, static_cast<int>(size), &pairs);
+    kernels_.load_two_categories[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row,
+                                         run.a_row, run.a_category, static_cast<int>(size), &block);
     double* const out = out_ + row + begin;
     double* const to = size == lanes ? out : log_pmf;
     std::uint64_t rest =
-        kernels_.two_categories(&pairs, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
+        kernels_.two_categories(&block, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
     if (size < lanes) {
       std::copy_n(log_pmf, size, out);
       rest &= (std::uint64_t{1} << size) - 1;
@@ -205,9 +205,9 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact
         continue;
       }
       // only rows of one category come so near to 1, where a logarithm has fewer right digits than the pmf
-      const bool first = pairs.y[i] == 0;
-      add_pure(row + begin + i, (first ? pairs.a : pairs.b)[i], (first ? pairs.b : pairs.a)[i],
-               static_cast<double>(pairs.x[i] + pairs.y[i]));
+      const bool first = block.y[i] == 0;
+      add_pure(row + begin + i, (first ? block.a : block.b)[i], (first ? block.b : block.a)[i],
+               static_cast<double>(block.x[i] + block.y[i]));
       if (full()) flush(exact);
     }
   }

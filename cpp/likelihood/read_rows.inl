@@ -1,10 +1,10 @@
 // Rows of counts as they lie in memory, gathered for the loops; text for a namespace of each instruction-set level.
 
 template <class T>
-void load_pairs(const void* counts, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
-                std::ptrdiff_t a_category, int n, Pairs* pairs) {
+void load_two_categories(const void* counts, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
+                std::ptrdiff_t a_category, int n, TwoCategoryBlock* block) {
   const T* x = static_cast<const T*>(counts);
-  Pairs& p = *pairs;
+  TwoCategoryBlock& p = *block;
   if (row == 2 && category == 1) {
     for (int i = 0; i < n; ++i) {
       p.x[i] = static_cast<uint64_t>(x[2 * i]);

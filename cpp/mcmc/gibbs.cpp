@@ -30,7 +30,7 @@ Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, con
       log_beta_(start.log_beta),
       tables_(statistics.n_categories()),
       y_(density_.dimension()) {
-  const auto totals = statistics.total_pairs();
+  const auto totals = statistics.total_value_weights();
   const double alpha = std::exp(std::clamp(log_alpha_, -300.0, 300.0));
   double curvature = 0.0;  // of the density of log alpha given the tables: sum_n sum_j alpha j / (alpha + j)^2
   for (std::size_t i = 0; i < totals.values.size(); ++i) {
@@ -48,7 +48,7 @@ double Gibbs::log_density_of_alpha(double log_alpha, double n_tables) {
   const double alpha = std::exp(std::min(log_alpha, 300.0));
   value += (n_tables - n_nonempty_) * log_alpha;  // the level j = 0 apart: it alone needs log alpha
   if (few_totals_) {
-    const auto totals = density_.statistics().total_pairs();
+    const auto totals = density_.statistics().total_value_weights();
     for (std::size_t i = 0; i < totals.values.size(); ++i) {
       value -= totals.weights[i] * log_rising(alpha + 1.0, totals.values[i] - 1.0);
     }

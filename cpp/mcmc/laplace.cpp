@@ -34,10 +34,10 @@ PriorOfScale prior_of_scale(const PosteriorDensity& density, double log_alpha) {
   if (density.coordinate().bounded) {
     const AlphaCoordinate& coordinate = density.coordinate();
     const double v = coordinate.inverse(log_alpha);
-    const double bend = coordinate.log_slope_derivative(v);      // d^2 log alpha / dv^2 where the slope is 1
+    const double curvature_part = coordinate.log_slope_derivative(v);      // d^2 log alpha / dv^2 where the slope is 1
     const double of_prior = prior.log_density_slope(log_alpha);  // a constant of both bounded priors
-    const double slope = of_prior + bend;
-    return {slope, coordinate.log_slope_curvature(v) - of_prior * bend + slope * bend};
+    const double slope = of_prior + curvature_part;
+    return {slope, coordinate.log_slope_curvature(v) - of_prior * curvature_part + slope * curvature_part};
   }
   constexpr double h = 1e-4;
   return {prior.log_density_slope(log_alpha),

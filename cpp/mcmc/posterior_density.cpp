@@ -75,7 +75,7 @@ PosteriorDensity::PosteriorDensity(const SufficientStatistics& statistics, const
   if (model.beta.fixed) {
     for (std::size_t k = 0; k < n_categories_; ++k) log_beta_[k] = std::log(model.beta.values[k]);
   }
-  for (const double groups : statistics.total_pairs().weights) scale_exponent_ -= groups;
+  for (const double groups : statistics.total_value_weights().weights) scale_exponent_ -= groups;
   for (std::size_t k = 0; k < n_categories_; ++k) scale_exponent_ += statistics.n_positive(k);
 }
 

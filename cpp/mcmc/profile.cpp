@@ -161,7 +161,7 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
 void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
   // Below `first` and above `last` the likelihood is a power of alpha to within exp(-3).
   const SufficientStatistics& statistics = density.statistics();
-  const auto totals = statistics.total_pairs();
+  const auto totals = statistics.total_value_weights();
   const std::size_t n_categories = density.n_categories();
   double levels = 1.0, squares = 1.0, exponent = 0.0;
   for (std::size_t i = 0; i < totals.values.size(); ++i) {

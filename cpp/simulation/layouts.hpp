@@ -66,7 +66,7 @@ template <class T>
 void SimulationWorker<T>::few_categories() {
   group_bases_ = dataset_addresses(Site::group);
   theta_bases_ = dataset_addresses(Site::theta);
-  for (auto* table : {&log_gamma_, &theta_, &shape_, &behind_, &drawn_}) table->resize((k_n_ + 1) * lane_count);
+  for (auto* table : {&log_gamma_, &theta_, &shape_, &suffix_sum_, &counts_}) table->resize((k_n_ + 1) * lane_count);
   concentration_.resize(padded(concentration_.size()), 1.0);
   prepared_.resize(concentration_.size() / lane_count);
   for (std::size_t i = 0; i < prepared_.size(); ++i) kernels_.prepare(&concentration_[i * lane_count], &prepared_[i]);
@@ -127,7 +127,7 @@ void SimulationWorker<T>::spread(const Group* groups, std::size_t n, std::size_t
 // One lane's counts: from its urn or its search, or, where the total is beyond both, from its own multinomial.
 template <class T>
 void SimulationWorker<T>::deliver_lane(const Group& group, std::size_t lane) {
-  if (group.total <= search_limit) return deliver(group, drawn_.data() + lane, lane_count);
+  if (group.total <= search_limit) return deliver(group, counts_.data() + lane, lane_count);
   double theta[many_categories];
   double scratch[2];
   std::int64_t counts[many_categories];
@@ -145,9 +145,9 @@ void SimulationWorker<T>::urns(const Group* groups, std::size_t n) {
   alignas(64) std::uint64_t b[lane_count];
   LaneStates lanes;
   for (std::size_t i = 0; i < lane_count; ++i) left[i] = i < n ? static_cast<double>(groups[i].total) : 0.0;
-  for (std::size_t i = 0; i < lane_count; ++i) behind_[(k_n_ - 1) * lane_count + i] = 0.0;
+  for (std::size_t i = 0; i < lane_count; ++i) suffix_sum_[(k_n_ - 1) * lane_count + i] = 0.0;
   for (std::size_t k = k_n_ - 1; k > 0; --k) {
-    double* out = behind_.data() + (k - 1) * lane_count;
+    double* out = suffix_sum_.data() + (k - 1) * lane_count;
     for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + shape_[k * lane_count + i];
   }
   addresses(group_bases_, groups, n, a, b);
@@ -160,15 +160,15 @@ void SimulationWorker<T>::urns(const Group* groups, std::size_t n) {
     double largest = 0.0;
     for (std::size_t i = 0; i < lane_count; ++i) largest = std::max(largest, left[i]);
     double* shape = shape_.data() + k * lane_count;
-    double* taken = drawn_.data() + k * lane_count;
-    kernels_.urn(&lanes, shape, behind_.data() + k * lane_count, left, static_cast<std::size_t>(largest), taken);
+    double* taken = counts_.data() + k * lane_count;
+    kernels_.urn(&lanes, shape, suffix_sum_.data() + k * lane_count, left, static_cast<std::size_t>(largest), taken);
     for (std::size_t i = 0; i < lane_count; ++i) {
       shape[i] += taken[i];
       left[i] -= taken[i];
     }
   }
   double* shape = shape_.data() + (k_n_ - 1) * lane_count;
-  double* taken = drawn_.data() + (k_n_ - 1) * lane_count;
+  double* taken = counts_.data() + (k_n_ - 1) * lane_count;
   for (std::size_t i = 0; i < lane_count; ++i) {
     taken[i] = left[i];
     shape[i] += left[i];
@@ -187,9 +187,9 @@ void SimulationWorker<T>::searches(const Group* groups, std::size_t begin, std::
     const std::int32_t total = groups[i].total;
     if (total > urn_limit(k_n_) && total <= search_limit) left[i] = static_cast<double>(total);
   }
-  for (std::size_t i = 0; i < lane_count; ++i) behind_[(k_n_ - 1) * lane_count + i] = 0.0;
+  for (std::size_t i = 0; i < lane_count; ++i) suffix_sum_[(k_n_ - 1) * lane_count + i] = 0.0;
   for (std::size_t k = k_n_ - 1; k > 0; --k) {
-    double* out = behind_.data() + (k - 1) * lane_count;
+    double* out = suffix_sum_.data() + (k - 1) * lane_count;
     for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + theta_[k * lane_count + i];
   }
   addresses(group_bases_, groups, end, a, b);
@@ -197,9 +197,9 @@ void SimulationWorker<T>::searches(const Group* groups, std::size_t begin, std::
   kernels_.seed(a, b, &lanes);
   for (std::size_t k = 0; k < k_n_; ++k) {  // the last category has all that is left
     const double* theta = theta_.data() + k * lane_count;
-    kernels_.binomials(&lanes, left, theta, behind_.data() + k * lane_count, taken);
+    kernels_.binomials(&lanes, left, theta, suffix_sum_.data() + k * lane_count, taken);
     for (std::size_t i = begin; i < end; ++i) {
-      drawn_[k * lane_count + i] = taken[i];
+      counts_[k * lane_count + i] = taken[i];
       left[i] -= taken[i];
     }
   }
@@ -233,8 +233,8 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
   const std::size_t padded = 2 * n_pairs * lane_count;
   shape_.assign(padded, tiny_shape / 2);
   std::copy(concentration, concentration + k_n_, shape_.begin());
-  behind_.resize(padded);  // here: the inverses of the shapes
-  for (std::size_t k = 0; k < padded; ++k) behind_[k] = 1.0 / shape_[k];
+  suffix_sum_.resize(padded);  // here: the inverses of the shapes
+  for (std::size_t k = 0; k < padded; ++k) suffix_sum_[k] = 1.0 / shape_[k];
   log_gamma_.resize(padded);
   theta_.resize(padded);
   std::vector<GammaShape> prepared(2 * n_pairs);  // where the pair is not tiny
@@ -268,9 +268,9 @@ void SimulationWorker<T>::categories_as_lanes(std::size_t d, const Group* groups
       const std::size_t at = 2 * pair * lane_count;
       double* out = log_gamma_.data() + at;
       if (tiny[pair]) {
-        kernels_.gamma_tiny(&lanes, shape_.data() + at, behind_.data() + at, out);
+        kernels_.gamma_tiny(&lanes, shape_.data() + at, suffix_sum_.data() + at, out);
         if (at + lane_count < k_n_) {
-          kernels_.gamma_tiny(&lanes, shape_.data() + at + lane_count, behind_.data() + at + lane_count,
+          kernels_.gamma_tiny(&lanes, shape_.data() + at + lane_count, suffix_sum_.data() + at + lane_count,
                               out + lane_count);
         }
       } else {

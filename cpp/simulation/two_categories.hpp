@@ -9,10 +9,10 @@ namespace {
 
 template <class T>
 void SimulationWorker<T>::two_categories() {
-  for (auto* table : {&log_gamma_, &theta_, &shape_, &behind_, &drawn_}) table->resize(3 * lane_count);
+  for (auto* table : {&log_gamma_, &theta_, &shape_, &suffix_sum_, &counts_}) table->resize(3 * lane_count);
   for (auto* table : {&first_, &second_}) table->resize(groups_.size());
   group_bases_ = dataset_addresses(Site::group);
-  const bool beyond = two_colours() < groups_.size();
+  const bool beyond = draw_two_categories() < groups_.size();
   const bool wants_counts = arrays_.counts || arrays_.statistics;
   if (wants_counts) {
     for (std::size_t d = 0, at = 0; d < n_datasets_; at += n_groups(d), ++d) deliver_pairs(d, at);
@@ -29,7 +29,7 @@ void SimulationWorker<T>::two_categories() {
 // The counts of every group with an urn, by inversion; how many there are. Groups of one dataset and one total,
 // neighbours when sorted, draw from one urn; many of them are spread over several lanes.
 template <class T>
-std::size_t SimulationWorker<T>::two_colours() {
+std::size_t SimulationWorker<T>::draw_two_categories() {
   constexpr std::size_t most_rounds = 32;
   alignas(64) double yes[polya_lanes];
   alignas(64) double no[polya_lanes];

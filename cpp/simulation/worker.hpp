@@ -242,7 +242,7 @@ class SimulationWorker {
   static std::size_t padded(std::size_t n) { return (n + lane_count - 1) / lane_count * lane_count; }
 
   void two_categories();
-  std::size_t two_colours();
+  std::size_t draw_two_categories();
   void deliver_pairs(std::size_t d, std::size_t at);
   void pairs_as_lanes(std::size_t at, bool searching);
   void few_categories();
@@ -302,7 +302,7 @@ class SimulationWorker {
   std::vector<std::int32_t> first_, second_;  // two categories: the counts of each group with an urn, 0 without
   std::vector<GammaShape> prepared_;          // few categories: of the concentrations
   std::vector<Address> group_bases_, theta_bases_;
-  std::vector<double> log_gamma_, theta_, shape_, behind_, drawn_;  // (K, lanes), or (categories padded to blocks)
+  std::vector<double> log_gamma_, theta_, shape_, suffix_sum_, counts_;  // (K, lanes), or (categories padded to blocks)
 };
 
 }  // namespace

@@ -70,29 +70,29 @@ void CountColumn::finish(TimedPoll& poll) {
     cost += entries_per_four * fours + (value - last - 4.0 * fours);
     last = value;
   }
-  levels_ = {};
-  if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_levels();
-  subtracts_factorials_ = !evaluates_levels() && !values_.empty() && values_.back() > largest_plain_count;
+  terms_ = {};
+  if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_terms();
+  subtracts_factorials_ = !evaluates_terms() && !values_.empty() && values_.back() > largest_plain_count;
 }
 
-void CountColumn::make_levels() {
+void CountColumn::make_terms() {
   const auto single = [&](double level, double weight) {
-    const bool is_first = levels_.firsts.size() == levels_.seconds.size();
-    (is_first ? levels_.firsts : levels_.seconds).push_back(level);
-    (is_first ? levels_.first_weights : levels_.second_weights).push_back(weight);
+    const bool is_first = terms_.firsts.size() == terms_.seconds.size();
+    (is_first ? terms_.firsts : terms_.seconds).push_back(level);
+    (is_first ? terms_.first_weights : terms_.second_weights).push_back(weight);
   };
   std::vector<double> above(weights_);
   for (std::size_t i = above.size(); i-- > 1;) above[i - 1] += above[i];
   double level = 0.0;
   for (std::size_t i = 0; i < values_.size(); ++i) {
     for (; level + 4.0 <= values_[i]; level += 4.0) {
-      levels_.fours.push_back(level);
-      levels_.four_weights.push_back(above[i]);
+      terms_.fours.push_back(level);
+      terms_.four_weights.push_back(above[i]);
     }
     for (; level < values_[i]; level += 1.0) single(level, above[i]);
   }
   // not a level twice: the product of two tiny ones vanishes
-  if (levels_.firsts.size() > levels_.seconds.size()) single(level, 0.0);
+  if (terms_.firsts.size() > terms_.seconds.size()) single(level, 0.0);
 }
 
 std::span<const double> CountColumn::exceedances() const {
@@ -101,7 +101,7 @@ std::span<const double> CountColumn::exceedances() const {
   const std::lock_guard<std::mutex> lock(building);
   if (table_.empty() && !values_.empty()) {
     if (values_.back() > static_cast<double>(longest_table)) {
-      throw std::length_error("the exceedances of counts this large do not fit; read the pairs");
+      throw std::length_error("the exceedances of counts this large do not fit; read the values and weights");
     }
     std::vector<double> table(static_cast<std::size_t>(values_.back()));
     double above = 0.0;

@@ -116,9 +116,9 @@ std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::si
   return largest;
 }
 
-Levels view(const CountColumn::Levels& levels) {
-  return {levels.fours.data(),         levels.four_weights.data(), levels.fours.size(),          levels.firsts.data(),
-          levels.first_weights.data(), levels.seconds.data(),      levels.second_weights.data(), levels.firsts.size()};
+RisingTerms view(const CountColumn::Terms& terms) {
+  return {terms.fours.data(),         terms.four_weights.data(), terms.fours.size(),          terms.firsts.data(),
+          terms.first_weights.data(), terms.seconds.data(),      terms.second_weights.data(), terms.firsts.size()};
 }
 
 struct Slopes {
@@ -145,11 +145,11 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
     a = smallest_vector;
   }
   Slopes sum{};
-  if (column.evaluates_levels()) {
-    kernels.table(view(column.levels()), a, &sum.value, &sum.slope);
+  if (column.evaluates_terms()) {
+    kernels.rising_terms(view(column.terms()), a, &sum.value, &sum.slope);
     return {sum.value + first.value, sum.slope + first.slope};
   }
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   if (column.subtracts_factorials()) {
     for (std::size_t i = 0; i < values.size(); ++i) {
       poll_now_and_then(poll, i);
@@ -157,7 +157,7 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
       sum.slope += weights[i] * digamma_difference(a, values[i]);
     }
   } else {
-    kernels.pairs(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
+    kernels.value_weights(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
   }
   return {sum.value + first.value, sum.slope + first.slope};
 }
@@ -172,11 +172,11 @@ void evaluate(const CountColumn& column, const double* a, std::size_t size, doub
   for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
   if (plain) {
     const LikelihoodKernels& kernels = likelihood_kernels();
-    if (column.evaluates_levels()) {
-      kernels.tables(view(column.levels()), a, value, slope);
+    if (column.evaluates_terms()) {
+      kernels.rising_terms_batch(view(column.terms()), a, value, slope);
     } else {
-      const auto [values, weights] = column.pairs();
-      kernels.pairs_of_all(values.data(), weights.data(), values.size(), a, value, slope);
+      const auto [values, weights] = column.value_weights();
+      kernels.value_weights_batch(values.data(), weights.data(), values.size(), a, value, slope);
     }
     return;
   }
@@ -190,7 +190,7 @@ void evaluate(const CountColumn& column, const double* a, std::size_t size, doub
 double curvature(const CountColumn& column, double a, TimedPoll* poll) {
   poll_now_and_then(poll, 0);
   double sum = 0.0;
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   if (column.has_table()) {
     const auto c = column.exceedances();
     for (std::size_t j = 0; j < c.size(); ++j) {
@@ -212,7 +212,7 @@ constexpr double least_left = 1e-6;
 constexpr double shortfall_from = 1e4;
 
 double shortfalls(const CountColumn& column, double a, TimedPoll* poll) {
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   double sum = 0.0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     poll_now_and_then(poll, i);
@@ -222,7 +222,7 @@ double shortfalls(const CountColumn& column, double a, TimedPoll* poll) {
 }
 
 // How many groups have at least each value.
-std::vector<double> exceedances_of(const CountColumn::Pairs& pairs) {
+std::vector<double> exceedances_of(const CountColumn::ValueWeights& pairs) {
   std::vector<double> above(pairs.weights.begin(), pairs.weights.end());
   for (std::size_t i = above.size(); i-- > 1;) above[i - 1] += above[i];
   above.push_back(0.0);
@@ -231,8 +231,8 @@ std::vector<double> exceedances_of(const CountColumn::Pairs& pairs) {
 
 // sum_j (C_j - c_j) / (a + j), of the exceedances of the totals and of one category; no term is negative.
 double reciprocals_between(const CountColumn& totals, const CountColumn& column, double a, TimedPoll* poll) {
-  const auto of_totals = totals.pairs();
-  const auto of_column = column.pairs();
+  const auto of_totals = totals.value_weights();
+  const auto of_column = column.value_weights();
   const auto total_above = exceedances_of(of_totals);
   const auto above = exceedances_of(of_column);
   double sum = 0.0;
@@ -447,7 +447,7 @@ double SufficientStatistics::log_likelihood_of_one(const double* concentration, 
     others += concentration[k];
     scaled += concentration[k] * concentration_scale;
   }
-  const auto [values, weights] = totals_.pairs();
+  const auto [values, weights] = totals_.value_weights();
   double value = 0.0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     poll_now_and_then(poll, i);
@@ -505,7 +505,7 @@ double SufficientStatistics::exact_slope(const double* concentration, std::size_
   }
   const double r = others.high + others.low;
   const double sum = a * scale + r;
-  const double largest = totals_.empty() ? 0.0 : totals_.pairs().values.back();
+  const double largest = totals_.empty() ? 0.0 : totals_.value_weights().values.back();
   if (scale < 1.0 || (a >= shortfall_from && a >= largest)) {
     // sum x / a - sum M / A, and what both lack of it
     const double rest = totals_.sum() - column.sum();
@@ -514,7 +514,7 @@ double SufficientStatistics::exact_slope(const double* concentration, std::size_
     const double leading = excess / (a * scale) / sum * scale;
     return scale < 1.0 ? leading : leading - (shortfalls(column, a, poll) - shortfalls(totals_, sum, poll));
   }
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   double own = 0.0;  // beside the same counts as totals
   for (std::size_t i = 0; i < values.size(); ++i) {
     poll_now_and_then(poll, i);
@@ -532,7 +532,7 @@ double SufficientStatistics::hessian(const double* concentration, double* diagon
   return curvature(totals_, total, poll);
 }
 
-SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::Pairs>& columns, double n_groups) {
+SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::ValueWeights>& columns, double n_groups) {
   const auto refuse = [](bool bad) {
     if (bad) throw std::invalid_argument("not a state of SufficientStatistics");
   };

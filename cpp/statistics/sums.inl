@@ -61,7 +61,7 @@ void totals_of(const double (*__restrict sum)[64], double* __restrict total) {
   for (int i = 0; i < 64; ++i) total[i] = (sum[0][i] + sum[1][i]) + (sum[2][i] + sum[3][i]);
 }
 
-void table(const Levels& c, double a, double* value, double* slope) {
+void rising_terms(const RisingTerms& c, double a, double* value, double* slope) {
   constexpr size_t block = 64;
   double first_logs[block], first_reciprocals[block], second_logs[block], second_reciprocals[block];
   HalfLogs first, second;
@@ -109,7 +109,7 @@ __attribute__((noinline)) void add_two(double w0, double z0, double w1, double z
   for (size_t i = 0; i < 64; ++i) value[i] = multiply_add(w1, log1.log(i), multiply_add(w0, log0.log(i), value[i]));
 }
 
-void tables(const Levels& c, const double* a, double* __restrict value, double* __restrict slope) {
+void rising_terms_batch(const RisingTerms& c, const double* a, double* __restrict value, double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
   for (size_t j = 0; j < c.n_fours; ++j) add_four(c.four_weights[j], c.fours[j], a, sum[j & 3], derivative[j & 3]);
@@ -138,7 +138,7 @@ inline RisingAndSlope rising_and_slope(double a, double x) {
           multiply_add(0.5 * l.d * r0, r1, (s0 - s1) + q) + digamma_tail_difference(r0, r1)};
 }
 
-void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
+void value_weights(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
   constexpr size_t block = 64;
   double rising[block], difference[block];
   double sum[4] = {};
@@ -166,7 +166,7 @@ __attribute__((noinline)) void add_pair(double weight, double x, const double* _
   }
 }
 
-void pairs_of_all(const double* x, const double* w, size_t n, const double* a, double* __restrict value,
+void value_weights_batch(const double* x, const double* w, size_t n, const double* a, double* __restrict value,
                   double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
