@@ -4,6 +4,7 @@
 
 #include "fuzz/fuzz_input.hpp"
 #include "simulation/simulate.hpp"
+#include "statistics/exceedances.hpp"
 
 namespace {
 
