@@ -14,9 +14,9 @@ constexpr double inversion_mean = 12.0;
 // log n! - [(n + 1/2) log(n + 1) - (n + 1) + log(2 pi)/2]: Stirling's series at n + 1, from a table where it converges
 // slowly (values: that expression at 40 digits).
 double stirling_tail(double n) {
-  static constexpr double table[] = {.08106146679532726,  .04134069595540929, .02767792568499834, .02079067210376509,
-                                     .01664469118982119,  .01387612882307075, .01189670994589177, .01041126526197209,
-                                     .009255462182712733, .008330563433362871};
+  static constexpr double table[] = {
+      0.08106146679532726, 0.04134069595540929, 0.02767792568499834, 0.02079067210376509,  0.01664469118982119,
+      0.01387612882307075, 0.01189670994589177, 0.01041126526197209, 0.009255462182712733, 0.008330563433362871};
   if (n < 10.0) return table[static_cast<int>(n)];
   const double r = 1.0 / (n + 1.0);
   const double q = r * r;
@@ -101,9 +101,8 @@ std::int64_t binomial_odds(Stream& stream, std::int64_t n, double successes, dou
 
 std::int64_t binomial(Stream& stream, std::int64_t n, double p) { return binomial_odds(stream, n, p, 1.0 - p); }
 
-template <class T>
 void multinomial(Stream& stream, std::int64_t total, const double* weights, std::size_t n_categories, double* scratch,
-                 T* counts) {
+                 std::int64_t* counts) {
   // Chunks of 16 first where there are many categories: most of them get nothing, and are passed over at once.
   const std::size_t n_chunks = n_categories > 2 * chunk ? (n_categories + chunk - 1) / chunk : 1;
   const std::size_t step = n_chunks > 1 ? chunk : n_categories;
@@ -114,12 +113,12 @@ void multinomial(Stream& stream, std::int64_t total, const double* weights, std:
   after[n_chunks - 1] = 0.0;
   for (std::size_t c = n_chunks - 1; c > 0; --c) after[c - 1] = after[c] + sums[c];
 
-  std::fill(counts, counts + n_categories, T{0});
+  std::fill(counts, counts + n_categories, 0);
   for (std::size_t c = 0; c < n_chunks && total > 0; ++c) {
     std::int64_t left = binomial_odds(stream, total, sums[c], after[c]);
     total -= left;
     if (left == 0) continue;
-    // Where a weight is zero no processor can guess: the others are listed first.
+    // Whether a weight is zero is an unpredictable branch: the positive ones are listed first.
     std::size_t index[2 * chunk];
     double behind[2 * chunk];
     std::size_t n_listed = 0;
@@ -134,21 +133,10 @@ void multinomial(Stream& stream, std::int64_t total, const double* weights, std:
     }
     for (std::size_t r = 0; r < n_listed && left > 0; ++r) {
       const std::int64_t drawn = binomial_odds(stream, left, weights[index[r]], behind[r]);
-      counts[index[r]] = static_cast<T>(drawn);
+      counts[index[r]] = drawn;
       left -= drawn;
     }
   }
 }
-
-#define HBM_MULTINOMIAL(T) template void multinomial<T>(Stream&, std::int64_t, const double*, std::size_t, double*, T*);
-HBM_MULTINOMIAL(std::int8_t)
-HBM_MULTINOMIAL(std::uint8_t)
-HBM_MULTINOMIAL(std::int16_t)
-HBM_MULTINOMIAL(std::uint16_t)
-HBM_MULTINOMIAL(std::int32_t)
-HBM_MULTINOMIAL(std::uint32_t)
-HBM_MULTINOMIAL(std::int64_t)
-HBM_MULTINOMIAL(std::uint64_t)
-#undef HBM_MULTINOMIAL
 
 }  // namespace hbm_fast

@@ -69,7 +69,7 @@ struct SimulateKernels {
   // log_gamma (K, 64), one column a lane: log theta in its place, and theta
   void (*normalise_lanes)(double* log_gamma, std::size_t n_categories, double* theta);
   // the same for two categories, to results (64, 2), one row a lane
-  void (*normalise_pairs)(const double* log_gamma, double* log_theta, double* theta);
+  void (*normalise_two)(const double* log_gamma, double* log_theta, double* theta);
   // log theta (or null) and theta of one group of `size` categories
   void (*normalise_row)(const double* log_gamma, std::size_t size, double* log_theta, double* theta);
 };

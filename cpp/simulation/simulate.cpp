@@ -72,17 +72,15 @@ void simulate(const SimulationRequest& request, const SimulationArrays& arrays, 
   const std::size_t fair = std::min(part(threads), std::max(part(8 * threads), worth_a_chunk));
   const std::size_t chunk = std::clamp<std::size_t>(std::min({4096 / groups, 16384 / table, fair}), 1, 256);
   TimedPoll timed_poll(poll);
-  const CountsView type_only{nullptr, arrays.count_type, 0, request.n_categories, 0, 0};
-  visit(type_only, [&]<class T>(const TypedCounts<T>&) {
-    std::vector<std::optional<SimulationWorker<T>>> workers(threads_for(request.n_datasets, chunk, n_threads));
-    parallel_for_threads(
-        request.n_datasets, chunk, n_threads,
-        [&](std::size_t thread, std::size_t begin, std::size_t end) {
-          std::optional<SimulationWorker<T>>& own = workers[thread];
-          (own ? *own : own.emplace(request, arrays, timed_poll)).run(begin, end);
-        },
-        [&] { timed_poll(); });
-  });
+  std::vector<std::optional<SimulationWorker>> workers(threads_for(request.n_datasets, chunk, n_threads));
+  parallel_for_threads(
+      request.n_datasets, chunk, n_threads,
+      [&](std::size_t thread, std::size_t begin, std::size_t end) {
+        std::optional<SimulationWorker>& worker = workers[thread];
+        if (!worker) worker.emplace(request, arrays, timed_poll);
+        worker->run(begin, end);
+      },
+      [&] { timed_poll(); });
 }
 
 }  // namespace hbm_fast
