@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bindings/array_arguments.hpp"
+#include "core/limits.hpp"
 #include "simulation/simulate.hpp"
 #include "simulation/variates.hpp"
 
@@ -32,8 +33,6 @@ struct BoundSource {
   }
 };
 
-constexpr std::int64_t largest_total = 2'000'000'000;
-
 // For callers without Python (numba): row `index` of what `dirichlet` and `multinomial` below draw with this key. They
 // cannot throw: bad input gives NaN, or -1.
 void log_dirichlet_row(std::uint64_t high, std::uint64_t low, std::uint64_t index, const double* concentration,
@@ -43,7 +42,7 @@ void log_dirichlet_row(std::uint64_t high, std::uint64_t low, std::uint64_t inde
     std::fill_n(log_theta, k, std::numeric_limits<double>::quiet_NaN());
     return;
   }
-  for (std::size_t i = 0; i < k; ++i) log_theta[i] = std::max(concentration[i], 1e-300);
+  for (std::size_t i = 0; i < k; ++i) log_theta[i] = std::max(concentration[i], smallest_concentration);
   Stream stream(Key{high, low}, Site::variate, index);
   log_dirichlet(stream, log_theta, k, log_theta);
 }
@@ -53,7 +52,7 @@ void multinomial_row(std::uint64_t high, std::uint64_t low, std::uint64_t index,
                      const double* weights, std::int64_t n_categories, double* scratch, std::int64_t* counts) noexcept {
   const auto k = static_cast<std::size_t>(n_categories);
   double sum = 0.0;
-  bool good = total >= 0 && total <= largest_total;
+  bool good = total >= 0 && total <= largest_simulated_total;
   for (std::size_t i = 0; i < k; ++i) {
     good = good && weights[i] >= 0.0;
     sum += weights[i];
@@ -171,7 +170,7 @@ void register_simulation(py::module_ m) {
         const std::size_t stride = weights.shape(0) == 1 ? 0 : k;
         const double* w = weights.data();
         const std::int64_t* total = totals.data();
-        refuse_if(!std::all_of(total, total + n, [](std::int64_t x) { return x >= 0 && x <= largest_total; }),
+        refuse_if(!std::all_of(total, total + n, [](std::int64_t x) { return x >= 0 && x <= largest_simulated_total; }),
                   "totals must be from 0 to 2,000,000,000");
         refuse_if(k == 0 && std::any_of(total, total + n, [](std::int64_t x) { return x > 0; }),
                   "a total above 0 needs at least one category");

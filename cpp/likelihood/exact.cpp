@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "math/exact_sum.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {

@@ -9,22 +9,11 @@
 #include "likelihood/exact.hpp"
 #include "likelihood/log_pmf.hpp"
 #include "likelihood/rows.hpp"
-#include "math/exact_sum.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
-
-// Without the checks of RowBlocks::sum_of, which log_pmf has made: they took a tenth of a row of two categories.
-double sum_of(const double* a, std::ptrdiff_t stride, std::size_t n) {
-  double sum[4] = {};  // a single chain of sums waits for itself
-  std::size_t k = 0;
-  for (; k + 4 <= n; k += 4, a += 4 * stride) {
-    for (int l = 0; l < 4; ++l) sum[l] += a[l * stride];
-  }
-  for (; k < n; ++k, a += stride) sum[0] += *a;
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
 
 // Two differences of digammas that leave less than this share of the first have lost too many digits.
 constexpr double least_left = 0.01;
@@ -130,7 +119,7 @@ class GradientRows {
     }
     if (a != last_) {
       last_ = a;
-      sum_ = sum_of(a, a_stride, n_categories_);
+      sum_ = sum_of_four(a, a_stride, n_categories_);  // log_pmf has checked them
     }
     counts_[n_ + n] = static_cast<double>(total);
     concentration_[n_ + n] = sum_;
@@ -139,7 +128,7 @@ class GradientRows {
     stride_ = a_stride;
     row_[rows_++] = row;
     end_[rows_] = n_;
-    if (rows_ == lanes || n_ + n_categories_ + 1 > size_) flush();
+    if (rows_ == lane_count || n_ + n_categories_ + 1 > size_) flush();
   }
 
   void flush() {
@@ -187,9 +176,9 @@ class GradientRows {
   std::unique_ptr<double[]> counts_, concentration_, slopes_;
   std::size_t n_ = 0;
   std::size_t rows_ = 0;
-  std::size_t end_[lanes + 1] = {};
-  std::size_t row_[lanes];
-  const double* first_[lanes];  // the concentrations of each row
+  std::size_t end_[lane_count + 1] = {};
+  std::size_t row_[lane_count];
+  const double* first_[lane_count];  // the concentrations of each row
   std::ptrdiff_t stride_ = 1;
   const double* last_ = nullptr;  // the concentration last read: often one for all rows
   double sum_ = 0.0;

@@ -76,8 +76,7 @@ inline double log_gamma_of(double a) {
   const double z = low ? a + 8.0 : a;
   const TwoLogs logs = two_logs(z, low ? eight_factors(a) : 1.0);
   const double r = 1.0 / z;
-  return multiply_add(r, stirling_series(r * r), multiply_add(z - 0.5, logs.first, -z) + 0.91893853320467274178) -
-         logs.second;
+  return multiply_add(r, stirling_series(r * r), multiply_add(z - 0.5, logs.first, -z) + half_log_two_pi) - logs.second;
 }
 
 // log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 16. It is symmetric in the two:
@@ -256,8 +255,9 @@ const LikelihoodKernels likelihood_kernels{
     log_rising_table,
     log_gamma,
     row_sums,
-    {load_two_categories<std::int8_t>, load_two_categories<std::uint8_t>, load_two_categories<std::int16_t>, load_two_categories<std::uint16_t>,
-     load_two_categories<std::int32_t>, load_two_categories<std::uint32_t>, load_two_categories<std::int64_t>, load_two_categories<std::uint64_t>},
+    {load_two_categories<std::int8_t>, load_two_categories<std::uint8_t>, load_two_categories<std::int16_t>,
+     load_two_categories<std::uint16_t>, load_two_categories<std::int32_t>, load_two_categories<std::uint32_t>,
+     load_two_categories<std::int64_t>, load_two_categories<std::uint64_t>},
     two_categories,
     one_category,
     log1p_each,

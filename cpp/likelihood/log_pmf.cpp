@@ -60,7 +60,7 @@ struct GatheredRow {
       return;
     }
     total += static_cast<std::uint64_t>(x);
-    if (static_cast<std::uint64_t>(x) > largest_row_total || total > largest_row_total) {
+    if (static_cast<std::uint64_t>(x) > largest_exact_integer || total > largest_exact_integer) {
       throw std::invalid_argument("a total of counts exceeds 2**53");
     }
     counts[n] = static_cast<double>(x);

@@ -118,17 +118,18 @@ void SharedRows::work_out() {
 
 void SharedRows::evaluate() {
   look_up_pushed();
-  if (any_ > largest_row_total) {  // a bad count, perhaps: its row is refused below, and no table may be read with it
-    for (std::size_t i = 0; i < n_looked_up_; ++i) count_[i] = std::min(count_[i], largest_row_total + 1);
+  if (any_ >
+      largest_exact_integer) {  // a bad count, perhaps: its row is refused below, and no table may be read with it
+    for (std::size_t i = 0; i < n_looked_up_; ++i) count_[i] = std::min(count_[i], largest_exact_integer + 1);
   }
   work_out();
   std::fill_n(term_.get() + n_looked_up_, row_step, 0.0);
   std::fill_n(count_.get() + n_looked_up_, row_step, std::uint64_t{0});
-  RowSums sums[lanes];
+  RowSums sums[lane_count];
   kernels_.row_sums(term_.get(), count_.get(), first_, rows_, sums);
   // totals beyond the table; rows of one total, which many tables have, share the work
-  double large_total[lanes], concentrations[lanes], of_large_total[lanes];
-  std::size_t which[lanes];
+  double large_total[lane_count], concentrations[lane_count], of_large_total[lane_count];
+  std::size_t which[lane_count];
   std::size_t n_large = 0;
   for (std::size_t r = 0; r < rows_; ++r) {
     const std::uint64_t total = sums[r].total;
@@ -153,7 +154,7 @@ void SharedRows::evaluate() {
     const double value = row.sum - of_total;
     out_[row_[r]] = value;
     const auto n_terms = static_cast<double>(first_[r + 1] - first_[r]) + 1.0;
-    const bool done = all_fit && row.total <= largest_row_total &&
+    const bool done = all_fit && row.total <= largest_exact_integer &&
                       (row.total == 0 || is_exact(value, row.absolute + std::abs(of_total), n_terms));
     if (!done) refused_.push_back(row_[r]);
   }

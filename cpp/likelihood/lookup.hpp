@@ -53,7 +53,7 @@ class SharedRows {
     return n;
   }
 
-  bool fits() const { return rows_ < lanes && first_[rows_] + shared_.a.size() + 1 <= size_; }
+  bool fits() const { return rows_ < lane_count && first_[rows_] + shared_.a.size() + 1 <= size_; }
 
   // Writes the values of the rows pushed; calls fallback(row) for those that must be done in another way: bad counts,
   // and what needs care.
@@ -81,8 +81,8 @@ class SharedRows {
   const LikelihoodKernels& kernels_;
   const Factorials& factorials_;
   std::size_t rows_ = 0;
-  std::size_t row_[lanes];
-  std::size_t first_[lanes + 1] = {};
+  std::size_t row_[lane_count];
+  std::size_t first_[lane_count + 1] = {};
   std::size_t size_;
   std::unique_ptr<std::uint64_t[]> count_;
   std::unique_ptr<double[]> term_;

@@ -55,7 +55,7 @@ RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
 
 namespace {
 
-// Four chains of sums: one would wait for itself at each term.
+// Four accumulators hide the latency of an addition.
 template <class At>
 SumMin add_up(std::size_t n, At&& at) {
   // as bits, whose minima the compiler finds without a detour: they are in order from 0 on, and a negative one is below
@@ -139,14 +139,14 @@ void RowBlocks::evaluate() {
 }
 
 void RowBlocks::evaluate_pure() {
-  double excess[lanes], value[lanes];
-  for (int i = pure_.n; i < lanes; ++i) {
+  double excess[lane_count], value[lane_count];
+  for (std::size_t i = pure_.n; i < lane_count; ++i) {
     pure_.a[i] = pure_.others[i] = 1.0;
     pure_.total[i] = 0.0;
   }
   kernels_.one_category(pure_.a, pure_.others, pure_.total, excess);
-  kernels_.log1p(excess, lanes, value);
-  for (int i = 0; i < pure_.n; ++i) {
+  kernels_.log1p(excess, lane_count, value);
+  for (std::size_t i = 0; i < pure_.n; ++i) {
     out_[pure_.row[i]] = 0.0 - value[i];  // never -0
     if (!(excess[i] < 1e280)) refused_.push_back(pure_.row[i]);
   }
@@ -155,7 +155,7 @@ void RowBlocks::evaluate_pure() {
 
 void RowBlocks::evaluate_rows() {
   first_[rows_] = n_;
-  double of_totals[lanes];
+  double of_totals[lane_count];
   kernels_.log_choose(concentration_.get(), counts_.get(), n_, factorials_.inverses(), terms_.get());
   kernels_.log_choose(sum_, total_, rows_, factorials_.inverses(), of_totals);
   if (!coefficient_) {

@@ -15,8 +15,6 @@
 
 namespace hbm_fast {
 
-constexpr int lanes = 64;
-
 // Small factorials and binomial coefficients, all correctly rounded or nearly.
 class Factorials {
  public:
@@ -36,11 +34,11 @@ class Factorials {
 
 // Up to 64 rows whose draws all fell into one category.
 struct PureRows {
-  double a[lanes];
-  double others[lanes];  // the sum of the other concentrations
-  double total[lanes];
-  std::size_t row[lanes];
-  int n = 0;
+  double a[lane_count];
+  double others[lane_count];  // the sum of the other concentrations
+  double total[lane_count];
+  std::size_t row[lane_count];
+  std::size_t n = 0;
 };
 
 // Where rows lie: pointers to the first, strides in elements.
@@ -123,7 +121,7 @@ class RowBlocks {
   static SumMin sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
   // Throws for a total that is too large, or is of a negative count.
   static void check_total(std::uint64_t total, bool is_signed) {
-    if (total > largest_row_total) refuse_total(total, is_signed);
+    if (total > largest_exact_integer) refuse_total(total, is_signed);
   }
 
  private:
@@ -143,7 +141,7 @@ class RowBlocks {
   template <class T>
   std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride,
                              std::uint64_t* total);
-  bool full() const { return n_ + n_categories_ + 1 > size_ || rows_ == lanes || pure_.n == lanes; }
+  bool full() const { return n_ + n_categories_ + 1 > size_ || rows_ == lane_count || pure_.n == lane_count; }
 
   void evaluate();
   void evaluate_pure();
@@ -160,9 +158,9 @@ class RowBlocks {
   std::unique_ptr<double[]> counts_, concentration_, terms_, log_factorials_;
   std::size_t n_ = 0;
   std::size_t rows_ = 0;
-  std::size_t first_[lanes + 1];
-  std::size_t row_[lanes];
-  double total_[lanes], sum_[lanes];
+  std::size_t first_[lane_count + 1];
+  std::size_t row_[lane_count];
+  double total_[lane_count], sum_[lane_count];
   PureRows pure_;
   std::vector<std::size_t> refused_;
 
@@ -184,17 +182,18 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact
     return;
   }
   TwoCategoryBlock block;
-  alignas(64) double pmf[lanes], log_pmf[lanes];
-  for (std::size_t begin = 0; begin < n; begin += lanes) {
-    const std::size_t size = n - begin < lanes ? n - begin : lanes;
+  alignas(64) double pmf[lane_count], log_pmf[lane_count];
+  for (std::size_t begin = 0; begin < n; begin += lane_count) {
+    const std::size_t size = n - begin < lane_count ? n - begin : lane_count;
     const auto at = static_cast<std::ptrdiff_t>(begin);
-    kernels_.load_two_categories[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row,
-                                         run.a_row, run.a_category, static_cast<int>(size), &block);
+    kernels_.load_two_categories[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category,
+                                                  run.a + at * run.a_row, run.a_row, run.a_category,
+                                                  static_cast<int>(size), &block);
     double* const out = out_ + row + begin;
-    double* const to = size == lanes ? out : log_pmf;
+    double* const to = size == lane_count ? out : log_pmf;
     std::uint64_t rest =
         kernels_.two_categories(&block, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
-    if (size < lanes) {
+    if (size < lane_count) {
       std::copy_n(log_pmf, size, out);
       rest &= (std::uint64_t{1} << size) - 1;
     }
@@ -223,12 +222,12 @@ std::size_t RowBlocks::gather_strided(const T* x, std::ptrdiff_t x_stride, const
     const T value = x[static_cast<std::ptrdiff_t>(k) * x_stride];
     any |= static_cast<std::uint64_t>(value);
     sum += static_cast<std::uint64_t>(value);
-    if (any > largest_row_total || sum > largest_row_total) break;
+    if (any > largest_exact_integer || sum > largest_exact_integer) break;
     counts_[n] = static_cast<double>(value);
     concentration_[n] = a[static_cast<std::ptrdiff_t>(k) * a_stride];
     n += value != 0;
   }
-  *total = any > largest_row_total ? any : sum;
+  *total = any > largest_exact_integer ? any : sum;
   return n - n_;
 }
 
@@ -265,13 +264,13 @@ void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t val
     const T value = values[static_cast<std::ptrdiff_t>(i) * value_stride];
     any |= static_cast<std::uint64_t>(value);
     total += static_cast<std::uint64_t>(value);
-    if (any > largest_row_total || total > largest_row_total) break;
+    if (any > largest_exact_integer || total > largest_exact_integer) break;
     counts_[n] = static_cast<double>(value);
     concentration_[n] = a[columns[i]];
     n += value != 0;
   }
   n -= n_;
-  check_total(any > largest_row_total ? any : total, std::is_signed_v<T>);
+  check_total(any > largest_exact_integer ? any : total, std::is_signed_v<T>);
   bool done;
   if (n == 1) {
     std::size_t own = 0;

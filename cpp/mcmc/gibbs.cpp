@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/limits.hpp"
 #include "math/special.hpp"
 #include "mcmc/dirichlet_block.hpp"
 #include "mcmc/slice.hpp"
@@ -31,7 +32,7 @@ Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, con
       tables_(statistics.n_categories()),
       y_(density_.dimension()) {
   const auto totals = statistics.total_value_weights();
-  const double alpha = std::exp(std::clamp(log_alpha_, -300.0, 300.0));
+  const double alpha = std::exp(std::clamp(log_alpha_, -log_alpha_range, log_alpha_range));
   double curvature = 0.0;  // of the density of log alpha given the tables: sum_n sum_j alpha j / (alpha + j)^2
   for (std::size_t i = 0; i < totals.values.size(); ++i) {
     n_nonempty_ += totals.weights[i];
@@ -45,7 +46,7 @@ Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, con
 double Gibbs::log_density_of_alpha(double log_alpha, double n_tables) {
   double value = density_.model().alpha.log_density(log_alpha);
   if (!std::isfinite(value)) return value;
-  const double alpha = std::exp(std::min(log_alpha, 300.0));
+  const double alpha = std::exp(std::min(log_alpha, log_alpha_range));
   value += (n_tables - n_nonempty_) * log_alpha;  // the level j = 0 apart: it alone needs log alpha
   if (few_totals_) {
     const auto totals = density_.statistics().total_value_weights();

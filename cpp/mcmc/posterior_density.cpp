@@ -4,12 +4,14 @@
 #include <cmath>
 #include <limits>
 
+#include "core/limits.hpp"
+
 namespace hbm_fast {
 namespace {
 
 // Outside this range of log alpha the likelihood is a power of alpha (below) or free of it (above), to double
 // precision.
-constexpr double lowest_log_alpha = -300.0;
+constexpr double lowest_log_alpha = -log_alpha_range;
 constexpr double highest_log_alpha = 80.0;
 // A concentration below this one only enters as a power too, which the floor is corrected for.
 constexpr double floor_log = -660.0;

@@ -9,7 +9,7 @@ namespace hbm_fast {
 
 namespace {
 
-constexpr std::size_t width = mixture_width;
+constexpr std::size_t width = lane_count;
 
 // body(begin, end, blocks) on items b * blocks + i: block i of dataset b's draws, so that few datasets of many draws
 // are shared among threads too.

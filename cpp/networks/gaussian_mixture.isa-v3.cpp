@@ -16,7 +16,7 @@ namespace {
 }  // namespace
 
 void mixture_block(const MixtureBlock& mixture, const float* z, std::size_t n, double* scratch, double* out) {
-  constexpr std::size_t width = mixture_width;
+  constexpr std::size_t width = lane_count;
   const std::size_t d = mixture.dim;
   double* const quadratic = scratch;                                   // (C, width)
   double* const deviation = quadratic + mixture.n_components * width;  // (D, width)

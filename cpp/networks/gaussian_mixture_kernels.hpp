@@ -4,10 +4,9 @@
 #include <cstddef>
 
 #include "core/dispatch.hpp"
+#include "core/limits.hpp"
 
 namespace hbm_fast {
-
-constexpr std::size_t mixture_width = 64;
 
 // One mixture; see MixtureView and mixture_log_density.
 struct MixtureBlock {
@@ -15,7 +14,7 @@ struct MixtureBlock {
   const float *mean, *lower, *constant, *scale;
 };
 
-// z (n, D), n at most mixture_width; scratch of (C + 2 D) * mixture_width.
+// z (n, D), n at most lane_count; scratch of (C + 2 D) * lane_count.
 using MixtureKernel = void(const MixtureBlock&, const float* z, std::size_t n, double* scratch, double* out);
 
 HBM_KERNEL(MixtureKernel, mixture_block)

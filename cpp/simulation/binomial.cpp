@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "math/sum.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -13,7 +14,7 @@ constexpr double inversion_mean = 12.0;
 
 // log n! - [(n + 1/2) log(n + 1) - (n + 1) + log(2 pi)/2]: Stirling's series at n + 1, from a table where it converges
 // slowly (values: that expression at 40 digits).
-double stirling_tail(double n) {
+double log_factorial_tail(double n) {
   static constexpr double table[] = {
       0.08106146679532726, 0.04134069595540929, 0.02767792568499834, 0.02079067210376509,  0.01664469118982119,
       0.01387612882307075, 0.01189670994589177, 0.01041126526197209, 0.009255462182712733, 0.008330563433362871};
@@ -58,8 +59,8 @@ std::int64_t reject(Stream& stream, double n, double p, double q) {
     if (x < 0.0 || x > n) continue;
     const double log_ratio =
         (mode + 0.5) * log1p_of((mode - x) / (x + 1.0)) + (n - mode + 0.5) * log1p_of((x - mode) / (n - x + 1.0)) +
-        (x - mode) * log_of(odds * ((n - x + 1.0) / (x + 1.0))) + (stirling_tail(mode) - stirling_tail(x)) +
-        (stirling_tail(n - mode) - stirling_tail(n - x));
+        (x - mode) * log_of(odds * ((n - x + 1.0) / (x + 1.0))) + (log_factorial_tail(mode) - log_factorial_tail(x)) +
+        (log_factorial_tail(n - mode) - log_factorial_tail(n - x));
     if (log_of(v * slope / (a / (edge * edge) + b)) <= log_ratio) return static_cast<std::int64_t>(x);
   }
 }
@@ -72,16 +73,6 @@ std::int64_t lower_half(Stream& stream, double u, double n, double p, double q) 
 
 // Categories that a multinomial passes over at once.
 constexpr std::size_t chunk = 16;
-
-double sum_of(const double* x, std::size_t size) {
-  double part[4] = {0.0, 0.0, 0.0, 0.0};
-  std::size_t k = 0;
-  for (; k + 4 <= size; k += 4) {
-    for (std::size_t i = 0; i < 4; ++i) part[i] += x[k + i];
-  }
-  for (; k < size; ++k) part[0] += x[k];
-  return (part[0] + part[1]) + (part[2] + part[3]);
-}
 
 }  // namespace
 
@@ -109,7 +100,7 @@ void multinomial(Stream& stream, std::int64_t total, const double* weights, std:
   double* sums = scratch;              // of each chunk
   double* after = scratch + n_chunks;  // of the chunks behind it
   for (std::size_t c = 0; c < n_chunks; ++c)
-    sums[c] = sum_of(weights + c * step, std::min(n_categories - c * step, step));
+    sums[c] = sum_of_four(weights + c * step, 1, std::min(n_categories - c * step, step));
   after[n_chunks - 1] = 0.0;
   for (std::size_t c = n_chunks - 1; c > 0; --c) after[c - 1] = after[c] + sums[c];
 

@@ -7,16 +7,14 @@
 #include <cstdint>
 
 #include "core/dispatch.hpp"
+#include "core/limits.hpp"
 
 namespace hbm_fast {
 
-inline constexpr std::size_t lane_count = 64;
-inline constexpr std::size_t polya_lanes = 16;
-inline constexpr std::size_t largest_urn = 64;
-inline constexpr std::size_t largest_search = 256;
-// A concentration stays a normal number, and log(U) / concentration finite.
-inline constexpr double smallest_concentration = 1e-300;
-inline constexpr double largest_log_concentration = 700.0;
+inline constexpr std::size_t polya_lanes = 16;              // urns whose tables fit the first-level cache together
+inline constexpr std::size_t largest_urn = 64;              // draws: 128 / K of 2 categories or more (urn_limit)
+inline constexpr std::size_t largest_search = 256;          // steps of a search side by side; longer ones go alone
+inline constexpr double largest_log_concentration = 700.0;  // its exp is finite
 
 // Between these exp(x) is a normal number, and exp_of (elementary.inl) reaches it.
 inline constexpr double least_exponent = -708.0;
@@ -27,7 +25,7 @@ struct alignas(64) LaneStates {
   std::uint64_t s[4][lane_count];
 };
 
-// What the gamma pass needs to know of a shape; see Marsaglia & Tsang 2000.
+// Constants of a shape in the gamma pass (Marsaglia & Tsang 2000).
 struct alignas(64) GammaShape {
   double d[lane_count];
   double c[lane_count];

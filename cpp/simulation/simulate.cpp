@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/limits.hpp"
 #include "simulation/kernels.hpp"
 #include "simulation/variates.hpp"
 #include "simulation/worker.hpp"
@@ -50,7 +51,7 @@ void check(const SimulationRequest& request, const SimulationArrays& arrays) {
   if (request.n_datasets > 0 && request.first > std::numeric_limits<std::uint64_t>::max() - (request.n_datasets - 1)) {
     throw std::invalid_argument("first + n_datasets must be at most 2**64");
   }
-  std::int64_t largest = 2'000'000'000;  // the groups' totals are 32-bit
+  std::int64_t largest = largest_simulated_total;
   if (arrays.counts != nullptr) largest = std::min(largest, largest_count(arrays.count_type));
   if (arrays.statistics != nullptr && arrays.max_total < static_cast<std::size_t>(largest))
     largest = static_cast<std::int64_t>(arrays.max_total);

@@ -30,8 +30,6 @@ constexpr std::size_t many_categories = 32;
 constexpr std::int64_t urn_limit(std::size_t n_categories) { return static_cast<std::int64_t>(128 / n_categories); }
 // Up to this total the lanes search their binomials side by side; beyond it each group goes alone.
 constexpr std::int64_t search_limit = largest_search;
-// Groups between two looks at the clock, and categories of them where a lane is a category.
-constexpr std::size_t groups_per_look = 4096;
 // Below this shape Ahrens & Dieter's generator beats Marsaglia & Tsang's.
 constexpr double tiny_shape = 0.02;
 
@@ -305,7 +303,7 @@ class SimulationWorker {
     theta_bases_ = dataset_addresses(Site::theta);
     list_addresses(theta_bases_);
     for (std::size_t at = 0; at < groups_.size(); at += lane_count) {
-      if (at % groups_per_look == 0) poll_();
+      if (at % items_per_poll == 0) poll_();
       two_categories_as_lanes(at, wants_counts && beyond);
     }
   }
@@ -325,7 +323,7 @@ class SimulationWorker {
     for (std::size_t g = n_urns; g < groups.size(); ++g) first_[groups[g].listed] = second_[groups[g].listed] = 0;
     if (n_urns > 0) hash_groups(group_bases_);
     for (std::size_t at = 0, looked = 0; at < n_urns;) {
-      if (at - looked >= groups_per_look) {
+      if (at - looked >= items_per_poll) {
         looked = at;
         poll_();
       }
@@ -442,7 +440,7 @@ class SimulationWorker {
     const std::vector<Group>& groups = sorted_groups();
     const std::size_t n_urns = count_urns(groups);
     for (std::size_t at = 0; at < groups.size(); at += lane_count) {
-      if (at % groups_per_look == 0) poll_();
+      if (at % items_per_poll == 0) poll_();
       const std::size_t n = std::min(lane_count, groups.size() - at);
       groups_as_lanes(groups.data() + at, n, std::clamp(n_urns, at, at + n) - at);
     }
@@ -617,7 +615,7 @@ class SimulationWorker {
     std::size_t n_seen = 0;  // since the last look at the clock
     for (std::size_t g = 0; g < n_groups(d); ++g) {
       n_seen += k_n_;
-      if (n_seen >= groups_per_look) {
+      if (n_seen >= items_per_poll) {
         n_seen = 0;
         poll_();
       }

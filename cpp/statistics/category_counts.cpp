@@ -3,6 +3,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "core/limits.hpp"
 #include "math/special.hpp"
 #include "statistics/sufficient_statistics.hpp"
 
@@ -14,9 +15,6 @@ constexpr std::size_t longest_table = std::size_t{1} << 27;
 // A pair costs about as much as this many entries of a table (measured; more pairs than that, and the table wins).
 constexpr double entries_per_pair = 6.0;
 constexpr double entries_per_four = 1.5;
-// Up to here log(x!) is below 1.4e7, and what rounding leaves of it below 2e-9.
-constexpr double largest_plain_count = 1048576.0;
-constexpr std::size_t entries_per_look = 4096;  // at the clock
 
 }  // namespace
 
@@ -40,7 +38,7 @@ void CountColumn::add(const CountColumn& other, TimedPoll& poll) {
     place = large_.try_emplace(place, value, 0.0);
     place->second += weight;
     ++place;
-    if (++n % entries_per_look == 0) poll();
+    if (++n % items_per_poll == 0) poll();
   }
 }
 
@@ -54,7 +52,7 @@ void CountColumn::finish(TimedPoll& poll) {
     n_positive_ += weight;
     sum_ += weight * value;
     log_factorials_ += weight * log_factorial(value);
-    if (values_.size() % entries_per_look == 0) poll();
+    if (values_.size() % items_per_poll == 0) poll();
   };
   for (std::size_t v = 0; v < small_.size(); ++v) {
     if (small_[v] > 0.0) keep(static_cast<double>(v + 1), small_[v]);
@@ -72,7 +70,7 @@ void CountColumn::finish(TimedPoll& poll) {
   }
   terms_ = {};
   if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_terms();
-  subtracts_factorials_ = !evaluates_terms() && !values_.empty() && values_.back() > largest_plain_count;
+  subtracts_factorials_ = !evaluates_terms() && !values_.empty() && values_.back() > large_count;
 }
 
 void CountColumn::make_terms() {

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "core/limits.hpp"
+
 namespace hbm_fast {
 namespace {
-
-constexpr std::size_t rows_per_look = 4096;  // at the clock
 
 // Returns the largest total; the tallies are valid up to max_total.
 template <class T>
@@ -18,7 +18,7 @@ std::uint64_t one_dataset(const TypedCounts<T>& counts, std::size_t max_total, s
   const std::size_t k_count = counts.n_categories;
   std::fill(tallies.begin(), tallies.end(), 0);
   for (std::size_t n = 0; n < counts.n_rows; ++n) {
-    if (n % rows_per_look == rows_per_look - 1) poll();
+    if (n % items_per_poll == items_per_poll - 1) poll();
     std::uint64_t total = 0;
     for (std::size_t k = 0; k < k_count; ++k) {
       const auto x = static_cast<std::uint64_t>(counts.at(n, k));

@@ -8,16 +8,15 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/limits.hpp"
 #include "likelihood/exact.hpp"
 #include "likelihood/kernels.hpp"
-#include "math/exact_sum.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
 
-constexpr double smallest_vector = 1e-300;  // below, the vector loops would see subnormals
-constexpr std::size_t block_elements = 4096;
 constexpr std::size_t widest = 4096;                          // values below are tallied by plain increments
 constexpr std::size_t tally_elements = std::size_t{1} << 22;  // 32 MB
 
@@ -128,7 +127,7 @@ struct Slopes {
 
 // Before item i of a loop whose items take long: Ctrl-C within millions of distinct counts.
 void poll_now_and_then(TimedPoll* poll, std::size_t i) {
-  if (poll != nullptr && i % 4096 == 0) (*poll)();
+  if (poll != nullptr && i % items_per_poll == 0) (*poll)();
 }
 
 // sum over the column of log(a (a+1) ... (a+x-1)), less log(x!) where the column subtracts factorials, and its
@@ -139,10 +138,10 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
   if (column.empty()) return {0.0, 0.0};
   if (a == 0.0) return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   Slopes first{0.0, 0.0};
-  if (a < smallest_vector) {  // the factor a itself apart; what is left of it in the other factors is nothing
-    first = {column.n_positive() * (std::log(a) - std::log(smallest_vector)),
-             column.n_positive() * (1.0 / a - 1.0 / smallest_vector)};
-    a = smallest_vector;
+  if (a < smallest_concentration) {  // the factor a itself apart; what is left of it in the other factors is nothing
+    first = {column.n_positive() * (std::log(a) - std::log(smallest_concentration)),
+             column.n_positive() * (1.0 / a - 1.0 / smallest_concentration)};
+    a = smallest_concentration;
   }
   Slopes sum{};
   if (column.evaluates_terms()) {
@@ -162,14 +161,12 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
   return {sum.value + first.value, sum.slope + first.slope};
 }
 
-constexpr std::size_t lanes = 64;
-
 // The same for `size` of 64 lanes, all of which hold a concentration
 void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope,
               TimedPoll* poll) {
   poll_now_and_then(poll, 0);
   bool plain = !column.empty() && !column.subtracts_factorials();
-  for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
+  for (std::size_t i = 0; i < lane_count; ++i) plain = plain && a[i] >= smallest_concentration;
   if (plain) {
     const LikelihoodKernels& kernels = likelihood_kernels();
     if (column.evaluates_terms()) {
@@ -267,7 +264,7 @@ void SufficientStatistics::add(const CountsView& counts, const double* weights, 
   TimedPoll timed_poll(poll);
   Tallies tallies(n_categories());
   double n_groups = 0.0;
-  const std::size_t step = std::max<std::size_t>(1, block_elements / std::max<std::size_t>(1, n_categories()));
+  const std::size_t step = std::max<std::size_t>(1, items_per_poll / std::max<std::size_t>(1, n_categories()));
   visit(counts, [&](auto table) {
     for (std::size_t begin = 0; begin < table.n_rows; begin += step) {
       timed_poll();
@@ -318,7 +315,7 @@ void SufficientStatistics::add_sparse(const CountsView& stored, const Index* col
       totals.add(total, weight);
       n_groups += weight;
       n_seen += static_cast<std::size_t>(offsets[n + 1] - offsets[n]) + 1;
-      if (n_seen >= block_elements) {
+      if (n_seen >= items_per_poll) {
         n_seen = 0;
         timed_poll();
       }
@@ -399,8 +396,8 @@ double SufficientStatistics::log_likelihood(const double* concentration, double*
 void SufficientStatistics::log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient,
                                           TimedPoll* poll) const {
   const std::size_t k_n = n_categories();
-  for (std::size_t begin = 0; begin < n; begin += lanes) {
-    const std::size_t size = std::min(lanes, n - begin);
+  for (std::size_t begin = 0; begin < n; begin += lane_count) {
+    const std::size_t size = std::min(lane_count, n - begin);
     const double* const block = concentration + begin * k_n;
     double* const slopes = gradient == nullptr ? nullptr : gradient + begin * k_n;
     const auto one_by_one = [&] {
@@ -408,13 +405,14 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
         value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n, poll);
     };
     // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
-    if (8 * size < 3 * lanes || only_column_ < k_n) {
+    if (8 * size < 3 * lane_count || only_column_ < k_n) {
       one_by_one();
       continue;
     }
-    double a[lanes], total[lanes], sum[lanes] = {}, own[lanes], slope[lanes], shared[lanes], shared_slope[lanes];
-    std::fill_n(a, lanes, 1.0);
-    std::fill_n(total, lanes, 1.0);
+    double a[lane_count], total[lane_count], sum[lane_count] = {}, own[lane_count], slope[lane_count],
+                                             shared[lane_count], shared_slope[lane_count];
+    std::fill_n(a, lane_count, 1.0);
+    std::fill_n(total, lane_count, 1.0);
     bool is_far = false;
     for (std::size_t i = 0; i < size; ++i) {
       total[i] = 0.0;
@@ -532,7 +530,8 @@ double SufficientStatistics::hessian(const double* concentration, double* diagon
   return curvature(totals_, total, poll);
 }
 
-SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::ValueWeights>& columns, double n_groups) {
+SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::ValueWeights>& columns,
+                                                   double n_groups) {
   const auto refuse = [](bool bad) {
     if (bad) throw std::invalid_argument("not a state of SufficientStatistics");
   };
