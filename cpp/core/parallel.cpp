@@ -16,7 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto poll_interval = std::chrono::milliseconds(50);
-// To fall asleep and be woken takes tens of microseconds: what will be over by then is waited for spin_time.
+// Spin briefly before blocking: to block and to be woken takes tens of microseconds.
 constexpr auto spin_time = std::chrono::microseconds(50);
 constexpr auto thread_end_time = std::chrono::microseconds(8);  // what a thread takes to end after its last chunk
 
@@ -110,7 +110,7 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
         }
         finished();
       });
-    } catch (const std::system_error&) {  // out of threads: the rest of us do the work, with the same result
+    } catch (const std::system_error&) {  // thread limit reached: continue with the threads we have, to the same result
       finished();
       break;
     } catch (...) {  // out of memory; those that run must be waited for
@@ -130,7 +130,7 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
     }
   };
   while (one_chunk(0)) poll_if_due();
-  if (!threads.empty()) {  // our share is done
+  if (!threads.empty()) {  // no chunk is left
     const auto all_finished = [&] { return running == 0; };
     spin_until(Clock::now() + spin_time, all_finished);
     if (poll && !all_finished()) {  // stay interruptible while the others finish

@@ -1,5 +1,5 @@
 // From the fuzzer's bytes to sizes, numbers and arrays of counts in buffers of exactly the size that a kernel may
-// touch, so that AddressSanitizer sees the first element too many.
+// touch, so that AddressSanitizer reports the first element too many.
 #pragma once
 
 #include <algorithm>
@@ -65,8 +65,8 @@ struct CountsArray {
   std::ptrdiff_t dataset_stride;
 };
 
-// Counts are at most `largest` (an honest caller's promise on memory), but for `arbitrary` ones: those are whatever the
-// bytes say, negative ones too.
+// Counts are at most `largest`, so that memory is bounded; `arbitrary` ones are any integers of their type, negative
+// ones too.
 inline CountsArray counts_array(Input& input, std::size_t max_datasets, std::int64_t largest, bool arbitrary = false) {
   CountsArray result{};
   result.n_datasets = static_cast<std::size_t>(input.range(1, static_cast<std::int64_t>(max_datasets)));

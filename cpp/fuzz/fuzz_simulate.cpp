@@ -1,4 +1,5 @@
-// simulate and exceedance_counts: any request, buffers of exactly the promised size; what comes out is a simulation.
+// simulate and exceedance_counts: any request, buffers of exactly the size of the contract; what comes out is a
+// simulation.
 #include <cmath>
 #include <limits>
 

@@ -1,6 +1,6 @@
 // The gradient of the log pmf: differences of digamma functions of all non-zero counts, many rows at once; where two of
-// them cancel, or a concentration is extreme, their difference by exact_slope. The values come from log_pmf, which
-// has refused bad rows before.
+// them cancel, or a concentration is extreme, by exact_slope. The values come from log_pmf, which has refused
+// bad rows before.
 #include <algorithm>
 #include <cmath>
 #include <limits>

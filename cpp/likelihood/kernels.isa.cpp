@@ -158,9 +158,9 @@ struct KeepBits {
 };
 constexpr KeepBits keep_bits;
 
-// Sixteen elements at a time, of which those behind the row's end count for nothing: few rows take more than one step
-// or two, where a loop over each one's own length would end unexpectedly. With vectors of the compiler's: plain loops
-// over so few elements stay scalar.
+// Sixteen elements at a time, of which those behind the row's end are masked: few rows take more than one step
+// or two, where the exit of a loop over each row's own length would be mispredicted. Uses the vector extensions of GCC
+// and clang because loops this short are not vectorised.
 void row_sums(const double* __restrict term, const uint64_t* __restrict count, const size_t* __restrict first,
               size_t n_rows, RowSums* __restrict sums) {
 #if defined(__AVX2__)

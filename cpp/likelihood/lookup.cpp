@@ -9,9 +9,9 @@
 namespace hbm_fast {
 namespace {
 
-constexpr std::size_t narrowest = 16;  // counts from here on suit log_choose_known and log_choose_ratio
-constexpr std::size_t widest = 256;
-constexpr double table_elements = 32768.0;  // a table that stays in the second-level cache
+constexpr std::size_t narrowest = 16;       // counts from here on suit log_choose_known and log_choose_ratio
+constexpr std::size_t widest = 256;         // larger counts are too rare to repay their column
+constexpr double table_elements = 32768.0;  // 256 KiB: the lookup stays in the second-level cache
 
 }  // namespace
 
@@ -51,7 +51,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   kernels.log_gamma(a.data(), n_categories, log_gamma.data());
   for (std::size_t k = 0; k < n_categories; ++k) {
     if (!(a[k] >= smallest_vector_concentration &&
-          a[k] <= largest_vector_concentration)) {  // such rows are done with care
+          a[k] <= largest_vector_concentration)) {  // such rows are evaluated by the fallback
       for (std::size_t x = 1; x < width; ++x) table[x * n_categories + k] = std::numeric_limits<double>::quiet_NaN();
       log_gamma[k] = std::numeric_limits<double>::quiet_NaN();
     } else if (a[k] > largest_short_product) {
@@ -78,7 +78,7 @@ SharedRows::SharedRows(const SharedConcentration& shared, double* out)
       kernels_(likelihood_kernels()),
       factorials_(Factorials::get()),
       size_(RowBlocks::places_for(shared.a.size())) {
-  // not set to 0: that took longer than a chunk of sparse rows
+  // left uninitialised: zeroing took longer than a chunk of sparse rows
   for (auto* part : {&category_, &place_}) *part = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
   count_ = std::make_unique_for_overwrite<std::uint64_t[]>(size_ + row_step);
   term_ = std::make_unique_for_overwrite<double[]>(size_ + row_step);
@@ -127,7 +127,7 @@ void SharedRows::evaluate() {
   std::fill_n(count_.get() + n_looked_up_, row_step, std::uint64_t{0});
   RowSums sums[lane_count];
   kernels_.row_sums(term_.get(), count_.get(), first_, rows_, sums);
-  // totals beyond the table; rows of one total, which many tables have, share the work
+  // totals beyond the table; rows of one total, which many data have, are evaluated once
   double large_total[lane_count], concentrations[lane_count], of_large_total[lane_count];
   std::size_t which[lane_count];
   std::size_t n_large = 0;

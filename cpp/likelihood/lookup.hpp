@@ -1,5 +1,5 @@
-// Rows that share one concentration: what small counts add is looked up in a table made once, and only large counts are
-// worked out one by one.
+// Rows that share one concentration: the terms of small counts are looked up, having been computed once for all rows;
+// the terms of large counts are computed for each.
 #pragma once
 
 #include <cstddef>
@@ -28,20 +28,20 @@ struct SharedConcentration {
   double largest;
 };
 
-// One thread's rows. Their counts above 0 lie one after the other, and the loops go over those of many rows at once: a
-// loop that ends with each row would end where no processor expects it.
+// One thread's rows. Their counts above 0 lie one after the other, and the loops go over those of many rows at once:
+// the exit of a loop over one row would be mispredicted.
 class SharedRows {
  public:
   SharedRows(const SharedConcentration& shared, double* out);
 
-  // Adds a row of K counts. There must be room.
+  // Adds a row of K counts. The row must fit.
   template <class T>
   void push(std::size_t row, const T* x, std::ptrdiff_t x_stride) {
     const std::size_t n = first_[rows_];
     end_row(row, n + positive_counts(kernels_, x, x_stride, shared_.a.size(), category_.get() + n, count_.get() + n));
   }
   // Adds n_rows at most, which follow each other, of at most K stored counts each whose columns are in range. Returns
-  // how many there was room for.
+  // how many fitted.
   template <class T, class Index>
   std::size_t push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
                           const Index* offsets, std::size_t n_rows) {
@@ -55,8 +55,8 @@ class SharedRows {
 
   bool fits() const { return rows_ < lane_count && first_[rows_] + shared_.a.size() + 1 <= size_; }
 
-  // Writes the values of the rows pushed; calls fallback(row) for those that must be done in another way: bad counts,
-  // and what needs care.
+  // Writes the values of the rows pushed; calls fallback(row) for those that the lookup cannot evaluate: bad counts,
+  // concentrations out of range, terms that cancel.
   template <class Fallback>
   void flush(Fallback&& fallback) {
     evaluate();

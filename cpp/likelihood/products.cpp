@@ -46,7 +46,7 @@ RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
       kernels_(likelihood_kernels()),
       factorials_(Factorials::get()),
       size_(places_for(n_categories)) {
-  // not set to 0: that would take its time in every chunk of rows
+  // left uninitialised: zeroing costs per chunk
   counts_ = std::make_unique_for_overwrite<double[]>(size_);
   concentration_ = std::make_unique_for_overwrite<double[]>(size_);
   terms_ = std::make_unique_for_overwrite<double[]>(size_);

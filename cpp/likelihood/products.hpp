@@ -75,8 +75,8 @@ std::size_t positive_counts(const LikelihoodKernels& kernels, const T* x, std::p
   return n;
 }
 
-// Terms of both signs: what their rounding may leave when they cancel is within the error that is bound. In units of
-// the absolute sum of the terms, and of one for each term.
+// Whether the rounding of terms of both signs stays within the error bound of log_pmf where they cancel. Rounding
+// errors are proportional to the absolute sum of the terms, and to their number.
 inline bool is_exact(double value, double absolute, double n_terms) {
   constexpr double rounding = 5e-16;
   constexpr double rounding_of_a_term = 2e-15;
@@ -99,8 +99,8 @@ class RowBlocks {
 
   RowBlocks(std::size_t n_categories, bool coefficient, double* out);
 
-  // Adds n rows, the first of them number `row` of the output; calls exact(row) for those that must be done with
-  // care. Throws std::invalid_argument for bad values.
+  // Adds n rows, the first of them number `row` of the output; calls exact(row) for those that the loops cannot
+  // evaluate to full precision. Throws std::invalid_argument for bad values.
   template <class T, class Exact>
   void push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact&& exact);
 
@@ -128,7 +128,7 @@ class RowBlocks {
   [[noreturn]] static void refuse_total(std::uint64_t total, bool is_signed);
   template <class T>
   bool push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride);
-  // The elements [n_, n_ + n) have been written; false where the row needs care.
+  // The elements [n_, n_ + n) have been written; false where the loops cannot evaluate the row.
   bool close_row(std::size_t row, std::size_t n, std::uint64_t total, SumMin of_row);
   bool push_pure(std::size_t row, double a, double others, double total);
   void add_pure(std::size_t row, double a, double others, double total) {

@@ -1,4 +1,4 @@
-// The tails of the normal law, vectorised over blocks of 64.
+// The tails of the normal distribution, vectorised over blocks of 64.
 #include <cstddef>
 #include <cstdint>
 

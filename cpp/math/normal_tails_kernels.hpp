@@ -1,4 +1,4 @@
-// What the levels of the normal distribution's tails compute.
+// The kernel of the normal distribution's tails.
 #pragma once
 
 #include <cstddef>

@@ -39,7 +39,9 @@ Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, con
     curvature += totals.weights[i] * alpha *
                  (digamma_difference(alpha, totals.values[i]) + alpha * -trigamma_difference(alpha, totals.values[i]));
   }
+  // a distinct total costs as much as eight exceedances
   few_totals_ = totals.values.empty() || 8.0 * static_cast<double>(totals.values.size()) < totals.values.back();
+  // three standard deviations of log alpha given the crp_tables, within the reach of a few doublings
   width_ = std::clamp(3.0 / std::sqrt(curvature + 0.1), 0.01, 8.0);
 }
 

@@ -13,7 +13,7 @@ namespace {
 // precision.
 constexpr double lowest_log_alpha = -log_alpha_range;
 constexpr double highest_log_alpha = 80.0;
-// A concentration below this one only enters as a power too, which the floor is corrected for.
+// A concentration below exp of this one enters only as a power too, by which the value is corrected.
 constexpr double floor_log = -660.0;
 
 // log(1 / (1 + exp(-x)))

@@ -1,4 +1,4 @@
-// What the levels of the mixture's density compute.
+// The kernel of the mixture's density.
 #pragma once
 
 #include <cstddef>

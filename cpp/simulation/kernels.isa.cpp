@@ -1,4 +1,4 @@
-// Vector passes of the simulator: plain loops over 64 lanes. See simulate_kernels.hpp for what each promises.
+// Vector passes of the simulator: plain loops over 64 lanes. simulation/kernels.hpp has the contract of each.
 #include "simulation/kernels.hpp"
 
 namespace hbm_fast {

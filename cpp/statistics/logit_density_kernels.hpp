@@ -1,4 +1,4 @@
-// What the levels of the density of two categories compute.
+// The kernel of the density of two categories.
 #pragma once
 
 #include <cstddef>

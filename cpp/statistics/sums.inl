@@ -1,7 +1,7 @@
-// The sums that sufficient statistics are evaluated by, for one concentration and for 64 at once: over an exceedance
-// table and over pairs of a count and its weight; text for a namespace of each instruction-set level.
+// The sums of the likelihood of sufficient statistics, for one concentration and for 64 at once: over exceedances and
+// over distinct counts with their weights; text for a namespace of each instruction-set level.
 
-// The reciprocals of two levels, and their logarithms begun, with one division
+// The reciprocals of two terms a + j, and the range reduction of their logarithms, with one division
 struct TwoReciprocals {
   double first, second;
 };
@@ -14,13 +14,13 @@ inline TwoReciprocals two_levels(double z0, double z1, HalfLogs& log0, HalfLogs&
   const double under0 = z0 * (2.0 + f);
   const double under1 = z1 * (2.0 + g);
   const double both = 1.0 / (under0 * under1);
-  // little is left to do after the division: the loop waits for this chain
+  // few operations follow the division: this dependency chain bounds the loop
   log0.set(i, f, ((f * z0) * under1) * both, p.e);
   log1.set(i, g, ((g * z1) * under0) * both, q.e);
   return {((2.0 + f) * under1) * both, ((2.0 + g) * under0) * both};
 }
 
-// The derivative of log(z (z+1) (z+2) (z+3)), and that begun, with one division
+// The derivative of log(z (z+1) (z+2) (z+3)), and the range reduction of that logarithm, with one division
 inline double four_levels(double z, HalfLogs& log, size_t i) {
   const double t = z * (z + 3.0);
   const double product = t * (t + 2.0);
@@ -31,8 +31,8 @@ inline double four_levels(double z, HalfLogs& log, size_t i) {
   return ((multiply_add(2.0, z, 3.0) * multiply_add(2.0, t, 2.0)) * (2.0 + f)) * both;
 }
 
-// What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4,
-// and the four are added in pairs. The order that one concentration and 64 at once share on every machine, so that a
+// Item j of a sum (a run of four terms, two terms, a value with its weight) goes to accumulator j % 4, and the four are
+// added two by two. The order that one concentration and 64 at once share on every machine, so that a
 // batch never changes a value.
 void add_up(const double* __restrict weight, const double* __restrict term, size_t n, double* __restrict sum) {
   const size_t whole = n & ~size_t{3};
@@ -91,7 +91,7 @@ void rising_terms(const RisingTerms& c, double a, double* value, double* slope) 
   *slope = total_of(derivative);
 }
 
-// Functions of their own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
+// noinline: the compiler would exchange the two loops, and the inner one stays scalar.
 __attribute__((noinline)) void add_four(double weight, double level, const double* __restrict a,
                                         double* __restrict value, double* __restrict slope) {
   HalfLogs log;
@@ -167,7 +167,7 @@ __attribute__((noinline)) void add_pair(double weight, double x, const double* _
 }
 
 void value_weights_batch(const double* x, const double* w, size_t n, const double* a, double* __restrict value,
-                  double* __restrict slope) {
+                         double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
   for (size_t j = 0; j < n; ++j) add_pair(w[j], x[j], a, sum[j & 3], derivative[j & 3]);

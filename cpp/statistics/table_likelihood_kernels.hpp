@@ -1,4 +1,4 @@
-// What the levels of the exceedance tables' likelihood compute.
+// The kernel of the exceedances' likelihood.
 #pragma once
 
 #include <cstddef>
