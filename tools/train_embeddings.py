@@ -1,6 +1,7 @@
 """Train the two embeddings that come with the package, on one core: `python tools/train_embeddings.py [folder]`.
 
-Both by steps, so that they repeat: ours, and the note's own (its link, network, q and objective).
+Trainings are counted in steps, so that they repeat: ours, and that of Le (2020) with its own link, network, q and
+objective.
 """
 
 import sys
