@@ -195,7 +195,8 @@ namespace pybind11::detail {
 template <class T, int flags>
 struct pyobject_caster<hbm_fast::bindings::Array<T, flags>> {
   using Type = hbm_fast::bindings::Array<T, flags>;
-  PYBIND11_TYPE_CASTER(Type, handle_type_name<array_t<T>>::name);
+  // the type that stubs name: an array of exactly this type, with or without py::arg().noconvert()
+  PYBIND11_TYPE_CASTER(Type, const_name("numpy.typing.NDArray[") + npy_format_descriptor<T>::name + const_name("]"));
 
   bool load(handle source, bool) {
     if (!isinstance<array>(source)) return false;

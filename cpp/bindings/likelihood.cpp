@@ -71,8 +71,8 @@ void register_likelihood(py::module_ m) {
         double* values = out.mutable_data();
         without_gil([&] { log_pmf(rows, coefficient, values, n_threads, poll_signals); });
       },
-      py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
-      py::arg("n_threads"), "Writes the log pmf of every row.");
+      py::arg("counts"), py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("n_threads"),
+      "Writes the log pmf of every row.");
   m.def(
       "log_pmf_gradient",
       [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, Doubles gradient,
@@ -84,15 +84,13 @@ void register_likelihood(py::module_ m) {
         double* slopes = gradient.mutable_data();
         without_gil([&] { log_pmf_gradient(rows, coefficient, values, slopes, n_threads, poll_signals); });
       },
-      py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
-      py::arg("gradient").noconvert(), py::arg("n_threads"), "Writes the log pmf of every row and its gradient.");
-  m.def("sparse_log_pmf", &sparse_log_pmf<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(),
-        py::arg("offsets").noconvert(), py::arg("concentration").noconvert(), py::arg("coefficient"),
-        py::arg("out").noconvert(), py::arg("n_threads"),
+      py::arg("counts"), py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("gradient"),
+      py::arg("n_threads"), "Writes the log pmf of every row and its gradient.");
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int32_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+        py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("n_threads"),
         "Writes the log pmf of every row of CSR counts; concentration is (1, K) or (N, K).");
-  m.def("sparse_log_pmf", &sparse_log_pmf<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(),
-        py::arg("offsets").noconvert(), py::arg("concentration").noconvert(), py::arg("coefficient"),
-        py::arg("out").noconvert(), py::arg("n_threads"));
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int64_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+        py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("n_threads"));
 }
 
 }  // namespace hbm_fast::bindings

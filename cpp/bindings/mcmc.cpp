@@ -152,7 +152,7 @@ void register_mcmc(py::module_ m) {
       "whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); },
       py::arg("statistics"), "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("methods"),
-        py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
+        py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key"), py::arg("n_threads"),
         py::arg("progress"), py::arg("start") = py::none(),
         "Draws (B, C, D) of every dataset by its method, with what each step reports, and the modes of log alpha (B,);"
         " start is log alpha (B, C), log beta (B, C, K).");

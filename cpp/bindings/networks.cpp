@@ -32,10 +32,9 @@ MixtureView to_mixture(const Floats& mean, const Floats& lower) {
 }  // namespace
 
 void register_networks(py::module_ m) {
-  m.def("normal_tails", &tails_of<float>, py::arg("z").noconvert(), py::arg("lower").noconvert(),
-        py::arg("upper").noconvert(), py::arg("n_threads"));
-  m.def("normal_tails", &tails_of<double>, py::arg("z").noconvert(), py::arg("lower").noconvert(),
-        py::arg("upper").noconvert(), py::arg("n_threads"), "Writes the logs of Phi(z) and Phi(-z).");
+  m.def("normal_tails", &tails_of<float>, py::arg("z"), py::arg("lower"), py::arg("upper"), py::arg("n_threads"));
+  m.def("normal_tails", &tails_of<double>, py::arg("z"), py::arg("lower"), py::arg("upper"), py::arg("n_threads"),
+        "Writes the logs of Phi(z) and Phi(-z).");
 
   m.def(
       "mixture_log_density",
@@ -53,9 +52,8 @@ void register_networks(py::module_ m) {
           mixture_log_density(mixture, constant.data(), scale.data(), z.data(), n_draws, to, n_threads, poll_signals);
         });
       },
-      py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("constant").noconvert(),
-      py::arg("scale").noconvert(), py::arg("z").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
-      "Writes the log densities (B, S) of B mixtures of Gaussians at z (B, S, D).");
+      py::arg("mean"), py::arg("lower"), py::arg("constant"), py::arg("scale"), py::arg("z"), py::arg("out"),
+      py::arg("n_threads"), "Writes the log densities (B, S) of B mixtures of Gaussians at z (B, S, D).");
 
   m.def(
       "mixture_draws",
@@ -75,9 +73,8 @@ void register_networks(py::module_ m) {
                         poll_signals);
         });
       },
-      py::arg("mean").noconvert(), py::arg("lower").noconvert(), py::arg("edges").noconvert(),
-      py::arg("spread").noconvert(), py::arg("uniform").noconvert(), py::arg("noise").noconvert(),
-      py::arg("z").noconvert(), py::arg("n_threads"),
+      py::arg("mean"), py::arg("lower"), py::arg("edges"), py::arg("spread"), py::arg("uniform"), py::arg("noise"),
+      py::arg("z"), py::arg("n_threads"),
       "Writes draws z (B, S, D) of B mixtures of Gaussians, from uniform and normal numbers.");
 }
 

@@ -31,9 +31,8 @@ void register_prediction(py::module_ m) {
         double* log_theta = out.mutable_data();
         without_gil([&] { draw_log_theta(draws, rows.data(), address, log_theta, n_threads, poll_signals); });
       },
-      py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(), py::arg("rows").noconvert(),
-      py::arg("key").noconvert(), py::arg("group"), py::arg("datasets").noconvert(), py::arg("out").noconvert(),
-      py::arg("n_threads"), "Writes log theta ~ Dirichlet(alpha beta + x) of every draw.");
+      py::arg("log_alpha"), py::arg("log_beta"), py::arg("rows"), py::arg("key"), py::arg("group"), py::arg("datasets"),
+      py::arg("out"), py::arg("n_threads"), "Writes log theta ~ Dirichlet(alpha beta + x) of every draw.");
   m.def(
       "group_log_pmf",
       [](const Doubles& log_alpha, const Doubles& log_beta, const Integers& rows, bool coefficient, Doubles out,
@@ -46,9 +45,8 @@ void register_prediction(py::module_ m) {
         double* log_pmf = out.mutable_data();
         without_gil([&] { group_log_pmf(draws, rows.data(), n_rows, coefficient, log_pmf, n_threads, poll_signals); });
       },
-      py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(), py::arg("rows").noconvert(),
-      py::arg("coefficient"), py::arg("out").noconvert(), py::arg("n_threads"),
-      "Writes log p(x | alpha, beta) of every draw and row.");
+      py::arg("log_alpha"), py::arg("log_beta"), py::arg("rows"), py::arg("coefficient"), py::arg("out"),
+      py::arg("n_threads"), "Writes log p(x | alpha, beta) of every draw and row.");
   m.def(
       "draw_predictive_counts",
       [](const Doubles& log_theta, const Integers& totals, const Words& key, std::uint64_t group, const Words& datasets,
@@ -63,9 +61,8 @@ void register_prediction(py::module_ m) {
                                  totals.data(), address, counts, n_threads, poll_signals);
         });
       },
-      py::arg("log_theta").noconvert(), py::arg("totals").noconvert(), py::arg("key").noconvert(), py::arg("group"),
-      py::arg("datasets").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"),
-      "Writes multinomial counts of every draw of theta.");
+      py::arg("log_theta"), py::arg("totals"), py::arg("key"), py::arg("group"), py::arg("datasets"), py::arg("out"),
+      py::arg("n_threads"), "Writes multinomial counts of every draw of theta.");
 }
 
 }  // namespace hbm_fast::bindings

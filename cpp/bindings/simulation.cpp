@@ -77,7 +77,7 @@ void register_simulation(py::module_ m) {
       .def(py::init([](const Integers& values, std::size_t dataset_stride, std::size_t group_stride) {
              return BoundSource{IntegerSource{values.data(), dataset_stride, group_stride, 0, 0}, values};
            }),
-           py::arg("values").noconvert(), py::arg("dataset_stride"), py::arg("group_stride"),
+           py::arg("values"), py::arg("dataset_stride"), py::arg("group_stride"),
            "Given values, with strides in elements.");
 
   m.def(
@@ -124,12 +124,11 @@ void register_simulation(py::module_ m) {
         }
         without_gil([&] { simulate(request, arrays, n_threads, poll_signals); });
       },
-      py::arg("key").noconvert(), py::arg("first"), py::arg("alpha"), py::arg("beta"), py::arg("alpha_given"),
-      py::arg("beta_given"), py::arg("n_groups"), py::arg("totals"), py::arg("max_groups"),
-      py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(), py::arg("alpha_out").noconvert(),
-      py::arg("beta_out").noconvert(), py::arg("n_groups_out").noconvert(), py::arg("log_theta").noconvert(),
-      py::arg("theta").noconvert(), py::arg("counts").noconvert(), py::arg("statistics").noconvert(),
-      py::arg("n_threads"), "Writes datasets first, first + 1, ... into the given arrays.");
+      py::arg("key"), py::arg("first"), py::arg("alpha"), py::arg("beta"), py::arg("alpha_given"),
+      py::arg("beta_given"), py::arg("n_groups"), py::arg("totals"), py::arg("max_groups"), py::arg("log_alpha"),
+      py::arg("log_beta"), py::arg("alpha_out"), py::arg("beta_out"), py::arg("n_groups_out"), py::arg("log_theta"),
+      py::arg("theta"), py::arg("counts"), py::arg("statistics"), py::arg("n_threads"),
+      "Writes datasets first, first + 1, ... into the given arrays.");
 
   m.def(
       "dirichlet",
@@ -156,8 +155,8 @@ void register_simulation(py::module_ m) {
               poll_signals);
         });
       },
-      py::arg("key").noconvert(), py::arg("concentration").noconvert(), py::arg("out").noconvert(),
-      py::arg("n_threads"), "Writes logs of Dirichlet variates.");
+      py::arg("key"), py::arg("concentration"), py::arg("out"), py::arg("n_threads"),
+      "Writes logs of Dirichlet variates.");
 
   m.def(
       "multinomial",
@@ -190,8 +189,7 @@ void register_simulation(py::module_ m) {
               poll_signals);
         });
       },
-      py::arg("key").noconvert(), py::arg("totals").noconvert(), py::arg("weights").noconvert(),
-      py::arg("out").noconvert(), py::arg("n_threads"));
+      py::arg("key"), py::arg("totals"), py::arg("weights"), py::arg("out"), py::arg("n_threads"));
 
   m.def("log_dirichlet_row_address", [] { return reinterpret_cast<std::uintptr_t>(&log_dirichlet_row); });
   m.def("multinomial_row_address", [] { return reinterpret_cast<std::uintptr_t>(&multinomial_row); });

@@ -129,11 +129,11 @@ void register_statistics(py::module_ m) {
             const double* w = row_weights(weights, view.n_rows);
             add_to(self, [&](SufficientStatistics& to) { to.add(view, w, poll_signals); });
           },
-          py::arg("counts"), py::arg("weights").noconvert() = py::none())
-      .def("add_sparse", &add_sparse<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(),
-           py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
-      .def("add_sparse", &add_sparse<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(),
-           py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
+          py::arg("counts"), py::arg("weights") = py::none())
+      .def("add_sparse", &add_sparse<std::int32_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+           py::arg("weights") = py::none())
+      .def("add_sparse", &add_sparse<std::int64_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+           py::arg("weights") = py::none())
       .def(
           "merge",
           [](SharedStatistics& self, const SharedStatistics& other) {
@@ -186,8 +186,8 @@ void register_statistics(py::module_ m) {
                   poll_signals);
             });
           },
-          py::arg("concentration").noconvert(), py::arg("value").noconvert(), py::arg("gradient").noconvert(),
-          py::arg("n_threads"), py::arg("coefficient") = false,
+          py::arg("concentration"), py::arg("value"), py::arg("gradient"), py::arg("n_threads"),
+          py::arg("coefficient") = false,
           "Writes the log-likelihood, with the coefficients or without, and the gradient unless None.")
       .def(
           "hessian",
@@ -212,8 +212,8 @@ void register_statistics(py::module_ m) {
                   poll_signals);
             });
           },
-          py::arg("concentration").noconvert(), py::arg("diagonal").noconvert(), py::arg("constant").noconvert(),
-          py::arg("n_threads"), "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
+          py::arg("concentration"), py::arg("diagonal"), py::arg("constant"), py::arg("n_threads"),
+          "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
       .def(py::pickle(&get_state, &set_state));
   m.def(
       "logit_density",
@@ -232,8 +232,8 @@ void register_statistics(py::module_ m) {
                         poll_signals);
         });
       },
-      py::arg("tables").noconvert(), py::arg("concentration").noconvert(), py::arg("t").noconvert(),
-      py::arg("u").noconvert(), py::arg("value").noconvert(), py::arg("slope").noconvert(), py::arg("n_threads"),
+      py::arg("tables"), py::arg("concentration"), py::arg("t"), py::arg("u"), py::arg("value"), py::arg("slope"),
+      py::arg("n_threads"),
       "Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless "
       "None.");
   m.def(
@@ -250,8 +250,7 @@ void register_statistics(py::module_ m) {
                                log_beta.data(), extent(log_alpha, 1), values, n_threads, poll_signals);
         });
       },
-      py::arg("tables").noconvert(), py::arg("log_alpha").noconvert(), py::arg("log_beta").noconvert(),
-      py::arg("out").noconvert(), py::arg("n_threads"),
+      py::arg("tables"), py::arg("log_alpha"), py::arg("log_beta"), py::arg("out"), py::arg("n_threads"),
       "Writes the collapsed log-likelihood (no coefficient) of B exceedance tables at S concentrations each.");
   m.def(
       "exceedance_counts",
@@ -269,7 +268,7 @@ void register_statistics(py::module_ m) {
         const auto max_total = extent(out, 2);
         without_gil([&] { exceedance_counts(batch, max_total, data, n_threads, poll_signals); });
       },
-      py::arg("counts"), py::arg("out").noconvert(), py::arg("n_threads"));
+      py::arg("counts"), py::arg("out"), py::arg("n_threads"));
 }
 
 }  // namespace hbm_fast::bindings

@@ -24,13 +24,6 @@
 namespace hbm_fast {
 namespace {
 
-double checked_concentration(double a) {
-  if (!(a >= 0.0 && a <= std::numeric_limits<double>::max())) {
-    throw std::invalid_argument("concentration must be non-negative and finite");
-  }
-  return a;
-}
-
 // The non-zero counts of one row, gathered.
 struct GatheredRow {
   std::vector<double> counts;
@@ -52,17 +45,14 @@ struct GatheredRow {
 
   template <class T>
   void push(T x, double a) {
-    if constexpr (std::is_signed_v<T>) {
-      if (x < 0) throw std::invalid_argument("counts must not be negative");
-    }
     if (x == 0) {
       pass(a);
       return;
     }
-    total += static_cast<std::uint64_t>(x);
-    if (static_cast<std::uint64_t>(x) > largest_exact_integer || total > largest_exact_integer) {
-      throw std::invalid_argument("a total of counts exceeds 2**53");
-    }
+    const auto value = static_cast<std::uint64_t>(x);
+    RowBlocks::check_total(value, std::is_signed_v<T>);  // first: a sum of large ones may wrap
+    total += value;
+    RowBlocks::check_total(total, std::is_signed_v<T>);
     counts[n] = static_cast<double>(x);
     concentration[n] = a;
     ++n;
@@ -70,12 +60,9 @@ struct GatheredRow {
 
   template <class T>
   void read(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories) {
-    n = 0;
-    total = 0;
-    other_concentration = other_scaled = 0.0;
+    RowBlocks::sum_of(a, a_stride, n_categories);  // checks the concentrations
     for (std::size_t k = 0; k < n_categories; ++k) {
-      push(x[static_cast<std::ptrdiff_t>(k) * x_stride],
-           checked_concentration(a[static_cast<std::ptrdiff_t>(k) * a_stride]));
+      push(x[static_cast<std::ptrdiff_t>(k) * x_stride], a[static_cast<std::ptrdiff_t>(k) * a_stride]);
     }
   }
 };
