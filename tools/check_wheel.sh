@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The wheel as a stranger meets it: sdist -> wheel -> manylinux repair -> an environment with numpy alone -> the tests,
+# The wheel in a clean environment: sdist -> wheel -> manylinux repair -> an environment with numpy alone -> the tests,
 # in a directory without the sources. Needs python3 -m build, auditwheel and patchelf on the PATH.
 #   tools/check_wheel.sh [FOLDER]     leaves the sdist and the wheels in FOLDER (default: dist)
 set -euo pipefail

@@ -1,6 +1,6 @@
 """Print the polynomial of cpp/math/normal_tails.isa-v3.cpp.
 
-With the upper tail Q(x) = exp(-x^2 / 2) R(x), (x + 2) R(x) is smooth and between .39 and 1 on [0, 37.5]; in
+With the upper tail Q(x) = exp(-x^2 / 2) R(x), (x + 2) R(x) is smooth and between 0.39 and 1 on [0, 37.5]; in
 u = 2 w - 1, w = x (37.5 + 5) / ((x + 5) 37.5), its Chebyshev series falls below 1e-16 at degree 22. (Needs mpmath.)
 """
 

@@ -3,8 +3,8 @@
 python tools/instruction_counts.py          exits 1 where a loop takes over 3 % more than the committed count
 python tools/instruction_counts.py --write  writes the counts of this compiler
 
-Counts are kept for each compiler version; a compiler without counts is told so and exits 0. Each loop runs once and
-twice, and the difference counts, so that set-up plays no part.
+Counts are kept for each compiler version; for a compiler without counts nothing is compared, and it exits 0. Each loop
+runs once and twice, and the difference counts, so that set-up plays no part.
 """
 
 import json
@@ -37,7 +37,7 @@ def build() -> tuple[str, list[str]]:
 def instructions(loop: str, repeats: int) -> int:
     """Instructions of the whole program."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", BUILD / "hot_loops", loop]
-    # callgrind knows AVX2 and no AVX-512: one level on every machine
+    # callgrind runs AVX2 but no AVX-512: one level on every machine
     environment = {**os.environ, "HBM_FAST_ISA": "v3"}
     run = subprocess.run([*command, str(repeats)], check=True, capture_output=True, text=True, env=environment)
     return int(re.search(r"Collected : (\d+)", run.stderr)[1])  # type: ignore[index]
@@ -59,7 +59,7 @@ def main() -> int:
     for loop, count in counted.items():
         before = committed[compiler].get(loop)
         change = float("inf") if before is None else count / before - 1
-        verdict = (
+        outcome = (
             "unknown: --write"
             if before is None
             else "MORE"
@@ -69,7 +69,7 @@ def main() -> int:
             else "same"
         )
         worse += before is None or change > BAND
-        print(f"{loop:<12} {count:>12,} {'' if before is None else f'{change:+.2%}':>9}  {verdict}")
+        print(f"{loop:<12} {count:>12,} {'' if before is None else f'{change:+.2%}':>9}  {outcome}")
     return 1 if worse else 0
 
 

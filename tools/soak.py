@@ -1,9 +1,9 @@
-"""A soak: many calls of every door, the memory of the process watched. Exits 1 where it grows, or an answer changes.
+"""A stress test: many calls of public functions. Exits 1 where the memory of the process grows or a result changes.
 
     python tools/soak.py [SECONDS]        60 by default; 600 before a release
 
-Calls vary in size, with fixed keys: round after round the same answers must come back. The first fifth of the time
-fills caches and pools; from then on the resident memory may not rise by more than 16 MiB. Linux only.
+Calls differ in size and have fixed keys, so that every round must give the same results. The first fifth of the time
+fills caches and pools; after it the resident memory may not rise by more than 16 MiB. Linux only.
 """
 
 import sys
@@ -19,17 +19,17 @@ import numpy as np
 import hbm_fast as hbm
 
 ALLOWED_MIB = 16.0
-BAGS = np.array([[20, 0]] * 10 + [[0, 20]] * 10 + [[0, 1]])
+BAGS = hbm.datasets.load_marbles().counts
 
 
 def resident_mib() -> float:
-    """Of this process."""
+    """Resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 2**20
 
 
-def doors() -> dict[str, Callable[[], Any]]:
-    """One call for each door, each giving a number that must repeat."""
+def public_calls() -> dict[str, Callable[[], Any]]:
+    """One call of each public function; each returns a number that must repeat."""
     model = hbm.HierarchicalModel(5)
     counts = hbm.simulate(model, 20, n_groups=(1, 60), totals=(0, 40), rng=1).counts
     assert counts is not None
@@ -72,7 +72,7 @@ def doors() -> dict[str, Callable[[], Any]]:
 
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    calls = doors()
+    calls = public_calls()
     expected = {name: float(call()) for name, call in calls.items()}
     start = time.monotonic()
     rounds, settled, peak = 0, None, 0.0
@@ -88,7 +88,7 @@ def main() -> int:
             settled = now if settled is None else settled
             peak = max(peak, now)
     grown = peak - (settled or 0.0)
-    print(f"{rounds} rounds of {len(calls)} doors in {seconds:.0f} s: {settled or 0.0:.0f} MiB, at most {grown:+.1f}")
+    print(f"{rounds} rounds of {len(calls)} calls in {seconds:.0f} s: {settled or 0.0:.0f} MiB, at most {grown:+.1f}")
     return 0 if settled is not None and grown < ALLOWED_MIB else 1
 
 

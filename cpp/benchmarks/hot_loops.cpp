@@ -1,4 +1,5 @@
-// One hot loop, named on the command line, on fixed work: what tools/instruction_counts.py counts under callgrind.
+// One hot loop, named on the command line, on fixed data: tools/instruction_counts.py counts its
+// instructions under callgrind.
 // With a second argument the loop runs that many times, so that the difference of two runs is free of the set-up.
 #include <cstdint>
 #include <cstdio>
@@ -104,5 +105,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: hot_loops likelihood|statistics|simulate [REPEATS]\n");
     return 2;
   }
-  std::printf("%.17g\n", sum);  // the work is used
+  std::printf("%.17g\n", sum);  // the result is used
 }

@@ -104,14 +104,24 @@ class WithGil {
   PyGILState_STATE state_;
 };
 
+// What Python must not pass.
+template <class Message>
+void refuse_if(bool bad, const Message& message) {
+  if (bad) throw std::invalid_argument(message);
+}
+
+inline std::size_t size_of(const py::array& array) { return static_cast<std::size_t>(array.size()); }
+inline std::size_t extent(const py::array& array, py::ssize_t axis) {
+  return static_cast<std::size_t>(array.shape(axis));
+}
+
 inline Key to_key(const Words& key) {
-  if (key.size() != 2) throw std::invalid_argument("key must hold two uint64 words");
+  refuse_if(key.size() != 2, "key must hold two uint64 words");
   return {key.data()[0], key.data()[1]};
 }
 
 inline void need_size(const py::array& array, std::size_t size, const char* name) {
-  if (static_cast<std::size_t>(array.size()) != size)
-    throw std::invalid_argument(std::string(name) + " has the wrong size");
+  if (size_of(array) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
 }
 
 inline CountType count_type(const py::dtype& dtype) {
@@ -134,37 +144,31 @@ inline std::ptrdiff_t stride_of(const py::array& array, py::ssize_t axis) {
 
 // A (N, K) array of any integer type and any strides, as it lies in memory.
 inline CountsView to_counts(const py::array& counts) {
-  if (counts.ndim() != 2) throw std::invalid_argument("counts must have shape (N, K)");
+  refuse_if(counts.ndim() != 2, "counts must have shape (N, K)");
   const CountType type = count_type(counts.dtype());
   need_layout(counts);
-  return {counts.data(),
-          type,
-          static_cast<std::size_t>(counts.shape(0)),
-          static_cast<std::size_t>(counts.shape(1)),
-          stride_of(counts, 0),
-          stride_of(counts, 1)};
+  return {counts.data(), type, extent(counts, 0), extent(counts, 1), stride_of(counts, 0), stride_of(counts, 1)};
 }
 
 // The stored values of a sparse matrix: one row.
 inline CountsView to_stored(const py::array& values) {
-  if (values.ndim() != 1) throw std::invalid_argument("the values of a CSR matrix must have shape (n,)");
+  refuse_if(values.ndim() != 1, "the values of a CSR matrix must have shape (n,)");
   const CountType type = count_type(values.dtype());
   need_layout(values);
-  return {values.data(), type, 1, static_cast<std::size_t>(values.size()), 0, stride_of(values, 0)};
+  return {values.data(), type, 1, size_of(values), 0, stride_of(values, 0)};
 }
 
 // The offsets and columns of compressed sparse rows fit the values; returns the number of rows.
 template <class Index>
 std::size_t checked_csr(const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets) {
-  if (values.ndim() != 1 || columns.size() != values.size() || offsets.size() < 1) {
-    throw std::invalid_argument("the parts of a CSR matrix do not fit each other");
-  }
+  refuse_if(values.ndim() != 1 || columns.size() != values.size() || offsets.size() < 1,
+            "the parts of a CSR matrix do not fit each other");
   const Index* at = offsets.data();
   const py::ssize_t n_rows = offsets.size() - 1;
   for (py::ssize_t n = 0; n < n_rows; ++n) {
-    if (at[n] < 0 || at[n + 1] < at[n]) throw std::invalid_argument("the offsets of a CSR matrix must not decrease");
+    refuse_if(at[n] < 0 || at[n + 1] < at[n], "the offsets of a CSR matrix must not decrease");
   }
-  if (at[n_rows] > values.size()) throw std::invalid_argument("the offsets of a CSR matrix exceed its values");
+  refuse_if(at[n_rows] > values.size(), "the offsets of a CSR matrix exceed its values");
   return static_cast<std::size_t>(n_rows);
 }
 
@@ -174,15 +178,15 @@ inline void poll_signals() {
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
-void register_amortize(py::module_& m);
-void register_config(py::module_& m);
-void register_dirichlet_multinomial(py::module_& m);
-void register_predictive(py::module_& m);
-void register_prior(py::module_& m);
-void register_simulate(py::module_& m);
-void register_variates(py::module_& m);
-void register_sampling(py::module_& m);
-void register_sufficient_statistics(py::module_& m);
+// One submodule of _core each.
+void register_config(py::module_ m);
+void register_likelihood(py::module_ m);
+void register_mcmc(py::module_ m);
+void register_networks(py::module_ m);
+void register_prediction(py::module_ m);
+void register_priors(py::module_ m);
+void register_simulation(py::module_ m);
+void register_statistics(py::module_ m);
 
 }  // namespace hbm_fast::bindings
 
@@ -191,7 +195,8 @@ namespace pybind11::detail {
 template <class T, int flags>
 struct pyobject_caster<hbm_fast::bindings::Array<T, flags>> {
   using Type = hbm_fast::bindings::Array<T, flags>;
-  PYBIND11_TYPE_CASTER(Type, handle_type_name<array_t<T>>::name);
+  // the type that stubs name: an array of exactly this type, with or without py::arg().noconvert()
+  PYBIND11_TYPE_CASTER(Type, const_name("numpy.typing.NDArray[") + npy_format_descriptor<T>::name + const_name("]"));
 
   bool load(handle source, bool) {
     if (!isinstance<array>(source)) return false;

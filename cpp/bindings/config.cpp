@@ -3,7 +3,7 @@
 
 namespace hbm_fast::bindings {
 
-void register_config(py::module_& m) {
+void register_config(py::module_ m) {
   m.attr("version") = HBM_FAST_VERSION;
   m.attr("stream_version") = stream_version;
   m.attr("compiler") = __VERSION__;

@@ -11,18 +11,18 @@ using StridedDoubles = Strided<double>;
 Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
   const auto axes = counts.ndim() - 1;
   const bool is_one = concentration.ndim() == 1;
-  if (axes < 0 || (!is_one && concentration.ndim() != counts.ndim()))
-    throw std::invalid_argument("counts and concentration must have the same number of axes");
+  refuse_if(axes < 0 || (!is_one && concentration.ndim() != counts.ndim()),
+            "counts and concentration must have the same number of axes");
   Rows rows;
   const CountType type = count_type(counts.dtype());
   need_layout(counts);
-  rows.counts = {counts.data(), type, 0, static_cast<std::size_t>(counts.shape(axes)), 0, stride_of(counts, axes)};
+  rows.counts = {counts.data(), type, 0, extent(counts, axes), 0, stride_of(counts, axes)};
   rows.concentration = concentration.data();
   rows.concentration_category_stride = stride_of(concentration, is_one ? 0 : axes);
   for (py::ssize_t d = 0; d <= axes; ++d) {
     const auto own = d == axes && is_one ? 0 : d;
-    if ((d == axes || !is_one) && counts.shape(d) != concentration.shape(own))
-      throw std::invalid_argument("counts and concentration must have the same shape");
+    refuse_if((d == axes || !is_one) && counts.shape(d) != concentration.shape(own),
+              "counts and concentration must have the same shape");
     if (d == axes || counts.shape(d) == 1) continue;
     const auto size = counts.shape(d);
     const auto x = stride_of(counts, d);
@@ -44,16 +44,14 @@ Rows to_rows(const py::array& counts, const StridedDoubles& concentration) {
 template <class Index>
 void sparse_log_pmf(const py::array& values, const Contiguous<Index>& columns, const Contiguous<Index>& offsets,
                     const Doubles& concentration, bool coefficient, Doubles out, int n_threads) {
-  if (checked_csr(values, columns, offsets) != static_cast<std::size_t>(out.size()))
-    throw std::invalid_argument("out has the wrong size");
-  if (concentration.ndim() != 2 || (concentration.shape(0) != 1 && concentration.shape(0) != out.size())) {
-    throw std::invalid_argument("concentration must have shape (1, K) or (N, K)");
-  }
+  refuse_if(checked_csr(values, columns, offsets) != size_of(out), "out has the wrong size");
+  refuse_if(concentration.ndim() != 2 || (concentration.shape(0) != 1 && concentration.shape(0) != out.size()),
+            "concentration must have shape (1, K) or (N, K)");
   const SparseRows<Index> rows{to_stored(values),
                                columns.data(),
                                offsets.data(),
-                               static_cast<std::size_t>(out.size()),
-                               static_cast<std::size_t>(concentration.shape(1)),
+                               size_of(out),
+                               extent(concentration, 1),
                                concentration.data(),
                                concentration.shape(0) == 1 ? 0 : concentration.shape(1)};
   double* values_out = out.mutable_data();
@@ -62,7 +60,7 @@ void sparse_log_pmf(const py::array& values, const Contiguous<Index>& columns, c
 
 }  // namespace
 
-void register_dirichlet_multinomial(py::module_& m) {
+void register_likelihood(py::module_ m) {
   m.def("log_pmf_rows_address", [] { return reinterpret_cast<std::uintptr_t>(&log_pmf_rows); });
   m.def("log_pmf_group_address", [] { return reinterpret_cast<std::uintptr_t>(&log_pmf_group); });
   m.def(
@@ -73,8 +71,8 @@ void register_dirichlet_multinomial(py::module_& m) {
         double* values = out.mutable_data();
         without_gil([&] { log_pmf(rows, coefficient, values, n_threads, poll_signals); });
       },
-      py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
-      py::arg("n_threads"), "Writes the log pmf of every row.");
+      py::arg("counts"), py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("n_threads"),
+      "Writes the log pmf of every row.");
   m.def(
       "log_pmf_gradient",
       [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, Doubles gradient,
@@ -86,15 +84,13 @@ void register_dirichlet_multinomial(py::module_& m) {
         double* slopes = gradient.mutable_data();
         without_gil([&] { log_pmf_gradient(rows, coefficient, values, slopes, n_threads, poll_signals); });
       },
-      py::arg("counts"), py::arg("concentration").noconvert(), py::arg("coefficient"), py::arg("out").noconvert(),
-      py::arg("gradient").noconvert(), py::arg("n_threads"), "Writes the log pmf of every row and its gradient.");
-  m.def("sparse_log_pmf", &sparse_log_pmf<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(),
-        py::arg("offsets").noconvert(), py::arg("concentration").noconvert(), py::arg("coefficient"),
-        py::arg("out").noconvert(), py::arg("n_threads"),
+      py::arg("counts"), py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("gradient"),
+      py::arg("n_threads"), "Writes the log pmf of every row and its gradient.");
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int32_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+        py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("n_threads"),
         "Writes the log pmf of every row of CSR counts; concentration is (1, K) or (N, K).");
-  m.def("sparse_log_pmf", &sparse_log_pmf<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(),
-        py::arg("offsets").noconvert(), py::arg("concentration").noconvert(), py::arg("coefficient"),
-        py::arg("out").noconvert(), py::arg("n_threads"));
+  m.def("sparse_log_pmf", &sparse_log_pmf<std::int64_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+        py::arg("concentration"), py::arg("coefficient"), py::arg("out"), py::arg("n_threads"));
 }
 
 }  // namespace hbm_fast::bindings

@@ -33,7 +33,7 @@ class Datasets {
       } else {
         shared_[b] = given[b].cast<const SharedStatistics&>().snapshot();
         all_[b] = shared_[b].get();
-        if (all_[b]->n_categories() != n_categories) throw std::invalid_argument("statistics and model differ in K");
+        refuse_if(all_[b]->n_categories() != n_categories, "statistics and model differ in K");
       }
     }
     counts_ = std::move(counts);
@@ -72,16 +72,15 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
                           std::size_t n_warmup, const Words& key, int n_threads, const py::object& progress,
                           const std::optional<std::pair<Doubles, Doubles>>& start) {
   const std::size_t n_categories = beta.values.size();
-  if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
+  refuse_if(n_categories == 0, "there must be at least one category");
   Datasets datasets(given, n_categories);
-  if (methods.size() != given.size()) throw std::invalid_argument("methods must name a sampler for each dataset");
+  refuse_if(methods.size() != given.size(), "methods must name a sampler for each dataset");
   SamplerOptions options{{}, n_chains, n_draws, n_warmup, to_key(key), n_threads};
   for (const std::string& method : methods) options.kinds.push_back(sampler_kind(method));
   if (start) {
     const auto n = static_cast<py::ssize_t>(given.size() * n_chains);
-    if (start->first.size() != n || start->second.size() != n * static_cast<py::ssize_t>(n_categories)) {
-      throw std::invalid_argument("start must be (B, C) and (B, C, K)");
-    }
+    refuse_if(start->first.size() != n || start->second.size() != n * static_cast<py::ssize_t>(n_categories),
+              "start must be (B, C) and (B, C, K)");
     options.start_log_alpha = start->first.data();
     options.start_log_beta = start->second.data();
   }
@@ -119,7 +118,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
 // log alpha that its curvature there implies (B,), 0 for a fixed alpha.
 py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, int n_threads) {
   const std::size_t n_categories = beta.values.size();
-  if (n_categories == 0) throw std::invalid_argument("there must be at least one category");
+  refuse_if(n_categories == 0, "there must be at least one category");
   Datasets datasets(given, n_categories);
   const auto n_datasets = static_cast<py::ssize_t>(given.size());
   Doubles log_alpha(n_datasets), spread(n_datasets);
@@ -145,7 +144,7 @@ py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior&
 
 }  // namespace
 
-void register_sampling(py::module_& m) {
+void register_mcmc(py::module_ m) {
   m.def("modes", &modes, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("n_threads"),
         "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature "
         "(B,).");
@@ -153,7 +152,7 @@ void register_sampling(py::module_& m) {
       "whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); },
       py::arg("statistics"), "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("methods"),
-        py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key").noconvert(), py::arg("n_threads"),
+        py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"), py::arg("key"), py::arg("n_threads"),
         py::arg("progress"), py::arg("start") = py::none(),
         "Draws (B, C, D) of every dataset by its method, with what each step reports, and the modes of log alpha (B,);"
         " start is log alpha (B, C), log beta (B, C, K).");

@@ -2,16 +2,15 @@
 
 PYBIND11_MODULE(_in_main_interpreter, m) {
   using namespace hbm_fast::bindings;
-  m.doc() = "The compiled kernels of hbm_fast; its public face is the package.";
-  register_sufficient_statistics(m);  // first: others name its class in their signatures
-  register_amortize(m);
-  register_config(m);
-  register_dirichlet_multinomial(m);
-  register_predictive(m);
-  register_prior(m);
-  register_simulate(m);
-  register_variates(m);
-  register_sampling(m);
+  m.doc() = "The compiled kernels of hbm_fast, one submodule a concept; the package is their interface.";
+  register_config(m.def_submodule("config", "The build and the instruction-set level."));
+  register_priors(m.def_submodule("priors", "Priors of alpha and beta."));  // before those whose signatures name them
+  register_likelihood(m.def_submodule("likelihood", "The Dirichlet-multinomial log pmf and its gradient."));
+  register_statistics(m.def_submodule("statistics", "Sufficient statistics, exceedances and their likelihood."));
+  register_simulation(m.def_submodule("simulation", "Datasets from the model, Dirichlet and multinomial variates."));
+  register_mcmc(m.def_submodule("mcmc", "Markov chains of the posterior."));
+  register_prediction(m.def_submodule("prediction", "Groups under draws of the posterior."));
+  register_networks(m.def_submodule("networks", "What the networks' densities and draws need."));
 }
 
 // pybind11's own entry takes the GIL by a call that never returns in a subinterpreter.

@@ -12,15 +12,14 @@ void need_parameters(const AlphaPrior& p) {
   const bool is_bounded = p.kind == AlphaKind::log_uniform || p.kind == AlphaKind::power;
   const bool two = p.kind == AlphaKind::gamma || p.kind == AlphaKind::log_normal || p.kind == AlphaKind::lomax;
   const bool any_a = is_bounded || p.kind == AlphaKind::log_normal;
-  if (!std::isfinite(p.a) || !(any_a || p.a > 0.0) || (two && !(p.b > 0.0 && std::isfinite(p.b))) ||
-      (is_bounded && !(p.lower > 0.0 && p.lower < p.upper && std::isfinite(p.upper)))) {
-    throw std::invalid_argument("a, b, lower and upper are no parameters of this prior of alpha");
-  }
+  refuse_if(!std::isfinite(p.a) || !(any_a || p.a > 0.0) || (two && !(p.b > 0.0 && std::isfinite(p.b))) ||
+                (is_bounded && !(p.lower > 0.0 && p.lower < p.upper && std::isfinite(p.upper))),
+            "a, b, lower and upper are no parameters of this prior of alpha");
 }
 
 }  // namespace
 
-void register_prior(py::module_& m) {
+void register_priors(py::module_ m) {
   // Same order as the C++ enumeration; python/hbm_fast/priors.py names its kinds by these.
   py::class_<AlphaPrior>(m, "AlphaPrior")
       .def(py::init([](const std::string& kind, double a, double b, double lower, double upper) {
@@ -41,10 +40,9 @@ void register_prior(py::module_& m) {
 
   py::class_<BetaPrior>(m, "BetaPrior")
       .def(py::init([](bool fixed, const Doubles& values) {
-             if (!std::all_of(values.data(), values.data() + values.size(),
-                              [](double b) { return b > 0.0 && std::isfinite(b); })) {
-               throw std::invalid_argument("the values of a prior of beta must be positive and finite");
-             }
+             refuse_if(!std::all_of(values.data(), values.data() + values.size(),
+                                    [](double b) { return b > 0.0 && std::isfinite(b); }),
+                       "the values of a prior of beta must be positive and finite");
              return BetaPrior{fixed, std::vector<double>(values.data(), values.data() + values.size())};
            }),
            py::arg("fixed"), py::arg("values"));

@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "bindings/shared_statistics.hpp"
+#include "statistics/exceedances.hpp"
 #include "statistics/logit_density.hpp"
+#include "statistics/table_likelihood.hpp"
 
 namespace hbm_fast::bindings {
 
@@ -28,7 +30,7 @@ using Weights = std::optional<Doubles>;
 
 const double* row_weights(const Weights& weights, std::size_t n_rows) {
   if (!weights) return nullptr;
-  if (static_cast<std::size_t>(weights->size()) != n_rows) throw std::invalid_argument("weights must have shape (N,)");
+  refuse_if(size_of(*weights) != n_rows, "weights must have shape (N,)");
   return weights->data();
 }
 
@@ -55,15 +57,14 @@ void add_sparse(SharedStatistics& self, const py::array& values, const Contiguou
 
 std::size_t need_concentrations(const SufficientStatistics& statistics, const Doubles& concentration,
                                 const Doubles& value) {
-  const auto n = static_cast<std::size_t>(value.size());
-  if (static_cast<std::size_t>(concentration.size()) != n * statistics.n_categories())
-    throw std::invalid_argument("concentration must have shape (S, K)");
+  const auto n = size_of(value);
+  refuse_if(size_of(concentration) != n * statistics.n_categories(), "concentration must have shape (S, K)");
   return n;
 }
 
 std::size_t n_pairs(const SufficientStatistics& statistics) {
   std::size_t n = 0;
-  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).pairs().values.size();
+  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).value_weights().values.size();
   return n;
 }
 
@@ -81,7 +82,7 @@ py::tuple pairs_of(const CountColumn& column) {
   const auto copy = [](std::span<const double> values) {
     return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
   };
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   return py::make_tuple(copy(values), copy(weights));
 }
 
@@ -93,14 +94,12 @@ py::tuple get_state(const SharedStatistics& self) {
 }
 
 std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
-  const auto refuse = [](bool bad) {
-    if (bad) throw std::invalid_argument("not a state of SufficientStatistics");
-  };
+  const auto refuse = [](bool bad) { refuse_if(bad, "not a state of SufficientStatistics"); };
   refuse(state.size() != 4 || !py::isinstance<py::list>(state[3]));
   const auto columns = state[3].cast<py::list>();
   refuse(columns.size() != state[0].cast<std::size_t>() + 1);
   std::vector<py::array_t<double>> keep;
-  std::vector<CountColumn::Pairs> pairs;
+  std::vector<CountColumn::ValueWeights> pairs;
   for (const auto& item : columns) {
     refuse(!py::isinstance<py::tuple>(item) || py::len(item) != 2);
     const auto pair = item.cast<py::tuple>();
@@ -108,7 +107,7 @@ std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
     for (std::size_t i = 0; i < 2; ++i) {
       const auto& part = keep.emplace_back(pair[i].cast<Doubles>());
       need_layout(part);  // this cast converts, but leaves the alignment
-      parts[i] = {part.data(), static_cast<std::size_t>(part.size())};
+      parts[i] = {part.data(), size_of(part)};
     }
     pairs.push_back({parts[0], parts[1]});
   }
@@ -117,7 +116,7 @@ std::unique_ptr<SharedStatistics> set_state(const py::tuple& state) {
 
 }  // namespace
 
-void register_sufficient_statistics(py::module_& m) {
+void register_statistics(py::module_ m) {
   py::class_<SharedStatistics>(m, "SufficientStatistics")
       .def(py::init([](std::size_t n_categories) {
              return std::make_unique<SharedStatistics>(SufficientStatistics(n_categories));
@@ -130,11 +129,11 @@ void register_sufficient_statistics(py::module_& m) {
             const double* w = row_weights(weights, view.n_rows);
             add_to(self, [&](SufficientStatistics& to) { to.add(view, w, poll_signals); });
           },
-          py::arg("counts"), py::arg("weights").noconvert() = py::none())
-      .def("add_sparse", &add_sparse<std::int32_t>, py::arg("values"), py::arg("columns").noconvert(),
-           py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
-      .def("add_sparse", &add_sparse<std::int64_t>, py::arg("values"), py::arg("columns").noconvert(),
-           py::arg("offsets").noconvert(), py::arg("weights").noconvert() = py::none())
+          py::arg("counts"), py::arg("weights") = py::none())
+      .def("add_sparse", &add_sparse<std::int32_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+           py::arg("weights") = py::none())
+      .def("add_sparse", &add_sparse<std::int64_t>, py::arg("values"), py::arg("columns"), py::arg("offsets"),
+           py::arg("weights") = py::none())
       .def(
           "merge",
           [](SharedStatistics& self, const SharedStatistics& other) {
@@ -169,8 +168,7 @@ void register_sufficient_statistics(py::module_& m) {
             const auto statistics = self.snapshot();
             const std::size_t k = statistics->n_categories();
             const std::size_t n = need_concentrations(*statistics, concentration, value);
-            if (gradient && static_cast<std::size_t>(gradient->size()) != n * k)
-              throw std::invalid_argument("gradient must have shape (S, K)");
+            refuse_if(gradient && size_of(*gradient) != n * k, "gradient must have shape (S, K)");
             const double* a = concentration.data();
             double* v = value.mutable_data();
             double* g = gradient ? gradient->mutable_data() : nullptr;
@@ -188,8 +186,8 @@ void register_sufficient_statistics(py::module_& m) {
                   poll_signals);
             });
           },
-          py::arg("concentration").noconvert(), py::arg("value").noconvert(), py::arg("gradient").noconvert(),
-          py::arg("n_threads"), py::arg("coefficient") = false,
+          py::arg("concentration"), py::arg("value"), py::arg("gradient"), py::arg("n_threads"),
+          py::arg("coefficient") = false,
           "Writes the log-likelihood, with the coefficients or without, and the gradient unless None.")
       .def(
           "hessian",
@@ -198,8 +196,7 @@ void register_sufficient_statistics(py::module_& m) {
             const auto statistics = self.snapshot();
             const std::size_t k = statistics->n_categories();
             const std::size_t n = need_concentrations(*statistics, concentration, constant);
-            if (static_cast<std::size_t>(diagonal.size()) != n * k)
-              throw std::invalid_argument("diagonal must have shape (S, K)");
+            refuse_if(size_of(diagonal) != n * k, "diagonal must have shape (S, K)");
             const double* a = concentration.data();
             double* d = diagonal.mutable_data();
             double* c = constant.mutable_data();
@@ -215,23 +212,19 @@ void register_sufficient_statistics(py::module_& m) {
                   poll_signals);
             });
           },
-          py::arg("concentration").noconvert(), py::arg("diagonal").noconvert(), py::arg("constant").noconvert(),
-          py::arg("n_threads"), "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
+          py::arg("concentration"), py::arg("diagonal"), py::arg("constant"), py::arg("n_threads"),
+          "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
       .def(py::pickle(&get_state, &set_state));
   m.def(
       "logit_density",
       [](const Doubles& tables, const Doubles& concentration, const Doubles& t, const Doubles& u, Doubles value,
          const std::optional<Doubles>& slope, int n_threads) {
-        if (tables.ndim() != 2 || tables.shape(0) != 3) throw std::invalid_argument("tables must have shape (3, J)");
-        if (concentration.size() != 2) throw std::invalid_argument("concentration must have shape (2,)");
-        const auto n = static_cast<std::size_t>(value.size());
-        for (const auto* array : {&t, &u}) {
-          if (static_cast<std::size_t>(array->size()) != n)
-            throw std::invalid_argument("t, u and value must have one size");
-        }
-        if (slope && static_cast<std::size_t>(slope->size()) != n)
-          throw std::invalid_argument("slope must have the size of value");
-        const auto longest = static_cast<std::size_t>(tables.shape(1));
+        refuse_if(tables.ndim() != 2 || tables.shape(0) != 3, "tables must have shape (3, J)");
+        refuse_if(concentration.size() != 2, "concentration must have shape (2,)");
+        const auto n = size_of(value);
+        refuse_if(size_of(t) != n || size_of(u) != n, "t, u and value must have one size");
+        refuse_if(slope && size_of(*slope) != n, "slope must have the size of value");
+        const auto longest = extent(tables, 1);
         double* v = value.mutable_data();
         double* s = slope ? const_cast<Doubles&>(*slope).mutable_data() : nullptr;
         without_gil([&] {
@@ -239,10 +232,43 @@ void register_sufficient_statistics(py::module_& m) {
                         poll_signals);
         });
       },
-      py::arg("tables").noconvert(), py::arg("concentration").noconvert(), py::arg("t").noconvert(),
-      py::arg("u").noconvert(), py::arg("value").noconvert(), py::arg("slope").noconvert(), py::arg("n_threads"),
+      py::arg("tables"), py::arg("concentration"), py::arg("t"), py::arg("u"), py::arg("value"), py::arg("slope"),
+      py::arg("n_threads"),
       "Writes log p(counts, logit beta | alpha) of two categories at points (log alpha, logit), and its slope unless "
       "None.");
+  m.def(
+      "table_log_likelihood",
+      [](const Floats& tables, const Doubles& log_alpha, const Doubles& log_beta, Doubles out, int n_threads) {
+        refuse_if(tables.ndim() != 3 || tables.shape(1) < 2, "tables must have shape (B, K + 1, J)");
+        refuse_if(log_alpha.ndim() != 2 || log_alpha.shape(0) != tables.shape(0), "log_alpha must have shape (B, S)");
+        const std::size_t n_categories = extent(tables, 1) - 1;
+        refuse_if(size_of(log_beta) != size_of(log_alpha) * n_categories, "log_beta must have shape (B, S, K)");
+        refuse_if(out.size() != log_alpha.size(), "out must have shape (B, S)");
+        double* values = out.mutable_data();
+        without_gil([&] {
+          table_log_likelihood(tables.data(), extent(tables, 0), n_categories, extent(tables, 2), log_alpha.data(),
+                               log_beta.data(), extent(log_alpha, 1), values, n_threads, poll_signals);
+        });
+      },
+      py::arg("tables"), py::arg("log_alpha"), py::arg("log_beta"), py::arg("out"), py::arg("n_threads"),
+      "Writes the collapsed log-likelihood (no coefficient) of B exceedance tables at S concentrations each.");
+  m.def(
+      "exceedance_counts",
+      [](const py::array& counts, Floats out, int n_threads) {
+        refuse_if(counts.ndim() != 3, "counts must have shape (B, N, K)");
+        refuse_if(out.ndim() != 3 || out.shape(0) != counts.shape(0) || out.shape(1) != counts.shape(2) + 1,
+                  "out must have shape (B, K + 1, J)");
+        const CountType type = count_type(counts.dtype());
+        need_layout(counts);
+        const CountsBatch batch{
+            {counts.data(), type, extent(counts, 1), extent(counts, 2), stride_of(counts, 1), stride_of(counts, 2)},
+            extent(counts, 0),
+            stride_of(counts, 0)};
+        float* data = out.mutable_data();
+        const auto max_total = extent(out, 2);
+        without_gil([&] { exceedance_counts(batch, max_total, data, n_threads, poll_signals); });
+      },
+      py::arg("counts"), py::arg("out"), py::arg("n_threads"));
 }
 
 }  // namespace hbm_fast::bindings

@@ -1,4 +1,4 @@
-// Non-owning views of the caller's arrays: what a kernel promises to read and write, and nothing more.
+// Non-owning views of the caller's arrays: a kernel reads and writes the elements of its views, and no others.
 #pragma once
 
 #include <cstddef>

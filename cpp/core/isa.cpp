@@ -9,7 +9,7 @@ namespace {
 
 IsaLevel detect() {
 #if HBM_FAST_X86_LEVELS
-  // Single features, not "x86-64-v3": clang 14 does not know the level names here.
+  // Single features, not "x86-64-v3": clang 14 does not accept the names of levels here.
   __builtin_cpu_init();
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
                   __builtin_cpu_supports("bmi2");

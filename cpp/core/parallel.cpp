@@ -16,12 +16,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto poll_interval = std::chrono::milliseconds(50);
-// To fall asleep and be woken takes tens of microseconds: what will be over by then is waited for awake.
-constexpr auto awake = std::chrono::microseconds(50);
-constexpr auto ending = std::chrono::microseconds(8);  // what a thread takes to end after its last chunk
+// Spin briefly before blocking: to block and to be woken takes tens of microseconds.
+constexpr auto spin_time = std::chrono::microseconds(50);
+constexpr auto thread_end_time = std::chrono::microseconds(8);  // what a thread takes to end after its last chunk
 
 template <class Done>
-void wait_awake_until(Clock::time_point until, const Done& done) {
+void spin_until(Clock::time_point until, const Done& done) {
   while (!done() && Clock::now() < until) {
   }
 }
@@ -110,7 +110,7 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
         }
         finished();
       });
-    } catch (const std::system_error&) {  // out of threads: the rest of us do the work, with the same result
+    } catch (const std::system_error&) {  // thread limit reached: continue with the threads we have, to the same result
       finished();
       break;
     } catch (...) {  // out of memory; those that run must be waited for
@@ -130,9 +130,9 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
     }
   };
   while (one_chunk(0)) poll_if_due();
-  if (!threads.empty()) {  // our share is done
+  if (!threads.empty()) {  // no chunk is left
     const auto all_finished = [&] { return running == 0; };
-    wait_awake_until(Clock::now() + awake, all_finished);
+    spin_until(Clock::now() + spin_time, all_finished);
     if (poll && !all_finished()) {  // stay interruptible while the others finish
       std::unique_lock<std::mutex> lock(mutex);
       while (!all_done.wait_for(lock, poll_interval, all_finished)) {
@@ -141,7 +141,7 @@ void parallel_for_threads(std::size_t n, std::size_t chunk, int n_threads,
         lock.lock();
       }
     }
-    if (all_finished()) wait_awake_until(last_end + ending, [] { return false; });
+    if (all_finished()) spin_until(last_end + thread_end_time, [] { return false; });
     for (auto& thread : threads) thread.join();
   }
   if (failure) std::rethrow_exception(failure);

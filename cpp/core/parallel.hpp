@@ -1,5 +1,5 @@
-// Threads that live for one call. Work is cut into chunks by size alone, so that nothing depends on how many threads
-// there are; nothing survives the call, so that a fork inherits nothing.
+// Threads that live for one call. Chunks depend on the size alone, so that no result depends on the number of threads;
+// nothing survives the call, so that a fork inherits nothing.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 
 namespace hbm_fast {
 
-// Called on the calling thread about every 50 ms between chunks; throws to stop the work (Ctrl-C).
+// Called on the calling thread about every 50 ms between chunks; throws to stop the call (Ctrl-C).
 using Poll = std::function<void()>;
 
 // Thrown where a body stops because poll has thrown on another thread; parallel_for drops it for that exception.

@@ -1,5 +1,5 @@
 // From the fuzzer's bytes to sizes, numbers and arrays of counts in buffers of exactly the size that a kernel may
-// touch, so that AddressSanitizer sees the first element too many.
+// touch, so that AddressSanitizer reports the first element too many.
 #pragma once
 
 #include <algorithm>
@@ -65,9 +65,9 @@ struct CountsArray {
   std::ptrdiff_t dataset_stride;
 };
 
-// Counts are at most `largest` (an honest caller's promise on memory), but for `wild` ones: those are whatever the
-// bytes say, negative ones too.
-inline CountsArray counts_array(Input& input, std::size_t max_datasets, std::int64_t largest, bool wild = false) {
+// Counts are at most `largest`, so that memory is bounded; `arbitrary` ones are any integers of their type, negative
+// ones too.
+inline CountsArray counts_array(Input& input, std::size_t max_datasets, std::int64_t largest, bool arbitrary = false) {
   CountsArray result{};
   result.n_datasets = static_cast<std::size_t>(input.range(1, static_cast<std::int64_t>(max_datasets)));
   auto& view = result.view;
@@ -96,7 +96,7 @@ inline CountsArray counts_array(Input& input, std::size_t max_datasets, std::int
   result.buffer.reset(new unsigned char[std::max<std::size_t>(items * size, 1)]);
   for (std::size_t i = 0; i < items; ++i) {
     std::uint64_t value = 0;
-    if (wild) {
+    if (arbitrary) {
       value = input.take<std::uint64_t>();
     } else {
       value = static_cast<std::uint64_t>(input.range(0, largest));

@@ -43,8 +43,8 @@ void sparse_agrees(const fuzz::CountsArray& counts, const double* concentration,
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  const bool wild = input.range(0, 7) == 0;
-  const auto counts = fuzz::counts_array(input, 1, input.flag() ? 30 : 100000, wild);
+  const bool arbitrary = input.range(0, 7) == 0;
+  const auto counts = fuzz::counts_array(input, 1, input.flag() ? 30 : 100000, arbitrary);
   const std::size_t n_rows = counts.view.n_rows;
   const std::size_t k_count = counts.view.n_categories;
   auto concentration = fuzz::exact<double>(n_rows * k_count);
@@ -61,11 +61,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     hbm_fast::log_pmf(rows, true, values.get(), n_threads, {});
   } catch (const std::invalid_argument&) {
-    REQUIRE(wild || unnatural);  // negative counts, totals above 2^53, a concentration that is none
+    REQUIRE(arbitrary || unnatural);  // negative counts, totals above 2^53, a concentration that is none
     return 0;
   }
   for (std::size_t n = 0; n < n_rows; ++n) REQUIRE(!std::isnan(values[n]));
-  if (!wild && !unnatural) {
+  if (!arbitrary && !unnatural) {
     hbm_fast::log_pmf_gradient(rows, true, values.get(), gradient.get(), n_threads, {});
     for (std::size_t n = 0; n < n_rows; ++n) {  // reciprocals of smaller ones overflow
       const double* const a = concentration.get() + n * k_count;

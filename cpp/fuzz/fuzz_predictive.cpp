@@ -1,4 +1,4 @@
-// The kernels behind a posterior's questions: any draws, any rows, buffers of exactly the promised size.
+// The kernels of predictions: any draws, any rows, buffers of exactly the size of the contract.
 #include <cmath>
 
 #include "fuzz/fuzz_input.hpp"

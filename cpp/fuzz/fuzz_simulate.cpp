@@ -1,9 +1,11 @@
-// simulate and exceedance_counts: any request, buffers of exactly the promised size; what comes out is a simulation.
+// simulate and exceedance_counts: any request, buffers of exactly the size of the contract; what comes out is a
+// simulation.
 #include <cmath>
 #include <limits>
 
 #include "fuzz/fuzz_input.hpp"
 #include "simulation/simulate.hpp"
+#include "statistics/exceedances.hpp"
 
 namespace {
 

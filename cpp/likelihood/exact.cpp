@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "math/exact_sum.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -62,7 +62,7 @@ double log_pmf_of_pure(double a, double other_concentration, double other_scaled
   return total * (other_scaled < scaled ? std::log1p(-other_scaled / sum) : std::log(scaled / sum));
 }
 
-double careful_log_pmf(const Group& group, bool coefficient) {
+double exact_log_pmf(const Group& group, bool coefficient) {
   double total = 0.0;
   for (std::size_t i = 0; i < group.n; ++i) {
     if (group.concentration[i] == 0.0) return -std::numeric_limits<double>::infinity();

@@ -26,6 +26,6 @@ constexpr double power_from = 1e40;
 // Of a group whose draws, `total` of them, all are of one category with concentration a; the others as in Group.
 double log_pmf_of_pure(double a, double other_concentration, double other_scaled, double total);
 
-double careful_log_pmf(const Group& group, bool coefficient);
+double exact_log_pmf(const Group& group, bool coefficient);
 
 }  // namespace hbm_fast

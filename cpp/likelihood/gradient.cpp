@@ -1,6 +1,6 @@
 // The gradient of the log pmf: differences of digamma functions of all non-zero counts, many rows at once; where two of
-// them cancel, or a concentration is extreme, their difference by careful_slope. The values come from log_pmf, which
-// has refused bad rows before.
+// them cancel, or a concentration is extreme, by exact_slope. The values come from log_pmf, which has refused
+// bad rows before.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,22 +9,11 @@
 #include "likelihood/exact.hpp"
 #include "likelihood/log_pmf.hpp"
 #include "likelihood/rows.hpp"
-#include "math/exact_sum.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
-
-// Without the checks of RowBlocks::sum_of, which log_pmf has made: they took a tenth of a row of two categories.
-double sum_of(const double* a, std::ptrdiff_t stride, std::size_t n) {
-  double sum[4] = {};  // a single chain of sums waits for itself
-  std::size_t k = 0;
-  for (; k + 4 <= n; k += 4, a += 4 * stride) {
-    for (int l = 0; l < 4; ++l) sum[l] += a[l * stride];
-  }
-  for (; k < n; ++k, a += stride) sum[0] += *a;
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
 
 // Two differences of digammas that leave less than this share of the first have lost too many digits.
 constexpr double least_left = 0.01;
@@ -40,7 +29,7 @@ class RowConcentrations {
   }
 
   // sum_{j < x} 1/(a_k + j) - sum_{j < total} 1/(A + j), A the sum of all concentrations; x > 0.
-  double careful_slope(std::size_t k, double x, double total) const {
+  double exact_slope(std::size_t k, double x, double total) const {
     const double a = at(k);
     if (a == 0.0) return std::numeric_limits<double>::infinity();
     const double rest = total - x;
@@ -130,7 +119,7 @@ class GradientRows {
     }
     if (a != last_) {
       last_ = a;
-      sum_ = sum_of(a, a_stride, n_categories_);
+      sum_ = sum_of_four(a, a_stride, n_categories_);  // log_pmf has checked them
     }
     counts_[n_ + n] = static_cast<double>(total);
     concentration_[n_ + n] = sum_;
@@ -139,7 +128,7 @@ class GradientRows {
     stride_ = a_stride;
     row_[rows_++] = row;
     end_[rows_] = n_;
-    if (rows_ == lanes || n_ + n_categories_ + 1 > size_) flush();
+    if (rows_ == lane_count || n_ + n_categories_ + 1 > size_) flush();
   }
 
   void flush() {
@@ -150,14 +139,14 @@ class GradientRows {
       double* const out = gradient_ + row_[r] * n_categories_;
       const bool is_plain = total == 0.0 || is_in_range(concentration_[last]);
       const double shared = total == 0.0 ? 0.0 : slopes_[last];
-      bool needs_care = !is_plain;
+      bool needs_exact = !is_plain;
       std::fill_n(out, n_categories_, 0.0 - shared);
       for (std::size_t i = end_[r]; i < last; ++i) {
         const double slope = slopes_[i] - shared;
         out[where_[i]] = slope;
-        needs_care |= !(std::abs(slope) >= least_left * slopes_[i]) || !is_in_range(concentration_[i]);
+        needs_exact |= !(std::abs(slope) >= least_left * slopes_[i]) || !is_in_range(concentration_[i]);
       }
-      if (needs_care) with_care(r, is_plain, out);
+      if (needs_exact) exactly(r, is_plain, out);
     }
     n_ = rows_ = 0;
   }
@@ -166,7 +155,7 @@ class GradientRows {
   static bool is_in_range(double a) { return a >= smallest_vector_concentration && a <= largest_vector_concentration; }
 
   // One row again, where the loops have lost digits.
-  void with_care(std::size_t r, bool is_plain, double* out) const {
+  void exactly(std::size_t r, bool is_plain, double* out) const {
     const RowConcentrations row(first_[r], stride_, n_categories_);
     const std::size_t last = end_[r + 1] - 1;
     const double total = counts_[last];
@@ -174,7 +163,7 @@ class GradientRows {
     for (std::size_t i = end_[r]; i < last; ++i) {
       const bool is_exact =
           is_plain && is_in_range(concentration_[i]) && std::abs(out[where_[i]]) >= least_left * slopes_[i];
-      if (!is_exact) out[where_[i]] = row.careful_slope(where_[i], counts_[i], total);
+      if (!is_exact) out[where_[i]] = row.exact_slope(where_[i], counts_[i], total);
     }
   }
 
@@ -187,9 +176,9 @@ class GradientRows {
   std::unique_ptr<double[]> counts_, concentration_, slopes_;
   std::size_t n_ = 0;
   std::size_t rows_ = 0;
-  std::size_t end_[lanes + 1] = {};
-  std::size_t row_[lanes];
-  const double* first_[lanes];  // the concentrations of each row
+  std::size_t end_[lane_count + 1] = {};
+  std::size_t row_[lane_count];
+  const double* first_[lane_count];  // the concentrations of each row
   std::ptrdiff_t stride_ = 1;
   const double* last_ = nullptr;  // the concentration last read: often one for all rows
   double sum_ = 0.0;

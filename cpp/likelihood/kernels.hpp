@@ -4,24 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/dispatch.hpp"
+#include "core/limits.hpp"
+
 namespace hbm_fast {
 
-constexpr std::uint64_t largest_row_total = std::uint64_t{1} << 53;  // from here on doubles skip integers
-
-// What the vector loops can read, and sums of concentrations whose products of up to 31 and 63 factors do not overflow.
-constexpr double smallest_vector_concentration = 1e-70;
-constexpr double largest_vector_concentration = 1e70;
-constexpr double largest_short_product = 1e8;
-constexpr double largest_long_product = 1e4;
-
-// log_choose_ratio's concentrations
+// Up to here five terms of log_choose_ratio's expansion leave out less than 2e-16.
 constexpr double largest_ratio_concentration = 4.0;
 
-constexpr double almost_one = 0.9;  // 70 roundings of a smaller pmf leave 7e-14 of its logarithm at most
+constexpr double almost_one = 0.9;  // above this pmf, 70 roundings are more than 7e-14 of its logarithm
 
-// 64 rows of two categories. In lines of the cache: otherwise the place of the stack, which differs from process to
-// process, decides over 5 % of the time.
-struct alignas(64) Pairs {
+// 64 rows of two categories. Aligned to cache lines: otherwise the time varies by 5 % with the stack's position.
+struct alignas(64) TwoCategoryBlock {
   double a[64], b[64];
   std::uint64_t x[64], y[64];
 };
@@ -36,7 +30,7 @@ constexpr std::size_t row_step = 16;  // elements that row_sums reads at once
 
 // A table of weights c_0, c_1, ... in the order of evaluation: four levels in a row that share one weight take one
 // logarithm, the others one division for two.
-struct Levels {
+struct RisingTerms {
   const double* fours;  // the first level of each such run
   const double* four_weights;
   std::size_t n_fours;
@@ -49,13 +43,14 @@ struct Levels {
 
 struct LikelihoodKernels {
   // sum_j c_j log(a + j) and sum_j c_j / (a + j) for a from 1e-300 to largest_vector_concentration
-  void (*table)(const Levels& c, double a, double* value, double* slope);
+  void (*rising_terms)(const RisingTerms& c, double a, double* value, double* slope);
   // The same for 64 values of a, each to the same bits
-  void (*tables)(const Levels& c, const double* a, double* value, double* slope);
+  void (*rising_terms_batch)(const RisingTerms& c, const double* a, double* value, double* slope);
   // sum_i w_i [lgamma(a + x_i) - lgamma(a)] and the same of digamma; x_i >= 1
-  void (*pairs)(const double* x, const double* w, std::size_t n, double a, double* value, double* slope);
+  void (*value_weights)(const double* x, const double* w, std::size_t n, double a, double* value, double* slope);
   // The same for 64 values of a, each to the same bits
-  void (*pairs_of_all)(const double* x, const double* w, std::size_t n, const double* a, double* value, double* slope);
+  void (*value_weights_batch)(const double* x, const double* w, std::size_t n, const double* a, double* value,
+                              double* slope);
   // out_i = lgamma(a_i + x_i) - lgamma(a_i); x_i >= 1
   void (*log_rising)(const double* a, const double* x, std::size_t n, double* out);
   // out_i = digamma(a_i + x_i) - digamma(a_i)
@@ -74,12 +69,12 @@ struct LikelihoodKernels {
   void (*row_sums)(const double* term, const std::uint64_t* count, const std::size_t* first, std::size_t n_rows,
                    RowSums* sums);
   // By CountType: n <= 64 rows of two categories, strides in elements; the rest of the 64 are rows of no counts.
-  void (*load_pairs[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a,
-                        std::ptrdiff_t a_row, std::ptrdiff_t a_category, int n, Pairs* pairs);
+  void (*load_two_categories[8])(const void* x, std::ptrdiff_t row, std::ptrdiff_t category, const double* a,
+                                 std::ptrdiff_t a_row, std::ptrdiff_t a_category, int n, TwoCategoryBlock* block);
   // 64 pmfs and their logarithms; choose[32 n + x] is a factor. A row for which products will not do has pmf 0 and any
   // logarithm: a count above 31, or concentrations beyond the limits above. Returns the bits of the rows that are not
   // done: those, and pmfs from almost_one on.
-  std::uint64_t (*two_categories)(const Pairs* pairs, const double* choose, double* pmf, double* log_pmf);
+  std::uint64_t (*two_categories)(const TwoCategoryBlock* block, const double* choose, double* pmf, double* log_pmf);
   // Groups of one category, 64 of them: out_i = prod_{j < total_i} (1 + r_i / (a_i + j)) - 1; total_i < 64.
   void (*one_category)(const double* a, const double* r, const double* total, double* out);
   // out_i = log(1 + x_i) for x_i >= 0
@@ -88,13 +83,12 @@ struct LikelihoodKernels {
   // Returns how many.
   std::size_t (*positive[8])(const void* x, std::size_t n_categories, std::uint32_t* where, std::uint64_t* value);
   // By CountType: the non-zero ones of a contiguous row, in order, with their concentrations; K + 1 places each.
-  // Returns how many; the total exceeds largest_row_total where a count is negative or too large (then the row is cut
-  // short).
+  // Returns how many; the total exceeds largest_exact_integer where a count is negative or too large (then the row is
+  // cut short).
   std::size_t (*gather[8])(const void* x, const double* a, std::ptrdiff_t a_stride, std::size_t n_categories,
                            double* x_out, double* a_out, std::uint64_t* total);
 };
 
-// Those of isa_level().
-const LikelihoodKernels& likelihood_kernels();
+HBM_KERNEL(const LikelihoodKernels, likelihood_kernels)
 
 }  // namespace hbm_fast

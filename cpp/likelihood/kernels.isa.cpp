@@ -76,8 +76,7 @@ inline double log_gamma_of(double a) {
   const double z = low ? a + 8.0 : a;
   const TwoLogs logs = two_logs(z, low ? eight_factors(a) : 1.0);
   const double r = 1.0 / z;
-  return multiply_add(r, stirling_series(r * r), multiply_add(z - 0.5, logs.first, -z) + 0.91893853320467274178) -
-         logs.second;
+  return multiply_add(r, stirling_series(r * r), multiply_add(z - 0.5, logs.first, -z) + half_log_two_pi) - logs.second;
 }
 
 // log(a (a+1) ... (a+x-1) / x!) where the larger of a and x + 1 is at least 16. It is symmetric in the two:
@@ -159,9 +158,9 @@ struct KeepBits {
 };
 constexpr KeepBits keep_bits;
 
-// Sixteen elements at a time, of which those behind the row's end count for nothing: few rows take more than one step
-// or two, where a loop over each one's own length would end unexpectedly. With vectors of the compiler's: plain loops
-// over so few elements stay scalar.
+// Sixteen elements at a time, of which those behind the row's end are masked: few rows take more than one step
+// or two, where the exit of a loop over each row's own length would be mispredicted. Uses the vector extensions of GCC
+// and clang because loops this short are not vectorised.
 void row_sums(const double* __restrict term, const uint64_t* __restrict count, const size_t* __restrict first,
               size_t n_rows, RowSums* __restrict sums) {
 #if defined(__AVX2__)
@@ -244,10 +243,10 @@ void log1p_each(const double* __restrict x, size_t n, double* __restrict out) {
 
 extern const LikelihoodKernels likelihood_kernels;
 const LikelihoodKernels likelihood_kernels{
-    table,
-    tables,
-    pairs,
-    pairs_of_all,
+    rising_terms,
+    rising_terms_batch,
+    value_weights,
+    value_weights_batch,
     log_rising,
     digamma_difference,
     log_choose,
@@ -256,8 +255,9 @@ const LikelihoodKernels likelihood_kernels{
     log_rising_table,
     log_gamma,
     row_sums,
-    {load_pairs<std::int8_t>, load_pairs<std::uint8_t>, load_pairs<std::int16_t>, load_pairs<std::uint16_t>,
-     load_pairs<std::int32_t>, load_pairs<std::uint32_t>, load_pairs<std::int64_t>, load_pairs<std::uint64_t>},
+    {load_two_categories<std::int8_t>, load_two_categories<std::uint8_t>, load_two_categories<std::int16_t>,
+     load_two_categories<std::uint16_t>, load_two_categories<std::int32_t>, load_two_categories<std::uint32_t>,
+     load_two_categories<std::int64_t>, load_two_categories<std::uint64_t>},
     two_categories,
     one_category,
     log1p_each,

@@ -20,7 +20,7 @@ inline Split split(double x) {
 #include "math/multiply_add.inl"
 
 // The minimax polynomial of log((1+s)/(1-s)) = 2s + s R(s^2) from FreeBSD's msun (Sun Microsystems, e_log.c), and its
-// way to add the parts; s = f / (2 + f), f = m - 1.
+// order of adding the parts; s = f / (2 + f), f = m - 1.
 inline double log_from(double f, double s, double e) {
   const double z = s * s;
   const double w = z * z;
@@ -41,8 +41,8 @@ inline double log_of(double x) {
   return log_from(f, f / (2.0 + f), p.e);
 }
 
-// Logarithms begun, of up to 64 elements: what log_from takes. A loop over whole ones is a chain so long that few
-// elements are under way at once; loops that begin them, then loops that end them, are not.
+// A software-pipelined logarithm of up to 64 elements: first the range reduction of all, then the polynomial of all. A
+// loop over whole logarithms is a dependency chain so long that few elements are in flight.
 struct HalfLogs {
   double f[64];
   double s[64];
@@ -98,12 +98,12 @@ inline double digamma_series(double q) {
   return less(1.0 / 12, q, less(1.0 / 120, q, less(1.0 / 252, q, less(1.0 / 240, q, low))));
 }
 
-// What the series of 1/r1 has more than that of 1/r0
+// The series at 1/r1 minus the series at 1/r0
 inline double stirling_difference(double r0, double r1) {
   return multiply_add(r1, stirling_series(r1 * r1), -(r0 * stirling_series(r0 * r0)));
 }
 
-// What that of 1/r0 has more than that of 1/r1
+// The tail of digamma at 1/r0 minus the tail at 1/r1
 inline double digamma_tail_difference(double r0, double r1) {
   const double q0 = r0 * r0;
   const double q1 = r1 * r1;

@@ -9,9 +9,9 @@
 namespace hbm_fast {
 namespace {
 
-constexpr std::size_t narrowest = 16;  // counts from here on suit log_choose_known and log_choose_ratio
-constexpr std::size_t widest = 256;
-constexpr double table_elements = 32768.0;  // a table that stays in the second-level cache
+constexpr std::size_t narrowest = 16;       // counts from here on suit log_choose_known and log_choose_ratio
+constexpr std::size_t widest = 256;         // larger counts are too rare to repay their column
+constexpr double table_elements = 32768.0;  // 256 KiB: the lookup stays in the second-level cache
 
 }  // namespace
 
@@ -20,7 +20,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
     : coefficient(with_coefficient),
       a(n_categories),
       log_gamma(n_categories),
-      of_all(RowBlocks::sum_of(a_in, a_stride, n_categories)) {
+      sum_min(RowBlocks::sum_of(a_in, a_stride, n_categories)) {
   const LikelihoodKernels& kernels = likelihood_kernels();
   const double* const inverses = Factorials::get().inverses();
   for (std::size_t k = 0; k < n_categories; ++k) a[k] = a_in[static_cast<std::ptrdiff_t>(k) * a_stride];
@@ -31,7 +31,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   const std::size_t n_totals = std::max(width, std::min<std::size_t>(4096, n_rows / 4));
   table = std::make_unique_for_overwrite<double[]>(n_categories * width);
   std::fill_n(table.get(), n_categories, 0.0);  // row 0: no count, no factor
-  of_totals.assign(n_totals, 0.0);
+  total_terms.assign(n_totals, 0.0);
 
   const auto fill = [&](const double* concentrations, const double* counts, std::size_t n, double* out) {
     if (coefficient) {
@@ -51,7 +51,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   kernels.log_gamma(a.data(), n_categories, log_gamma.data());
   for (std::size_t k = 0; k < n_categories; ++k) {
     if (!(a[k] >= smallest_vector_concentration &&
-          a[k] <= largest_vector_concentration)) {  // such rows are done with care
+          a[k] <= largest_vector_concentration)) {  // such rows are evaluated by the fallback
       for (std::size_t x = 1; x < width; ++x) table[x * n_categories + k] = std::numeric_limits<double>::quiet_NaN();
       log_gamma[k] = std::numeric_limits<double>::quiet_NaN();
     } else if (a[k] > largest_short_product) {
@@ -61,14 +61,14 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
       }
     }
   }
-  const double sum = of_all.sum;
+  const double sum = sum_min.sum;
   if (sum >= smallest_vector_concentration && sum <= largest_vector_concentration) {
     std::vector<double> counts(n_totals);
     for (std::size_t x = 0; x < n_totals; ++x) counts[x] = static_cast<double>(x);
     std::fill_n(repeated.begin(), n_totals, sum);
-    fill(repeated.data() + 1, counts.data() + 1, n_totals - 1, of_totals.data() + 1);
+    fill(repeated.data() + 1, counts.data() + 1, n_totals - 1, total_terms.data() + 1);
   } else {
-    std::fill(of_totals.begin() + 1, of_totals.end(), std::numeric_limits<double>::quiet_NaN());
+    std::fill(total_terms.begin() + 1, total_terms.end(), std::numeric_limits<double>::quiet_NaN());
   }
 }
 
@@ -78,7 +78,7 @@ SharedRows::SharedRows(const SharedConcentration& shared, double* out)
       kernels_(likelihood_kernels()),
       factorials_(Factorials::get()),
       size_(RowBlocks::places_for(shared.a.size())) {
-  // not set to 0: that took longer than a chunk of sparse rows
+  // left uninitialised: zeroing took longer than a chunk of sparse rows
   for (auto* part : {&category_, &place_}) *part = std::make_unique_for_overwrite<std::uint32_t[]>(size_);
   count_ = std::make_unique_for_overwrite<std::uint64_t[]>(size_ + row_step);
   term_ = std::make_unique_for_overwrite<double[]>(size_ + row_step);
@@ -118,24 +118,25 @@ void SharedRows::work_out() {
 
 void SharedRows::evaluate() {
   look_up_pushed();
-  if (any_ > largest_row_total) {  // a bad count, perhaps: its row is refused below, and no table may be read with it
-    for (std::size_t i = 0; i < n_looked_up_; ++i) count_[i] = std::min(count_[i], largest_row_total + 1);
+  if (any_ >
+      largest_exact_integer) {  // a bad count, perhaps: its row is refused below, and no table may be read with it
+    for (std::size_t i = 0; i < n_looked_up_; ++i) count_[i] = std::min(count_[i], largest_exact_integer + 1);
   }
   work_out();
   std::fill_n(term_.get() + n_looked_up_, row_step, 0.0);
   std::fill_n(count_.get() + n_looked_up_, row_step, std::uint64_t{0});
-  RowSums sums[lanes];
+  RowSums sums[lane_count];
   kernels_.row_sums(term_.get(), count_.get(), first_, rows_, sums);
-  // totals beyond the table; rows of one total, which many tables have, share the work
-  double large_total[lanes], concentrations[lanes], of_large_total[lanes];
-  std::size_t which[lanes];
+  // totals beyond the table; rows of one total, which many data have, are evaluated once
+  double large_total[lane_count], concentrations[lane_count], of_large_total[lane_count];
+  std::size_t which[lane_count];
   std::size_t n_large = 0;
   for (std::size_t r = 0; r < rows_; ++r) {
     const std::uint64_t total = sums[r].total;
-    if (total < shared_.of_totals.size()) continue;
+    if (total < shared_.total_terms.size()) continue;
     const auto value = static_cast<double>(total);
     if (n_large == 0 || large_total[n_large - 1] != value) {
-      concentrations[n_large] = shared_.of_all.sum;
+      concentrations[n_large] = shared_.sum_min.sum;
       large_total[n_large++] = value;
     }
     which[r] = n_large - 1;
@@ -145,15 +146,15 @@ void SharedRows::evaluate() {
     of_large_total[i] += factorials_.log_factorial(large_total[i]);
 
   // counts from 2^32 on might wrap a total
-  const bool all_fit = shared_.of_all.sum <= largest_vector_concentration && (any_ >> 32) == 0;
+  const bool all_fit = shared_.sum_min.sum <= largest_vector_concentration && (any_ >> 32) == 0;
   for (std::size_t r = 0; r < rows_; ++r) {
     const RowSums& row = sums[r];
     const double of_total =
-        row.total < shared_.of_totals.size() ? shared_.of_totals[row.total] : of_large_total[which[r]];
+        row.total < shared_.total_terms.size() ? shared_.total_terms[row.total] : of_large_total[which[r]];
     const double value = row.sum - of_total;
     out_[row_[r]] = value;
     const auto n_terms = static_cast<double>(first_[r + 1] - first_[r]) + 1.0;
-    const bool done = all_fit && row.total <= largest_row_total &&
+    const bool done = all_fit && row.total <= largest_exact_integer &&
                       (row.total == 0 || is_exact(value, row.absolute + std::abs(of_total), n_terms));
     if (!done) refused_.push_back(row_[r]);
   }

@@ -1,5 +1,5 @@
-// Rows that share one concentration: what small counts add is looked up in a table made once, and only large counts are
-// worked out one by one.
+// Rows that share one concentration: the terms of small counts are looked up, having been computed once for all rows;
+// the terms of large counts are computed for each.
 #pragma once
 
 #include <cstddef>
@@ -23,45 +23,44 @@ struct SharedConcentration {
   std::vector<double> a;            // (K,)
   std::vector<double> log_gamma;    // (K,), of a
   std::unique_ptr<double[]> table;  // (width, K): log(a_k (a_k+1) ... (a_k+x-1)), less log(x!) with the coefficient
-  std::vector<double> of_totals;    // the same of the sum
-  SumAndSmallest of_all;            // a's sum and its smallest
+  std::vector<double> total_terms;  // the same of the sum
+  SumMin sum_min;                   // a's sum and its smallest
   double largest;
 };
 
-// One thread's rows. Their counts above 0 lie one after the other, and the loops go over those of many rows at once: a
-// loop that ends with each row would end where no processor expects it.
+// One thread's rows. Their counts above 0 lie one after the other, and the loops go over those of many rows at once:
+// the exit of a loop over one row would be mispredicted.
 class SharedRows {
  public:
   SharedRows(const SharedConcentration& shared, double* out);
 
-  // Adds a row of K counts. There must be room.
+  // Adds a row of K counts. The row must fit.
   template <class T>
   void push(std::size_t row, const T* x, std::ptrdiff_t x_stride) {
     const std::size_t n = first_[rows_];
     end_row(row, n + positive_counts(kernels_, x, x_stride, shared_.a.size(), category_.get() + n, count_.get() + n));
   }
   // Adds n_rows at most, which follow each other, of at most K stored counts each whose columns are in range. Returns
-  // how many there was room for.
+  // how many fitted.
   template <class T, class Index>
   std::size_t push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
                           const Index* offsets, std::size_t n_rows) {
     look_up_pushed();
     const std::size_t begin = first_[rows_];
     std::size_t n = 0;
-    for (; n < n_rows && has_room(); ++n)
-      end_row(row + n, begin + static_cast<std::size_t>(offsets[n + 1] - offsets[0]));
+    for (; n < n_rows && fits(); ++n) end_row(row + n, begin + static_cast<std::size_t>(offsets[n + 1] - offsets[0]));
     look_up(values + static_cast<std::ptrdiff_t>(offsets[0]) * value_stride, value_stride, columns + offsets[0]);
     return n;
   }
 
-  bool has_room() const { return rows_ < lanes && first_[rows_] + shared_.a.size() + 1 <= size_; }
+  bool fits() const { return rows_ < lane_count && first_[rows_] + shared_.a.size() + 1 <= size_; }
 
-  // Writes the values of the rows pushed; calls otherwise(row) for those that must be done in another way: bad counts,
-  // and what needs care.
-  template <class Otherwise>
-  void flush(Otherwise&& otherwise) {
+  // Writes the values of the rows pushed; calls fallback(row) for those that the lookup cannot evaluate: bad counts,
+  // concentrations out of range, terms that cancel.
+  template <class Fallback>
+  void flush(Fallback&& fallback) {
     evaluate();
-    for (const std::size_t row : refused_) otherwise(row);
+    for (const std::size_t row : refused_) fallback(row);
     refused_.clear();
   }
 
@@ -82,8 +81,8 @@ class SharedRows {
   const LikelihoodKernels& kernels_;
   const Factorials& factorials_;
   std::size_t rows_ = 0;
-  std::size_t row_[lanes];
-  std::size_t first_[lanes + 1] = {};
+  std::size_t row_[lane_count];
+  std::size_t first_[lane_count + 1] = {};
   std::size_t size_;
   std::unique_ptr<std::uint64_t[]> count_;
   std::unique_ptr<double[]> term_;

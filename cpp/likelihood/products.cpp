@@ -46,7 +46,7 @@ RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
       kernels_(likelihood_kernels()),
       factorials_(Factorials::get()),
       size_(places_for(n_categories)) {
-  // not set to 0: that would take its time in every chunk of rows
+  // left uninitialised: zeroing costs per chunk
   counts_ = std::make_unique_for_overwrite<double[]>(size_);
   concentration_ = std::make_unique_for_overwrite<double[]>(size_);
   terms_ = std::make_unique_for_overwrite<double[]>(size_);
@@ -55,9 +55,9 @@ RowBlocks::RowBlocks(std::size_t n_categories, bool coefficient, double* out)
 
 namespace {
 
-// Four chains of sums: one would wait for itself at each term.
+// Four accumulators hide the latency of an addition.
 template <class At>
-SumAndSmallest add_up(std::size_t n, At&& at) {
+SumMin add_up(std::size_t n, At&& at) {
   // as bits, whose minima the compiler finds without a detour: they are in order from 0 on, and a negative one is below
   constexpr auto infinity = std::bit_cast<std::int64_t>(std::numeric_limits<double>::infinity());
   double sum[4] = {};
@@ -80,7 +80,7 @@ SumAndSmallest add_up(std::size_t n, At&& at) {
 
 }  // namespace
 
-SumAndSmallest RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
+SumMin RowBlocks::sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n) {
   const auto [sum, smallest] =
       a_stride == 1 ? add_up(n, [=](std::size_t k) { return a[k]; })
                     : add_up(n, [=](std::size_t k) { return a[static_cast<std::ptrdiff_t>(k) * a_stride]; });
@@ -113,7 +113,7 @@ bool RowBlocks::push_pure(std::size_t row, double a, double others, double total
   return true;
 }
 
-bool RowBlocks::close_row(std::size_t row, std::size_t n, std::uint64_t total, SumAndSmallest of_row) {
+bool RowBlocks::close_row(std::size_t row, std::size_t n, std::uint64_t total, SumMin of_row) {
   if (n == 0) {
     out_[row] = 0.0;
     return true;
@@ -139,14 +139,14 @@ void RowBlocks::evaluate() {
 }
 
 void RowBlocks::evaluate_pure() {
-  double excess[lanes], value[lanes];
-  for (int i = pure_.n; i < lanes; ++i) {
+  double excess[lane_count], value[lane_count];
+  for (std::size_t i = pure_.n; i < lane_count; ++i) {
     pure_.a[i] = pure_.others[i] = 1.0;
     pure_.total[i] = 0.0;
   }
   kernels_.one_category(pure_.a, pure_.others, pure_.total, excess);
-  kernels_.log1p(excess, lanes, value);
-  for (int i = 0; i < pure_.n; ++i) {
+  kernels_.log1p(excess, lane_count, value);
+  for (std::size_t i = 0; i < pure_.n; ++i) {
     out_[pure_.row[i]] = 0.0 - value[i];  // never -0
     if (!(excess[i] < 1e280)) refused_.push_back(pure_.row[i]);
   }
@@ -155,7 +155,7 @@ void RowBlocks::evaluate_pure() {
 
 void RowBlocks::evaluate_rows() {
   first_[rows_] = n_;
-  double of_totals[lanes];
+  double of_totals[lane_count];
   kernels_.log_choose(concentration_.get(), counts_.get(), n_, factorials_.inverses(), terms_.get());
   kernels_.log_choose(sum_, total_, rows_, factorials_.inverses(), of_totals);
   if (!coefficient_) {

@@ -1,5 +1,5 @@
 // Rows are gathered into blocks (non-zero counts with their concentrations), and a block is evaluated by the vector
-// loops. A row that they cannot do to full precision is handed to careful_log_pmf: the caller's `careful(row)`.
+// loops. A row that they cannot do to full precision is handed to exact_log_pmf: the caller's `exact(row)`.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +14,6 @@
 #include "likelihood/kernels.hpp"
 
 namespace hbm_fast {
-
-constexpr int lanes = 64;
 
 // Small factorials and binomial coefficients, all correctly rounded or nearly.
 class Factorials {
@@ -36,11 +34,11 @@ class Factorials {
 
 // Up to 64 rows whose draws all fell into one category.
 struct PureRows {
-  double a[lanes];
-  double others[lanes];  // the sum of the other concentrations
-  double total[lanes];
-  std::size_t row[lanes];
-  int n = 0;
+  double a[lane_count];
+  double others[lane_count];  // the sum of the other concentrations
+  double total[lane_count];
+  std::size_t row[lane_count];
+  std::size_t n = 0;
 };
 
 // Where rows lie: pointers to the first, strides in elements.
@@ -77,16 +75,16 @@ std::size_t positive_counts(const LikelihoodKernels& kernels, const T* x, std::p
   return n;
 }
 
-// Terms of both signs: what their rounding may leave when they cancel is within the error that is promised. In units of
-// the absolute sum of the terms, and of one for each term.
+// Whether the rounding of terms of both signs stays within the error bound of log_pmf where they cancel. Rounding
+// errors are proportional to the absolute sum of the terms, and to their number.
 inline bool is_exact(double value, double absolute, double n_terms) {
   constexpr double rounding = 5e-16;
   constexpr double rounding_of_a_term = 2e-15;
-  constexpr double promised = 1e-13;
-  return absolute * rounding + n_terms * rounding_of_a_term <= promised * (value < 0.0 ? -value : value);
+  constexpr double bound = 1e-13;
+  return absolute * rounding + n_terms * rounding_of_a_term <= bound * (value < 0.0 ? -value : value);
 }
 
-struct SumAndSmallest {
+struct SumMin {
   double sum;
   double smallest;
 };
@@ -101,37 +99,37 @@ class RowBlocks {
 
   RowBlocks(std::size_t n_categories, bool coefficient, double* out);
 
-  // Adds n rows, the first of them number `row` of the output; calls careful(row) for those that must be done with
-  // care. Throws std::invalid_argument for bad values.
-  template <class T, class Careful>
-  void push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful);
+  // Adds n rows, the first of them number `row` of the output; calls exact(row) for those that the loops cannot
+  // evaluate to full precision. Throws std::invalid_argument for bad values.
+  template <class T, class Exact>
+  void push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact&& exact);
 
   // Adds one row by its stored entries (each column at most once) and the sum of all concentrations.
-  template <class T, class Index, class Careful>
+  template <class T, class Index, class Exact>
   void push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
-                   std::size_t n_stored, const double* a, SumAndSmallest of_row, Careful&& careful);
+                   std::size_t n_stored, const double* a, SumMin of_row, Exact&& exact);
 
   // Writes the values of all rows pushed.
-  template <class Careful>
-  void flush(Careful&& careful) {
+  template <class Exact>
+  void flush(Exact&& exact) {
     evaluate();
-    for (const std::size_t row : refused_) careful(row);
+    for (const std::size_t row : refused_) exact(row);
     refused_.clear();
   }
 
   // Checks concentrations and adds them up.
-  static SumAndSmallest sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
+  static SumMin sum_of(const double* a, std::ptrdiff_t a_stride, std::size_t n);
   // Throws for a total that is too large, or is of a negative count.
   static void check_total(std::uint64_t total, bool is_signed) {
-    if (total > largest_row_total) refuse_total(total, is_signed);
+    if (total > largest_exact_integer) refuse_total(total, is_signed);
   }
 
  private:
   [[noreturn]] static void refuse_total(std::uint64_t total, bool is_signed);
   template <class T>
   bool push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride);
-  // The elements [n_, n_ + n) have been written; false where the row needs care.
-  bool close_row(std::size_t row, std::size_t n, std::uint64_t total, SumAndSmallest of_row);
+  // The elements [n_, n_ + n) have been written; false where the loops cannot evaluate the row.
+  bool close_row(std::size_t row, std::size_t n, std::uint64_t total, SumMin of_row);
   bool push_pure(std::size_t row, double a, double others, double total);
   void add_pure(std::size_t row, double a, double others, double total) {
     pure_.a[pure_.n] = a;
@@ -143,7 +141,7 @@ class RowBlocks {
   template <class T>
   std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride,
                              std::uint64_t* total);
-  bool full() const { return n_ + n_categories_ + 1 > size_ || rows_ == lanes || pure_.n == lanes; }
+  bool full() const { return n_ + n_categories_ + 1 > size_ || rows_ == lane_count || pure_.n == lane_count; }
 
   void evaluate();
   void evaluate_pure();
@@ -160,41 +158,42 @@ class RowBlocks {
   std::unique_ptr<double[]> counts_, concentration_, terms_, log_factorials_;
   std::size_t n_ = 0;
   std::size_t rows_ = 0;
-  std::size_t first_[lanes + 1];
-  std::size_t row_[lanes];
-  double total_[lanes], sum_[lanes];
+  std::size_t first_[lane_count + 1];
+  std::size_t row_[lane_count];
+  double total_[lane_count], sum_[lane_count];
   PureRows pure_;
   std::vector<std::size_t> refused_;
 
   // the concentration last read: often one for all rows
   const double* last_ = nullptr;
-  SumAndSmallest last_sum_{};
+  SumMin last_sum_{};
 };
 
-template <class T, class Careful>
-void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Careful&& careful) {
+template <class T, class Exact>
+void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact&& exact) {
   const auto one = [&](std::size_t i) {
     const auto at = static_cast<std::ptrdiff_t>(i);
     if (!push_one(row + i, run.x + at * run.x_row, run.x_category, run.a + at * run.a_row, run.a_category))
-      careful(row + i);
-    if (full()) flush(careful);
+      exact(row + i);
+    if (full()) flush(exact);
   };
   if (n_categories_ != 2) {
     for (std::size_t i = 0; i < n; ++i) one(i);
     return;
   }
-  Pairs pairs;
-  alignas(64) double pmf[lanes], log_pmf[lanes];
-  for (std::size_t begin = 0; begin < n; begin += lanes) {
-    const std::size_t size = n - begin < lanes ? n - begin : lanes;
+  TwoCategoryBlock block;
+  alignas(64) double pmf[lane_count], log_pmf[lane_count];
+  for (std::size_t begin = 0; begin < n; begin += lane_count) {
+    const std::size_t size = n - begin < lane_count ? n - begin : lane_count;
     const auto at = static_cast<std::ptrdiff_t>(begin);
-    kernels_.load_pairs[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category, run.a + at * run.a_row,
-                                         run.a_row, run.a_category, static_cast<int>(size), &pairs);
+    kernels_.load_two_categories[type_index<T>()](run.x + at * run.x_row, run.x_row, run.x_category,
+                                                  run.a + at * run.a_row, run.a_row, run.a_category,
+                                                  static_cast<int>(size), &block);
     double* const out = out_ + row + begin;
-    double* const to = size == lanes ? out : log_pmf;
+    double* const to = size == lane_count ? out : log_pmf;
     std::uint64_t rest =
-        kernels_.two_categories(&pairs, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
-    if (size < lanes) {
+        kernels_.two_categories(&block, coefficient_ ? factorials_.choose() : factorials_.ones(), pmf, to);
+    if (size < lane_count) {
       std::copy_n(log_pmf, size, out);
       rest &= (std::uint64_t{1} << size) - 1;
     }
@@ -205,10 +204,10 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Caref
         continue;
       }
       // only rows of one category come so near to 1, where a logarithm has fewer right digits than the pmf
-      const bool first = pairs.y[i] == 0;
-      add_pure(row + begin + i, (first ? pairs.a : pairs.b)[i], (first ? pairs.b : pairs.a)[i],
-               static_cast<double>(pairs.x[i] + pairs.y[i]));
-      if (full()) flush(careful);
+      const bool first = block.y[i] == 0;
+      add_pure(row + begin + i, (first ? block.a : block.b)[i], (first ? block.b : block.a)[i],
+               static_cast<double>(block.x[i] + block.y[i]));
+      if (full()) flush(exact);
     }
   }
 }
@@ -223,12 +222,12 @@ std::size_t RowBlocks::gather_strided(const T* x, std::ptrdiff_t x_stride, const
     const T value = x[static_cast<std::ptrdiff_t>(k) * x_stride];
     any |= static_cast<std::uint64_t>(value);
     sum += static_cast<std::uint64_t>(value);
-    if (any > largest_row_total || sum > largest_row_total) break;
+    if (any > largest_exact_integer || sum > largest_exact_integer) break;
     counts_[n] = static_cast<double>(value);
     concentration_[n] = a[static_cast<std::ptrdiff_t>(k) * a_stride];
     n += value != 0;
   }
-  *total = any > largest_row_total ? any : sum;
+  *total = any > largest_exact_integer ? any : sum;
   return n - n_;
 }
 
@@ -255,9 +254,9 @@ bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, c
   return close_row(row, n, total, last_sum_);
 }
 
-template <class T, class Index, class Careful>
+template <class T, class Index, class Exact>
 void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
-                            std::size_t n_stored, const double* a, SumAndSmallest of_row, Careful&& careful) {
+                            std::size_t n_stored, const double* a, SumMin of_row, Exact&& exact) {
   std::uint64_t total = 0;
   std::uint64_t any = 0;
   std::size_t n = n_;
@@ -265,13 +264,13 @@ void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t val
     const T value = values[static_cast<std::ptrdiff_t>(i) * value_stride];
     any |= static_cast<std::uint64_t>(value);
     total += static_cast<std::uint64_t>(value);
-    if (any > largest_row_total || total > largest_row_total) break;
+    if (any > largest_exact_integer || total > largest_exact_integer) break;
     counts_[n] = static_cast<double>(value);
     concentration_[n] = a[columns[i]];
     n += value != 0;
   }
   n -= n_;
-  check_total(any > largest_row_total ? any : total, std::is_signed_v<T>);
+  check_total(any > largest_exact_integer ? any : total, std::is_signed_v<T>);
   bool done;
   if (n == 1) {
     std::size_t own = 0;
@@ -282,8 +281,8 @@ void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t val
   } else {
     done = close_row(row, n, total, of_row);
   }
-  if (!done) careful(row);
-  if (full()) flush(careful);
+  if (!done) exact(row);
+  if (full()) flush(exact);
 }
 
 }  // namespace hbm_fast

@@ -1,10 +1,10 @@
 // Rows of counts as they lie in memory, gathered for the loops; text for a namespace of each instruction-set level.
 
 template <class T>
-void load_pairs(const void* counts, std::ptrdiff_t row, std::ptrdiff_t category, const double* a, std::ptrdiff_t a_row,
-                std::ptrdiff_t a_category, int n, Pairs* pairs) {
+void load_two_categories(const void* counts, std::ptrdiff_t row, std::ptrdiff_t category, const double* a,
+                         std::ptrdiff_t a_row, std::ptrdiff_t a_category, int n, TwoCategoryBlock* block) {
   const T* x = static_cast<const T*>(counts);
-  Pairs& p = *pairs;
+  TwoCategoryBlock& p = *block;
   if (row == 2 && category == 1) {
     for (int i = 0; i < n; ++i) {
       p.x[i] = static_cast<uint64_t>(x[2 * i]);
@@ -79,8 +79,8 @@ size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size
       sum += static_cast<uint64_t>(x[k]);
       take(k);
     }
-    *total = any > largest_row_total ? any : sum;
-    return *total > largest_row_total ? 0 : n;
+    *total = any > largest_exact_integer ? any : sum;
+    return *total > largest_exact_integer ? 0 : n;
   }
   size_t k = 0;
   for (; k + 16 <= n_categories; k += 16) {
@@ -100,7 +100,7 @@ size_t gather(const void* counts, const double* a, std::ptrdiff_t a_stride, size
   double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
   for (size_t i = 0; i < n; ++i) sum += x_out[i];
-  uint64_t exact = largest_row_total + 1;
+  uint64_t exact = largest_exact_integer + 1;
   if (sum < 9007199254740992.0) {
     exact = static_cast<uint64_t>(sum);
   } else if (sum < 9007199254740996.0) {  // doubles skip integers here

@@ -48,7 +48,8 @@ inline double first_factors(double a, uint64_t n) {
   return ((n & 1) != 0 ? a : 1.0) * ((n & 2) != 0 ? second * (second + 1.0) : 1.0);
 }
 
-// Runs of four factors: those of a come first, then those of b. Run j begins at 4 j after a, or 4 j - of_a after b.
+// Runs of four factors: those of a come first, then those of b. RatioProduct j begins at 4 j after a, or 4 j - of_a
+// after b.
 template <int run>
 inline double runs_of_four(double a, double b, double of_a, double end, bool is_last_sure) {
   constexpr double at = 4.0 * run;
@@ -64,10 +65,10 @@ inline double runs_of_four(double a, double b, double of_a, double end, bool is_
   }
 }
 
-// 64 products of two where x + y has `runs` runs of four, or one less and four factors left
+// 64 products of two where x + y has `runs` runs of four, or one less and four factors left. noinline: GCC outlines
+// cold parts of the switch into another section, far from the code of their level.
 template <int runs>
-// (a function of its own: from an inlined switch GCC puts parts aside, far from the code of their level)
-__attribute__((noinline)) void two_risings_of_one_total(const Pairs& p, double* __restrict out) {
+__attribute__((noinline)) void two_risings_of_one_total(const TwoCategoryBlock& p, double* __restrict out) {
   for (int i = 0; i < 64; ++i) {
     const uint64_t x = p.x[i];
     const uint64_t y = p.y[i];
@@ -82,7 +83,7 @@ __attribute__((noinline)) void two_risings_of_one_total(const Pairs& p, double* 
   }
 }
 
-void two_risings_of_one_total(const Pairs& p, uint64_t total, double* __restrict out) {
+void two_risings_of_one_total(const TwoCategoryBlock& p, uint64_t total, double* __restrict out) {
   switch (total >> 2) {
     case 0: return two_risings_of_one_total<0>(p, out);
     case 1: return two_risings_of_one_total<1>(p, out);
@@ -104,19 +105,19 @@ inline double long_rising_of(double a, uint64_t n) {
 // 1/a + 1/(a+1) + ... + 1/(a+n-1) for n < 32, by the same runs: each is its product's derivative over its product, and
 // only their sum is divided.
 struct Fraction {
-  double over;
-  double under;
+  double numerator;
+  double denominator;
 };
 
-inline Fraction plus(Fraction p, Fraction q) {
-  return {multiply_add(p.over, q.under, q.over * p.under), p.under * q.under};
+inline Fraction add(Fraction p, Fraction q) {
+  return {multiply_add(p.numerator, q.denominator, q.numerator * p.denominator), p.denominator * q.denominator};
 }
-inline Fraction unless(bool on, Fraction p) { return {on ? p.over : 0.0, on ? p.under : 1.0}; }
+inline Fraction when(bool on, Fraction p) { return {on ? p.numerator : 0.0, on ? p.denominator : 1.0}; }
 
 // Product and derivative by t of (t + c) (t + d)
 inline Fraction pair_slope(double t, double c, double d) { return {multiply_add(2.0, t, c + d), (t + c) * (t + d)}; }
 
-inline Fraction times(double factor, Fraction p) { return {factor * p.over, p.under}; }
+inline Fraction times(double factor, Fraction p) { return {factor * p.numerator, p.denominator}; }
 
 inline double reciprocals_below_32(double a, uint64_t n) {
   const double z2 = a + ((n & 1) != 0 ? 1.0 : 0.0);
@@ -126,20 +127,20 @@ inline double reciprocals_below_32(double a, uint64_t n) {
   const double t4 = z4 * (z4 + 3.0);
   const double t8 = z8 * (z8 + 7.0);
   const double t16 = z16 * (z16 + 15.0);
-  const Fraction low = plus(unless((n & 1) != 0, Fraction{1.0, a}),
-                            unless((n & 2) != 0, Fraction{multiply_add(2.0, z2, 1.0), z2 * (z2 + 1.0)}));
-  const Fraction four = unless((n & 4) != 0, times(multiply_add(2.0, z4, 3.0), pair_slope(t4, 0.0, 2.0)));
-  const Fraction eight = unless(
-      (n & 8) != 0, times(multiply_add(2.0, z8, 7.0), plus(pair_slope(t8, 0.0, 6.0), pair_slope(t8, 10.0, 12.0))));
+  const Fraction low = add(when((n & 1) != 0, Fraction{1.0, a}),
+                           when((n & 2) != 0, Fraction{multiply_add(2.0, z2, 1.0), z2 * (z2 + 1.0)}));
+  const Fraction four = when((n & 4) != 0, times(multiply_add(2.0, z4, 3.0), pair_slope(t4, 0.0, 2.0)));
+  const Fraction eight =
+      when((n & 8) != 0, times(multiply_add(2.0, z8, 7.0), add(pair_slope(t8, 0.0, 6.0), pair_slope(t8, 10.0, 12.0))));
   const Fraction sixteen =
-      unless((n & 16) != 0,
-             times(multiply_add(2.0, z16, 15.0), plus(plus(pair_slope(t16, 0.0, 14.0), pair_slope(t16, 26.0, 36.0)),
-                                                      plus(pair_slope(t16, 44.0, 50.0), pair_slope(t16, 54.0, 56.0)))));
-  const Fraction all = plus(plus(low, four), plus(eight, sixteen));
-  return all.over / all.under;
+      when((n & 16) != 0,
+           times(multiply_add(2.0, z16, 15.0), add(add(pair_slope(t16, 0.0, 14.0), pair_slope(t16, 26.0, 36.0)),
+                                                   add(pair_slope(t16, 44.0, 50.0), pair_slope(t16, 54.0, 56.0)))));
+  const Fraction all = add(add(low, four), add(eight, sixteen));
+  return all.numerator / all.denominator;
 }
 
-// What the loops over bits can do: products that neither overflow nor vanish.
+// Whether the products of the loops over bits neither overflow nor vanish.
 inline bool products_hold(double sum, uint64_t total) {
   const bool few = ((total >> 5) == 0) & (sum <= largest_short_product);
   const bool many = ((total >> 6) == 0) & (sum <= largest_long_product);
@@ -170,9 +171,10 @@ void same_rising(const double* __restrict a, uint64_t n, double* __restrict out)
   }
 }
 
-// A row that the products cannot do has pmf 0; what the loops make of it stays in its lane.
-uint64_t two_categories(const Pairs* pairs, const double* choose, double* __restrict pmf, double* __restrict log_pmf) {
-  const Pairs& p = *pairs;
+// A row for which products overflow or vanish has pmf 0; no lane affects another.
+uint64_t two_categories(const TwoCategoryBlock* block, const double* choose, double* __restrict pmf,
+                        double* __restrict log_pmf) {
+  const TwoCategoryBlock& p = *block;
   alignas(64) double sum[64], divisor[64];
   alignas(64) uint64_t total[64];
   uint64_t differ = 0;
@@ -222,38 +224,41 @@ uint64_t two_categories(const Pairs* pairs, const double* choose, double* __rest
 }
 
 // One run of factors of prod (z_j + r) / z_j: their product f, and how much more the product of the f + r is, without
-// a difference. `then` appends a run to all before it.
-struct Run {
-  double f;
-  double more;
+// a difference. `append` adds a run to all before it.
+struct RatioProduct {
+  double base;
+  double excess;
 };
 
-inline Run then(Run p, Run q) { return {p.f * q.f, multiply_add(p.more, q.f + q.more, p.f * q.more)}; }
-inline Run unless(bool on, Run p) { return {on ? p.f : 1.0, on ? p.more : 0.0}; }
+inline RatioProduct append(RatioProduct p, RatioProduct q) {
+  return {p.base * q.base, multiply_add(p.excess, q.base + q.excess, p.base * q.excess)};
+}
+inline RatioProduct when(bool on, RatioProduct p) { return {on ? p.base : 1.0, on ? p.excess : 0.0}; }
 
 // 2 m factors from z: products of pairs z (z + 2 m - 1) + c, all of which have d more at z + r
-inline double more_of(double z, double r, double last) { return r * multiply_add(2.0, z, r + last); }
-inline Run run_of_two(double z, double r) { return {z * (z + 1.0), more_of(z, r, 1.0)}; }
-inline Run pair_of(double z, double last, double c, double d) { return {multiply_add(z, last, c), d}; }
-inline Run run_of_four(double z, double r) {
+inline double excess_of(double z, double r, double last) { return r * multiply_add(2.0, z, r + last); }
+inline RatioProduct run_of_two(double z, double r) { return {z * (z + 1.0), excess_of(z, r, 1.0)}; }
+inline RatioProduct pair_of(double z, double last, double c, double d) { return {multiply_add(z, last, c), d}; }
+inline RatioProduct run_of_four(double z, double r) {
   const double last = z + 3.0;
-  const double d = more_of(z, r, 3.0);
-  return then(Run{z * last, d}, pair_of(z, last, 2.0, d));
+  const double d = excess_of(z, r, 3.0);
+  return append(RatioProduct{z * last, d}, pair_of(z, last, 2.0, d));
 }
-inline Run run_of_eight(double z, double r) {
+inline RatioProduct run_of_eight(double z, double r) {
   const double last = z + 7.0;
-  const double d = more_of(z, r, 7.0);
-  return then(then(Run{z * last, d}, pair_of(z, last, 6.0, d)),
-              then(pair_of(z, last, 10.0, d), pair_of(z, last, 12.0, d)));
+  const double d = excess_of(z, r, 7.0);
+  return append(append(RatioProduct{z * last, d}, pair_of(z, last, 6.0, d)),
+                append(pair_of(z, last, 10.0, d), pair_of(z, last, 12.0, d)));
 }
 
-inline Run run_of_sixteen(double z, double r) { return then(run_of_eight(z, r), run_of_eight(z + 8.0, r)); }
+inline RatioProduct run_of_sixteen(double z, double r) { return append(run_of_eight(z, r), run_of_eight(z + 8.0, r)); }
 
-inline Run run_below_32(double z, double r, uint64_t n) {
-  const Run low = then(unless((n & 1) != 0, Run{z, r}), unless((n & 2) != 0, run_of_two(z + as_double(n & 1), r)));
-  const Run four = unless((n & 4) != 0, run_of_four(z + as_double(n & 3), r));
-  const Run eight = unless((n & 8) != 0, run_of_eight(z + as_double(n & 7), r));
-  return then(then(low, four), then(eight, unless((n & 16) != 0, run_of_sixteen(z + as_double(n & 15), r))));
+inline RatioProduct run_below_32(double z, double r, uint64_t n) {
+  const RatioProduct low =
+      append(when((n & 1) != 0, RatioProduct{z, r}), when((n & 2) != 0, run_of_two(z + as_double(n & 1), r)));
+  const RatioProduct four = when((n & 4) != 0, run_of_four(z + as_double(n & 3), r));
+  const RatioProduct eight = when((n & 8) != 0, run_of_eight(z + as_double(n & 7), r));
+  return append(append(low, four), append(eight, when((n & 16) != 0, run_of_sixteen(z + as_double(n & 15), r))));
 }
 
 void one_category(const double* __restrict a, const double* __restrict r, const double* __restrict total,
@@ -262,16 +267,17 @@ void one_category(const double* __restrict a, const double* __restrict r, const 
   for (int i = 0; i < 64; ++i) largest = total[i] > largest ? total[i] : largest;
   if (largest < 32.0) {
     for (int i = 0; i < 64; ++i) {
-      const Run all = run_below_32(a[i], r[i], as_whole(total[i]));
-      out[i] = all.more / all.f;
+      const RatioProduct all = run_below_32(a[i], r[i], as_whole(total[i]));
+      out[i] = all.excess / all.base;
     }
     return;
   }
   for (int i = 0; i < 64; ++i) {
     const uint64_t n = as_whole(total[i]);
     const double last = a[i] + as_double(n & 31);
-    const Run rest = unless((n & 32) != 0, then(run_of_sixteen(last, r[i]), run_of_sixteen(last + 16.0, r[i])));
-    const Run all = then(run_below_32(a[i], r[i], n), rest);
-    out[i] = all.more / all.f;
+    const RatioProduct rest =
+        when((n & 32) != 0, append(run_of_sixteen(last, r[i]), run_of_sixteen(last + 16.0, r[i])));
+    const RatioProduct all = append(run_below_32(a[i], r[i], n), rest);
+    out[i] = all.excess / all.base;
   }
 }

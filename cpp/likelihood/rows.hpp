@@ -42,7 +42,7 @@ void for_each_row(const Rows& rows, std::size_t begin, std::size_t end, Body&& b
 // A chunk sets up its blocks, so it should not be small; it depends on the shape alone, never on the threads.
 inline std::size_t rows_per_chunk(std::size_t n_rows, std::size_t n_categories) {
   constexpr std::size_t elements = 4096;
-  const std::size_t least = std::min<std::size_t>(lanes, n_rows / 16 + 1);
+  const std::size_t least = std::min(lane_count, n_rows / 16 + 1);
   return std::max(least, elements / std::max<std::size_t>(n_categories, 1));
 }
 

@@ -26,7 +26,7 @@ struct LogParts {
 
 // x positive and normal.
 HBM_INLINE LogParts log_parts(double x) {
-  // the exponent becomes a double by way of 2^52
+  // the exponent becomes a double through 2^52
   const std::uint64_t b = bits_of(x);
   const std::uint64_t shifted = b - 0x3FE6A09E667F3BCDu + (std::uint64_t{1024} << 52);
   const std::uint64_t e = shifted >> 52;
@@ -58,8 +58,8 @@ HBM_INLINE double log_of(double x) {
   return log_of_parts(parts.k, parts.f, parts.s, log_series(parts.s));
 }
 
-// Logarithms of at most `most` positive, normal numbers, step by step: a loop over whole ones is a chain so long that
-// few elements are under way at once. The results may replace x.
+// Logarithms of at most `most` positive, normal numbers, step by step: a loop over whole ones is a dependency chain
+// so long that few elements are in flight. The results may replace x.
 template <std::size_t most>
 HBM_INLINE void logs_of(const double* x, std::size_t n, double* log_x) {
   alignas(64) double k[most];

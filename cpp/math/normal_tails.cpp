@@ -2,43 +2,16 @@
 
 #include <algorithm>
 
-#include "core/isa.hpp"
+#include "math/normal_tails_kernels.hpp"
 
 namespace hbm_fast {
 
-using TailsBlock = void(const double*, std::size_t, double*, double*);
-
-#if HBM_FAST_X86_LEVELS
-namespace v2 {
-TailsBlock tails_block;
-}
-namespace v3 {
-TailsBlock tails_block;
-}
-#else
-namespace portable {
-TailsBlock tails_block;
-}
-#endif
-
 namespace {
-
-TailsBlock* tails_block() {
-#if HBM_FAST_X86_LEVELS
-  switch (isa_level()) {
-    case IsaLevel::v4:  // wider vectors were not measured
-    case IsaLevel::v3: return v3::tails_block;
-    default: return v2::tails_block;
-  }
-#else
-  return portable::tails_block;
-#endif
-}
 
 template <class T>
 void strided_tails(const T* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
                    std::ptrdiff_t out_stride, int n_threads, const Poll& poll) {
-  TailsBlock* const tails = tails_block();
+  TailsKernel& tails = tails_block();
   parallel_for(
       n, 4096, n_threads,
       [&](std::size_t begin, std::size_t end) {

@@ -1,4 +1,5 @@
-// Both tails of the standard normal law on the log scale: the map from the coordinates in which the prior is N(0, 1).
+// Both tails of the standard normal distribution on the log scale: the map from the coordinates in which the prior is
+// N(0, 1).
 #pragma once
 
 #include <cstddef>

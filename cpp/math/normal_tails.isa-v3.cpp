@@ -1,6 +1,9 @@
-// The tails of the normal law, vectorised over blocks of 64.
+// The tails of the normal distribution, vectorised over blocks of 64.
 #include <cstddef>
 #include <cstdint>
+
+#include "core/limits.hpp"
+#include "math/normal_tails_kernels.hpp"
 
 #define HBM_FUSE_PRODUCTS
 
@@ -11,7 +14,7 @@ namespace {
 
 #include "math/elementary.inl"
 
-constexpr std::size_t width = 64;
+constexpr std::size_t width = lane_count;
 constexpr double largest = 37.5;  // Phi(-37.5) is 5e-308
 
 // (x + 2) exp(x^2 / 2) Phi(-x) in u = 2 w - 1, w = x (37.5 + 5) / ((x + 5) 37.5); lowest power first. Error 2.3e-16

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/limits.hpp"
+
 namespace hbm_fast {
 namespace {
 
@@ -18,8 +20,6 @@ double stirling_tail(double z) {
                                    q * (1.0 / 1680 - q * (1.0 / 1188 - q * (691.0 / 360360 -
                                                                             q * (1.0 / 156 - q * 3617.0 / 122400)))))));
 }
-
-constexpr double half_log_two_pi = 0.91893853320467274178;
 
 // A polynomial at q0, and its divided difference between q0 and q1.
 struct Polynomial {

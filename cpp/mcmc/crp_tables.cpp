@@ -57,9 +57,9 @@ bool whole_weights(const SufficientStatistics& statistics) {
     return std::all_of(weights.begin(), weights.end(), [](double w) { return w == std::floor(w); });
   };
   for (std::size_t k = 0; k < statistics.n_categories(); ++k) {
-    if (!whole(statistics.pairs(k).weights)) return false;
+    if (!whole(statistics.value_weights(k).weights)) return false;
   }
-  return whole(statistics.total_pairs().weights);
+  return whole(statistics.total_value_weights().weights);
 }
 
 TableCounts::TableCounts(const SufficientStatistics& statistics)
@@ -105,9 +105,9 @@ double TableCounts::from_table(Stream& stream, std::size_t category, double a, d
   double next = 0.0;  // the first trial of `level` that is undecided: no rounding of `position` may bring one back
   const double end = reach.back();
   while (position < end) {
-    const double room = (end - position) * a;
-    if (gap >= room) {
-      gap -= room;
+    const double remaining = (end - position) * a;
+    if (gap >= remaining) {
+      gap -= remaining;
       break;
     }
     position += gap / a;
@@ -134,7 +134,7 @@ double TableCounts::from_table(Stream& stream, std::size_t category, double a, d
 
 // The same line, the trials of one group after those of another.
 double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, double& gap) const {
-  const auto [values, weights] = statistics_.pairs(category);
+  const auto [values, weights] = statistics_.value_weights(category);
   double tables = 0.0;
   double above = statistics_.n_positive(category);  // groups with more than `level` draws
   std::size_t first = 0;
@@ -152,9 +152,9 @@ double TableCounts::from_pairs(Stream& stream, std::size_t category, double a, d
     double position = 0.0;  // within the group
     double next = level;    // the first level of the group that is undecided
     for (;;) {
-      const double room = ((weights[i] - group) * length - position) * a;
-      if (!(gap < room)) {
-        gap -= std::max(room, 0.0);
+      const double remaining = ((weights[i] - group) * length - position) * a;
+      if (!(gap < remaining)) {
+        gap -= std::max(remaining, 0.0);
         break;
       }
       position += gap / a;

@@ -7,7 +7,8 @@
 namespace hbm_fast {
 namespace {
 
-// Both variates of Marsaglia's polar method; the spare lives as long as this object, so that a stream hides no state.
+// Both variates of Marsaglia's polar method; the second is kept in this object, so that a stream has no state besides
+// its own.
 class Normals {
  public:
   explicit Normals(Stream& stream) : stream_(stream) {}

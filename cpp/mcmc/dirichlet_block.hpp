@@ -1,5 +1,5 @@
-// A Dirichlet variate of many categories at once: the same law as variates.hpp's log_dirichlet, one logarithm a
-// category.
+// A Dirichlet variate of many categories at once: the same distribution as variates.hpp's log_dirichlet, one logarithm
+// a category.
 #pragma once
 
 #include <cstddef>

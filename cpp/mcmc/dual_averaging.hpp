@@ -6,7 +6,10 @@
 
 namespace hbm_fast {
 
-// Dual averaging of log(step) towards a mean acceptance (Hoffman & Gelman 2014, section 3.2, arXiv:1111.4246).
+// Dual averaging of log(step) towards a mean acceptance (Hoffman & Gelman 2014, section 3.2, arXiv:1111.4246). The
+// constants are not theirs: t0 = 5 for 10 and gamma = 0.2 for 0.05 (kappa = 0.75 is theirs), and the step is pulled to
+// the first step itself, not to ten times it. The whitened posterior is nearly a standard normal, so that the first
+// step is nearly right: weak, early corrections suffice, and a warm-up of a few dozen steps does not oscillate.
 class DualAveraging {
  public:
   DualAveraging(double step, double target)

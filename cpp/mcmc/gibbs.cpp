@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/limits.hpp"
 #include "math/special.hpp"
 #include "mcmc/dirichlet_block.hpp"
 #include "mcmc/slice.hpp"
@@ -30,25 +31,27 @@ Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, con
       log_beta_(start.log_beta),
       tables_(statistics.n_categories()),
       y_(density_.dimension()) {
-  const auto totals = statistics.total_pairs();
-  const double alpha = std::exp(std::clamp(log_alpha_, -300.0, 300.0));
+  const auto totals = statistics.total_value_weights();
+  const double alpha = std::exp(std::clamp(log_alpha_, -log_alpha_range, log_alpha_range));
   double curvature = 0.0;  // of the density of log alpha given the tables: sum_n sum_j alpha j / (alpha + j)^2
   for (std::size_t i = 0; i < totals.values.size(); ++i) {
     n_nonempty_ += totals.weights[i];
     curvature += totals.weights[i] * alpha *
                  (digamma_difference(alpha, totals.values[i]) + alpha * -trigamma_difference(alpha, totals.values[i]));
   }
+  // a distinct total costs as much as eight exceedances
   few_totals_ = totals.values.empty() || 8.0 * static_cast<double>(totals.values.size()) < totals.values.back();
+  // three standard deviations of log alpha given the crp_tables, within the reach of a few doublings
   width_ = std::clamp(3.0 / std::sqrt(curvature + 0.1), 0.01, 8.0);
 }
 
 double Gibbs::log_density_of_alpha(double log_alpha, double n_tables) {
   double value = density_.model().alpha.log_density(log_alpha);
   if (!std::isfinite(value)) return value;
-  const double alpha = std::exp(std::min(log_alpha, 300.0));
+  const double alpha = std::exp(std::min(log_alpha, log_alpha_range));
   value += (n_tables - n_nonempty_) * log_alpha;  // the level j = 0 apart: it alone needs log alpha
   if (few_totals_) {
-    const auto totals = density_.statistics().total_pairs();
+    const auto totals = density_.statistics().total_value_weights();
     for (std::size_t i = 0; i < totals.values.size(); ++i) {
       value -= totals.weights[i] * log_rising(alpha + 1.0, totals.values[i] - 1.0);
     }

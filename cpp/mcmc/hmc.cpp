@@ -8,8 +8,8 @@
 namespace hbm_fast {
 namespace {
 
-// In whitened coordinates the posterior is nearly a standard normal, where a quarter of a period is pi/2: trajectories
-// around two thirds of half a period come back negatively correlated, and the step still fits a few times into them.
+// In whitened coordinates the posterior is nearly a standard normal, whose half period is pi: trajectories of 1.5 to 3
+// end negatively correlated with their start. At an acceptance of 0.85 such a trajectory takes two or three steps.
 constexpr double target_acceptance = 0.85;
 constexpr double shortest = 1.5;
 constexpr double longest = 3.0;
@@ -67,7 +67,7 @@ StepStatistics Hmc::step() {
   const double step_size = step_size_[region_];
   for (double& p : momentum_) p = normal(stream_);
   const double energy = half_square(momentum_) - log_density_;
-  // The length of the trajectory is drawn, so that no mode of oscillation is met at the same phase for ever.
+  // Randomised trajectory length avoids periodic orbits.
   const double length = shortest + (longest - shortest) * stream_.uniform();
   const int n_steps = static_cast<int>(std::clamp(std::ceil(length / step_size), 1.0, 1000.0));
   const double epsilon = std::min(length / n_steps, step_size);

@@ -1,7 +1,7 @@
 // Hamiltonian Monte Carlo on the whitened coordinates of PosteriorDensity: analytic gradient, dual-averaged step,
 // jittered trajectory length (Neal 2011, arXiv:1206.1901). Where the posterior has several modes of alpha, each has a
-// region with its own coordinates and step size; a trajectory that leaves its region is rejected (so that the way back
-// has the same coordinates), and jumps move between regions.
+// region with its own coordinates and step size; a trajectory that leaves its region is rejected (so that the reverse
+// move has the same coordinates), and jumps move between regions.
 #pragma once
 
 #include <vector>

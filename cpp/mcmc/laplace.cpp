@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/limits.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -34,10 +35,10 @@ PriorOfScale prior_of_scale(const PosteriorDensity& density, double log_alpha) {
   if (density.coordinate().bounded) {
     const AlphaCoordinate& coordinate = density.coordinate();
     const double v = coordinate.inverse(log_alpha);
-    const double bend = coordinate.log_slope_derivative(v);      // d^2 log alpha / dv^2 where the slope is 1
-    const double of_prior = prior.log_density_slope(log_alpha);  // a constant of both bounded priors
-    const double slope = of_prior + bend;
-    return {slope, coordinate.log_slope_curvature(v) - of_prior * bend + slope * bend};
+    const double curvature_part = coordinate.log_slope_derivative(v);  // d^2 log alpha / dv^2 where the slope is 1
+    const double of_prior = prior.log_density_slope(log_alpha);        // a constant of both bounded priors
+    const double slope = of_prior + curvature_part;
+    return {slope, coordinate.log_slope_curvature(v) - of_prior * curvature_part + slope * curvature_part};
   }
   constexpr double h = 1e-4;
   return {prior.log_density_slope(log_alpha),
@@ -80,7 +81,7 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
   std::vector<double> concentration(n_categories), d(n_categories);
   double total = 0.0;
   for (std::size_t k = 0; k < n_categories; ++k) {
-    total += concentration[k] = std::exp(std::clamp(log_alpha + log_beta[k], -300.0, 300.0));
+    total += concentration[k] = std::exp(std::clamp(log_alpha + log_beta[k], -log_alpha_range, log_alpha_range));
   }
   const double shared = total * total * density.statistics().hessian(concentration.data(), d.data());
   double prior_mass = 0.0;

@@ -30,7 +30,7 @@ struct Whitening {
 // The whitening by the curvature at y (its centre is y).
 Whitening whitening_at(const PosteriorDensity& density, const double* y);
 
-// Asked between evaluations; where it says no, a computation ends early and its result is not used.
+// Called between evaluations; where it returns false, a computation ends early and its result is not used.
 using KeepOn = std::function<bool()>;
 
 // Moves y to a mode of the density by damped Newton steps.

@@ -15,7 +15,7 @@ constexpr double prior_observations = 5.0;
 
 double first_step(std::size_t dimension) { return 2.38 / std::sqrt(static_cast<double>(dimension)); }
 
-// Optimal scaling: .44 in one dimension, .234 in many (Roberts & Rosenthal 2001, doi:10.1214/ss/1015346320).
+// Optimal scaling: 0.44 in one dimension, 0.234 in many (Roberts & Rosenthal 2001, doi:10.1214/ss/1015346320).
 double target_acceptance(std::size_t dimension) { return 0.234 + 0.206 / static_cast<double>(dimension); }
 
 }  // namespace
@@ -38,7 +38,7 @@ Metropolis::Metropolis(const SufficientStatistics& statistics, const ModelView& 
       log_beta_(start.log_beta),
       full_(z_.size() <= most_dimensions),
       mean_(z_.size()) {
-  reshape();  // nothing seen: the identity
+  reshape();  // without observations: the identity
   density_.use(preparation.regions[preparation.region_of(start.log_alpha)].coordinate);
   go_to(start.log_alpha, start.log_beta.data());
 }

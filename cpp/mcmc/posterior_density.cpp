@@ -4,14 +4,16 @@
 #include <cmath>
 #include <limits>
 
+#include "core/limits.hpp"
+
 namespace hbm_fast {
 namespace {
 
 // Outside this range of log alpha the likelihood is a power of alpha (below) or free of it (above), to double
 // precision.
-constexpr double lowest_log_alpha = -300.0;
+constexpr double lowest_log_alpha = -log_alpha_range;
 constexpr double highest_log_alpha = 80.0;
-// A concentration below this one only enters as a power too, which the floor is corrected for.
+// A concentration below exp of this one enters only as a power too, by which the value is corrected.
 constexpr double floor_log = -660.0;
 
 // log(1 / (1 + exp(-x)))
@@ -75,7 +77,7 @@ PosteriorDensity::PosteriorDensity(const SufficientStatistics& statistics, const
   if (model.beta.fixed) {
     for (std::size_t k = 0; k < n_categories_; ++k) log_beta_[k] = std::log(model.beta.values[k]);
   }
-  for (const double groups : statistics.total_pairs().weights) scale_exponent_ -= groups;
+  for (const double groups : statistics.total_value_weights().weights) scale_exponent_ -= groups;
   for (std::size_t k = 0; k < n_categories_; ++k) scale_exponent_ += statistics.n_positive(k);
 }
 

@@ -45,7 +45,7 @@ double crossing(double a, double b, Function&& f) {
   return 0.5 * (a + b);
 }
 
-// Where f > 0 ends on the way from `from` towards +infinity (direction 1) or -infinity (-1), at most at `limit`.
+// The first point where f > 0 ends, from `from` towards +infinity (direction 1) or -infinity (-1), at most at `limit`.
 template <class Function>
 double end_of(double from, double direction, double limit, Function&& f) {
   double step = 1.0;
@@ -161,7 +161,7 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
 void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
   // Below `first` and above `last` the likelihood is a power of alpha to within exp(-3).
   const SufficientStatistics& statistics = density.statistics();
-  const auto totals = statistics.total_pairs();
+  const auto totals = statistics.total_value_weights();
   const std::size_t n_categories = density.n_categories();
   double levels = 1.0, squares = 1.0, exponent = 0.0;
   for (std::size_t i = 0; i < totals.values.size(); ++i) {
@@ -345,8 +345,8 @@ void Profile::divide(PosteriorDensity& density, const KeepOn& keep_on) {
   }
 }
 
-// Whether the one region is far from a normal: log alpha spreads much wider than the curvature at the mode says, or the
-// scale of a beta given alpha changes much over all but a hundredth of the probability.
+// Whether the one region is far from a normal: log alpha spreads much wider than the curvature at the mode implies, or
+// the scale of a beta given alpha changes much over all but a hundredth of the probability.
 bool Profile::is_uneven() const {
   if (dimension_ > most_categories_to_jump) return false;
   const Region& region = regions_[0];

@@ -22,7 +22,7 @@ struct Region {
 
 class Profile {
  public:
-  // `keep_on` is asked between evaluations; where it returns false, the scan ends and there are no regions.
+  // `keep_on` is called between evaluations; where it returns false, the scan ends and there are no regions.
   Profile(const SufficientStatistics& statistics, const ModelView& model, const KeepOn& keep_on);
 
   // By increasing log alpha; one where there is one mode.

@@ -9,19 +9,7 @@ namespace hbm_fast {
 
 namespace {
 
-constexpr std::size_t width = mixture_width;
-
-MixtureKernel* mixture_block() {
-#if HBM_FAST_X86_LEVELS
-  switch (isa_level()) {
-    case IsaLevel::v4:  // wider vectors were not measured
-    case IsaLevel::v3: return v3::mixture_block;
-    default: return v2::mixture_block;
-  }
-#else
-  return portable::mixture_block;
-#endif
-}
+constexpr std::size_t width = lane_count;
 
 // body(begin, end, blocks) on items b * blocks + i: block i of dataset b's draws, so that few datasets of many draws
 // are shared among threads too.
@@ -36,7 +24,7 @@ void for_blocks(std::size_t n_datasets, std::size_t n_draws, int n_threads, cons
 
 void mixture_log_density(const MixtureView& mixture, const float* constant, const float* scale, const float* z,
                          std::size_t n_draws, double* out, int n_threads, const Poll& poll) {
-  MixtureKernel* const density = mixture_block();
+  MixtureKernel& density = mixture_block();
   const std::size_t c = mixture.n_components;
   const std::size_t d = mixture.dim;
   for_blocks(mixture.n_datasets, n_draws, n_threads, poll, [&](std::size_t begin, std::size_t end, std::size_t blocks) {

@@ -16,7 +16,7 @@ namespace {
 }  // namespace
 
 void mixture_block(const MixtureBlock& mixture, const float* z, std::size_t n, double* scratch, double* out) {
-  constexpr std::size_t width = mixture_width;
+  constexpr std::size_t width = lane_count;
   const std::size_t d = mixture.dim;
   double* const quadratic = scratch;                                   // (C, width)
   double* const deviation = quadratic + mixture.n_components * width;  // (D, width)
@@ -53,7 +53,7 @@ void mixture_block(const MixtureBlock& mixture, const float* z, std::size_t n, d
     const double* const value = quadratic + c * width;
     for (std::size_t s = 0; s < width; ++s) sum[s] += exp_of(value[s] - largest[s]);
   }
-  // the largest term is 1, unless something is not a number
+  // the largest term is 1 where no input is NaN
   for (std::size_t s = 0; s < width; ++s) y[s] = sum[s] >= 1.0 ? largest[s] + log_of(sum[s]) : __builtin_nan("");
   for (std::size_t s = 0; s < n; ++s) out[s] = y[s];
 }

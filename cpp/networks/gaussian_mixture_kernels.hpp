@@ -1,13 +1,12 @@
-// What the levels of the mixture's density compute.
+// The kernel of the mixture's density.
 #pragma once
 
 #include <cstddef>
 
-#include "core/isa.hpp"
+#include "core/dispatch.hpp"
+#include "core/limits.hpp"
 
 namespace hbm_fast {
-
-constexpr std::size_t mixture_width = 64;
 
 // One mixture; see MixtureView and mixture_log_density.
 struct MixtureBlock {
@@ -15,20 +14,9 @@ struct MixtureBlock {
   const float *mean, *lower, *constant, *scale;
 };
 
-// z (n, D), n at most mixture_width; scratch of (C + 2 D) * mixture_width.
+// z (n, D), n at most lane_count; scratch of (C + 2 D) * lane_count.
 using MixtureKernel = void(const MixtureBlock&, const float* z, std::size_t n, double* scratch, double* out);
 
-#if HBM_FAST_X86_LEVELS
-namespace v2 {
-MixtureKernel mixture_block;
-}
-namespace v3 {
-MixtureKernel mixture_block;
-}
-#else
-namespace portable {
-MixtureKernel mixture_block;
-}
-#endif
+HBM_KERNEL(MixtureKernel, mixture_block)
 
 }  // namespace hbm_fast

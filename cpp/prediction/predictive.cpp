@@ -6,19 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "core/limits.hpp"
 #include "math/special.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
 namespace {
 
-// Below this alpha a group is pure to far more digits than a double has; a concentration stays a normal number, and
-// log(U) / concentration finite.
+// Below this log alpha a group is pure to far more digits than a double has.
 constexpr double smallest_log_alpha = -600.0;
-constexpr double smallest_concentration = 1e-300;
 // Beyond this one theta is beta to all digits.
 constexpr double largest_log_alpha = 600.0;
-constexpr std::int64_t largest_total = std::int64_t{1} << 53;  // from here on doubles skip integers
 
 Stream stream_at(const PosteriorAddress& address, Site site, std::size_t dataset, std::size_t draw) {
   const Key key{address.key.high ^ mix(address.group), address.key.low};
@@ -29,17 +27,15 @@ Stream stream_at(const PosteriorAddress& address, Site site, std::size_t dataset
 // small; beyond e^300 all factors are a.
 double log_rising_rest(double log_a, double n) {
   if (n <= 1.0) return 0.0;
-  return log_a > 300.0 ? (n - 1.0) * log_a : log_rising(1.0 + std::exp(log_a), n - 1.0);
+  return log_a > log_alpha_range ? (n - 1.0) * log_a : log_rising(1.0 + std::exp(log_a), n - 1.0);
 }
 
 void check_counts(const std::int64_t* values, std::size_t n, const char* name) {
-  if (!std::all_of(values, values + n, [](std::int64_t x) { return x >= 0 && x <= largest_total; })) {
+  if (!std::all_of(values, values + n,
+                   [](std::int64_t x) { return x >= 0 && static_cast<std::uint64_t>(x) <= largest_exact_integer; })) {
     throw std::invalid_argument(std::string(name) + " must hold counts from 0 to 2**53");
   }
 }
-
-// From such totals on, rounding leaves more than 1e-9 of log-factorials that are taken apart.
-constexpr double large_total = 1048576.0;
 
 // log(a (a+1) ... (a+n-1) / n!), whatever the size of a.
 double log_choose_of(double log_a, double n) {
@@ -110,7 +106,7 @@ void group_log_pmf(const DrawsView& draws, const std::int64_t* rows, std::size_t
         for (std::size_t pair = begin; pair < end; ++pair) {
           const std::size_t i = pair / n_rows;
           const std::size_t at = i / draws.n_draws * n_rows + pair % n_rows;
-          if (coefficient && totals[at] > large_total) {
+          if (coefficient && totals[at] > large_count) {
             log_pmf[pair] =
                 log_pmf_of_large(draws.log_alpha[i], draws.log_beta + i * k_n, rows + at * k_n, k_n, totals[at]);
             continue;

@@ -1,4 +1,4 @@
-// What a posterior's draws of (alpha, beta) say about groups: theta given a group's counts, the probability of whole
+// Groups under a posterior's draws of (alpha, beta): theta given a group's counts, the probability of whole
 // groups, counts to come. Draws come as logs, so that an alpha of 1e-300 or of 1e-400 is as good as any.
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "core/limits.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -14,7 +15,6 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double log_two_over_pi = -0.45158270528945486473;
 constexpr double half_log_two_over_pi = 0.5 * log_two_over_pi;
-constexpr double half_log_two_pi = 0.91893853320467274178;
 
 // log of the integral of t^exponent over [lower, upper], in t = log alpha: integral of exp((exponent + 1) t) dt.
 double log_power_mass(double exponent, double lower, double upper) {

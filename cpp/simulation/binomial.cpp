@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "math/sum.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -13,10 +14,10 @@ constexpr double inversion_mean = 12.0;
 
 // log n! - [(n + 1/2) log(n + 1) - (n + 1) + log(2 pi)/2]: Stirling's series at n + 1, from a table where it converges
 // slowly (values: that expression at 40 digits).
-double stirling_tail(double n) {
-  static constexpr double table[] = {.08106146679532726,  .04134069595540929, .02767792568499834, .02079067210376509,
-                                     .01664469118982119,  .01387612882307075, .01189670994589177, .01041126526197209,
-                                     .009255462182712733, .008330563433362871};
+double log_factorial_tail(double n) {
+  static constexpr double table[] = {
+      0.08106146679532726, 0.04134069595540929, 0.02767792568499834, 0.02079067210376509,  0.01664469118982119,
+      0.01387612882307075, 0.01189670994589177, 0.01041126526197209, 0.009255462182712733, 0.008330563433362871};
   if (n < 10.0) return table[static_cast<int>(n)];
   const double r = 1.0 / (n + 1.0);
   const double q = r * r;
@@ -58,8 +59,8 @@ std::int64_t reject(Stream& stream, double n, double p, double q) {
     if (x < 0.0 || x > n) continue;
     const double log_ratio =
         (mode + 0.5) * log1p_of((mode - x) / (x + 1.0)) + (n - mode + 0.5) * log1p_of((x - mode) / (n - x + 1.0)) +
-        (x - mode) * log_of(odds * ((n - x + 1.0) / (x + 1.0))) + (stirling_tail(mode) - stirling_tail(x)) +
-        (stirling_tail(n - mode) - stirling_tail(n - x));
+        (x - mode) * log_of(odds * ((n - x + 1.0) / (x + 1.0))) + (log_factorial_tail(mode) - log_factorial_tail(x)) +
+        (log_factorial_tail(n - mode) - log_factorial_tail(n - x));
     if (log_of(v * slope / (a / (edge * edge) + b)) <= log_ratio) return static_cast<std::int64_t>(x);
   }
 }
@@ -72,16 +73,6 @@ std::int64_t lower_half(Stream& stream, double u, double n, double p, double q) 
 
 // Categories that a multinomial passes over at once.
 constexpr std::size_t chunk = 16;
-
-double sum_of(const double* x, std::size_t size) {
-  double part[4] = {0.0, 0.0, 0.0, 0.0};
-  std::size_t k = 0;
-  for (; k + 4 <= size; k += 4) {
-    for (std::size_t i = 0; i < 4; ++i) part[i] += x[k + i];
-  }
-  for (; k < size; ++k) part[0] += x[k];
-  return (part[0] + part[1]) + (part[2] + part[3]);
-}
 
 }  // namespace
 
@@ -101,25 +92,24 @@ std::int64_t binomial_odds(Stream& stream, std::int64_t n, double successes, dou
 
 std::int64_t binomial(Stream& stream, std::int64_t n, double p) { return binomial_odds(stream, n, p, 1.0 - p); }
 
-template <class T>
 void multinomial(Stream& stream, std::int64_t total, const double* weights, std::size_t n_categories, double* scratch,
-                 T* counts) {
+                 std::int64_t* counts) {
   // Chunks of 16 first where there are many categories: most of them get nothing, and are passed over at once.
   const std::size_t n_chunks = n_categories > 2 * chunk ? (n_categories + chunk - 1) / chunk : 1;
   const std::size_t step = n_chunks > 1 ? chunk : n_categories;
   double* sums = scratch;              // of each chunk
   double* after = scratch + n_chunks;  // of the chunks behind it
   for (std::size_t c = 0; c < n_chunks; ++c)
-    sums[c] = sum_of(weights + c * step, std::min(n_categories - c * step, step));
+    sums[c] = sum_of_four(weights + c * step, 1, std::min(n_categories - c * step, step));
   after[n_chunks - 1] = 0.0;
   for (std::size_t c = n_chunks - 1; c > 0; --c) after[c - 1] = after[c] + sums[c];
 
-  std::fill(counts, counts + n_categories, T{0});
+  std::fill(counts, counts + n_categories, 0);
   for (std::size_t c = 0; c < n_chunks && total > 0; ++c) {
     std::int64_t left = binomial_odds(stream, total, sums[c], after[c]);
     total -= left;
     if (left == 0) continue;
-    // Where a weight is zero no processor can guess: the others are listed first.
+    // Whether a weight is zero is an unpredictable branch: the positive ones are listed first.
     std::size_t index[2 * chunk];
     double behind[2 * chunk];
     std::size_t n_listed = 0;
@@ -134,21 +124,10 @@ void multinomial(Stream& stream, std::int64_t total, const double* weights, std:
     }
     for (std::size_t r = 0; r < n_listed && left > 0; ++r) {
       const std::int64_t drawn = binomial_odds(stream, left, weights[index[r]], behind[r]);
-      counts[index[r]] = static_cast<T>(drawn);
+      counts[index[r]] = drawn;
       left -= drawn;
     }
   }
 }
-
-#define HBM_MULTINOMIAL(T) template void multinomial<T>(Stream&, std::int64_t, const double*, std::size_t, double*, T*);
-HBM_MULTINOMIAL(std::int8_t)
-HBM_MULTINOMIAL(std::uint8_t)
-HBM_MULTINOMIAL(std::int16_t)
-HBM_MULTINOMIAL(std::uint16_t)
-HBM_MULTINOMIAL(std::int32_t)
-HBM_MULTINOMIAL(std::uint32_t)
-HBM_MULTINOMIAL(std::int64_t)
-HBM_MULTINOMIAL(std::uint64_t)
-#undef HBM_MULTINOMIAL
 
 }  // namespace hbm_fast

@@ -147,7 +147,7 @@ void gamma_pair(LaneStates* lanes, const GammaShape* first, const GammaShape* se
   alignas(64) double t[n];
   alignas(64) double log_t[n];
   for (auto& row : w) next_words(*lanes, row);
-  // Box & Muller 1958. Square roots and divisions are slow, and go where the other work is long.
+  // Box & Muller 1958. Square roots and divisions are slow, and go where other operations hide them.
   for (std::size_t i = 0; i < n; ++i) u[i] = to_uniform(w[0][i]);
   log_lanes(u, e);
   for (std::size_t i = 0; i < n; ++i) {

@@ -6,15 +6,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/dispatch.hpp"
+#include "core/limits.hpp"
+
 namespace hbm_fast {
 
-inline constexpr std::size_t lane_count = 64;
-inline constexpr std::size_t polya_lanes = 16;
-inline constexpr std::size_t largest_urn = 64;
-inline constexpr std::size_t largest_search = 256;
-// A concentration stays a normal number, and log(U) / concentration finite.
-inline constexpr double smallest_concentration = 1e-300;
-inline constexpr double largest_log_concentration = 700.0;
+inline constexpr std::size_t polya_lanes = 16;              // urns whose tables fit the first-level cache together
+inline constexpr std::size_t largest_urn = 64;              // draws: 128 / K of 2 categories or more (urn_limit)
+inline constexpr std::size_t largest_search = 256;          // steps of a search side by side; longer ones go alone
+inline constexpr double largest_log_concentration = 700.0;  // its exp is finite
 
 // Between these exp(x) is a normal number, and exp_of (elementary.inl) reaches it.
 inline constexpr double least_exponent = -708.0;
@@ -25,7 +25,7 @@ struct alignas(64) LaneStates {
   std::uint64_t s[4][lane_count];
 };
 
-// What the gamma pass needs to know of a shape; see Marsaglia & Tsang 2000.
+// Constants of a shape in the gamma pass (Marsaglia & Tsang 2000).
 struct alignas(64) GammaShape {
   double d[lane_count];
   double c[lane_count];
@@ -67,22 +67,11 @@ struct SimulateKernels {
   // log_gamma (K, 64), one column a lane: log theta in its place, and theta
   void (*normalise_lanes)(double* log_gamma, std::size_t n_categories, double* theta);
   // the same for two categories, to results (64, 2), one row a lane
-  void (*normalise_pairs)(const double* log_gamma, double* log_theta, double* theta);
+  void (*normalise_two)(const double* log_gamma, double* log_theta, double* theta);
   // log theta (or null) and theta of one group of `size` categories
   void (*normalise_row)(const double* log_gamma, std::size_t size, double* log_theta, double* theta);
 };
 
-namespace v2 {
-extern const SimulateKernels simulate_kernels;
-}
-namespace v3 {
-extern const SimulateKernels simulate_kernels;
-}
-namespace v4 {
-extern const SimulateKernels simulate_kernels;
-}
-namespace portable {
-extern const SimulateKernels simulate_kernels;
-}
+HBM_KERNEL(const SimulateKernels, simulate_kernels)
 
 }  // namespace hbm_fast

@@ -1,4 +1,4 @@
-// Vector passes of the simulator: plain loops over 64 lanes. See simulate_kernels.hpp for what each promises.
+// Vector passes of the simulator: plain loops over 64 lanes. simulation/kernels.hpp has the contract of each.
 #include "simulation/kernels.hpp"
 
 namespace hbm_fast {
@@ -135,7 +135,7 @@ void normalise_lanes(double* log_gamma, std::size_t n_categories, double* theta)
   }
 }
 
-void normalise_pairs(const double* log_gamma, double* log_theta, double* theta) {
+void normalise_two(const double* log_gamma, double* log_theta, double* theta) {
   alignas(64) double gap[n];
   alignas(64) double weight[n];
   alignas(64) double sum[n];
@@ -203,8 +203,8 @@ void normalise_row(const double* log_gamma, std::size_t size, double* log_theta,
 }  // namespace
 
 extern const SimulateKernels simulate_kernels = {
-    seed,    draw,   log_exponentials, concentrations, exponentials,    words,           urn,          polya, binomials,
-    prepare, spread, gamma_pair,       gamma_tiny,     normalise_lanes, normalise_pairs, normalise_row};
+    seed,      draw,    log_exponentials, concentrations, exponentials, words,           urn,           polya,
+    binomials, prepare, spread,           gamma_pair,     gamma_tiny,   normalise_lanes, normalise_two, normalise_row};
 
 }  // namespace HBM_LEVEL
 }  // namespace hbm_fast

@@ -8,24 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.hpp"
+#include "core/limits.hpp"
 #include "simulation/kernels.hpp"
 #include "simulation/variates.hpp"
 #include "simulation/worker.hpp"
 
 namespace hbm_fast {
-
-const SimulateKernels& simulate_kernels() {
-#if HBM_FAST_X86_LEVELS
-  switch (isa_level()) {
-    case IsaLevel::v4: return v4::simulate_kernels;
-    case IsaLevel::v3: return v3::simulate_kernels;
-    default: return v2::simulate_kernels;
-  }
-#else
-  return portable::simulate_kernels;
-#endif
-}
 
 namespace {
 
@@ -63,7 +51,7 @@ void check(const SimulationRequest& request, const SimulationArrays& arrays) {
   if (request.n_datasets > 0 && request.first > std::numeric_limits<std::uint64_t>::max() - (request.n_datasets - 1)) {
     throw std::invalid_argument("first + n_datasets must be at most 2**64");
   }
-  std::int64_t largest = 2'000'000'000;  // the groups' totals are 32-bit
+  std::int64_t largest = largest_simulated_total;
   if (arrays.counts != nullptr) largest = std::min(largest, largest_count(arrays.count_type));
   if (arrays.statistics != nullptr && arrays.max_total < static_cast<std::size_t>(largest))
     largest = static_cast<std::int64_t>(arrays.max_total);
@@ -85,17 +73,15 @@ void simulate(const SimulationRequest& request, const SimulationArrays& arrays, 
   const std::size_t fair = std::min(part(threads), std::max(part(8 * threads), worth_a_chunk));
   const std::size_t chunk = std::clamp<std::size_t>(std::min({4096 / groups, 16384 / table, fair}), 1, 256);
   TimedPoll timed_poll(poll);
-  const CountsView type_only{nullptr, arrays.count_type, 0, request.n_categories, 0, 0};
-  visit(type_only, [&]<class T>(const TypedCounts<T>&) {
-    std::vector<std::optional<SimulationWorker<T>>> workers(threads_for(request.n_datasets, chunk, n_threads));
-    parallel_for_threads(
-        request.n_datasets, chunk, n_threads,
-        [&](std::size_t thread, std::size_t begin, std::size_t end) {
-          std::optional<SimulationWorker<T>>& own = workers[thread];
-          (own ? *own : own.emplace(request, arrays, timed_poll)).run(begin, end);
-        },
-        [&] { timed_poll(); });
-  });
+  std::vector<std::optional<SimulationWorker>> workers(threads_for(request.n_datasets, chunk, n_threads));
+  parallel_for_threads(
+      request.n_datasets, chunk, n_threads,
+      [&](std::size_t thread, std::size_t begin, std::size_t end) {
+        std::optional<SimulationWorker>& worker = workers[thread];
+        if (!worker) worker.emplace(request, arrays, timed_poll);
+        worker->run(begin, end);
+      },
+      [&] { timed_poll(); });
 }
 
 }  // namespace hbm_fast

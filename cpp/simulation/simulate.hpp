@@ -58,14 +58,4 @@ struct SimulationArrays {
 // the counts or max_total, and for no category.
 void simulate(const SimulationRequest& request, const SimulationArrays& arrays, int n_threads, const Poll& poll = {});
 
-// For each dataset of counts (B, N, K) and j < max_total the number of groups with x_nk > j, and the same for the
-// totals: out (B, K + 1, J). Throws std::invalid_argument where a count is negative or a total exceeds max_total.
-struct CountsBatch {
-  CountsView first;  // dataset 0
-  std::size_t n_datasets;
-  std::ptrdiff_t dataset_stride;  // in elements
-};
-void exceedance_counts(const CountsBatch& counts, std::size_t max_total, float* out, int n_threads,
-                       const Poll& poll = {});
-
 }  // namespace hbm_fast

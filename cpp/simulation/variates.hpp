@@ -26,9 +26,8 @@ std::int64_t binomial(Stream& stream, std::int64_t n, double p);
 std::int64_t binomial_odds(Stream& stream, std::int64_t n, double successes, double failures);
 
 // Multinomial(total, weights / sum of weights) by conditional binomials; K weights >= 0, not all zero. `scratch` holds
-// 2 K values; `counts` are of any CountType, and every count fits.
-template <class T>
+// 2 K values.
 void multinomial(Stream& stream, std::int64_t total, const double* weights, std::size_t n_categories, double* scratch,
-                 T* counts);
+                 std::int64_t* counts);
 
 }  // namespace hbm_fast

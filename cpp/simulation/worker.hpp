@@ -1,8 +1,11 @@
-// One chunk of datasets: their hyperparameters, then their groups in one of two layouts.
-//   few categories: a lane is a group. Small totals come from a Polya urn, before theta, which is then drawn from its
-//     exact conditional Dirichlet(alpha beta + x): the same joint law, and without theta half of the work is not done.
-//     Larger totals come from theta by conditional binomials. Which way a group goes depends on its own total alone.
-//   many categories: a lane is a category of the group at hand.
+// Simulates a chunk of datasets on one thread: their hyperparameters, then their groups, 64 lanes side by side.
+//   two categories: a lane is a group, in the order of the results. Counts of small totals are drawn from Polya urns,
+//     groups of one dataset and one total from the same urn; theta then has the exact conditional distribution
+//     Dirichlet(alpha beta + x), so that the joint distribution is the model's, and theta is drawn only where it is
+//     returned. Counts of larger totals are drawn from theta by conditional binomials.
+//   few categories: the same, with groups sorted by their totals and one urn a lane and category.
+//   many categories: a lane is a category of one group; counts by conditional binomials.
+// A group's method depends on its own total alone, so that its bits depend on nothing else.
 #pragma once
 
 #include <algorithm>
@@ -14,24 +17,22 @@
 #include "simulation/kernels.hpp"
 #include "simulation/simulate.hpp"
 #include "simulation/variates.hpp"
+#include "statistics/exceedances.hpp"
 
 namespace hbm_fast {
 
-const SimulateKernels& simulate_kernels();
-
-namespace {
+namespace scalar {
+#include "math/elementary.inl"
+}
 
 // From here on a lane is a category. These are part of the stream's definition.
 constexpr std::size_t many_categories = 32;
 constexpr std::int64_t urn_limit(std::size_t n_categories) { return static_cast<std::int64_t>(128 / n_categories); }
 // Up to this total the lanes search their binomials side by side; beyond it each group goes alone.
 constexpr std::int64_t search_limit = largest_search;
-// Groups between two looks at the clock, and categories of them where a lane is a category.
-constexpr std::size_t groups_per_look = 4096;
 // Below this shape Ahrens & Dieter's generator beats Marsaglia & Tsang's.
 constexpr double tiny_shape = 0.02;
 
-template <class T>
 class SimulationWorker {
  public:
   SimulationWorker(const SimulationRequest& request, const SimulationArrays& arrays, TimedPoll& poll)
@@ -113,16 +114,60 @@ class SimulationWorker {
   }
 
   // The same bits as log_dirichlet of ones: the categories side by side.
-  void log_flat_dirichlet(Stream& stream, double* log_beta);
+  void log_flat_dirichlet(Stream& stream, double* log_beta) {
+    for (auto* table : {&log_gamma_, &theta_}) table->resize(padded(k_n_));
+    words_.resize(padded(k_n_));
+    for (std::size_t k = 0; k < k_n_; ++k) words_[k] = stream.bits();
+    kernels_.log_exponentials(words_.data(), words_.size() / lane_count, log_gamma_.data());
+    const double largest = *std::max_element(log_gamma_.begin(), log_gamma_.begin() + k_n_);
+    for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] = log_gamma_[k] - largest;
+    kernels_.exponentials(log_beta, k_n_, theta_.data());  // log_beta is above -41
+    double rest = -1.0;                                    // the largest itself
+    for (std::size_t k = 0; k < k_n_; ++k) rest += log_beta[k] == 0.0 ? 1.0 : 0.0;
+    for (std::size_t k = 0; k < k_n_; ++k) rest += log_beta[k] == 0.0 ? 0.0 : theta_[k];
+    const double log_sum = scalar::log1p_of(rest);
+    for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] -= log_sum;
+  }
 
-  // The note's priors and few categories: the datasets are drawn side by side.
+  // Exponential alpha, flat beta (the priors of Le (2020)) and few categories: 64 datasets are drawn side by side.
   bool has_unit_priors() const {
     return k_n_ < many_categories && !request_.alpha_given && request_.alpha.kind == AlphaKind::exponential &&
            has_flat_beta_;
   }
 
   // The same bits as `hyperparameters` of 64 datasets.
-  void unit_hyperparameters(std::size_t begin);
+  void unit_hyperparameters(std::size_t begin) {
+    const std::size_t size = std::min(lane_count, n_datasets_ - begin);
+    alignas(64) std::uint64_t a[lane_count];
+    alignas(64) std::uint64_t b[lane_count];
+    alignas(64) double log_alpha[lane_count];
+    alignas(64) double log_alpha_beta[lane_count];
+    for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the first dataset
+      const Address address = Address::of(request_.key, Site::hyperparameters, number(begin + (i < size ? i : 0)));
+      a[i] = address.a;
+      b[i] = address.b;
+    }
+    for (auto* table : {&log_gamma_, &theta_}) table->resize((k_n_ + 1) * lane_count);
+    words_.resize((k_n_ + 1) * lane_count);
+    LaneStates lanes;
+    kernels_.seed(a, b, &lanes);
+    kernels_.draw(&lanes, k_n_ + 1, words_.data());
+    kernels_.log_exponentials(words_.data(), 1, log_alpha);
+    kernels_.log_exponentials(words_.data() + lane_count, k_n_, log_gamma_.data());
+    kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
+    const double log_rate = scalar::log_of(request_.alpha.a);
+    for (std::size_t i = 0; i < lane_count; ++i) log_alpha[i] -= log_rate;
+    std::copy_n(log_alpha, size, arrays_.log_alpha + begin_ + begin);
+    for (std::size_t k = 0; k < k_n_; ++k) {
+      const double* const log_beta = log_gamma_.data() + k * lane_count;
+      for (std::size_t i = 0; i < lane_count; ++i) log_alpha_beta[i] = log_alpha[i] + log_beta[i];
+      kernels_.concentrations(log_alpha_beta, lane_count, theta_.data());
+      for (std::size_t i = 0; i < size; ++i) {
+        arrays_.log_beta[(begin_ + begin + i) * k_n_ + k] = log_beta[i];
+        concentration_[(begin + i) * k_n_ + k] = theta_[i];
+      }
+    }
+  }
 
   void exponentials(const double* x, std::size_t size, double* out) const {
     if (kernels_.exponentials(x, size, out)) return;
@@ -146,7 +191,7 @@ class SimulationWorker {
   void pad(std::size_t d) {
     const std::size_t from = row(d, n_groups(d));
     const std::size_t to = row(d + 1, 0);
-    if (arrays_.counts) std::fill(static_cast<T*>(arrays_.counts) + from, static_cast<T*>(arrays_.counts) + to, T{0});
+    with_counts([&]<class T>(T* counts) { std::fill(counts + from, counts + to, T{0}); });
     if (arrays_.log_theta) std::fill(arrays_.log_theta + from, arrays_.log_theta + to, 0.0);
     if (arrays_.theta) std::fill(arrays_.theta + from, arrays_.theta + to, 0.0);
   }
@@ -243,27 +288,383 @@ class SimulationWorker {
 
   static std::size_t padded(std::size_t n) { return (n + lane_count - 1) / lane_count * lane_count; }
 
-  void two_categories();
-  std::size_t two_colours();
-  void deliver_pairs(std::size_t d, std::size_t at);
-  void pairs_as_lanes(std::size_t at, bool searching);
-  void few_categories();
-  void groups_as_lanes(const Group* groups, std::size_t n, std::size_t n_urns);
-  void urns(const Group* groups, std::size_t n);
-  template <class Shapes>
-  void log_gammas(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes);
-  void searches(const Group* groups, std::size_t begin, std::size_t end);
-  void spread(const Group* groups, std::size_t n, std::size_t k, GammaShape& to) const;
-  void deliver_lane(const Group& group, std::size_t lane);
-  void categories_as_lanes(std::size_t d, const Group* groups);
+  // --- two categories: a lane is a group, in the order of the list, which is that of the results ---
 
-  // The counts of one group, whole numbers in any type, to where they are wanted.
+  void two_categories() {
+    for (auto* table : {&log_gamma_, &theta_, &shape_, &suffix_sum_, &counts_}) table->resize(3 * lane_count);
+    for (auto* table : {&first_, &second_}) table->resize(groups_.size());
+    group_bases_ = dataset_addresses(Site::group);
+    const bool beyond = draw_two_categories() < groups_.size();
+    const bool wants_counts = arrays_.counts || arrays_.statistics;
+    if (wants_counts) {
+      for (std::size_t d = 0, at = 0; d < n_datasets_; at += n_groups(d), ++d) deliver_two_categories(d, at);
+    }
+    if (!arrays_.theta && !arrays_.log_theta && !(wants_counts && beyond)) return;
+    theta_bases_ = dataset_addresses(Site::theta);
+    list_addresses(theta_bases_);
+    for (std::size_t at = 0; at < groups_.size(); at += lane_count) {
+      if (at % items_per_poll == 0) poll_();
+      two_categories_as_lanes(at, wants_counts && beyond);
+    }
+  }
+
+  // The counts of every group with an urn, by inversion; how many there are. Groups of one dataset and one total,
+  // neighbours when sorted, draw from one urn; many of them are spread over several lanes.
+  std::size_t draw_two_categories() {
+    constexpr std::size_t most_rounds = 32;
+    alignas(64) double yes[polya_lanes];
+    alignas(64) double no[polya_lanes];
+    alignas(64) std::uint64_t word[most_rounds * polya_lanes] = {};
+    alignas(64) std::int64_t successes[most_rounds * polya_lanes];
+    std::size_t start[polya_lanes + 1];
+    const std::vector<Group>& groups = sorted_groups();
+    const bool sorted = &groups == &sorted_;
+    const std::size_t n_urns = count_urns(groups);
+    for (std::size_t g = n_urns; g < groups.size(); ++g) first_[groups[g].listed] = second_[groups[g].listed] = 0;
+    if (n_urns > 0) hash_groups(group_bases_);
+    for (std::size_t at = 0, looked = 0; at < n_urns;) {
+      if (at - looked >= items_per_poll) {
+        looked = at;
+        poll_();
+      }
+      const std::int32_t total = groups[at].total;
+      std::size_t n_lanes = 0;
+      std::size_t n_rounds = 0;
+      for (start[0] = at; n_lanes < polya_lanes && at < n_urns && groups[at].total == total; start[++n_lanes] = at) {
+        const std::uint32_t d = groups[at].dataset;
+        yes[n_lanes] = concentration_[2 * d];
+        no[n_lanes] = concentration_[2 * d + 1];
+        const std::size_t most = std::min(n_urns, at + most_rounds);
+        if (sorted) {
+          while (at < most && groups[at].dataset == d && groups[at].total == total) ++at;
+        } else {
+          at = std::min(most, at + n_groups(d) - groups[at].group);
+        }
+        std::uint64_t* lane = word + n_lanes;
+        for (std::size_t g = start[n_lanes]; g < at; ++g, lane += polya_lanes) *lane = words_[groups[g].listed];
+        n_rounds = std::max(n_rounds, at - start[n_lanes]);
+      }
+      for (std::size_t i = n_lanes; i < polya_lanes; ++i) yes[i] = no[i] = 1.0;
+      kernels_.polya(yes, no, static_cast<std::size_t>(total), n_rounds, word, successes);
+      for (std::size_t i = 0; i < n_lanes; ++i) {
+        const std::int64_t* lane = successes + i;
+        for (std::size_t g = start[i]; g < start[i + 1]; ++g, lane += polya_lanes) {
+          const auto first = static_cast<std::int32_t>(*lane);
+          first_[groups[g].listed] = first;
+          second_[groups[g].listed] = total - first;
+        }
+      }
+    }
+    return n_urns;
+  }
+
+  // The counts of dataset d, whose first group is at `at` in the list; where a group has no urn they come later.
+  void deliver_two_categories(std::size_t d, std::size_t at) {
+    const std::size_t n = n_groups(d);
+    const std::int32_t* first = first_.data() + at;
+    const std::int32_t* second = second_.data() + at;
+    with_counts([&]<class T>(T* counts) {
+      T* const out = counts + row(d, 0);
+      for (std::size_t g = 0; g < n; ++g) {
+        out[2 * g] = static_cast<T>(first[g]);
+        out[2 * g + 1] = static_cast<T>(second[g]);
+      }
+    });
+    if (arrays_.statistics) {
+      const std::size_t width = arrays_.max_total + 1;
+      std::int32_t* table = tallies_.data() + d * 3 * width;
+      for (std::size_t g = 0; g < n; ++g) {
+        const auto total = static_cast<std::size_t>(groups_[at + g].total);
+        if (groups_[at + g].total > urn_limit(2)) continue;
+        ++table[static_cast<std::size_t>(first[g])];
+        ++table[width + static_cast<std::size_t>(second[g])];
+        ++table[2 * width + total];
+      }
+    }
+  }
+
+  // Theta of the groups at..at + 64 of the list, and, with `searching`, the counts of those without an urn.
+  void two_categories_as_lanes(std::size_t at, bool searching) {
+    const Group* groups = groups_.data() + at;
+    const std::size_t n = std::min(lane_count, groups_.size() - at);
+    const auto datasets =
+        [&](const auto& visit) {  // the lanes begin..end are of one dataset, and neighbours in the results
+          for (std::size_t begin = 0, end = 0; begin < n; begin = end) {
+            const std::size_t d = groups[begin].dataset;
+            end = std::min(n, begin + n_groups(d) - groups[begin].group);
+            visit(begin, end, row(d, groups[begin].group), concentration_.data() + 2 * d);
+          }
+        };
+    for (std::size_t k = 0; k < 2; ++k) std::fill(&shape_[k * lane_count + n], &shape_[(k + 1) * lane_count], 1.0);
+    datasets([&](std::size_t begin, std::size_t end, std::size_t, const double* a) {
+      const double yes = a[0];
+      const double no = a[1];
+      for (std::size_t i = begin; i < end; ++i) shape_[i] = yes + first_[at + i];
+      for (std::size_t i = begin; i < end; ++i) shape_[lane_count + i] = no + second_[at + i];
+    });
+    log_gammas(&a_[at], &b_[at],
+               [&](std::size_t k, GammaShape& to) { kernels_.prepare(&shape_[k * lane_count], &to); });
+    alignas(64) double log_theta[2 * lane_count];
+    alignas(64) double theta[2 * lane_count];
+    const std::size_t place = row(groups[0].dataset, groups[0].group);
+    const bool together = n == lane_count && row(groups[n - 1].dataset, groups[n - 1].group) == place + 2 * (n - 1);
+    double* const log_theta_out = together && arrays_.log_theta ? arrays_.log_theta + place : log_theta;
+    double* const theta_out = together && arrays_.theta ? arrays_.theta + place : theta;
+    kernels_.normalise_two(log_gamma_.data(), log_theta_out, theta_out);
+    if (!together) {
+      datasets([&](std::size_t begin, std::size_t end, std::size_t to, const double*) {
+        if (arrays_.log_theta) std::copy(log_theta + 2 * begin, log_theta + 2 * end, arrays_.log_theta + to);
+        if (arrays_.theta) std::copy(theta + 2 * begin, theta + 2 * end, arrays_.theta + to);
+      });
+    }
+    if (!searching) return;
+    for (std::size_t i = 0; i < lane_count; ++i) {
+      theta_[i] = theta_out[2 * i];
+      theta_[lane_count + i] = theta_out[2 * i + 1];
+    }
+    searches(groups, 0, n);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (groups[i].total > urn_limit(2)) deliver_lane(groups[i], i);
+    }
+  }
+
+  // --- few categories: a lane is a group ---
+
+  void few_categories() {
+    group_bases_ = dataset_addresses(Site::group);
+    theta_bases_ = dataset_addresses(Site::theta);
+    for (auto* table : {&log_gamma_, &theta_, &shape_, &suffix_sum_, &counts_}) table->resize((k_n_ + 1) * lane_count);
+    concentration_.resize(padded(concentration_.size()), 1.0);
+    prepared_.resize(concentration_.size() / lane_count);
+    for (std::size_t i = 0; i < prepared_.size(); ++i) kernels_.prepare(&concentration_[i * lane_count], &prepared_[i]);
+    const std::vector<Group>& groups = sorted_groups();
+    const std::size_t n_urns = count_urns(groups);
+    for (std::size_t at = 0; at < groups.size(); at += lane_count) {
+      if (at % items_per_poll == 0) poll_();
+      const std::size_t n = std::min(lane_count, groups.size() - at);
+      groups_as_lanes(groups.data() + at, n, std::clamp(n_urns, at, at + n) - at);
+    }
+  }
+
+  // The first n_urns of the n <= 64 groups have urns.
+  void groups_as_lanes(const Group* groups, std::size_t n, std::size_t n_urns) {
+    const bool wants_counts = arrays_.counts || arrays_.statistics;
+    if (n_urns > 0) {
+      for (std::size_t i = 0; i < lane_count; ++i) {  // idle lanes repeat the last group, and are not stored
+        const double* a = concentration_.data() + groups[std::min(i, n - 1)].dataset * k_n_;
+        for (std::size_t k = 0; k < k_n_; ++k) shape_[k * lane_count + i] = a[k];
+      }
+      urns(groups, n_urns);
+    }
+    if (arrays_.theta || arrays_.log_theta || (wants_counts && n_urns < n)) {
+      alignas(64) std::uint64_t a[lane_count];
+      alignas(64) std::uint64_t b[lane_count];
+      addresses(theta_bases_, groups, n, a, b);
+      if (n_urns > 0) {
+        log_gammas(a, b, [&](std::size_t k, GammaShape& to) { kernels_.prepare(&shape_[k * lane_count], &to); });
+      } else {
+        log_gammas(a, b, [&](std::size_t k, GammaShape& to) { spread(groups, n, k, to); });
+      }
+      kernels_.normalise_lanes(log_gamma_.data(), k_n_, theta_.data());
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t at = row(groups[i].dataset, groups[i].group);
+        for (std::size_t k = 0; arrays_.log_theta && k < k_n_; ++k)
+          arrays_.log_theta[at + k] = log_gamma_[k * lane_count + i];
+        for (std::size_t k = 0; arrays_.theta && k < k_n_; ++k) arrays_.theta[at + k] = theta_[k * lane_count + i];
+      }
+    }
+    if (!wants_counts) return;
+    if (n_urns < n) searches(groups, n_urns, n);
+    for (std::size_t i = 0; i < n; ++i) deliver_lane(groups[i], i);
+  }
+
+  // What is prepared of category k's concentration, to the lanes of the datasets' groups.
+  void spread(const Group* groups, std::size_t n, std::size_t k, GammaShape& to) const {
+    for (std::size_t begin = 0, end = 0; begin < n; begin = end) {
+      const std::uint32_t d = groups[begin].dataset;
+      while (end < n && groups[end].dataset == d) ++end;
+      const std::size_t place = d * k_n_ + k;
+      const std::size_t stop = end < n ? end : lane_count;  // idle lanes repeat the last group
+      kernels_.spread(&prepared_[place / lane_count], place % lane_count, begin, stop, &to);
+    }
+  }
+
+  // One lane's counts: from its urn or its search, or, where the total is beyond both, from its own multinomial.
+  void deliver_lane(const Group& group, std::size_t lane) {
+    if (group.total <= search_limit) return deliver(group, counts_.data() + lane, lane_count);
+    double theta[many_categories];
+    double scratch[2];
+    std::int64_t counts[many_categories];
+    for (std::size_t k = 0; k < k_n_; ++k) theta[k] = theta_[k * lane_count + lane];
+    Stream stream(group_bases_[group.dataset].group(group.group));
+    multinomial(stream, group.total, theta, k_n_, scratch, counts);
+    deliver(group, counts, 1);
+  }
+
+  // Counts of the first n lanes, by splitting off one category after the other; adds them to the shapes.
+  void urns(const Group* groups, std::size_t n) {
+    alignas(64) double left[lane_count];
+    alignas(64) std::uint64_t a[lane_count];
+    alignas(64) std::uint64_t b[lane_count];
+    LaneStates lanes;
+    for (std::size_t i = 0; i < lane_count; ++i) left[i] = i < n ? static_cast<double>(groups[i].total) : 0.0;
+    for (std::size_t i = 0; i < lane_count; ++i) suffix_sum_[(k_n_ - 1) * lane_count + i] = 0.0;
+    for (std::size_t k = k_n_ - 1; k > 0; --k) {
+      double* out = suffix_sum_.data() + (k - 1) * lane_count;
+      for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + shape_[k * lane_count + i];
+    }
+    addresses(group_bases_, groups, n, a, b);
+    for (std::size_t k = 0; k + 1 < k_n_; ++k) {
+      // How far the lock-step runs depends on the neighbours: each category starts from an address of its own.
+      if (k > 0) {
+        for (std::size_t i = 0; i < lane_count; ++i) a[i] += 0xA0761D6478BD642Fu;
+      }
+      kernels_.seed(a, b, &lanes);
+      double largest = 0.0;
+      for (std::size_t i = 0; i < lane_count; ++i) largest = std::max(largest, left[i]);
+      double* shape = shape_.data() + k * lane_count;
+      double* taken = counts_.data() + k * lane_count;
+      kernels_.urn(&lanes, shape, suffix_sum_.data() + k * lane_count, left, static_cast<std::size_t>(largest), taken);
+      for (std::size_t i = 0; i < lane_count; ++i) {
+        shape[i] += taken[i];
+        left[i] -= taken[i];
+      }
+    }
+    double* shape = shape_.data() + (k_n_ - 1) * lane_count;
+    double* taken = counts_.data() + (k_n_ - 1) * lane_count;
+    for (std::size_t i = 0; i < lane_count; ++i) {
+      taken[i] = left[i];
+      shape[i] += left[i];
+    }
+  }
+
+  // Counts of those of the lanes begin..end that have no urn, from theta, one category after the other.
+  void searches(const Group* groups, std::size_t begin, std::size_t end) {
+    alignas(64) double left[lane_count];
+    alignas(64) double taken[lane_count];
+    alignas(64) std::uint64_t a[lane_count];
+    alignas(64) std::uint64_t b[lane_count];
+    std::fill(left, left + lane_count, 0.0);
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::int32_t total = groups[i].total;
+      if (total > urn_limit(k_n_) && total <= search_limit) left[i] = static_cast<double>(total);
+    }
+    for (std::size_t i = 0; i < lane_count; ++i) suffix_sum_[(k_n_ - 1) * lane_count + i] = 0.0;
+    for (std::size_t k = k_n_ - 1; k > 0; --k) {
+      double* out = suffix_sum_.data() + (k - 1) * lane_count;
+      for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + theta_[k * lane_count + i];
+    }
+    addresses(group_bases_, groups, end, a, b);
+    LaneStates lanes;
+    kernels_.seed(a, b, &lanes);
+    for (std::size_t k = 0; k < k_n_; ++k) {  // the last category has all that is left
+      const double* theta = theta_.data() + k * lane_count;
+      kernels_.binomials(&lanes, left, theta, suffix_sum_.data() + k * lane_count, taken);
+      for (std::size_t i = begin; i < end; ++i) {
+        counts_[k * lane_count + i] = taken[i];
+        left[i] -= taken[i];
+      }
+    }
+  }
+
+  // Logs of gamma variates for 64 lanes, from the streams at the addresses a and b; shapes(k, to) prepares category k's
+  // shapes.
+  template <class Shapes>
+  void log_gammas(const std::uint64_t* a, const std::uint64_t* b, const Shapes& shapes) {
+    LaneStates lanes;
+    kernels_.seed(a, b, &lanes);
+    GammaShape first;
+    GammaShape second;
+    for (std::size_t k = 0; k < k_n_; k += 2) {  // with an odd K the last one's partner is drawn and dropped
+      shapes(k, first);
+      shapes(std::min(k + 1, k_n_ - 1), second);
+      double* out = log_gamma_.data() + k * lane_count;
+      kernels_.gamma_pair(&lanes, &first, &second, out, out + lane_count);
+    }
+  }
+
+  // --- many categories: a lane is a category of one group ---
+
+  void categories_as_lanes(std::size_t d, const Group* groups) {
+    const bool wants_counts = arrays_.counts || arrays_.statistics;
+    if (!wants_counts && !arrays_.theta && !arrays_.log_theta) return;
+    const double* concentration = concentration_.data() + d * k_n_;
+    const std::size_t n_pairs = (k_n_ + 2 * lane_count - 1) / (2 * lane_count);
+    const std::size_t padded = 2 * n_pairs * lane_count;
+    shape_.assign(padded, tiny_shape / 2);
+    std::copy(concentration, concentration + k_n_, shape_.begin());
+    suffix_sum_.resize(padded);  // here: the inverses of the shapes
+    for (std::size_t k = 0; k < padded; ++k) suffix_sum_[k] = 1.0 / shape_[k];
+    log_gamma_.resize(padded);
+    theta_.resize(padded);
+    std::vector<GammaShape> prepared(2 * n_pairs);  // where the pair is not tiny
+    std::vector<bool> tiny(n_pairs);
+    for (std::size_t pair = 0; pair < n_pairs; ++pair) {
+      const double* from = shape_.data() + 2 * pair * lane_count;
+      tiny[pair] = *std::max_element(from, from + 2 * lane_count) < tiny_shape;
+      for (std::size_t j = 0; j < 2 && !tiny[pair]; ++j)
+        kernels_.prepare(from + j * lane_count, &prepared[2 * pair + j]);
+    }
+    const Address theta_base = Address::of(request_.key, Site::theta, number(d));
+    const Address group_base = Address::of(request_.key, Site::group, number(d));
+    std::vector<double> scratch(2 * k_n_);
+    std::vector<std::int64_t> counts(k_n_);
+    alignas(64) std::uint64_t a[lane_count];
+    alignas(64) std::uint64_t b[lane_count];
+    LaneStates lanes;
+    std::size_t n_seen = 0;  // since the last look at the clock
+    for (std::size_t g = 0; g < n_groups(d); ++g) {
+      n_seen += k_n_;
+      if (n_seen >= items_per_poll) {
+        n_seen = 0;
+        poll_();
+      }
+      const Address inside = theta_base.group(g).inside();
+      for (std::size_t i = 0; i < lane_count; ++i) {
+        a[i] = inside.group(i).a;
+        b[i] = inside.group(i).b;
+      }
+      kernels_.seed(a, b, &lanes);
+      for (std::size_t pair = 0; pair < n_pairs; ++pair) {
+        const std::size_t at = 2 * pair * lane_count;
+        double* out = log_gamma_.data() + at;
+        if (tiny[pair]) {
+          kernels_.gamma_tiny(&lanes, shape_.data() + at, suffix_sum_.data() + at, out);
+          if (at + lane_count < k_n_) {
+            kernels_.gamma_tiny(&lanes, shape_.data() + at + lane_count, suffix_sum_.data() + at + lane_count,
+                                out + lane_count);
+          }
+        } else {
+          kernels_.gamma_pair(&lanes, &prepared[2 * pair], &prepared[2 * pair + 1], out, out + lane_count);
+        }
+      }
+      const std::size_t to = row(d, g);
+      double* const theta = arrays_.theta ? arrays_.theta + to : theta_.data();
+      kernels_.normalise_row(log_gamma_.data(), k_n_, arrays_.log_theta ? arrays_.log_theta + to : nullptr, theta);
+      if (!wants_counts) continue;
+      Stream stream(group_base.group(g));
+      multinomial(stream, groups[g].total, theta, k_n_, scratch.data(), counts.data());
+      deliver(groups[g], counts.data(), 1);
+    }
+  }
+
+  // --- results ---
+
+  // Calls write(counts) with the caller's array in its own type, where there is one.
+  template <class Write>
+  void with_counts(const Write& write) const {
+    if (arrays_.counts == nullptr) return;
+    visit(CountsView{nullptr, arrays_.count_type, 0, 0, 0, 0},
+          [&]<class T>(const TypedCounts<T>&) { write(static_cast<T*>(arrays_.counts)); });
+  }
+
+  // The counts of one group, whole numbers in any type, to the caller's arrays.
   template <class X>
   void deliver(const Group& group, const X* counts, std::size_t stride) {
-    if (arrays_.counts) {
-      T* out = static_cast<T*>(arrays_.counts) + row(group.dataset, group.group);
+    with_counts([&]<class T>(T* all) {
+      T* const out = all + row(group.dataset, group.group);
       for (std::size_t k = 0; k < k_n_; ++k) out[k] = static_cast<T>(static_cast<std::int64_t>(counts[k * stride]));
-    }
+    });
     if (arrays_.statistics) tally(group, counts, stride);
   }
 
@@ -277,15 +678,9 @@ class SimulationWorker {
   }
 
   void exceedances(std::size_t d) {
-    const std::size_t width = arrays_.max_total + 1;
-    for (std::size_t r = 0; r <= k_n_; ++r) {
-      const std::int32_t* tallies = tallies_.data() + (d * (k_n_ + 1) + r) * width;
-      float* out = arrays_.statistics + ((begin_ + d) * (k_n_ + 1) + r) * arrays_.max_total;
-      std::int32_t above = 0;
-      for (std::size_t j = arrays_.max_total; j-- > 0;) {
-        above += tallies[j + 1];
-        out[j] = static_cast<float>(above);
-      }
+    for (std::size_t r = d * (k_n_ + 1); r < (d + 1) * (k_n_ + 1); ++r) {
+      exceedances_of(tallies_.data() + r * (arrays_.max_total + 1), arrays_.max_total,
+                     arrays_.statistics + (begin_ * (k_n_ + 1) + r) * arrays_.max_total);
     }
   }
 
@@ -304,11 +699,7 @@ class SimulationWorker {
   std::vector<std::int32_t> first_, second_;  // two categories: the counts of each group with an urn, 0 without
   std::vector<GammaShape> prepared_;          // few categories: of the concentrations
   std::vector<Address> group_bases_, theta_bases_;
-  std::vector<double> log_gamma_, theta_, shape_, behind_, drawn_;  // (K, lanes), or (categories padded to blocks)
+  std::vector<double> log_gamma_, theta_, shape_, suffix_sum_, counts_;  // (K, lanes), or (categories padded to blocks)
 };
 
-}  // namespace
 }  // namespace hbm_fast
-
-#include "simulation/layouts.hpp"
-#include "simulation/two_categories.hpp"

@@ -3,20 +3,19 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "core/limits.hpp"
 #include "math/special.hpp"
 #include "statistics/sufficient_statistics.hpp"
 
 namespace hbm_fast {
 namespace {
 
-constexpr std::uint64_t largest_small = 65536;
-constexpr std::size_t longest_table = std::size_t{1} << 27;
-// A pair costs about as much as this many entries of a table (measured; more pairs than that, and the table wins).
+constexpr std::uint64_t largest_small = 65536;               // 512 KiB of weights a category; larger counts go to a map
+constexpr std::size_t longest_table = std::size_t{1} << 27;  // 1 GiB
+// Measured: a distinct count with its weight costs as much as six exceedances, four exceedances with one logarithm as
+// much as one and a half.
 constexpr double entries_per_pair = 6.0;
 constexpr double entries_per_four = 1.5;
-// Up to here log(x!) is below 1.4e7, and what rounding leaves of it below 2e-9.
-constexpr double largest_plain_count = 1048576.0;
-constexpr std::size_t entries_per_look = 4096;  // at the clock
 
 }  // namespace
 
@@ -40,7 +39,7 @@ void CountColumn::add(const CountColumn& other, TimedPoll& poll) {
     place = large_.try_emplace(place, value, 0.0);
     place->second += weight;
     ++place;
-    if (++n % entries_per_look == 0) poll();
+    if (++n % items_per_poll == 0) poll();
   }
 }
 
@@ -54,7 +53,7 @@ void CountColumn::finish(TimedPoll& poll) {
     n_positive_ += weight;
     sum_ += weight * value;
     log_factorials_ += weight * log_factorial(value);
-    if (values_.size() % entries_per_look == 0) poll();
+    if (values_.size() % items_per_poll == 0) poll();
   };
   for (std::size_t v = 0; v < small_.size(); ++v) {
     if (small_[v] > 0.0) keep(static_cast<double>(v + 1), small_[v]);
@@ -70,29 +69,29 @@ void CountColumn::finish(TimedPoll& poll) {
     cost += entries_per_four * fours + (value - last - 4.0 * fours);
     last = value;
   }
-  levels_ = {};
-  if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_levels();
-  subtracts_factorials_ = !evaluates_levels() && !values_.empty() && values_.back() > largest_plain_count;
+  terms_ = {};
+  if (entries_per_pair * static_cast<double>(values_.size()) >= cost) make_terms();
+  subtracts_factorials_ = !evaluates_terms() && !values_.empty() && values_.back() > large_count;
 }
 
-void CountColumn::make_levels() {
+void CountColumn::make_terms() {
   const auto single = [&](double level, double weight) {
-    const bool is_first = levels_.firsts.size() == levels_.seconds.size();
-    (is_first ? levels_.firsts : levels_.seconds).push_back(level);
-    (is_first ? levels_.first_weights : levels_.second_weights).push_back(weight);
+    const bool is_first = terms_.firsts.size() == terms_.seconds.size();
+    (is_first ? terms_.firsts : terms_.seconds).push_back(level);
+    (is_first ? terms_.first_weights : terms_.second_weights).push_back(weight);
   };
   std::vector<double> above(weights_);
   for (std::size_t i = above.size(); i-- > 1;) above[i - 1] += above[i];
   double level = 0.0;
   for (std::size_t i = 0; i < values_.size(); ++i) {
     for (; level + 4.0 <= values_[i]; level += 4.0) {
-      levels_.fours.push_back(level);
-      levels_.four_weights.push_back(above[i]);
+      terms_.fours.push_back(level);
+      terms_.four_weights.push_back(above[i]);
     }
     for (; level < values_[i]; level += 1.0) single(level, above[i]);
   }
   // not a level twice: the product of two tiny ones vanishes
-  if (levels_.firsts.size() > levels_.seconds.size()) single(level, 0.0);
+  if (terms_.firsts.size() > terms_.seconds.size()) single(level, 0.0);
 }
 
 std::span<const double> CountColumn::exceedances() const {
@@ -101,7 +100,7 @@ std::span<const double> CountColumn::exceedances() const {
   const std::lock_guard<std::mutex> lock(building);
   if (table_.empty() && !values_.empty()) {
     if (values_.back() > static_cast<double>(longest_table)) {
-      throw std::length_error("the exceedances of counts this large do not fit; read the pairs");
+      throw std::length_error("the exceedances of counts this large do not fit; read the values and weights");
     }
     std::vector<double> table(static_cast<std::size_t>(values_.back()));
     double above = 0.0;

@@ -1,23 +1,14 @@
+#include "statistics/exceedances.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "simulation/simulate.hpp"
+#include "core/limits.hpp"
 
 namespace hbm_fast {
 namespace {
-
-constexpr std::size_t rows_per_look = 4096;  // at the clock
-
-// Tallies at each value, turned into exceedances from the top down; value 0 exceeds nothing.
-void to_exceedances(const std::int32_t* tallies, std::size_t max_total, float* row) {
-  std::int32_t above = 0;
-  for (std::size_t j = max_total; j-- > 0;) {
-    above += tallies[j + 1];
-    row[j] = static_cast<float>(above);
-  }
-}
 
 // Returns the largest total; the tallies are valid up to max_total.
 template <class T>
@@ -27,7 +18,7 @@ std::uint64_t one_dataset(const TypedCounts<T>& counts, std::size_t max_total, s
   const std::size_t k_count = counts.n_categories;
   std::fill(tallies.begin(), tallies.end(), 0);
   for (std::size_t n = 0; n < counts.n_rows; ++n) {
-    if (n % rows_per_look == rows_per_look - 1) poll();
+    if (n % items_per_poll == items_per_poll - 1) poll();
     std::uint64_t total = 0;
     for (std::size_t k = 0; k < k_count; ++k) {
       const auto x = static_cast<std::uint64_t>(counts.at(n, k));
@@ -37,7 +28,7 @@ std::uint64_t one_dataset(const TypedCounts<T>& counts, std::size_t max_total, s
     }
     ++tallies[k_count * width + total];
   }
-  for (std::size_t r = 0; r <= k_count; ++r) to_exceedances(tallies.data() + r * width, max_total, out + r * max_total);
+  for (std::size_t r = 0; r <= k_count; ++r) exceedances_of(tallies.data() + r * width, max_total, out + r * max_total);
   return 0;
 }
 

@@ -3,6 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/limits.hpp"
+#include "statistics/logit_density_kernels.hpp"
+
 namespace hbm_fast {
 namespace HBM_LEVEL {
 
@@ -10,7 +13,7 @@ namespace {
 
 #include "math/elementary.inl"
 
-constexpr std::size_t width = 64;
+constexpr std::size_t width = lane_count;
 
 // sum += sign * sum_{j >= 1} c_j log(a + j)
 inline void add_logs(const double* table, std::size_t n, double sign, const double* a, double* sum) {

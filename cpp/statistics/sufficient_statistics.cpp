@@ -8,16 +8,15 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/limits.hpp"
 #include "likelihood/exact.hpp"
 #include "likelihood/kernels.hpp"
-#include "math/exact_sum.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
 
-constexpr double smallest_vector = 1e-300;  // below, the vector loops would see subnormals
-constexpr std::size_t block_elements = 4096;
 constexpr std::size_t widest = 4096;                          // values below are tallied by plain increments
 constexpr std::size_t tally_elements = std::size_t{1} << 22;  // 32 MB
 
@@ -116,9 +115,9 @@ std::uint64_t largest_of(const TypedCounts<T>& table, std::size_t begin, std::si
   return largest;
 }
 
-Levels view(const CountColumn::Levels& levels) {
-  return {levels.fours.data(),         levels.four_weights.data(), levels.fours.size(),          levels.firsts.data(),
-          levels.first_weights.data(), levels.seconds.data(),      levels.second_weights.data(), levels.firsts.size()};
+RisingTerms view(const CountColumn::Terms& terms) {
+  return {terms.fours.data(),         terms.four_weights.data(), terms.fours.size(),          terms.firsts.data(),
+          terms.first_weights.data(), terms.seconds.data(),      terms.second_weights.data(), terms.firsts.size()};
 }
 
 struct Slopes {
@@ -128,7 +127,7 @@ struct Slopes {
 
 // Before item i of a loop whose items take long: Ctrl-C within millions of distinct counts.
 void poll_now_and_then(TimedPoll* poll, std::size_t i) {
-  if (poll != nullptr && i % 4096 == 0) (*poll)();
+  if (poll != nullptr && i % items_per_poll == 0) (*poll)();
 }
 
 // sum over the column of log(a (a+1) ... (a+x-1)), less log(x!) where the column subtracts factorials, and its
@@ -139,17 +138,17 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
   if (column.empty()) return {0.0, 0.0};
   if (a == 0.0) return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   Slopes first{0.0, 0.0};
-  if (a < smallest_vector) {  // the factor a itself apart; what is left of it in the other factors is nothing
-    first = {column.n_positive() * (std::log(a) - std::log(smallest_vector)),
-             column.n_positive() * (1.0 / a - 1.0 / smallest_vector)};
-    a = smallest_vector;
+  if (a < smallest_concentration) {  // the factor a itself apart; what is left of it in the other factors is nothing
+    first = {column.n_positive() * (std::log(a) - std::log(smallest_concentration)),
+             column.n_positive() * (1.0 / a - 1.0 / smallest_concentration)};
+    a = smallest_concentration;
   }
   Slopes sum{};
-  if (column.evaluates_levels()) {
-    kernels.table(view(column.levels()), a, &sum.value, &sum.slope);
+  if (column.evaluates_terms()) {
+    kernels.rising_terms(view(column.terms()), a, &sum.value, &sum.slope);
     return {sum.value + first.value, sum.slope + first.slope};
   }
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   if (column.subtracts_factorials()) {
     for (std::size_t i = 0; i < values.size(); ++i) {
       poll_now_and_then(poll, i);
@@ -157,26 +156,24 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
       sum.slope += weights[i] * digamma_difference(a, values[i]);
     }
   } else {
-    kernels.pairs(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
+    kernels.value_weights(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
   }
   return {sum.value + first.value, sum.slope + first.slope};
 }
-
-constexpr std::size_t lanes = 64;
 
 // The same for `size` of 64 lanes, all of which hold a concentration
 void evaluate(const CountColumn& column, const double* a, std::size_t size, double* value, double* slope,
               TimedPoll* poll) {
   poll_now_and_then(poll, 0);
   bool plain = !column.empty() && !column.subtracts_factorials();
-  for (std::size_t i = 0; i < lanes; ++i) plain = plain && a[i] >= smallest_vector;
+  for (std::size_t i = 0; i < lane_count; ++i) plain = plain && a[i] >= smallest_concentration;
   if (plain) {
     const LikelihoodKernels& kernels = likelihood_kernels();
-    if (column.evaluates_levels()) {
-      kernels.tables(view(column.levels()), a, value, slope);
+    if (column.evaluates_terms()) {
+      kernels.rising_terms_batch(view(column.terms()), a, value, slope);
     } else {
-      const auto [values, weights] = column.pairs();
-      kernels.pairs_of_all(values.data(), weights.data(), values.size(), a, value, slope);
+      const auto [values, weights] = column.value_weights();
+      kernels.value_weights_batch(values.data(), weights.data(), values.size(), a, value, slope);
     }
     return;
   }
@@ -190,7 +187,7 @@ void evaluate(const CountColumn& column, const double* a, std::size_t size, doub
 double curvature(const CountColumn& column, double a, TimedPoll* poll) {
   poll_now_and_then(poll, 0);
   double sum = 0.0;
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   if (column.has_table()) {
     const auto c = column.exceedances();
     for (std::size_t j = 0; j < c.size(); ++j) {
@@ -212,7 +209,7 @@ constexpr double least_left = 1e-6;
 constexpr double shortfall_from = 1e4;
 
 double shortfalls(const CountColumn& column, double a, TimedPoll* poll) {
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   double sum = 0.0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     poll_now_and_then(poll, i);
@@ -222,7 +219,7 @@ double shortfalls(const CountColumn& column, double a, TimedPoll* poll) {
 }
 
 // How many groups have at least each value.
-std::vector<double> exceedances_of(const CountColumn::Pairs& pairs) {
+std::vector<double> exceedances_of(const CountColumn::ValueWeights& pairs) {
   std::vector<double> above(pairs.weights.begin(), pairs.weights.end());
   for (std::size_t i = above.size(); i-- > 1;) above[i - 1] += above[i];
   above.push_back(0.0);
@@ -231,8 +228,8 @@ std::vector<double> exceedances_of(const CountColumn::Pairs& pairs) {
 
 // sum_j (C_j - c_j) / (a + j), of the exceedances of the totals and of one category; no term is negative.
 double reciprocals_between(const CountColumn& totals, const CountColumn& column, double a, TimedPoll* poll) {
-  const auto of_totals = totals.pairs();
-  const auto of_column = column.pairs();
+  const auto of_totals = totals.value_weights();
+  const auto of_column = column.value_weights();
   const auto total_above = exceedances_of(of_totals);
   const auto above = exceedances_of(of_column);
   double sum = 0.0;
@@ -267,7 +264,7 @@ void SufficientStatistics::add(const CountsView& counts, const double* weights, 
   TimedPoll timed_poll(poll);
   Tallies tallies(n_categories());
   double n_groups = 0.0;
-  const std::size_t step = std::max<std::size_t>(1, block_elements / std::max<std::size_t>(1, n_categories()));
+  const std::size_t step = std::max<std::size_t>(1, items_per_poll / std::max<std::size_t>(1, n_categories()));
   visit(counts, [&](auto table) {
     for (std::size_t begin = 0; begin < table.n_rows; begin += step) {
       timed_poll();
@@ -318,7 +315,7 @@ void SufficientStatistics::add_sparse(const CountsView& stored, const Index* col
       totals.add(total, weight);
       n_groups += weight;
       n_seen += static_cast<std::size_t>(offsets[n + 1] - offsets[n]) + 1;
-      if (n_seen >= block_elements) {
+      if (n_seen >= items_per_poll) {
         n_seen = 0;
         timed_poll();
       }
@@ -399,8 +396,8 @@ double SufficientStatistics::log_likelihood(const double* concentration, double*
 void SufficientStatistics::log_likelihood(const double* concentration, std::size_t n, double* value, double* gradient,
                                           TimedPoll* poll) const {
   const std::size_t k_n = n_categories();
-  for (std::size_t begin = 0; begin < n; begin += lanes) {
-    const std::size_t size = std::min(lanes, n - begin);
+  for (std::size_t begin = 0; begin < n; begin += lane_count) {
+    const std::size_t size = std::min(lane_count, n - begin);
     const double* const block = concentration + begin * k_n;
     double* const slopes = gradient == nullptr ? nullptr : gradient + begin * k_n;
     const auto one_by_one = [&] {
@@ -408,13 +405,14 @@ void SufficientStatistics::log_likelihood(const double* concentration, std::size
         value[begin + i] = log_likelihood(block + i * k_n, slopes == nullptr ? nullptr : slopes + i * k_n, poll);
     };
     // too few to fill the lanes: one by one is faster up to 10 (short tables) to 32 of them
-    if (8 * size < 3 * lanes || only_column_ < k_n) {
+    if (8 * size < 3 * lane_count || only_column_ < k_n) {
       one_by_one();
       continue;
     }
-    double a[lanes], total[lanes], sum[lanes] = {}, own[lanes], slope[lanes], shared[lanes], shared_slope[lanes];
-    std::fill_n(a, lanes, 1.0);
-    std::fill_n(total, lanes, 1.0);
+    double a[lane_count], total[lane_count], sum[lane_count] = {}, own[lane_count], slope[lane_count],
+                                             shared[lane_count], shared_slope[lane_count];
+    std::fill_n(a, lane_count, 1.0);
+    std::fill_n(total, lane_count, 1.0);
     bool is_far = false;
     for (std::size_t i = 0; i < size; ++i) {
       total[i] = 0.0;
@@ -447,7 +445,7 @@ double SufficientStatistics::log_likelihood_of_one(const double* concentration, 
     others += concentration[k];
     scaled += concentration[k] * concentration_scale;
   }
-  const auto [values, weights] = totals_.pairs();
+  const auto [values, weights] = totals_.value_weights();
   double value = 0.0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     poll_now_and_then(poll, i);
@@ -487,12 +485,12 @@ void SufficientStatistics::subtract_shared_slope(const double* concentration, do
   for (std::size_t k = 0; k < n_categories(); ++k) {
     const double own = gradient[k];
     gradient[k] = own - shared;
-    if (!(std::abs(gradient[k]) >= least_left * own)) gradient[k] = careful_slope(concentration, k, poll);
+    if (!(std::abs(gradient[k]) >= least_left * own)) gradient[k] = exact_slope(concentration, k, poll);
   }
 }
 
 // One component of the gradient where its two sums cancel.
-double SufficientStatistics::careful_slope(const double* concentration, std::size_t k, TimedPoll* poll) const {
+double SufficientStatistics::exact_slope(const double* concentration, std::size_t k, TimedPoll* poll) const {
   const CountColumn& column = columns_[k];
   const double a = concentration[k];
   if (a == 0.0) return std::numeric_limits<double>::infinity();  // without counts nothing cancels
@@ -505,7 +503,7 @@ double SufficientStatistics::careful_slope(const double* concentration, std::siz
   }
   const double r = others.high + others.low;
   const double sum = a * scale + r;
-  const double largest = totals_.empty() ? 0.0 : totals_.pairs().values.back();
+  const double largest = totals_.empty() ? 0.0 : totals_.value_weights().values.back();
   if (scale < 1.0 || (a >= shortfall_from && a >= largest)) {
     // sum x / a - sum M / A, and what both lack of it
     const double rest = totals_.sum() - column.sum();
@@ -514,7 +512,7 @@ double SufficientStatistics::careful_slope(const double* concentration, std::siz
     const double leading = excess / (a * scale) / sum * scale;
     return scale < 1.0 ? leading : leading - (shortfalls(column, a, poll) - shortfalls(totals_, sum, poll));
   }
-  const auto [values, weights] = column.pairs();
+  const auto [values, weights] = column.value_weights();
   double own = 0.0;  // beside the same counts as totals
   for (std::size_t i = 0; i < values.size(); ++i) {
     poll_now_and_then(poll, i);
@@ -532,7 +530,8 @@ double SufficientStatistics::hessian(const double* concentration, double* diagon
   return curvature(totals_, total, poll);
 }
 
-SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::Pairs>& columns, double n_groups) {
+SufficientStatistics SufficientStatistics::restore(const std::vector<CountColumn::ValueWeights>& columns,
+                                                   double n_groups) {
   const auto refuse = [](bool bad) {
     if (bad) throw std::invalid_argument("not a state of SufficientStatistics");
   };

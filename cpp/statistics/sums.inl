@@ -1,7 +1,7 @@
-// The sums that sufficient statistics are evaluated by, for one concentration and for 64 at once: over an exceedance
-// table and over pairs of a count and its weight; text for a namespace of each instruction-set level.
+// The sums of the likelihood of sufficient statistics, for one concentration and for 64 at once: over exceedances and
+// over distinct counts with their weights; text for a namespace of each instruction-set level.
 
-// The reciprocals of two levels, and their logarithms begun, with one division
+// The reciprocals of two terms a + j, and the range reduction of their logarithms, with one division
 struct TwoReciprocals {
   double first, second;
 };
@@ -14,13 +14,13 @@ inline TwoReciprocals two_levels(double z0, double z1, HalfLogs& log0, HalfLogs&
   const double under0 = z0 * (2.0 + f);
   const double under1 = z1 * (2.0 + g);
   const double both = 1.0 / (under0 * under1);
-  // little is left to do after the division: the loop waits for this chain
+  // few operations follow the division: this dependency chain bounds the loop
   log0.set(i, f, ((f * z0) * under1) * both, p.e);
   log1.set(i, g, ((g * z1) * under0) * both, q.e);
   return {((2.0 + f) * under1) * both, ((2.0 + g) * under0) * both};
 }
 
-// The derivative of log(z (z+1) (z+2) (z+3)), and that begun, with one division
+// The derivative of log(z (z+1) (z+2) (z+3)), and the range reduction of that logarithm, with one division
 inline double four_levels(double z, HalfLogs& log, size_t i) {
   const double t = z * (z + 3.0);
   const double product = t * (t + 2.0);
@@ -31,8 +31,8 @@ inline double four_levels(double z, HalfLogs& log, size_t i) {
   return ((multiply_add(2.0, z, 3.0) * multiply_add(2.0, t, 2.0)) * (2.0 + f)) * both;
 }
 
-// What a sum over a table or over pairs adds up: item j (a run of four, two levels, a pair) goes to running sum j % 4,
-// and the four are added in pairs. The order that one concentration and 64 at once share on every machine, so that a
+// Item j of a sum (a run of four terms, two terms, a value with its weight) goes to accumulator j % 4, and the four are
+// added two by two. The order that one concentration and 64 at once share on every machine, so that a
 // batch never changes a value.
 void add_up(const double* __restrict weight, const double* __restrict term, size_t n, double* __restrict sum) {
   const size_t whole = n & ~size_t{3};
@@ -61,7 +61,7 @@ void totals_of(const double (*__restrict sum)[64], double* __restrict total) {
   for (int i = 0; i < 64; ++i) total[i] = (sum[0][i] + sum[1][i]) + (sum[2][i] + sum[3][i]);
 }
 
-void table(const Levels& c, double a, double* value, double* slope) {
+void rising_terms(const RisingTerms& c, double a, double* value, double* slope) {
   constexpr size_t block = 64;
   double first_logs[block], first_reciprocals[block], second_logs[block], second_reciprocals[block];
   HalfLogs first, second;
@@ -91,7 +91,7 @@ void table(const Levels& c, double a, double* value, double* slope) {
   *slope = total_of(derivative);
 }
 
-// Functions of their own: otherwise the compiler exchanges the two loops, and the inner one stays scalar.
+// noinline: the compiler would exchange the two loops, and the inner one stays scalar.
 __attribute__((noinline)) void add_four(double weight, double level, const double* __restrict a,
                                         double* __restrict value, double* __restrict slope) {
   HalfLogs log;
@@ -109,7 +109,7 @@ __attribute__((noinline)) void add_two(double w0, double z0, double w1, double z
   for (size_t i = 0; i < 64; ++i) value[i] = multiply_add(w1, log1.log(i), multiply_add(w0, log0.log(i), value[i]));
 }
 
-void tables(const Levels& c, const double* a, double* __restrict value, double* __restrict slope) {
+void rising_terms_batch(const RisingTerms& c, const double* a, double* __restrict value, double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
   for (size_t j = 0; j < c.n_fours; ++j) add_four(c.four_weights[j], c.fours[j], a, sum[j & 3], derivative[j & 3]);
@@ -138,7 +138,7 @@ inline RisingAndSlope rising_and_slope(double a, double x) {
           multiply_add(0.5 * l.d * r0, r1, (s0 - s1) + q) + digamma_tail_difference(r0, r1)};
 }
 
-void pairs(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
+void value_weights(const double* x, const double* w, size_t n, double a, double* value, double* slope) {
   constexpr size_t block = 64;
   double rising[block], difference[block];
   double sum[4] = {};
@@ -166,8 +166,8 @@ __attribute__((noinline)) void add_pair(double weight, double x, const double* _
   }
 }
 
-void pairs_of_all(const double* x, const double* w, size_t n, const double* a, double* __restrict value,
-                  double* __restrict slope) {
+void value_weights_batch(const double* x, const double* w, size_t n, const double* a, double* __restrict value,
+                         double* __restrict slope) {
   double sum[4][64] = {};
   double derivative[4][64] = {};
   for (size_t j = 0; j < n; ++j) add_pair(w[j], x[j], a, sum[j & 3], derivative[j & 3]);

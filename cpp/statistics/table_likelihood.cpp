@@ -6,26 +6,10 @@
 
 namespace hbm_fast {
 
-namespace {
-
-TableKernel* table_block() {
-#if HBM_FAST_X86_LEVELS
-  switch (isa_level()) {
-    case IsaLevel::v4:  // short tables gain nothing from wider vectors
-    case IsaLevel::v3: return v3::table_block;
-    default: return v2::table_block;
-  }
-#else
-  return portable::table_block;
-#endif
-}
-
-}  // namespace
-
 void table_log_likelihood(const float* tables, std::size_t n_datasets, std::size_t n_categories, std::size_t max_total,
                           const double* log_alpha, const double* log_beta, std::size_t n_draws, double* out,
                           int n_threads, const Poll& poll) {
-  TableKernel* const block = table_block();
+  TableKernel& block = table_block();
   // Few datasets of many draws are cut along the draws as well.
   const std::size_t blocks = (n_draws + table_block_size - 1) / table_block_size;
   parallel_for(

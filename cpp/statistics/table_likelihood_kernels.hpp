@@ -1,9 +1,9 @@
-// What the levels of the exceedance tables' likelihood compute.
+// The kernel of the exceedances' likelihood.
 #pragma once
 
 #include <cstddef>
 
-#include "core/isa.hpp"
+#include "core/dispatch.hpp"
 
 namespace hbm_fast {
 
@@ -13,17 +13,6 @@ constexpr std::size_t table_block_size = 256;
 using TableKernel = void(const float* table, std::size_t n_categories, std::size_t max_total, const double* log_alpha,
                          const double* log_beta, std::size_t n_draws, double* value);
 
-#if HBM_FAST_X86_LEVELS
-namespace v2 {
-TableKernel table_block;
-}
-namespace v3 {
-TableKernel table_block;
-}
-#else
-namespace portable {
-TableKernel table_block;
-}
-#endif
+HBM_KERNEL(TableKernel, table_block)
 
 }  // namespace hbm_fast

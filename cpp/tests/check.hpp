@@ -1,4 +1,4 @@
-// CHECK and CHECK_CLOSE: say where and what, count, go on; main ends with `return check::report();`.
+// CHECK and CHECK_CLOSE: print where and what failed, count, continue; main ends with `return check::report();`.
 #pragma once
 
 #include <algorithm>

@@ -28,7 +28,7 @@ long double rising(double a, std::int64_t n) {
 }
 
 // Obviously right: every factor of the probability, one by one.
-double oracle(const std::int32_t* x, const double* a, std::size_t n_categories) {
+double reference(const std::int32_t* x, const double* a, std::size_t n_categories) {
   long double value = 0.0L, total_a = 0.0L;
   std::int64_t total = 0;
   for (std::size_t k = 0; k < n_categories; ++k) {
@@ -75,7 +75,7 @@ void groups_agree_with_the_oracle() {
       CHECK(values == two_threads);
       for (std::size_t n = 0; n < table.n_rows; ++n) {
         const double expected =
-            oracle(&table.counts[n * n_categories], &table.concentration[n * n_categories], n_categories);
+            reference(&table.counts[n * n_categories], &table.concentration[n * n_categories], n_categories);
         CHECK_CLOSE(values[n], expected, 1e-12);
       }
     }
@@ -194,7 +194,7 @@ void absent_categories_and_bad_input() {
   log_pmf(Rows{view, absent, 1, {1}, {3}, {3}}, true, &value, 1, {});
   const std::int32_t two[] = {3, 2};
   const double present[] = {1.0, 2.0};
-  CHECK_CLOSE(value, oracle(two, present, 2), 1e-13);
+  CHECK_CLOSE(value, reference(two, present, 2), 1e-13);
   log_pmf(Rows{view, impossible, 1, {1}, {3}, {3}}, true, &value, 1, {});
   CHECK(value == -infinity);
   const auto refused = [&](const CountsView& x, const double* a) {

@@ -1,5 +1,5 @@
 // The samplers without Python: gradient against differences, table counts against their exact mean, each chain against
-// the note's exact posterior, the same bits for any number of threads.
+// the exact posterior of Le (2020), the same bits for any number of threads.
 #include <array>
 #include <cmath>
 #include <memory>
@@ -22,7 +22,7 @@ SufficientStatistics statistics_of(const std::vector<std::int32_t>& counts, std:
   return result;
 }
 
-SufficientStatistics note() {
+SufficientStatistics le2020() {
   std::vector<std::int32_t> counts;
   for (int n = 0; n < 10; ++n) counts.insert(counts.end(), {20, 0, 0, 20});
   counts.insert(counts.end(), {0, 1});
@@ -110,7 +110,7 @@ void profile_finds_two_modes() {
 }
 
 void density_is_a_power_where_concentrations_underflow() {
-  const auto statistics = note();
+  const auto statistics = le2020();
   const ModelView model = model_of(2);
   PosteriorDensity density(statistics, model);
   const std::array<double, 2> log_beta{std::log(0.5), std::log(0.5)};
@@ -172,7 +172,7 @@ void fractions_of_groups_have_no_tables() {
 }
 
 void chains_find_the_exact_posterior() {
-  const auto statistics = note();
+  const auto statistics = le2020();
   const ModelView model = model_of(2);
   for (const SamplerKind kind : {SamplerKind::hmc, SamplerKind::gibbs, SamplerKind::metropolis}) {
     constexpr std::size_t n_chains = 4, n_draws = 20000, n = n_chains * n_draws;

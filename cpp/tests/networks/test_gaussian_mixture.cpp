@@ -1,5 +1,5 @@
 // Densities and draws of mixtures of Gaussians against the formulas written out, in one call and in pieces; the tails
-// of the normal law against erfc.
+// of the normal distribution against erfc.
 #include <cmath>
 #include <vector>
 

@@ -1,5 +1,6 @@
 // simulate: the same bits for any threads and slices, padding, statistics, and the edges of its arguments.
 #include "simulation/simulate.hpp"
+#include "statistics/exceedances.hpp"
 
 #include <cmath>
 #include <limits>

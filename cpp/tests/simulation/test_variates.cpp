@@ -1,4 +1,5 @@
-// Variates at the edges of their arguments, and first moments; their laws are tested in tests/simulation/test_variates.py.
+// Variates at the edges of their arguments, and first moments; their distributions are tested in
+// tests/simulation/test_variates.py.
 #include "simulation/variates.hpp"
 
 #include <cmath>
