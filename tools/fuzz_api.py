@@ -206,10 +206,13 @@ def simulate(case: Case) -> None:
         options = {
             "n_groups": case.number(case.pick([n, (1, n), np.full(b, n), [n] * b, (n, 1)])),
             "totals": case.number(case.pick([0, 20, (0, 300), 2_000_000_000, np.arange(n), np.full((b, n), 7)])),
-            "first": case.number(case.pick([0, 7, 2**64 - 1]), 0.05), "rng": case.number(1, 0.05),
-            "theta": case.maybe(0.5), "counts": case.maybe(0.8), "statistics": case.maybe(0.3) and k < 32,
+            "first": case.number(case.pick([0, 7, 2**64 - 1]), 0.05),
+            "rng": case.number(1, 0.05),
+            "theta": case.maybe(0.5),
+            "counts": case.maybe(0.8),
+            "statistics": case.maybe(0.3) and k < 32,
             "dtype": case.pick([np.int32, np.int64, np.uint8, ">i4", float]),
-        }  # fmt: skip
+        }
         if options["statistics"] and not isinstance(options["totals"], tuple):
             options["totals"] = 20  # not a table of 2,000,000,000 columns
         if options["rng"] is None:
@@ -246,15 +249,20 @@ def questions(case: Case, posterior: Any, k: int) -> None:
     name = case.pick(["alpha", "log_alpha", "beta", "log_beta", "theta", 3])
     group = case.number(case.pick([0, -1, None, 5, "a"]))
     asked: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = [
-        (posterior.mean, (name,), {}), (posterior.sd, (name,), {}),
+        (posterior.mean, (name,), {}),
+        (posterior.sd, (name,), {}),
         (posterior.quantile, (name, case.number(case.pick([0.5, [0.1, 0.9], -0.1, [], 1.0]))), {}),
-        (posterior.theta, (group,), {}), (posterior.theta, (), {"counts": row}),
-        (posterior.predict, (group,), {}), (posterior.predict, (), {"counts": row}),
+        (posterior.theta, (group,), {}),
+        (posterior.theta, (), {"counts": row}),
+        (posterior.predict, (group,), {}),
+        (posterior.predict, (), {"counts": row}),
         (posterior.log_predictive, (row,), {"coefficient": case.maybe(0.5)}),
         (posterior.log_predictive, (case.table(k)[:20],), {"jointly": case.maybe(0.3)}),
         (posterior.predictive_counts, (group,), {"total": case.number(9, 0.3)}),
-        (posterior.log_likelihood, (), {}), (posterior.diagnostics, (name,), {}), (posterior.summary, (), {}),
-    ]  # fmt: skip
+        (posterior.log_likelihood, (), {}),
+        (posterior.diagnostics, (name,), {}),
+        (posterior.summary, (), {}),
+    ]
     for i in case.rng.permutation(len(asked))[:4]:
         function, args, options = asked[i]
         if options.get("total") != 2**31:
@@ -290,9 +298,12 @@ def inference(case: Case) -> None:
 
     few = case.number(case.pick([1, 4, 30]), 0.05)
     options = {
-        "n_draws": 4 if few == 2**31 else few, "n_chains": case.pick([1, 2]), "n_warmup": case.pick([0, 3, 20]),
-        "rng": 1, "method": case.pick(["auto", "hmc", "gibbs", "mh", "nuts"]),
-    }  # fmt: skip
+        "n_draws": 4 if few == 2**31 else few,
+        "n_chains": case.pick([1, 2]),
+        "n_warmup": case.pick([0, 3, 20]),
+        "rng": 1,
+        "method": case.pick(["auto", "hmc", "gibbs", "mh", "nuts"]),
+    }
     weights = case.pick([None, None, case.rng.random(counts.shape[:-1]), np.full(counts.shape[:-1], 1e300)])
     case.same(infer, (counts, 1), (other, 2))
     for result in results[:1]:
@@ -354,62 +365,137 @@ def bindings(case: Case) -> None:
 
     def source() -> Any:
         if case.maybe(0.5):
-            return _core.IntegerSource(case.pick([0, 1, -1]), case.pick([1, 9, 2**40]))
-        return _core.IntegerSource(ints(n * j), case.pick([0, 1, j, 2**63]), case.pick([0, 1, 2**62]))
+            return _core.simulation.IntegerSource(case.pick([0, 1, -1]), case.pick([1, 9, 2**40]))
+        return _core.simulation.IntegerSource(ints(n * j), case.pick([0, 1, j, 2**63]), case.pick([0, 1, 2**62]))
 
     def prior() -> Any:
         a = [case.pick([1.0, 2.0, 0.5, np.nan, -1.0, np.inf]) for _ in range(4)]
-        return _core.AlphaPrior(case.pick(["exponential", "gamma", "log_uniform", "lomax", "power", "fixed"]), *a)
+        return _core.priors.AlphaPrior(
+            case.pick(["exponential", "gamma", "log_uniform", "lomax", "power", "fixed"]), *a
+        )
 
     key, words, threads = array(np.uint64, 2), array(np.uint64, n), case.pick([1, 2, -1])
     counts, tables_of_counts = array(case.pick(INTEGERS), n, k), array(case.pick(INTEGERS), n, j, k)
-    statistics = _core.SufficientStatistics(k)
+    statistics = _core.statistics.SufficientStatistics(k)
     case.outcome(statistics.add, array(np.int64, n, k), case.pick([None, floats(n)]))
     draws = floats(n, j, k)
     offsets = np.sort(array(np.int32, n + 1)) if case.maybe(0.9) else array(np.int32, n + 1)
     columns, values = array(np.int32, n * k), array(case.pick(INTEGERS), n * k)
     state = (k, case.pick([1.0, 5.0, np.nan]), 0.0, [(floats(j), floats(j)) for _ in range(k + 1)])
     calls: list[Callable[[], Any]] = [
-        lambda: _core.log_pmf(counts, floats(*case.pick([(k,), (n, k)])), case.maybe(0.5), floats(n), threads),
-        lambda: _core.log_pmf_gradient(counts, floats(k), case.maybe(0.5), floats(n), floats(n, k), threads),
-        lambda: _core.sparse_log_pmf(values, columns, offsets, floats(case.pick([1, n]), k), True, floats(n), threads),
+        lambda: _core.likelihood.log_pmf(
+            counts, floats(*case.pick([(k,), (n, k)])), case.maybe(0.5), floats(n), threads
+        ),
+        lambda: _core.likelihood.log_pmf_gradient(counts, floats(k), case.maybe(0.5), floats(n), floats(n, k), threads),
+        lambda: _core.likelihood.sparse_log_pmf(
+            values, columns, offsets, floats(case.pick([1, n]), k), True, floats(n), threads
+        ),
         lambda: statistics.add_sparse(values, columns, offsets, case.pick([None, floats(n)])),
         lambda: statistics.log_likelihood(floats(n, k), floats(n), case.pick([None, floats(n, k)]), threads),
         lambda: statistics.hessian(floats(n, k), floats(n, k), floats(n), threads),
         lambda: [statistics.pairs(k + 1), statistics.has_table(-1)],
-        lambda: _core.SufficientStatistics.__new__(_core.SufficientStatistics).__setstate__(state),
-        lambda: _core.sample([counts, statistics], prior(), _core.BetaPrior(case.maybe(0.1), floats(k)),
-                             case.pick(["hmc", "gibbs", "mh"]), j, 2, 3, key, threads, None,
-                             case.pick([None, (floats(2, 2), floats(2, 2, k))])),
-        lambda: _core.simulate(key, case.pick([0, 2**64 - 1]), prior(), _core.BetaPrior(False, floats(k)),
-                               case.maybe(0.3), case.maybe(0.3), source(), source(), j, floats(n), floats(n, k),
-                               floats(n), floats(n, k), ints(n), floats(n, j, k), case.pick([None, floats(n, j, k)]),
-                               tables_of_counts, case.pick([None, singles(n, k + 1, 9)]), threads),
-        lambda: _core.exceedance_counts(tables_of_counts, singles(n, k + 1, case.pick([0, 9])), threads),
-        lambda: _core.dirichlet(key, floats(case.pick([1, n]), k), floats(n, k), threads),
-        lambda: _core.multinomial(key, ints(n), floats(case.pick([1, n]), k), ints(n, k), threads),
-        lambda: _core.draw_log_theta(floats(n, j), draws, ints(n, k), key, 1, words, floats(n, j, k), threads),
-        lambda: _core.group_log_pmf(floats(n, j), draws, ints(n, 2, k), True, floats(n, j, 2), threads),
-        lambda: _core.draw_predictive_counts(draws, ints(n), key, 1, words, ints(n, j, k), threads),
-        lambda: _core.logit_density(floats(3, j), floats(2), floats(n), floats(n), floats(n), None, threads),
-        lambda: _core.table_log_likelihood(singles(n, k + 1, j), floats(n, 3), floats(n, 3, k), floats(n, 3), threads),
-        lambda: _core.normal_tails(case.pick([floats, singles])(n), floats(n), floats(n), threads),
-        lambda: _core.mixture_log_density(singles(n, 2, k), singles(n, 2, k * (k - 1) // 2), singles(n, 2),
-                                          singles(n, 2, k), singles(n, j, k), floats(n, j), threads),
-        lambda: _core.mixture_draws(singles(n, 2, k), singles(n, 2, 0), singles(n, 1), singles(n, 2, k), singles(n, j),
-                                    singles(n, j, k), singles(n, j, k), threads),
-    ]  # fmt: skip
+        lambda: _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics).__setstate__(
+            state
+        ),
+        lambda: _core.mcmc.sample(
+            [counts, statistics],
+            prior(),
+            _core.priors.BetaPrior(case.maybe(0.1), floats(k)),
+            case.pick(["hmc", "gibbs", "mh"]),
+            j,
+            2,
+            3,
+            key,
+            threads,
+            None,
+            case.pick([None, (floats(2, 2), floats(2, 2, k))]),
+        ),
+        lambda: _core.simulation.simulate(
+            key,
+            case.pick([0, 2**64 - 1]),
+            prior(),
+            _core.priors.BetaPrior(False, floats(k)),
+            case.maybe(0.3),
+            case.maybe(0.3),
+            source(),
+            source(),
+            j,
+            floats(n),
+            floats(n, k),
+            floats(n),
+            floats(n, k),
+            ints(n),
+            floats(n, j, k),
+            case.pick([None, floats(n, j, k)]),
+            tables_of_counts,
+            case.pick([None, singles(n, k + 1, 9)]),
+            threads,
+        ),
+        lambda: _core.statistics.exceedance_counts(tables_of_counts, singles(n, k + 1, case.pick([0, 9])), threads),
+        lambda: _core.simulation.dirichlet(key, floats(case.pick([1, n]), k), floats(n, k), threads),
+        lambda: _core.simulation.multinomial(key, ints(n), floats(case.pick([1, n]), k), ints(n, k), threads),
+        lambda: _core.prediction.draw_log_theta(
+            floats(n, j), draws, ints(n, k), key, 1, words, floats(n, j, k), threads
+        ),
+        lambda: _core.prediction.group_log_pmf(floats(n, j), draws, ints(n, 2, k), True, floats(n, j, 2), threads),
+        lambda: _core.prediction.draw_predictive_counts(draws, ints(n), key, 1, words, ints(n, j, k), threads),
+        lambda: _core.statistics.logit_density(floats(3, j), floats(2), floats(n), floats(n), floats(n), None, threads),
+        lambda: _core.statistics.table_log_likelihood(
+            singles(n, k + 1, j), floats(n, 3), floats(n, 3, k), floats(n, 3), threads
+        ),
+        lambda: _core.networks.normal_tails(case.pick([floats, singles])(n), floats(n), floats(n), threads),
+        lambda: _core.networks.mixture_log_density(
+            singles(n, 2, k),
+            singles(n, 2, k * (k - 1) // 2),
+            singles(n, 2),
+            singles(n, 2, k),
+            singles(n, j, k),
+            floats(n, j),
+            threads,
+        ),
+        lambda: _core.networks.mixture_draws(
+            singles(n, 2, k),
+            singles(n, 2, 0),
+            singles(n, 1),
+            singles(n, 2, k),
+            singles(n, j),
+            singles(n, j, k),
+            singles(n, j, k),
+            threads,
+        ),
+    ]
     case.outcome(case.pick(calls))
 
 
 TEXTS = [
-    "a,b\n1,2\n3,4\n", "group;a;b\nx;1;2\ny;0;4\n", "group\tcategory\tcount\nx\ta\t1\ny\tb\t2\n",
+    "a,b\n1,2\n3,4\n",
+    "group;a;b\nx;1;2\ny;0;4\n",
+    "group\tcategory\tcount\nx\ta\t1\ny\tb\t2\n",
     "a,b,weight\n1,2,10\n0,5,3\n",
-]  # fmt: skip
+]
 PIECES = [
-    "", "\n", "\r", ",", ";", "\t", '"', "\x00", "\ufeff", "-1", "nan", "1e3", "1.0", "99999999999999999999", "a", " ",
-    "é", "0x1", "+1", "1_000", "٣",
-]  # fmt: skip
+    "",
+    "\n",
+    "\r",
+    ",",
+    ";",
+    "\t",
+    '"',
+    "\x00",
+    "\ufeff",
+    "-1",
+    "nan",
+    "1e3",
+    "1.0",
+    "99999999999999999999",
+    "a",
+    " ",
+    "é",
+    "0x1",
+    "+1",
+    "1_000",
+    "٣",
+]
 
 
 def readers(case: Case) -> None:
@@ -443,9 +529,13 @@ def readers(case: Case) -> None:
 
 
 AREAS: dict[str, Callable[[Case], None]] = {
-    "likelihood": likelihood, "simulation": simulate, "inference": inference, "networks": networks,
-    "bindings": bindings, "tables": readers,
-}  # fmt: skip
+    "likelihood": likelihood,
+    "simulation": simulate,
+    "inference": inference,
+    "networks": networks,
+    "bindings": bindings,
+    "tables": readers,
+}
 
 
 def one(area: str, seed: int, verbose: bool = False) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 
 from hbm_fast import _core
 
-__version__: str = _core.version  # importlib.metadata takes a third of the time that numpy takes
-STREAM_VERSION: int = _core.stream_version
+__version__: str = _core.config.version  # importlib.metadata takes a third of the time that numpy takes
+STREAM_VERSION: int = _core.config.stream_version
 
 
 def show_config() -> dict[str, str | int]:
@@ -28,8 +28,8 @@ def show_config() -> dict[str, str | int]:
     return {
         "version": __version__,
         "stream_version": STREAM_VERSION,
-        "isa": _core.isa_level(),
-        "compiler": _core.compiler,
+        "isa": _core.config.isa_level(),
+        "compiler": _core.config.compiler,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),

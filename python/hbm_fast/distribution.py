@@ -79,7 +79,9 @@ class DirichletMultinomialGenerator:
         known = np.asarray(np.isfinite(a).all(axis=-1))
         with np.errstate(invalid="ignore"):
             value = np.empty(counts.shape[:-1])
-            _core.log_pmf(counts, np.where(known[..., np.newaxis], a, 1.0), True, value, _validate.threads(None))
+            _core.likelihood.log_pmf(
+                counts, np.where(known[..., np.newaxis], a, 1.0), True, value, _validate.threads(None)
+            )
         value = np.where(known, value, np.nan)
         value = np.where(counts.sum(axis=-1) == total, value, -np.inf)
         return value[()]

@@ -76,7 +76,7 @@ def log_likelihood(
     x, a = _counts_and_concentration(counts, concentration)
     result = _output(out, x.shape[:-1])
     try:
-        _core.log_pmf(x, a, bool(coefficient), result, threads)
+        _core.likelihood.log_pmf(x, a, bool(coefficient), result, threads)
     except ValueError:
         _check_values(x, a)
         raise
@@ -133,7 +133,7 @@ def log_likelihood_gradient(
     value = np.empty(x.shape[:-1])
     gradient = _memory.empty(x.shape, np.float64)
     try:
-        _core.log_pmf_gradient(x, a, bool(coefficient), value, gradient, threads)
+        _core.likelihood.log_pmf_gradient(x, a, bool(coefficient), value, gradient, threads)
     except ValueError:
         _check_values(x, a)
         raise
@@ -149,7 +149,9 @@ def _sparse_log_likelihood(
         raise ValueError(f"concentration must have shape (K,) or (N, K) = {shape} beside sparse counts; got {a.shape}")
     result = _output(out, shape[:1])
     try:
-        _core.sparse_log_pmf(values, columns, offsets, a.reshape(-1, shape[1]), bool(coefficient), result, n_threads)
+        _core.likelihood.sparse_log_pmf(
+            values, columns, offsets, a.reshape(-1, shape[1]), bool(coefficient), result, n_threads
+        )
     except ValueError:
         _validate.count_values(values[:, np.newaxis], "counts")
         raise

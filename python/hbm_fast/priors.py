@@ -73,12 +73,12 @@ class AlphaPrior:
         """Lower and upper bound of alpha; 0 and 0 where it has none."""
         return getattr(self, "lower", 0.0), getattr(self, "upper", 0.0)
 
-    def _kernel(self) -> _core.AlphaPrior:
+    def _kernel(self) -> _core.priors.AlphaPrior:
         if type(self) is AlphaPrior:
             raise TypeError("AlphaPrior is abstract: use one of its subclasses")
         values = [getattr(self, name) for name in self._parameters() if name not in ("lower", "upper")]
         a, b = (*values, 0.0, 0.0)[:2]
-        return _core.AlphaPrior(self.kind, a, b, *self._bounds())
+        return _core.priors.AlphaPrior(self.kind, a, b, *self._bounds())
 
 
 @dataclass(frozen=True)
@@ -252,9 +252,9 @@ class Dirichlet:
         frozen = float(value) if value.ndim == 0 else tuple(float(c) for c in checked)
         object.__setattr__(self, "concentration", frozen)
 
-    def _kernel(self, n_categories: int) -> _core.BetaPrior:
+    def _kernel(self, n_categories: int) -> _core.priors.BetaPrior:
         values = np.broadcast_to(np.asarray(self.concentration, dtype=np.float64), (n_categories,))
-        return _core.BetaPrior(False, np.ascontiguousarray(values))
+        return _core.priors.BetaPrior(False, np.ascontiguousarray(values))
 
 
 @dataclass(frozen=True)
@@ -279,8 +279,8 @@ class FixedBeta:
             raise ValueError(f"FixedBeta's value must sum to 1; its sum is {array.sum()}")
         object.__setattr__(self, "value", tuple(float(b) for b in array / array.sum()))
 
-    def _kernel(self, n_categories: int) -> _core.BetaPrior:
-        return _core.BetaPrior(True, np.asarray(self.value, dtype=np.float64))
+    def _kernel(self, n_categories: int) -> _core.priors.BetaPrior:
+        return _core.priors.BetaPrior(True, np.asarray(self.value, dtype=np.float64))
 
 
 __all__ = [

@@ -183,10 +183,10 @@ def simulate(
         statistics=table,
         key=key,
         first=first,
-        stream_version=_core.stream_version,
+        stream_version=_core.config.stream_version,
         model=model,
     )
-    _core.simulate(
+    _core.simulation.simulate(
         key,
         first,
         model.alpha._kernel(),
@@ -291,9 +291,9 @@ def _statistics_buffer(
     return _buffer(out, "statistics", (n_datasets, k + 1, max_total), np.float32)
 
 
-def _source(value: tuple[int, int] | NDArray[np.int64], *, by_dataset: bool) -> _core.IntegerSource:
+def _source(value: tuple[int, int] | NDArray[np.int64], *, by_dataset: bool) -> _core.simulation.IntegerSource:
     if isinstance(value, tuple):
-        return _core.IntegerSource(*value)
+        return _core.simulation.IntegerSource(*value)
     if by_dataset:
-        return _core.IntegerSource(value, 1, 0)
-    return _core.IntegerSource(value, value.shape[1] if value.ndim == 2 else 0, 1)
+        return _core.simulation.IntegerSource(value, 1, 0)
+    return _core.simulation.IntegerSource(value, value.shape[1] if value.ndim == 2 else 0, 1)

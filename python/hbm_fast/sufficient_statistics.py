@@ -54,12 +54,12 @@ class SufficientStatistics:
         if counts is None:
             if n_categories is None:
                 raise ValueError("counts or n_categories must be given: K is not known")
-            self._core = _core.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
+            self._core = _core.statistics.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
             return
         k = _infer_n_categories(counts)
         if n_categories is not None and k != _validate.positive_int(n_categories, "n_categories"):
             raise ValueError(f"counts must have K = {n_categories} categories, the given n_categories; got {k}")
-        self._core = _core.SufficientStatistics(k)
+        self._core = _core.statistics.SufficientStatistics(k)
         self.add(counts, weights=weights)
 
     def add(self, counts: ArrayLike, *, weights: ArrayLike | None = None) -> SufficientStatistics:
@@ -99,7 +99,7 @@ class SufficientStatistics:
             if array.ndim == 2:
                 self._core.add(array, w)
             else:
-                added = _core.SufficientStatistics(self.n_categories)
+                added = _core.statistics.SufficientStatistics(self.n_categories)
                 for b, table in enumerate(array):
                     added.add(table, None if w is None else w[b])
                 self._core.merge(added)
@@ -253,7 +253,7 @@ class SufficientStatistics:
         return f"SufficientStatistics(n_groups={self.n_groups:g}, n_categories={self.n_categories})"
 
 
-def _from_core(core: _core.SufficientStatistics) -> SufficientStatistics:
+def _from_core(core: _core.statistics.SufficientStatistics) -> SufficientStatistics:
     stats = SufficientStatistics(n_categories=core.n_categories)
     stats._core = core
     return stats
@@ -303,7 +303,7 @@ def exceedance_counts(
     columns = _validate.positive_int(max_total, "max_total", minimum=0)
     shape = (array.shape[0], array.shape[2] + 1, columns)
     table = _memory.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)
-    _core.exceedance_counts(array, table, _validate.threads(n_threads))
+    _core.statistics.exceedance_counts(array, table, _validate.threads(n_threads))
     return table
 
 

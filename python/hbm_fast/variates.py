@@ -55,7 +55,7 @@ def dirichlet(
     rows, k = math.prod(shape), a.shape[-1]
     flat = a.reshape(1, k) if a.size == k else np.ascontiguousarray(np.broadcast_to(a, (*shape, k))).reshape(rows, k)
     out = _memory.empty((rows, k), np.float64)
-    _core.dirichlet(_random.key(rng), flat, out, _validate.threads(n_threads))
+    _core.simulation.dirichlet(_random.key(rng), flat, out, _validate.threads(n_threads))
     if not log:
         with np.errstate(under="ignore"):  # a share below the smallest double is 0
             np.exp(out, out=out)
@@ -108,7 +108,7 @@ def multinomial(
     flat = p.reshape(1, k) if p.size == k else np.broadcast_to(p, (*shape, k)).reshape(rows, k)
     out = _memory.empty((rows, k), np.int64)
     each = np.ascontiguousarray(np.broadcast_to(totals, shape)).reshape(rows)
-    _core.multinomial(_random.key(rng), each, np.ascontiguousarray(flat), out, _validate.threads(n_threads))
+    _core.simulation.multinomial(_random.key(rng), each, np.ascontiguousarray(flat), out, _validate.threads(n_threads))
     return out.reshape(*shape, k)
 
 

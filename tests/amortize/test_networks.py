@@ -37,8 +37,8 @@ def test_exceedance_log_likelihood_is_that_of_the_statistics():
     log_beta = np.log(rng.dirichlet([1.0] * 3, (6, 300)))
     out, again = np.empty((6, 300)), np.empty((6, 300))
     tables = exceedance_counts(counts, 31)
-    _core.table_log_likelihood(tables, log_alpha, log_beta, out, 1)
-    _core.table_log_likelihood(tables, log_alpha, log_beta, again, 3)
+    _core.statistics.table_log_likelihood(tables, log_alpha, log_beta, out, 1)
+    _core.statistics.table_log_likelihood(tables, log_alpha, log_beta, again, 3)
     np.testing.assert_array_equal(out, again)
     for b in range(6):
         expected = log_likelihood(counts[b], np.exp(log_alpha[b, :, None] + log_beta[b]))
@@ -50,7 +50,7 @@ def test_exceedance_log_likelihood_far_below_the_smallest_double():
     tables = exceedance_counts(np.array([[[1, 0]]]), 1)
     out = np.empty((1, 3))
     log_beta = np.log([[[0.25, 0.75]] * 3])
-    _core.table_log_likelihood(tables, np.array([[-5000.0, 0.0, 5000.0]]), log_beta, out, 1)
+    _core.statistics.table_log_likelihood(tables, np.array([[-5000.0, 0.0, 5000.0]]), log_beta, out, 1)
     np.testing.assert_allclose(out, np.log(0.25), atol=1e-10)
 
 
@@ -236,7 +236,7 @@ def test_the_mixture_kernel_in_float64_and_with_what_is_no_number():
     constant, z = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(0.0, 9.0, (3, 70, 3)).astype(np.float32)
     z[1, 5, 2] = np.nan
     out = np.empty((3, 70))
-    _core.mixture_log_density(mean, lower, constant, scale, z, out, 1)
+    _core.networks.mixture_log_density(mean, lower, constant, scale, z, out, 1)
     m, low, s = (a.astype(np.float64)[:, None] for a in (mean, lower, scale))
     y = z.astype(np.float64)[:, :, None] - m
     first = np.stack([y[..., 0], y[..., 1] + low[..., 0] * y[..., 0]], -1)
@@ -245,4 +245,4 @@ def test_the_mixture_kernel_in_float64_and_with_what_is_no_number():
     expected = logsumexp(constant.astype(np.float64)[:, None] - 0.5 * quadratic, axis=-1)
     np.testing.assert_allclose(out, expected, rtol=1e-14, atol=1e-14)
     with pytest.raises(ValueError, match="constant has the wrong size"):
-        _core.mixture_log_density(mean, lower, constant[:, :3].copy(), scale, z, out, 1)
+        _core.networks.mixture_log_density(mean, lower, constant[:, :3].copy(), scale, z, out, 1)

@@ -35,7 +35,7 @@ def test_public_names_are_those_that_type_checkers_see():
 
 
 def test_one_version():
-    assert hbm_fast.__version__ == metadata.version("hbm-fast") == hbm_fast._core.version
+    assert hbm_fast.__version__ == metadata.version("hbm-fast") == hbm_fast._core.config.version
 
 
 def test_unknown_names_raise():

@@ -19,7 +19,7 @@ import hbm_fast as hbm
 from hbm_fast import _core
 
 KEY = np.array([1, 2], np.uint64)
-EXPONENTIAL = _core.AlphaPrior("exponential", 1.0, 0.0, 0.0, 0.0)
+EXPONENTIAL = _core.priors.AlphaPrior("exponential", 1.0, 0.0, 0.0, 0.0)
 BAD_COUNTS = [
     (np.int8, -128),
     (np.int16, -30_000),
@@ -31,8 +31,8 @@ BAD_COUNTS = [
 ]
 
 
-def uniform_beta(n_categories: int) -> _core.BetaPrior:
-    return _core.BetaPrior(False, np.ones(n_categories))
+def uniform_beta(n_categories: int) -> _core.priors.BetaPrior:
+    return _core.priors.BetaPrior(False, np.ones(n_categories))
 
 
 def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
@@ -62,9 +62,9 @@ def test_a_bad_count_among_many_rows_is_refused(dtype: type, bad: int, concentra
     with pytest.raises(ValueError):
         hbm.sample(counts, n_draws=2, n_chains=1, rng=0)
     with pytest.raises(ValueError):
-        _core.exceedance_counts(counts[np.newaxis], np.empty((1, 4, 8), np.float32), 1)
+        _core.statistics.exceedance_counts(counts[np.newaxis], np.empty((1, 4, 8), np.float32), 1)
     with pytest.raises(ValueError):
-        _core.sample(
+        _core.mcmc.sample(
             [counts],
             EXPONENTIAL,
             uniform_beta(3),
@@ -98,11 +98,13 @@ def test_posterior_refuses_counts_that_are_none() -> None:
     for bad in (-1, -(2**63), 2**53 + 1):
         rows = np.array([[1, bad]], np.int64)
         with pytest.raises(ValueError, match="rows must hold counts"):
-            _core.draw_log_theta(log_alpha, log_beta, rows, KEY, 0, datasets, np.empty((1, 4, 2)), 1)
+            _core.prediction.draw_log_theta(log_alpha, log_beta, rows, KEY, 0, datasets, np.empty((1, 4, 2)), 1)
         with pytest.raises(ValueError, match="rows must hold counts"):
-            _core.group_log_pmf(log_alpha, log_beta, rows[:, np.newaxis], True, np.empty((1, 4, 1)), 1)
+            _core.prediction.group_log_pmf(log_alpha, log_beta, rows[:, np.newaxis], True, np.empty((1, 4, 1)), 1)
         with pytest.raises(ValueError, match="totals must hold counts"):
-            _core.draw_predictive_counts(log_beta, rows[0, 1:], KEY, 0, datasets, np.empty(log_beta.shape, np.int64), 1)
+            _core.prediction.draw_predictive_counts(
+                log_beta, rows[0, 1:], KEY, 0, datasets, np.empty(log_beta.shape, np.int64), 1
+            )
 
 
 COUNTS = np.zeros((2, 4, 3), np.int32)
@@ -111,19 +113,33 @@ COUNTS = np.zeros((2, 4, 3), np.int32)
 def simulate_core(n_groups: Any, totals: Any, **changes: Any) -> None:
     """A call of the binding for two datasets of up to four groups with totals up to 9."""
     arrays: dict[str, Any] = {
-        "log_alpha": np.empty(2), "log_beta": np.empty((2, 3)), "alpha_out": np.empty(2), "beta_out": np.empty((2, 3)),
-        "n_groups_out": np.empty(2, np.int64), "log_theta": None, "theta": None, "counts": COUNTS.copy(),
-        "statistics": np.empty((2, 4, 9), np.float32), "max_groups": 4, "first": 0,
+        "log_alpha": np.empty(2),
+        "log_beta": np.empty((2, 3)),
+        "alpha_out": np.empty(2),
+        "beta_out": np.empty((2, 3)),
+        "n_groups_out": np.empty(2, np.int64),
+        "log_theta": None,
+        "theta": None,
+        "counts": COUNTS.copy(),
+        "statistics": np.empty((2, 4, 9), np.float32),
+        "max_groups": 4,
+        "first": 0,
         "beta": uniform_beta(3),
-    } | changes  # fmt: skip
-    _core.simulate(
-        key=KEY, alpha=EXPONENTIAL, alpha_given=False, beta_given=False, n_groups=n_groups,
-        totals=totals, n_threads=1, **arrays,
-    )  # fmt: skip
+    } | changes
+    _core.simulation.simulate(
+        key=KEY,
+        alpha=EXPONENTIAL,
+        alpha_given=False,
+        beta_given=False,
+        n_groups=n_groups,
+        totals=totals,
+        n_threads=1,
+        **arrays,
+    )
 
 
 def test_simulate_refuses_numbers_beyond_its_arrays() -> None:
-    source = _core.IntegerSource
+    source = _core.simulation.IntegerSource
     good_groups, good_totals = source(1, 4), source(0, 9)
     simulate_core(good_groups, good_totals)
     simulate_core(source(np.array([4, 1]), 1, 0), source(np.arange(8), 4, 1))
@@ -144,13 +160,13 @@ def test_simulate_refuses_numbers_beyond_its_arrays() -> None:
 def test_variates_end_whatever_the_weights() -> None:
     out = np.empty((2, 3), np.int64)
     for weights in ([[np.nan, 1.0, 1.0]], [[np.nan] * 3], [[np.inf, np.inf, 1.0]], [[-1.0, 2.0, np.inf]]):
-        _core.multinomial(KEY, np.array([5, 2_000_000_000]), np.array(weights), out, 1)
+        _core.simulation.multinomial(KEY, np.array([5, 2_000_000_000]), np.array(weights), out, 1)
         assert (out >= 0).all()
     for total in (-1, 2_000_000_001):
         with pytest.raises(ValueError, match="totals must be from 0"):
-            _core.multinomial(KEY, np.array([5, total]), np.ones((1, 3)), out, 1)
+            _core.simulation.multinomial(KEY, np.array([5, total]), np.ones((1, 3)), out, 1)
     with pytest.raises(ValueError, match="no parameters"):  # their draws would never end
-        _core.AlphaPrior("gamma", np.nan, 1.0, 0.0, 0.0)
+        _core.priors.AlphaPrior("gamma", np.nan, 1.0, 0.0, 0.0)
 
 
 def test_first_is_named() -> None:
@@ -189,30 +205,32 @@ def swapped(array: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("change", [packed, shifted, swapped])
 def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndarray], np.ndarray]) -> None:
     counts, a = np.array([[1, 2], [3, 4]], np.int32), np.array([0.5, 2.0])
-    statistics = _core.SufficientStatistics(2)
+    statistics = _core.statistics.SufficientStatistics(2)
     prior = (EXPONENTIAL, uniform_beta(2))
     values, columns, offsets = counts.reshape(-1), np.array([0, 1, 0, 1], np.int32), np.array([0, 2, 4], np.int32)
     calls: list[Callable[[], object]] = [
-        lambda: _core.log_pmf(change(counts), a, True, np.empty(2), 1),
-        lambda: _core.log_pmf(counts, change(a), True, np.empty(2), 1),
-        lambda: _core.log_pmf(counts, a, True, change(np.empty(2)), 1),
-        lambda: _core.log_pmf_gradient(change(counts), a, True, np.empty(2), np.empty((2, 2)), 1),
-        lambda: _core.sparse_log_pmf(change(values), columns, offsets, a[np.newaxis], True, np.empty(2), 1),
-        lambda: _core.sparse_log_pmf(values, change(columns), offsets, a[np.newaxis], True, np.empty(2), 1),
-        lambda: _core.sparse_log_pmf(values, columns, offsets, change(a[np.newaxis]), True, np.empty(2), 1),
+        lambda: _core.likelihood.log_pmf(change(counts), a, True, np.empty(2), 1),
+        lambda: _core.likelihood.log_pmf(counts, change(a), True, np.empty(2), 1),
+        lambda: _core.likelihood.log_pmf(counts, a, True, change(np.empty(2)), 1),
+        lambda: _core.likelihood.log_pmf_gradient(change(counts), a, True, np.empty(2), np.empty((2, 2)), 1),
+        lambda: _core.likelihood.sparse_log_pmf(change(values), columns, offsets, a[np.newaxis], True, np.empty(2), 1),
+        lambda: _core.likelihood.sparse_log_pmf(values, change(columns), offsets, a[np.newaxis], True, np.empty(2), 1),
+        lambda: _core.likelihood.sparse_log_pmf(values, columns, offsets, change(a[np.newaxis]), True, np.empty(2), 1),
         lambda: statistics.add(change(counts)),
         lambda: statistics.add(counts, change(np.ones(2))),
         lambda: statistics.add_sparse(change(values), columns, offsets),
         lambda: statistics.log_likelihood(change(a), np.empty(1), None, 1),
-        lambda: _core.sample([change(counts)], *prior, ["mh"], 2, 1, 2, KEY, 1, None),
-        lambda: _core.exceedance_counts(change(counts[np.newaxis]), np.empty((1, 3, 7), np.float32), 1),
-        lambda: _core.exceedance_counts(counts[np.newaxis], change(np.empty((1, 3, 7), np.float32)), 1),
-        lambda: _core.dirichlet(change(KEY), a[np.newaxis], np.empty((2, 2)), 1),
-        lambda: _core.BetaPrior(False, change(a)),
-        lambda: _core.IntegerSource(change(np.arange(4)), 1, 0),
-        lambda: _core.normal_tails(change(a), np.empty(2), np.empty(2), 1),
-        lambda: simulate_core(_core.IntegerSource(1, 4), _core.IntegerSource(0, 9), counts=change(COUNTS)),
-    ]  # fmt: skip
+        lambda: _core.mcmc.sample([change(counts)], *prior, ["mh"], 2, 1, 2, KEY, 1, None),
+        lambda: _core.statistics.exceedance_counts(change(counts[np.newaxis]), np.empty((1, 3, 7), np.float32), 1),
+        lambda: _core.statistics.exceedance_counts(counts[np.newaxis], change(np.empty((1, 3, 7), np.float32)), 1),
+        lambda: _core.simulation.dirichlet(change(KEY), a[np.newaxis], np.empty((2, 2)), 1),
+        lambda: _core.priors.BetaPrior(False, change(a)),
+        lambda: _core.simulation.IntegerSource(change(np.arange(4)), 1, 0),
+        lambda: _core.networks.normal_tails(change(a), np.empty(2), np.empty(2), 1),
+        lambda: simulate_core(
+            _core.simulation.IntegerSource(1, 4), _core.simulation.IntegerSource(0, 9), counts=change(COUNTS)
+        ),
+    ]
     for call in calls:
         with pytest.raises(ValueError, match=r"aligned|contiguous"):
             call()
@@ -230,39 +248,44 @@ def test_empty_variates() -> None:
     assert hbm.multinomial(0, np.empty(0, int), np.empty((0, 0))).shape == (0, 0)
     assert hbm.multinomial(0, np.empty(0, int), [0.5, 0.5]).shape == (0, 2)
     with pytest.raises(ValueError, match="at least one category"):
-        _core.multinomial(KEY, np.array([3]), np.empty((1, 0)), np.empty((1, 0), np.int64), 1)
+        _core.simulation.multinomial(KEY, np.array([3]), np.empty((1, 0)), np.empty((1, 0), np.int64), 1)
 
 
 def test_empty_arrays_in_the_bindings() -> None:
     for b, s, k in ((0, 3, 2), (1, 0, 2), (1, 3, 0)):
         log_alpha, log_beta = np.zeros((b, s)), np.full((b, s, k), -1.0)
         datasets, rows = np.zeros(b, np.uint64), np.zeros((b, k), np.int64)
-        _core.draw_log_theta(log_alpha, log_beta, rows, KEY, 0, datasets, np.empty((b, s, k)), 1)
+        _core.prediction.draw_log_theta(log_alpha, log_beta, rows, KEY, 0, datasets, np.empty((b, s, k)), 1)
         out = np.ones((b, s, 1))
-        _core.group_log_pmf(log_alpha, log_beta, rows[:, np.newaxis], True, out, 1)
+        _core.prediction.group_log_pmf(log_alpha, log_beta, rows[:, np.newaxis], True, out, 1)
         assert not out.any()
         totals = np.zeros(b, np.int64)
-        _core.draw_predictive_counts(log_beta, totals, KEY, 0, datasets, np.empty((b, s, k), np.int64), 1)
+        _core.prediction.draw_predictive_counts(log_beta, totals, KEY, 0, datasets, np.empty((b, s, k), np.int64), 1)
     for n, k in ((0, 2), (100, 0), (0, 0)):
         counts, value = np.zeros((n, k), np.int32), np.ones(n)
-        _core.log_pmf(counts, np.ones(k), True, value, 1)
+        _core.likelihood.log_pmf(counts, np.ones(k), True, value, 1)
         assert not value.any()
-        _core.log_pmf_gradient(counts, np.ones(k), True, value, np.empty((n, k)), 1)
+        _core.likelihood.log_pmf_gradient(counts, np.ones(k), True, value, np.empty((n, k)), 1)
         columns, offsets = np.zeros(0, np.int32), np.zeros(n + 1, np.int32)
-        _core.sparse_log_pmf(np.zeros(0, int), columns, offsets, np.ones((1, k)), True, value, 1)
+        _core.likelihood.sparse_log_pmf(np.zeros(0, int), columns, offsets, np.ones((1, k)), True, value, 1)
         assert not value.any()
-        _core.exceedance_counts(counts[np.newaxis], np.empty((1, k + 1, 3), np.float32), 1)
-        statistics = _core.SufficientStatistics(k)
+        _core.statistics.exceedance_counts(counts[np.newaxis], np.empty((1, k + 1, 3), np.float32), 1)
+        statistics = _core.statistics.SufficientStatistics(k)
         statistics.add(counts)
         assert statistics.n_groups == n
     prior = EXPONENTIAL
     with pytest.raises(ValueError, match="at least one category"):
-        _core.sample([], prior, _core.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
+        _core.mcmc.sample([], prior, _core.priors.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
     with pytest.raises(ValueError, match="at least one category"):
         simulate_core(
-            _core.IntegerSource(1, 4), _core.IntegerSource(0, 9), beta=_core.BetaPrior(False, np.empty(0)),
-            log_beta=np.empty((2, 0)), beta_out=np.empty((2, 0)), counts=None, statistics=None,
-        )  # fmt: skip
+            _core.simulation.IntegerSource(1, 4),
+            _core.simulation.IntegerSource(0, 9),
+            beta=_core.priors.BetaPrior(False, np.empty(0)),
+            log_beta=np.empty((2, 0)),
+            beta_out=np.empty((2, 0)),
+            counts=None,
+            statistics=None,
+        )
 
 
 # --- threads and copies ---------------------------------------------------------------------------------------------
@@ -291,9 +314,12 @@ def test_threads_share_statistics() -> None:
         assert seen.log_likelihood([1.0, 2.0, 3.0]) == pytest.approx(value, rel=1e-9)
 
     calls = [
-        lambda: shared.add(counts), lambda: shared.add(counts), lambda: shared.merge(expected), read,
+        lambda: shared.add(counts),
+        lambda: shared.add(counts),
+        lambda: shared.merge(expected),
+        read,
         lambda: other.merge(shared),
-    ]  # fmt: skip
+    ]
     threads = [threading.Thread(target=use, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
@@ -327,10 +353,10 @@ def test_a_copy_of_statistics_is_a_copy(copied: Callable[[hbm.SufficientStatisti
 
 
 def test_states_that_no_counts_give_are_refused() -> None:
-    core = _core.SufficientStatistics(2)
+    core = _core.statistics.SufficientStatistics(2)
     core.add(np.array([[1, 2], [3, 0]]))
     good = core.__getstate__()
-    restored = _core.SufficientStatistics.__new__(_core.SufficientStatistics)
+    restored = _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics)
     restored.__setstate__(good)
     assert restored.n_groups == 2.0
     one = (np.array([1.0]), np.array([1.0]))
@@ -347,7 +373,7 @@ def test_states_that_no_counts_give_are_refused() -> None:
         (2, 2.0),
     ):
         with pytest.raises((ValueError, TypeError)):
-            _core.SufficientStatistics.__new__(_core.SufficientStatistics).__setstate__(bad)
+            _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics).__setstate__(bad)
 
 
 def test_models_have_weak_references() -> None:
@@ -459,7 +485,7 @@ def test_one_long_dataset_is_interruptible(alarm: Callable[[Callable[[], object]
 
 def test_one_long_evaluation_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
     """A chunk of 11 concentrations that takes seconds ends before its last value is written."""
-    stats = _core.SufficientStatistics(2)
+    stats = _core.statistics.SufficientStatistics(2)
     stats.add(np.random.default_rng(0).integers(2**20, 2**39, (500_000, 2)), None)
     concentration = np.full((11, 2), 3.0)
     value, diagonal = np.full(11, np.nan), np.empty((11, 2))
@@ -478,7 +504,7 @@ def test_a_state_of_statistics_that_is_not_aligned_is_refused() -> None:
     shifted[...] = [1.0, 2.0]
     fitting = np.array([1.0, 2.0])
     for pair in ((shifted, fitting), (fitting, shifted)):
-        stats = _core.SufficientStatistics.__new__(_core.SufficientStatistics)
+        stats = _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics)
         with pytest.raises(ValueError, match="aligned"):
             stats.__setstate__((1, 3.0, 0.0, [pair, (fitting, fitting)]))
 

@@ -57,7 +57,7 @@ def test_starts_are_different_draws_that_follow_the_weights():
     assert few.shape == (300, 4)
 
 
-# In the range of the networks and hardly ever drawn by their prior; benchmarks/checks/networks_rare_datasets.py has more.
+# In the range of the networks, hardly ever drawn by their prior; benchmarks/checks/networks_rare_datasets.py has more.
 ODD = {
     "even": [[25, 25]] * 50,
     "one colour": [[50, 0]] * 50,

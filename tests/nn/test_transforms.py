@@ -121,7 +121,7 @@ def test_the_tails_of_the_kernel_to_the_last_digits(dtype):
     z = np.concatenate([np.linspace(-37.5, 37.5, 301), np.geomspace(1e-300, 1.0, 30), -np.geomspace(1e-9, 20.0, 30)])
     table = np.stack([z, z, z], 1).astype(dtype)
     lower, upper = np.empty((2, len(z), 2))
-    _core.normal_tails(table[:, 1], lower[:, 1], upper[:, 1], 1)
+    _core.networks.normal_tails(table[:, 1], lower[:, 1], upper[:, 1], 1)
     with mpmath.workdps(400):  # Phi(37.5) is 1 - 5e-308
 
         def log_tail(x):

@@ -39,7 +39,7 @@ def test_value_and_gradient(total):
     stats = hbm.SufficientStatistics(x)
     assert_same(stats, x, a)
     if total >= 300_000:
-        core = _core.SufficientStatistics(4)
+        core = _core.statistics.SufficientStatistics(4)
         core.add(x, None)
         assert not core.has_table(0)
 

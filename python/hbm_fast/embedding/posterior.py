@@ -169,5 +169,5 @@ def _mixture_log_theta(
     log_alpha, log_beta = _alpha_beta(log_concentration, _choose(responsibility, key, group))
     out = np.empty_like(log_beta)
     datasets = np.arange(rows.shape[0], dtype=np.uint64)
-    _core.draw_log_theta(log_alpha, log_beta, rows, key, group, datasets, out, _validate.threads(None))
+    _core.prediction.draw_log_theta(log_alpha, log_beta, rows, key, group, datasets, out, _validate.threads(None))
     return out

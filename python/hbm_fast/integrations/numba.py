@@ -19,12 +19,14 @@ except ImportError:
     raise missing_extra("numba", "numba") from None
 
 _pointer, _integer = ctypes.c_void_p, ctypes.c_int64
-_group = ctypes.CFUNCTYPE(ctypes.c_double, _pointer, _pointer, _integer, _integer)(_core.log_pmf_group_address())
-_rows = ctypes.CFUNCTYPE(None, _pointer, _pointer, *[_integer] * 4, _pointer)(_core.log_pmf_rows_address())
+_group = ctypes.CFUNCTYPE(ctypes.c_double, _pointer, _pointer, _integer, _integer)(
+    _core.likelihood.log_pmf_group_address()
+)
+_rows = ctypes.CFUNCTYPE(None, _pointer, _pointer, *[_integer] * 4, _pointer)(_core.likelihood.log_pmf_rows_address())
 _words = [ctypes.c_uint64] * 3
-_dirichlet = ctypes.CFUNCTYPE(None, *_words, _pointer, _integer, _pointer)(_core.log_dirichlet_row_address())
+_dirichlet = ctypes.CFUNCTYPE(None, *_words, _pointer, _integer, _pointer)(_core.simulation.log_dirichlet_row_address())
 _multinomial = ctypes.CFUNCTYPE(None, *_words, _integer, _pointer, _integer, _pointer, _pointer)(
-    _core.multinomial_row_address()
+    _core.simulation.multinomial_row_address()
 )
 
 

@@ -163,7 +163,7 @@ class SimulationStream(IterableDataset[Batch]):
             "position": self._position,
             "key": [int(word) for word in self.key],
             "batch_size": self.batch_size,
-            "stream_version": _core.stream_version,
+            "stream_version": _core.config.stream_version,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -174,7 +174,7 @@ class SimulationStream(IterableDataset[Batch]):
         ValueError
             If the batch size, or the version of the random streams, differs from the saved one.
         """
-        for name, here in (("batch_size", self.batch_size), ("stream_version", _core.stream_version)):
+        for name, here in (("batch_size", self.batch_size), ("stream_version", _core.config.stream_version)):
             if state[name] != here:
                 raise ValueError(f"the saved stream has {name} {state[name]}, this one {here}: it cannot be continued")
         self.key = np.array(state["key"], np.uint64)

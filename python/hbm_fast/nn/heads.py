@@ -87,7 +87,7 @@ class GaussianMixture(nn.Module):
         log_weight, mean, log_scale, lower = self.unpack(parameters)
         constant = log_weight + log_scale.sum(-1) - 0.5 * self.dim * math.log(2.0 * math.pi)
         value = torch.empty(z.shape[:-1], dtype=torch.float64)
-        _core.mixture_log_density(
+        _core.networks.mixture_log_density(
             _floats(mean),
             _floats(lower),
             _floats(constant),
@@ -107,7 +107,7 @@ class GaussianMixture(nn.Module):
         noise = distributed.randn(generator, b, n, self.dim)
         if u.device.type == "cpu" and not (torch.is_grad_enabled() and parameters.requires_grad):
             z = torch.empty_like(noise)
-            _core.mixture_draws(
+            _core.networks.mixture_draws(
                 _floats(mean),
                 _floats(lower),
                 _floats(edges),

@@ -35,7 +35,7 @@ def log_likelihood(exceedances: Tensor, log_alpha: Tensor, log_beta: Tensor, n_t
     (B, S) float64
     """
     value = torch.empty(log_alpha.shape, dtype=torch.float64)
-    _core.table_log_likelihood(
+    _core.statistics.table_log_likelihood(
         exceedances.cpu().contiguous().numpy(),
         log_alpha.cpu().contiguous().numpy(),
         log_beta.cpu().contiguous().numpy(),

@@ -53,7 +53,7 @@ class Proposal:
     def __init__(self, counts: NDArray[np.int64], model: HierarchicalModel, n_threads: int) -> None:
         self.model = model
         alpha, beta = model.alpha._kernel(), model.beta._kernel(model.n_categories)
-        self.centre, self.log_beta, spread = _core.modes(list(counts), alpha, beta, n_threads)
+        self.centre, self.log_beta, spread = _core.mcmc.modes(list(counts), alpha, beta, n_threads)
         self.spread = WIDER * spread
         self.nodes, self.exceedances = _by_octaves(exceedance_counts(counts, n_threads=n_threads)[:, :-1])
         if isinstance(model.beta, priors.Dirichlet):

@@ -135,7 +135,7 @@ def normal_tails(z: Tensor) -> tuple[Tensor, Tensor]:
     if z.device.type == "cpu" and not (torch.is_grad_enabled() and z.requires_grad):
         lower, upper = (torch.empty(z.shape, dtype=torch.float64) for _ in range(2))
         flat = z.detach().reshape(-1).numpy()
-        _core.normal_tails(flat, lower.view(-1).numpy(), upper.view(-1).numpy(), torch.get_num_threads())
+        _core.networks.normal_tails(flat, lower.view(-1).numpy(), upper.view(-1).numpy(), torch.get_num_threads())
         return lower, upper
     below = z < 0.0
     size = torch.where(below, -z, z)  # not abs, whose slope at 0 is 0: an optimiser that starts there would not move

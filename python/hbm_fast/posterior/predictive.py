@@ -36,7 +36,7 @@ def draw_log_theta(
 ) -> Floats:
     """log theta (B, S, K): a draw of Dirichlet(alpha beta + x) for each draw of (alpha, beta)."""
     out = np.empty_like(log_beta)
-    _core.draw_log_theta(log_alpha, log_beta, rows, key, stream, datasets, out, _validate.threads(None))
+    _core.prediction.draw_log_theta(log_alpha, log_beta, rows, key, stream, datasets, out, _validate.threads(None))
     return out
 
 
@@ -45,14 +45,14 @@ def draw_counts(
 ) -> NDArray[np.int64]:
     """Counts (B, S, K): a draw of Multinomial(total, theta) for each draw of theta, with totals (B,)."""
     out = np.empty(log_theta.shape, dtype=np.int64)
-    _core.draw_predictive_counts(log_theta, totals, key, stream, datasets, out, _validate.threads(None))
+    _core.prediction.draw_predictive_counts(log_theta, totals, key, stream, datasets, out, _validate.threads(None))
     return out
 
 
 def log_pmf(log_alpha: Floats, log_beta: Floats, rows: NDArray[Any], coefficient: bool) -> Floats:
     """log p(x | alpha, beta) (B, S, R) of the groups x (B, R, K)."""
     out = np.empty((*log_alpha.shape, rows.shape[1]))
-    _core.group_log_pmf(
+    _core.prediction.group_log_pmf(
         np.ascontiguousarray(log_alpha),
         np.ascontiguousarray(log_beta),
         np.ascontiguousarray(rows, dtype=np.int64),

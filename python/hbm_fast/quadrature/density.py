@@ -86,7 +86,7 @@ class Density:
             t = np.ascontiguousarray(np.broadcast_to(t, value.shape))
         if u.shape != value.shape or not u.flags.c_contiguous:
             u = np.ascontiguousarray(np.broadcast_to(u, value.shape))
-        _core.logit_density(self._exceedances, self._powers, t, u, value, slope, self._threads(value.size))
+        _core.statistics.logit_density(self._exceedances, self._powers, t, u, value, slope, self._threads(value.size))
 
     def _few_large_counts(self, t: Floats, logs: Floats, value: Floats) -> None:
         """The same by pairs of a value and its frequency."""
@@ -109,7 +109,9 @@ class Density:
         return _validate.threads(None) if n_evaluations * self._n_exceedances > 1_000_000 else 1
 
 
-def _exceedances(statistics: _core.SufficientStatistics, pairs: list[tuple[Floats, Floats]]) -> Floats | None:
+def _exceedances(
+    statistics: _core.statistics.SufficientStatistics, pairs: list[tuple[Floats, Floats]]
+) -> Floats | None:
     """Groups with count > j (3, J) of the two categories and the totals; None where pairs of values are faster."""
     longest = int(max(values.max(initial=0.0) for values, _ in pairs))
     short = longest <= _FEW_EXCEEDANCES or all(statistics.has_table(k) for k in range(3))

@@ -135,7 +135,7 @@ def sample(
     if model is None:
         model = HierarchicalModel(n_categories)
     _validate.same_categories(n_categories, model)
-    whole = not isinstance(counts, SufficientStatistics) or _core.whole_weights(counts._core)
+    whole = not isinstance(counts, SufficientStatistics) or _core.mcmc.whole_weights(counts._core)
     if method not in ("auto", "hmc", "gibbs", "mh"):
         raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
     n_draws = _validate.positive_int(n_draws, "n_draws")
@@ -147,7 +147,7 @@ def sample(
     key = new_key(rng)
     datasets, methods, reasons = _samplers(method, datasets, model, whole)
     post_method = "mixed" if len(set(methods)) > 1 else methods[0] if methods else str(method)
-    drawn = _core.sample(
+    drawn = _core.mcmc.sample(
         datasets,
         model.alpha._kernel(),
         model.beta._kernel(n_categories),
@@ -231,16 +231,18 @@ def _samplers(
     return datasets, [name for name, _ in chosen], [reason for _, reason in chosen]
 
 
-def _statistics(dataset: Any, n_categories: int) -> _core.SufficientStatistics:
+def _statistics(dataset: Any, n_categories: int) -> _core.statistics.SufficientStatistics:
     """The statistics of counts (N, K), for the estimate of alpha and then for the kernel."""
-    if isinstance(dataset, _core.SufficientStatistics):
+    if isinstance(dataset, _core.statistics.SufficientStatistics):
         return dataset
-    result = _core.SufficientStatistics(n_categories)
+    result = _core.statistics.SufficientStatistics(n_categories)
     result.add(dataset)
     return result
 
 
-def _choose(model: HierarchicalModel, whole: bool, statistics: _core.SufficientStatistics | None) -> tuple[str, str]:
+def _choose(
+    model: HierarchicalModel, whole: bool, statistics: _core.statistics.SufficientStatistics | None
+) -> tuple[str, str]:
     """The sampler and the reason; the statistics are those of a dataset of K >= 30 categories, alpha not fixed."""
     if not whole:
         return "hmc", "the weights are not whole numbers, which the CRP tables of Gibbs need"
@@ -259,7 +261,7 @@ def _choose(model: HierarchicalModel, whole: bool, statistics: _core.SufficientS
     return "hmc", "the posterior of log(alpha beta) is smooth, and K is small or alpha large"
 
 
-def _rough_alpha(statistics: _core.SufficientStatistics) -> float:
+def _rough_alpha(statistics: _core.statistics.SufficientStatistics) -> float:
     """alpha by moments: P(two draws of a group agree) = (1 + alpha sum beta^2) / (1 + alpha).
 
     0 without two draws in any group; infinite where the groups vary less than under a multinomial.
