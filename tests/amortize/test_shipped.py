@@ -67,7 +67,7 @@ def test_bottom_up_is_calibrated_in_each_theta_and_there_only():
 
 
 @pytest.mark.parametrize("draw", [question_one.last_bag, question_one.knowledge, question_one.new_bags])
-def test_the_figures_of_le2020(draw, tmp_path):
+def test_the_plots_of_le2020(draw, tmp_path):
     pytest.importorskip("matplotlib")
     figure = draw()
     figure.savefig(tmp_path / "figure.png")

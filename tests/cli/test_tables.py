@@ -83,7 +83,7 @@ def test_fit_of_multinomial_data_says_so(run, tmp_path):
     assert "nothing to draw" in err
 
 
-def test_fit_words_its_verdict_by_the_p_value(run, tmp_path):
+def test_fit_words_its_conclusion_by_the_p_value(run, tmp_path):
     # p = 0.22, 0.0042 and 2e-10
     file = tmp_path / "table.csv"
     for rows, conclusion in [

@@ -415,7 +415,7 @@ def test_wrong_settings_are_refused(settings, message):
         embedding.train(**{"steps": 1, **settings})
 
 
-def test_question2_writes_its_table_and_figures(tmp_path):
+def test_question2_writes_its_table_and_plots(tmp_path):
     pytest.importorskip("matplotlib")
     pytest.importorskip("typer")
     from hbm_fast.cli import question2

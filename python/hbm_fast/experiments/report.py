@@ -167,7 +167,7 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
         ],
     )
     if find_spec("torch") is not None:
-        yield from _network_figures(rng)
+        yield from _network_plots(rng)
     agreeing = {name: post for name, post in answered.items() if name != "bottom-up network"}
     yield Section(
         "The posteriors",
@@ -189,7 +189,7 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
     )
 
 
-def _network_figures(rng: int) -> Iterator[Section]:
+def _network_plots(rng: int) -> Iterator[Section]:
     from hbm_fast.experiments import question_one
 
     yield Section(
