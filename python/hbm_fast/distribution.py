@@ -75,7 +75,10 @@ class DirichletMultinomialGenerator:
         """
         a, total = _parameters(alpha, n)
         counts = _counts(x)
-        counts, a = _broadcast(counts, a)
+        try:
+            counts, a = np.broadcast_arrays(counts, a)
+        except ValueError:
+            raise ValueError("`x` and `alpha` must be broadcastable.") from None
         known = np.asarray(np.isfinite(a).all(axis=-1))
         with np.errstate(invalid="ignore"):
             value = np.empty(counts.shape[:-1])
@@ -279,15 +282,6 @@ def _counts(x: ArrayLike) -> NDArray[np.int64]:
     if not _whole(counts):
         raise ValueError("`x` must contain only non-negative integers.")
     return _validate.native(counts) if counts.dtype.kind in "iu" else counts.astype(np.int64)
-
-
-def _broadcast(x: NDArray[np.int64], a: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Counts and concentrations of one shape."""
-    try:
-        x, a = np.broadcast_arrays(x, a)
-    except ValueError:
-        raise ValueError("`x` and `alpha` must be broadcastable.") from None
-    return x, a
 
 
 def _whole(array: NDArray[Any]) -> bool:
