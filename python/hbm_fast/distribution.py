@@ -176,7 +176,9 @@ class DirichletMultinomialGenerator:
         [5, 5, 5]
         """
         a, total = _parameters(alpha, n)
-        rng = _random_state(self.random_state if random_state is None else random_state)
+        rng = self.random_state if random_state is None else random_state
+        if not isinstance(rng, np.random.RandomState):
+            rng = np.random.default_rng(rng)  # for None of fresh entropy, not of the global state
         shape = np.broadcast_shapes(a.shape[:-1], total.shape)
         front = () if size is None else tuple(np.atleast_1d(size).tolist())
         a = np.broadcast_to(a, (*front, *shape, a.shape[-1]))
@@ -288,10 +290,3 @@ def _whole(array: NDArray[Any]) -> bool:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"counts must be an array of numbers; got dtype {array.dtype}")
     return bool(np.all((array >= 0) & (array == np.floor(array)))) and bool(np.all(array <= 2.0**53))
-
-
-def _random_state(value: Any) -> np.random.Generator | np.random.RandomState:
-    """A generator from any random_state of scipy; None takes fresh entropy, not the global state."""
-    if isinstance(value, np.random.RandomState):
-        return value
-    return np.random.default_rng(value)

@@ -719,7 +719,8 @@ class Posterior:
 
     def _index(self, group: Any) -> int:
         """The index of a group given by its number (negative: from the end) or by its name."""
-        names, n_groups = self.group_names, self._data().shape[-2]
+        names = self.group_names
+        n_groups: int = self._data().shape[-2]
         if isinstance(group, str):
             if names is None or group not in names:
                 stated = "no group names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
@@ -727,7 +728,7 @@ class Posterior:
             return names.index(group)
         if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
             raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-        index: int = operator.index(group)
+        index = operator.index(group)
         if not -n_groups <= index < n_groups:
             raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
         return index % n_groups

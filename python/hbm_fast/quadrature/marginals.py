@@ -41,8 +41,9 @@ class LogitMarginal:
 
     def __init__(self, grid: Grid, log_density: Callable[[Floats, Floats], Floats]) -> None:
         log_mass = grid.log_marginal + np.log(grid.t_weights) - grid.log_total
-        probability = np.exp(grid.log_weights)
-        logits = grid.u[grid.log_weights > -60.0]
+        log_weights = grid.log_weights
+        probability = np.exp(log_weights)
+        logits = grid.u[log_weights > -60.0]
         self._centre = float((probability * grid.u).sum())
         spread = float((probability * (grid.u - self._centre) ** 2).sum())
         self._width = min(2.0, float(np.sqrt(spread)))
