@@ -14,6 +14,8 @@ from hbm_fast._validate import positive_int
 class HierarchicalModel:
     """alpha ~ its prior, beta ~ its prior, theta_n ~ Dirichlet(alpha * beta), x_n ~ Multinomial(M_n, theta_n).
 
+    The parameters are attributes, which cannot be changed: ``alpha`` and ``beta`` are priors there.
+
     Parameters
     ----------
     n_categories : int
