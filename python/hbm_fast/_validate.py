@@ -178,12 +178,11 @@ def in_range(array: Floats, name: str, *, zero: bool = False) -> Floats:
     return array
 
 
-def parameter(name: Any) -> str:
-    """The name of a parameter that `Posterior` summarises."""
+def parameter(name: Any) -> None:
+    """Raise where the name is not that of a parameter that `Posterior` summarises."""
     known = ("alpha", "log_alpha", "beta", "log_beta")
     if name not in known:
         raise ValueError(f"name must be one of {', '.join(map(repr, known))}; got {name!r}")
-    return str(name)
 
 
 def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
@@ -198,7 +197,7 @@ def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
             raise TypeError(f"{name} must be str (or int); got {v!r} ({type(v).__name__}) at index {i}")
     result = tuple(map(str, given))
     if n is None:
-        raise ValueError(f"{name} names the groups of counts; pass counts too")
+        raise ValueError(f"{name} needs counts, whose groups it names; pass counts too")
     if len(result) != n:
         raise ValueError(f"{name} must hold {n} names; got {len(result)}")
     seen: set[str] = set()
@@ -300,7 +299,7 @@ def same_categories(n_categories: int, model: Any) -> None:
         )
 
 
-def inclusive_range(value: Any, name: str, minimum: int, maximum: int | None = None) -> tuple[int, int]:
+def inclusive_range(value: Any, name: str, minimum: int, maximum: int) -> tuple[int, int]:
     """(low, high) of an int or of a pair with low <= high."""
     if isinstance(value, tuple) and len(value) != 2:
         raise ValueError(f"{name} must be an int or (low, high); got a tuple of {len(value)}")
@@ -309,8 +308,7 @@ def inclusive_range(value: Any, name: str, minimum: int, maximum: int | None = N
     high = positive_int(high, name, minimum=max(1, minimum))
     if high < low:
         raise ValueError(f"{name} must be an int or (low, high) with low <= high; got {value}")
-    if maximum is not None and high > maximum:
-        raise ValueError(f"{name} must be at most {maximum}; got {high}")
+    at_most(high, name, maximum)
     return low, high
 
 

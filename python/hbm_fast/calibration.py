@@ -1,6 +1,6 @@
 """Checks of methods of inference: simulation-based calibration, coverage, distances to the exact posterior."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -385,7 +385,7 @@ def _chi_square_tail(x: float, degrees: int) -> float:
     return float(np.exp(terms * np.log(max(0.5 * x, 1e-300)) - 0.5 * x - log_factorials).sum())
 
 
-__all__: Sequence[str] = [
+__all__ = [
     "Calibration",
     "Distance",
     "distance",

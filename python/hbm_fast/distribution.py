@@ -75,7 +75,10 @@ class DirichletMultinomialGenerator:
         """
         a, total = _parameters(alpha, n)
         counts = _counts(x)
-        counts, a = _broadcast(counts, a)
+        try:
+            counts, a = np.broadcast_arrays(counts, a)
+        except ValueError:
+            raise ValueError("`x` and `alpha` must be broadcastable.") from None
         known = np.asarray(np.isfinite(a).all(axis=-1))
         with np.errstate(invalid="ignore"):
             value = np.empty(counts.shape[:-1])
@@ -173,7 +176,9 @@ class DirichletMultinomialGenerator:
         [5, 5, 5]
         """
         a, total = _parameters(alpha, n)
-        rng = _random_state(self.random_state if random_state is None else random_state)
+        rng = self.random_state if random_state is None else random_state
+        if not isinstance(rng, np.random.RandomState):
+            rng = np.random.default_rng(rng)  # for None of fresh entropy, not of the global state
         shape = np.broadcast_shapes(a.shape[:-1], total.shape)
         front = () if size is None else tuple(np.atleast_1d(size).tolist())
         a = np.broadcast_to(a, (*front, *shape, a.shape[-1]))
@@ -281,23 +286,7 @@ def _counts(x: ArrayLike) -> NDArray[np.int64]:
     return _validate.native(counts) if counts.dtype.kind in "iu" else counts.astype(np.int64)
 
 
-def _broadcast(x: NDArray[np.int64], a: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Counts and concentrations of one shape."""
-    try:
-        x, a = np.broadcast_arrays(x, a)
-    except ValueError:
-        raise ValueError("`x` and `alpha` must be broadcastable.") from None
-    return x, a
-
-
 def _whole(array: NDArray[Any]) -> bool:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"counts must be an array of numbers; got dtype {array.dtype}")
     return bool(np.all((array >= 0) & (array == np.floor(array)))) and bool(np.all(array <= 2.0**53))
-
-
-def _random_state(value: Any) -> np.random.Generator | np.random.RandomState:
-    """A generator from any random_state of scipy; None takes fresh entropy, not the global state."""
-    if isinstance(value, np.random.RandomState):
-        return value
-    return np.random.default_rng(value)

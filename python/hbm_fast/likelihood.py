@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 from hbm_fast import _core, _memory, _validate
 from hbm_fast._typing import Counts, Floats
 
-# Pickles of version 0.1.0 name these two in this module.
+# Version 0.1.0 has the class in this module.
 from hbm_fast.sufficient_statistics import SufficientStatistics as SufficientStatistics
-from hbm_fast.sufficient_statistics import _from_core as _from_core
 
 
 def log_likelihood(

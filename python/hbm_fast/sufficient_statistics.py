@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -229,8 +228,10 @@ class SufficientStatistics:
         ValueError
             As in `log_likelihood`.
 
-        References ---------- T. P. Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT: a Newton
-        step takes O(K) operations.
+        References
+        ----------
+        T. P. Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT: a Newton step takes O(K)
+        operations.
 
         Examples
         --------
@@ -247,15 +248,19 @@ class SufficientStatistics:
         return diagonal, constant[()]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_core, (copy(self._core),)  # a copy, since copy.copy uses this method too
+        return _from_state, (self._core.__getstate__(),)
 
     def __repr__(self) -> str:
         return f"SufficientStatistics(n_groups={self.n_groups:g}, n_categories={self.n_categories})"
 
 
-def _from_core(core: _core.statistics.SufficientStatistics) -> SufficientStatistics:
-    stats = SufficientStatistics(n_categories=core.n_categories)
-    stats._core = core
+def _from_state(state: tuple[Any, ...]) -> SufficientStatistics:
+    """Statistics from their kernel's state; arrays of a message, which may lie at odd addresses, are aligned."""
+    *numbers, pairs = state
+    aligned = [tuple(_validate.native(array) for array in pair) for pair in pairs]
+    stats = SufficientStatistics.__new__(SufficientStatistics)
+    stats._core = _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics)
+    stats._core.__setstate__((*numbers, aligned))
     return stats
 
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._typing import Floats, RNGLike
+from hbm_fast.simulation import MAX_TOTAL
 
 _LARGEST_SIZE = 2**48  # one byte for each is more than any memory holds
 
@@ -116,7 +117,7 @@ def _totals(n: ArrayLike) -> NDArray[np.int64]:
     array = _validate.integers(n, "n")
     _validate.no_negative(array, "n")
     if array.size:
-        _validate.at_most(int(array.max()), "n", 2_000_000_000)
+        _validate.at_most(int(array.max()), "n", MAX_TOTAL)
     return array.astype(np.int64)
 
 

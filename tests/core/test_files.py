@@ -1,4 +1,7 @@
-"""Writes are atomic: an earlier file survives a full disk, an exception, Ctrl-C and a kill."""
+"""Writes are atomic: an earlier file survives a full disk, an exception, Ctrl-C and a kill.
+
+Every file of the package is written as `hbm_fast.tables.npz.write` writes one.
+"""
 
 import errno
 import os
@@ -9,9 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hbm_fast._files import replacing, write_bytes, write_text
+from hbm_fast.tables import npz
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes")
 
@@ -20,144 +24,187 @@ def names(folder):
     return sorted(file.name for file in folder.iterdir())
 
 
+def write(path, value=1):
+    npz.write(path, {"value": np.array(value)})
+
+
+def value_of(path):
+    return npz.read(path)["value"]
+
+
 @pytest.fixture
 def old(tmp_path):
-    file = tmp_path / "old.csv"
+    file = tmp_path / "old.npz"
     file.write_text("precious")
     return file
 
 
-def test_a_new_file_and_a_replaced_one(tmp_path):
-    file = tmp_path / "a.txt"
-    write_text(file, "ä\n")
-    assert file.read_bytes() == "ä\n".encode()
-    write_bytes(str(file), b"b")
-    with replacing(file) as unfinished:
-        assert unfinished.suffix == ".txt"
-        assert unfinished.parent == tmp_path
-        unfinished.write_text("later")
-        assert file.read_bytes() == b"b"
-    assert file.read_text() == "later"
-    assert names(tmp_path) == ["a.txt"]
+@pytest.fixture
+def fill(monkeypatch):
+    """Replace the function that fills the temporary file."""
+    return lambda function: monkeypatch.setattr(np, "savez_compressed", function)
+
+
+def test_a_new_file_and_a_replaced_one(tmp_path, fill):
+    file = tmp_path / "a.npz"
+    write(str(file))
+    save = np.savez_compressed
+
+    def look(stream, **arrays):
+        unfinished = Path(stream.name)
+        assert (unfinished.suffix, unfinished.parent) == (".npz", tmp_path)
+        save(stream, **arrays)
+        assert value_of(file) == 1
+
+    fill(look)
+    write(file, 2)
+    assert value_of(file) == 2
+    assert names(tmp_path) == ["a.npz"]
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit(143), RuntimeError("x"), MemoryError])
-def test_an_earlier_file_survives_what_is_raised(old, failure):
-    with pytest.raises(BaseException) as raised, replacing(old) as unfinished:  # noqa: PT012
-        unfinished.write_text("half")
+def test_an_earlier_file_survives_what_is_raised(old, fill, failure):
+    def half(stream, **arrays):
+        stream.write(b"half")
         raise failure
+
+    fill(half)
+    with pytest.raises(BaseException) as raised:
+        write(old)
     assert raised.type is (failure if isinstance(failure, type) else type(failure))
     assert old.read_text() == "precious"
-    assert names(old.parent) == ["old.csv"]
+    assert names(old.parent) == ["old.npz"]
 
 
-def test_errors_of_the_system_hold_the_name(old, monkeypatch):
+def test_errors_of_the_system_hold_the_name(old, monkeypatch, fill):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*old\.csv") as raised:
-        write_text(old, "new")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"No space left on device: .*old\.npz") as raised:
+            write(old)
     assert raised.value.errno == errno.ENOSPC
     assert old.read_text() == "precious"
-    monkeypatch.undo()
-    for error in (OSError("written by a library"), OSError(errno.EIO, "")):
-        with pytest.raises(OSError, match=r"old\.csv"), replacing(old):
-            raise error
-    with pytest.raises(FileNotFoundError, match=r"nowhere.b\.csv"):
-        write_text(old.parent / "nowhere" / "b.csv", "")
+    with pytest.raises(FileNotFoundError, match=r"nowhere.b\.npz"):
+        write(old.parent / "nowhere" / "b.npz")
     with pytest.raises(IsADirectoryError, match=old.parent.name):
-        write_text(old.parent, "")
+        write(old.parent)
+
+    def refuse(error):
+        def function(stream, **arrays):
+            raise error
+
+        fill(function)
+
+    for error in (OSError("written by a library"), OSError(errno.EIO, "")):
+        refuse(error)
+        with pytest.raises(OSError, match=r"old\.npz"):
+            write(old)
     # an error about another file keeps its own name
-    with pytest.raises(FileNotFoundError, match="absent"), replacing(old):
-        (old.parent / "absent").read_text()
-    assert names(old.parent) == ["old.csv"]
+    refuse(FileNotFoundError(errno.ENOENT, "No such file", "absent"))
+    with pytest.raises(FileNotFoundError, match="absent"):
+        write(old)
+    assert names(old.parent) == ["old.npz"]
 
 
 @posix
-def test_modes(tmp_path):
+def test_modes(tmp_path, fill):
     before = os.umask(0o027)
     try:
-        write_text(tmp_path / "new", "")
+        write(tmp_path / "new")
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
     finally:
         os.umask(before)
     (tmp_path / "new").chmod(0o604)
-    with replacing(tmp_path / "new") as unfinished:
+
+    def own_file(stream, **arrays):
+        unfinished = Path(stream.name)
         unfinished.unlink()
         unfinished.write_text("by a library that makes its own file")
         unfinished.chmod(0o600)
+
+    fill(own_file)
+    write(tmp_path / "new")
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o604
 
 
 @posix
 def test_symbolic_links_stay(old):
     (old.parent / "deeper").mkdir()
-    link = old.parent / "deeper" / "link.csv"
-    link.symlink_to("../old.csv")
-    write_text(link, "new")
+    link = old.parent / "deeper" / "link.npz"
+    link.symlink_to("../old.npz")
+    write(link, 2)
     assert link.is_symlink()
-    assert old.read_text() == "new"
-    dangling = old.parent / "dangling.csv"
-    dangling.symlink_to("made.csv")
-    write_text(dangling, "made")
-    assert (old.parent / "made.csv").read_text() == "made"
-    assert names(old.parent / "deeper") == ["link.csv"]
+    assert value_of(old) == 2
+    dangling = old.parent / "dangling.npz"
+    dangling.symlink_to("made.npz")
+    write(dangling, 3)
+    assert value_of(old.parent / "made.npz") == 3
+    assert names(old.parent / "deeper") == ["link.npz"]
 
 
 @posix
 def test_pipes_devices_and_descriptors_are_written_in_place(tmp_path):
-    write_text("/dev/null", "x")
+    write("/dev/null")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    pipe = tmp_path / "pipe"
+    pipe, kept = tmp_path / "pipe", tmp_path / "kept.npz"
     os.mkfifo(pipe)
-    got = []
-    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader = threading.Thread(target=lambda: kept.write_bytes(pipe.read_bytes()))
     reader.start()
-    write_text(pipe, "through the pipe")
+    write(pipe, 4)
     reader.join()
-    assert got == ["through the pipe"]
+    assert value_of(kept) == 4
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-    code = "from hbm_fast._files import write_text; write_text('/dev/stdout', 'out')"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "out"
-    kept = tmp_path / "kept.txt"
-    with kept.open("w") as stream:
+    code = "from hbm_fast.tables import npz; npz.write('/dev/stdout', {'value': 5})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    kept.write_bytes(ran.stdout)
+    assert value_of(kept) == 5
+    with kept.open("wb") as stream:
         inode = os.fstat(stream.fileno()).st_ino
         subprocess.run([sys.executable, "-c", code], stdout=stream, check=True)
-    assert (kept.stat().st_ino, kept.read_text()) == (inode, "out")
+    assert (kept.stat().st_ino, value_of(kept)) == (inode, 5)
     if Path("/dev/full").exists():
         with pytest.raises(OSError, match="/dev/full"):
-            write_text("/dev/full", "x")
+            write("/dev/full")
 
 
 @posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
 def test_a_file_without_permission_is_refused(old):
     old.chmod(0o444)
-    with pytest.raises(PermissionError, match=r"old\.csv"):
-        write_text(old, "new")
+    with pytest.raises(PermissionError, match=r"old\.npz"):
+        write(old)
     assert old.read_text() == "precious"
 
 
-def test_two_writers_use_different_files(old):
-    with replacing(old) as first, replacing(old) as second:
-        assert first != second
-        first.write_text("a" * 1000)
-        second.write_text("b")
-    assert old.read_text() == "a" * 1000
-    assert names(old.parent) == ["old.csv"]
+def test_two_writers_use_different_files(old, fill):
+    save, unfinished = np.savez_compressed, []
+
+    def fill_both(stream, **arrays):
+        unfinished.append(stream.name)
+        if len(unfinished) == 1:
+            write(old, 2)
+        save(stream, **arrays)
+
+    fill(fill_both)
+    write(old, 1)
+    assert len(set(unfinished)) == 2
+    assert value_of(old) == 1
+    assert names(old.parent) == ["old.npz"]
 
 
 @posix
 def test_a_killed_process_loses_nothing(old):
     code = (
-        "import os, sys; from hbm_fast._files import replacing\n"
-        "with replacing(sys.argv[1]) as f:\n"
-        "    f.write_text('half'); os.kill(os.getpid(), 9)"
+        "import os, sys, numpy as np; from hbm_fast.tables import npz\n"
+        "def half(stream, **arrays):\n"
+        "    stream.write(b'half'); os.kill(os.getpid(), 9)\n"
+        "np.savez_compressed = half\n"
+        "npz.write(sys.argv[1], {'value': 1})"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(old)], check=False)
     assert ran.returncode == -signal.SIGKILL
     assert old.read_text() == "precious"
-    (left,) = set(names(old.parent)) - {"old.csv"}
+    (left,) = set(names(old.parent)) - {"old.npz"}
     assert left.startswith(".old.unfinished-")

@@ -133,12 +133,6 @@ def test_sizes_beyond_memory_are_named(size):
         hbm.multinomial(0, 3, [0.5, 0.5], size=size)
 
 
-@pytest.mark.parametrize("value", [float("nan"), True, b"3", "2"])
-def test_n_categories_of_another_type(value):
-    with pytest.raises(TypeError, match="n_categories must be an integer"):
-        hbm.SufficientStatistics([[1, 2]], n_categories=value)
-
-
 @pytest.mark.parametrize("value", ["²", "99999999999", "0", "-1", "1e3", " 2"])
 def test_the_environment_names_a_number_of_threads(monkeypatch, value):
     monkeypatch.setenv("HBM_FAST_NUM_THREADS", value)

@@ -162,8 +162,17 @@ def test_every_public_class_is_tried(absent_extras_skip):
         assert public_classes() <= EXAMPLES.keys()
 
 
+def by_odd_buffers(made):
+    """A pickle whose arrays lie at odd addresses of a message, as those of dask may."""
+    buffers = []
+    stored = pickle.dumps(made, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(stored, buffers=[memoryview(bytearray(b"_" + buffer.raw()))[1:] for buffer in buffers])
+
+
 @pytest.mark.parametrize(
-    "duplicate", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy], ids=["pickle", "deep", "copy"]
+    "duplicate",
+    [lambda x: pickle.loads(pickle.dumps(x)), by_odd_buffers, copy.deepcopy, copy.copy],
+    ids=["pickle", "buffers", "deep", "copy"],
 )
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_copy_gives_the_same_results(name, duplicate):
@@ -173,14 +182,6 @@ def test_a_copy_gives_the_same_results(name, duplicate):
     assert type(again) is type(made)
     for one, two in zip(answers(made), answers(again), strict=True):
         np.testing.assert_array_equal(one, two)
-
-
-def test_statistics_of_version_0_1_0_load():
-    """They name hbm_fast.likelihood as the module of the class."""
-    stats = hbm.SufficientStatistics(BAGS)
-    stored = pickle.dumps(stats, protocol=2).replace(b"hbm_fast.sufficient_statistics", b"hbm_fast.likelihood")
-    assert b"likelihood" in stored
-    assert pickle.loads(stored).log_likelihood([1.0, 2.0]) == stats.log_likelihood([1.0, 2.0])
 
 
 def test_processes_return_exact_posteriors():

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import os
 import signal
+from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
@@ -24,14 +25,27 @@ MODEL = hbm.HierarchicalModel(3, alpha=hbm.priors.Gamma(2.0, rate=0.5))
 FIELDS = ("alpha", "log_alpha", "beta", "log_beta", "log_theta", "theta", "counts", "n_groups")
 
 
-@pytest.fixture(scope="module")
-def client():
+@contextmanager
+def two_workers():
     settings = {"distributed.comm.timeouts.connect": "60s", "distributed.scheduler.allowed-failures": 10}
     with (
         dask.config.set(settings),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with two_workers() as client:
+        yield client
+
+
+@pytest.fixture
+def client_of_one_test():
+    """A cluster whose worker a test kills: dask may lose a task of any later test there."""
+    with two_workers() as client:
         yield client
 
 
@@ -96,13 +110,13 @@ def test_two_processes_give_the_bits_of_one(client):
     np.testing.assert_array_equal(theta, whole.theta)
 
 
-def test_a_killed_workers_blocks_are_the_same_again(client):
+def test_a_killed_workers_blocks_are_the_same_again(client_of_one_test):
     blocks = hbm_dask.simulate(MODEL, 60_000, n_groups=9, totals=40, rng=4, chunk=2000)
     persisted = blocks.counts.persist()
     distributed.wait(distributed.futures_of(persisted)[:5])
-    kill_a_worker(client)
+    kill_a_worker(client_of_one_test)
     whole = hbm.simulate(MODEL, 60_000, n_groups=9, totals=40, rng=4)
-    np.testing.assert_array_equal(np.concatenate(gathered(client, persisted)), whole.counts)
+    np.testing.assert_array_equal(np.concatenate(gathered(client_of_one_test, persisted)), whole.counts)
 
 
 def test_parquet(client, tmp_path):
@@ -169,13 +183,13 @@ def test_sample_does_not_depend_on_the_partitions(client, n_partitions):
         np.testing.assert_array_equal(outcome.value.log_beta, alone.log_beta)
 
 
-def test_a_killed_worker_loses_no_draw(client):
+def test_a_killed_worker_loses_no_draw(client_of_one_test):
     pairs = tables(40)
     outcomes = hbm_dask.sample(dask.bag.from_sequence(pairs, npartitions=20), MODEL, rng=8, n_draws=200, n_chains=1)
     persisted = outcomes.persist()
     distributed.wait(distributed.futures_of(persisted)[:2])
-    kill_a_worker(client)
-    for outcome, (name, counts) in zip(chain(*gathered(client, persisted)), pairs, strict=True):
+    kill_a_worker(client_of_one_test)
+    for outcome, (name, counts) in zip(chain(*gathered(client_of_one_test, persisted)), pairs, strict=True):
         alone = hbm.sample(counts, MODEL, rng=hbm_dask.dataset_key(8, name), n_draws=200, n_chains=1)
         np.testing.assert_array_equal(outcome.value.log_alpha, alone.log_alpha)
 

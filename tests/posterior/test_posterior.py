@@ -1,6 +1,5 @@
 """Posterior: summaries, groups and predictions, weights used everywhere."""
 
-import pickle
 import warnings
 
 import numpy as np
@@ -415,15 +414,6 @@ def test_summary_and_sample_have_one_rule():
         for rng in range(5):  # short chains, whose R-hat exceeds 1.01 by chance
             hbm.sample(bags, n_draws=200, rng=rng)
             hbm.sample(bags, n_draws=200, rng=rng, diagnostics=False).summary()
-
-
-def test_pickles_keep_the_draws(post):
-    for one in (post, weighted(post), hbm.exact_posterior(COUNTS, rng=1), hbm.exact_posterior([COUNTS], rng=1)[0]):
-        again = pickle.loads(pickle.dumps(one))
-        assert again.summary().names == one.summary().names
-        for group in (None, 1):
-            np.testing.assert_array_equal(again.theta(group), one.theta(group))
-        np.testing.assert_array_equal(again.predict(counts=[2, 1]), one.predict(counts=[2, 1]))
 
 
 def test_weighted_summary(post):

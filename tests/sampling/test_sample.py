@@ -159,6 +159,8 @@ def test_interrupt(method, n_threads):
         (BAGS, {"rng": -1}, ValueError, "rng"),
         (BAGS, {"n_threads": 0}, ValueError, "n_threads"),
         (BAGS, {"start": (np.zeros((1, 4)), np.zeros((1, 4, 2)))}, ValueError, r"log alpha \(4,\) .* \(4, 2\); got"),
+        (BAGS, {"start": 5}, TypeError, "start must be a pair"),
+        (BAGS, {"start": (["a"] * 4, np.zeros((4, 2)))}, TypeError, "start must be an array of numbers"),
         ([BAGS], {"start": (np.zeros(4), np.zeros((4, 2)))}, ValueError, r"log alpha \(1, 4\)"),
     ],
 )

@@ -1,15 +1,13 @@
 """fit(counts): maximum likelihood, or the mode under a Gamma prior, of one concentration shared by all groups."""
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _validate, priors
+from hbm_fast import _validate, errors, priors
 from hbm_fast._typing import Floats
-from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
@@ -102,7 +100,7 @@ def fit(
     else:
         result = _mode(stats, moments, gamma, names, steps)
     if result.outcome == "unfinished":
-        warnings.warn(result.message, ConvergenceWarning, stacklevel=2)
+        errors.warn(result.message, errors.ConvergenceWarning)
     return result
 
 

@@ -8,7 +8,7 @@ from hbm_fast._typing import Floats
 from hbm_fast.fitting.objective import Curvature, Objective
 
 # Above this total concentration a Dirichlet-multinomial equals a multinomial in float64.
-LARGEST_LOG_TOTAL = 40.0
+_LARGEST_LOG_TOTAL = 40.0
 _LONGEST_STEP = 3.0  # in log a
 _ROUNDINGS = 8.0  # rounding errors in a difference of two values
 _LARGEST_STEP = 1e-3  # in standard errors: where rounding ends the search after a longer step, it is not at a maximum
@@ -43,7 +43,7 @@ def maximize(objective: Objective, log_a: Floats, *, max_iterations: int) -> Opt
         converged = settled and here.definiteness > 0 and gain < _LARGEST_STEP**2
         last, log_a = gain, new
         here = objective.curvature(log_a)
-        if settled or float(np.logaddexp.reduce(log_a)) > LARGEST_LOG_TOTAL:
+        if settled or float(np.logaddexp.reduce(log_a)) > _LARGEST_LOG_TOTAL:
             return Optimum(log_a, here, converged, iteration)
     return Optimum(log_a, here, False, iteration)
 

@@ -1,5 +1,6 @@
 """The hierarchical Dirichlet-multinomial model: a frozen description without computation."""
 
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
@@ -9,8 +10,11 @@ from hbm_fast import priors
 from hbm_fast._validate import positive_int
 
 
+@dataclass(frozen=True, repr=False)
 class HierarchicalModel:
     """alpha ~ its prior, beta ~ its prior, theta_n ~ Dirichlet(alpha * beta), x_n ~ Multinomial(M_n, theta_n).
+
+    The parameters are attributes, which cannot be changed: ``alpha`` and ``beta`` are priors there.
 
     Parameters
     ----------
@@ -35,7 +39,9 @@ class HierarchicalModel:
     Dirichlet(concentration=(0.5, 0.5, 1.0))
     """
 
-    __slots__ = ("__weakref__", "_alpha", "_beta", "_n_categories")
+    n_categories: int
+    alpha: priors.AlphaPrior
+    beta: priors.Dirichlet | priors.FixedBeta
 
     def __init__(
         self,
@@ -44,47 +50,15 @@ class HierarchicalModel:
         alpha: priors.AlphaPrior | float | None = None,
         beta: priors.Dirichlet | priors.FixedBeta | ArrayLike | None = None,
     ) -> None:
-        self._n_categories = positive_int(n_categories, "n_categories", minimum=2)
-        self._alpha = _alpha_prior(alpha)
-        self._beta = _beta_prior(beta)
-        stated = self._beta.value if isinstance(self._beta, priors.FixedBeta) else self._beta.concentration
-        if isinstance(stated, tuple) and len(stated) != self._n_categories:
-            raise ValueError(f"beta must have K = {self._n_categories} values; got {len(stated)}")
-
-    @property
-    def n_categories(self) -> int:
-        """K, the number of categories."""
-        return self._n_categories
-
-    @property
-    def alpha(self) -> priors.AlphaPrior:
-        """Prior of alpha."""
-        return self._alpha
-
-    @property
-    def beta(self) -> priors.Dirichlet | priors.FixedBeta:
-        """Prior of beta."""
-        return self._beta
+        object.__setattr__(self, "n_categories", positive_int(n_categories, "n_categories", minimum=2))
+        object.__setattr__(self, "alpha", _alpha_prior(alpha))
+        object.__setattr__(self, "beta", _beta_prior(beta))
+        stated = self.beta.value if isinstance(self.beta, priors.FixedBeta) else self.beta.concentration
+        if isinstance(stated, tuple) and len(stated) != self.n_categories:
+            raise ValueError(f"beta must have K = {self.n_categories} values; got {len(stated)}")
 
     def __repr__(self) -> str:
-        return f"HierarchicalModel({self._n_categories}, alpha={self._alpha}, beta={self._beta})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, HierarchicalModel):
-            return NotImplemented
-        return (self._n_categories, self._alpha, self._beta) == (other._n_categories, other._alpha, other._beta)
-
-    def __hash__(self) -> int:
-        return hash((self._n_categories, self._alpha, self._beta))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self._n_categories, self._alpha, self._beta)
-
-
-def _rebuild(
-    n_categories: int, alpha: priors.AlphaPrior, beta: priors.Dirichlet | priors.FixedBeta
-) -> HierarchicalModel:
-    return HierarchicalModel(n_categories, alpha=alpha, beta=beta)
+        return f"HierarchicalModel({self.n_categories}, alpha={self.alpha}, beta={self.beta})"
 
 
 def _alpha_prior(alpha: priors.AlphaPrior | float | None) -> priors.AlphaPrior:

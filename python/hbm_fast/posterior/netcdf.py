@@ -7,11 +7,9 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
-from functools import wraps
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from hbm_fast.posterior.posterior import Posterior
 
 Kind = TypeVar("Kind", bound="Posterior")
-Reader = TypeVar("Reader", bound=Callable[..., Any])
 Groups = dict[str, dict[str, NDArray[Any]]]
 
 _READERS = {
@@ -160,31 +157,27 @@ def save(post: "Posterior", path: str | PathLike[str]) -> None:
     write(tree, path, metadata)
 
 
-def _names_the_file(function: Reader) -> Reader:
-    """Turn what the libraries raise about a damaged or foreign file into a ValueError that begins with its name."""
-
-    @wraps(function)
-    def named(path: Target, *args: Any, **kwargs: Any) -> Any:
-        with Path(path).open("rb"):  # the system's errors, such as FileNotFoundError, come first
-            pass
-        try:
-            return function(path, *args, **kwargs)
-        except ImportError:
-            raise
-        except Exception as error:  # h5py, xarray and HDF5 raise all kinds
-            message = str(error)
-            if isinstance(error, ValueError) and message.startswith(os.fspath(path)):
-                raise
-            raise ValueError(
-                f"{os.fspath(path)}: not a posterior that `save` wrote, or damaged ({type(error).__name__}: {message})"
-            ) from error
-
-    return cast(Reader, named)
-
-
-@_names_the_file
 def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
-    """Read a posterior of this class that ``save`` wrote; see ``Posterior.load``."""
+    """Read a posterior of this class that ``save`` wrote; see ``Posterior.load``.
+
+    What the libraries raise about a damaged or foreign file becomes a ValueError that begins with its name.
+    """
+    with Path(path).open("rb"):  # the system's errors, such as FileNotFoundError, come first
+        pass
+    try:
+        return _posterior(path, kind)
+    except ImportError:
+        raise
+    except Exception as error:  # h5py, xarray and HDF5 raise all kinds
+        message = str(error)
+        if isinstance(error, ValueError) and message.startswith(os.fspath(path)):
+            raise
+        raise ValueError(
+            f"{os.fspath(path)}: not a posterior that `save` wrote, or damaged ({type(error).__name__}: {message})"
+        ) from error
+
+
+def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     metadata, groups = _read(path)
     _check_class(path, metadata, kind)
     own, drawn, stats = groups[_OWN], groups["posterior"], groups.get("sample_stats", {})

@@ -126,6 +126,13 @@ class Posterior:
         self._datasets = np.arange(self._flat_alpha().shape[0], dtype=np.uint64)  # numbers of their random streams
         self._checked = False  # whether `sample` has already warned of these chains, where a warning was due
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrays at odd addresses of a message, such as one of dask, are copied to where the kernels can read them."""
+        self.__dict__.update(
+            {name: _validate.native(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
+        )
+        self.latent = {name: _validate.native(value) for name, value in self.latent.items()}
+
     # names, shapes and parts ------------------------------------------------------------------------------------------
     @property
     def category_names(self) -> tuple[str, ...] | None:
@@ -388,7 +395,7 @@ class Posterior:
     def log_theta(self, group: Group = None, *, counts: ArrayLike | None = None) -> Floats:
         """Logarithms of ``theta``: finite where theta itself underflows."""
         if counts is None and group is not None and self._theta_draws is not None:
-            return self._theta_draws(self._index(group))
+            return _validate.native(self._theta_draws(self._index(group)))
         rows, stream = self._rows(group, counts)
         log_alpha, log_beta, log_weights = self._flat_alpha(), self._flat_beta(), self._flat_weights()
         if counts is not None:
@@ -710,8 +717,21 @@ class Posterior:
             raise ValueError("this Posterior has no counts: pass group=None or counts=row")
         return self.counts
 
-    def _index(self, group: int | str) -> int:
-        return _group_index(group, self.group_names, self._data().shape[-2])
+    def _index(self, group: Any) -> int:
+        """The index of a group given by its number (negative: from the end) or by its name."""
+        names = self.group_names
+        n_groups: int = self._data().shape[-2]
+        if isinstance(group, str):
+            if names is None or group not in names:
+                stated = "no group names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
+                raise ValueError(f"group {group!r} is unknown: {stated}; pass its index, or None for a new group")
+            return names.index(group)
+        if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
+            raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
+        index = operator.index(group)
+        if not -n_groups <= index < n_groups:
+            raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
+        return index % n_groups
 
     def _integer_rows(self, rows: NDArray[Any], name: str) -> NDArray[np.int64]:
         if rows.shape[-1] != self.n_categories:
@@ -789,18 +809,3 @@ def _checked_draws(value: ArrayLike, name: str, shape: tuple[int, ...] | None = 
     if np.isnan(array).any():
         raise ValueError(f"{name} must not be NaN; got nan at index {_validate.first_index(np.isnan(array))}")
     return array
-
-
-def _group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int:
-    """The index of a group given by its number (negative: from the end) or by its name."""
-    if isinstance(group, str):
-        if names is None or group not in names:
-            stated = "no group names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
-            raise ValueError(f"group {group!r} is unknown: {stated}; pass its index, or None for a new group")
-        return names.index(group)
-    if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
-        raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-    index = operator.index(group)
-    if not -n_groups <= index < n_groups:
-        raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
-    return index % n_groups

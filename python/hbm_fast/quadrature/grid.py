@@ -43,13 +43,8 @@ class Frame:
         u = centre + 0.5 * width * (rising - falling)  # sinh, and below cosh
         return u, width * (0.5 / n) * (high - low) * (rising + falling)
 
-    def position(self, t: Floats, u: Floats, n: int) -> Floats:
-        """u in steps from the first of the n + 1 nodes at t."""
-        centre, width, low, high = (np.interp(t, self.t, f) for f in (self.centre, self.width, self.low, self.high))
-        return np.asarray((np.arcsinh((u - centre) / width) - low) / (high - low) * n)
-
-    def back(self, t: Floats, position: Floats, n: int) -> Floats:
-        """The inverse of ``position``."""
+    def between(self, t: Floats, position: Floats, n: int) -> Floats:
+        """u at a position in steps from the first of the n + 1 nodes at t."""
         centre, width, low, high = (np.interp(t, self.t, f) for f in (self.centre, self.width, self.low, self.high))
         return np.asarray(centre + width * np.sinh(low + (high - low) * position / n))
 
@@ -69,6 +64,11 @@ class Grid:
     log_total: float
     error: float  # relative, of the integral and of the expectations of powers of alpha, estimated
     highest_power: int  # of alpha, up to 2, whose expectation is a double
+
+    @property
+    def log_weights(self) -> Floats:
+        """log probabilities of the nodes (T, n + 1)."""
+        return self.log_density + np.log(self.u_weights) + np.log(self.t_weights)[:, np.newaxis] - self.log_total
 
 
 def build(density: Density) -> Grid:

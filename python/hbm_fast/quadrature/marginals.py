@@ -41,7 +41,7 @@ class LogitMarginal:
 
     def __init__(self, grid: Grid, log_density: Callable[[Floats, Floats], Floats]) -> None:
         log_mass = grid.log_marginal + np.log(grid.t_weights) - grid.log_total
-        log_weights = grid.log_density + np.log(grid.u_weights) + np.log(grid.t_weights)[:, np.newaxis] - grid.log_total
+        log_weights = grid.log_weights
         probability = np.exp(log_weights)
         logits = grid.u[log_weights > -60.0]
         self._centre = float((probability * grid.u).sum())

@@ -1,6 +1,7 @@
 """Quadrature: the exact posterior of (alpha, beta) for two categories, its integrals, densities and draws."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,13 +70,16 @@ class Quadrature:
                 errors.ConvergenceWarning,
             )
         self.log_evidence = grid.log_total + self._density.log_coefficient
-        log_weights = grid.log_density + np.log(grid.u_weights) + np.log(grid.t_weights)[:, np.newaxis] - grid.log_total
+        log_weights = grid.log_weights
         keep = log_weights > -60.0
         self.log_alpha: Floats = np.broadcast_to(grid.t[:, np.newaxis], keep.shape)[keep]
         self.log_beta: Floats = log_beta(grid.u[keep])
         self.log_weights: Floats = _weighted.normalise(log_weights[keep])
         self._alpha = AlphaMarginal(grid) if grid.edges.size > 1 else None
         self._logit_cache: LogitMarginal | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Quadrature, (self._statistics, self._model)  # quicker to build again than to store
 
     # further groups -------------------------------------------------------------------------------------------------
     def given(self, rows: NDArray[np.int64]) -> "Quadrature":
@@ -227,7 +231,7 @@ class Quadrature:
         values = self._density(t[:, np.newaxis], u)
         density = np.exp(values - values.max(axis=1, keepdims=True)) * u_weights
         position = rules.Distribution(density).invert(np.arange(n_draws), uniform[1])
-        return t, log_beta(self._grid.frame.back(t, position, n))
+        return t, log_beta(self._grid.frame.between(t, position, n))
 
     # inside ---------------------------------------------------------------------------------------------------------
     @property

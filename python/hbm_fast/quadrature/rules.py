@@ -146,17 +146,14 @@ class Distribution:
         n = self._density.shape[1]
         cells = np.clip(np.floor(positions).astype(np.intp), 0, n - 2)
         x = np.clip(positions - cells, 0.0, 1.0)
-        return _polynomial(self._cell(rows, cells), x)
+        terms = self._cell(rows, cells)
+        result = terms[-1]
+        for term in terms[-2::-1]:
+            result = result * x + term
+        return result
 
     def invert(self, rows: NDArray[np.intp], targets: Floats) -> Floats:
         """Positions at which the rows' distribution functions equal ``targets``."""
         n = self._density.shape[1]
         cells = np.clip((self._cumulative[rows] < targets[:, np.newaxis]).sum(axis=1) - 1, 0, n - 2)
         return np.asarray(cells + _invert(self._cell(rows, cells), targets, 0.0))
-
-
-def _polynomial(terms: tuple[Floats, ...], x: Floats) -> Floats:
-    result = terms[-1]
-    for term in terms[-2::-1]:
-        result = result * x + term
-    return result

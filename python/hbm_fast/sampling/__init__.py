@@ -207,7 +207,9 @@ def _starts(
     start: tuple[ArrayLike, ArrayLike], n_datasets: int, n_chains: int, n_categories: int, batch: bool
 ) -> tuple[Floats, Floats]:
     """Starting points (B, C) and (B, C, K) for the kernel."""
-    log_alpha, log_beta = (np.ascontiguousarray(part, dtype=np.float64) for part in start)
+    if not isinstance(start, tuple | list) or len(start) != 2:
+        raise TypeError(f"start must be a pair, log alpha and log beta; got {start!r}")
+    log_alpha, log_beta = (_validate.doubles(part, "start") for part in start)
     lead = (n_datasets, n_chains) if batch else (n_chains,)
     if log_alpha.shape != lead or log_beta.shape != (*lead, n_categories):
         raise ValueError(

@@ -343,7 +343,7 @@ def _parquet_columns(file: Path) -> list[_Column]:
             batches = list(stored.iter_batches(_CHUNK))  # by batches for Ctrl-C
             table = pyarrow.Table.from_batches(batches, stored.schema_arrow)
             table.validate(full=True)
-        names, columns = table.column_names, [_parquet_cells(column) for column in table.columns]
+        names, columns = table.column_names, [column.to_numpy() for column in table.columns]
     except (pyarrow.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError) as error:
         raise ValueError(f"{file}: not a readable Parquet file, or damaged ({error})") from error
     rows = range(1, table.num_rows + 1)
@@ -352,11 +352,6 @@ def _parquet_columns(file: Path) -> list[_Column]:
             index = int(np.argmax(column.is_null().to_numpy()))
             raise ValueError(f"{file}, row {index + 1}, column {name!r}: missing; write 0 for none")
     return [_Column(name, cells, rows, str(file), "row") for name, cells in zip(names, columns, strict=True)]
-
-
-def _parquet_cells(column: Any) -> NDArray[Any]:
-    cells: NDArray[Any] = column.to_numpy()
-    return cells
 
 
 def _from_numpy(file: Path) -> CountTable:
