@@ -97,12 +97,11 @@ def train(
     options, settings = merge_options(options, settings)
     origin = resuming.Origin(Estimator, resume, init_from)
     given = _checked(model, factorization or origin.get("factorization", "top-down"), n_groups, totals, settings)
-    options = origin.complete(options, minutes=5.0, learning_rate=2e-3)
     group = ProcessGroup.current()
-    group.local_batch_size(options.batch_size or 1)
     if origin.resumed:
         origin.check_same(given | settings, NETWORKS[given["factorization"]])
     key = origin.key(rng, group)
+    options = origin.complete(options, minutes=5.0, learning_rate=2e-3)
     seeds = seeds_of(key)
     estimator = origin.start(lambda: _untrained(origin, given, settings), seeds[0])
     stream, held_out = _streams(estimator, key, seeds[1:3], options.n_threads)

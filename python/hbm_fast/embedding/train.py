@@ -117,12 +117,12 @@ def train(
     k = model.n_categories if model is not None else counts.shape[-1]  # type: ignore[union-attr]
     settings = {"n_categories": k} | _settings(dim, settings, origin)
     ranges = _ranges(counts, n_groups, totals, origin)
-    options = origin.complete(options, minutes=2.0, learning_rate=4e-3)
     digest = {} if counts is None else {"data": hashlib.sha256(np.ascontiguousarray(counts, "<i8").data).hexdigest()}
     if origin.resumed:
         origin.check_same(settings | {"model": model} | ranges, EmbeddingNetwork)
         _check_same_data(origin, digest)
     key = origin.key(rng)
+    options = origin.complete(options, minutes=2.0, learning_rate=4e-3)
     seeds = seeds_of(key)
     emb = origin.start(lambda: _untrained(origin, model, settings, ranges), seeds[0])
     if counts is None:
