@@ -11,8 +11,8 @@ pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 pytest.importorskip("typer")
 
-from hbm_fast.cli.question2 import question2  # noqa: E402
-from hbm_fast.experiments import question_two, question_two_plots  # noqa: E402
+from hbm_fast.cli.question2 import question2
+from hbm_fast.experiments import question_two, question_two_plots
 
 
 def test_the_table_is_written_and_a_run_goes_on(tmp_path, monkeypatch):
