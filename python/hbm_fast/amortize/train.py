@@ -59,9 +59,8 @@ def train(
     options : TrainingOptions, optional
         Options of the training loop.
     **settings
-        Each of the `TrainingOptions`: ``steps``, ``minutes``, ``target``, ``batch_size``, ``learning_rate``,
-        ``n_threads``, ``device``, ``mixed_precision``, ``progress``, ``checkpoint``, ``pause_at``. And settings of the
-        network: ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
+        The fields of `TrainingOptions`, such as ``steps``, ``minutes`` and ``progress``, and settings of the network:
+        ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
         ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0`` (the share of the training, at its
         end, that maximises the evidence lower bound), ``local="exact"`` ("learned": a network for theta_n given alpha,
         beta and x_n, for top-down).
