@@ -17,7 +17,7 @@ from hbm_fast.nn.features import ExceedanceInput, to_network_order, to_user_orde
 from hbm_fast.nn.heads import head  # noqa: E402
 from hbm_fast.nn.training import torch_threads  # noqa: E402
 from hbm_fast.nn.transforms import PriorTransform  # noqa: E402
-from hbm_fast.simulation import exceedance_counts  # noqa: E402
+from hbm_fast.sufficient_statistics import exceedance_counts  # noqa: E402
 
 KEY = np.array([3, 4], np.uint64)
 

@@ -121,7 +121,7 @@ def test_quadrature_gives_the_exact_evidence_whatever_the_grid():
 
 def test_adaptive_quadrature_follows_a_narrow_posterior():
     model = hbm.HierarchicalModel(2)
-    bags = np.array([[300, 700]] * 30 + [[350, 650]] * 20)
+    bags = np.array([[20, 80]] * 300 + [[60, 40]] * 200)
     likelihood = true_likelihood(torch.from_numpy(exceedance_counts(bags[None])).double(), PriorTransform(model))
     value, error, *_ = latent_grid.adaptive(likelihood)
     factorial = lambda n: math.lgamma(n + 1.0)  # noqa: E731

@@ -249,7 +249,7 @@ def test_more_categories_are_compared_by_importance_sampling():
     ids=str,
 )
 def test_training_improves_the_held_out_bound(settings):
-    short, longer = (embedding.train(2, steps=n, rng=0, **SMALL, **settings) for n in (1, 200))
+    short, longer = (embedding.train(2, steps=n, rng=0, **SMALL, **settings) for n in (1, 120))
     assert longer.metrics["bound"] > short.metrics["bound"] + 0.3
 
 
@@ -267,7 +267,8 @@ def test_steps_repeat_and_a_pause_changes_nothing(tmp_path):
 def test_save_and_load_give_the_same_answers(tmp_path, mixture):
     mixture.save(tmp_path / "m.safetensors", state=False)
     again = embedding.load(tmp_path / "m.safetensors")
-    np.testing.assert_array_equal(mixture.sample(BAGS, rng=0).z, again.sample(BAGS, rng=0).z)
+    one, two = (emb.sample(BAGS[-3:], n_draws=20, rng=0) for emb in (mixture, again))
+    np.testing.assert_array_equal(one.z, two.z)
     assert again.model == mixture.model
     assert again.training == mixture.training
     with pytest.raises(ValueError, match="without the state"):
@@ -365,20 +366,17 @@ def test_arviz_gets_z_and_the_likelihood_of_the_mixture(name, request):
     np.testing.assert_array_equal(tree["posterior"]["z"], raw.z)
 
 
-def test_what_is_no_embedding_is_refused(tmp_path):
+def test_what_is_no_embedding_is_refused():
     with pytest.raises(FileNotFoundError, match="marbles-exp-plus-one"):
         embedding.load("nothing")
-    (tmp_path / "text").write_text("hello")
-    with pytest.raises(ValueError, match="not a safetensors file"):
-        embedding.load(tmp_path / "text")
 
 
 def test_a_training_on_given_datasets_ends_early():
     data = hbm.simulate(MODEL, 40, n_groups=(2, 6), totals=(0, 8), rng=1).counts
-    emb = embedding.train(data=data, steps=800, rng=0, learning_rate=2e-2, **SMALL)
+    emb = embedding.train(data=data, steps=400, rng=0, learning_rate=2e-2, **SMALL)
     assert emb.model is None
     assert emb.totals == (0, 8)
-    assert emb.training["steps"] < 800  # forty datasets are soon overfitted
+    assert emb.training["steps"] < 400  # forty datasets are soon overfitted
     best = max(point["bound"] for point in emb.state.history)
     assert emb.metrics["bound"] == pytest.approx(best)
     assert emb.sample(data[0], rng=0).z.shape == (1, 1000, 2)
@@ -413,32 +411,6 @@ def test_every_epoch_has_every_dataset_once():
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         embedding.train(**{"steps": 1, **settings})
-
-
-def test_question2_writes_its_table_and_plots(tmp_path):
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("typer")
-    from hbm_fast.cli import question2
-    from hbm_fast.experiments import question_two
-
-    settings = {"quick": True, "steps": 3, "seeds": 1, "colours": False, "out": tmp_path, "force": False}
-    question2.question2(**settings, limit=1, resume=False)
-    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
-    assert [row["group"] for row in rows] == ["default"]
-    assert "| default | 2 | 2 | exp |" in (tmp_path / "results.md").read_text()
-    with pytest.raises(ValueError, match="--resume"):
-        question2.question2(**settings, limit=1, resume=False)
-    # the figures show this network: without its file the cell is trained again, to the same bits
-    (network := tmp_path / "network-exp.safetensors").unlink()
-    question2.question2(**settings, limit=1, resume=True)
-    (again,) = question_two.read(tmp_path / "results.json")
-    assert network.exists()
-    assert again.gap == rows[0]["gap"]
-    from hbm_fast.experiments import question_two_plots as figures
-
-    networks = [embedding.load(name) for name in ("marbles-exp-plus-one", "marbles")]
-    figures.draw(*networks, BAGS, hbm.exact_posterior(BAGS, n_draws=200, rng=0), tmp_path)
-    assert len(list(tmp_path.glob("*.png"))) == 6
 
 
 def test_a_narrow_posterior_between_the_axes_of_z_is_resolved():

@@ -20,7 +20,7 @@ from hbm_fast.nn.distributed import ALONE, ProcessGroup  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
-STEPS, BATCH, PAUSE = 40, 64, 21  # the pause falls within a block of sixteen steps
+STEPS, BATCH, PAUSE = 20, 64, 5  # the pause falls within a block of sixteen steps
 COMMON = {"n_groups": (1, 6), "totals": (0, 8), "rng": 7, "batch_size": BATCH, "width": 32}
 TRAININGS = {
     "whole": {"steps": STEPS},
@@ -122,7 +122,7 @@ def test_no_rank_repeats_anothers_datasets(folder, name):
         # the first half of each batch is rank 0's, the second rank 1's
         assert (of_rank[-1] % BATCH // (BATCH // 2) == rank).all()
     together = np.sort(np.concatenate(of_rank))
-    np.testing.assert_array_equal(together, np.arange(48 * BATCH))  # three blocks of sixteen steps
+    np.testing.assert_array_equal(together, np.arange(32 * BATCH))  # two blocks of sixteen steps
 
 
 def test_trainings_resume_with_another_number_of_ranks(one, folder):
@@ -145,11 +145,11 @@ def test_no_thread_of_gloo_outlives_the_group(folder):
 
 
 def test_the_command_line(tmp_path):
-    options = ["--steps", "40", "--groups", "6", "--total", "8", "--seed", "7", "--batch-size", "64"]
+    options = ["--steps", "20", "--groups", "6", "--total", "8", "--seed", "7", "--batch-size", "64"]
     done = torchrun("-m", "hbm_fast", "train", "two.safetensors", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("two.safetensors: 40 steps") == 1  # rank 0 alone speaks
-    alone = hbm.amortize.train(steps=40, n_groups=(1, 6), totals=(0, 8), rng=7, batch_size=64)
+    assert done.stdout.count("two.safetensors: 20 steps") == 1  # rank 0 alone speaks
+    alone = hbm.amortize.train(steps=20, n_groups=(1, 6), totals=(0, 8), rng=7, batch_size=64)
     same(alone, hbm.amortize.load(tmp_path / "two.safetensors"))
 
 

@@ -14,7 +14,7 @@ BAGS = hbm.datasets.load_marbles().counts
 
 
 def start(log_alpha):
-    """Four chains of one dataset at log alpha, beta = (.4, .6)."""
+    """Four chains of one dataset at log alpha, beta = (0.4, 0.6)."""
     return np.full((1, 4), log_alpha), np.log(np.broadcast_to([0.4, 0.6], (1, 4, 2))).copy()
 
 

@@ -141,6 +141,11 @@ def test_resume_and_init_from_are_checked(paused, embedded):
     bare.state = None
     with pytest.raises(ValueError, match="without the state"):
         hbm.amortize.train(steps=5, resume=bare)
+    for train, earlier in ((hbm.amortize.train, paused), (embedding.train, embedded)):
+        keyless = copy.deepcopy(earlier)
+        keyless.training = {}
+        with pytest.raises(ValueError, match="without the key of its stream"):
+            train(steps=5, resume=keyless)
 
 
 def test_a_training_that_is_not_calibrated_warns():

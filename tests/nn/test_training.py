@@ -9,7 +9,6 @@ import hbm_fast as hbm
 
 torch = pytest.importorskip("torch")
 
-
 from hbm_fast.amortize.estimator import Estimator  # noqa: E402
 from hbm_fast.nn.training import State, line, reporter  # noqa: E402
 
@@ -83,8 +82,8 @@ def test_the_old_name_of_metrics_is_deprecated():
 
 
 def test_mixed_precision_trains_on_the_cpu_too():
-    est = hbm.amortize.train(steps=300, rng=0, width=32, mixed_precision=True, **SMALL)
-    assert est.metrics["kl"] < 0.2
+    est = hbm.amortize.train(steps=120, rng=0, width=32, mixed_precision=True, **SMALL)
+    assert est.metrics["kl"] < 0.3
     assert all(p.dtype == torch.float32 for p in est.network.parameters())
 
 
@@ -130,9 +129,9 @@ def test_the_callers_torch_is_unchanged():
 
 @pytest.mark.parametrize("options", [{"factorization": "bottom-up"}, {"factorization": "any-k", "categories": (2, 3)}])
 def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
-    options = {"steps": 20, "rng": 0, "width": 16, "batch_size": 32, **options, "n_groups": (1, 3), "totals": (0, 4)}
+    options = {"steps": 4, "rng": 0, "width": 16, "batch_size": 32, **options, "n_groups": (1, 3), "totals": (0, 4)}
     whole = hbm.amortize.train(**options)
-    hbm.amortize.train(pause_at=9, **options).save(tmp_path / "half")
+    hbm.amortize.train(pause_at=3, **options).save(tmp_path / "half")
     rest = hbm.amortize.train(resume=tmp_path / "half", **options)
     for a, b in zip(whole.network.state_dict().values(), rest.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
@@ -140,14 +139,14 @@ def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
-    options = {"steps": 200, "rng": 0, "width": 16, "batch_size": 32, "n_groups": (1, 3), "totals": (0, 4)}
+    options = {"steps": 80, "rng": 0, "width": 16, "batch_size": 32, "n_groups": (1, 3), "totals": (0, 4)}
     whole = hbm.amortize.train(**options)
     save, saved = Estimator.save, []
 
     def killed(self, path):
         save(self, path)
         saved.append(self.state.step)
-        if len(saved) == 4:
+        if len(saved) == 2:
             raise KeyboardInterrupt
 
     file = tmp_path / "net.safetensors"
@@ -155,7 +154,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         hbm.amortize.train(checkpoint=file, **options)
     kept = hbm.amortize.load(file)
-    assert kept.training["steps"] == saved[-1] < 200
+    assert kept.training["steps"] == saved[-1] < 80
     assert {"kl", "ess_share"} <= kept.metrics.keys()
     assert kept.sample([[3, 0], [0, 1]], n_draws=50, rng=0).alpha.shape == (1, 50)
     monkeypatch.undo()

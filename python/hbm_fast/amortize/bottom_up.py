@@ -80,11 +80,12 @@ class BottomUp(Trainable):
         total = -(log_theta * present[..., None]).sum(-2)
         return torch.cat([total / n.clamp(min=1.0), n], -1)
 
-    def order(self, statistics: Tensor) -> Tensor | None:
-        """Categories by the mean of -log theta, the largest theta first."""
+    def ordered(self, statistics: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Statistics (R, K + 1) in the network's order, and this order: by the mean of -log theta, upwards."""
         if not self.transform.exchangeable:
-            return None
-        return torch.argsort(statistics[..., :-1], dim=-1, stable=True)
+            return statistics, None
+        order = torch.argsort(statistics[:, :-1], dim=-1, stable=True)
+        return torch.cat([to_network_order(statistics[:, :-1], order), statistics[:, -1:]], -1), order
 
     def features(self, statistics: Tensor) -> Tensor:
         """Statistics (R, K + 1) in the network's order -> (R, 2 K + 1)."""
@@ -102,8 +103,7 @@ class BottomUp(Trainable):
         assert block.log_theta is not None
         present = block.counts.sum(-1) > 0
         statistics = self.statistics(block.log_theta, present)
-        order = self.order(statistics)
-        ordered = torch.cat([to_network_order(statistics[:, :-1], order), statistics[:, -1:]], -1)
+        ordered, order = self.ordered(statistics)
         z = self.transform.to_z(block.log_alpha, to_network_order(block.log_beta, order))
         return block.counts, LocalTransform.to_u(block.log_theta).float(), ordered, z.float()
 
@@ -142,8 +142,7 @@ class BottomUp(Trainable):
         log_theta = LocalTransform.from_u(u)
         present = (x.sum(-1) > 0)[:, None].expand(b, outer, groups)
         statistics = self.statistics(log_theta.transpose(1, 2), present).view(b * outer, k + 1)
-        order = self.order(statistics)
-        ordered = torch.cat([to_network_order(statistics[:, :-1], order), statistics[:, -1:]], -1)
+        ordered, order = self.ordered(statistics)
         parameters = self.encoder(self.standardize(self.features(ordered)))
         each = -(-n // outer)
         z = self.head.sample(parameters, each, generator)

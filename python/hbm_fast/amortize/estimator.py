@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,14 +22,13 @@ from hbm_fast.calibration import Calibration, simulation_based_calibration
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.data import TrainingStream
 from hbm_fast.nn.draws import Draws, chunks, generator, one_chain
-from hbm_fast.nn.estimator import TrainedNetwork, check_arguments
+from hbm_fast.nn.estimator import Correct, TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import CHUNK, corrected, exact_draws, log_coefficient, warn_of_weights
 from hbm_fast.nn.training import memory_for, torch_threads
 from hbm_fast.posterior import Posterior
 
 N_RANKS = 63  # of the truth among the draws
 NETWORKS: dict[str, Any] = {network.factorization: network for network in (TopDown, BottomUp, AnyK)}
-Correct = bool | Literal["auto"]
 
 # `details["reason"]` of data inside the range of the training.
 MIXED = "the network misses a part of the posterior: half of the draws come from a fit at its mode"

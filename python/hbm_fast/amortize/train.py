@@ -59,9 +59,8 @@ def train(
     options : TrainingOptions, optional
         Options of the training loop.
     **settings
-        Each of the `TrainingOptions`: ``steps``, ``minutes``, ``target``, ``batch_size``, ``learning_rate``,
-        ``n_threads``, ``device``, ``mixed_precision``, ``progress``, ``checkpoint``, ``pause_at``. And settings of the
-        network: ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
+        The fields of `TrainingOptions`, such as ``steps``, ``minutes`` and ``progress``, and settings of the network:
+        ``encoder="exceedance"`` ("deepsets"), ``head="mixture"`` ("gaussian", "diagonal", "spline"),
         ``n_components=8``, ``width=128``, ``depth=2``, ``n_draws=7``, ``wake=0.0`` (the share of the training, at its
         end, that maximises the evidence lower bound), ``local="exact"`` ("learned": a network for theta_n given alpha,
         beta and x_n, for top-down).
@@ -97,12 +96,11 @@ def train(
     options, settings = merge_options(options, settings)
     origin = resuming.Origin(Estimator, resume, init_from)
     given = _checked(model, factorization or origin.get("factorization", "top-down"), n_groups, totals, settings)
-    options = origin.complete(options, minutes=5.0, learning_rate=2e-3)
     group = ProcessGroup.current()
-    group.local_batch_size(options.batch_size or 1)
     if origin.resumed:
         origin.check_same(given | settings, NETWORKS[given["factorization"]])
     key = origin.key(rng, group)
+    options = origin.complete(options, minutes=5.0, learning_rate=2e-3)
     seeds = seeds_of(key)
     estimator = origin.start(lambda: _untrained(origin, given, settings), seeds[0])
     stream, held_out = _streams(estimator, key, seeds[1:3], options.n_threads)

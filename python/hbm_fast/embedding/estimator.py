@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,12 +21,11 @@ from hbm_fast.embedding.posterior import EmbeddingPosterior
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import chunks, generator
-from hbm_fast.nn.estimator import TrainedNetwork, check_arguments
+from hbm_fast.nn.estimator import Correct, TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import HIGHEST_K, Weights, log_coefficient, weigh
 from hbm_fast.nn.training import memory_for, torch_threads
 from hbm_fast.sufficient_statistics import exceedance_counts
 
-Correct = bool | Literal["auto"]
 _CHUNK = 8_000  # (dataset, draw) pairs at once: their arrays of logarithms fit in the cache
 
 

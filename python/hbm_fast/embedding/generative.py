@@ -112,7 +112,3 @@ class GenerativeModel(nn.Module):
         log_a = log_concentration(raw[..., : m * k], self.link).clamp(max=_LARGEST)
         log_weight = raw[..., m * k :].log_softmax(-1) if m > 1 else torch.zeros_like(raw[..., :1])
         return log_weight, log_a.view(*z.shape[:-1], m, k)
-
-    def log_concentration(self, z: Tensor) -> Tensor:
-        """(..., dim) -> (..., K), for a model of one component."""
-        return self(z)[1][..., 0, :]  # type: ignore[no-any-return]

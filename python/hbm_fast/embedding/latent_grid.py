@@ -39,7 +39,7 @@ def nodes(n: int, low: Tensor | None = None, high: Tensor | None = None) -> tupl
 def log_marginal(log_likelihood: LogLikelihood, n_datasets: int, *, n: int = 201, chunk: int = 512) -> Tensor:
     """log p(x_b) of many datasets on one grid of n by n nodes.
 
-    Rerotations
+    Returns
     -------
     (B,) float64
 
@@ -64,7 +64,7 @@ def adaptive(
     The grid's axes are those of z. Where an error remains, because the posterior is narrow in a direction between the
     axes, the axes become the principal axes of the posterior.
 
-    Rerotations
+    Returns
     -------
     log_evidence, error : float
         The error is the change from every second node to all of them.

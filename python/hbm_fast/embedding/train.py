@@ -69,9 +69,7 @@ def train(
     options : TrainingOptions, optional
         Options of the training loop.
     **settings
-        Each of the `TrainingOptions`: ``steps``, ``minutes``, ``batch_size``, ``learning_rate``, ``n_threads``,
-        ``device``, ``mixed_precision``, ``progress``, ``checkpoint``, ``pause_at``, ``patience``. And settings of the
-        network:
+        The fields of `TrainingOptions`, such as ``steps``, ``minutes`` and ``progress``, and settings of the network:
 
         - ``link="exp"``: from the output of f to concentrations, or "softplus", or "exp_plus_one", that of Le (2020),
           with which every concentration exceeds 1 and groups of extreme proportions cannot be learned.
@@ -117,18 +115,18 @@ def train(
     k = model.n_categories if model is not None else counts.shape[-1]  # type: ignore[union-attr]
     settings = {"n_categories": k} | _settings(dim, settings, origin)
     ranges = _ranges(counts, n_groups, totals, origin)
-    options = origin.complete(options, minutes=2.0, learning_rate=4e-3)
     digest = {} if counts is None else {"data": hashlib.sha256(np.ascontiguousarray(counts, "<i8").data).hexdigest()}
     if origin.resumed:
         origin.check_same(settings | {"model": model} | ranges, EmbeddingNetwork)
         _check_same_data(origin, digest)
     key = origin.key(rng)
+    options = origin.complete(options, minutes=2.0, learning_rate=4e-3)
     seeds = seeds_of(key)
     emb = origin.start(lambda: _untrained(origin, model, settings, ranges), seeds[0])
     if counts is None:
         block, held_out_block = _simulated(emb, key, seeds[1:3], options.n_threads)
     else:
-        block, held_out_block = _divided(counts, emb.totals[1], _open_share(held_out, "held_out"), key)
+        block, held_out_block = _divided(counts, emb.totals[1], held_out, key)
     evaluate = _validation_metrics(emb.network, held_out_block, int(seeds[1]))
     stopping = None if counts is None else EarlyStopping(emb.network, evaluate, "bound", options.patience)
     fit(
@@ -236,8 +234,11 @@ def _simulated(emb: Embedding, key: Key, held_out_key: Key, n_threads: int) -> t
     return streams[0].block, streams[1].block(0, N_HELD_OUT)
 
 
-def _divided(counts: NDArray[Any], max_total: int, share: float, key: Key) -> tuple[Callable[..., Block], Block]:
+def _divided(counts: NDArray[Any], max_total: int, held_out: Any, key: Key) -> tuple[Callable[..., Block], Block]:
     """The stream of the training, and held-out datasets, of given counts."""
+    share = _validate.finite_float(held_out, "held_out")
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"held_out must lie strictly between 0 and 1; got {share}")
     streams = [DatasetStream(counts[rows], max_total, key) for rows in split(counts.shape[0], share, key)]
     return streams[0].block, streams[1].rows(np.arange(len(streams[1])))
 
@@ -257,11 +258,3 @@ def _validation_metrics(
         return {"bound": float(log_mean_exp(log_w).mean()), "ess_share": float(effective_share(log_w).mean())}
 
     return metrics
-
-
-def _open_share(value: Any, name: str) -> float:
-    """A number strictly between 0 and 1."""
-    result = _validate.finite_float(value, name)
-    if not 0.0 < result < 1.0:
-        raise ValueError(f"{name} must lie strictly between 0 and 1; got {result}")
-    return result

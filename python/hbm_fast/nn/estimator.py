@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from hbm_fast.nn.data import Block
 from hbm_fast.nn.distributed import ALONE, ProcessGroup
 from hbm_fast.nn.training import State, TrainingOptions, metadata, run
 
+Correct = bool | Literal["auto"]
 READERS = {
     "network": "a network: hbm_fast.amortize.load reads it",
     "embedding": "an embedding: hbm_fast.embedding.load reads it",
