@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast._optional import import_optional
+from hbm_fast import plots
 from hbm_fast.amortize.estimator import Estimator, load
 from hbm_fast.exact import exact_posterior
 from hbm_fast.posterior import Posterior
@@ -71,14 +71,14 @@ def last_bag(top_down: Estimator | None = None, bottom_up: Estimator | None = No
     >>> [axes.get_title().split(":")[0] for axes in question_one.last_bag().axes]
     ['one black marble', '20 black marbles', '20 white marbles']
     """
-    figure, panels = _panels(1, len(DATASETS))
-    for axes, (title, counts) in zip(panels[0], DATASETS.items(), strict=True):
+    figure, panels = plots.panels(len(DATASETS))
+    for axes, (title, counts) in zip(panels, DATASETS.items(), strict=True):
         found = posteriors(counts, top_down, bottom_up, rng=rng)
         _shares(axes, {name: post.theta(LAST)[..., 1] for name, post in found.items()})
         means = ", ".join(f"{post.predict(LAST)[1]:.3f}" for post in found.values())
         axes.set_title(f"{title}: mean {means}", fontsize=9)
         axes.set_xlabel("theta of the last bag, black")
-    panels[0][0].legend(fontsize=8)
+    panels[0].legend(fontsize=8)
     return figure
 
 
@@ -91,8 +91,8 @@ def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = N
     >>> len(question_one.knowledge().axes)
     6
     """
-    figure, panels = _panels(2, len(DATASETS))
-    for (upper, lower), (title, counts) in zip(panels.T, DATASETS.items(), strict=True):
+    figure, panels = plots.panels(len(DATASETS), 2)
+    for (upper, lower), (title, counts) in zip(panels.reshape(2, -1).T, DATASETS.items(), strict=True):
         found = posteriors(counts, top_down, bottom_up, rng=rng)
         exact = found.pop("exact")
         upper.plot(*exact.marginal("log_alpha"), color=_colour("exact"), label="exact")
@@ -104,7 +104,7 @@ def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = N
         upper.locator_params(axis="x", nbins=5)  # more would overlap
         upper.set_xlabel("log alpha")
         lower.set_xlabel("beta, black")
-    panels[0][0].legend(fontsize=8)
+    panels[0].legend(fontsize=8)
     return figure
 
 
@@ -117,8 +117,7 @@ def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = No
     >>> [axes.get_xlabel() for axes in question_one.new_bags().axes]
     ['theta of a new bag, black', 'black marbles of 20 from a new bag']
     """
-    figure, panels = _panels(1, 2)
-    left, right = panels[0]
+    figure, (left, right) = plots.panels(2)
     found = posteriors(PURE, top_down, bottom_up, rng=rng)
     _shares(left, {name: post.theta()[..., 1] for name, post in found.items()})
     left.set_xlabel("theta of a new bag, black")
@@ -131,16 +130,6 @@ def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = No
     right.set_xlabel("black marbles of 20 from a new bag")
     left.legend(fontsize=8)
     return figure
-
-
-def _panels(rows: int, columns: int) -> "tuple[Figure, NDArray[np.object_]]":
-    Figure = import_optional("matplotlib.figure", "report").Figure
-    figure = Figure(figsize=(3.6 * columns, 2.8 * rows), layout="constrained")
-    panels: NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False)
-    for axes in panels.ravel():
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_yticks([])
-    return figure, panels
 
 
 def _colour(name: str) -> str:

@@ -234,7 +234,7 @@ def _calibrations(n: int, rng: int) -> Iterator[Section]:
 
 
 def _bags() -> "Figure":
-    figure, (axes,) = plots._figure(1)
+    figure, (axes,) = plots.panels(1)
     figure.set_size_inches(9, 2.6)
     places = np.arange(1, len(BAGS) + 1)
     axes.bar(places, BAGS[:, 0], color="#f4f1e8", edgecolor="#888888", label="white")
@@ -247,9 +247,9 @@ def _bags() -> "Figure":
 
 
 def _thetas(rng: int) -> "Figure":
-    figure, panels = plots._figure(3)
+    figure, all_axes = plots.panels(3)
     model = HierarchicalModel(2)
-    for axes, alpha in zip(panels, (0.1, 1.0, 10.0), strict=True):
+    for axes, alpha in zip(all_axes, (0.1, 1.0, 10.0), strict=True):
         drawn = simulate(model, 1, n_groups=20_000, totals=0, alpha=alpha, beta=[0.5, 0.5], rng=rng)
         assert drawn.theta is not None
         axes.hist(drawn.theta[0, :, 1], bins=40, range=(0, 1), density=True, color="C0")
