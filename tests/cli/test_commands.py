@@ -65,13 +65,14 @@ def test_nothing_is_overwritten_without_force(run, tmp_path):
         file.write_text("keep me")
         code, _, err = run(file.parent.name, "--out", file.parent)
         assert code == 2
-        assert "--force" in err
+        assert (err.count("\n"), "--force" in err) == (1, True)
         assert file.read_text() == "keep me"
     for command, name in (("train", "net.safetensors"), ("report --out", "page.html")):
         (tmp_path / name).write_text("keep me")
         code, _, err = run(*command.split(), tmp_path / name)
         assert code == 2
-        assert "pass --force" in err
+        assert err.startswith("hbm-fast: error: ")
+        assert (err.count("\n"), "pass --force" in err) == (1, True)
         assert (tmp_path / name).read_text() == "keep me"
 
 

@@ -267,7 +267,14 @@ def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
             saved = json.loads(file.read_bytes())
             if not isinstance(saved, dict) or saved.get("kind") != "amortized_vs_mcmc":
                 continue
-            sections = [*_cases(file, saved, chapter), _measured(saved)]
+            where = Section(
+                "Where this was measured",
+                f"{saved['machine']['cpu']}, {saved['date']}.",
+                columns=("", ""),
+                rows=[(name, str(version)) for name, version in saved["versions"].items()],
+                notes=benchmark_plots.result_notes(saved),
+            )
+            sections = [*_cases(file, saved, chapter), where]
         yield from sections
         chapter = ""
 
@@ -291,16 +298,6 @@ def _cases(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Secti
             benchmark_plots.rows(case),
             benchmark_plots.case_notes(saved, case),
         )
-
-
-def _measured(saved: Mapping[str, Any]) -> Section:
-    return Section(
-        "Where this was measured",
-        f"{saved['machine']['cpu']}, {saved['date']}.",
-        columns=("", ""),
-        rows=[(name, str(version)) for name, version in saved["versions"].items()],
-        notes=benchmark_plots.result_notes(saved),
-    )
 
 
 def _figure(file: Path, draw: Callable[[Any], "Figure"], case: Any) -> "Figure":
