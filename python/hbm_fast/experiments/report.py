@@ -49,43 +49,12 @@ def write(
     n_calibration: int = 500,
     rng: int = 0,
 ) -> Path:
-    """Write the report.
+    """Write the report to ``path``, in one step when the page is whole.
 
     Where torch is installed the shipped networks answer too, and the figures of the first question are drawn.
-
-    Parameters
-    ----------
-    path : path
-        Of the page; an earlier one is replaced when the new one is whole.
-    networks : mapping of str to callable, optional
-        Further methods of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
-    sections : sequence of Section, optional
-        More of the page, after the first question; ``hbm-fast report`` puts the second question there.
-    results : path, optional
-        A folder of the JSON files that ``hbm-fast benchmark`` saves: the page then shows them.
-    n_calibration : int
-        Datasets of each calibration.
-    rng : int
-        Seed of everything random.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib (extra ``report``).
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> import hbm_fast as hbm
-    >>> from hbm_fast.experiments import report
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = report.write(os.path.join(folder, "report.html"), n_calibration=21)
-    ...     page.read_text().startswith("<!doctype html>")
-    True
+    ``networks`` are further methods of inference for two categories, by name; ``sections`` follow the first question,
+    and ``hbm-fast report`` puts the second question there; ``results`` is a folder of the JSON files that
+    ``hbm-fast benchmark`` saves; ``n_calibration`` is the number of datasets of each calibration.
     """
     n_calibration = _validate.positive_int(n_calibration, "n_calibration")
     if find_spec("matplotlib") is None:
