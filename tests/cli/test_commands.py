@@ -207,6 +207,16 @@ def test_without_typer_the_extra_is_named():
     assert "Traceback" not in ran.stderr
 
 
+def test_without_torch_the_extra_is_named(tmp_path):
+    pytest.importorskip("matplotlib")
+    program = "import sys; sys.modules['torch'] = None; sys.argv = ['hbm-fast', 'question2', '--out', sys.argv[1]]; "
+    program += "from hbm_fast.cli import main; main()"
+    command = [sys.executable, "-c", program, str(tmp_path / "out")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "torch is needed here and is not installed: pip install 'hbm-fast[amortize]'" in ran.stderr
+
+
 def test_train_goes_on_for_the_same_model_and_starts_from_weights_for_another(run, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("safetensors")
