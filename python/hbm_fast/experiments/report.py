@@ -283,6 +283,3 @@ def _named(file: Path) -> Iterator[None]:
         raise ValueError(
             f"{file}: not what `hbm-fast benchmark` saves, or damaged ({type(error).__name__}: {error})"
         ) from error
-
-
-__all__ = ["Section", "write"]

@@ -5,7 +5,8 @@ from functools import partial
 
 from hbm_fast.exact import exact_posterior
 from hbm_fast.experiments import question_two_plots as figures
-from hbm_fast.experiments.report import BAGS, LAST, Section
+from hbm_fast.experiments.report import BAGS, LAST
+from hbm_fast.report.page import Section
 
 CHAPTER = "Question 2: can the abstract knowledge be learned as an embedding? Yes, with another link"
 
