@@ -155,10 +155,8 @@ def main() -> None:
     records = [compare(kind, max(1, round(n * args.share)), args.seed) for kind, n in N_TABLES.items()]
     print(*records, sep="\n")
     if args.out:
-        shortfall = (
-            f"error: largest shortfall in nats below the best of {N_STARTS} starts; a miss is more than {MISS:g}."
-        )
-        notes = [f"{shortfall} Seed {args.seed}."]
+        error = f"error: largest shortfall in nats below the best of {N_STARTS} starts; a miss is more than {MISS:g}."
+        notes = [f"{error} Seed {args.seed}."]
         measured_here("Maximum likelihood and modes: fit against 30 starts", records, (), notes).write(args.out)
 
 

@@ -201,15 +201,7 @@ def stages(client: distributed.Client) -> Table:
 def training() -> Table:
     """hbm-fast train under torchrun, one rank and two, with the same global batch."""
     rows: Table = {}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--rdzv-backend",
-        "c10d",
-        "--rdzv-endpoint",
-        "localhost:0",
-    ]
+    torchrun = ["-m", "torch.distributed.run", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
     losses = []
     for batch, steps in ((256, 480), (2048, 160)):
         row: dict[str, Any] = {}
@@ -217,7 +209,7 @@ def training() -> Table:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "network.safetensors"
                 options = ["-m", "hbm_fast", "train", file, "--steps", steps, "--batch-size", batch, "--seed", 1]
-                run = [*command, "--nproc-per-node", n, *options]
+                run = [sys.executable, *torchrun, "--nproc-per-node", n, *options]
                 subprocess.run([*map(str, run)], check=True, capture_output=True)
                 network = hbm.amortize.load(file)
             row[f"datasets_per_s_{n}_rank{'s' * (n - 1)}"] = batch * steps / network.training["seconds"]

@@ -20,20 +20,9 @@ TITLE = "Simulation"
 PACKAGES = ("numba", "torch", "jax", "numpyro")
 
 
-def ours(b, n, k, total, alpha=None):
-    sims = hbm.simulate(hbm.HierarchicalModel(k), b, n_groups=n, totals=total, rng=0, n_threads=1, alpha=alpha)
-    return sims.theta, sims.counts
-
-
-def ours_without_log_theta(b, n, k, total, alpha=None):
-    """The outputs of the peers."""
-    model = hbm.HierarchicalModel(k)
-    sims = hbm.simulate(model, b, n_groups=n, totals=total, rng=0, n_threads=1, alpha=alpha, log_theta=False)
-    return sims.theta, sims.counts
-
-
-def ours_two_threads(b, n, k, total, alpha=None):
-    sims = hbm.simulate(hbm.HierarchicalModel(k), b, n_groups=n, totals=total, rng=0, n_threads=2, alpha=alpha)
+def ours(b, n, k, total, alpha=None, *, n_threads=1, log_theta=True):
+    settings = {"n_groups": n, "totals": total, "alpha": alpha, "n_threads": n_threads, "log_theta": log_theta}
+    sims = hbm.simulate(hbm.HierarchicalModel(k), b, rng=0, **settings)
     return sims.theta, sims.counts
 
 
@@ -154,8 +143,8 @@ def _methods(slow_share, torch_share):
         Method(name, partial(partial, function), requires, share)
         for name, function, requires, share in (
             ("hbm_fast", ours, (), 1),
-            ("hbm_fast, no log theta", ours_without_log_theta, (), 1),
-            ("hbm_fast, two threads", ours_two_threads, (), 1),
+            ("hbm_fast, no log theta", partial(ours, log_theta=False), (), 1),
+            ("hbm_fast, two threads", partial(ours, n_threads=2), (), 1),
             ("numpy, log-gamma", numpy_log_gamma, (), 1),
             ("numpy loop", numpy_loop, (), slow_share),
             ("torch.distributions", torch_distributions, ("torch",), torch_share),

@@ -65,13 +65,14 @@ def test_nothing_is_overwritten_without_force(run, tmp_path):
         file.write_text("keep me")
         code, _, err = run(file.parent.name, "--out", file.parent)
         assert code == 2
-        assert "--force" in err
+        assert (err.count("\n"), "--force" in err) == (1, True)
         assert file.read_text() == "keep me"
     for command, name in (("train", "net.safetensors"), ("report --out", "page.html")):
         (tmp_path / name).write_text("keep me")
         code, _, err = run(*command.split(), tmp_path / name)
         assert code == 2
-        assert "pass --force" in err
+        assert err.startswith("hbm-fast: error: ")
+        assert (err.count("\n"), "pass --force" in err) == (1, True)
         assert (tmp_path / name).read_text() == "keep me"
 
 
@@ -204,6 +205,16 @@ def test_without_typer_the_extra_is_named():
         assert ran.returncode == code
         assert "typer is not installed: pip install 'hbm-fast[cli]'" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_without_torch_the_extra_is_named(tmp_path):
+    pytest.importorskip("matplotlib")
+    program = "import sys; sys.modules['torch'] = None; sys.argv = ['hbm-fast', 'question2', '--out', sys.argv[1]]; "
+    program += "from hbm_fast.cli import main; main()"
+    command = [sys.executable, "-c", program, str(tmp_path / "out")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "torch is needed here and is not installed: pip install 'hbm-fast[amortize]'" in ran.stderr
 
 
 def test_train_goes_on_for_the_same_model_and_starts_from_weights_for_another(run, tmp_path):

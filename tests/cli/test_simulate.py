@@ -62,17 +62,17 @@ def test_an_interrupted_run_goes_on(simulate, tmp_path, monkeypatch):
         write(file, sims)
 
     monkeypatch.setattr(module, "write_npz", interrupted)
-    code, _ = simulate(target, *OPTIONS, "--format", "npz", "--quiet")
-    assert code != 0
+    options = (target, *OPTIONS, "--format", "npz", "--quiet")
+    assert simulate(*options)[0] != 0
     monkeypatch.setattr(module, "write_npz", write)
-    code, error = simulate(target, *OPTIONS, "--format", "npz", "--quiet")
+    code, error = simulate(*options)
     assert code == 2
     assert "--resume" in error
-    code, error = simulate(target, *OPTIONS, "--format", "npz", "--quiet", "--seed", 4, "--resume")
+    code, error = simulate(*options, "--seed", 4, "--resume")
     assert code == 2
     assert "was begun with seed 3" in error
     before = (target / "part-000000.npz").stat().st_mtime_ns
-    assert simulate(target, *OPTIONS, "--format", "npz", "--quiet", "--resume")[0] == 0
+    assert simulate(*options, "--resume")[0] == 0
     assert (target / "part-000000.npz").stat().st_mtime_ns == before
     assert sorted(file.name for file in target.iterdir()) == [
         "part-000000.npz",

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -166,24 +167,33 @@ def test_blocks_depend_on_the_table_alone_and_hold_every_draw(monkeypatch, run, 
     assert found["parameters"]["log_alpha"]["r_hat"] < 1.01
 
 
-def test_ctrl_c_keeps_what_was_drawn(monkeypatch, run, pollen, tmp_path):
+@pytest.fixture
+def end_at(monkeypatch):
+    """Blocks of 500 draws, and a signal before the block of the given number."""
     monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
     draw = sample_module.sample_counts
-    calls = []
 
-    def interrupted(*arguments, **options):
-        calls.append(options["n_draws"])
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return draw(*arguments, **options)
+    def end(number, signal_number=signal.SIGINT):
+        blocks = itertools.count(1)
 
-    monkeypatch.setattr(sample_module, "sample_counts", interrupted)
+        def sample_counts(*arguments, **options):
+            if next(blocks) == number:
+                signal.raise_signal(signal_number)
+            return draw(*arguments, **options)
+
+        monkeypatch.setattr(sample_module, "sample_counts", sample_counts)
+
+    return end
+
+
+def test_ctrl_c_keeps_what_was_drawn(end_at, run, pollen, tmp_path):
+    end_at(3)
     code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "d.csv")
     assert code == 130
     assert "1000 of 5000 draws of each chain were kept" in err
     assert "beta[Pinus]" in out
     assert len((tmp_path / "d.csv").read_text().splitlines()) == 1 + 4 * 1000
-    calls[:] = [0, 0]
+    end_at(1)
     code, _, err = run("sample", pollen, "--draws", 5000)
     assert code == 130
     assert "before the first draws" in err
@@ -336,18 +346,8 @@ def test_a_disk_that_is_really_full(small_disk, pollen, name):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_sigterm_keeps_what_ctrl_c_keeps(monkeypatch, run, pollen, tmp_path):
-    monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
-    draw = sample_module.sample_counts
-    calls = []
-
-    def ended(*arguments, **options):
-        calls.append(options["n_draws"])
-        if len(calls) == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return draw(*arguments, **options)
-
-    monkeypatch.setattr(sample_module, "sample_counts", ended)
+def test_sigterm_keeps_what_ctrl_c_keeps(end_at, run, pollen, tmp_path):
+    end_at(3, signal.SIGTERM)
     code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "d.csv")
     assert code == 143
     assert "1000 of 5000 draws of each chain were kept" in err
@@ -357,19 +357,11 @@ def test_sigterm_keeps_what_ctrl_c_keeps(monkeypatch, run, pollen, tmp_path):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_the_summary_after_ctrl_c_is_of_fewer_draws_and_comes_after_the_file(monkeypatch, run, pollen, tmp_path):
-    monkeypatch.setattr(sample_module, "_ENTRIES_A_BLOCK", 1)
+def test_the_summary_after_ctrl_c_is_of_fewer_draws_and_comes_after_the_file(
+    monkeypatch, end_at, run, pollen, tmp_path
+):
     monkeypatch.setattr(sample_module, "_QUICK_VALUES", 4 * 6 * 1000)
-    draw = sample_module.sample_counts
-    calls = []
-
-    def interrupted(*arguments, **options):
-        calls.append(options["n_draws"])
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return draw(*arguments, **options)
-
-    monkeypatch.setattr(sample_module, "sample_counts", interrupted)
+    end_at(5)
     code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "d.csv", "--json")
     assert code == 130
     assert "the summary of every 2th draw" in err
@@ -379,7 +371,7 @@ def test_the_summary_after_ctrl_c_is_of_fewer_draws_and_comes_after_the_file(mon
     def again(_):
         raise KeyboardInterrupt
 
-    calls.clear()
+    end_at(5)
     monkeypatch.setattr(sample_module, "_summary", again)
     code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "e.csv")
     assert (code, out) == (130, "")

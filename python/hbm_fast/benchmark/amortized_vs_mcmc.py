@@ -65,42 +65,17 @@ class Point:
 
 def run(
     *,
-    sizes: Sequence[int] = SIZES,
-    categories: Sequence[int] = (2, 5),
-    with_peers: Sequence[str] = PEERS,
-    budget: float = 30.0,
-    n_draws: int = N_DRAWS,
-    n_compared: int = 20,
+    sizes: Sequence[int] = SIZES,  # numbers of datasets
+    categories: Sequence[int] = (2, 5),  # K of each case
+    with_peers: Sequence[str] = PEERS,  # those that are not installed are named in the result
+    budget: float = 30.0,  # seconds of a method on one number of datasets; the rest is extrapolated, and marked
+    n_draws: int = N_DRAWS,  # of each dataset
+    n_compared: int = 20,  # the first datasets, on which answers are compared with the reference
     threads: int = 1,
     seed: int = 0,
-    report: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,  # called with a line of text for each point
 ) -> dict[str, Any]:
-    """Measure everything.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Numbers of datasets.
-    categories : sequence of int
-        K of each case.
-    with_peers : sequence of str
-        Of ``PEERS``; those that are not installed are named in the result.
-    budget : float
-        Seconds that one method may take on one number of datasets; the rest is extrapolated, and marked.
-    n_draws : int
-        Draws of each dataset.
-    n_compared : int
-        The first datasets, on which answers are compared with the reference.
-    threads : int
-    seed : int
-    report : callable
-        Called with a line of text for each point.
-
-    Returns
-    -------
-    dict
-        What `hbm-fast benchmark --out` saves.
-    """
+    """Measure everything: what `hbm-fast benchmark --out` saves."""
     absent = absent_peers()
     cases = []
     interrupted = False

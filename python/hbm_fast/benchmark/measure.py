@@ -102,10 +102,7 @@ def measure(case: Case, methods: Sequence[str] | None = None, rounds: int = 21) 
             seconds, answers[name] = _seconds(run, repeats[name])
             times[name].append(seconds / n)
     reference = times[next(iter(ready))]
-    return [
-        record(case, name, times[name], n, answers[name], [t / r for t, r in zip(times[name], reference, strict=True)])
-        for name, (_, n) in ready.items()
-    ]
+    return [_record(case, name, n, answers[name], times[name], reference) for name, (_, n) in ready.items()]
 
 
 def _seconds(run: Run, repeats: int) -> tuple[float, Any]:
@@ -116,20 +113,16 @@ def _seconds(run: Run, repeats: int) -> tuple[float, Any]:
     return (time.perf_counter() - start) / repeats, answer
 
 
-def record(
-    case: Case, method: str, times: Sequence[float], n: int, answer: Any, ratios: Sequence[float] | None = None
-) -> Record:
-    """The record of a method: seconds for each unit in every round, the answer and the ratios of the rounds."""
+def _record(case: Case, method: str, n: int, answer: Any, times: Sequence[float], reference: Sequence[float]) -> Record:
+    """Of the answer for n units, and of the seconds a unit of this and of the reference method in every round."""
     metrics = dict(case.check(answer, n))
     error, ess = metrics.pop("error", None), metrics.pop("ess", None)
     median = statistics.median(times)
+    ratios = [t / r for t, r in zip(times, reference, strict=True)]
     metrics = {f"{case.unit}s": n, f"ns_a_{case.unit}": median * 1e9, **metrics}
-    ratio = None
-    if ratios is not None:
-        ratio = statistics.median(ratios)
-        if len(ratios) > 1:
-            metrics["lower_quartile"], _, metrics["upper_quartile"] = statistics.quantiles(ratios, n=4)
-    return Record(case.name, method, median * n, ratio, error, ess, metrics=metrics)
+    if len(ratios) > 1:
+        metrics["lower_quartile"], _, metrics["upper_quartile"] = statistics.quantiles(ratios, n=4)
+    return Record(case.name, method, median * n, statistics.median(ratios), error, ess, metrics=metrics)
 
 
 def break_even(training: float, network: float, other: float) -> float:

@@ -31,7 +31,7 @@ def figures(case: Mapping[str, Any]) -> dict[str, "Figure"]:
 
 def time_against_datasets(case: Mapping[str, Any]) -> "Figure":
     """Seconds of many datasets: hollow where extrapolated, dashed with the training charged."""
-    figure, (axes,) = plots._figure(1)
+    figure, (axes,) = plots.panels(1)
     figure.set_size_inches(7.2, 4.6)
     for i, name in enumerate(case["ways"]):
         points = _of(case["points"], name)
@@ -53,7 +53,7 @@ def time_against_datasets(case: Mapping[str, Any]) -> "Figure":
 
 def accuracy_against_time(case: Mapping[str, Any]) -> "Figure":
     """KS distance to the reference against seconds a dataset, with a tenth of the draws, all, and ten times as many."""
-    figure, (axes,) = plots._figure(1)
+    figure, (axes,) = plots.panels(1)
     figure.set_size_inches(7.2, 4.6)
     for i, name in enumerate(case["ways"]):
         points = _of(case["accuracy_against_time"], name)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -29,9 +29,6 @@ _SMALLEST_BLOCK = 500
 # This many values are summarised in a third of a second.
 _QUICK_VALUES = 500_000
 _CHUNK = 4096  # draws between two checks for Ctrl-C
-
-
-_Sampler = Literal["auto", "hmc", "gibbs", "mh"]
 
 
 class Method(StrEnum):
@@ -151,42 +148,38 @@ def _posterior(
     """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
     # a row of weight w is w groups, which have no names
     counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
-    categories, groups = table.category_names, table.group_names if table.weights is None else None
+    names: dict[str, Any] = {
+        "category_names": table.category_names,
+        "group_names": table.group_names if table.weights is None else None,
+    }
     if method is Method.EXACT:
-        post = exact_posterior(counts, model, n_draws=draws, rng=seed, category_names=categories, group_names=groups)
-        interrupted = False
-    else:
-        parts: list[Posterior] = []
-        interrupted = False
-        try:
-            for size in block_sizes(table.counts, draws, chains):
+        return exact_posterior(counts, model, n_draws=draws, rng=seed, **names), False
+    parts: list[Posterior] = []
+    interrupted = False
+    try:
+        for size in block_sizes(table.counts, draws, chains):
+            post = sample_counts(
+                counts,
+                model,
+                method=method.value,  # type: ignore[arg-type]  # any but "exact"
+                n_draws=size,
+                n_chains=chains,
                 # the first block alone is what hbm.sample(..., rng=seed) gives
-                rng = seed if not parts else np.random.SeedSequence([seed, len(parts)])
-                bar = not quiet and sys.stderr.isatty()
-                parts.append(
-                    sample_counts(
-                        counts,
-                        model,
-                        method=cast(_Sampler, method.value),
-                        n_draws=size,
-                        n_chains=chains,
-                        rng=rng,
-                        progress=bar,
-                        diagnostics=False,  # the summary is of all blocks
-                        category_names=categories,
-                        group_names=groups,
-                    )
-                )
-                if not quiet and size < draws:
-                    done = sum(part.n_draws for part in parts)
-                    print(f"hbm-fast: {done} of {draws} draws of each chain", file=sys.stderr, flush=True)
-        except KeyboardInterrupt:
-            interrupted = True
-        if not parts:
-            print("hbm-fast: interrupted before the first draws", file=sys.stderr)
-            raise typer.Exit(130)
-        post = parts[0] if len(parts) == 1 else _joined(parts)
-    return post, interrupted
+                rng=np.random.SeedSequence([seed, len(parts)]) if parts else seed,
+                progress=not quiet and sys.stderr.isatty(),
+                diagnostics=False,  # the summary is of all blocks
+                **names,
+            )
+            parts.append(post)
+            if not quiet and size < draws:
+                done = sum(part.n_draws for part in parts)
+                print(f"hbm-fast: {done} of {draws} draws of each chain", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+    if not parts:
+        print("hbm-fast: interrupted before the first draws", file=sys.stderr)
+        raise typer.Exit(130)
+    return parts[0] if len(parts) == 1 else _joined(parts), interrupted
 
 
 def block_sizes(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]:

@@ -1,17 +1,17 @@
 """Figures of the first question of Le (2020): top-down and bottom-up networks beside the exact posterior.
 
-Each figure takes the networks and the seed of `posteriors`, and needs matplotlib (extra `report`), no display.
 Component 0 is white, component 1 black.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast._optional import import_optional
-from hbm_fast.amortize.estimator import Estimator, load
+from hbm_fast import plots
+from hbm_fast.amortize.estimator import load
 from hbm_fast.exact import exact_posterior
 from hbm_fast.posterior import Posterior
 
@@ -19,81 +19,40 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PURE = np.array([[20, 0]] * 10 + [[0, 20]] * 10, dtype=np.int64)
-
-# The 21 bags by what was drawn from the last one.
-DATASETS: dict[str, NDArray[np.int64]] = {
-    "one black marble": np.concatenate([PURE, [[0, 1]]]),
-    "20 black marbles": np.concatenate([PURE, [[0, 20]]]),
-    "20 white marbles": np.concatenate([PURE, [[20, 0]]]),
-}
+PURE = [[20, 0]] * 10 + [[0, 20]] * 10
 LAST = len(PURE)
-NETWORKS = {"top-down": "tab:blue", "bottom-up": "tab:orange"}
+LAST_BAGS = {"one black marble": (0, 1), "20 black marbles": (0, 20), "20 white marbles": (20, 0)}
+NETWORKS = {"top-down": ("marbles", "tab:blue"), "bottom-up": ("marbles-bottom-up", "tab:orange")}
 
 
-def posteriors(
-    counts: NDArray[np.int64],
-    top_down: Estimator | None = None,
-    bottom_up: Estimator | None = None,
-    *,
-    n_draws: int = 10_000,
-    rng: int = 0,
-) -> dict[str, Posterior]:
-    """The exact posterior, and those of both networks, uncorrected.
-
-    Parameters
-    ----------
-    counts : (N, 2)
-    top_down, bottom_up : Estimator, optional
-        Default the shipped ones, "marbles" and "marbles-bottom-up".
-    n_draws : int
-    rng : int
-
-    Returns
-    -------
-    dict
-        By "exact", "top-down" and "bottom-up".
-    """
-    networks = {"top-down": top_down or load("marbles"), "bottom-up": bottom_up or load("marbles-bottom-up")}
-    exact = exact_posterior(counts, n_draws=n_draws, rng=rng)
-    return {
-        "exact": exact,
-        **{name: net.sample(counts, n_draws=n_draws, rng=rng, correct=False) for name, net in networks.items()},
-    }
+@cache  # several figures show the same posteriors, and the report draws each figure light and dark
+def _posteriors(last: tuple[int, int] | None, rng: int) -> dict[str, Posterior]:
+    """The exact posterior of the pure bags and a last one, and those of both networks, uncorrected."""
+    counts = np.array(PURE if last is None else [*PURE, last])
+    answers = {"exact": exact_posterior(counts, n_draws=10_000, rng=rng)}
+    for name, (network, _) in NETWORKS.items():
+        answers[name] = load(network).sample(counts, n_draws=10_000, rng=rng, correct=False)
+    return answers
 
 
-def last_bag(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
-    """theta of the last bag: only after one marble is the bottom-up network less certain than the exact posterior.
-
-    Examples
-    --------
-    >>> from hbm_fast.experiments import question_one
-    >>> [axes.get_title().split(":")[0] for axes in question_one.last_bag().axes]
-    ['one black marble', '20 black marbles', '20 white marbles']
-    """
-    figure, panels = _panels(1, len(DATASETS))
-    for axes, (title, counts) in zip(panels[0], DATASETS.items(), strict=True):
-        found = posteriors(counts, top_down, bottom_up, rng=rng)
+def last_bag(rng: int = 0) -> "Figure":
+    """theta of the last bag: only after one marble is the bottom-up network less certain than the exact posterior."""
+    figure, panels = plots.panels(len(LAST_BAGS))
+    for axes, (title, last) in zip(panels, LAST_BAGS.items(), strict=True):
+        found = _posteriors(last, rng)
         _shares(axes, {name: post.theta(LAST)[..., 1] for name, post in found.items()})
         means = ", ".join(f"{post.predict(LAST)[1]:.3f}" for post in found.values())
         axes.set_title(f"{title}: mean {means}", fontsize=9)
         axes.set_xlabel("theta of the last bag, black")
-    panels[0][0].legend(fontsize=8)
+    panels[0].legend(fontsize=8)
     return figure
 
 
-def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
-    """log alpha and beta, which all bags share, for each dataset.
-
-    Examples
-    --------
-    >>> from hbm_fast.experiments import question_one
-    >>> len(question_one.knowledge().axes)
-    6
-    """
-    figure, panels = _panels(2, len(DATASETS))
-    for (upper, lower), (title, counts) in zip(panels.T, DATASETS.items(), strict=True):
-        found = posteriors(counts, top_down, bottom_up, rng=rng)
+def knowledge(rng: int = 0) -> "Figure":
+    """log alpha and beta, which all bags share, for each dataset."""
+    figure, panels = plots.panels(len(LAST_BAGS), 2)
+    for (upper, lower), (title, last) in zip(panels.reshape(2, -1).T, LAST_BAGS.items(), strict=True):
+        found = dict(_posteriors(last, rng))
         exact = found.pop("exact")
         upper.plot(*exact.marginal("log_alpha"), color=_colour("exact"), label="exact")
         x, density = exact.marginal("beta")
@@ -104,22 +63,14 @@ def knowledge(top_down: Estimator | None = None, bottom_up: Estimator | None = N
         upper.locator_params(axis="x", nbins=5)  # more would overlap
         upper.set_xlabel("log alpha")
         lower.set_xlabel("beta, black")
-    panels[0][0].legend(fontsize=8)
+    panels[0].legend(fontsize=8)
     return figure
 
 
-def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = None, *, rng: int = 0) -> "Figure":
-    """New bags, after ten white and ten black ones: theta of a new bag, and how many of 20 marbles are black.
-
-    Examples
-    --------
-    >>> from hbm_fast.experiments import question_one
-    >>> [axes.get_xlabel() for axes in question_one.new_bags().axes]
-    ['theta of a new bag, black', 'black marbles of 20 from a new bag']
-    """
-    figure, panels = _panels(1, 2)
-    left, right = panels[0]
-    found = posteriors(PURE, top_down, bottom_up, rng=rng)
+def new_bags(rng: int = 0) -> "Figure":
+    """New bags, after ten white and ten black ones: theta of a new bag, and how many of 20 marbles are black."""
+    figure, (left, right) = plots.panels(2)
+    found = _posteriors(None, rng)
     _shares(left, {name: post.theta()[..., 1] for name, post in found.items()})
     left.set_xlabel("theta of a new bag, black")
     right.set_yscale("log")
@@ -133,20 +84,10 @@ def new_bags(top_down: Estimator | None = None, bottom_up: Estimator | None = No
     return figure
 
 
-def _panels(rows: int, columns: int) -> "tuple[Figure, NDArray[np.object_]]":
-    Figure = import_optional("matplotlib.figure", "report").Figure
-    figure = Figure(figsize=(3.6 * columns, 2.8 * rows), layout="constrained")
-    panels: NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False)
-    for axes in panels.ravel():
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_yticks([])
-    return figure, panels
-
-
 def _colour(name: str) -> str:
     from matplotlib import rcParams
 
-    return NETWORKS.get(name) or str(rcParams["text.color"])  # the exact posterior shows on dark pages too
+    return NETWORKS[name][1] if name in NETWORKS else str(rcParams["text.color"])  # visible on dark pages too
 
 
 def _shares(axes: "Axes", values: Mapping[str, NDArray[np.float64]]) -> None:

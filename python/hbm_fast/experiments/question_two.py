@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 
 from hbm_fast import __version__, datasets, embedding
@@ -285,6 +284,8 @@ def run(experiment: Experiment, seed: int, steps: int, comparison: ModelComparis
 
 def bound(comparison: ModelComparison, exact: Posterior) -> Bound:
     """Of the validation datasets and of the 21 bags."""
+    import torch
+
     tables = torch.from_numpy(exceedance_counts(BAGS[None])).double()
     # in bags of one colour the multinomial coefficients are 1
     gap, error = comparison.least_gap()

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from hbm_fast import _files
+from hbm_fast._optional import import_optional
 from hbm_fast.embedding.comparison import posterior_means
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import simulate
@@ -37,7 +37,7 @@ def draw(exp_plus_one: Any, exp: Any, bags: Any, exact: Any, out: Path) -> None:
 
 def conditional_priors(embedding: Any, n: int = 5) -> Any:
     """p(theta | z) on a grid of z."""
-    figure, axes = plt.subplots(n, n, figsize=(9, 8), sharex=True)
+    figure, axes = _panels(n, n, (9, 8), sharex=True)
     grid = np.linspace(0.002, 0.998, 400)
     values = np.linspace(-2.0, 2.0, n)
     for i, second in enumerate(values[::-1]):
@@ -53,7 +53,7 @@ def conditional_priors(embedding: Any, n: int = 5) -> Any:
 
 def posteriors_of_z(both: dict[str, Any]) -> Any:
     """Draws of z given different bags."""
-    figure, axes = plt.subplots(1, 2, figsize=(11, 5), sharex=True, sharey=True)
+    figure, axes = _panels(1, 2, (11, 5), sharex=True, sharey=True)
     for axis, (link, embedding) in zip(axes, both.items(), strict=True):
         for name, data in DATASETS.items():
             post = embedding.sample(np.array(data), n_draws=400, rng=0)
@@ -67,7 +67,7 @@ def partition(both: dict[str, Any]) -> Any:
     """The mean and the total of f(z) over the plane of z."""
     side = np.linspace(-3.0, 3.0, 121)
     plane = np.stack(np.meshgrid(side, side), axis=-1)
-    figure, axes = plt.subplots(2, 2, figsize=(10, 8), sharex=True, sharey=True)
+    figure, axes = _panels(2, 2, (10, 8), sharex=True, sharey=True)
     for row, (link, embedding) in zip(axes, both.items(), strict=True):
         a = embedding.concentration(plane)
         total = a.sum(-1)
@@ -87,7 +87,7 @@ def use(both: dict[str, Any]) -> Any:
     counts = simulate(HierarchicalModel(2), 600, n_groups=21, totals=20, rng=2).counts
     assert counts is not None
     black = counts[..., 1].sum(1) / counts.sum((1, 2))
-    figure, axes = plt.subplots(1, 2, figsize=(11, 5), sharex=True, sharey=True)
+    figure, axes = _panels(1, 2, (11, 5), sharex=True, sharey=True)
     for axis, (link, embedding) in zip(axes, both.items(), strict=True):
         means = posterior_means(embedding, counts)
         share = np.linalg.eigvalsh(np.cov(means.T))[::-1]
@@ -99,7 +99,7 @@ def use(both: dict[str, Any]) -> Any:
 
 def example(both: dict[str, Any], bags: Any, exact: Any) -> Any:
     """The last bag's proportion of black given all bags: for both links, and exactly."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True)
+    figure, axes = _panels(1, 3, (12, 3.6), sharey=True)
     answers = {NAMES[link]: emb.sample(bags, n_draws=4000, rng=0) for link, emb in both.items()}
     for axis, (name, post) in zip(axes, {**answers, "exact": exact}.items(), strict=True):
         weights = None if post.log_weights is None else np.exp(post.log_weights).ravel()
@@ -108,8 +108,11 @@ def example(both: dict[str, Any], bags: Any, exact: Any) -> Any:
     return figure
 
 
+def _panels(rows: int, columns: int, size: tuple[float, float], **shared: bool) -> tuple[Any, Any]:
+    figure = import_optional("matplotlib.figure", "report").Figure(figsize=size, layout="tight")
+    return figure, figure.subplots(rows, columns, **shared)
+
+
 def _save(figure: Any, path: Path, title: str) -> None:
     figure.suptitle(title)
-    figure.tight_layout()
     _files.write_figure(path, figure, dpi=90)
-    plt.close(figure)

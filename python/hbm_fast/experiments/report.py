@@ -49,43 +49,12 @@ def write(
     n_calibration: int = 500,
     rng: int = 0,
 ) -> Path:
-    """Write the report.
+    """Write the report to ``path``, in one step when the page is whole.
 
     Where torch is installed the shipped networks answer too, and the figures of the first question are drawn.
-
-    Parameters
-    ----------
-    path : path
-        Of the page; an earlier one is replaced when the new one is whole.
-    networks : mapping of str to callable, optional
-        Further methods of inference for two categories by name: ``counts -> Posterior``, counts (N, K) or (B, N, K).
-    sections : sequence of Section, optional
-        More of the page, after the first question; ``hbm-fast report`` puts the second question there.
-    results : path, optional
-        A folder of the JSON files that ``hbm-fast benchmark`` saves: the page then shows them.
-    n_calibration : int
-        Datasets of each calibration.
-    rng : int
-        Seed of everything random.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib (extra ``report``).
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> import hbm_fast as hbm
-    >>> from hbm_fast.experiments import report
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = report.write(os.path.join(folder, "report.html"), n_calibration=21)
-    ...     page.read_text().startswith("<!doctype html>")
-    True
+    ``networks`` are further methods of inference for two categories, by name; ``sections`` follow the first question,
+    and ``hbm-fast report`` puts the second question there; ``results`` is a folder of the JSON files that
+    ``hbm-fast benchmark`` saves; ``n_calibration`` is the number of datasets of each calibration.
     """
     n_calibration = _validate.positive_int(n_calibration, "n_calibration")
     if find_spec("matplotlib") is None:
@@ -234,7 +203,7 @@ def _calibrations(n: int, rng: int) -> Iterator[Section]:
 
 
 def _bags() -> "Figure":
-    figure, (axes,) = plots._figure(1)
+    figure, (axes,) = plots.panels(1)
     figure.set_size_inches(9, 2.6)
     places = np.arange(1, len(BAGS) + 1)
     axes.bar(places, BAGS[:, 0], color="#f4f1e8", edgecolor="#888888", label="white")
@@ -247,9 +216,9 @@ def _bags() -> "Figure":
 
 
 def _thetas(rng: int) -> "Figure":
-    figure, panels = plots._figure(3)
+    figure, all_axes = plots.panels(3)
     model = HierarchicalModel(2)
-    for axes, alpha in zip(panels, (0.1, 1.0, 10.0), strict=True):
+    for axes, alpha in zip(all_axes, (0.1, 1.0, 10.0), strict=True):
         drawn = simulate(model, 1, n_groups=20_000, totals=0, alpha=alpha, beta=[0.5, 0.5], rng=rng)
         assert drawn.theta is not None
         axes.hist(drawn.theta[0, :, 1], bins=40, range=(0, 1), density=True, color="C0")
@@ -267,7 +236,14 @@ def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
             saved = json.loads(file.read_bytes())
             if not isinstance(saved, dict) or saved.get("kind") != "amortized_vs_mcmc":
                 continue
-            sections = [*_cases(file, saved, chapter), _measured(saved)]
+            where = Section(
+                "Where this was measured",
+                f"{saved['machine']['cpu']}, {saved['date']}.",
+                columns=("", ""),
+                rows=[(name, str(version)) for name, version in saved["versions"].items()],
+                notes=benchmark_plots.result_notes(saved),
+            )
+            sections = [*_cases(file, saved, chapter), where]
         yield from sections
         chapter = ""
 
@@ -293,16 +269,6 @@ def _cases(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Secti
         )
 
 
-def _measured(saved: Mapping[str, Any]) -> Section:
-    return Section(
-        "Where this was measured",
-        f"{saved['machine']['cpu']}, {saved['date']}.",
-        columns=("", ""),
-        rows=[(name, str(version)) for name, version in saved["versions"].items()],
-        notes=benchmark_plots.result_notes(saved),
-    )
-
-
 def _figure(file: Path, draw: Callable[[Any], "Figure"], case: Any) -> "Figure":
     with _named(file):
         return draw(case)
@@ -317,6 +283,3 @@ def _named(file: Path) -> Iterator[None]:
         raise ValueError(
             f"{file}: not what `hbm-fast benchmark` saves, or damaged ({type(error).__name__}: {error})"
         ) from error
-
-
-__all__ = ["Section", "write"]

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from hbm_fast.exact import exact_posterior
 from hbm_fast.experiments import question_two_plots as figures
-from hbm_fast.experiments.report import BAGS, LAST, Section
+from hbm_fast.experiments.report import BAGS, LAST
+from hbm_fast.report.page import Section
 
 CHAPTER = "Question 2: can the abstract knowledge be learned as an embedding? Yes, with another link"
 
 
 def sections(seed: int) -> Iterator[Section]:
-    """Its figures, from the two shipped embeddings."""
+    """Answers and figures of the two shipped embeddings."""
     from hbm_fast import embedding
 
     both = {"exp_plus_one": embedding.load("marbles-exp-plus-one"), "exp": embedding.load("marbles")}
@@ -32,56 +32,36 @@ def sections(seed: int) -> Iterator[Section]:
         chapter=CHAPTER,
     )
 
-    def drawn(title: str, caption: str, draw: Any, *arguments: Any) -> Section:
-        return Section(title, caption, partial(_drawn, draw, *arguments))
-
-    yield drawn(
+    yield Section(
         "The example",
         "Left, exp + 1: no peak at black. Middle, exp. Right, the exact posterior.",
-        figures.example,
-        both,
-        BAGS,
-        exact,
+        partial(figures.example, both, BAGS, exact),
     )
-    yield drawn(
+    yield Section(
         "p(theta | z) with exp + 1",
         "Every density has one hump: there is no z at which bags are white or black.",
-        figures.conditional_priors,
-        both["exp_plus_one"],
+        partial(figures.conditional_priors, both["exp_plus_one"]),
     )
-    yield drawn(
+    yield Section(
         "p(theta | z) with exp",
         "A whole region of z is U-shaped: each bag is of one colour.",
-        figures.conditional_priors,
-        both["exp"],
+        partial(figures.conditional_priors, both["exp"]),
     )
-    yield drawn(
+    yield Section(
         "What the inference network infers",
         "White and black bags together are at one z, not at two: the concept is a single z, and an inference network "
         "with one mode represents it.",
-        figures.posteriors_of_z,
-        both,
+        partial(figures.posteriors_of_z, both),
     )
-    yield drawn(
+    yield Section(
         "The partition of z",
         "Left, the mean proportion of black; right, how alike the bags are. Where the smaller concentration passes one "
         "there is a red line, and bags of one colour beyond it: with exp only.",
-        figures.partition,
-        both,
+        partial(figures.partition, both),
     )
-    yield drawn(
+    yield Section(
         "Which directions of z are used",
         "With exp + 1 the posterior means lie on a line, the second direction unused, as in Le (2020); "
         "with exp they fill the plane.",
-        figures.use,
-        both,
+        partial(figures.use, both),
     )
-
-
-def _drawn(draw: Any, *arguments: Any) -> Any:
-    from matplotlib import pyplot
-
-    figure = draw(*arguments)
-    figure.tight_layout()
-    pyplot.close(figure)  # pyplot would keep it; the figure itself can still be saved
-    return figure

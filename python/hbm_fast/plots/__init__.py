@@ -50,7 +50,7 @@ def posterior(post: Posterior, *, group: Group = None) -> "Figure":
     ['log alpha', 'beta', 'theta of group 1']
     """
     _one(post)
-    figure, (left, middle, right) = _figure(3)
+    figure, (left, middle, right) = panels(3)
     _alpha(left, post, "C0", None)
     names = _categories(post)
     theta = post.theta(group)
@@ -103,7 +103,7 @@ def compare(
     """
     if not posteriors:
         raise ValueError("posteriors must hold at least one Posterior; got an empty mapping")
-    figure, (left, middle, right) = _figure(3)
+    figure, (left, middle, right) = panels(3)
     for i, (name, post) in enumerate(posteriors.items()):
         _one(post)
         colour = f"C{i % 10}"
@@ -143,7 +143,7 @@ def calibration(result: Calibration) -> "Figure":
     >>> len(figure.axes)
     1
     """
-    figure, all_axes = _figure(len(result.names))
+    figure, all_axes = panels(len(result.names))
     n_bins = 21
     expected = result.ranks.shape[1] / n_bins
     half = 2.576 * np.sqrt(expected * (1.0 - 1.0 / n_bins))
@@ -243,10 +243,11 @@ def concentrations(fit: FitResult, *, probability: float = 0.95, most: int = 30)
     return intervals(names, series, label, _validate.positive_int(most, "most"))
 
 
-def _figure(n: int) -> tuple["Figure", Any]:
+def panels(columns: int, rows: int = 1) -> tuple["Figure", Any]:
+    """A figure of equal panels without ticks on y, and its axes in one array, row by row."""
     Figure = import_optional("matplotlib.figure", "report").Figure
-    figure = Figure(figsize=(3.6 * n, 3.0), layout="constrained")
-    all_axes = figure.subplots(1, n, squeeze=False)[0]
+    figure = Figure(figsize=(3.6 * columns, 3.0 * rows), layout="constrained")
+    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in all_axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_yticks([])
