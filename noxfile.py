@@ -1,4 +1,4 @@
-"""Sessions of a developer's day: `nox -s tests`, `lint`, `stubs`, `cpp`, `peers`, `bench`."""
+"""The development workflow: `nox -s tests`, `lint`, `stubs`, `cpp`, `peers`, `bench`."""
 
 import nox
 
@@ -34,7 +34,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def stubs(session: nox.Session) -> None:
-    """Compare the committed stub of the compiled module with a generated one."""
+    """Compare the committed stubs of the compiled module with generated ones."""
     session.install(*CONSTRAINTS, ".[dev]")
     session.run("python", "tools/check_stubs.py", *session.posargs)
 
