@@ -1,4 +1,4 @@
-"""Sessions of a developer's day: `nox -s lint`, `tests`, `stubs`, `cpp`, `docs`, `fuzz`, `peers`, `bench`."""
+"""The development workflow: `nox -s lint`, `tests`, `stubs`, `cpp`, `docs`, `fuzz`, `peers`, `bench`."""
 
 import nox
 

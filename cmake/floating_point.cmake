@@ -1,7 +1,7 @@
 # What every object of ours is compiled with. Value-changing maths flags are refused: they would set flush-to-zero in
 # the user's whole process, and they break the -inf that a log-likelihood needs. Contraction is off: the random
-# branches of the simulator round alike on every instruction set, and every compiler rounds alike; products are fused only by
-# cpp/math/multiply_add.inl.
+# branches of the simulator round alike on every instruction set, and every compiler rounds alike; products are fused
+# only by cpp/math/multiply_add.inl.
 if(CMAKE_CXX_FLAGS MATCHES "-f[f]ast-math|-O[f]ast|-funsafe-math-optimizations|-ffinite-math-only")
   message(FATAL_ERROR "hbm_fast: refuse to build with value-changing maths flags: ${CMAKE_CXX_FLAGS}")
 endif()

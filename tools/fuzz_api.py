@@ -401,7 +401,7 @@ def bindings(case: Case) -> None:
             [counts, statistics],
             prior(),
             _core.priors.BetaPrior(case.maybe(0.1), floats(k)),
-            case.pick(["hmc", "gibbs", "mh"]),
+            [case.pick(["hmc", "gibbs", "mh"]) for _ in range(2)],
             j,
             2,
             3,

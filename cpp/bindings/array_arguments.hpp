@@ -104,9 +104,7 @@ class WithGil {
   PyGILState_STATE state_;
 };
 
-// What Python must not pass.
-template <class Message>
-void refuse_if(bool bad, const Message& message) {
+inline void refuse_if(bool bad, const char* message) {
   if (bad) throw std::invalid_argument(message);
 }
 

@@ -10,7 +10,7 @@ PYBIND11_MODULE(_in_main_interpreter, m) {
   register_simulation(m.def_submodule("simulation", "Datasets from the model, Dirichlet and multinomial variates."));
   register_mcmc(m.def_submodule("mcmc", "Markov chains of the posterior."));
   register_prediction(m.def_submodule("prediction", "Groups under draws of the posterior."));
-  register_networks(m.def_submodule("networks", "What the networks' densities and draws need."));
+  register_networks(m.def_submodule("networks", "Mixtures of Gaussians and tails of the normal distribution."));
 }
 
 // pybind11's own entry takes the GIL by a call that never returns in a subinterpreter.

@@ -15,7 +15,7 @@ namespace {
 template <class T>
 T* data_of(std::optional<Contiguous<T>>& array, std::size_t size, const char* name) {
   if (!array) return nullptr;
-  if (size_of(*array) != size) throw std::invalid_argument(std::string(name) + " has the wrong size");
+  need_size(*array, size, name);
   return array->mutable_data();
 }
 
@@ -145,7 +145,7 @@ void register_simulation(py::module_ m) {
         const Key address = to_key(key);
         without_gil([&] {
           parallel_for(
-              n, 4096 / std::max<std::size_t>(k, 1), n_threads,
+              n, items_per_poll / k, n_threads,
               [&](std::size_t begin, std::size_t end) {
                 for (std::size_t i = begin; i < end; ++i) {
                   Stream stream(address, Site::variate, i);
@@ -178,7 +178,7 @@ void register_simulation(py::module_ m) {
         if (k == 0) return;
         without_gil([&] {
           parallel_for(
-              n, 4096 / std::max<std::size_t>(k, 1), n_threads,
+              n, items_per_poll / k, n_threads,
               [&](std::size_t begin, std::size_t end) {
                 std::vector<double> scratch(2 * k);
                 for (std::size_t i = begin; i < end; ++i) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "bindings/shared_statistics.hpp"
+#include "core/limits.hpp"
 #include "statistics/exceedances.hpp"
 #include "statistics/logit_density.hpp"
 #include "statistics/table_likelihood.hpp"
@@ -62,15 +63,11 @@ std::size_t need_concentrations(const SufficientStatistics& statistics, const Do
   return n;
 }
 
-std::size_t n_pairs(const SufficientStatistics& statistics) {
-  std::size_t n = 0;
-  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).value_weights().values.size();
-  return n;
-}
-
 // Concentrations of a chunk: the 64 that the loops take at once, or fewer where each takes long.
 std::size_t chunk_of(const SufficientStatistics& statistics) {
-  return std::clamp<std::size_t>((std::size_t{1} << 24) / std::max<std::size_t>(n_pairs(statistics), 1), 1, 64);
+  std::size_t n = 1;
+  for (std::size_t k = 0; k <= statistics.n_categories(); ++k) n += statistics.column(k).value_weights().values.size();
+  return std::clamp<std::size_t>((std::size_t{1} << 24) / n, 1, lane_count);
 }
 
 const CountColumn& column_of(const SufficientStatistics& statistics, std::size_t column) {

@@ -137,14 +137,14 @@ class GradientRows {
       const std::size_t last = end_[r + 1] - 1;
       const double total = counts_[last];
       double* const out = gradient_ + row_[r] * n_categories_;
-      const bool is_plain = total == 0.0 || is_in_range(concentration_[last]);
+      const bool is_plain = total == 0.0 || in_vector_range(concentration_[last]);
       const double shared = total == 0.0 ? 0.0 : slopes_[last];
       bool needs_exact = !is_plain;
       std::fill_n(out, n_categories_, 0.0 - shared);
       for (std::size_t i = end_[r]; i < last; ++i) {
         const double slope = slopes_[i] - shared;
         out[where_[i]] = slope;
-        needs_exact |= !(std::abs(slope) >= least_left * slopes_[i]) || !is_in_range(concentration_[i]);
+        needs_exact |= !(std::abs(slope) >= least_left * slopes_[i]) || !in_vector_range(concentration_[i]);
       }
       if (needs_exact) exactly(r, is_plain, out);
     }
@@ -152,8 +152,6 @@ class GradientRows {
   }
 
  private:
-  static bool is_in_range(double a) { return a >= smallest_vector_concentration && a <= largest_vector_concentration; }
-
   // One row again, where the loops have lost digits.
   void exactly(std::size_t r, bool is_plain, double* out) const {
     const RowConcentrations row(first_[r], stride_, n_categories_);
@@ -162,7 +160,7 @@ class GradientRows {
     if (!is_plain) std::fill_n(out, n_categories_, row.slope_without_counts(total));
     for (std::size_t i = end_[r]; i < last; ++i) {
       const bool is_exact =
-          is_plain && is_in_range(concentration_[i]) && std::abs(out[where_[i]]) >= least_left * slopes_[i];
+          is_plain && in_vector_range(concentration_[i]) && std::abs(out[where_[i]]) >= least_left * slopes_[i];
       if (!is_exact) out[where_[i]] = row.exact_slope(where_[i], counts_[i], total);
     }
   }

@@ -1,10 +1,12 @@
 // The strategies of log_pmf, and when each is taken:
-//   lookup (lookup.hpp): one concentration for all rows, 64 of them or more. What small counts add is tabulated once.
-//   two categories (kernels.hpp): 64 rows at a time, by products of at most 31 factors and no gather.
-//   pure rows (products.hpp): all draws of one category, at most 63 of them; products that lose no digit near log 1 =
-//   0. blocks (products.hpp): every other row. The non-zero counts of up to 64 rows go through one vector loop. exact
-//   (exact.hpp): what the vector loops refuse, one row at a time: concentrations outside 1e-70..1e70, rows whose
-//     terms cancel, long pure rows. Slower, without cancellation for every concentration.
+// - lookup (lookup.hpp): one concentration for all rows, 64 of them or more. The terms of small counts are tabulated
+//   once.
+// - two categories (kernels.hpp): 64 rows at a time, by products of at most 31 factors and no gather.
+// - pure rows (products.hpp): all draws of one category, at most 63 of them, by products that lose no digit where the
+//   pmf is near 1.
+// - blocks (products.hpp): every other row. The non-zero counts of up to 64 rows go through one vector loop.
+// - exact (exact.hpp): rows that the vector loops refuse, one at a time: concentrations outside 1e-70..1e70, terms that
+//   cancel, long pure rows. Slower, without cancellation for every concentration.
 // A row that a strategy refuses falls to the next: lookup, products (two categories, pure rows, blocks), exact.
 #include "likelihood/log_pmf.hpp"
 
@@ -83,16 +85,6 @@ double positive_share(const Rows& rows) {
   });
   return static_cast<double>(n_positive) / static_cast<double>(std::max<std::size_t>(n_rows * k_n, 1));
 }
-
-}  // namespace
-
-std::size_t Rows::size() const {
-  std::size_t n = 1;
-  for (const std::size_t s : shape) n *= s;
-  return n;
-}
-
-namespace {
 
 // Rows of an array, as evaluate() reads them. T: the type of the counts.
 template <class T>
@@ -267,6 +259,12 @@ void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out
 }
 
 }  // namespace
+
+std::size_t Rows::size() const {
+  std::size_t n = 1;
+  for (const std::size_t s : shape) n *= s;
+  return n;
+}
 
 void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
   const std::size_t k_n = rows.counts.n_categories;

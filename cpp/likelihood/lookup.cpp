@@ -50,8 +50,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
   }
   kernels.log_gamma(a.data(), n_categories, log_gamma.data());
   for (std::size_t k = 0; k < n_categories; ++k) {
-    if (!(a[k] >= smallest_vector_concentration &&
-          a[k] <= largest_vector_concentration)) {  // such rows are evaluated by the fallback
+    if (!in_vector_range(a[k])) {  // such rows are evaluated by the fallback
       for (std::size_t x = 1; x < width; ++x) table[x * n_categories + k] = std::numeric_limits<double>::quiet_NaN();
       log_gamma[k] = std::numeric_limits<double>::quiet_NaN();
     } else if (a[k] > largest_short_product) {
@@ -62,7 +61,7 @@ SharedConcentration::SharedConcentration(const double* a_in, std::ptrdiff_t a_st
     }
   }
   const double sum = sum_min.sum;
-  if (sum >= smallest_vector_concentration && sum <= largest_vector_concentration) {
+  if (in_vector_range(sum)) {
     std::vector<double> counts(n_totals);
     for (std::size_t x = 0; x < n_totals; ++x) counts[x] = static_cast<double>(x);
     std::fill_n(repeated.begin(), n_totals, sum);

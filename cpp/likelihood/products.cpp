@@ -9,6 +9,7 @@
 #include "math/special.hpp"
 
 namespace hbm_fast {
+
 Factorials::Factorials() : logs_(n_logs), choose_(64 * 32), ones_(64 * 32, 1.0) {
   for (std::size_t n = 0; n < n_logs; ++n) logs_[n] = hbm_fast::log_factorial(static_cast<double>(n));
   double factorial = 1.0;  // exact below 23!

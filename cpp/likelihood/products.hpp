@@ -84,6 +84,11 @@ inline bool is_exact(double value, double absolute, double n_terms) {
   return absolute * rounding + n_terms * rounding_of_a_term <= bound * (value < 0.0 ? -value : value);
 }
 
+// Whether the vector loops take a concentration, or a sum of them.
+inline bool in_vector_range(double a) {
+  return a >= smallest_vector_concentration && a <= largest_vector_concentration;
+}
+
 struct SumMin {
   double sum;
   double smallest;

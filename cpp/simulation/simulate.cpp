@@ -1,7 +1,6 @@
 #include "simulation/simulate.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <optional>
 #include <stdexcept>
@@ -9,12 +8,9 @@
 #include <vector>
 
 #include "core/limits.hpp"
-#include "simulation/kernels.hpp"
-#include "simulation/variates.hpp"
 #include "simulation/worker.hpp"
 
 namespace hbm_fast {
-
 namespace {
 
 // Groups and totals index arrays and tallies.

@@ -56,10 +56,8 @@ class SimulationWorker {
     }
     exponentials(arrays_.log_alpha + begin, n_datasets_, arrays_.alpha + begin);
     exponentials(arrays_.log_beta + begin * k_n_, n_datasets_ * k_n_, arrays_.beta + begin * k_n_);
-    for (std::size_t d = 0; d < n_datasets_; ++d) {
-      size(d);
-      pad(d);
-    }
+    for (std::size_t d = 0; d < n_datasets_; ++d) size(d);
+    pad();
     list_groups();
     if (k_n_ >= many_categories) {
       std::size_t at = 0;
@@ -188,12 +186,14 @@ class SimulationWorker {
     }
   }
 
-  void pad(std::size_t d) {
-    const std::size_t from = row(d, n_groups(d));
-    const std::size_t to = row(d + 1, 0);
-    with_counts([&]<class T>(T* counts) { std::fill(counts + from, counts + to, T{0}); });
-    if (arrays_.log_theta) std::fill(arrays_.log_theta + from, arrays_.log_theta + to, 0.0);
-    if (arrays_.theta) std::fill(arrays_.theta + from, arrays_.theta + to, 0.0);
+  // Zeros after the last group of each dataset.
+  void pad() const {
+    const auto fill = [&]<class T>(T* array) {
+      for (std::size_t d = 0; d < n_datasets_; ++d) std::fill(array + row(d, n_groups(d)), array + row(d + 1, 0), T{0});
+    };
+    with_counts(fill);
+    if (arrays_.log_theta) fill(arrays_.log_theta);
+    if (arrays_.theta) fill(arrays_.theta);
   }
 
   std::size_t n_groups(std::size_t d) const { return static_cast<std::size_t>(arrays_.n_groups[begin_ + d]); }
@@ -296,9 +296,7 @@ class SimulationWorker {
     group_bases_ = dataset_addresses(Site::group);
     const bool beyond = draw_two_categories() < groups_.size();
     const bool wants_counts = arrays_.counts || arrays_.statistics;
-    if (wants_counts) {
-      for (std::size_t d = 0, at = 0; d < n_datasets_; at += n_groups(d), ++d) deliver_two_categories(d, at);
-    }
+    deliver_two_categories();
     if (!arrays_.theta && !arrays_.log_theta && !(wants_counts && beyond)) return;
     theta_bases_ = dataset_addresses(Site::theta);
     list_addresses(theta_bases_);
@@ -358,28 +356,24 @@ class SimulationWorker {
     return n_urns;
   }
 
-  // The counts of dataset d, whose first group is at `at` in the list; where a group has no urn they come later.
-  void deliver_two_categories(std::size_t d, std::size_t at) {
-    const std::size_t n = n_groups(d);
-    const std::int32_t* first = first_.data() + at;
-    const std::int32_t* second = second_.data() + at;
+  // The counts of the groups with an urn; the others' are zeros here and come later.
+  void deliver_two_categories() {
     with_counts([&]<class T>(T* counts) {
-      T* const out = counts + row(d, 0);
-      for (std::size_t g = 0; g < n; ++g) {
-        out[2 * g] = static_cast<T>(first[g]);
-        out[2 * g + 1] = static_cast<T>(second[g]);
+      for (std::size_t d = 0, at = 0; d < n_datasets_; at += n_groups(d), ++d) {
+        const std::size_t n = n_groups(d);
+        const std::int32_t* const first = first_.data() + at;
+        const std::int32_t* const second = second_.data() + at;
+        T* const out = counts + row(d, 0);
+        for (std::size_t g = 0; g < n; ++g) {
+          out[2 * g] = static_cast<T>(first[g]);
+          out[2 * g + 1] = static_cast<T>(second[g]);
+        }
       }
     });
-    if (arrays_.statistics) {
-      const std::size_t width = arrays_.max_total + 1;
-      std::int32_t* table = tallies_.data() + d * 3 * width;
-      for (std::size_t g = 0; g < n; ++g) {
-        const auto total = static_cast<std::size_t>(groups_[at + g].total);
-        if (groups_[at + g].total > urn_limit(2)) continue;
-        ++table[static_cast<std::size_t>(first[g])];
-        ++table[width + static_cast<std::size_t>(second[g])];
-        ++table[2 * width + total];
-      }
+    if (!arrays_.statistics) return;
+    for (const Group& group : groups_) {
+      if (group.total > urn_limit(2)) continue;
+      tally(group, [&](std::size_t k) { return (k == 0 ? first_ : second_)[group.listed]; });
     }
   }
 
@@ -491,14 +485,15 @@ class SimulationWorker {
 
   // One lane's counts: from its urn or its search, or, where the total is beyond both, from its own multinomial.
   void deliver_lane(const Group& group, std::size_t lane) {
-    if (group.total <= search_limit) return deliver(group, counts_.data() + lane, lane_count);
+    if (group.total <= search_limit)
+      return deliver(group, [from = counts_.data() + lane](std::size_t k) { return from[k * lane_count]; });
     double theta[many_categories];
     double scratch[2];
     std::int64_t counts[many_categories];
     for (std::size_t k = 0; k < k_n_; ++k) theta[k] = theta_[k * lane_count + lane];
     Stream stream(group_bases_[group.dataset].group(group.group));
     multinomial(stream, group.total, theta, k_n_, scratch, counts);
-    deliver(group, counts, 1);
+    deliver(group, [&](std::size_t k) { return counts[k]; });
   }
 
   // Counts of the first n lanes, by splitting off one category after the other; adds them to the shapes.
@@ -644,7 +639,7 @@ class SimulationWorker {
       if (!wants_counts) continue;
       Stream stream(group_base.group(g));
       multinomial(stream, groups[g].total, theta, k_n_, scratch.data(), counts.data());
-      deliver(groups[g], counts.data(), 1);
+      deliver(groups[g], [from = counts.data()](std::size_t k) { return from[k]; });
     }
   }
 
@@ -658,22 +653,22 @@ class SimulationWorker {
           [&]<class T>(const TypedCounts<T>&) { write(static_cast<T*>(arrays_.counts)); });
   }
 
-  // The counts of one group, whole numbers in any type, to the caller's arrays.
-  template <class X>
-  void deliver(const Group& group, const X* counts, std::size_t stride) {
-    with_counts([&]<class T>(T* all) {
-      T* const out = all + row(group.dataset, group.group);
-      for (std::size_t k = 0; k < k_n_; ++k) out[k] = static_cast<T>(static_cast<std::int64_t>(counts[k * stride]));
+  // The counts of one group to the caller's arrays: count(k), a whole number of any type.
+  template <class Count>
+  void deliver(const Group& group, const Count& count) {
+    with_counts([&, k_n = k_n_]<class T>(T* counts) {
+      T* const out = counts + row(group.dataset, group.group);
+      for (std::size_t k = 0; k < k_n; ++k) out[k] = static_cast<T>(static_cast<std::int64_t>(count(k)));
     });
-    if (arrays_.statistics) tally(group, counts, stride);
+    if (arrays_.statistics) tally(group, count);
   }
 
-  template <class X>
-  void tally(const Group& group, const X* counts, std::size_t stride) {
+  template <class Count>
+  void tally(const Group& group, const Count& count) {
     const std::size_t width = arrays_.max_total + 1;
     std::int32_t* table = tallies_.data() + group.dataset * (k_n_ + 1) * width;
     for (std::size_t k = 0; k < k_n_; ++k)
-      ++table[k * width + static_cast<std::size_t>(static_cast<std::int64_t>(counts[k * stride]))];
+      ++table[k * width + static_cast<std::size_t>(static_cast<std::int64_t>(count(k)))];
     ++table[k_n_ * width + static_cast<std::size_t>(group.total)];
   }
 

@@ -65,7 +65,7 @@ Table random_table(std::size_t n_rows, std::size_t n_categories, int largest) {
   return table;
 }
 
-void groups_agree_with_the_oracle() {
+void groups_agree_with_the_reference() {
   for (const std::size_t n_categories : {1, 2, 3, 10, 67}) {
     for (const int largest : {1, 25, 300}) {
       const Table table = random_table(203, n_categories, largest);
@@ -331,7 +331,7 @@ void states_that_no_counts_give() {
 }  // namespace
 
 int main() {
-  groups_agree_with_the_oracle();
+  groups_agree_with_the_reference();
   gradient_is_the_difference_of_digammas();
   sparse_rows_agree_with_dense_ones();
   statistics_are_the_sum_over_groups();

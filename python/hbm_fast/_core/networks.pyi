@@ -1,5 +1,5 @@
 """
-What the networks' densities and draws need.
+Mixtures of Gaussians and tails of the normal distribution.
 """
 from __future__ import annotations
 import numpy
