@@ -371,9 +371,15 @@ class SimulationWorker {
       }
     });
     if (!arrays_.statistics) return;
-    for (const Group& group : groups_) {
-      if (group.total > urn_limit(2)) continue;
-      tally(group, [&](std::size_t k) { return (k == 0 ? first_ : second_)[group.listed]; });
+    const std::size_t width = arrays_.max_total + 1;
+    for (std::size_t d = 0, at = 0; d < n_datasets_; ++d) {
+      std::int32_t* const table = tallies_.data() + d * 3 * width;
+      for (const std::size_t end = at + n_groups(d); at < end; ++at) {
+        if (groups_[at].total > urn_limit(2)) continue;
+        ++table[static_cast<std::size_t>(first_[at])];
+        ++table[width + static_cast<std::size_t>(second_[at])];
+        ++table[2 * width + static_cast<std::size_t>(groups_[at].total)];
+      }
     }
   }
 
