@@ -65,9 +65,13 @@ def test_options_given_twice_or_out_of_range_are_named(train):
         options.steps = 4
 
 
-def test_the_target_is_of_networks_with_a_kl():
+def test_options_without_effect_are_refused():
     with pytest.raises(TypeError, match="target is an option of"):
         hbm.embedding.train(steps=1, target=0.1)
+    with pytest.raises(TypeError, match="patience is an option of"):
+        hbm.amortize.train(steps=1, patience=2)
+    with pytest.raises(TypeError, match="patience needs data"):
+        hbm.embedding.train(2, steps=1, options=hbm.embedding.TrainingOptions(patience=2))
 
 
 def test_an_embedding_saves_its_checkpoint_too(tmp_path):

@@ -94,6 +94,10 @@ def train(
     (1, 100)
     """
     options, settings = merge_options(options, settings)
+    if options.patience is not None:
+        raise TypeError(
+            "patience is an option of hbm_fast.embedding.train(data=...): simulated datasets do not run out"
+        )
     origin = resuming.Origin(Estimator, resume, init_from)
     given = _checked(model, factorization or origin.get("factorization", "top-down"), n_groups, totals, settings)
     group = ProcessGroup.current()

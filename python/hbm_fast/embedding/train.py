@@ -21,6 +21,7 @@ from hbm_fast.nn.importance import effective_share, log_mean_exp
 from hbm_fast.nn.training import EarlyStopping, TrainingOptions, merge_options
 
 N_HELD_OUT = 500  # simulated datasets
+PATIENCE = 3  # evaluations, of about ten in all
 
 
 def train(
@@ -111,6 +112,8 @@ def train(
     origin = resuming.Origin(Embedding, resume, init_from)
     _validate.keywords(settings, [*resuming.arguments(train), *resuming.defaults(EmbeddingNetwork), "head"], "train")
     counts = None if data is None else _validate.datasets(data)[0]
+    if counts is None and options.patience is not None:
+        raise TypeError("patience needs data: simulated datasets do not run out, and the training does not end early")
     model = _model(model, counts, n_categories, origin)
     k = model.n_categories if model is not None else counts.shape[-1]  # type: ignore[union-attr]
     settings = {"n_categories": k} | _settings(dim, settings, origin)
@@ -128,7 +131,7 @@ def train(
     else:
         block, held_out_block = _divided(counts, emb.totals[1], held_out, key)
     evaluate = _validation_metrics(emb.network, held_out_block, int(seeds[1]))
-    stopping = None if counts is None else EarlyStopping(emb.network, evaluate, "bound", options.patience)
+    stopping = None if counts is None else EarlyStopping(emb.network, evaluate, "bound", options.patience or PATIENCE)
     fit(
         emb,
         block,

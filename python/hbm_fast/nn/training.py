@@ -65,9 +65,9 @@ class TrainingOptions:
         Where to save the training at each tenth of it, so that ``resume=`` can continue one that was killed.
     pause_at : int, optional
         Stop at this step as if interrupted, to save and resume.
-    patience : int
-        Evaluations without a better held-out metric before the training ends, where it is on a fixed set of datasets;
-        there are about ten evaluations in all.
+    patience : int, optional
+        Evaluations without a better held-out metric before the training ends, default 3 of about ten in all; of
+        `hbm_fast.embedding.train` on given datasets only.
 
     Raises
     ------
@@ -94,7 +94,7 @@ class TrainingOptions:
     progress: bool = False
     checkpoint: str | Path | None = None
     pause_at: int | None = None
-    patience: int = 3
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "n_threads", "pause_at", "patience"):
