@@ -31,6 +31,9 @@ class Datasets {
       if (py::isinstance<py::array>(given[b])) {
         counts[b] = to_counts(py::reinterpret_borrow<py::array>(given[b]));
       } else {
+        if (!py::isinstance<SharedStatistics>(given[b])) {
+          throw py::type_error("each dataset must be an integer array (N, K) or SufficientStatistics");
+        }
         shared_[b] = given[b].cast<const SharedStatistics&>().snapshot();
         all_[b] = shared_[b].get();
         refuse_if(all_[b]->n_categories() != n_categories, "statistics and model differ in K");
