@@ -277,6 +277,8 @@ def test_empty_arrays_in_the_bindings() -> None:
     prior = EXPONENTIAL
     with pytest.raises(ValueError, match="at least one category"):
         _core.mcmc.sample([], prior, _core.priors.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
+    with pytest.raises(TypeError, match="each dataset must be an integer array"):
+        _core.mcmc.sample([[1, 2]], prior, _core.priors.BetaPrior(False, np.ones(2)), ["mh"], 1, 1, 1, KEY, 1, None)
     with pytest.raises(ValueError, match="at least one category"):
         simulate_core(
             _core.simulation.IntegerSource(1, 4),
