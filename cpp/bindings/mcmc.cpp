@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bindings/shared_statistics.hpp"
+#include "core/limits.hpp"
 #include "mcmc/crp_tables.hpp"
 #include "mcmc/profile.hpp"
 #include "mcmc/sample.hpp"
@@ -37,6 +38,8 @@ class Datasets {
         shared_[b] = given[b].cast<const SharedStatistics&>().snapshot();
         all_[b] = shared_[b].get();
         refuse_if(all_[b]->n_categories() != n_categories, "statistics and model differ in K");
+        refuse_if(!(all_[b]->column(n_categories).sum() <= largest_weighted_sum),
+                  "weights and counts must be such that the sum of weight * count is at most 1e+18");
       }
     }
     counts_ = std::move(counts);

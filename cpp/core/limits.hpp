@@ -19,6 +19,10 @@ inline constexpr std::uint64_t largest_exact_integer = std::uint64_t{1} << 53;
 // Totals of simulated groups are 32-bit numbers; a round limit below 2^31.
 inline constexpr std::int64_t largest_simulated_total = 2'000'000'000;
 
+// Of weights times counts, in statistics that are fitted or sampled: beyond, the rounding of every slope exceeds one
+// count, and sums near the largest double overflow.
+inline constexpr double largest_weighted_sum = 1e18;
+
 // From here on, log x! is above 1.4e7, and rounding leaves more than 1e-9 of differences of such.
 inline constexpr double large_count = 1048576.0;
 

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _memory, _validate
 from hbm_fast._typing import Counts, Floats
 
+LARGEST_SUM = 1e18  # of weights times counts; beyond, the rounding of every slope exceeds one count
+
 
 class SufficientStatistics:
     """Sufficient statistics of groups that share one concentration; their size does not depend on the number of groups.

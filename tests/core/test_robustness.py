@@ -516,3 +516,13 @@ def test_variates_of_no_categories_take_no_time_however_many() -> None:
     """2**48 empty rows take no memory, but a loop over them would take years."""
     result = run("import hbm_fast as hbm; print(hbm.dirichlet(1, [], 2**48).shape)")
     assert result.stdout.strip() == f"({2**48}, 0)", result.stderr
+
+
+@pytest.mark.parametrize("weights", [[0.0144, 1.7e308], [1.0, 1e300], [1.0, 1e20]])
+def test_weights_whose_sums_cannot_be_resolved_are_refused(weights):
+    statistics = hbm.SufficientStatistics(n_categories=2).add([[4, 1], [8, 2]], weights=weights)
+    for method in ("gibbs", "hmc", "mh"):
+        with pytest.raises(ValueError, match=r"sum of weight \* count is at most 1e\+18|needs whole weights"):
+            hbm.sample(statistics, method=method, n_draws=5, rng=0)
+    with pytest.raises(ValueError, match=r"sum of weight \* count is at most 1e\+18"):
+        hbm.exact_posterior(statistics)

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast._typing import Floats
-from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.sufficient_statistics import LARGEST_SUM, SufficientStatistics
 
 _SMALLEST_SUM = 1e-40  # of weights times counts: squares of concentrations in proportion to it do not underflow
-_LARGEST_SUM = 1e18  # beyond, the rounding of every slope exceeds one count
 
 
 class MomentSums:
@@ -40,10 +39,10 @@ class MomentSums:
             several = values > 1.0
             self.harmonic = float(weights[several] @ (1.0 + np.log(values[several])))
         sums = rows[:, 0][rows[:, 0] != 0.0]
-        if sums.size and not (sums.min() >= _SMALLEST_SUM and sums.max() <= _LARGEST_SUM):
+        if sums.size and not (sums.min() >= _SMALLEST_SUM and sums.max() <= LARGEST_SUM):
             raise ValueError(
                 "weights and counts must be such that the sum of weight * count is between "
-                f"{_SMALLEST_SUM:g} and {_LARGEST_SUM:g} in every category that occurs and in all together; "
+                f"{_SMALLEST_SUM:g} and {LARGEST_SUM:g} in every category that occurs and in all together; "
                 f"got sums from {sums.min():g} to {sums.max():g}"
             )
         self.sums, self.present, self.factorial_moments, self.largest = np.ascontiguousarray(rows[:k].T)

@@ -13,7 +13,7 @@ from hbm_fast.quadrature import grid as grids
 from hbm_fast.quadrature import rules
 from hbm_fast.quadrature.density import Density, log_beta
 from hbm_fast.quadrature.marginals import AlphaMarginal, LogitMarginal
-from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.sufficient_statistics import LARGEST_SUM, SufficientStatistics
 
 _MAX_ERROR = 1e-6  # relative error of the integrals above which there is a warning
 _SMALLEST = 5e-324  # above 0
@@ -59,6 +59,12 @@ class Quadrature:
             self._statistics.merge(counts)  # a copy: the caller may add to its own later
         else:
             self._statistics.add(counts)
+        values, weights = self._statistics._core.pairs(2)  # totals of the groups, and how many groups have each
+        if not weights @ values <= LARGEST_SUM:
+            raise ValueError(
+                f"weights and counts must be such that the sum of weight * count is at most {LARGEST_SUM:g}; "
+                f"got {weights @ values:g}"
+            )
         self._model = model
         self._density = Density(self._statistics, model)
         self._grid = grids.build(self._density)
