@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _memory, _validate
 from hbm_fast._typing import Counts, Floats
 
+_BLOCK = 2**22  # counts summed by one call of numpy: some hundredths of a second
 LARGEST_SUM = 1e18  # of weights times counts; beyond, the rounding of every slope exceeds one count
 
 
@@ -266,6 +267,18 @@ def _from_state(state: tuple[Any, ...]) -> SufficientStatistics:
     return stats
 
 
+def group_totals(counts: Counts) -> NDArray[np.int64]:
+    """Totals (B, N) of counts (B, N, K), summed in blocks: Ctrl-C waits for a call of numpy to end."""
+    n_datasets, n_groups, k = counts.shape
+    totals = np.empty((n_datasets, n_groups), np.int64)
+    datasets, groups = max(_BLOCK // max(n_groups * k, 1), 1), max(_BLOCK // k, 1)
+    for b in range(0, n_datasets, datasets):
+        for n in range(0, n_groups, groups):
+            block = np.s_[b : b + datasets, n : n + groups]
+            counts[block].sum(axis=-1, dtype=np.int64, out=totals[block])
+    return totals
+
+
 def exceedance_counts(
     counts: ArrayLike,
     max_total: int | None = None,
@@ -306,7 +319,7 @@ def exceedance_counts(
     """
     array = _validate.counts(counts, ndim=(3,))
     if max_total is None:
-        max_total = int(array.sum(axis=-1, dtype=np.int64).max(initial=0))
+        max_total = int(group_totals(array).max(initial=0))
     columns = _validate.positive_int(max_total, "max_total", minimum=0)
     shape = (array.shape[0], array.shape[2] + 1, columns)
     table = _memory.empty(shape, np.float32) if out is None else _validate.output(out, "out", shape, np.float32)

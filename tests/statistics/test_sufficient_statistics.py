@@ -10,6 +10,7 @@ import scipy.sparse
 import hbm_fast as hbm
 import reference
 from hbm_fast import _core
+from hbm_fast.sufficient_statistics import group_totals
 
 
 def example(seed=0, n=60, k=4, total=30):
@@ -227,3 +228,9 @@ def test_bad_arguments():
         hbm.SufficientStatistics([[1, 2]]).merge(hbm.SufficientStatistics([[1, 2, 3]]))
     with pytest.raises(ValueError, match="non-negative"):
         hbm.SufficientStatistics([[1, 2]]).log_likelihood([-1.0, 1.0])
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 2), (3, 5, 2), (1, 5_000_000, 2), (3000, 700, 3)])
+def test_totals_of_blocks_are_those_of_the_whole(shape):
+    counts = np.random.default_rng(0).integers(0, 9, shape, dtype=np.int8)[..., ::-1]
+    np.testing.assert_array_equal(group_totals(counts), counts.sum(axis=-1, dtype=np.int64))

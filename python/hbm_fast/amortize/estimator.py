@@ -26,6 +26,7 @@ from hbm_fast.nn.estimator import Correct, TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import CHUNK, corrected, exact_draws, log_coefficient, warn_of_weights
 from hbm_fast.nn.training import memory_for, torch_threads
 from hbm_fast.posterior import Posterior
+from hbm_fast.sufficient_statistics import group_totals
 
 N_RANKS = 63  # of the truth among the draws
 NETWORKS: dict[str, Any] = {network.factorization: network for network in (TopDown, BottomUp, AnyK)}
@@ -199,7 +200,7 @@ class Estimator(TrainedNetwork):
 
     def outside(self, counts: NDArray[Any]) -> list[str]:
         """Why each dataset of counts (B, N, K) is outside the range of the training; empty where it is inside."""
-        totals = counts.sum(-1, dtype=np.int64)
+        totals = group_totals(counts)
         groups = (totals > 0).sum(1)
         largest = totals.max(1, initial=0)
         reasons = []

@@ -24,7 +24,7 @@ from hbm_fast.nn.draws import chunks, generator
 from hbm_fast.nn.estimator import Correct, TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import HIGHEST_K, Weights, log_coefficient, weigh
 from hbm_fast.nn.training import memory_for, torch_threads
-from hbm_fast.sufficient_statistics import exceedance_counts
+from hbm_fast.sufficient_statistics import exceedance_counts, group_totals
 
 _CHUNK = 8_000  # (dataset, draw) pairs at once: their arrays of logarithms fit in the cache
 
@@ -143,7 +143,7 @@ class Embedding(TrainedNetwork):
         key = new_key(rng)
         rng_z = generator(key)
         n = data.shape[0]
-        inside = data.sum(-1, dtype=np.int64).max(1, initial=0) <= self.network.max_total
+        inside = group_totals(data).max(1, initial=0) <= self.network.max_total
         if correct != "auto" and not inside.all():
             b = int(np.flatnonzero(~inside)[0])
             raise ValueError(

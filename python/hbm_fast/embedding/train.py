@@ -19,6 +19,7 @@ from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, DatasetStream, Trai
 from hbm_fast.nn.estimator import fit, seeds_of
 from hbm_fast.nn.importance import effective_share, log_mean_exp
 from hbm_fast.nn.training import EarlyStopping, TrainingOptions, merge_options
+from hbm_fast.sufficient_statistics import group_totals
 
 N_HELD_OUT = 500  # simulated datasets
 PATIENCE = 3  # evaluations, of about ten in all
@@ -178,7 +179,7 @@ def _ranges(
 ) -> dict[str, tuple[int, int]]:
     """The ranges of the number of groups and of their totals."""
     if counts is not None:
-        largest = int(counts.sum(-1, dtype=np.int64).max(initial=0))
+        largest = int(group_totals(counts).max(initial=0))
         return {"n_groups": (1, counts.shape[1]), "totals": (0, max(1, largest))}
     if n_groups is None:
         n_groups = origin.get("n_groups", (1, 21))
