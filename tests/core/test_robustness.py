@@ -64,18 +64,7 @@ def test_a_bad_count_among_many_rows_is_refused(dtype: type, bad: int, concentra
     with pytest.raises(ValueError):
         _core.statistics.exceedance_counts(counts[np.newaxis], np.empty((1, 4, 8), np.float32), 1)
     with pytest.raises(ValueError):
-        _core.mcmc.sample(
-            [counts],
-            EXPONENTIAL,
-            uniform_beta(3),
-            ["mh"],
-            2,
-            1,
-            2,
-            KEY,
-            1,
-            None,
-        )
+        _core.mcmc.sample([counts], EXPONENTIAL, uniform_beta(3), ["mh"], 2, 1, 2, KEY, 1, None)
 
 
 @pytest.mark.parametrize(("dtype", "bad"), BAD_COUNTS[2:])
@@ -155,6 +144,8 @@ def test_simulate_refuses_numbers_beyond_its_arrays() -> None:
         simulate_core(source(np.ones(1, np.int64), 2**63, 0), good_totals)
     with pytest.raises(ValueError, match="max_groups"):
         simulate_core(good_groups, good_totals, max_groups=2**32, counts=None, statistics=None)
+    with pytest.raises(ValueError, match="first"):
+        simulate_core(good_groups, good_totals, first=2**64 - 1)
 
 
 def test_variates_end_whatever_the_weights() -> None:
@@ -372,6 +363,8 @@ def test_states_that_no_counts_give_are_refused() -> None:
         (2, 2.0, 0.0, [(np.array([-1.0]), np.array([1.0]))] * 3),
         (2, 2.0, 0.0, [(np.array([1.0]), np.array([np.nan]))] * 3),
         (2, 2.0, 0.0, [(np.array([1.0]), np.array([-1.0]))] * 3),
+        (2, 2.0, 0.0, [(np.array([1.0]), np.array([5.0]))] * 3),  # more groups than there are
+        *((2, 4.0, 0.0, [(np.array(v), np.ones(len(v)))] * 3) for v in ([1.0, np.nan], [3.0, 1.0], [1.5], [1e300])),
         (2, 2.0, 0.0, [1, 2, 3]),
         (2, 2.0),
     ):

@@ -1,10 +1,8 @@
-// draw_log_theta, group_log_pmf, draw_predictive_counts: against closed forms, at alphas below the smallest double, and
-// the same bits for any number of threads.
+// draw_log_theta, group_log_pmf, draw_predictive_counts: against closed forms, and at alphas below the smallest
+// double.
 #include "prediction/predictive.hpp"
 
 #include <cmath>
-#include <limits>
-#include <stdexcept>
 #include <vector>
 
 #include "tests/check.hpp"
@@ -33,9 +31,9 @@ Draws constant(double log_alpha, double beta_0) {
 const std::uint64_t dataset = 3;
 const PosteriorAddress address{{1, 2}, 5, &dataset};
 
-std::vector<double> theta_of(const Draws& draws, const std::int64_t* row, int n_threads = 2) {
+std::vector<double> theta_of(const Draws& draws, const std::int64_t* row) {
   std::vector<double> log_theta(2 * n_draws);
-  draw_log_theta(draws.view(), row, address, log_theta.data(), n_threads, {});
+  draw_log_theta(draws.view(), row, address, log_theta.data(), 2, {});
   return log_theta;
 }
 
@@ -110,41 +108,6 @@ void counts_add_up_and_have_their_mean() {
   CHECK(std::abs(mean - 10.0 * 0.25 / 3.0) < 6.5 * 3.0 / std::sqrt(n_draws));
 }
 
-void threads_change_nothing() {
-  const std::int64_t row[] = {1, 2};
-  const Draws draws = constant(-1.0, 0.4);
-  const std::vector<double> one = theta_of(draws, row, 1);
-  for (const int n_threads : {2, 3, 7}) CHECK(theta_of(draws, row, n_threads) == one);
-}
-
-void edges_of_the_arguments() {
-  const Draws draws = constant(0.0, 0.5);
-  const std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
-  std::vector<double> out(2 * n_draws);
-  std::vector<std::int64_t> counts(2 * n_draws);
-  for (const std::int64_t bad : {std::int64_t{-1}, lowest, std::numeric_limits<std::int64_t>::max()}) {
-    const std::int64_t row[] = {1, bad};
-    CHECK(check::throws<std::invalid_argument>([&] { draw_log_theta(draws.view(), row, address, out.data(), 1, {}); }));
-    CHECK(check::throws<std::invalid_argument>([&] { group_log_pmf(draws.view(), row, 1, true, out.data(), 1, {}); }));
-    CHECK(check::throws<std::invalid_argument>(
-        [&] { draw_predictive_counts(draws.log_beta.data(), 1, n_draws, 2, &bad, address, counts.data(), 1, {}); }));
-  }
-  // no category: nothing to draw, and a group without counts is certain
-  const DrawsView none{draws.log_alpha.data(), nullptr, 1, 3, 0};
-  const std::int64_t total = 0;
-  draw_log_theta(none, nullptr, address, nullptr, 1, {});
-  draw_predictive_counts(nullptr, 1, 3, 0, &total, address, nullptr, 1, {});
-  out.assign(3, -1.0);
-  group_log_pmf(none, nullptr, 1, true, out.data(), 1, {});
-  CHECK(out == std::vector<double>(3, 0.0));
-  // proportions that are none end all the same
-  const double infinity = std::numeric_limits<double>::infinity();
-  const double log_theta[] = {std::nan(""), 0.0, infinity, infinity};
-  const std::int64_t many = 1'000'000;
-  draw_predictive_counts(log_theta, 1, 2, 2, &many, address, counts.data(), 1, {});
-  CHECK(counts[0] >= 0 && counts[2] >= 0);
-}
-
 }  // namespace
 
 int main() {
@@ -152,7 +115,5 @@ int main() {
   theta_of_a_vanishing_alpha_is_pure();
   log_pmf_matches_closed_forms();
   counts_add_up_and_have_their_mean();
-  threads_change_nothing();
-  edges_of_the_arguments();
   return check::report();
 }

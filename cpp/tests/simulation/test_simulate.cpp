@@ -1,4 +1,4 @@
-// simulate: the same bits for any threads and slices, padding, statistics, and the edges of its arguments.
+// simulate: the same bits for any threads and slices, padding, statistics, and extreme concentrations.
 #include "simulation/simulate.hpp"
 #include "statistics/exceedances.hpp"
 
@@ -141,47 +141,6 @@ void edges() {
   }
 }
 
-void refusals() {
-  const std::int32_t counts[] = {2, 2};
-  float out[9];
-  CHECK(check::throws<std::invalid_argument>(
-      [&] { exceedance_counts({{counts, CountType::int32, 1, 2, 2, 1}, 1, 2}, 3, out, 1); }));
-  const std::int64_t extreme[] = {1, std::numeric_limits<std::int64_t>::min()};
-  CHECK(check::throws<std::invalid_argument>(
-      [&] { exceedance_counts({{extreme, CountType::int64, 1, 2, 2, 1}, 1, 2}, 3, out, 1); }));
-
-  // numbers that would index beyond the arrays and the tallies
-  const auto refuses = [](const SimulationRequest& asked) {
-    Result r(asked.n_datasets, 5, asked.n_categories, 20);
-    return check::throws<std::invalid_argument>([&] { simulate(asked, r.arrays(), 1); });
-  };
-  const SimulationRequest good = request(3, 5, 2, 0, 20);
-  CHECK(!refuses(good));
-  const std::int64_t groups[] = {5, 6, 5}, negative[] = {5, -1, 5};
-  std::vector<std::int64_t> totals(15, 20);
-  SimulationRequest bad = good;
-  bad.n_groups = {groups, 1, 0, 0, 0};
-  CHECK(refuses(bad));
-  bad.n_groups = {negative, 1, 0, 0, 0};
-  CHECK(refuses(bad));
-  bad.n_groups = {nullptr, 0, 0, 1, 6};
-  CHECK(refuses(bad));
-  bad = good;
-  bad.totals = {totals.data(), 5, 1, 0, 0};
-  CHECK(!refuses(bad));
-  for (const std::int64_t total : {std::int64_t{-1}, std::int64_t{21}, std::int64_t{1} << 40}) {
-    totals[13] = total;
-    CHECK(refuses(bad));
-  }
-  bad = good;
-  bad.totals.high = 21;
-  CHECK(refuses(bad));
-  bad = good;
-  bad.first = ~std::uint64_t{0} - 1;
-  CHECK(refuses(bad));
-  CHECK(refuses(request(3, 5, 0, 0, 20)));
-}
-
 // One dataset of many groups is one chunk: it polls inside.
 void a_long_dataset_polls() {
   for (const std::size_t k : {2, 5, 40}) {
@@ -199,7 +158,6 @@ void a_long_dataset_polls() {
 int main() {
   bits_and_rows();
   edges();
-  refusals();
   a_long_dataset_polls();
   return check::report();
 }
