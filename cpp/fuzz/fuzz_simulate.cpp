@@ -79,18 +79,17 @@ void fuzz_simulate(fuzz::Input& input) {
   auto alpha = fuzz::exact<double>(b_count);
   auto beta = fuzz::exact<double>(b_count * k_count);
 
-  hbm_fast::SimulationArrays arrays{};
-  arrays.log_alpha = log_alpha.get();
-  arrays.log_beta = log_beta.get();
-  arrays.alpha = alpha.get();
-  arrays.beta = beta.get();
-  arrays.n_groups = n_groups.get();
-  arrays.log_theta = thetas ? log_theta.get() : nullptr;
-  arrays.theta = thetas ? theta.get() : nullptr;
-  arrays.counts = counts.buffer.get();
-  arrays.count_type = type;
-  arrays.statistics = tabulated ? statistics.get() : nullptr;
-  arrays.max_total = static_cast<std::size_t>(max_total);
+  const hbm_fast::SimulationArrays arrays{log_alpha.get(),
+                                          log_beta.get(),
+                                          alpha.get(),
+                                          beta.get(),
+                                          n_groups.get(),
+                                          thetas ? log_theta.get() : nullptr,
+                                          thetas ? theta.get() : nullptr,
+                                          counts.buffer.get(),
+                                          type,
+                                          tabulated ? statistics.get() : nullptr,
+                                          static_cast<std::size_t>(max_total)};
   hbm_fast::simulate(request, arrays, static_cast<int>(input.range(1, 2)));
 
   for (std::size_t b = 0; b < b_count; ++b) {
