@@ -51,8 +51,9 @@ def test_options_and_flat_keywords_are_the_same_training():
 @pytest.mark.parametrize("train", [hbm.amortize.train, hbm.embedding.train])
 def test_options_given_twice_or_out_of_range_are_named(train):
     options = hbm.amortize.TrainingOptions(steps=3, device="cpu")
-    with pytest.raises(TypeError, match="steps is given twice"):
-        train(options=options, steps=3)
+    for twice in ({"steps": 3}, {"device": "cpu"}):  # also at the default value
+        with pytest.raises(TypeError, match=f"{next(iter(twice))} is given twice"):
+            train(options=options, **twice)
     with pytest.raises(TypeError, match="learning_rat"):
         train(options=options, learning_rat=0.1)
     with pytest.raises(TypeError, match="options must be a TrainingOptions"):
