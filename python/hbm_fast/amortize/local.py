@@ -64,10 +64,6 @@ class LocalNetwork(nn.Module):
 
     The exact conditional is Dirichlet(alpha beta + x_n); this network is trained on simulated pairs alone, as for a
     model without a closed form.
-
-    Parameters
-    ----------
-    n_categories, n_components, width, depth : int
     """
 
     def __init__(self, n_categories: int, *, n_components: int = 8, width: int = 64, depth: int = 2) -> None:

@@ -252,29 +252,15 @@ def run(
 ) -> State:
     """Minimise the network's loss over a dataset stream by AdamW, and return the state of the training.
 
-    Parameters
-    ----------
-    network, block, options
-        ``block(i, size)`` returns datasets i * size, ... of the stream; for several processes ``block(i, size, rows)``
-        with a list of slices.
-    seed : int
-        Of the draws that the loss makes.
-    evaluate, stop, save : callable, optional
-        Called about ten times: ``evaluate()`` returns held-out metrics, of which ``"kl"`` is compared with
-        ``options.target``; then ``stop()`` whether the training ends; if it does not, ``save(state)``.
-    state : State, optional
-        Of the training that is resumed.
-    calibrate : bool
-        Whether to measure the means and scales of the input first; not with the weights of an earlier training.
-    clip, steps_per_block
-        Largest norm of the gradient; number of batches that are simulated together.
-    group : ProcessGroup
-        The processes that train together; a step is the same for any number of them.
+    ``block(i, size)`` returns datasets i * size, ... of the stream; for several processes ``block(i, size, rows)`` with
+    a list of slices. ``seed`` is of the draws that the loss makes. About ten times ``evaluate()`` returns held-out
+    metrics, of which ``"kl"`` is compared with ``options.target``; then ``stop()`` whether the training ends; if it
+    does not, ``save`` is called with the state. A ``state`` is that of a training to be resumed. With ``calibrate`` the
+    means and scales of the input are measured first; not with the weights of an earlier training. ``clip`` is the
+    largest norm of the gradient, ``steps_per_block`` the number of batches that are simulated together, ``group`` the
+    processes that train together: a step is the same for any number of them.
 
-    Raises
-    ------
-    FloatingPointError
-        Where the loss is not finite; the batch is saved and named.
+    FloatingPointError where the loss is not finite; the batch is saved and named.
     """
     with (
         torch_threads(options.n_threads),
