@@ -115,7 +115,7 @@ def test_sizes_beyond_memory_are_named(size):
         hbm.multinomial(0, 3, [0.5, 0.5], size=size)
 
 
-@pytest.mark.parametrize("value", ["²", "99999999999", "0", "-1", "1e3", " 2"])
+@pytest.mark.parametrize("value", ["²", "99999999999", "0", "-1", "1e3", " 2", "many"])
 def test_the_environment_names_a_number_of_threads(monkeypatch, value):
     monkeypatch.setenv("HBM_FAST_NUM_THREADS", value)
     with pytest.raises(ValueError, match=r"HBM_FAST_NUM_THREADS must be (a positive integer|at most 2147483647)"):

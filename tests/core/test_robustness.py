@@ -102,6 +102,24 @@ def test_posterior_refuses_counts_that_are_none() -> None:
             )
 
 
+@pytest.mark.parametrize("log_alpha", [-1e300, -1e4, 800.0])
+def test_predictions_where_alpha_is_no_double(log_alpha: float) -> None:
+    """Far below, every theta is pure; above the largest double theta is beta."""
+    n, beta = 20_000, np.array([0.25, 0.75])
+    draws, rows = np.full((1, n), log_alpha), np.array([[0, 0]])
+    log_beta, log_theta = np.broadcast_to(np.log(beta), (1, n, 2)).copy(), np.empty((1, n, 2))
+    _core.prediction.draw_log_theta(draws, log_beta, rows, KEY, 0, np.zeros(1, np.uint64), log_theta, 2)
+    assert np.isfinite(log_theta).all()
+    theta, value = np.exp(log_theta[0]), np.empty((1, n, 1))
+    if log_alpha < 0.0:
+        assert set(theta[:, 0]) == {0.0, 1.0}
+        assert abs(theta[:, 0].mean() - 0.25) < 6.5 * np.sqrt(0.1875 / n)
+    else:
+        np.testing.assert_allclose(log_theta, log_beta, rtol=1e-12)
+        _core.prediction.group_log_pmf(draws, log_beta, np.array([[[2, 1]]]), False, value, 1)
+        np.testing.assert_allclose(value, 2 * np.log(0.25) + np.log(0.75), rtol=1e-12)
+
+
 COUNTS = np.zeros((2, 4, 3), np.int32)
 UP_TO_4_AND_9 = _core.simulation.IntegerSource(1, 4), _core.simulation.IntegerSource(0, 9)
 

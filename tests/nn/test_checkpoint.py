@@ -39,10 +39,7 @@ def make(name):
 
 p = hbm.priors
 SETTINGS = {
-    "gamma, learned local": (
-        hbm.HierarchicalModel(2, alpha=p.Gamma(2, rate=1), beta=[0.5, 2.0]),
-        {"local": "learned"},
-    ),
+    "gamma, learned local": (hbm.HierarchicalModel(2, alpha=p.Gamma(2, rate=1), beta=[0.5, 2.0]), {"local": "learned"}),
     "half-Cauchy, bottom-up": (hbm.HierarchicalModel(2, alpha=p.HalfCauchy(1.0)), {"factorization": "bottom-up"}),
     "Lomax, deepsets": (hbm.HierarchicalModel(2, alpha=p.Lomax(2.0, 1.0)), {"encoder": "deepsets"}),
     "log-uniform, diagonal": (hbm.HierarchicalModel(2, alpha=p.LogUniform(0.01, 10.0)), {"head": "diagonal"}),
@@ -171,6 +168,7 @@ def check_refused(load, file, field):
         (removed("state", "step"), "state"),
         (setting("format", to="1"), "format"),
         (setting("format", to=0), "format"),
+        (setting("format", to=99), "format 99"),
         (setting("factorization", to=["top-down"]), "factorization"),
         (setting("factorization", to="sideways"), "sideways"),
         (setting("totals", to=[0, 10**9]), "totals"),
@@ -270,6 +268,11 @@ def test_files_with_and_without_a_checksum(saved, tmp_path):
 
 
 def test_each_kind_of_file_names_its_reader(saved, tmp_path):
+    with pytest.raises(FileNotFoundError, match="networks that come with"):
+        hbm.amortize.load(tmp_path / "nothing")
+    safetensors.save_file({"a": torch.zeros(1)}, str(tmp_path / "foreign"))
+    with pytest.raises(ValueError, match="no header"):
+        hbm.amortize.load(tmp_path / "foreign")
     with pytest.raises(ValueError, match=r"holds an embedding: hbm_fast\.embedding\.load reads it"):
         hbm.amortize.load(saved / "emb.safetensors")
     with pytest.raises(ValueError, match=r"hbm_fast\.amortize\.load reads it"):

@@ -132,8 +132,10 @@ def test_the_callers_torch_is_unchanged():
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("options", [{"factorization": "bottom-up"}, {"factorization": "any-k", "categories": (2, 3)}])
-def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
+@pytest.mark.parametrize(
+    "options", [{}, {"factorization": "bottom-up"}, {"factorization": "any-k", "categories": (2, 3)}], ids=str
+)
+def test_networks_resume_bit_for_bit(options, tmp_path):
     options = {"steps": 4, "rng": 0, "width": 16, "batch_size": 32, **options, "n_groups": (1, 3), "totals": (0, 4)}
     whole = hbm.amortize.train(**options)
     hbm.amortize.train(pause_at=3, **options).save(tmp_path / "half")

@@ -88,9 +88,7 @@ class LocalNetwork(nn.Module):
         x = counts[:, :few]
         real = real_groups(x)
         parameters = self.parameters_at(
-            log_alpha.repeat_interleave(few)[real],
-            log_beta.repeat_interleave(few, 0)[real],
-            x.flatten(0, 1)[real],
+            log_alpha.repeat_interleave(few)[real], log_beta.repeat_interleave(few, 0)[real], x.flatten(0, 1)[real]
         )
         u = LocalTransform.to_u(log_theta[:, :few].flatten(0, 1)[real])
         mean = inference_compilation(self.head, parameters, u.float())
