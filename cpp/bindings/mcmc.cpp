@@ -95,9 +95,12 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
   const Integers32 n_evaluations(shape), n_modes(static_cast<py::ssize_t>(given.size()));
   const Bools diverging(shape);
+  std::optional<Doubles> log_concentration;
+  if (beta.concentration) log_concentration.emplace(shape);
   const auto data = [](auto array) { return array.mutable_data(); };
-  const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),
-                         data(step_size), data(n_evaluations), data(diverging),   data(n_modes)};
+  const SampleArrays out{data(log_alpha),  data(log_beta),  data(log_density),
+                         data(acceptance), data(step_size), data(n_evaluations),
+                         data(diverging),  data(n_modes),   log_concentration ? data(*log_concentration) : nullptr};
   const ModelView model{alpha, beta};
   without_gil([&] {
     sample(datasets.build(n_threads), model, options, out, [&](double share) {
@@ -117,12 +120,14 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   result["n_steps"] = n_evaluations;
   result["diverging"] = diverging;
   result["n_modes"] = n_modes;
+  if (log_concentration) result["log_concentration"] = *log_concentration;
   return result;
 }
 
 // Where the posterior of every dataset is highest, log alpha (B,) and log beta (B, K), and the standard deviation of
 // log alpha that its curvature there implies (B,), 0 for a fixed alpha.
 py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, int n_threads) {
+  refuse_if(beta.concentration.has_value(), "the mode is of a model with a known concentration of beta");
   const std::size_t n_categories = beta.values.size();
   refuse_if(n_categories == 0, "there must be at least one category");
   Datasets datasets(given, n_categories);

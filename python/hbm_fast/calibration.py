@@ -12,7 +12,7 @@ from hbm_fast import _validate, _weighted, errors
 from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.priors import Fixed, FixedBeta
+from hbm_fast.priors import Dirichlet, Fixed, FixedBeta
 from hbm_fast.quadrature import Quadrature
 from hbm_fast.simulation import simulate
 
@@ -30,9 +30,9 @@ class Calibration:
     Attributes
     ----------
     names : tuple of str
-        Q quantities: ``"log_alpha"``, ``"beta[0]"``, ...; ``"theta[0]"``, ... of a group drawn at random; and
-        ``"log_likelihood"``, log p(counts | alpha, beta). Of two categories the second is ranked, of many the first
-        ten.
+        Q quantities: ``"log_alpha"``, ``"beta[0]"``, ...; ``"beta_concentration"`` where the model learns it;
+        ``"theta[0]"``, ... of a group drawn at random; and ``"log_likelihood"``, log p(counts | alpha, beta). Of two
+        categories the second is ranked, of many the first ten.
     ranks : ndarray (Q, B)
         Number of the L thinned draws below the truth: 0..L.
     n_ranks : int
@@ -181,6 +181,9 @@ def simulation_based_calibration(
             if not isinstance(model.beta, FixedBeta):
                 truth.append(sims.log_beta[b, shown])
                 drawn.append(log_beta[:, shown])
+            if sims.beta_concentration is not None:
+                truth.append(sims.beta_concentration[b : b + 1])
+                drawn.append(post.beta_concentration.ravel()[chosen][:, np.newaxis])
             if theta:
                 truth.append(sims.log_theta[b, groups[b], shown])
                 drawn.append(post.log_theta(int(groups[b])).reshape(-1, model.n_categories)[chosen, shown])
@@ -350,6 +353,8 @@ def _quantities(model: HierarchicalModel, theta: bool) -> tuple[str, ...]:
         names.append("log_alpha")
     if not isinstance(model.beta, FixedBeta):
         names += [f"beta[{k}]" for k in shown]
+    if isinstance(model.beta, Dirichlet) and model.beta.is_learned:
+        names.append("beta_concentration")
     if theta:
         names += [f"theta[{k}]" for k in shown]
     return (*names, "log_likelihood")

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel
+from hbm_fast.priors import Dirichlet
 
 # Version 0.1.0 has the function in this module.
 from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_counts
@@ -26,6 +27,8 @@ class Simulation:
         Concentration: how similar the groups are.
     beta, log_beta : ndarray (B, K)
         Mean proportions; ``log_beta`` is exact where ``beta`` underflows.
+    beta_concentration : ndarray (B,) or None
+        The concentration of beta, where the model learns it and beta was not given.
     log_theta, theta : ndarray (B, N, K) or None
         Proportions of each group; rows sum to one. Zeros in padding. If both are requested, they share one buffer: copy
         one array to release the other.
@@ -61,6 +64,7 @@ class Simulation:
     first: int
     stream_version: int
     model: HierarchicalModel
+    beta_concentration: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.alpha)
@@ -84,7 +88,7 @@ def simulate(
     out: Simulation | None = None,
     n_threads: int | None = None,
 ) -> Simulation:
-    """Simulate datasets: alpha, beta, and theta and counts of every group.
+    """Simulate datasets: alpha, beta (and its concentration, if learned), and theta and counts of every group.
 
     Parameters
     ----------
@@ -169,6 +173,7 @@ def simulate(
         beta = _validate.proportions(beta, "beta", (n_datasets, k))
         with np.errstate(divide="ignore"):
             log_beta[...] = np.log(beta)
+    learned = isinstance(model.beta, Dirichlet) and model.beta.is_learned and beta is None
     table = _statistics_buffer(statistics, out, n_datasets, k, max_total)
     logs, proportions = _theta_buffers(out, shape, theta if log_theta is None else log_theta, theta)
     result = Simulation(
@@ -185,6 +190,7 @@ def simulate(
         first=first,
         stream_version=_core.config.stream_version,
         model=model,
+        beta_concentration=_buffer(out, "beta_concentration", (n_datasets,), np.float64) if learned else None,
     )
     _core.simulation.simulate(
         key,
@@ -205,6 +211,7 @@ def simulate(
         result.theta,
         result.counts,
         result.statistics,
+        result.beta_concentration,
         _validate.threads(n_threads),
     )
     if alpha is not None:

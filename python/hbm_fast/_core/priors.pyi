@@ -16,5 +16,5 @@ class AlphaPrior:
     def log_density_slope(self, log_alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
         ...
 class BetaPrior:
-    def __init__(self, fixed: bool, values: numpy.typing.NDArray[numpy.float64]) -> None:
+    def __init__(self, fixed: bool, values: numpy.typing.NDArray[numpy.float64], concentration: AlphaPrior | None = None) -> None:
         ...

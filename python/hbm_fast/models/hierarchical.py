@@ -24,6 +24,7 @@ class HierarchicalModel:
         Prior of alpha; a number fixes it.
     beta : Dirichlet, FixedBeta, float or array_like (K,), default 1
         Prior of beta; a number or an array is the concentration of a Dirichlet.
+        ``priors.Dirichlet(priors.Exponential(1))`` learns one concentration for all categories from the counts.
 
     Raises
     ------
@@ -61,6 +62,16 @@ class HierarchicalModel:
         return f"HierarchicalModel({self.n_categories}, alpha={self.alpha}, beta={self.beta})"
 
 
+def known_concentration(model: HierarchicalModel, name: str, instead: str) -> HierarchicalModel:
+    """The model, refused where the concentration of beta is learned; the message names the function and what to use."""
+    if isinstance(model.beta, priors.Dirichlet) and model.beta.is_learned:
+        raise ValueError(
+            f"{name} needs a known concentration of beta; the model learns it, beta={model.beta}. {instead}, or fix "
+            "the concentration, such as beta=0.5"
+        )
+    return model
+
+
 def _alpha_prior(alpha: priors.AlphaPrior | float | None) -> priors.AlphaPrior:
     if alpha is None:
         return priors.Exponential(1.0)
@@ -80,6 +91,7 @@ def _beta_prior(beta: priors.Dirichlet | priors.FixedBeta | ArrayLike | None) ->
         array = np.asarray(beta, dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(
-            f"beta must be priors.Dirichlet, priors.FixedBeta, a number or an array of K numbers; got {beta!r}"
+            "beta must be priors.Dirichlet, such as priors.Dirichlet(priors.Exponential(1)), priors.FixedBeta, a "
+            f"number or an array of K numbers; got {beta!r}"
         ) from None
     return priors.Dirichlet(float(array) if array.ndim == 0 else tuple(array.tolist()))

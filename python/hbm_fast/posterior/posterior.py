@@ -74,7 +74,7 @@ class Posterior:
     """
 
     # of each latent array the names of its dimensions after chain and draw
-    latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {"beta_concentration": ()}
 
     def __init__(
         self,
@@ -170,6 +170,16 @@ class Posterior:
             return np.exp(self.log_beta)
 
     @property
+    def beta_concentration(self) -> Floats:
+        """(C, D) or (B, C, D): c of beta ~ Dirichlet(c, ..., c), of a model that learns c."""
+        if "beta_concentration" not in self.latent:
+            raise ValueError(
+                "beta_concentration is of a model that learns it, such as "
+                f"beta=priors.Dirichlet(priors.Exponential(1)); this one has beta={self.model.beta}"
+            )
+        return self.latent["beta_concentration"]
+
+    @property
     def n_categories(self) -> int:
         """K."""
         return self.model.n_categories
@@ -233,7 +243,9 @@ class Posterior:
     # summaries of alpha and beta --------------------------------------------------------------------------------------
     @_weighted.far_tails
     def mean(self, name: str) -> Any:
-        """Posterior mean of ``"alpha"``, ``"log_alpha"``, ``"beta"`` or ``"log_beta"``.
+        """Posterior mean of ``"alpha"``, ``"log_alpha"``, ``"beta"``, ``"log_beta"`` or ``"beta_concentration"``.
+
+        The last is a parameter of a model that learns the concentration of beta.
 
         Returns
         -------
@@ -267,7 +279,7 @@ class Posterior:
         ValueError
             For another name, or q outside [0, 1].
         """
-        _validate.parameter(name)
+        _validate.parameter(name, self._learned)
         levels = _validate.probabilities(q, "q")
         if self.moments is not None:
             found = self.moments.quantile(name, levels.ravel())
@@ -295,7 +307,7 @@ class Posterior:
         ----------
         Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, doi:10.1214/20-BA1221
         """
-        _validate.parameter(name)
+        _validate.parameter(name, self._learned)
         if self.log_weights is not None:
             raise ValueError("weighted draws are no chains: see summary() for their effective number")
         values = getattr(self, name)
@@ -340,11 +352,13 @@ class Posterior:
         if self._batch:
             raise ValueError("this is a batch of posteriors: call post[b].summary() for one of them")
         labels = self.category_names or tuple(map(str, range(self.n_categories)))
-        names = ("alpha", "log_alpha", *(f"beta[{label}]" for label in labels))
+        names = ("alpha", "log_alpha", *self._learned, *(f"beta[{label}]" for label in labels))
         levels = _validate.probabilities(quantiles, "quantiles")
 
         def column(function: Callable[[str], Any]) -> Floats:
-            return np.concatenate([np.atleast_1d(function(name)) for name in ("alpha", "log_alpha", "beta")])
+            return np.concatenate(
+                [np.atleast_1d(function(name)) for name in ("alpha", "log_alpha", *self._learned, "beta")]
+            )
 
         columns = {"mean": column(self.mean), "sd": column(self.sd)}
         columns |= {f"{100 * q:g}%": column(partial(self.quantile, q=q)) for q in levels.ravel()}
@@ -358,7 +372,8 @@ class Posterior:
             columns["ess"] = np.full(len(names), ess)
             warn_of_weights(ess, n)
             return Summary(names, columns, f"{n} weighted draws, method {self.method}")
-        draws = np.concatenate([self.alpha[..., np.newaxis], self.log_alpha[..., np.newaxis], self.beta], axis=-1)
+        single = [getattr(self, name)[..., np.newaxis] for name in ("alpha", "log_alpha", *self._learned)]
+        draws = np.concatenate([*single, self.beta], axis=-1)
         found = diagnostics.diagnostics(draws)
         if not self._checked:
             warn_of_chains(names, found, self.n_chains, self.n_draws)
@@ -701,9 +716,16 @@ class Posterior:
         assert self.moments is not None
         return [self.moments] if isinstance(self.moments, Quadrature) else self.moments.parts
 
+    @property
+    def _learned(self) -> tuple[str, ...]:
+        """Names of the parameters beside alpha and beta."""
+        return ("beta_concentration",) if "beta_concentration" in self.latent else ()
+
     def _values(self, name: str) -> tuple[Floats, Floats | None]:
-        _validate.parameter(name)
+        _validate.parameter(name, self._learned)
         log_alpha, log_beta, log_weights = self._nodes()
+        if name in self._learned:
+            return self.latent[name].reshape(log_alpha.shape), log_weights
         values = log_alpha if name.endswith("alpha") else log_beta
         with np.errstate(over="ignore", under="ignore"):
             return (values if name.startswith("log_") else np.exp(values)), log_weights

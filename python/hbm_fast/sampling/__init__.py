@@ -78,7 +78,8 @@ def sample(
     Returns
     -------
     Posterior
-        ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets. ``.method`` is the
+        ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
+        ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
         ``post[b].method`` is that of dataset b. ``.details`` has, for a batch as arrays (B,), ``"method"``,
         ``"reason"``, ``"acceptance_rate"``, ``"evaluations_per_draw"``, ``"n_divergences"``, ``"n_modes"`` (of
@@ -115,8 +116,12 @@ def sample(
     integrated out. MH is a random walk whose covariance and step size adapt during its 200 steps of warm-up and are
     then fixed: the full covariance for K up to 32, which so short a warm-up can estimate, else its diagonal.
 
-    ``"auto"`` chooses Gibbs for a sparse Dirichlet of beta, and for K of 30 and more where alpha, estimated by moments,
-    is below K / 16; otherwise HMC.
+    A learned concentration c of beta ~ Dirichlet(c, ..., c) is drawn by all three alike: the CRP table counts given alpha
+    and beta, log c by a slice step given the tables, with beta integrated out, and beta given c and the tables. HMC and
+    MH move on from there.
+
+    ``"auto"`` chooses Gibbs for a Dirichlet of beta of a known, small concentration, and for K of 30 and more where
+    alpha, estimated by moments, is below K / 16; otherwise HMC.
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
 
@@ -135,7 +140,13 @@ def sample(
     if model is None:
         model = HierarchicalModel(n_categories)
     _validate.same_categories(n_categories, model)
+    learned = isinstance(model.beta, priors.Dirichlet) and model.beta.is_learned
     whole = not isinstance(counts, SufficientStatistics) or _core.mcmc.whole_weights(counts._core)
+    if learned and not whole:
+        raise ValueError(
+            "counts with weights that are not whole numbers need a known concentration of beta: CRP tables, by which it "
+            f"is learned, belong to whole groups. The model has beta={model.beta}; pass a number, such as beta=0.5"
+        )
     if method not in ("auto", "hmc", "gibbs", "mh"):
         raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
     n_draws = _validate.positive_int(n_draws, "n_draws")
@@ -176,6 +187,8 @@ def sample(
         drawn = {name: value[0] for name, value in drawn.items()}
         details = {name: value.tolist()[0] for name, value in details.items()}
     log_alpha, log_beta = drawn.pop("log_alpha"), drawn.pop("log_beta")
+    with np.errstate(over="ignore", under="ignore"):
+        latent = {"beta_concentration": np.exp(drawn.pop("log_concentration"))} if learned else None
     post = Posterior(
         log_alpha,
         log_beta,
@@ -187,6 +200,7 @@ def sample(
         sample_stats=drawn,
         category_names=category_names,
         group_names=group_names,
+        latent=latent,
     )
     if diagnostics:
         post, message = convergence.check(post)
@@ -258,7 +272,8 @@ def _choose(
         if alpha < _GIBBS_BELOW * n_categories:
             small = f"alpha ({about}{alpha:.2g}) is small relative to K = {n_categories}"
             return "gibbs", f"{small}, where Gibbs mixes well and is cheap"
-    if isinstance(model.beta, priors.Dirichlet) and np.min(model.beta.concentration) < _SPARSE:
+    beta = model.beta
+    if isinstance(beta, priors.Dirichlet) and not beta.is_learned and np.min(beta.concentration) < _SPARSE:
         return "gibbs", f"the Dirichlet of beta is sparse (below {_SPARSE}): beta is drawn from its exact conditional"
     return "hmc", "the posterior of log(alpha beta) is smooth, and K is small or alpha large"
 
