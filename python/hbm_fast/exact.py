@@ -22,6 +22,7 @@ def exact_posterior(
     rng: RNGLike = None,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
 ) -> Posterior:
     """Posterior of (alpha, beta) for two categories by adaptive quadrature.
 
@@ -37,7 +38,7 @@ def exact_posterior(
         Number of independent exact draws in the posterior.
     rng : None, int, SeedSequence, BitGenerator or Generator
         Random numbers of the draws; the quadrature uses none.
-    category_names, group_names : sequence of 2, of N str, optional
+    category_names, group_names, dataset_names : sequence of 2, of N, of B str, optional
         Kept in the result.
 
     Returns
@@ -112,4 +113,5 @@ def exact_posterior(
         moments=QuadratureBatch(parts) if batch else parts[0],
         category_names=category_names,
         group_names=group_names,
+        dataset_names=dataset_names,
     )
