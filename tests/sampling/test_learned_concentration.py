@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import hbm_fast as hbm
 from hbm_fast import calibration, models
@@ -122,7 +123,6 @@ def test_threads_and_batches_change_no_bit(method):
 
 def test_the_log_density_is_the_joint_one():
     """Differences of sample_stats are those of prior, Dirichlet and likelihood written out."""
-    stats = pytest.importorskip("scipy.stats")
     counts = [[3, 0, 1], [0, 4, 0]]
     post = hbm.sample(counts, hbm.HierarchicalModel(3, beta=LEARNED), method="hmc", n_draws=100, rng=2)
     expected = []
@@ -209,6 +209,36 @@ def test_weights_that_are_not_whole_are_refused():
     statistics = hbm.SufficientStatistics(SPARSE, weights=np.full(20, 0.5))
     with pytest.raises(ValueError, match="not whole numbers need a known concentration of beta"):
         hbm.sample(statistics, hbm.HierarchicalModel(40, beta=LEARNED))
+
+
+def test_methods_without_it_refuse_it_by_name():
+    model = hbm.HierarchicalModel(2, beta=LEARNED)
+    instead = r"needs a known concentration of beta.*Exponential.*Use hbm.sample"
+    with pytest.raises(ValueError, match=f"exact_posterior {instead}"):
+        hbm.exact_posterior([[1, 2]], model)
+    with pytest.raises(TypeError, match=r"Dirichlet.*hbm.sample takes any prior"):
+        hbm.fit([[1, 2]], prior=LEARNED)
+    pytest.importorskip("torch")
+    for factorization in ("top-down", "bottom-up"):
+        with pytest.raises(ValueError, match=f"a network of alpha and beta {instead}"):
+            hbm.amortize.train(model, factorization=factorization, steps=1)
+    with pytest.raises(ValueError, match=f"embedding.train {instead}"):
+        hbm.embedding.train(model=model, steps=1)
+
+
+def test_simulated_concentrations():
+    """Bits of alpha are those of the same model with a known concentration; a given beta has no concentration."""
+    settings = {"n_groups": 2, "totals": 3, "rng": 4}
+    sims = hbm.simulate(hbm.HierarchicalModel(3, beta=LEARNED), 20_000, **settings)
+    np.testing.assert_array_equal(sims.alpha, hbm.simulate(hbm.HierarchicalModel(3), 20_000, **settings).alpha)
+    c = sims.beta_concentration
+    assert c.shape == (20_000,)
+    assert stats.kstest(c, "expon").pvalue > 1e-9
+    # given c, beta_0 is Beta(c, 2 c)
+    assert stats.kstest(stats.beta(c, 2 * c).cdf(sims.beta[:, 0]), "uniform").pvalue > 1e-9
+    later = hbm.simulate(sims.model, 10, n_groups=2, totals=3, rng=sims.key, first=100)
+    np.testing.assert_array_equal(later.beta_concentration, c[100:110])
+    assert hbm.simulate(sims.model, 5, beta=[0.2, 0.3, 0.5], **settings).beta_concentration is None
 
 
 def test_whole_weights_are_repeated_groups():
