@@ -160,6 +160,23 @@ void register_mcmc(py::module_ m) {
         "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature "
         "(B,).");
   m.def(
+      "expected_tables",
+      [](const SharedStatistics& statistics, const Doubles& log_alpha, const Doubles& log_beta) {
+        const auto snapshot = statistics.snapshot();
+        const std::size_t k = snapshot->n_categories();
+        const std::size_t n = size_of(log_alpha);
+        refuse_if(size_of(log_beta) != n * k, "log_alpha must be (S,) and log_beta (S, K)");
+        double sum = 0.0;
+        without_gil([&] {
+          for (std::size_t s = 0; s < n; ++s) {
+            sum += expected_tables(*snapshot, log_alpha.data()[s], log_beta.data() + s * k);
+          }
+        });
+        return sum / static_cast<double>(n);
+      },
+      py::arg("statistics"), py::arg("log_alpha"), py::arg("log_beta"),
+      "The expected number of CRP tables, a mean over S draws.");
+  m.def(
       "whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); },
       py::arg("statistics"), "Whether every group counts a whole number of times.");
   m.def("sample", &sample_posterior, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("methods"),

@@ -12,7 +12,7 @@ from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.sampling import convergence
+from hbm_fast.sampling import convergence, prior_weight
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets
 
@@ -76,7 +76,8 @@ def sample(
         Write the finished share to stderr.
     diagnostics : bool
         Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
-        not converged. ``False`` saves about a millisecond for each parameter and 4 x 1,000 draws.
+        not converged, or the prior of beta weighs much. ``False`` saves about a millisecond for each parameter and
+        4 x 1,000 draws.
     category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
         Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
     layer : str, optional
@@ -108,6 +109,14 @@ def sample(
         datasets of a batch that fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a
         chain and an R-hat of 1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
         ``Posterior.summary`` has the same limits, for the tail effective sample size too.
+    PriorWarning
+        For K of 10 and more, where the pseudo-counts of beta's prior (the sum of the concentration of its Dirichlet)
+        exceed a quarter of the draws from beta that the counts amount to: the number of tables of the Chinese
+        restaurant process, summed over groups and categories, in expectation over the posterior:
+        ``sum_nk sum_{j < x_nk} a_k / (a_k + j)`` with ``a = alpha beta``, a mean over 16 draws (Antoniak 1974,
+        doi:10.1214/aos/1176342871). Of a batch, where that is so in more than half of its datasets with counts. Draws
+        of fewer than 100 steps a chain are not checked.
+        `HierarchicalModel.for_table` has priors for such tables.
 
     Notes
     -----
@@ -223,6 +232,9 @@ def sample(
         post, message = convergence.check(post)
         if message is not None:
             errors.warn(message, errors.ConvergenceWarning)
+        message = prior_weight.message(datasets, post)
+        if message is not None:
+            errors.warn(message, errors.PriorWarning)
     return post
 
 
