@@ -76,7 +76,7 @@ def main():
         notes = [
             f"{options.tables} tables of {N_GROUPS} groups, totals {TOTAL:,}, K = {K}, alpha = {ALPHA:g}, beta ~ "
             f"Dirichlet({CONCENTRATION:g}, ...). Shares of 90 % intervals that hold the truth, of beta over all "
-            "categories and tables, and the standard error over tables. hbm.sample with its defaults; CPU time of a run."
+            "categories and tables, and their standard error over tables; CPU seconds of a run of hbm.sample."
         ]
         measured_here("Coverage under four priors, in wide tables", records, (), notes).write(options.out)
 
