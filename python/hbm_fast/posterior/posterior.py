@@ -455,12 +455,12 @@ class Posterior:
         dataset parameter    mean
             Ada     alpha  1.0000
             Ada log_alpha -0.5772
-            Ada   beta[0]  0.7021
-            Ada   beta[1]  0.2979
+            Ada   beta[0]  0.7057
+            Ada   beta[1]  0.2943
             Ben     alpha  1.0000
             Ben log_alpha -0.5772
-            Ben   beta[0]  0.2755
-            Ben   beta[1]  0.7245
+            Ben   beta[0]  0.2861
+            Ben   beta[1]  0.7139
         """
         return self.summary(quantiles).to_frame().reset_index()
 
