@@ -453,12 +453,12 @@ class Posterior:
         >>> post = hbm.exact_posterior([[[3, 0]], [[0, 4]]], dataset_names=["Ada", "Ben"])
         >>> print(post.to_frame()[["dataset", "parameter", "mean"]].round(4).to_string(index=False))
         dataset parameter    mean
-            Ada     alpha  1.0000
-            Ada log_alpha -0.5772
+            Ada     alpha  0.8793
+            Ada log_alpha -0.7438
             Ada   beta[0]  0.7057
             Ada   beta[1]  0.2943
-            Ben     alpha  1.0000
-            Ben log_alpha -0.5772
+            Ben     alpha  0.8469
+            Ben log_alpha -0.7892
             Ben   beta[0]  0.2861
             Ben   beta[1]  0.7139
         """
