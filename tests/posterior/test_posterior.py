@@ -460,7 +460,7 @@ def test_summary_of_chains():
     assert "4 x 1000 draws" in str(table)
     batch = hbm.Posterior(post.log_alpha[None], post.log_beta[None], model=MODEL)
     np.testing.assert_allclose(batch.diagnostics("beta")["ess_bulk"][0], post.diagnostics("beta")["ess_bulk"])
-    assert batch.summary()["0", "log_alpha"]["ess_tail"] == pytest.approx(table["log_alpha"]["ess_tail"])
+    assert batch.summary()[0, "log_alpha"]["ess_tail"] == pytest.approx(table["log_alpha"]["ess_tail"])
 
 
 def test_summary_warns():

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _random, _validate, _weighted, errors
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import diagnostics, netcdf, predictive
+from hbm_fast.posterior import diagnostics, netcdf, predictive, proportions
 from hbm_fast.posterior.summary import Summary, summarise
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 
@@ -570,6 +570,50 @@ class Posterior:
         if counts is not None:
             log_weights = predictive.reweight(log_alpha, log_beta, log_weights, rows)
         return np.asarray(self._shaped(predictive.mean_theta(log_alpha, log_beta, log_weights, rows)))
+
+    def proportions(self, probability: float = 0.9) -> Any:
+        """Means and intervals of the proportions theta of every group and category, as one pandas table.
+
+        Parameters
+        ----------
+        probability : float, default 0.9
+            Of the intervals, which leave out the same probability at both ends.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a group and category (in front a column ``dataset``, of a batch): ``group``, ``category``,
+            ``count``, ``raw`` (the count over the group's total, NaN for an empty group), ``mean``, ``lower``,
+            ``upper``.
+
+        Raises
+        ------
+        ValueError
+            For a posterior without counts, or a probability outside (0, 1).
+        ImportError
+            Without pandas and scipy, which the extra ``report`` installs.
+
+        Notes
+        -----
+        No theta is drawn. The posterior of theta_nk is the mixture of Beta(alpha beta_k + x_nk, rest) over the draws of
+        (alpha, beta), and ``mean`` its exact mean, that of `predict`. The bounds are quantiles of the Beta distribution
+        with the mixture's mean and variance, or of a mixture of such distributions where the draws are less alike; they
+        are within 0.001 of the mixture's own. Where a network draws theta itself, means and quantiles are those of its
+        draws.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> table = hbm.datasets.load_rat_tumors()
+        >>> post = hbm.exact_posterior(table.counts, group_names=table.group_names)
+        >>> print(post.proportions().iloc[-2:].round(3).to_string(index=False))
+                group category  count   raw  mean  lower  upper
+        experiment 71        0      4 0.286 0.210  0.098  0.347
+        experiment 71        1     10 0.714 0.790  0.653  0.902
+        """
+        if not 0.0 < probability < 1.0:
+            raise ValueError(f"probability must lie between 0 and 1; got {probability}")
+        return proportions.frame(self, probability)
 
     @_weighted.far_tails
     def log_predictive(

@@ -18,8 +18,6 @@ _MIN_WEIGHTED_ESS = 100.0
 _VALUES_AT_ONCE = 4_000_000  # draws of which the diagnostics are computed in one step: 32 MB
 _MOST_ROWS = 40  # that are printed
 
-Key = str | tuple[str, str]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary(Mapping[Any, dict[str, float]]):
@@ -29,7 +27,7 @@ class Summary(Mapping[Any, dict[str, float]]):
     ----------
     names : tuple
         The rows: ``"alpha"``, ``"log_alpha"``, ``"beta[...]"`` with the name or the number of each category; of a batch
-        pairs of the name or the number of the dataset (a str) and one of these.
+        pairs of the name or the number of the dataset and one of these.
     columns : dict of str to ndarray
         ``"mean"``, ``"sd"``, quantiles such as ``"5%"``; for MCMC ``"mcse"`` (of one dataset), ``"ess_bulk"``,
         ``"ess_tail"`` and ``"r_hat"``; for weighted draws ``"mcse"`` and ``"ess"``.
@@ -88,7 +86,7 @@ class Summary(Mapping[Any, dict[str, float]]):
         shown = list(range(len(self)))
         if len(shown) > _MOST_ROWS:
             shown = [*shown[: _MOST_ROWS // 2], *shown[-_MOST_ROWS // 4 :]]
-        labels = {i: " ".join(name) if isinstance(name, tuple) else name for i, name in enumerate(self) if i in shown}
+        labels = {i: " ".join(map(str, name)) if isinstance(name := self.names[i], tuple) else name for i in shown}
         width = max(map(len, labels.values()))
         lines = [" " * width + "".join(f"{column:>11}" for column in self.columns)]
         for position, i in enumerate(shown):
@@ -104,7 +102,7 @@ def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
     batch = post.log_alpha.ndim == 3
     labels = post.category_names or tuple(map(str, range(post.n_categories)))
     parameters = ("alpha", "log_alpha", *(f"beta[{label}]" for label in labels))
-    datasets = post.dataset_names or tuple(map(str, range(len(post) if batch else 1)))
+    datasets: Sequence[Any] = post.dataset_names or range(len(post) if batch else 1)
     names = tuple((dataset, name) for dataset in datasets for name in parameters) if batch else parameters
     levels = _validate.probabilities(quantiles, "quantiles").ravel()
 
@@ -197,7 +195,7 @@ def _weighted_error(post: "Posterior", name: str) -> Floats:
     return np.asarray(np.sqrt((weights**2 * centred**2).sum(axis=axes)))
 
 
-def _warn_of_weights(ess: Floats, n_draws: int, datasets: tuple[str, ...]) -> None:
+def _warn_of_weights(ess: Floats, n_draws: int, datasets: Sequence[Any]) -> None:
     """ConvergenceWarning where a few draws hold most of the weight."""
     few = ess < _MIN_WEIGHTED_ESS
     if few.any():
