@@ -16,6 +16,7 @@ from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import diagnostics, netcdf, predictive, proportions
 from hbm_fast.posterior.summary import Summary, summarise
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
+from hbm_fast.tables.inputs import align
 
 Group = int | str | Sequence[int | str] | NDArray[np.integer] | None
 
@@ -670,6 +671,7 @@ class Posterior:
         >>> print(f"{post.log_predictive(new, jointly=True):.3f} {both.log_evidence - post.log_evidence:.3f}")
         -37.087 -37.087
         """
+        new_counts = align(new_counts, self.category_names, name="new_counts")
         array = _validate.counts(new_counts, name="new_counts", ndim=(1, 2))
         rows = self._integer_rows(np.atleast_2d(array), "new_counts")
         if self.moments is None:
@@ -904,7 +906,9 @@ class Posterior:
         if counts is not None:
             if group is not None:
                 raise TypeError("give either group or counts, not both")
-            given = _validate.counts(counts, ndim=(1, 2) if self._batch else (1,))
+            array = align(counts, self.category_names)
+            row = array[0] if array.ndim == 2 and len(array) == 1 else array  # a table of one group
+            given = _validate.counts(row, ndim=(1, 2) if self._batch else (1,))
             rows = self._integer_rows(given, "counts")
             if given.ndim == 2 and given.shape[0] != shape[0]:
                 raise ValueError(f"counts must have shape (K,) or (B, K) with B = {shape[0]}; got {given.shape}")
