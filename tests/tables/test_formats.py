@@ -56,7 +56,7 @@ def test_standard_input(monkeypatch):
     for stream in (io.TextIOWrapper(io.BytesIO(twins_of_qiime().encode())), io.StringIO(twins_of_qiime())):
         monkeypatch.setattr(sys, "stdin", stream)
         same_as_twins(read_counts("-"))
-    monkeypatch.setattr(sys, "stdin", io.StringIO("bag,white,black\nx,1,y\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("bag,white,black\nx,1,y\nz,3,4\n"))
     with pytest.raises(ValueError, match="standard input, line 2, column 'black'"):
         read_counts("-")
 
@@ -116,7 +116,7 @@ def test_names_of_categories_show_the_orientation(write):
     assert read_counts(write("\tS1\tS2\nASV1\t3\t0\nASV2\t1\t4\n")).transposed
     assert read_counts(write("\tS1\tS2\tlineage\nx\t3\t0\tk__A\ny\t1\t4\tk__B\n")).transposed
     assert not read_counts(write("\tASV1\tASV2\nS1\t3\t0\nS2\t1\t4\n")).transposed
-    with pytest.raises(ValueError, match="column 'taxonomy': counts must be whole numbers.*drop="):
+    with pytest.raises(ValueError, match=r"column 'taxonomy': counts must be whole numbers.*drop="):
         read_counts(write("sample\ttaxonomy\tASV1\tASV2\nS1\tx\t3\t0\n"))
 
 
@@ -248,6 +248,15 @@ def write_biom(file, counts, groups, categories, **changes):
             stored.create_dataset(name, data=value, compression="gzip", **(text or {}))
 
 
+def cut_off_files_are_named(file):
+    whole = file.read_bytes()
+    for share in (0.1, 0.5, 0.9, 0.999):
+        file.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ValueError, match=rf"{file.name}: not a readable"):
+            read_counts(file)
+    file.write_bytes(whole)
+
+
 def test_biom(tmp_path):
     file = tmp_path / "twins.biom"
     write_biom(file, TWINS.counts.astype(float), TWINS.group_names, TWINS.category_names)
@@ -255,6 +264,7 @@ def test_biom(tmp_path):
     same_as_twins(table)
     assert table.transposed
     assert read_counts(file, transpose=False).group_names == TWINS.category_names
+    cut_off_files_are_named(file)
     counts, names = np.array([[3.0, 0.0], [1.0, 4.0]]), (("x", "y"), ("white", "black"))
     for changes, message in (
         ({"sample/matrix/data": [3.0, 0.5, 4.0]}, r"whole numbers; got 0\.5 at row 'y', column 'white'"),
@@ -304,6 +314,7 @@ def test_h5ad(tmp_path):
     file = tmp_path / "twins.h5ad"
     data.write_h5ad(file)
     same_as_twins(read_counts(file))
+    cut_off_files_are_named(file)
     table = read_counts(file, layer="counts", labels="pheno")
     same_as_twins(table)
     assert table.labels == TWINS.labels
