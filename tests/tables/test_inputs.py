@@ -153,6 +153,9 @@ def test_lists_of_datasets():
 def test_names_of_datasets_in_xarray():
     given = tables.as_counts(xarray_of(np.stack([COUNTS, COUNTS]), "uv", GROUPS, CATEGORIES))
     assert (given.dataset_names, given.group_names, given.category_names) == (("u", "v"), GROUPS, CATEGORIES)
+    batch = xarray_of(np.stack([COUNTS, COUNTS]), "uv", GROUPS, CATEGORIES)
+    for infer in (hbm.exact_posterior, lambda x: hbm.sample(x, n_draws=5, n_chains=1, rng=0)):
+        assert infer(batch).dataset_names == ("u", "v")
     xr = pytest.importorskip("xarray")
     assert tables.as_counts(xr.DataArray(COUNTS)).category_names is None
 
