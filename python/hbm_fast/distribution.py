@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
-from hbm_fast._typing import Floats
+from hbm_fast._typing import CountsLike, Floats
+from hbm_fast.tables.inputs import as_counts
 
 # If all concentrations are below the first, they are scaled up before a division; if one is above the second, all are
 # scaled down before their sum.
@@ -278,9 +279,10 @@ def _parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np.int6
     return a, total.astype(np.int64)
 
 
-def _counts(x: ArrayLike) -> NDArray[np.int64]:
+def _counts(x: CountsLike) -> NDArray[np.int64]:
     """Whole non-negative counts (..., K), of any numeric dtype."""
-    counts = np.atleast_1d(_validate.unmasked(x, "x"))
+    given = x if isinstance(x, np.ndarray | list | tuple | int | float) else as_counts(x, name="x").dense()
+    counts = np.atleast_1d(_validate.unmasked(given, "x"))
     if not _whole(counts):
         raise ValueError("`x` must contain only non-negative integers.")
     return _validate.native(counts) if counts.dtype.kind in "iu" else counts.astype(np.int64)

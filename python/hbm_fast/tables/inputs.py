@@ -110,8 +110,8 @@ def as_counts(
         given = _of_list(counts, name, layer)
     else:
         given = _of_object(counts, name, layer) or NamedCounts(_validate.count_array(counts, name))
-    if layer is not None and not isinstance(counts, list | tuple) and not _is_anndata(counts):
-        raise TypeError(f"layer is for AnnData; got layer={layer!r} with {name} of type {type(counts).__name__}")
+    if not isinstance(counts, list | tuple):
+        check_layer(counts, name, layer)
     if category_names is None and group_names is None:
         return given
     shape = given.counts.shape
@@ -184,8 +184,10 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
-def _is_anndata(value: Any) -> bool:
-    return hasattr(value, "obs_names") and hasattr(value, "layers")
+def check_layer(counts: Any, name: str, layer: str | None) -> None:
+    """Raise where a layer is given with anything but AnnData."""
+    if layer is not None and not hasattr(counts, "layers"):
+        raise TypeError(f"layer is for AnnData; got layer={layer!r} with {name} of type {type(counts).__name__}")
 
 
 def _of_object(value: Any, name: str, layer: str | None) -> NamedCounts | None:
