@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
+from hbm_fast._display import Displayed
 from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.tables.inputs import as_counts
 
@@ -16,7 +17,7 @@ from hbm_fast.tables.inputs import as_counts
 _TINY, _HUGE = 1e-290, 1e290
 
 
-class DirichletMultinomialGenerator:
+class DirichletMultinomialGenerator(Displayed):
     """A Dirichlet-multinomial random variable with the interface of scipy.stats.dirichlet_multinomial, and `rvs`.
 
     Call it as `dirichlet_multinomial(alpha, n)` to freeze the parameters. Parameters broadcast as in scipy: ``alpha``
@@ -33,6 +34,9 @@ class DirichletMultinomialGenerator:
 
     def __init__(self, seed: Any = None) -> None:
         self.random_state = seed
+
+    def __repr__(self) -> str:
+        return "dirichlet_multinomial"
 
     def __call__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> FrozenDirichletMultinomial:
         """Freeze the parameters.
@@ -202,7 +206,7 @@ class DirichletMultinomialGenerator:
         return counts
 
 
-class FrozenDirichletMultinomial:
+class FrozenDirichletMultinomial(Displayed):
     """`dirichlet_multinomial` with its parameters fixed.
 
     Examples
@@ -216,6 +220,10 @@ class FrozenDirichletMultinomial:
     def __init__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> None:
         self.alpha, self.n = _parameters(alpha, n)
         self._dist = DirichletMultinomialGenerator(seed)
+
+    def __repr__(self) -> str:
+        shown = np.array2string(self.alpha, separator=", ", threshold=10, edgeitems=2)
+        return f"dirichlet_multinomial(alpha={shown}, n={np.array2string(self.n, separator=', ', threshold=10)})"
 
     @property
     def random_state(self) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _random, _validate, _weighted, errors
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import diagnostics, netcdf, predictive, proportions
+from hbm_fast.posterior import card, diagnostics, netcdf, predictive, proportions
 from hbm_fast.posterior.summary import Summary, summarise
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 from hbm_fast.tables.inputs import align
@@ -246,8 +246,10 @@ class Posterior:
         return True
 
     def __repr__(self) -> str:
-        batch = f"B={len(self)}, " if self._batch else ""
-        return f"Posterior({batch}C={self.n_chains}, D={self.n_draws}, K={self.n_categories}, method={self.method!r})"
+        return card.text(self)
+
+    def _repr_html_(self) -> str:
+        return card.html(self)
 
     def __getitem__(self, index: int | str | slice) -> Self:
         """The posterior of one dataset of a batch, by number or name, or of a slice of the batch.

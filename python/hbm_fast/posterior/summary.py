@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate, _weighted, errors
+from hbm_fast import _display, _validate, _weighted, errors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
 from hbm_fast.posterior import convergence, diagnostics
@@ -82,10 +82,30 @@ class Summary(Mapping[Any, dict[str, float]]):
             index = pandas.Index(self.names, name="parameter")
         return pandas.DataFrame(self.columns, index=index)
 
+    def __repr__(self) -> str:
+        """At most ten lines; ``print`` shows up to 40 rows."""
+        return self._text(8, 5, 2)
+
     def __str__(self) -> str:
+        return self._text(_MOST_ROWS, _MOST_ROWS // 2, _MOST_ROWS // 4)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (" ".join(map(str, name)) if isinstance(name, tuple) else name, *cells)
+            for name, *cells in zip(
+                self.names[:_MOST_ROWS],
+                *([_cell(column, value) for value in values[:_MOST_ROWS]] for column, values in self.columns.items()),
+                strict=True,
+            )
+        ]
+        more = f"; the first {_MOST_ROWS} of {len(self)} rows" if len(self) > _MOST_ROWS else ""
+        return _display.table(self.note + more, ("", *self.columns), rows)
+
+    def _text(self, most: int, first: int, last: int) -> str:
+        """The rows, or where there are more than ``most`` the first and the last."""
         shown = list(range(len(self)))
-        if len(shown) > _MOST_ROWS:
-            shown = [*shown[: _MOST_ROWS // 2], *shown[-_MOST_ROWS // 4 :]]
+        if len(shown) > most:
+            shown = [*shown[:first], *shown[-last:]]
         labels = {i: " ".join(map(str, name)) if isinstance(name := self.names[i], tuple) else name for i in shown}
         width = max(map(len, labels.values()))
         lines = [" " * width + "".join(f"{column:>11}" for column in self.columns)]

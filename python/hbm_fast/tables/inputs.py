@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _memory, _validate
+from hbm_fast import _display, _memory, _validate
 from hbm_fast._typing import Counts
 from hbm_fast.tables.table import Table
 
@@ -17,7 +17,7 @@ Names = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class NamedCounts:
+class NamedCounts(_display.Displayed):
     """What `as_counts` returns.
 
     Parameters
@@ -35,6 +35,9 @@ class NamedCounts:
     group_names: Names = None
     dataset_names: Names = None
     weights: NDArray[Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"NamedCounts(counts of shape {self.counts.shape}{_display.names(self.category_names)})"
 
     def dense(self) -> Counts:
         """The counts as an array; sparse ones only where they fit in memory."""
