@@ -25,7 +25,7 @@ def _row(cells: Sequence[Any], tag: str) -> str:
     return f"<tr><th>{first}</th>{''.join(f'<{tag}>{cell}</{tag}>' for cell in rest)}</tr>"
 
 
-def names(given: Sequence[str] | None, most: int = 5) -> str:
+def names(given: Sequence[str] | None, most: int = 3) -> str:
     """Names in parentheses behind a number, the first few of them; nothing where there are none."""
     if given is None:
         return ""

@@ -274,7 +274,7 @@ def test_cards():
     assert f"R-hat at most {chains.details['r_hat']:.3f}" in repr(chains)
     assert "and 37 further categories" in repr(chains)
     fit = hbm.fit(hbm.datasets.load_pollen()).rename(category_names=list("abcd"))
-    assert repr(fit).splitlines()[0].startswith("FitResult: 73 groups, 4 categories (a, b, c, d); log-likelihood -")
+    assert repr(fit).splitlines()[0].startswith("FitResult: 73 groups, 4 categories (a, b, c, ...); log-likelihood -")
     assert f"a {fit.concentration[0]:.4g} (standard error {fit.standard_error[0]:.2g})" in repr(fit)
     sims = hbm.simulate(hbm.HierarchicalModel(2), 100, n_groups=(3, 21), totals=20, rng=0)
     assert repr(sims).startswith("Simulation(100 datasets, 3 to 21 groups, K = 2, totals 20, first 0, rng key 0x")

@@ -25,7 +25,7 @@ def text(post: "Posterior") -> str:
 def html(post: "Posterior") -> str:
     """The same as a table."""
     caption = "; ".join([f"{type(post).__name__}: {_heading(post)}", *_notes(post)])
-    header = ("", "smallest mean", "median", "largest mean") if _batch(post) else ("", "mean", "5%", "95%")
+    header = ("", "median", "smallest", "largest") if _batch(post) else ("", "mean", "5%", "95%")
     return _display.table(caption, header, _rows(post))
 
 
@@ -37,7 +37,7 @@ def _heading(post: "Posterior") -> str:
     names = post.dataset_names
     parts = [f"{len(post)} datasets{_display.names(names)}"] if _batch(post) else list(names or ())
     if post.counts is not None:
-        parts.append(f"{post.counts.shape[-2]} groups{_display.names(post.group_names, 3)}")
+        parts.append(f"{post.counts.shape[-2]} groups{_display.names(post.group_names)}")
     parts.append(f"{post.n_categories} categories{_display.names(post.category_names)}")
     method = "exact, by quadrature" if post.moments is not None else f"method {post.method}"
     return f"{', '.join(parts)}; {method}, {post.n_chains} x {post.n_draws} draws"
@@ -49,7 +49,7 @@ def _rows(post: "Posterior") -> list[tuple[str, ...]]:
     if _batch(post):
         means = np.atleast_1d(some.mean("alpha"))
         values = (np.median(means), means.min(), means.max())
-        return [(f"alpha, means of {len(post)} datasets", *(f"{value:.3g}" for value in values))]
+        return [("mean of alpha, median [smallest, largest]", *(f"{value:.3g}" for value in values))]
     rows = [("alpha", some.mean("alpha"), *some.quantile("alpha", _LEVELS))]
     labels = post.category_names or range(post.n_categories)
     beta = some.mean("beta")

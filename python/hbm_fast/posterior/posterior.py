@@ -443,14 +443,14 @@ class Posterior:
         >>> post = hbm.exact_posterior([[[3, 0]], [[0, 4]]], dataset_names=["Ada", "Ben"])
         >>> print(post.to_frame()[["dataset", "parameter", "mean"]].round(4).to_string(index=False))
         dataset parameter    mean
-            Ada     alpha  1.0000
-            Ada log_alpha -0.5772
-            Ada   beta[0]  0.7021
-            Ada   beta[1]  0.2979
-            Ben     alpha  1.0000
-            Ben log_alpha -0.5772
-            Ben   beta[0]  0.2755
-            Ben   beta[1]  0.7245
+            Ada     alpha  0.8793
+            Ada log_alpha -0.7438
+            Ada   beta[0]  0.7057
+            Ada   beta[1]  0.2943
+            Ben     alpha  0.8469
+            Ben log_alpha -0.7892
+            Ben   beta[0]  0.2861
+            Ben   beta[1]  0.7139
         """
         return self.summary(quantiles).to_frame().reset_index()
 
@@ -610,9 +610,9 @@ class Posterior:
         >>> table = hbm.datasets.load_rat_tumors()
         >>> post = hbm.exact_posterior(table.counts, group_names=table.group_names)
         >>> print(post.proportions().iloc[-2:].round(3).to_string(index=False))
-                group category  count   raw  mean  lower  upper
-        experiment 71        0      4 0.286 0.210  0.098  0.347
-        experiment 71        1     10 0.714 0.790  0.653  0.902
+                group  category  count   raw  mean  lower  upper
+        experiment 71         0      4 0.286 0.237  0.106  0.397
+        experiment 71         1     10 0.714 0.763  0.603  0.894
         """
         if not 0.0 < probability < 1.0:
             raise ValueError(f"probability must lie between 0 and 1; got {probability}")
@@ -741,7 +741,7 @@ class Posterior:
 
     # files ------------------------------------------------------------------------------------------------------------
     def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
-        """An ``xarray.DataTree`` with the groups of ArviZ.
+        """What the installed ArviZ takes: an ``arviz.InferenceData`` below version 1.0, else an ``xarray.DataTree``.
 
         Parameters
         ----------
@@ -754,7 +754,7 @@ class Posterior:
 
         Returns
         -------
-        xarray.DataTree
+        arviz.InferenceData or xarray.DataTree
             ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``,
             ``sample_stats``, and the optional parts; dimensions chain, draw, group, category (and dataset in front, of
             a batch), with the user's names as coordinates. ArviZ has no importance weights, so weighted draws are
@@ -768,11 +768,11 @@ class Posterior:
         Examples
         --------
         >>> import hbm_fast as hbm
-        >>> tree = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
-        >>> sorted(tree.children)
-        ['observed_data', 'posterior']
+        >>> data = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
+        >>> data["posterior"]["beta"].dims
+        ('chain', 'draw', 'category')
         """
-        return netcdf.to_datatree(
+        return netcdf.to_arviz(
             self, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive
         )
 

@@ -39,7 +39,7 @@ class Summary(Mapping[Any, dict[str, float]]):
     >>> import hbm_fast as hbm
     >>> summary = hbm.exact_posterior([[[3, 0]], [[0, 4]]], dataset_names=["Ada", "Ben"]).summary()
     >>> len(summary), round(summary["Ben", "beta[1]"]["mean"], 4)
-    (8, 0.7245)
+    (8, 0.7139)
     """
 
     names: tuple[Any, ...]
