@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, _weighted, errors
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
@@ -20,8 +21,8 @@ _BINS = 21  # of the ranks; an even number of degrees of freedom has a closed ta
 _MAX_CORRELATION = 0.2
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Displayed):
     """Ranks of the true parameters among posterior draws, which are uniform where the inference is right.
 
     The converse does not hold: uniform ranks of these quantities are necessary for a right posterior, not sufficient
@@ -71,6 +72,11 @@ class Calibration:
         position = (self.ranks + 0.5) / self.n_ranks
         inside = np.abs(2.0 * position - 1.0)[(..., *(np.newaxis,) * level.ndim)] <= level
         return np.asarray(inside.mean(axis=1))
+
+    def __repr__(self) -> str:
+        """The first rows of what is printed, in at most ten lines."""
+        lines = str(self).splitlines()
+        return "\n".join(lines if len(lines) <= 10 else [*lines[:8], f"... {len(lines) - 9} rows ...", lines[-1]])
 
     def __str__(self) -> str:
         covered = self.coverage()
@@ -209,7 +215,7 @@ def simulation_based_calibration(
 
 
 @dataclass(frozen=True)
-class Distance:
+class Distance(Displayed):
     """Distances of one marginal to the exact one: Wasserstein-1 in the parameter's units, and Kolmogorov-Smirnov.
 
     Attributes

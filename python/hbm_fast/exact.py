@@ -11,7 +11,7 @@ from hbm_fast.models import HierarchicalModel, known_concentration
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.inputs import as_counts, check_layer
 
 
 def exact_posterior(
@@ -80,9 +80,12 @@ def exact_posterior(
     >>> print(f"{post.mean('log_alpha'):.4f} {post.predict(20)[1]:.5f} {post.log_evidence:.5f}")
     -4.1474 0.98714 -19.44351
     """
-    if not isinstance(counts, SufficientStatistics):
+    if isinstance(counts, SufficientStatistics):
+        check_layer(counts, "counts", layer)
+    else:
         given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
         category_names = given.category_names
+        dataset_names = given.dataset_names if dataset_names is None else dataset_names
         counts = given.dense()
         if given.weights is not None:
             counts = SufficientStatistics(given)  # rows with weights are no groups and keep no names

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import _core
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats
 from hbm_fast._validate import concentration, finite_float
 
 
 @dataclass(frozen=True)
-class AlphaPrior:
+class AlphaPrior(Displayed):
     """Base of the priors of alpha; use one of its subclasses.
 
     A subclass states its ``kind``, which is the kernel's name for it, and its parameters as fields in the kernel's
@@ -232,7 +233,7 @@ class Power(AlphaPrior):
 
 
 @dataclass(frozen=True)
-class Dirichlet:
+class Dirichlet(Displayed):
     """beta ~ Dirichlet(concentration): a scalar for all categories, one value for each, or a prior of the scalar.
 
     With a prior, such as ``Exponential(1)``, the concentration c of beta ~ Dirichlet(c, ..., c) is learned from the
@@ -289,7 +290,7 @@ class Dirichlet:
 
 
 @dataclass(frozen=True)
-class FixedBeta:
+class FixedBeta(Displayed):
     """beta known: positive proportions that sum to one.
 
     Examples

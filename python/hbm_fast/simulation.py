@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.priors import Dirichlet
@@ -17,8 +18,8 @@ from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_count
 MAX_TOTAL = 2_000_000_000
 
 
-@dataclass(frozen=True, eq=False)
-class Simulation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation(Displayed):
     """Simulated datasets ``first, first + 1, ...`` of the stream of ``key``; arrays that were not requested are None.
 
     Attributes
@@ -68,6 +69,18 @@ class Simulation:
 
     def __len__(self) -> int:
         return len(self.alpha)
+
+    def __repr__(self) -> str:
+        if len(self) == 0 or self.counts is None:
+            totals = ""
+        else:
+            sums = self.counts.sum(axis=-1)[np.arange(self.counts.shape[1]) < self.n_groups[:, np.newaxis]]
+            totals = f", totals {_range(sums)}"
+        key = "".join(f"{int(word):016x}" for word in self.key)
+        return (
+            f"Simulation({len(self)} datasets, {_range(self.n_groups)} groups, K = {self.model.n_categories}{totals}, "
+            f"first {self.first}, rng key 0x{key})"
+        )
 
 
 def simulate(
@@ -219,6 +232,13 @@ def simulate(
     if beta is not None:
         result.beta[...] = beta
     return result
+
+
+def _range(values: NDArray[Any]) -> str:
+    if not values.size:
+        return "no"
+    low, high = values.min(), values.max()
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:

@@ -13,7 +13,7 @@ from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.result import FitResult, Outcome
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.inputs import as_counts, check_layer
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
@@ -118,6 +118,7 @@ def _statistics(
     if isinstance(counts, SufficientStatistics):
         if weights is not None:
             raise ValueError("weights belong to rows: pass them where the statistics are added up")
+        check_layer(counts, "counts", layer)
         stats, names = counts, _validate.names(category_names, "category_names", counts.n_categories)
     else:
         given = as_counts(counts, layer=layer, category_names=category_names)

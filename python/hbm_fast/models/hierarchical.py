@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import priors
+from hbm_fast._display import Displayed
 from hbm_fast._validate import counts as _counts
 from hbm_fast._validate import positive_int
 from hbm_fast.tables.inputs import as_counts
 
 
 @dataclass(frozen=True, repr=False)
-class HierarchicalModel:
+class HierarchicalModel(Displayed):
     """alpha ~ its prior, beta ~ its prior, theta_n ~ Dirichlet(alpha * beta), x_n ~ Multinomial(M_n, theta_n).
 
     The parameters are attributes, which cannot be changed: ``alpha`` and ``beta`` are priors there.

@@ -8,6 +8,9 @@ log alpha must meet both limits, and so must a learned concentration of beta. Of
 chance: up to 5 % of them may, by a factor of at most 5.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +47,7 @@ def message(
     n_draws: int,
     *,
     divergences: NDArray[np.int64] | None = None,
-    datasets: tuple[str, ...] | None = None,
+    datasets: Sequence[Any] | None = None,
 ) -> str | None:
     """One message about chains that fail, however many datasets and parameters exceed the limits; None where none does.
 
@@ -57,8 +60,8 @@ def message(
     n_chains, n_draws : int
     divergences : (B,), optional
         Numbers of divergent trajectories.
-    datasets : tuple of str, optional
-        Names of the datasets of a batch; None for one dataset.
+    datasets : sequence, optional
+        Names or numbers of the datasets of a batch; None for one dataset.
     """
     if n_draws < FEWEST_DRAWS:
         return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate, _weighted, errors
+from hbm_fast import _display, _validate, _weighted, errors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
 from hbm_fast.posterior import convergence, diagnostics
@@ -18,8 +18,6 @@ _MIN_WEIGHTED_ESS = 100.0
 _VALUES_AT_ONCE = 4_000_000  # draws of which the diagnostics are computed in one step: 32 MB
 _MOST_ROWS = 40  # that are printed
 
-Key = str | tuple[str, str]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary(Mapping[Any, dict[str, float]]):
@@ -29,8 +27,7 @@ class Summary(Mapping[Any, dict[str, float]]):
     ----------
     names : tuple
         The rows: ``"alpha"``, ``"log_alpha"``, ``"beta_concentration"`` where it is learned, ``"beta[...]"`` with the
-        name or the number of each category; of a batch pairs of the name or the number of the dataset (a str) and one
-        of these.
+        name or the number of each category; of a batch pairs of the name or the number of the dataset and one of these.
     columns : dict of str to ndarray
         ``"mean"``, ``"sd"``, quantiles such as ``"5%"``; for MCMC ``"mcse"`` (of one dataset), ``"ess_bulk"``,
         ``"ess_tail"`` and ``"r_hat"``; for weighted draws ``"mcse"`` and ``"ess"``.
@@ -85,11 +82,31 @@ class Summary(Mapping[Any, dict[str, float]]):
             index = pandas.Index(self.names, name="parameter")
         return pandas.DataFrame(self.columns, index=index)
 
+    def __repr__(self) -> str:
+        """At most ten lines; ``print`` shows up to 40 rows."""
+        return self._text(8, 5, 2)
+
     def __str__(self) -> str:
+        return self._text(_MOST_ROWS, _MOST_ROWS // 2, _MOST_ROWS // 4)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (" ".join(map(str, name)) if isinstance(name, tuple) else name, *cells)
+            for name, *cells in zip(
+                self.names[:_MOST_ROWS],
+                *([_cell(column, value) for value in values[:_MOST_ROWS]] for column, values in self.columns.items()),
+                strict=True,
+            )
+        ]
+        more = f"; the first {_MOST_ROWS} of {len(self)} rows" if len(self) > _MOST_ROWS else ""
+        return _display.table(self.note + more, ("", *self.columns), rows)
+
+    def _text(self, most: int, first: int, last: int) -> str:
+        """The rows, or where there are more than ``most`` the first and the last."""
         shown = list(range(len(self)))
-        if len(shown) > _MOST_ROWS:
-            shown = [*shown[: _MOST_ROWS // 2], *shown[-_MOST_ROWS // 4 :]]
-        labels = {i: " ".join(name) if isinstance(name, tuple) else name for i, name in enumerate(self) if i in shown}
+        if len(shown) > most:
+            shown = [*shown[:first], *shown[-last:]]
+        labels = {i: " ".join(map(str, name)) if isinstance(name := self.names[i], tuple) else name for i in shown}
         width = max(map(len, labels.values()))
         lines = [" " * width + "".join(f"{column:>11}" for column in self.columns)]
         for position, i in enumerate(shown):
@@ -106,7 +123,7 @@ def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
     labels = post.category_names or tuple(map(str, range(post.n_categories)))
     single = ("alpha", "log_alpha", *post._learned)
     parameters = (*single, *(f"beta[{label}]" for label in labels))
-    datasets = post.dataset_names or tuple(map(str, range(len(post) if batch else 1)))
+    datasets: Sequence[Any] = post.dataset_names or range(len(post) if batch else 1)
     names = tuple((dataset, name) for dataset in datasets for name in parameters) if batch else parameters
     levels = _validate.probabilities(quantiles, "quantiles").ravel()
 
@@ -209,7 +226,7 @@ def _weighted_error(post: "Posterior", name: str) -> Floats:
     return np.asarray(np.sqrt((weights**2 * centred**2).sum(axis=axes)))
 
 
-def _warn_of_weights(ess: Floats, n_draws: int, datasets: tuple[str, ...]) -> None:
+def _warn_of_weights(ess: Floats, n_draws: int, datasets: Sequence[Any]) -> None:
     """ConvergenceWarning where a few draws hold most of the weight."""
     few = ess < _MIN_WEIGHTED_ESS
     if few.any():

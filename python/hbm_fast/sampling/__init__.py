@@ -14,7 +14,7 @@ from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.sampling import convergence, prior_weight
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets
+from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
@@ -152,9 +152,12 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
-    if not isinstance(counts, SufficientStatistics):
+    if isinstance(counts, SufficientStatistics):
+        check_layer(counts, "counts", layer)
+    else:
         given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
         category_names = given.category_names
+        dataset_names = given.dataset_names if dataset_names is None else dataset_names
         counts = given
         if given.weights is not None:
             counts = SufficientStatistics(given)  # rows with weights are no groups and keep no names

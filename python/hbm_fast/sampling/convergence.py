@@ -33,7 +33,7 @@ def check(post: Posterior) -> tuple[Posterior, str | None]:
         post.n_chains,
         post.n_draws,
         divergences=np.atleast_1d(post.details["n_divergences"]),
-        datasets=(post.dataset_names or tuple(map(str, range(n_datasets)))) if batch else None,
+        datasets=(post.dataset_names or range(n_datasets)) if batch else None,
     )
 
 
