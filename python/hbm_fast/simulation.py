@@ -224,8 +224,8 @@ def simulate(
         result.theta,
         result.counts,
         result.statistics,
-        result.beta_concentration,
         _validate.threads(n_threads),
+        result.beta_concentration,
     )
     if alpha is not None:
         result.alpha[...] = alpha

@@ -45,6 +45,7 @@ TABLES = {name: (counts, model) for name, counts, model in tables()}
 
 
 @pytest.mark.filterwarnings("ignore::hbm_fast.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::hbm_fast.PriorWarning")
 @pytest.mark.parametrize("name", TABLES)
 def test_bounds_are_those_of_the_mixture(name):
     counts, model = TABLES[name]
