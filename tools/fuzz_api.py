@@ -194,7 +194,8 @@ def priors_of(case: Case, k: int) -> Any:
     alpha = case.pick(
         [p.Exponential(), p.Gamma(2, rate=0.5), p.LogNormal(0, 2), p.HalfCauchy(1), p.LogUniform(1e-3, 1e3), 2.0]
     )
-    beta = case.pick([1.0, 0.1, [1.0] * k, p.FixedBeta(np.full(k, 1.0 / k)), [1.0] * (k + 1)])
+    learned = p.Dirichlet(case.pick([p.Exponential(), p.HalfCauchy(1), p.LogUniform(1e-3, 1e3)]))
+    beta = case.pick([1.0, 0.1, [1.0] * k, learned, p.FixedBeta(np.full(k, 1.0 / k)), [1.0] * (k + 1)])
     return hbm.HierarchicalModel(case.number(k, 0.05), alpha=alpha, beta=beta)
 
 
