@@ -31,6 +31,7 @@ ORDER = (
     "embedding",
     "fit_against_starts",
     "sampling_hard_cases",
+    "prior_coverage",
 )
 OURS = ("hbm_fast", "hbm.")  # how the names of our methods begin
 HEAD = """# Results

@@ -217,7 +217,7 @@ def _labels(post: Posterior) -> tuple[str, ...]:
 
 def _write_draws(post: Posterior, out: Path) -> None:
     if out.suffix.lower() == ".nc":
-        netcdf.write(post.to_arviz(), out)
+        netcdf.write(netcdf.to_datatree(post), out)
         return
 
     def rows() -> Iterator[list[Any]]:
