@@ -195,3 +195,127 @@ def test_intervals_of_plain_tuples():
     figure = hbm.plots.intervals(["a", "b", "c"], [("all", values, values - 0.1, values + 0.1)], "share", 2)
     assert rows(figure.axes[0]) == ["b", "c"]
     assert figure.axes[0].get_title(loc="left") == "the 2 largest of 3 categories"
+
+
+def points(axes, marker):
+    """The single points with a marker, from top to bottom."""
+    found = [line for line in axes.get_lines() if line.get_marker() == marker and len(line.get_xdata()) == 1]
+    return np.array([line.get_xdata()[0] for line in found])
+
+
+def test_the_prior_is_exact(exact):
+    alpha, beta = hbm.plots.prior_posterior(exact).axes
+    x, density = line(alpha, "prior").get_data()
+    np.testing.assert_allclose(density, x * np.exp(-x), rtol=1e-9)  # of log alpha
+    assert legend(beta) == ["prior", "0", "1"]
+    np.testing.assert_allclose(line(beta, "prior").get_ydata(), 1.0, rtol=1e-9)
+    model = hbm.HierarchicalModel(2, alpha=2.0, beta=[1.0, 3.0])
+    alpha, beta = hbm.plots.prior_posterior(hbm.exact_posterior(COUNTS, model, rng=0)).axes
+    assert [line.get_label() for line in alpha.get_lines()] == ["posterior"]
+    x, density = line(beta, "0, prior").get_data()
+    np.testing.assert_allclose(density, 3.0 * (1.0 - x) ** 2, rtol=1e-9)
+
+
+def test_without_data_the_posterior_repeats_the_prior():
+    post = hbm.exact_posterior(np.zeros((1, 2), dtype=int), rng=0)
+    alpha, beta = hbm.plots.prior_posterior(post).axes
+    x, density = line(alpha, "posterior").get_data()
+    np.testing.assert_allclose(np.interp(x, *line(alpha, "prior").get_data()), density, atol=2e-3)
+    np.testing.assert_allclose(line(beta, "1").get_ydata(), 1.0, atol=1e-6)
+
+
+def test_the_prior_of_a_fixed_beta_has_no_line():
+    model = hbm.HierarchicalModel(2, beta=hbm.priors.FixedBeta([0.25, 0.75]))
+    _, beta = hbm.plots.prior_posterior(hbm.exact_posterior(COUNTS, model, rng=0)).axes
+    assert legend(beta) == ["0", "1"]
+    assert set(line(beta, "1").get_xdata()) == {0.75}
+
+
+def test_learning_curve():
+    bags = hbm.datasets.load_marbles()
+    number = np.arange(21)[:, np.newaxis]
+    prefixes = np.array([np.where((number < n) | (number == 20), bags.counts, 0) for n in (0, 1, 10, 20)])
+    batch = hbm.exact_posterior(prefixes, rng=0, category_names=bags.category_names)
+    axes = hbm.plots.learning_curve(batch, group=20, category="black").axes[0]
+    x, y = line(axes, "prediction").get_data()
+    assert list(x) == [0, 1, 10, 20]
+    np.testing.assert_allclose(y, batch.predict(20)[:, 1])
+    band = axes.collections[0].get_datalim(axes.transData)
+    lowest = np.quantile(batch.theta(20)[..., 1].reshape(4, -1), 0.05, axis=1).min()
+    assert band.y0 == pytest.approx(lowest)
+    assert axes.get_xlabel() == "other groups"
+    assert hbm.plots.learning_curve(batch).axes[0].get_xlabel() == "groups"
+    again = hbm.exact_posterior(np.stack([bags.counts, bags.counts]), rng=0)
+    assert hbm.plots.learning_curve(again).axes[0].get_xlabel() == "datasets"
+
+
+def test_shrinkage(many):
+    axes = hbm.plots.shrinkage(many, category="b").axes[0]
+    raw = many.counts[:, 1] / many.counts.sum(axis=1)
+    order = np.argsort(-raw)
+    assert rows(axes) == [f"group {n}" for n in order]
+    np.testing.assert_allclose(points(axes, "|"), [many.predict(n)[1] for n in order], rtol=0.02)
+    np.testing.assert_allclose(points(axes, "o"), raw[order])
+    assert line(axes, "mean of beta").get_xdata()[0] == many.mean("beta")[1]
+    assert axes.get_title(loc="left") == f"groups 0 to 7, {many.counts.sum():,} counts"
+    few = hbm.plots.shrinkage(many, category="b", most=3).axes[0]
+    assert rows(few) == [f"group {n}" for n in order[::3]]
+    assert few.get_title(loc="left").endswith("one in 3 is shown")
+    with pytest.raises(ValueError, match="no counts"):
+        hbm.plots.shrinkage(hbm.Posterior(many.log_alpha, many.log_beta, model=many.model))
+
+
+def test_groups_without_counts_have_no_raw_proportion():
+    post = hbm.exact_posterior([[0, 0], [5, 1]], rng=0)
+    axes = hbm.plots.shrinkage(post).axes[0]
+    assert rows(axes) == ["group 1", "group 0"]
+    assert np.isnan(points(axes, "o")[1])
+    assert points(axes, "|")[1] == pytest.approx(post.predict(0)[1])
+
+
+def test_difference():
+    model, rng = hbm.HierarchicalModel(3), np.random.default_rng(0)
+
+    def with_beta(concentration, names):
+        draws = rng.dirichlet(concentration, size=(1, 20_000))
+        return hbm.Posterior(np.zeros((1, 20_000)), np.log(draws), model=model, category_names=names)
+
+    a = with_beta([600.0, 300.0, 100.0], ["x", "y", "z"])
+    b = with_beta([100.0, 300.0, 600.0], ["z", "y", "x"])
+    c = with_beta([200.0, 700.0, 100.0], ["x", "y", "z"])
+    same = hbm.plots.difference(a, b).axes[0]
+    np.testing.assert_allclose(points(same, "|"), 1.0, atol=0.05)
+    axes = hbm.plots.difference(a, c, names=("first", "second"), most=2).axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlabel() == "beta of first / beta of second, with 90 % intervals"
+    assert axes.get_title(loc="left") == "3 categories; the 2 clearest"
+    assert rows(axes) == ["x", "y"]
+    np.testing.assert_allclose(points(axes, "|"), [3.0, 3.0 / 7.0], rtol=0.02)
+    axes = hbm.plots.difference(a, c, ratio=False).axes[0]
+    assert sorted(rows(axes)) == ["x", "y", "z"]
+    np.testing.assert_allclose(sorted(points(axes, "|")), [-0.4, 0.0, 0.4], atol=0.01)
+    with pytest.raises(ValueError, match="only one has w, z"):
+        hbm.plots.difference(a, with_beta([1.0, 1.0, 1.0], ["x", "y", "w"]))
+    with pytest.raises(ValueError, match="got K = 3 and 2"):
+        hbm.plots.difference(a, hbm.exact_posterior(COUNTS, rng=0))
+
+
+def test_the_draws_of_a_difference_are_independent():
+    """A posterior beside itself has twice the variance, also where both come from the same random stream."""
+    post = hbm.exact_posterior([[50, 50]] * 20, rng=0, n_draws=20_000)
+    width = np.ptp(hbm.plots.difference(post, post, ratio=False, most=1).axes[0].get_lines()[0].get_xdata())
+    lower, upper = post.quantile("beta", [0.05, 0.95])
+    assert width == pytest.approx(np.sqrt(2.0) * (upper - lower)[0], rel=0.05)
+
+
+def test_weights_count_in_a_difference(exact):
+    weighted = by_draws(exact, log_weights=np.where(exact.beta[..., 0] > 0.5, 0.0, -np.inf))
+    axes = hbm.plots.difference(weighted, by_draws(exact), ratio=False, most=2).axes[0]
+    centre = points(axes, "|")[rows(axes).index("0")]
+    assert centre > 0.1
+
+
+def test_alpha_near_zero_and_near_infinity_is_drawn():
+    log_alpha = np.linspace(-1200.0, 1200.0, 50)[np.newaxis]
+    post = hbm.Posterior(log_alpha, np.log(np.full((1, 50, 2), 0.5)), model=hbm.HierarchicalModel(2))
+    assert drawn(hbm.plots.posterior(post)) > 1000

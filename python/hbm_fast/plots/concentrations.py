@@ -64,6 +64,6 @@ def concentrations(
     lower, upper = fit.interval(probability)
     log = spans_decades(fit.concentration) if log is None else log
     chosen = colors_of(names, colors, other=PALETTE[:1])
-    series = [Series(f"alpha = {fit.alpha:.4g}", fit.concentration, lower, upper, color=chosen)]
+    series = [Series(f"alpha = {fit.alpha:.4g}", fit.concentration, lower, upper, colors=chosen)]
     label = f"concentration, with {100.0 * probability:g} % intervals"
     return intervals(names, series, label, _validate.positive_int(most, "most"), log=log, ax=ax)

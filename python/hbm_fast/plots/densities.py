@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHOWN = np.array([0.001, 0.999])  # quantiles at the ends of an axis
+_LARGEST_LOG = 690.0  # of a number that matplotlib draws
 _MOST_BINS = 40
 _SHARE_BINS = 20
 _NEARLY_PURE = 0.15  # share of the draws in the last of these intervals above which a density is a bar at 1
@@ -87,11 +88,10 @@ def draw_log(axes: "Axes", marginals: Sequence[Marginal]) -> None:
     """Densities of the logarithm of a positive parameter, over a log axis of the parameter itself."""
     plot_axes.log_axis(axes.xaxis)
     low, high = _limits(marginals)
-    low, high = max(low, -700.0), min(high, 700.0)  # numbers that are not 0 or infinite
     pad = 0.02 * (high - low)
     curves = [_line(marginal) for marginal in marginals]
-    _plot(axes, [(np.exp(np.clip(x, low - pad, high + pad)), density) for x, density in curves], marginals)
-    axes.set_xlim(np.exp(low - pad), np.exp(high + pad))
+    _plot(axes, [(np.exp(np.clip(x, -_LARGEST_LOG, _LARGEST_LOG)), density) for x, density in curves], marginals)
+    axes.set_xlim(*np.exp(np.clip([low - pad, high + pad], -_LARGEST_LOG, _LARGEST_LOG)))
     _stand(axes, curves, marginals)
 
 

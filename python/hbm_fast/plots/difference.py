@@ -93,7 +93,7 @@ def difference(
     shown = f"; the {len(order)} clearest" if len(order) < len(categories) else ""
     return intervals(
         categories,
-        [Series("median", middle, lower, upper, color=chosen)],
+        [Series("median", middle, lower, upper, colors=chosen)],
         f"beta of {names[0]} {sign} beta of {names[1]}, with {100.0 * probability:g} % intervals",
         len(order),
         order=order,

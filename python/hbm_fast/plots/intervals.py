@@ -25,7 +25,7 @@ class Series(NamedTuple):
     """The values (K,) of one series of rows.
 
     ``middle`` are points and ``lower`` and ``upper`` the ends of intervals, ``raw`` the raw proportions where there are
-    any, ``color`` one colour or one a row; None: the next of the palette.
+    any, ``colors`` one colour a row; None: the next of the palette.
     """
 
     label: str
@@ -33,7 +33,7 @@ class Series(NamedTuple):
     lower: Floats
     upper: Floats
     raw: Floats | None = None
-    color: Any = None
+    colors: Sequence[Any] | None = None
 
 
 def intervals(
@@ -105,8 +105,7 @@ def _draw(axes: "Axes", row: Series, order: NDArray[np.intp], shift: float, colo
     """One series: a line for each interval, a bar at its point, a circle at the raw proportion."""
     width = 1.8 if len(order) <= _MOST_NAMES else 1.0
     for position, k in enumerate(order):
-        one = row.color or color
-        one = one if isinstance(one, str) else one[k]
+        one = color if row.colors is None else row.colors[k]
         style: dict[str, Any] = {"color": one, "path_effects": outline(axes, one, width)}
         y = position + shift
         axes.plot([row.lower[k], row.upper[k]], [y, y], linewidth=width, solid_capstyle="butt", **style)

@@ -75,13 +75,13 @@ def proportions(
     chosen = colors_of(names, colors)
     lower, upper = post.quantile("beta", levels)
     counts = None if post.counts is None else post.counts.sum(axis=0)
-    series = [Series(names[0], post.mean("beta"), lower, upper, _raw(counts), chosen[0])]
+    series = [Series(names[0], post.mean("beta"), lower, upper, _raw(counts), chosen[:1] * post.n_categories)]
     log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
     for group, name, color in zip(groups, names[1:], chosen[1:], strict=True):
         theta = post.theta(group).reshape(1, -1, post.n_categories)
         lower, upper = _weighted.quantile(theta, log_weights, levels)[:, 0]
         raw = _raw(labels.counts_of(post, group))
-        series.append(Series(name, post.predict(group), lower, upper, raw, color))
+        series.append(Series(name, post.predict(group), lower, upper, raw, (color,) * post.n_categories))
     label = f"proportion, with {100.0 * probability:g} % intervals"
     most = _validate.positive_int(most, "most")
     log = spans_decades(series[0].middle) if log is None else log

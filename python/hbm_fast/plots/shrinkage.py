@@ -67,7 +67,7 @@ def shrinkage(
     >>> import hbm_fast as hbm
     >>> figure = hbm.plots.shrinkage(hbm.exact_posterior([[3, 0], [1, 1], [0, 4]], rng=0))
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    ['group 0', 'group 1', 'group 2']
+    ['group 2', 'group 1', 'group 0']
     """
     labels.one_dataset(post)
     names, k = labels.categories(post), labels.category_index(post, category)
@@ -82,10 +82,10 @@ def shrinkage(
     mean, lower, upper = _of_groups(post, k, order, np.array([tail, 1.0 - tail]))
     seen = f"{n_groups:,} groups" if post.group_names else f"groups 0 to {n_groups - 1}"
     shown = f"; one in {step} is shown" if step > 1 else ""
-    color = colors_of([names[k]], colors, known=names, other=PALETTE[:1])[0]
+    chosen = colors_of([names[k]], colors, known=names, other=PALETTE[:1])
     return intervals(
         post.group_names or tuple(f"group {n}" for n in range(n_groups)),
-        [Series("posterior mean of theta", mean, lower, upper, raw, color)],
+        [Series("posterior mean of theta", mean, lower, upper, raw, chosen * n_groups)],
         f"proportion of {names[k]}, with {100.0 * probability:g} % intervals",
         len(order),
         order=order,
