@@ -6,8 +6,10 @@ that are colours, such as those of marbles, have that colour; the others have th
 colour-blind people can read.
 """
 
+from hbm_fast.plots.axes import legend as legend
 from hbm_fast.plots.axes import panels as panels
 from hbm_fast.plots.calibration import calibration
+from hbm_fast.plots.colors import PALETTE as PALETTE
 from hbm_fast.plots.concentrations import concentrations
 from hbm_fast.plots.difference import difference
 from hbm_fast.plots.intervals import intervals as intervals

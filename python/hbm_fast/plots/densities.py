@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHOWN = np.array([0.001, 0.999])  # quantiles at the ends of an axis
-_LARGEST_LOG = 690.0  # of a number that matplotlib draws
+_LARGEST_LOG = 600.0  # of a number that matplotlib draws with its margins
 _MOST_BINS = 40
 _SHARE_BINS = 20
 _NEARLY_PURE = 0.15  # share of the draws in the last of these intervals above which a density is a bar at 1
