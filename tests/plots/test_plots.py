@@ -61,9 +61,9 @@ def test_posterior(exact):
 
 def test_groups_have_their_names(exact):
     named = by_draws(exact, group_names=["left", "right", "new"])
-    for group in (1, -2, "right"):
+    for group in (1, -1, "right"):  # negative numbers count from the last group that has counts
         assert hbm.plots.posterior(named, group=group).axes[2].get_xlabel() == "theta of right"
-    assert hbm.plots.posterior(exact, group=-1).axes[2].get_xlabel() == "theta of group 2 (of 0 to 2)"
+    assert hbm.plots.posterior(exact, group=-1).axes[2].get_xlabel() == "theta of group 1 (of 0 to 2)"
     assert hbm.plots.posterior(exact).axes[2].get_xlabel() == "theta of a new group"
 
 
@@ -244,6 +244,9 @@ def test_learning_curve():
     lowest = np.quantile(batch.theta(20)[..., 1].reshape(4, -1), 0.05, axis=1).min()
     assert band.y0 == pytest.approx(lowest)
     assert axes.get_xlabel() == "other groups"
+    several = hbm.plots.learning_curve(batch, group=[20, 20, 0, 0]).axes[0]
+    assert several.get_title(loc="left") == "one group of each dataset, after 0 to 20 other groups"
+    np.testing.assert_allclose(line(several, "prediction").get_ydata(), batch.predict([20, 20, 0, 0])[:, 1])
     assert hbm.plots.learning_curve(batch).axes[0].get_xlabel() == "groups"
     again = hbm.exact_posterior(np.stack([bags.counts, bags.counts]), rng=0)
     assert hbm.plots.learning_curve(again).axes[0].get_xlabel() == "datasets"

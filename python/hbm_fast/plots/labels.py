@@ -48,6 +48,8 @@ def group_label(post: Posterior, group: Group) -> str:
     if group is None:
         return "a new group"
     index, names = post._index(group), post.group_names
+    if not isinstance(index, int):
+        return "one group of each dataset"
     return names[index] if names else f"group {index} (of 0 to {post._data().shape[-2] - 1})"
 
 

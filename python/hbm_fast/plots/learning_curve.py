@@ -99,7 +99,7 @@ def _seen(batch: Posterior, group: Group) -> tuple[NDArray[np.int64], str]:
     if batch.counts is not None:
         seen = (batch.counts.sum(axis=-1) > 0).astype(np.int64)
         if group is not None:
-            seen[:, batch._index(group)] = 0
+            seen[np.arange(len(batch)), batch._index(group)] = 0
         numbers = seen.sum(axis=1)
         if (np.diff(numbers) > 0).all():
             return numbers, "groups" if group is None else "other groups"
