@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _PIXELS = 110  # of an inch of a figure, where the page is wide enough
 _LARGEST_SVG = 250_000  # bytes: a figure of more points is smaller as pixels
 _PHONE = 5.5  # inches: a wider figure is not readable at the width of a phone, where it scrolls in its own box
+_PHONE_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def _html(section: Section, matplotlib: Any) -> str:
     if section.rows:
         head = "".join(f"<th>{html.escape(c)}</th>" for c in section.columns)
         rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in section.rows)
-        parts.append(f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>')
+        scrolled = " scrolled" if len(section.columns) > _PHONE_COLUMNS else ""
+        parts.append(f'<div class="wide{scrolled}"><table><tr>{head}</tr>{rows}</table></div>')
     if section.notes:
         parts.append(
             '<ul class="faint">' + "".join(f"<li>{html.escape(note)}</li>" for note in section.notes) + "</ul>"
@@ -107,16 +109,18 @@ a { color: var(--link); }
 h1 { margin: 0; line-height: 1.2; } h3 { margin: 2rem 0 .25rem; }
 h2.chapter { margin: 3.5rem 0 0; padding-top: 1rem; border-top: 2px solid var(--line); }
 .faint { color: var(--faint); } ul.faint { font-size: .9rem; padding-left: 1.2rem; }
-img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
+img { max-width: 100%; height: auto; display: block; }
 .wide { overflow-x: auto; }
-@media (max-width: 40rem) {
-  .scrolled img { max-width: none; min-width: 40rem; }
-  .scrolled::before { content: "The figure is wider than the screen: scroll it sideways."; color: var(--faint);
-                      font-size: .9rem; position: sticky; left: 0; }
-}
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); vertical-align: bottom; }
+th { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+@media (max-width: 40rem) {
+  .scrolled img { max-width: none; min-width: 40rem; }
+  .scrolled::before { content: "Wider than the screen: scroll sideways."; color: var(--faint);
+                      font-size: .9rem; position: sticky; left: 0; }
+  th, td { padding: .3rem .4rem; }
+}
 </style>
 </head>
 <body>

@@ -53,7 +53,7 @@ def predictive_checks(post: Posterior, *, rng: int = 0) -> list[Check]:
     n_tables = min(max(_CELLS // max(counts.size, 1), _FEWEST_TABLES), _MOST_TABLES)
     observed = _statistics(counts[np.newaxis])[0]
     simulated = np.concatenate([_statistics(tables) for tables in _tables(post, counts, n_tables, rng)])
-    names = ("cells without a count", "largest proportion of a group, on average", "dispersion of the groups")
+    names = ("cells without a count", "average largest proportion of a group", "dispersion of the groups")
     return [Check(name, float(observed[i]), simulated[:, i]) for i, name in enumerate(names)]
 
 

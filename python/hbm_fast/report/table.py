@@ -117,8 +117,7 @@ def _side_by_side(posts: Mapping[str, Posterior]) -> "Figure":
 
 def _sections(analysis: Analysis, label: str | None, category: int | str | None, rng: int) -> Iterator[Section]:
     post = analysis.post
-    prefix = "" if label is None else f"{label}: "
-    yield _table(post, prefix + "the table")
+    yield _table(post, _chapter(label, "The table"))
     yield Section(
         "The model and its priors",
         _MODEL,
@@ -126,7 +125,7 @@ def _sections(analysis: Analysis, label: str | None, category: int | str | None,
         columns=("", "prior"),
         rows=[("alpha", repr(post.model.alpha)), ("beta", repr(post.model.beta))],
         notes=[*(f"Warning: {text}" for text in analysis.warnings), "Dashed in the figure: the priors."],
-        chapter=prefix + "the answer",
+        chapter=_chapter(label, "The answer"),
     )
     yield _answer(analysis)
     yield _accuracy(analysis)
@@ -145,7 +144,11 @@ def _sections(analysis: Analysis, label: str | None, category: int | str | None,
         f"{f'; the {_MOST} largest of {len(means)}' if len(means) > _MOST else ''}.",
         partial(_proportions, post),
     )
-    yield _check(predictive_checks(post, rng=rng), prefix)
+    yield _check(predictive_checks(post, rng=rng), _chapter(label, "Does the model fit?"))
+
+
+def _chapter(label: str | None, title: str) -> str:
+    return title if label is None else f"{label}: {title[0].lower()}{title[1:]}"
 
 
 def _table(post: Posterior, chapter: str) -> Section:
@@ -166,7 +169,7 @@ def _table(post: Posterior, chapter: str) -> Section:
     ]
     names = ", ".join((post.group_names or tuple(map(str, range(len(counts)))))[:3])
     text = f"Rows are groups ({names}, ...), columns are categories ({', '.join(_categories(post)[:3])}, ...)."
-    return Section("What was read", text, columns=("", ""), rows=rows, chapter=chapter[0].upper() + chapter[1:])
+    return Section("What was read", text, columns=("", ""), rows=rows, chapter=chapter)
 
 
 def _answer(analysis: Analysis) -> Section:
@@ -218,14 +221,13 @@ def _accuracy(analysis: Analysis) -> Section:
     )
 
 
-def _check(checks: Sequence[Check], prefix: str) -> Section:
+def _check(checks: Sequence[Check], chapter: str) -> Section:
     rows = []
     for check in checks:
         lower, upper = np.quantile(check.simulated, [0.05, 0.95])
         rows.append((check.name, _number(check.observed), _number(lower), _number(upper), f"{check.p_value:.3f}"))
     failed = [check.name for check in checks if not 0.01 <= check.p_value <= 0.99]
     n = len(checks[0].simulated)
-    title = prefix + "does the model fit?"
     return Section(
         "Posterior predictive check",
         f"The table beside {n} tables simulated from the posterior, with new groups of the same totals. p is the share "
@@ -235,7 +237,7 @@ def _check(checks: Sequence[Check], prefix: str) -> Section:
         ("", "observed", "simulated, 5 %", "95 %", "p"),
         rows,
         [f"Not reproduced: {', '.join(failed)}." if failed else "All of them are reproduced (0.01 <= p <= 0.99)."],
-        title[0].upper() + title[1:],
+        chapter,
     )
 
 
@@ -247,6 +249,7 @@ def _histograms(checks: Sequence[Check]) -> "Figure":
         axes.set(title=f"{check.name}: p = {check.p_value:.3f}", yticks=[])
         axes.title.set_fontsize("medium")
         axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.04)
     figure.axes[0].legend(frameon=False, fontsize="small")
     return figure
 
@@ -261,13 +264,13 @@ def _shrinkage(post: Posterior, category: int | str) -> "Figure":
     assert post.counts is not None
     figure, axes = _axes(1.2 + 0.2 * min(2 * _MOST, len(post.counts)))
     plots.shrinkage(post, category=category, most=2 * _MOST, ax=axes)
-    return figure
+    return _legend_below(figure, axes)
 
 
 def _proportions(post: Posterior) -> "Figure":
     figure, axes = _axes(1.2 + 0.22 * min(_MOST, post.n_categories))
     plots.proportions(post, most=_MOST, ax=axes)
-    return figure
+    return _legend_below(figure, axes)
 
 
 def _figure(height: float) -> "Figure":
@@ -282,9 +285,20 @@ def _axes(height: float) -> tuple["Figure", Any]:
     return figure, figure.subplots()
 
 
+def _legend_below(figure: "Figure", axes: Any) -> "Figure":
+    """The legend below the axes, which leaves them the width of the page; the caption is the title."""
+    axes.set_title("", loc="left")
+    legend = axes.get_legend()
+    if legend is not None:
+        legend.remove()
+        handles, names = axes.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    return figure
+
+
 def _categories(post: Posterior) -> tuple[str, ...]:
     return post.category_names or tuple(map(str, range(post.n_categories)))
 
 
-def _number(value: float, form: str = "{:.4g}") -> str:
-    return "-" if np.isnan(value) else form.format(value)
+def _number(value: float, form: str = "{:.3g}") -> str:
+    return "-" if np.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000.0 else form.format(value)
