@@ -482,7 +482,7 @@ def test_multinomial_limit_is_the_supremum():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"counts": [[1.0, 2.0]]}, TypeError, "astype"),
+        ({"counts": [[1.5, 2.0]]}, ValueError, "whole numbers"),
         ({"counts": [[1, -2]]}, ValueError, "negative"),
         ({"counts": [[1], [2]]}, ValueError, "two categories"),
         ({"counts": [[0, 0]]}, ValueError, "every group is empty"),

@@ -400,7 +400,7 @@ def test_sparse_counts(index, shared):
 @pytest.mark.parametrize(
     ("counts", "concentration", "error", "message"),
     [
-        ([1.0, 2.0], [1, 1], TypeError, "astype"),
+        ([1.5, 2.0], [1, 1], ValueError, "whole numbers"),
         ([True, False], [1, 1], TypeError, "bool"),
         ([[1, 2], [3, -4]], [1, 1], ValueError, r"-4 at index \(1, 1\)"),
         ([1, 2], [1, np.nan], ValueError, "nan at index"),

@@ -262,7 +262,7 @@ def test_predictive_counts(post):
         (lambda p: p.theta("a"), ValueError, "no group names"),
         (lambda p: p.theta(0, counts=[1, 2]), TypeError, "either group or counts"),
         (lambda p: p.predict(counts=[1, 2, 3]), ValueError, "K = 2"),
-        (lambda p: p.predict(counts=[1.0, 2.0]), TypeError, "astype"),
+        (lambda p: p.predict(counts=[1.5, 2.0]), ValueError, "whole numbers"),
         (lambda p: p.log_predictive([-1, 2]), ValueError, "negative"),
         (lambda p: p.quantile("alpha", 1.5), ValueError, "between 0 and 1"),
         (lambda p: len(p), TypeError, "one dataset"),

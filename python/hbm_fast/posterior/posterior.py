@@ -16,6 +16,7 @@ from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import diagnostics, netcdf, predictive
 from hbm_fast.posterior.summary import Summary, warn_of_chains, warn_of_weights, weighted_error
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
+from hbm_fast.tables.inputs import align
 
 Group = int | str | None
 
@@ -531,6 +532,7 @@ class Posterior:
         >>> print(f"{post.log_predictive(new, jointly=True):.3f} {both.log_evidence - post.log_evidence:.3f}")
         -37.087 -37.087
         """
+        new_counts = align(new_counts, self.category_names, name="new_counts")
         array = _validate.counts(new_counts, name="new_counts", ndim=(1, 2))
         rows = self._integer_rows(np.atleast_2d(array), "new_counts")
         if self.moments is None:
@@ -744,7 +746,9 @@ class Posterior:
         if counts is not None:
             if group is not None:
                 raise TypeError("give either group or counts, not both")
-            given = _validate.counts(counts, ndim=(1, 2) if self._batch else (1,))
+            array = align(counts, self.category_names)
+            row = array[0] if array.ndim == 2 and len(array) == 1 else array  # a table of one group
+            given = _validate.counts(row, ndim=(1, 2) if self._batch else (1,))
             rows = self._integer_rows(given, "counts")
             if given.ndim == 2 and given.shape[0] != shape[0]:
                 raise ValueError(f"counts must have shape (K,) or (B, K) with B = {shape[0]}; got {given.shape}")
