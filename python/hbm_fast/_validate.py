@@ -260,6 +260,14 @@ def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
     return result
 
 
+def position(value: str, names: tuple[str, ...] | None, noun: str) -> int:
+    """The index of a name among the names of groups or datasets."""
+    if names is None or value not in names:
+        stated = f"no {noun} names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
+        raise ValueError(f"{noun} {value!r} is unknown: {stated}; pass a name, or an index")
+    return names.index(value)
+
+
 def probabilities(value: ArrayLike, name: str) -> Floats:
     """A float64 array of numbers in [0, 1]."""
     array = np.asarray(value, dtype=np.float64)

@@ -22,6 +22,7 @@ def exact_posterior(
     rng: RNGLike = None,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
 ) -> Posterior:
     """Posterior of (alpha, beta) for two categories by adaptive quadrature.
@@ -38,7 +39,7 @@ def exact_posterior(
         Number of independent exact draws in the posterior.
     rng : None, int, SeedSequence, BitGenerator or Generator
         Random numbers of the draws; the quadrature uses none.
-    category_names, group_names : sequence of 2, of N str, optional
+    category_names, group_names, dataset_names : sequence of 2, of N, of B str, optional
         Kept in the result; default those of the table.
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
@@ -123,4 +124,5 @@ def exact_posterior(
         moments=QuadratureBatch(parts) if batch else parts[0],
         category_names=category_names,
         group_names=group_names,
+        dataset_names=dataset_names,
     )

@@ -45,6 +45,7 @@ def sample(
     diagnostics: bool = True,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
 ) -> Posterior:
     """Draw from the posterior of (alpha, beta) given the counts.
@@ -76,7 +77,7 @@ def sample(
     diagnostics : bool
         Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
         not converged. ``False`` saves about a millisecond for each parameter and 4 x 1,000 draws.
-    category_names, group_names : sequence of K, of N str, optional
+    category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
         Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
@@ -157,6 +158,7 @@ def sample(
     warmup = _WARMUP[method] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
     _validate.names(category_names, "category_names", n_categories)  # before the long computation
     _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
+    _validate.names(dataset_names, "dataset_names", len(datasets))
     starts = None if start is None else _starts(start, len(datasets), n_chains, n_categories, batch)
     key = new_key(rng)
     datasets, methods, reasons = _samplers(method, datasets, model, whole)
@@ -204,6 +206,7 @@ def sample(
         sample_stats=drawn,
         category_names=category_names,
         group_names=group_names,
+        dataset_names=dataset_names,
     )
     if diagnostics:
         post, message = convergence.check(post)
