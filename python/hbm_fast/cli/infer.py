@@ -48,8 +48,7 @@ def infer(
     for label, table in tables.items():
         messages: list[str] = []
         with collected(messages):
-            post = estimator.sample(table.counts, n_draws=draws, rng=seed, correct=False if raw else "auto")
-            post.category_names, post.group_names = table.category_names, table.group_names
+            post = estimator.sample(table, n_draws=draws, rng=seed, correct=False if raw else "auto")
             summary = post.summary()
         details: dict[str, Any] = {name: str(post.details[name]) for name in ("path", "reason")}
         details["ess_share"] = None if raw else float(post.details["ess_share"])

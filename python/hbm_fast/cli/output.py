@@ -32,7 +32,7 @@ class Answer:
 
     record: dict[str, Any]
     notes: Sequence[str]
-    columns: Mapping[str, Sequence[float]] | None = None
+    columns: Mapping[str, Any] | None = None
 
 
 def record(
@@ -54,6 +54,7 @@ def record(
         "data": source.name,
         "n_groups": n_rows if table.weights is None else sum(table.weights.tolist()),
         "n_categories": n_categories,
+        "transposed": table.transposed,
         "model": model,
         "method": method,
         "warnings": [*(source.messages if source.column is None else ()), *messages],
@@ -70,7 +71,12 @@ def number(value: float | None) -> float | None:
 def parameters_of(summary: Summary) -> Parameters:
     """The rows of a summary; the effective sample size is the smaller one of the bulk and the tails."""
     columns = summary.columns
-    found = {"mean": columns["mean"], "sd": columns["sd"], "lower": columns["5%"], "upper": columns["95%"]}
+    found: dict[str, Any] = {
+        "mean": columns["mean"],
+        "sd": columns["sd"],
+        "lower": columns["5%"],
+        "upper": columns["95%"],
+    }
     for name in ("ess", "ess_bulk"):
         if name in columns:
             found["ess"] = columns[name]
@@ -116,9 +122,9 @@ def screen(answer: Answer, label: str | None, *, wide: bool) -> str:
     """A heading, the table and the notes."""
     found = answer.record
     heading = f"{found['data']}{'' if label is None else f', {label}'}: {found['n_groups']} groups x " + (
-        f"{found['n_categories']} categories, {found['model']}"
+        f"{found['n_categories']} categories{found['transposed'] * ' (the rows of the file)'}, {found['model']}"
     )
-    columns: dict[str, Sequence[float | None]]
+    columns: dict[str, Any]
     if wide and answer.columns is not None:
         columns = dict(answer.columns)
     else:
@@ -126,11 +132,15 @@ def screen(answer: Answer, label: str | None, *, wide: bool) -> str:
         columns = {heading: [row[key] for row in rows] for key, heading in _HEADINGS.items()}
         columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     notes = [*answer.notes, *_worst(found["parameters"])]
-    texts = [heading, *notes] if wide else [textwrap.fill(text, WIDTH) for text in (heading, *notes)]
+    texts = (
+        [heading, *notes]
+        if wide
+        else [textwrap.fill(text, WIDTH, break_on_hyphens=False) for text in (heading, *notes)]
+    )
     return "\n".join([texts[0], *_lines(list(found["parameters"]), columns, wide=wide), *texts[1:]])
 
 
-def _lines(names: list[str], columns: Mapping[str, Sequence[float | None]], *, wide: bool) -> Iterator[str]:
+def _lines(names: list[str], columns: Mapping[str, Any], *, wide: bool) -> Iterator[str]:
     """alpha and what else is one number first, then the proportions, the largest ones first."""
     means = next(iter(columns.values()))
     single = [i for i, name in enumerate(names) if "[" not in name]

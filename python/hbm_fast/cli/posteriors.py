@@ -61,18 +61,22 @@ def _write_draws(post: Posterior, out: Path) -> None:
 
 def _write_groups(post: Posterior, target: Path) -> None:
     """Proportions of every group and of a new group, in the long form, with four digits."""
-    found = post.proportions(probability=0.9)
-    columns = ["group", "category", "count", "raw", "mean", "lower", "upper"]
-    names, categories, counts, *numbers = (found[name].tolist() for name in columns)
-    rows: list[list[Any]] = [
-        [*row[:3], *map(_digits, row[3:])] for row in zip(names, categories, counts, *numbers, strict=True)
-    ]
-    theta = post.theta(None).reshape(1, -1, post.n_categories)
+    counts = post.counts
+    assert counts is not None
+    names = post.group_names or tuple(map(str, range(len(counts))))
     log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
-    lower, upper = _weighted.quantile(theta, log_weights, np.array([0.05, 0.95]))[:, 0].tolist()
-    new = zip(_labels(post), post.predict(None).tolist(), lower, upper, strict=True)
-    rows += [["(new group)", name, "", "", *map(_digits, values)] for name, *values in new]
-    _files.write_csv(target, columns, rows)
+
+    def rows() -> Iterator[list[Any]]:
+        for index, name in [*enumerate(names), (None, "(new group)")]:
+            theta = post.theta(index).reshape(1, -1, post.n_categories)
+            bounds = _weighted.quantile(theta, log_weights, np.array([0.05, 0.95]))[:, 0].tolist()
+            observed = [""] * post.n_categories if index is None else counts[index].tolist()
+            total = 0 if index is None else sum(observed)
+            columns = (_labels(post), observed, post.predict(index).tolist(), *bounds)
+            for label, count, *values in zip(*columns, strict=True):
+                yield [name, label, count, _digits(count / total) if total else "", *map(_digits, values)]
+
+    _files.write_csv(target, ["group", "category", "count", "raw", "mean", "lower", "upper"], rows())
 
 
 def _digits(value: float) -> float:

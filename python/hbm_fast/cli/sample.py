@@ -18,7 +18,6 @@ from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior, diagnostics
 from hbm_fast.sampling import sample as sample_counts
-from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables import CountTable
 
 # Table entries visited for one block of draws, after which Ctrl-C keeps the draws so far: a few seconds. The size is
@@ -154,14 +153,8 @@ def posterior_of(
     label: str | None,
 ) -> tuple[Posterior, bool]:
     """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
-    # a row of weight w is w groups, which have no names
-    counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
-    names: dict[str, Any] = {
-        "category_names": table.category_names,
-        "group_names": table.group_names if table.weights is None else None,
-    }
     if method is Method.EXACT:
-        return exact_posterior(counts, model, n_draws=draws, rng=seed, **names), False
+        return exact_posterior(table, model, n_draws=draws, rng=seed), False
     parts: list[Posterior] = []
     interrupted = False
     r_hat, measured = None, 0
@@ -171,7 +164,7 @@ def posterior_of(
             for size in block_sizes(table.counts, draws, chains):
                 done = sum(part.n_draws for part in parts)
                 post = sample_counts(
-                    counts,
+                    table,
                     model,
                     method=method.value,  # type: ignore[arg-type]  # any but "exact"
                     n_draws=size,
@@ -180,7 +173,6 @@ def posterior_of(
                     rng=np.random.SeedSequence([seed, len(parts)]) if parts else seed,
                     progress=_in_block(update, done, size, draws, r_hat),
                     diagnostics=False,  # the summary is of all blocks
-                    **names,
                 )
                 parts.append(post)
                 if done + size >= min(measured + draws // 10, draws):

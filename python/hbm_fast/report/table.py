@@ -13,7 +13,7 @@ from hbm_fast import plots
 from hbm_fast._config import show_config
 from hbm_fast._files import write_text
 from hbm_fast._optional import import_optional
-from hbm_fast.plots.intervals import intervals
+from hbm_fast.plots.intervals import intervals, spans_decades
 from hbm_fast.posterior import Posterior
 from hbm_fast.posterior.summary import Summary
 from hbm_fast.report.page import Section, render
@@ -109,10 +109,10 @@ def _labels(analyses: Mapping[str | None, Analysis]) -> Iterator[Section]:
 def _side_by_side(posts: Mapping[str, Posterior]) -> "Figure":
     series = [(label, post.mean("beta"), *post.quantile("beta", [0.05, 0.95])) for label, post in posts.items()]
     figure, axes = _axes(1.2 + (0.14 + 0.08 * len(posts)) * min(_MOST, len(series[0][1])))
-    intervals(
-        _categories(next(iter(posts.values()))), series, "proportion, with 90 % intervals", _MOST, log=None, ax=axes
-    )
-    return figure
+    names = _categories(next(iter(posts.values())))
+    log = spans_decades(series[0][1])
+    intervals(names, series, "proportion, with 90 % intervals", _MOST, log=log, ax=axes)
+    return _legend_below(figure, axes)
 
 
 def _sections(analysis: Analysis, label: str | None, category: int | str | None, rng: int) -> Iterator[Section]:
