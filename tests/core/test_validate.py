@@ -68,9 +68,6 @@ def test_positive_int(value, error, message):
 def test_threads(monkeypatch):
     monkeypatch.setenv("HBM_FAST_NUM_THREADS", "5")
     assert hbm.log_likelihood([1, 0], [1.0, 1.0]) == hbm.log_likelihood([1, 0], [1.0, 1.0], n_threads=3)
-    monkeypatch.setenv("HBM_FAST_NUM_THREADS", "many")
-    with pytest.raises(ValueError, match="HBM_FAST_NUM_THREADS must be a positive integer; got 'many'"):
-        hbm.log_likelihood([1, 0], [1.0, 1.0])
     with pytest.raises(ValueError, match="n_threads must be at least 1; got 0"):
         hbm.log_likelihood([1, 0], [1.0, 1.0], n_threads=0)
 

@@ -135,10 +135,7 @@ def test_prior_density_is_a_density(marbles):
 
 
 def test_wrong_arguments_are_refused_by_name(marbles):
-    for bad, message in [
-        ({"correct": "yes"}, "correct must be"),
-        ({"n_draws": 0}, "n_draws must be at least 1"),
-    ]:
+    for bad, message in [({"correct": "yes"}, "correct must be"), ({"n_draws": 0}, "n_draws must be at least 1")]:
         with pytest.raises(ValueError, match=message):
             marbles.sample(BAGS, **bad)
     with pytest.raises(ValueError, match="K = 2"):

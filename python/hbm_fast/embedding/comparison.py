@@ -201,17 +201,7 @@ def posterior_means(embedding: Embedding, counts: NDArray[Any], *, n_draws: int 
 
 
 def highest_likelihood(exceedances: Tensor, floor: float) -> Tensor:
-    """sup of log p(x | a) over all concentrations a_k > floor.
-
-    Parameters
-    ----------
-    exceedances : (B, K + 1, J) float64
-    floor : float
-
-    Returns
-    -------
-    (B,)
-    """
+    """sup of log p(x | a) over all concentrations a_k > floor: exceedances (B, K + 1, J) float64 -> (B,)."""
 
     def log_likelihood(u: Tensor) -> Tensor:
         log_floor = u.new_tensor(floor).log()
