@@ -86,13 +86,14 @@ def _digits(value: float) -> float:
 def draw(found: Mapping[str | None, Posterior], target: Path) -> None:
     """The proportions over all groups, those of the labels side by side."""
     from hbm_fast import plots
-    from hbm_fast.plots.intervals import intervals
+    from hbm_fast.plots.intervals import intervals, spans_decades
 
     if None in found:
         figure = plots.proportions(found[None])
     else:
         series = [(str(label), p.mean("beta"), *p.quantile("beta", [0.05, 0.95])) for label, p in found.items()]
-        figure = intervals(_labels(next(iter(found.values()))), series, "proportion, with 90 % intervals", 30)
+        names, log = _labels(next(iter(found.values()))), spans_decades(series[0][1])
+        figure = intervals(names, series, "proportion, with 90 % intervals", 30, log=log)
     _files.write_figure(target, figure, dpi=150)
 
 
