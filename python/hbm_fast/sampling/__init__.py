@@ -41,7 +41,7 @@ def sample(
     start: tuple[ArrayLike, ArrayLike] | None = None,
     rng: RNGLike = None,
     n_threads: int | None = None,
-    progress: bool = False,
+    progress: bool | Callable[[float], object] = False,
     diagnostics: bool = True,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
@@ -72,8 +72,8 @@ def sample(
         Chain c of dataset b has its own random stream: the draws do not depend on ``n_threads``.
     n_threads : int, optional
         Default all CPUs this process may use (or HBM_FAST_NUM_THREADS).
-    progress : bool
-        Write the finished share to stderr.
+    progress : bool or callable
+        True writes the finished share to stderr; a function is called with it, a number up to 1, some times a second.
     diagnostics : bool
         Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
         not converged, or the prior of beta weighs much. ``False`` saves about a millisecond for each parameter and
@@ -186,6 +186,7 @@ def sample(
     key = new_key(rng)
     datasets, methods, reasons = _samplers(method, datasets, model, whole)
     post_method = "mixed" if len(set(methods)) > 1 else methods[0] if methods else str(method)
+    report = progress if callable(progress) else _reporter(post_method) if progress else None
     drawn = _core.mcmc.sample(
         datasets,
         model.alpha._kernel(),
@@ -196,10 +197,12 @@ def sample(
         warmup,
         key,
         _validate.threads(n_threads),
-        _reporter(post_method) if progress else None,
+        report,
         starts,
     )
-    if progress:
+    if report is not None:
+        report(1.0)
+    if progress and not callable(progress):
         print(file=sys.stderr)
     details = {
         "method": np.array(methods, dtype=object),
