@@ -131,7 +131,8 @@ def test_by_gives_one_result_a_label(run, files, command):
 
 
 def test_by_writes_a_file_a_label_and_one_figure(run, files):
-    pytest.importorskip("matplotlib")
+    for module in ("matplotlib", "pandas", "scipy"):
+        pytest.importorskip(module)
     folder, names, counts = files
     targets = ["--out", folder / "d.csv", "--groups", folder / "g.csv", "--figure", folder / "f.png"]
     arguments = ["sample", folder / "kinds.csv", "--by", "kind", "--draws", 100, "--chains", 2, "--quiet", *targets]
@@ -141,12 +142,26 @@ def test_by_writes_a_file_a_label_and_one_figure(run, files):
         rows = list(csv.DictReader(io.StringIO((folder / f"g-{label}.csv").read_text())))
         assert len(rows) == 7 * 3
         assert (rows[0]["group"], rows[0]["category"]) == (f"S{first}", names[0])
+        assert [row["group"] for row in rows[-3:]] == ["(new group)"] * 3
+        post = hbm.sample(counts[first::2], n_draws=100, n_chains=2, rng=0, diagnostics=False)
+        for name in ("mean", "lower", "upper"):
+            found = [float(row[name]) for row in rows]
+            np.testing.assert_allclose(found[:-3], post.proportions()[name], rtol=1e-3)
+        np.testing.assert_allclose([float(row["mean"]) for row in rows[-3:]], post.predict(), rtol=1e-3)
+        assert all(float(row["lower"]) < float(row["mean"]) < float(row["upper"]) for row in rows[-3:])
         assert int(rows[0]["count"]) == counts[first, 0]
         assert float(rows[0]["raw"]) == pytest.approx(counts[first, 0] / 20, abs=5e-5)
         assert max(len(row["mean"].replace("0.", "").lstrip("0")) for row in rows if "e" not in row["mean"]) <= 4
     assert (folder / "f.png").read_bytes().startswith(b"\x89PNG")
     code, _, err = run(*arguments[:-2])
     assert (code, err.count("\n"), "d-lean.csv" in err) == (2, 1, True)
+
+
+def test_proportions_of_groups_need_pandas(run, files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    target = files[0] / "g.csv"
+    assert "pip install 'hbm-fast[report]'" in run("sample", files[0] / "wide.csv", "--groups", target)[2]
+    assert not target.exists()
 
 
 def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
@@ -179,8 +194,8 @@ def test_mistakes_name_the_options(run, files):
 
 
 def test_infer_writes_what_sample_writes(run, tmp_path):
-    pytest.importorskip("torch")
-    pytest.importorskip("matplotlib")
+    for module in ("torch", "matplotlib", "pandas", "scipy"):
+        pytest.importorskip(module)
     (tmp_path / "bags.csv").write_text("bag,white,black\na,3,0\nb,0,4\n")
     targets = ["--out", tmp_path / "d.csv", "--groups", tmp_path / "g.csv", "--figure", tmp_path / "f.svg"]
     code, out, _ = run("infer", tmp_path / "bags.csv", "--network", "marbles", "--draws", 60, *targets)
