@@ -377,6 +377,31 @@ def test_h5ad(tmp_path):
             h5ad.read(file, layer, labels)
 
 
+LINEAGES = ("k__Bacteria; p__Firmicutes; f__Rikenellaceae", "k__Bacteria; p__; f__S24-7", "k__Archaea; p__, x; f__")
+
+
+@pytest.mark.parametrize(("delimiter", "other"), [(",", ";"), ("\t", ";"), (";", ","), ("\t", ",")])
+def test_lineages_have_delimiters_of_their_own(write, delimiter, other):
+    names = tuple(name.replace(",", "").replace(";", other) for name in LINEAGES)
+    rows = [("x", "3", "1", "0"), ("y", "0", "4", "1"), ("z", "1", "2", "3")]
+    comment = "# a comment, of a; kind\n"
+    for header in (("sample", *names), ("#SampleID", *names), names):  # the last as R writes row names
+        table = read_counts(write(comment + "\n".join(map(delimiter.join, (header, *rows))) + "\n"))
+        assert (table.category_names, table.group_names) == (names, ("x", "y", "z"))
+        assert table.counts.tolist() == [[3, 1, 0], [0, 4, 1], [1, 2, 3]]
+    rows = zip(("#OTU ID", *names), *rows, strict=True)  # a category in each row
+    table = read_counts(write("\n".join(map(delimiter.join, rows))))
+    assert (table.category_names, table.transposed) == (names, True)
+
+
+def test_quoted_lineages_and_leading_blank_lines(write):
+    header = ",".join(f'"{name}"' for name in LINEAGES)
+    table = read_counts(write(f'\n"sample",{header}\n"x; y; z",3,1,0\n"y",0,4,1\n'))
+    assert (table.category_names, table.group_names) == (LINEAGES, ("x; y; z", "y"))
+    wide = write("sample\t" + "\t".join(f"g__{k}; s__{k}" for k in range(20_000)) + "\n" + "x" + "\t1" * 20_000)
+    assert read_counts(wide).counts.shape == (1, 20_000)
+
+
 def test_damaged_gzip(tmp_path):
     whole = gzip.compress(twins_of_qiime().encode())
     file = tmp_path / "damaged.tsv.gz"
