@@ -208,6 +208,43 @@ def test_infer_writes_what_sample_writes(run, tmp_path):
     assert (tmp_path / "f.svg").stat().st_size > 1000
 
 
+def test_learned_concentration_and_priors_for_a_table(run, tmp_path):
+    twins = hbm.datasets.load_twins()
+    file = tmp_path / "twins.npz"
+    np.savez(file, counts=twins.counts[:10], category_names=twins.category_names)
+    command = ["sample", file, "--draws", 150, "--chains", 2, "--quiet"]
+    code, out, err = run(*command)
+    assert code == 0
+    assert "hbm-fast sample --for-table learns the concentration" in err
+    assert "beta_concentration" not in out
+    found = json.loads(run(*command, "--json")[1])
+    assert [text.split(" adds")[0] for text in found["warnings"] if "pseudo" in text] == ["the prior of beta"]
+    code, out, err = run(*command, "--for-table", "--out", tmp_path / "d.csv")
+    assert (code, "pseudo-counts" in err) == (0, False)
+    rows = out.splitlines()
+    assert max(map(len, rows)) <= 80
+    at = next(n for n, row in enumerate(rows) if row.startswith("alpha "))
+    assert [row.split()[0] for row in rows[at : at + 3]] == ["alpha", "log_alpha", "beta_concentration"]
+    model = hbm.HierarchicalModel.for_table(twins.counts[:10])
+    post = hbm.sample(twins.counts[:10], model, n_draws=150, n_chains=2, rng=0, diagnostics=False)
+    with (tmp_path / "d.csv").open(newline="") as stream:
+        draws = [float(row["beta_concentration"]) for row in csv.DictReader(stream)]
+    assert draws == post.beta_concentration.ravel().tolist()
+    learned = json.loads(run(*command, "--beta", "gamma:2,4", "--json")[1])
+    assert "concentration=Gamma(shape=2.0, rate=4.0)" in learned["model"]
+    assert learned["parameters"]["beta_concentration"]["mean"] < 0.3
+    assert "Dirichlet(concentration=0.1)" in json.loads(run(*command, "--beta", "0.1", "--json")[1])["model"]
+    for options, message in (
+        (["--for-table", "--alpha", "fixed:3"], "--for-table chooses both priors"),
+        (["--beta", "none"], "--beta must be the concentration of a Dirichlet, a positive number such as 0.5, or"),
+        (["--beta", "-1"], "--beta must be"),
+        (["--beta", "exponential:x"], "--beta exponential:rate: could not convert"),
+        (["--beta", "exponential:1", "--method", "exact"], "--method exact needs a known concentration of beta"),
+    ):
+        code, _, err = run(*command, *options)
+        assert (code, err.count("\n"), message in err) == (2, 1, True)
+
+
 def test_version_and_short_help(run):
     assert run("--version")[:2] == (0, f"hbm-fast {hbm.__version__}\n")
     for command in ([], ["sample"], ["config"]):

@@ -48,21 +48,20 @@ def write_record(record: dict[str, Any], out: Path | None) -> None:
 
 def _write_draws(post: Posterior, out: Path) -> None:
     """Every draw; weighted draws with their weights."""
-    weighted = post.log_weights is not None
+    weights = {} if post.log_weights is None else {"log_weight": post.log_weights}
+    single = {**weights, "alpha": post.alpha, **post.latent}
 
     def rows() -> Iterator[list[Any]]:
-        alpha, beta = post.alpha, post.beta
+        beta = post.beta
         for c in range(post.n_chains):
             for start in range(0, post.n_draws, _CHUNK):
                 part = slice(start, start + _CHUNK)
-                columns = [alpha[c, part, None], beta[c, part]]
-                if post.log_weights is not None:
-                    columns.insert(0, post.log_weights[c, part, None])
+                columns = [*(values[c, part, None] for values in single.values()), beta[c, part]]
                 for d, values in enumerate(zip(*(column.tolist() for column in columns), strict=True), start):
                     yield [c, d, *(value for column in values for value in column)]
 
     names = (f"beta[{name}]" for name in _labels(post))
-    _files.write_csv(out, ["chain", "draw", *(["log_weight"] if weighted else []), "alpha", *names], rows())
+    _files.write_csv(out, ["chain", "draw", *single, *names], rows())
 
 
 def _write_groups(post: Posterior, target: Path) -> None:
