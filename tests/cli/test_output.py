@@ -131,7 +131,8 @@ def test_by_gives_one_result_a_label(run, files, command):
 
 
 def test_by_writes_a_file_a_label_and_one_figure(run, files):
-    pytest.importorskip("matplotlib")
+    for module in ("matplotlib", "pandas", "scipy"):
+        pytest.importorskip(module)
     folder, names, counts = files
     targets = ["--out", folder / "d.csv", "--groups", folder / "g.csv", "--figure", folder / "f.png"]
     arguments = ["sample", folder / "kinds.csv", "--by", "kind", "--draws", 100, "--chains", 2, "--quiet", *targets]
@@ -141,12 +142,26 @@ def test_by_writes_a_file_a_label_and_one_figure(run, files):
         rows = list(csv.DictReader(io.StringIO((folder / f"g-{label}.csv").read_text())))
         assert len(rows) == 7 * 3
         assert (rows[0]["group"], rows[0]["category"]) == (f"S{first}", names[0])
+        assert [row["group"] for row in rows[-3:]] == ["(new group)"] * 3
+        post = hbm.sample(counts[first::2], n_draws=100, n_chains=2, rng=0, diagnostics=False)
+        for name in ("mean", "lower", "upper"):
+            found = [float(row[name]) for row in rows]
+            np.testing.assert_allclose(found[:-3], post.proportions()[name], rtol=1e-3)
+        np.testing.assert_allclose([float(row["mean"]) for row in rows[-3:]], post.predict(), rtol=1e-3)
+        assert all(float(row["lower"]) < float(row["mean"]) < float(row["upper"]) for row in rows[-3:])
         assert int(rows[0]["count"]) == counts[first, 0]
         assert float(rows[0]["raw"]) == pytest.approx(counts[first, 0] / 20, abs=5e-5)
         assert max(len(row["mean"].replace("0.", "").lstrip("0")) for row in rows if "e" not in row["mean"]) <= 4
     assert (folder / "f.png").read_bytes().startswith(b"\x89PNG")
     code, _, err = run(*arguments[:-2])
     assert (code, err.count("\n"), "d-lean.csv" in err) == (2, 1, True)
+
+
+def test_proportions_of_groups_need_pandas(run, files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    target = files[0] / "g.csv"
+    assert "pip install 'hbm-fast[report]'" in run("sample", files[0] / "wide.csv", "--groups", target)[2]
+    assert not target.exists()
 
 
 def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
@@ -179,8 +194,8 @@ def test_mistakes_name_the_options(run, files):
 
 
 def test_infer_writes_what_sample_writes(run, tmp_path):
-    pytest.importorskip("torch")
-    pytest.importorskip("matplotlib")
+    for module in ("torch", "matplotlib", "pandas", "scipy"):
+        pytest.importorskip(module)
     (tmp_path / "bags.csv").write_text("bag,white,black\na,3,0\nb,0,4\n")
     targets = ["--out", tmp_path / "d.csv", "--groups", tmp_path / "g.csv", "--figure", tmp_path / "f.svg"]
     code, out, _ = run("infer", tmp_path / "bags.csv", "--network", "marbles", "--draws", 60, *targets)
@@ -191,6 +206,43 @@ def test_infer_writes_what_sample_writes(run, tmp_path):
     assert sum(math.exp(float(row["log_weight"])) for row in rows) == pytest.approx(1.0)
     assert (tmp_path / "g.csv").read_text().splitlines()[1].startswith("a,white,3,1.0,")
     assert (tmp_path / "f.svg").stat().st_size > 1000
+
+
+def test_learned_concentration_and_priors_for_a_table(run, tmp_path):
+    twins = hbm.datasets.load_twins()
+    file = tmp_path / "twins.npz"
+    np.savez(file, counts=twins.counts[:10], category_names=twins.category_names)
+    command = ["sample", file, "--draws", 150, "--chains", 2, "--quiet"]
+    code, out, err = run(*command)
+    assert code == 0
+    assert "hbm-fast sample --for-table learns the concentration" in err
+    assert "beta_concentration" not in out
+    found = json.loads(run(*command, "--json")[1])
+    assert [text.split(" adds")[0] for text in found["warnings"] if "pseudo" in text] == ["the prior of beta"]
+    code, out, err = run(*command, "--for-table", "--out", tmp_path / "d.csv")
+    assert (code, "pseudo-counts" in err) == (0, False)
+    rows = out.splitlines()
+    assert max(map(len, rows)) <= 80
+    at = next(n for n, row in enumerate(rows) if row.startswith("alpha "))
+    assert [row.split()[0] for row in rows[at : at + 3]] == ["alpha", "log_alpha", "beta_concentration"]
+    model = hbm.HierarchicalModel.for_table(twins.counts[:10])
+    post = hbm.sample(twins.counts[:10], model, n_draws=150, n_chains=2, rng=0, diagnostics=False)
+    with (tmp_path / "d.csv").open(newline="") as stream:
+        draws = [float(row["beta_concentration"]) for row in csv.DictReader(stream)]
+    assert draws == post.beta_concentration.ravel().tolist()
+    learned = json.loads(run(*command, "--beta", "gamma:2,4", "--json")[1])
+    assert "concentration=Gamma(shape=2.0, rate=4.0)" in learned["model"]
+    assert learned["parameters"]["beta_concentration"]["mean"] < 0.3
+    assert "Dirichlet(concentration=0.1)" in json.loads(run(*command, "--beta", "0.1", "--json")[1])["model"]
+    for options, message in (
+        (["--for-table", "--alpha", "fixed:3"], "--for-table chooses both priors"),
+        (["--beta", "none"], "--beta must be the concentration of a Dirichlet, a positive number such as 0.5, or"),
+        (["--beta", "-1"], "--beta must be"),
+        (["--beta", "exponential:x"], "--beta exponential:rate: could not convert"),
+        (["--beta", "exponential:1", "--method", "exact"], "--method exact needs a known concentration of beta"),
+    ):
+        code, _, err = run(*command, *options)
+        assert (code, err.count("\n"), message in err) == (2, 1, True)
 
 
 def test_version_and_short_help(run):

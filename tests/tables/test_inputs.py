@@ -160,6 +160,16 @@ def test_names_of_datasets_in_xarray():
     assert tables.as_counts(xr.DataArray(COUNTS)).category_names is None
 
 
+def test_networks_keep_names_of_datasets(absent_extras_skip):
+    batch = xarray_of(np.stack([COUNTS, COUNTS]), "uv", GROUPS, CATEGORIES)
+    with absent_extras_skip():
+        networks = [hbm.amortize.load("marbles"), hbm.embedding.load("marbles")]
+    for network in networks:
+        post = network.sample(batch, n_draws=5, rng=0)
+        assert (post.dataset_names, post.group_names) == (("u", "v"), GROUPS)
+        assert post["v"].dataset_names == ("v",)
+
+
 def test_layers_of_anndata():
     data = anndata_of(COUNTS / 3, counts=sparse("csr_matrix", COUNTS), raw=COUNTS * 2.0)
     assert hbm.fit(data, layer="counts").category_names == CATEGORIES

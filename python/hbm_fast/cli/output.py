@@ -19,7 +19,6 @@ from hbm_fast.tables import CountTable
 WIDTH = 80
 _LARGEST = 20  # proportions shown without --wide
 _NAME = 26  # and four columns of 10, two of 7
-_LIMIT = 1.01  # of R-hat: Vehtari et al. 2021
 _HEADINGS = {"mean": "mean", "sd": "sd", "lower": "5 %", "upper": "95 %", "ess": "ESS", "r_hat": "R-hat"}
 
 Row = dict[str, float | None]
@@ -182,13 +181,12 @@ def _cell(column: str, value: float | None) -> str:
 
 
 def _worst(parameters: Parameters) -> list[str]:
-    """The worst R-hat, and how many exceed its limit: of many parameters some do by chance."""
+    """The worst R-hat; the note of the summary has the number of those that exceed the limit."""
     known = {name: row["r_hat"] for name, row in parameters.items() if row["r_hat"] is not None}
     if not known:
         return []
     worst = max(known, key=lambda name: known[name] or 0.0)
-    above = sum((value or 0.0) > _LIMIT for value in known.values())
-    return [f"worst R-hat {known[worst]:.3f} ({worst}); {above} of {len(known)} above {_LIMIT}"]
+    return [f"worst R-hat {known[worst]:.3f} ({worst})"]
 
 
 def of_label(target: Path | None, label: str | None) -> Path | None:

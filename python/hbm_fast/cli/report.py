@@ -9,10 +9,9 @@ import typer
 
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
-from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.priors import model_of
 from hbm_fast.cli.reading import collected, read
 from hbm_fast.cli.sample import Method, posterior_of
-from hbm_fast.models import HierarchicalModel
 
 
 def report(
@@ -30,8 +29,9 @@ def report(
     ] = None,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
-    alpha: options.Alpha = "exponential:1",
-    beta: options.Beta = 1.0,
+    alpha: options.Alpha = None,
+    beta: options.Beta = None,
+    for_table: options.ForTable = False,
     network: Annotated[
         list[str] | None,
         typer.Option(help="Le (2020): a trained network to show beside the shipped ones, a file. Repeatable."),
@@ -66,7 +66,7 @@ def report(
             raise ValueError("a report needs a group a row; the rows of a frequency table are kinds of groups")
         if category is not None and category not in (source.table.category_names or ()):
             raise ValueError(f"--category must be the name of a category of {source.name}; got {category!r}")
-        model = HierarchicalModel(source.table.counts.shape[1], alpha=parse_alpha(alpha), beta=beta)
+        model = model_of(source.table, alpha, beta, for_table=for_table)
         analyses = {}
         for label, part in source.parts.items():
             messages = list(source.messages)

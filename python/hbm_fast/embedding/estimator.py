@@ -190,6 +190,7 @@ class Embedding(TrainedNetwork):
             key=key,
             category_names=given.category_names,
             group_names=given.group_names,
+            dataset_names=given.dataset_names,
         )
 
     def log_evidence(self, counts: ArrayLike | Sequence[ArrayLike], *, n_draws: int = 4000, rng: RNGLike = 0) -> Any:
