@@ -171,6 +171,9 @@ def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
         found = json.loads(run("fit", *arguments, "--json")[1])
         assert found["alpha"] == pytest.approx(expected, rel=1e-9)
     assert "12 groups x 3 categories (the rows of the file)" in run("fit", folder / "otu.tsv")[1]
+    labelled = ["fit", folder / "otu.tsv", "--metadata", folder / "meta.csv", "--by", "kind"]
+    assert run(*labelled)[1].count("6 groups x 3 categories (the rows of the") == 2
+    assert all(record["transposed"] for record in json.loads(run(*labelled, "--json")[1])["by"].values())
     assert json.loads(run("fit", folder / "wide.csv", "--transpose", "--json")[1])["n_groups"] == 3
     command = [sys.executable, "-m", "hbm_fast", "fit", "-", "--json"]
     text = (folder / "wide.csv").read_text()

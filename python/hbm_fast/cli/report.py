@@ -74,7 +74,7 @@ def report(
                 post, interrupted = posterior_of(part, model, Method.AUTO, draws, chains, seed, quiet, label)
                 if interrupted:
                     raise KeyboardInterrupt
-                analyses[label] = page.Analysis(post, post.summary(), messages)
+                analyses[label] = page.Analysis(post, post.summary(), messages, part.transposed)
         page.write(out, source.name, analyses, category=category, rng=seed)
     if as_json:
         options.print_json({"page": str(out), "bytes": out.stat().st_size})
