@@ -232,6 +232,14 @@ void register_mixture(py::module_ m) {
       .def_readonly("log_coefficient", &CountSlots::log_coefficient)
       .def_readonly("sum_of_weights", &CountSlots::sum_of_weights)
       .def_property_readonly(
+          "weights",
+          [](const CountSlots& s) {
+            Doubles weights(static_cast<py::ssize_t>(s.weights.size()));
+            std::copy(s.weights.begin(), s.weights.end(), weights.mutable_data());
+            return weights;
+          },
+          "Multiplicity (N,) of each group.")
+      .def_property_readonly(
           "order",
           [](const CountSlots& s) {
             Integers order(static_cast<py::ssize_t>(s.order.size()));
