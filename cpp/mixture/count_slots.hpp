@@ -30,18 +30,18 @@ struct CountSlots {
   std::size_t n_slots() const { return values.size(); }
 
   std::size_t n_categories;
-  std::vector<std::size_t> category_begin;      // (K + 1) first slot of each category
-  std::vector<double> values;                   // (U) ascending within a category
-  std::vector<std::uint32_t> slot_category;     // (U)
-  std::vector<std::size_t> group_begin;         // (N + 1) into slots
-  std::vector<std::uint32_t> slots;             // those of each group, ascending
-  std::vector<double> total_values;             // distinct totals, ascending
-  std::vector<std::uint32_t> total_slot;        // (N)
-  std::vector<double> weights;                  // (N)
-  std::vector<std::uint64_t> order;             // (N) the row of each group
+  std::vector<std::size_t> category_begin;   // (K + 1) first slot of each category
+  std::vector<double> values;                // (U) ascending within a category
+  std::vector<std::uint32_t> slot_category;  // (U)
+  std::vector<std::size_t> group_begin;      // (N + 1) into slots
+  std::vector<std::uint32_t> slots;          // those of each group, ascending
+  std::vector<double> total_values;          // distinct totals, ascending
+  std::vector<std::uint32_t> total_slot;     // (N)
+  std::vector<double> weights;               // (N)
+  std::vector<std::uint64_t> order;          // (N) the row of each group
   double sum_of_weights = 0.0;
-  double log_coefficient = 0.0;                 // sum of the logs of the multinomial coefficients
-  Key hash{};                                   // of the sorted groups
+  double log_coefficient = 0.0;  // sum of the logs of the multinomial coefficients
+  Key hash{};                    // of the sorted groups
 };
 
 }  // namespace hbm_fast

@@ -28,16 +28,14 @@ HBM_INLINE double product_end(double u, double v) {
 HBM_INLINE double log_gamma_tail(double inverse) {
   const double w = inverse * inverse;
   return inverse *
-         (1.0 / 12 +
-          w * (-1.0 / 360 + w * (1.0 / 1260 + w * (-1.0 / 1680 + w * (1.0 / 1188 - w * (691.0 / 360360))))));
+         (1.0 / 12 + w * (-1.0 / 360 + w * (1.0 / 1260 + w * (-1.0 / 1680 + w * (1.0 / 1188 - w * (691.0 / 360360))))));
 }
 
 // log z - digamma(z)
 HBM_INLINE double digamma_tail(double inverse) {
   const double w = inverse * inverse;
   return 0.5 * inverse +
-         w * (1.0 / 12 +
-              w * (-1.0 / 120 + w * (1.0 / 252 + w * (-1.0 / 240 + w * (1.0 / 132 - w * (691.0 / 32760))))));
+         w * (1.0 / 12 + w * (-1.0 / 120 + w * (1.0 / 252 + w * (-1.0 / 240 + w * (1.0 / 132 - w * (691.0 / 32760))))));
 }
 
 // trigamma(z)
@@ -130,8 +128,8 @@ void differences(const double* a, const double* values, std::size_t n, const dou
 
 template <std::size_t lanes>
 void gather(const std::size_t* group_begin, const std::uint32_t* slots, const std::uint32_t* total_slot,
-            std::size_t first, std::size_t last, const double* terms, const double* total_terms,
-            const double* constant, double* out, std::size_t stride) {
+            std::size_t first, std::size_t last, const double* terms, const double* total_terms, const double* constant,
+            double* out, std::size_t stride) {
   for (std::size_t g = first; g < last; ++g) {
     double even[lanes], odd[lanes] = {};
     for (std::size_t l = 0; l < lanes; ++l) even[l] = constant[l] - total_terms[total_slot[g] * lanes + l];

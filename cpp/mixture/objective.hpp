@@ -61,12 +61,12 @@ class MixtureObjective {
   std::size_t n_components_, lanes_, stride_;
   const LaneKernels& kernels_;
   double sum_beta_ = 0.0, log_normalizer_ = 0.0;
-  std::vector<double> a_;                            // (K, stride)
-  std::vector<double> total_;                        // (stride) sums of a over the categories
-  std::vector<double> terms_, total_terms_;          // (blocks, U, lanes), (blocks, distinct totals, lanes)
-  std::vector<double> sums_, total_sums_;            // the same shapes
-  std::vector<double> shares_, log_sums_;            // (N, stride), (N)
-  std::vector<double> block_, first_, second_;       // (lanes)
+  std::vector<double> a_;                       // (K, stride)
+  std::vector<double> total_;                   // (stride) sums of a over the categories
+  std::vector<double> terms_, total_terms_;     // (blocks, U, lanes), (blocks, distinct totals, lanes)
+  std::vector<double> sums_, total_sums_;       // the same shapes
+  std::vector<double> shares_, log_sums_;       // (N, stride), (N)
+  std::vector<double> block_, first_, second_;  // (lanes)
 };
 
 }  // namespace hbm_fast

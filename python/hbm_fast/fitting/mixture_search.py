@@ -14,6 +14,9 @@ _FINAL_TOLERANCE = 1e-11
 _SAME = 0.01  # nats between two values of one mode
 _REACHED = 1e-3  # nats: a start within them of the best has reached it
 _BATCH = 8  # offspring of one generation
+_LEAST_GENERATIONS = (
+    1  # even where the starts agree: on the twins 18 of 24 end in the same lower mode of two components
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ def search(
 
     Half of the starts are k-means++ seeds in Hellinger distance, half are refined by Lloyd's iterations. An offspring
     of two solutions is their union, of which the components whose loss costs least are dropped until ``n_components``
-    are left. The best distinct modes survive. Where half of the starts lead to the best mode there are no crossovers.
+    are left. The best distinct modes survive. Where half of
+    the starts lead to the best mode the crossovers end after one generation.
     Ctrl-C ends the search, with the best so far.
 
     Parameters
@@ -58,8 +62,10 @@ def search(
         added, interrupted = problem.maximize(neighbours.log_concentration, neighbours.log_weights, _SEARCH_TOLERANCE)
         population = _distinct(Solutions.joined([population, added]), n_starts)
     try:
-        if n_components > 1 and not interrupted and 2 * _reached(starts, population) < n_starts:
+        if n_components > 1 and not interrupted:
             for step in range(1, n_steps):
+                if step > _LEAST_GENERATIONS and 2 * _reached(starts, population) >= n_starts:
+                    break
                 offspring = [_offspring(problem, population, generator) for _ in range(_BATCH)]
                 modes, interrupted = problem.maximize(*_stacked(offspring), _SEARCH_TOLERANCE)
                 population = _distinct(Solutions.joined([population, modes]), n_starts)
