@@ -11,8 +11,6 @@ from hbm_fast import _core, _validate, priors
 from hbm_fast._typing import Floats
 from hbm_fast.models import MixtureModel
 
-_LARGEST_SLOTS = 2**32 - 1
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -125,7 +123,11 @@ class MixtureProblem:
         if prior is not None:  # independent gammas: their sum is a gamma, and independent of the proportions
             alpha = priors.Gamma(self.n_categories * prior.shape, rate=prior.rate)
             beta = priors.Dirichlet(prior.shape)
-        _need_density(alpha, beta)
+        if isinstance(alpha, priors.Fixed) or not isinstance(beta, priors.Dirichlet):
+            raise ValueError(
+                "fit takes a prior of alpha with a density and a Dirichlet prior of beta for a MixtureModel; got "
+                f"alpha={alpha}, beta={beta}. Pass prior=priors.Gamma(...), or use hbm.sample."
+            )
         self.alpha = alpha
         self.b = np.broadcast_to(np.asarray(beta.concentration), (self.n_categories,))
         self._kernels = (alpha._kernel(), beta._kernel(self.n_categories), model.weights)
@@ -201,11 +203,3 @@ class MixtureProblem:
     def scores(self, log_concentration: Floats, groups: NDArray[np.int64]) -> Floats:
         """Slopes of the log likelihood of groups in log concentration, (R, J, K)."""
         return self.slots.scores(np.ascontiguousarray(log_concentration), groups)
-
-
-def _need_density(alpha: priors.AlphaPrior, beta: priors.Dirichlet | priors.FixedBeta) -> None:
-    if isinstance(alpha, priors.Fixed) or not isinstance(beta, priors.Dirichlet):
-        raise ValueError(
-            "fit takes a prior of alpha with a density and a Dirichlet prior of beta for a MixtureModel; got "
-            f"alpha={alpha}, beta={beta}. Pass prior=priors.Gamma(...), or use hbm.sample."
-        )
