@@ -13,13 +13,14 @@ from hbm_fast import _validate
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.embedding.network import EmbeddingNetwork
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, known_concentration
 from hbm_fast.nn import resuming
 from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, DatasetStream, TrainingStream, split
 from hbm_fast.nn.estimator import fit, seeds_of
 from hbm_fast.nn.importance import effective_share, log_mean_exp
 from hbm_fast.nn.training import EarlyStopping, TrainingOptions, merge_options
 from hbm_fast.sufficient_statistics import group_totals
+from hbm_fast.tables.inputs import as_datasets
 
 N_HELD_OUT = 500  # simulated datasets
 PATIENCE = 3  # evaluations, of about ten in all
@@ -112,7 +113,7 @@ def train(
         raise TypeError("target is an option of hbm_fast.amortize.train: an embedding has no KL to the exact posterior")
     origin = resuming.Origin(Embedding, resume, init_from)
     _validate.keywords(settings, [*resuming.arguments(train), *resuming.defaults(EmbeddingNetwork), "head"], "train")
-    counts = None if data is None else _validate.datasets(data)[0]
+    counts = None if data is None else as_datasets(data, name="data")[0].counts
     if counts is None and options.patience is not None:
         raise TypeError("patience needs data: simulated datasets do not run out, and the training does not end early")
     model = _model(model, counts, n_categories, origin)
@@ -168,6 +169,7 @@ def _model(
             if model is None and origin.resumed:
                 raise ValueError(f"resume: {origin.name} was trained on given datasets: pass them again as data=")
         model = model or HierarchicalModel(n_categories or origin.get("n_categories", 2))
+        known_concentration(model, "embedding.train", "Use hbm.sample")
         k = model.n_categories
     if n_categories not in (None, k):
         raise ValueError(f"n_categories must be K = {k}, as of the model or the data; got {n_categories}")

@@ -7,38 +7,43 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, errors, priors
-from hbm_fast._typing import Floats
+from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.result import FitResult, Outcome
 from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.tables.inputs import as_counts, check_layer
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
 
 def fit(
-    counts: ArrayLike | SufficientStatistics,
+    counts: CountsLike | SufficientStatistics,
     *,
     prior: priors.Gamma | priors.Exponential | None = None,
     weights: ArrayLike | None = None,
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
+    layer: str | None = None,
 ) -> FitResult:
     """Fit one concentration to all groups: the highest maximum of the likelihood, or of the posterior under a prior.
 
     Parameters
     ----------
-    counts : integer array_like (N, K), scipy.sparse (N, K), or SufficientStatistics
-        One group a row. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
+    counts : array_like of whole numbers (N, K), a table (N, K), or SufficientStatistics
+        One group a row. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and
+        others. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
         concentration (Holmes, Harris & Quince 2012). None: maximum likelihood.
     weights : non-negative array (N,), optional
-        Multiplicity of each row.
+        Multiplicity of each row; default those of a CountTable.
     category_names : sequence of K str, optional
-        Kept in the result.
+        Kept in the result; default those of the table.
     max_iterations : int, default 200
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
 
     Returns
     -------
@@ -88,9 +93,8 @@ def fit(
     >>> hbm.fit([[5, 5], [5, 5], [5, 5]]).at_infinity
     True
     """
-    stats = _statistics(counts, weights)
+    stats, names = _statistics(counts, weights, category_names, layer)
     gamma = _gamma(prior)
-    names = _validate.names(category_names, "category_names", stats.n_categories)
     steps = _validate.positive_int(max_iterations, "max_iterations")
     moments = MomentSums(stats)
     if moments.n_filled == 0:
@@ -104,17 +108,26 @@ def fit(
     return result
 
 
-def _statistics(counts: ArrayLike | SufficientStatistics, weights: ArrayLike | None) -> SufficientStatistics:
+def _statistics(
+    counts: CountsLike | SufficientStatistics,
+    weights: ArrayLike | None,
+    category_names: Sequence[str] | None,
+    layer: str | None,
+) -> tuple[SufficientStatistics, tuple[str, ...] | None]:
+    """The statistics and the names of the categories."""
     if isinstance(counts, SufficientStatistics):
         if weights is not None:
             raise ValueError("weights belong to rows: pass them where the statistics are added up")
-        stats = counts
+        check_layer(counts, "counts", layer)
+        stats, names = counts, _validate.names(category_names, "category_names", counts.n_categories)
     else:
-        table = counts if _validate.is_sparse(counts) else _validate.counts(counts)
-        stats = SufficientStatistics(table, weights=weights)
+        given = as_counts(counts, layer=layer, category_names=category_names)
+        if not _validate.is_sparse(given.counts):
+            _validate.counts(given.counts)
+        stats, names = SufficientStatistics(given, weights=weights), given.category_names
     if stats.n_categories < 2:
         raise ValueError(f"counts must have at least two categories; got {stats.n_categories}")
-    return stats
+    return stats, names
 
 
 def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | None:
@@ -122,7 +135,10 @@ def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | No
         return prior
     if isinstance(prior, priors.Exponential):
         return priors.Gamma(1.0, rate=prior.rate)
-    raise TypeError(f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}")
+    raise TypeError(
+        f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}. hbm.sample takes any prior, one with "
+        "a learned concentration of beta too"
+    )
 
 
 def _maximum_likelihood(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hbm_fast import _core, priors
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, known_concentration
 
 # z beyond this is not a probability that float64 can hold (Phi(-37.5) is about 1e-307).
 Z_MAX = 37.5
@@ -39,28 +39,11 @@ class Transform(Protocol):
 class PriorTransform:
     """Transform of (log alpha, log beta) to z, which is N(0, I) under the model's prior, and back; float64.
 
-    Parameters
-    ----------
-    model : HierarchicalModel
-        Its priors; a fixed parameter takes no element of z.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left to infer.
-
-    Examples
-    --------
-    >>> import torch, hbm_fast as hbm
-    >>> from hbm_fast.nn.transforms import PriorTransform
-    >>> transform = PriorTransform(hbm.HierarchicalModel(2))
-    >>> log_alpha, log_beta = transform.from_z(torch.zeros(1, 2, dtype=torch.float64))
-    >>> [round(float(v), 4) for v in (log_alpha.exp(), *log_beta.exp()[0])]
-    [0.6931, 0.5, 0.5]
+    A fixed parameter takes no element of z. ValueError where nothing is left to infer.
     """
 
     def __init__(self, model: HierarchicalModel) -> None:
-        self.model = model
+        self.model = known_concentration(model, "a network of alpha and beta", "Use hbm.sample")
         self.n_categories = model.n_categories
         self._alpha = None if isinstance(model.alpha, priors.Fixed) else alpha_transform(model.alpha)
         n_sticks = model.n_categories - 1 if isinstance(model.beta, priors.Dirichlet) else 0

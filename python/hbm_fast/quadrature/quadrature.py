@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, _weighted, errors
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.quadrature import grid as grids
@@ -20,7 +21,7 @@ _SMALLEST = 5e-324  # above 0
 _NEAREST_TO_ONE = 1.0 - 2.0**-53
 
 
-class Quadrature:
+class Quadrature(Displayed):
     """The exact posterior of one dataset with two categories: expectations, densities, quantiles and exact draws.
 
     ``exact_posterior(counts).moments`` is one; (t, u) = (log alpha, logit of beta[1]).
@@ -87,6 +88,12 @@ class Quadrature:
     def __reduce__(self) -> tuple[Any, ...]:
         return Quadrature, (self._statistics, self._model)  # quicker to build again than to store
 
+    def __repr__(self) -> str:
+        return (
+            f"Quadrature({self._statistics.n_groups:g} groups, {self.log_weights.size} nodes, "
+            f"log_evidence={self.log_evidence:.6g}, error={self.error:.1g})"
+        )
+
     # further groups -------------------------------------------------------------------------------------------------
     def given(self, rows: NDArray[np.int64]) -> "Quadrature":
         """The exact posterior after further groups (R, 2), by a quadrature of the data with them."""
@@ -110,23 +117,10 @@ class Quadrature:
 
     @_weighted.far_tails
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
-        """Marginal density of a parameter.
+        """Marginal density of "alpha", "log_alpha", "beta" or "log_beta": points, and densities (P,), of beta (2, P).
 
-        Parameters
-        ----------
-        name : {"alpha", "log_alpha", "beta", "log_beta"}
-        x : array_like (P,), optional
-            The points; default 201 between the quantiles at 1e-5 and 1 - 1e-5.
-
-        Returns
-        -------
-        x : (P,) or (2, P)
-        density : (P,), or (2, P) for the two components of beta
-
-        Raises
-        ------
-        ValueError
-            For another name, or a parameter that the model fixes.
+        At x (P,); by default at 201 points between the quantiles at 1e-5 and 1 - 1e-5. ValueError for another name, or
+        a parameter that the model fixes.
         """
         _validate.parameter(name)
         points = self._points(name, x)
@@ -213,18 +207,9 @@ class Quadrature:
     # draws ----------------------------------------------------------------------------------------------------------
     @_weighted.far_tails
     def draw(self, n_draws: int, rng: np.random.Generator, *, stratified: bool = False) -> tuple[Floats, Floats]:
-        """Independent draws by inversion: log alpha from its marginal, then beta given it.
+        """Independent draws by inversion: log alpha (D,) from its marginal, then log beta (D, 2) given it.
 
-        Parameters
-        ----------
-        n_draws : int
-        rng : Generator
-        stratified : bool
-            One draw of log alpha in each n-th of its distribution, so that averages vary less.
-
-        Returns
-        -------
-        log_alpha (D,), log_beta (D, 2)
+        ``stratified``: one draw of log alpha in each n-th of its distribution, so that averages vary less.
         """
         uniform = rng.random((2, n_draws))
         if stratified:
@@ -263,18 +248,10 @@ def _step(x: Floats, at: float) -> Floats:
     return (x >= at).astype(np.float64)
 
 
-class QuadratureBatch:
-    """The quadratures of a batch of datasets.
+class QuadratureBatch(Displayed):
+    """The quadratures of a batch of B datasets.
 
-    Parameters
-    ----------
-    parts : sequence of Quadrature
-        One for each of the B datasets.
-
-    Attributes
-    ----------
-    log_alpha (B, S), log_beta (B, S, 2), log_weights (B, S)
-        The nodes, padded with nodes of weight zero.
+    The nodes log_alpha (B, S), log_beta (B, S, 2), log_weights (B, S) are padded with nodes of weight zero.
     """
 
     def __init__(self, parts: Sequence[Quadrature]) -> None:
@@ -287,6 +264,9 @@ class QuadratureBatch:
             nodes = b, slice(part.log_weights.size)
             self.log_alpha[nodes], self.log_beta[nodes] = part.log_alpha, part.log_beta
             self.log_weights[nodes] = part.log_weights
+
+    def __repr__(self) -> str:
+        return f"QuadratureBatch({len(self.parts)} datasets, at most {self.log_weights.shape[1]} nodes)"
 
     def mean(self, name: str) -> Floats:
         """Expectations, (B,) or (B, 2)."""

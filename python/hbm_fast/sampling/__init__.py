@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import Floats, RNGLike
+from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.sampling import convergence
+from hbm_fast.sampling import convergence, prior_weight
 from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
@@ -30,7 +31,7 @@ _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
 
 
 def sample(
-    counts: ArrayLike | Sequence[ArrayLike] | SufficientStatistics,
+    counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
     model: HierarchicalModel | None = None,
     *,
     method: Method = "auto",
@@ -40,18 +41,22 @@ def sample(
     start: tuple[ArrayLike, ArrayLike] | None = None,
     rng: RNGLike = None,
     n_threads: int | None = None,
-    progress: bool = False,
+    progress: bool | Callable[[float], object] = False,
     diagnostics: bool = True,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
 ) -> Posterior:
     """Draw from the posterior of (alpha, beta) given the counts.
 
     Parameters
     ----------
-    counts : integer array_like (N, K) or (B, N, K), list of (N_b, K), or SufficientStatistics
-        One dataset, or many at once. Groups with total 0 change nothing: that is how ragged data is padded; a list of
-        arrays is padded here. SufficientStatistics may replace the data.
+    counts : array_like of whole numbers (N, K) or (B, N, K), a table, a list of (N_b, K), or SufficientStatistics
+        One dataset, or many at once. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable,
+        scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
+        datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
+        the posterior then has no counts.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
     method : {"auto", "hmc", "gibbs", "mh"}
@@ -67,18 +72,22 @@ def sample(
         Chain c of dataset b has its own random stream: the draws do not depend on ``n_threads``.
     n_threads : int, optional
         Default all CPUs this process may use (or HBM_FAST_NUM_THREADS).
-    progress : bool
-        Write the finished share to stderr.
+    progress : bool or callable
+        True writes the finished share to stderr; a function is called with it, a number up to 1, some times a second.
     diagnostics : bool
         Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
-        not converged. ``False`` saves about a millisecond for each parameter and 4 x 1,000 draws.
-    category_names, group_names : sequence of K, of N str, optional
-        Kept in the result: rows of its summary, coordinates of ``to_arviz``.
+        not converged, or the prior of beta weighs much. ``False`` saves about a millisecond for each parameter and
+        4 x 1,000 draws.
+    category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
+        Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
 
     Returns
     -------
     Posterior
-        ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets. ``.method`` is the
+        ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
+        ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
         ``post[b].method`` is that of dataset b. ``.details`` has, for a batch as arrays (B,), ``"method"``,
         ``"reason"``, ``"acceptance_rate"``, ``"evaluations_per_draw"``, ``"n_divergences"``, ``"n_modes"`` (of
@@ -100,6 +109,14 @@ def sample(
         datasets of a batch that fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a
         chain and an R-hat of 1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
         ``Posterior.summary`` has the same limits, for the tail effective sample size too.
+    PriorWarning
+        For K of 10 and more, where the pseudo-counts of beta's prior (the sum of the concentration of its Dirichlet)
+        exceed a quarter of the draws from beta that the counts amount to: the number of tables of the Chinese
+        restaurant process, summed over groups and categories, in expectation over the posterior:
+        ``sum_nk sum_{j < x_nk} a_k / (a_k + j)`` with ``a = alpha beta``, a mean over 16 draws (Antoniak 1974,
+        doi:10.1214/aos/1176342871). Of a batch, where that is so in more than half of its datasets with counts. Draws
+        of fewer than 100 steps a chain are not checked.
+        `HierarchicalModel.for_table` has priors for such tables.
 
     Notes
     -----
@@ -115,8 +132,12 @@ def sample(
     integrated out. MH is a random walk whose covariance and step size adapt during its 200 steps of warm-up and are
     then fixed: the full covariance for K up to 32, which so short a warm-up can estimate, else its diagonal.
 
-    ``"auto"`` chooses Gibbs for a sparse Dirichlet of beta, and for K of 30 and more where alpha, estimated by moments,
-    is below K / 16; otherwise HMC.
+    A learned concentration c of beta ~ Dirichlet(c, ..., c) is drawn by all three alike: the CRP table counts given
+    alpha and beta, log c by a slice step given the tables, with beta integrated out, and beta given c and the tables.
+    HMC and MH move on from there.
+
+    ``"auto"`` chooses Gibbs for a Dirichlet of beta of a known, small concentration, and for K of 30 and more where
+    alpha, estimated by moments, is below K / 16; otherwise HMC.
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
 
@@ -131,11 +152,28 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    if isinstance(counts, SufficientStatistics):
+        check_layer(counts, "counts", layer)
+    else:
+        given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
+        category_names = given.category_names
+        dataset_names = given.dataset_names if dataset_names is None else dataset_names
+        counts = given
+        if given.weights is not None:
+            counts = SufficientStatistics(given)  # rows with weights are no groups and keep no names
+        else:
+            group_names = given.group_names
     datasets, padded, n_categories, batch = _datasets(counts)
     if model is None:
         model = HierarchicalModel(n_categories)
     _validate.same_categories(n_categories, model)
+    learned = isinstance(model.beta, priors.Dirichlet) and model.beta.is_learned
     whole = not isinstance(counts, SufficientStatistics) or _core.mcmc.whole_weights(counts._core)
+    if learned and not whole:
+        raise ValueError(
+            "counts with weights that are not whole numbers need a known concentration of beta: CRP tables, by which "
+            f"it is learned, belong to whole groups. The model has beta={model.beta}; pass a number, such as beta=0.5"
+        )
     if method not in ("auto", "hmc", "gibbs", "mh"):
         raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
     n_draws = _validate.positive_int(n_draws, "n_draws")
@@ -143,10 +181,12 @@ def sample(
     warmup = _WARMUP[method] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
     _validate.names(category_names, "category_names", n_categories)  # before the long computation
     _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
+    _validate.names(dataset_names, "dataset_names", len(datasets))
     starts = None if start is None else _starts(start, len(datasets), n_chains, n_categories, batch)
     key = new_key(rng)
     datasets, methods, reasons = _samplers(method, datasets, model, whole)
     post_method = "mixed" if len(set(methods)) > 1 else methods[0] if methods else str(method)
+    report = progress if callable(progress) else _reporter(post_method) if progress else None
     drawn = _core.mcmc.sample(
         datasets,
         model.alpha._kernel(),
@@ -157,10 +197,12 @@ def sample(
         warmup,
         key,
         _validate.threads(n_threads),
-        _reporter(post_method) if progress else None,
+        report,
         starts,
     )
-    if progress:
+    if report is not None:
+        report(1.0)
+    if progress and not callable(progress):
         print(file=sys.stderr)
     details = {
         "method": np.array(methods, dtype=object),
@@ -176,6 +218,8 @@ def sample(
         drawn = {name: value[0] for name, value in drawn.items()}
         details = {name: value.tolist()[0] for name, value in details.items()}
     log_alpha, log_beta = drawn.pop("log_alpha"), drawn.pop("log_beta")
+    with np.errstate(over="ignore", under="ignore"):
+        latent = {"beta_concentration": np.exp(drawn.pop("log_concentration"))} if learned else None
     post = Posterior(
         log_alpha,
         log_beta,
@@ -187,19 +231,25 @@ def sample(
         sample_stats=drawn,
         category_names=category_names,
         group_names=group_names,
+        latent=latent,
+        dataset_names=dataset_names,
     )
     if diagnostics:
         post, message = convergence.check(post)
         if message is not None:
             errors.warn(message, errors.ConvergenceWarning)
+        message = prior_weight.message(datasets, post)
+        if message is not None:
+            errors.warn(message, errors.PriorWarning)
     return post
 
 
-def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
+def _datasets(counts: NamedCounts | SufficientStatistics) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
     """The kernel's list of datasets, the counts as one array for the Posterior, K, and whether there is a batch."""
     if isinstance(counts, SufficientStatistics):
         return [counts._core], None, counts.n_categories, False
-    padded, batch = _validate.datasets(counts)
+    given, batch = as_datasets(counts)
+    padded = given.counts
     return list(padded), padded if batch else padded[0], padded.shape[-1], batch
 
 
@@ -258,7 +308,8 @@ def _choose(
         if alpha < _GIBBS_BELOW * n_categories:
             small = f"alpha ({about}{alpha:.2g}) is small relative to K = {n_categories}"
             return "gibbs", f"{small}, where Gibbs mixes well and is cheap"
-    if isinstance(model.beta, priors.Dirichlet) and np.min(model.beta.concentration) < _SPARSE:
+    concentration = None if isinstance(model.beta, priors.FixedBeta) else model.beta.concentration
+    if isinstance(concentration, float | tuple) and np.min(concentration) < _SPARSE:
         return "gibbs", f"the Dirichlet of beta is sparse (below {_SPARSE}): beta is drawn from its exact conditional"
     return "hmc", "the posterior of log(alpha beta) is smooth, and K is small or alpha large"
 
