@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.fitting import FitResult, MixtureFit, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.models import HierarchicalModel
+    from hbm_fast.models import HierarchicalModel, MixtureModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
@@ -29,6 +29,8 @@ __all__ = [
     "ConvergenceWarning",
     "FitResult",
     "HierarchicalModel",
+    "MixtureFit",
+    "MixtureModel",
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
@@ -60,6 +62,8 @@ __all__ = [
 _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "MixtureFit": "fitting",
+    "MixtureModel": "models",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
