@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hbm_fast.exact import exact_posterior
     from hbm_fast.fitting import FitResult, MixtureFit, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
+    from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.sampling import sample
@@ -31,6 +32,7 @@ __all__ = [
     "HierarchicalModel",
     "MixtureFit",
     "MixtureModel",
+    "MixtureSimulation",
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
@@ -64,6 +66,7 @@ _EXPORTS = {
     "HierarchicalModel": "models",
     "MixtureFit": "fitting",
     "MixtureModel": "models",
+    "MixtureSimulation": "mixture_simulation",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",

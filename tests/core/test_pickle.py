@@ -127,6 +127,10 @@ EXAMPLES = {
         lambda f: [str(f), f.concentration, f.covariance()],
     ),
     "MixtureModel": (lambda: hbm.MixtureModel(2, n_components=3), lambda m: [repr(m)]),
+    "MixtureSimulation": (
+        lambda: hbm.simulate(hbm.MixtureModel(2, n_components=2), 3, n_groups=2, totals=4, rng=0),
+        *FIELDS,
+    ),
     "DirichletProcess": (lambda: priors.DirichletProcess(2.0), lambda p: [repr(p)]),
     "MixtureFit": (
         lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=2)),
