@@ -18,7 +18,7 @@ _UNSURE = 1e-9  # a group of which a component has all but this share has no cov
 _EMPTY = 1e-6  # groups in a component below which its information is that of its prior
 _SCORES_AT_ONCE = 2**22
 _LARGE = 1e4  # from here on the first term of Stirling's series is exact to 1e-14
-_NATS = 30.0  # below the highest mode, at which another one adds nothing to the evidence
+_NATS = 12.0  # below the largest integral around a mode, from where on another one adds nothing
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,13 @@ def laplace(problem: MixtureProblem, log_concentration: Floats, log_weights: Flo
     return -log_posterior + 0.5 * log_determinant - 0.5 * n_parameters * math.log(2.0 * math.pi)
 
 
-def observed(problem: MixtureProblem, log_concentration: Floats, found: CompleteInformation) -> tuple[Floats, Floats]:
-    """The observed information, and the complete one, (P, P) each, of log concentrations and J - 1 logits of weights.
+def observed(problem: MixtureProblem, log_concentration: Floats, found: CompleteInformation) -> tuple[Floats, float]:
+    """The observed information (P, P) of log concentrations and J - 1 logits of weights, and the complete one's log det.
 
     Components without groups have no logit: their information is that of the prior.
     """
     n_components, n_categories = log_concentration.shape
-    active = found.sizes > _EMPTY
-    free = np.flatnonzero(active)
+    free = np.flatnonzero(found.sizes > _EMPTY)
     free = free[free != int(np.argmax(found.sizes))]
     n_concentrations = log_concentration.size
     p = n_concentrations + len(free)
@@ -86,7 +85,8 @@ def observed(problem: MixtureProblem, log_concentration: Floats, found: Complete
     n = found.sizes.sum() + n_components * (problem.model.weights - 1.0)
     w = (found.sizes[free] + problem.model.weights - 1.0) / n
     whole[n_concentrations:, n_concentrations:] = n * (np.diag(w) - np.outer(w, w))
-    return whole - _missing(problem, log_concentration, found.shares, free, blocks), whole
+    log_determinant = found.log_determinant + len(free) * math.log(n) + float(np.log(w).sum() + np.log1p(-w.sum()))
+    return whole - _missing(problem, log_concentration, found.shares, free, blocks), log_determinant
 
 
 def _missing(
@@ -165,10 +165,10 @@ def _log_missing_share(problem: MixtureProblem, log_concentration: Floats, found
     if len(found.sizes) == 1:
         return 0.0
     try:
-        roots = [np.linalg.cholesky(m).diagonal() for m in observed(problem, log_concentration, found)]
+        information, log_determinant = observed(problem, log_concentration, found)
+        return 0.5 * log_determinant - float(np.log(np.linalg.cholesky(information).diagonal()).sum())
     except np.linalg.LinAlgError:
         return math.nan
-    return float(np.log(roots[1]).sum() - np.log(roots[0]).sum())
 
 
 def standard_errors(problem: MixtureProblem, log_concentration: Floats, log_weights: Floats) -> Floats:
