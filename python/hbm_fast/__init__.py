@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, MixtureFit, fit
+    from hbm_fast.fitting import ComponentSelection, FitResult, MixtureFit, fit, select_components
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STREAM_VERSION",
+    "ComponentSelection",
     "ConvergenceWarning",
     "FitResult",
     "HierarchicalModel",
@@ -54,6 +55,7 @@ __all__ = [
     "plots",
     "priors",
     "sample",
+    "select_components",
     "show_config",
     "simulate",
     "tables",
@@ -62,6 +64,7 @@ __all__ = [
 # The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
 # takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
+    "ComponentSelection": "fitting",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
     "MixtureFit": "fitting",
@@ -78,6 +81,7 @@ _EXPORTS = {
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",
     "sample": "sampling",
+    "select_components": "fitting",
     "simulate": "simulation",
 }
 _SUBPACKAGES = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}

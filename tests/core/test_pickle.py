@@ -127,6 +127,10 @@ EXAMPLES = {
         lambda f: [str(f), f.concentration, f.covariance()],
     ),
     "MixtureModel": (lambda: hbm.MixtureModel(2, n_components=3), lambda m: [repr(m)]),
+    "ComponentSelection": (
+        lambda: hbm.select_components(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), [1, 2]),
+        lambda s: [str(s), s.best("laplace").concentration, s.best().weights],
+    ),
     "MixtureSimulation": (
         lambda: hbm.simulate(hbm.MixtureModel(2, n_components=2), 3, n_groups=2, totals=4, rng=0),
         *FIELDS,

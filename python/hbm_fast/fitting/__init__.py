@@ -12,6 +12,7 @@ from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.fitting.gamma_prior import independent_gamma
 from hbm_fast.fitting.mixture import Progress, Start, fit_mixture
 from hbm_fast.fitting.mixture_result import MixtureFit
+from hbm_fast.fitting.mixture_selection import ComponentSelection, select_components
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
@@ -296,4 +297,4 @@ def _limit(
     )
 
 
-__all__ = ["FitResult", "MixtureFit", "fit"]
+__all__ = ["ComponentSelection", "FitResult", "MixtureFit", "fit", "select_components"]

@@ -67,7 +67,7 @@ def laplace(problem: MixtureProblem, log_concentration: Floats, log_weights: Flo
 
 
 def observed(problem: MixtureProblem, log_concentration: Floats, found: CompleteInformation) -> tuple[Floats, float]:
-    """The observed information (P, P) of log concentrations and J - 1 logits of weights, and the complete one's log det.
+    """The observed information (P, P) of log concentrations and J - 1 logits of weights; the complete one's log det.
 
     Components without groups have no logit: their information is that of the prior.
     """

@@ -44,6 +44,16 @@ class Rows:
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Rows(self.values[index], self.columns[index], offsets, (len(rows), self.shape[1]))
 
+    def proportions(self, columns: list[int]) -> Floats:
+        """Proportions (N, C) of some columns; NaN in rows without counts."""
+        result = np.zeros((self.shape[0], len(columns)))
+        row = np.repeat(np.arange(self.shape[0]), np.diff(self.offsets))
+        for i, column in enumerate(columns):
+            here = self.columns == column
+            result[row[here], i] = self.values[here]
+        with np.errstate(invalid="ignore"):
+            return np.asarray(result / np.bincount(row, self.values, minlength=self.shape[0])[:, np.newaxis])
+
     def dense(self, row: int) -> Floats:
         """One row (K,)."""
         result = np.zeros(self.shape[1])

@@ -1,6 +1,5 @@
 """select_components(counts, range(1, 8)): fits with several numbers of components, side by side."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
