@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import ComponentSelection, FitResult, MixtureFit, fit, select_components
+    from hbm_fast.fitting import ComponentSelection, FitResult, MixtureClassifier, MixtureFit, fit, select_components
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel
@@ -31,6 +31,7 @@ __all__ = [
     "ConvergenceWarning",
     "FitResult",
     "HierarchicalModel",
+    "MixtureClassifier",
     "MixtureFit",
     "MixtureModel",
     "MixtureSimulation",
@@ -67,6 +68,7 @@ _EXPORTS = {
     "ComponentSelection": "fitting",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "MixtureClassifier": "fitting",
     "MixtureFit": "fitting",
     "MixtureModel": "models",
     "MixtureSimulation": "mixture_simulation",

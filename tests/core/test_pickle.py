@@ -131,6 +131,12 @@ EXAMPLES = {
         lambda: hbm.select_components(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), [1, 2]),
         lambda s: [str(s), s.best("laplace").concentration, s.best().weights],
     ),
+    "MixtureClassifier": (
+        lambda: hbm.fit(
+            np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=1), labels=[*"abab"]
+        ),
+        lambda c: [str(c), c.predict_proba(BAGS)],
+    ),
     "MixtureSimulation": (
         lambda: hbm.simulate(hbm.MixtureModel(2, n_components=2), 3, n_groups=2, totals=4, rng=0),
         *FIELDS,

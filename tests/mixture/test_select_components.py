@@ -60,9 +60,8 @@ def test_seeds_and_threads(counts, selection):
 def test_names_priors_and_progress():
     shares = []
     table = hbm.datasets.load_pollen()
-    found = hbm.select_components(
-        table, [2, 1], beta=0.5, alpha=hbm.priors.Gamma(2.0, rate=0.1), progress=shares.append
-    )
+    model = {"beta": 0.5, "alpha": hbm.priors.Gamma(2.0, rate=0.1)}
+    found = hbm.select_components(table, [2, 1], **model, progress=shares.append)
     assert found[1].category_names == table.category_names
     assert found[1].model.beta == hbm.priors.Dirichlet(0.5)
     assert shares == sorted(shares)

@@ -11,6 +11,7 @@ from hbm_fast import _validate, errors, priors
 from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.fitting.gamma_prior import independent_gamma
 from hbm_fast.fitting.mixture import Progress, Start, fit_mixture
+from hbm_fast.fitting.mixture_classifier import MixtureClassifier, fit_classes
 from hbm_fast.fitting.mixture_result import MixtureFit
 from hbm_fast.fitting.mixture_selection import ComponentSelection, select_components
 from hbm_fast.fitting.newton import Optimum, maximize
@@ -50,8 +51,26 @@ def fit(
     rng: RNGLike = None,
     n_threads: int | None = None,
     progress: Progress = False,
+    labels: None = None,
     layer: str | None = None,
 ) -> MixtureFit: ...
+@overload
+def fit(
+    counts: CountsLike,
+    model: MixtureModel,
+    *,
+    prior: priors.Gamma | priors.Exponential | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    n_starts: int = 24,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: Progress = False,
+    labels: Sequence[Any],
+    layer: str | None = None,
+) -> MixtureClassifier: ...
 def fit(
     counts: Any,
     model: MixtureModel | None = None,
@@ -62,7 +81,7 @@ def fit(
     max_iterations: int = 200,
     layer: str | None = None,
     **options: Any,
-) -> FitResult | MixtureFit:
+) -> FitResult | MixtureFit | MixtureClassifier:
     """Fit one concentration to all groups, or a model: maximum likelihood, or the posterior mode under a prior.
 
     Parameters
@@ -96,10 +115,13 @@ def fit(
         With a MixtureModel; the result does not depend on it.
     progress : bool or callable
         With a MixtureModel: True writes the finished share to stderr; a function is called with it.
+    labels : sequence of N names, optional
+        With a MixtureModel: the known class of each group. Each class has a mixture of its own, and the result
+        classifies new groups.
 
     Returns
     -------
-    FitResult, or MixtureFit for a MixtureModel
+    FitResult, or MixtureFit for a MixtureModel, or MixtureClassifier with labels
 
     Raises
     ------
@@ -152,9 +174,12 @@ def fit(
     True
     """
     if isinstance(model, MixtureModel):
-        known = ("group_names", "n_starts", "start", "rng", "n_threads", "progress")
+        known = ("group_names", "n_starts", "start", "rng", "n_threads", "progress", "labels")
         _validate.keywords(options, known, "fit with a MixtureModel")
         common = {"prior": prior, "weights": weights, "category_names": category_names, "layer": layer}
+        labels = options.pop("labels", None)
+        if labels is not None:
+            return fit_classes(counts, model, labels, max_iterations=max_iterations, **common, **options)
         return fit_mixture(counts, model, max_iterations=max_iterations, **common, **options)
     if model is not None:
         raise TypeError(f"model must be a MixtureModel or None; got {model!r}")
@@ -297,4 +322,4 @@ def _limit(
     )
 
 
-__all__ = ["ComponentSelection", "FitResult", "MixtureFit", "fit", "select_components"]
+__all__ = ["ComponentSelection", "FitResult", "MixtureClassifier", "MixtureFit", "fit", "select_components"]
