@@ -180,6 +180,7 @@ inline void poll_signals() {
 void register_config(py::module_ m);
 void register_likelihood(py::module_ m);
 void register_mcmc(py::module_ m);
+void register_mixture(py::module_ m);
 void register_networks(py::module_ m);
 void register_prediction(py::module_ m);
 void register_priors(py::module_ m);

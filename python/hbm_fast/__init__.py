@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.fitting import ComponentSelection, FitResult, MixtureClassifier, MixtureFit, fit, select_components
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.models import HierarchicalModel
+    from hbm_fast.mixture_simulation import MixtureSimulation
+    from hbm_fast.models import HierarchicalModel, MixtureModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
@@ -26,9 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STREAM_VERSION",
+    "ComponentSelection",
     "ConvergenceWarning",
     "FitResult",
     "HierarchicalModel",
+    "MixtureClassifier",
+    "MixtureFit",
+    "MixtureModel",
+    "MixtureSimulation",
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
@@ -50,6 +56,7 @@ __all__ = [
     "plots",
     "priors",
     "sample",
+    "select_components",
     "show_config",
     "simulate",
     "tables",
@@ -58,8 +65,13 @@ __all__ = [
 # The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
 # takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
+    "ComponentSelection": "fitting",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "MixtureClassifier": "fitting",
+    "MixtureFit": "fitting",
+    "MixtureModel": "models",
+    "MixtureSimulation": "mixture_simulation",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
@@ -71,6 +83,7 @@ _EXPORTS = {
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",
     "sample": "sampling",
+    "select_components": "fitting",
     "simulate": "simulation",
 }
 _SUBPACKAGES = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}

@@ -315,9 +315,42 @@ class FixedBeta(Displayed):
         return _core.priors.BetaPrior(True, np.asarray(self.value, dtype=np.float64))
 
 
+@dataclass(frozen=True)
+class DirichletProcess(Displayed):
+    """Partition of the groups by the Chinese restaurant process: the number of components of a mixture is open.
+
+    A group joins a component of n others with probability ``n / (n_all + concentration)`` and begins a new one with
+    probability ``concentration / (n_all + concentration)``.
+
+    Parameters
+    ----------
+    concentration : float or Gamma, default 1.0
+        A number, or its prior.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.DirichletProcess(hbm.priors.Gamma(1.0, rate=1.0))
+    DirichletProcess(concentration=Gamma(shape=1.0, rate=1.0))
+    """
+
+    concentration: float | Gamma = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.concentration, Gamma):
+            checked = finite_float(self.concentration, "DirichletProcess's concentration", positive=True)
+            object.__setattr__(self, "concentration", checked)
+
+
 __all__ = [
     "AlphaPrior",
     "Dirichlet",
+    "DirichletProcess",
     "Exponential",
     "Fixed",
     "FixedBeta",
