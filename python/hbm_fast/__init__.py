@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.fitting import FitResult, RegressionFit, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.models import HierarchicalModel
+    from hbm_fast.models import HierarchicalModel, RegressionModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
@@ -31,6 +31,8 @@ __all__ = [
     "HierarchicalModel",
     "PerformanceWarning",
     "Posterior",
+    "RegressionFit",
+    "RegressionModel",
     "Simulation",
     "SufficientStatistics",
     "__version__",
@@ -60,6 +62,8 @@ _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
     "Posterior": "posterior",
+    "RegressionFit": "fitting",
+    "RegressionModel": "models",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",

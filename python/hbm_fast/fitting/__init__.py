@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,38 +12,76 @@ from hbm_fast._typing import Floats
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
+from hbm_fast.fitting.regression import RegressionFit, fit_regression
 from hbm_fast.fitting.result import FitResult, Outcome
+from hbm_fast.models import RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
 
+@overload
 def fit(
     counts: ArrayLike | SufficientStatistics,
+    model: None = None,
     *,
     prior: priors.Gamma | priors.Exponential | None = None,
     weights: ArrayLike | None = None,
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
-) -> FitResult:
-    """Fit one concentration to all groups: the highest maximum of the likelihood, or of the posterior under a prior.
+) -> FitResult: ...
+@overload
+def fit(
+    counts: Any,
+    model: RegressionModel,
+    *,
+    prior: Literal["model"] | priors.Normal | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
+    n_threads: int | None = None,
+) -> RegressionFit: ...
+def fit(
+    counts: Any,
+    model: RegressionModel | None = None,
+    *,
+    prior: Any = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    **options: Any,
+) -> FitResult | RegressionFit:
+    """Fit one concentration to all groups, or a model: maximum likelihood, or the posterior mode under a prior.
 
     Parameters
     ----------
     counts : integer array_like (N, K), scipy.sparse (N, K), or SufficientStatistics
         One group a row. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
+    model : RegressionModel, optional
+        Mean proportions and precision that depend on covariates. None: one concentration shared by all groups.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
-        concentration (Holmes, Harris & Quince 2012). None: maximum likelihood.
+        concentration (Holmes, Harris & Quince 2012). None: maximum likelihood. With a RegressionModel: ``"model"``,
+        its priors, or a `priors.Normal` of the coefficients of the mean in place of the model's.
     weights : non-negative array (N,), optional
         Multiplicity of each row.
     category_names : sequence of K str, optional
         Kept in the result.
     max_iterations : int, default 200
+    data : data frame, optional
+        With a RegressionModel: the covariates of its formulas, one row a group (pandas, polars or pyarrow).
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: the columns of the mean and of the precision as they are, in place of the formulas; no
+        intercept is added.
+    n_threads : int, optional
+        With a RegressionModel; the result does not depend on it.
 
     Returns
     -------
-    FitResult
+    FitResult, or RegressionFit for a RegressionModel
 
     Raises
     ------
@@ -88,6 +127,14 @@ def fit(
     >>> hbm.fit([[5, 5], [5, 5], [5, 5]]).at_infinity
     True
     """
+    if isinstance(model, RegressionModel):
+        known = ("data", "design", "precision_design", "n_threads")
+        _validate.keywords(options, known, "fit with a RegressionModel")
+        common = {"prior": prior, "weights": weights, "category_names": category_names}
+        return fit_regression(counts, model, max_iterations=max_iterations, **common, **options)
+    if model is not None:
+        raise TypeError(f"model must be a RegressionModel or None; got {model!r}")
+    _validate.keywords(options, (), "fit without a RegressionModel")
     stats = _statistics(counts, weights)
     gamma = _gamma(prior)
     names = _validate.names(category_names, "category_names", stats.n_categories)
@@ -226,4 +273,4 @@ def _limit(
     )
 
 
-__all__ = ["FitResult", "fit"]
+__all__ = ["FitResult", "RegressionFit", "fit"]
