@@ -124,8 +124,7 @@ void register_regression(py::module_ m) {
             RegressionOptimum found;
             without_gil([&] {
               const RegressionObjective objective(self.data, n_threads, poll_signals);
-              found =
-                  maximize(objective, pooled_start(objective, unit.data(), precision_unit.data()), max_iterations);
+              found = maximize(objective, pooled_start(objective, unit.data(), precision_unit.data()), max_iterations);
             });
             const auto size = static_cast<py::ssize_t>(found.theta.size());
             return std::tuple(found.value, filled(found.theta, {size}), filled(found.information, {size, size}),

@@ -83,8 +83,7 @@ void fit_table(const BatchData& batch, const double* counts, std::size_t b, cons
   };
   const RegressionObjective small(model(batch.null), 1, poll);
   const RegressionObjective large(model(batch.mean), 1, poll);
-  const auto nested =
-      maximize(small, pooled_start(small, batch.null.unit, batch.precision.unit), batch.max_iterations);
+  const auto nested = maximize(small, pooled_start(small, batch.null.unit, batch.precision.unit), batch.max_iterations);
   const auto whole = maximize(large, enlarged(nested.theta, small.data(), large.data()), batch.max_iterations);
   result.value[b] = whole.value;
   result.null_value[b] = nested.value;

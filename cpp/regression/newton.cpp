@@ -14,6 +14,7 @@ constexpr double drifting_gain = 1e-3;
 // Where a step is long and promises less than this, the rest of the rise is of its size: there is no maximum.
 constexpr double limit_gain = 1e-9;
 constexpr double lost_pivot = 1e-14;
+constexpr double smallest_damping = 1e-4;
 constexpr double largest_damping = 1e8;
 
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
@@ -22,21 +23,23 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
   return sum;
 }
 
-// The Newton step with the least damping at which minus the Hessian is positive definite.
-bool newton_step(const std::vector<double>& information, const std::vector<double>& gradient, double& damping,
-                 std::vector<double>& factor, std::vector<double>& step) {
+// The Newton step with the least damping, from `least` on, at which minus the Hessian is positive definite; returns the
+// damping, which is negative where there is none.
+double newton_step(const std::vector<double>& information, const std::vector<double>& gradient, double least,
+                   double usual, std::vector<double>& factor, std::vector<double>& step) {
   const std::size_t p = gradient.size();
+  double damping = least;
   for (;;) {
     factor = information;
     for (std::size_t i = 0; i < p && damping > 0.0; ++i)
       factor[i * p + i] += damping * (std::abs(information[i * p + i]) + 1e-8);
     if (cholesky(factor, p)) break;
-    damping = std::max(1e-4, 10.0 * damping);
-    if (damping > largest_damping) return false;
+    damping = damping > 0.0 ? 10.0 * damping : usual;
+    if (damping > largest_damping) return -1.0;
   }
   step = gradient;
   cholesky_solve(factor, p, step.data());
-  return true;
+  return damping;
 }
 
 Ending limit_of(const RegressionObjective::Change& change) {
@@ -88,11 +91,13 @@ RegressionOptimum maximize(const RegressionObjective& objective, std::vector<dou
   std::vector<double> next_gradient(p);
   std::vector<double> next_information(p * p);
   here.value = objective.derivatives(here.theta.data(), gradient.data(), here.information.data());
-  double damping = 0.0;
+  double usual = smallest_damping;  // where the Hessian needs any: a tenth of what it needed last
+  double least = 0.0;               // more than 0 after a step along which the value did not rise
   double last_gain = std::numeric_limits<double>::infinity();
   while (here.n_iterations < max_iterations) {
     ++here.n_iterations;
-    if (!newton_step(here.information, gradient, damping, factor, step)) return here;
+    const double damping = newton_step(here.information, gradient, least, usual, factor, step);
+    if (damping < 0.0) return here;
     const double gain = dot(gradient, step);
     const double resolved = std::max(1e-9, 1e-14 * std::abs(here.value));
     double fraction = std::min(1.0, longest_step / std::max(objective.longest_change(step.data()), 1e-300));
@@ -130,12 +135,9 @@ RegressionOptimum maximize(const RegressionObjective& objective, std::vector<dou
       }
       fraction *= 0.5;
     }
-    if (!accepted) {
-      damping = std::max(1e-4, 10.0 * damping);
-      if (damping > largest_damping) return here;
-    } else {
-      damping = damping > 1e-8 ? 0.1 * damping : 0.0;
-    }
+    usual = std::max(smallest_damping, 0.1 * damping);
+    least = accepted ? 0.0 : std::max(smallest_damping, 10.0 * damping);
+    if (least > largest_damping) return here;
   }
   return here;
 }

@@ -28,8 +28,9 @@ bool is_empty(const RegressionData& data, std::size_t n) {
 // Of what a row needs, for one thread at a time.
 struct Scratch {
   explicit Scratch(const RegressionData& data)
-      : memory(6 * data.n_categories), eta(memory.data()), row{0.0, at(1, data), at(2, data), at(3, data),
-                                                               at(4, data), 0.0, 0.0, at(5, data), 0.0} {}
+      : memory(6 * data.n_categories),
+        eta(memory.data()),
+        row{0.0, at(1, data), at(2, data), at(3, data), at(4, data), 0.0, 0.0, at(5, data), 0.0} {}
   double* at(std::size_t i, const RegressionData& data) { return memory.data() + i * data.n_categories; }
 
   std::vector<double> memory;

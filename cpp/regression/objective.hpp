@@ -12,12 +12,12 @@ namespace hbm_fast {
 // Views of what one regression is fitted to. Arrays that may be absent are null.
 struct RegressionData {
   Link link;
-  std::size_t n_rows;        // N
-  std::size_t n_categories;  // K
-  std::size_t n_columns;     // P, of the design of the mean
-  std::size_t n_precision;   // Q, of that of the precision; 0 where the link is not softmax
-  const double* counts;      // (N, K)
-  const double* design;      // (N, P)
+  std::size_t n_rows;               // N
+  std::size_t n_categories;         // K
+  std::size_t n_columns;            // P, of the design of the mean
+  std::size_t n_precision;          // Q, of that of the precision; 0 where the link is not softmax
+  const double* counts;             // (N, K)
+  const double* design;             // (N, P)
   const double* precision_design;   // (N, Q)
   const double* weights;            // (N,) multiplicities of the rows
   const double* offset;             // (N,) added to every eta

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, RegressionFit, fit
+    from hbm_fast.fitting import FitResult, ManyFits, RegressionFit, fit, fit_many
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.models import HierarchicalModel, RegressionModel
     from hbm_fast.posterior import Posterior
@@ -29,6 +29,7 @@ __all__ = [
     "ConvergenceWarning",
     "FitResult",
     "HierarchicalModel",
+    "ManyFits",
     "PerformanceWarning",
     "Posterior",
     "RegressionFit",
@@ -44,6 +45,7 @@ __all__ = [
     "embedding",
     "exact_posterior",
     "fit",
+    "fit_many",
     "integrations",
     "log_likelihood",
     "log_likelihood_gradient",
@@ -61,6 +63,7 @@ __all__ = [
 _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "ManyFits": "fitting",
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",
@@ -70,6 +73,7 @@ _EXPORTS = {
     "dirichlet_multinomial": "distribution",
     "exact_posterior": "exact",
     "fit": "fitting",
+    "fit_many": "fitting",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",

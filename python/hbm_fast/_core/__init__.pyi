@@ -10,4 +10,5 @@ from . import simulation
 from . import mcmc
 from . import prediction
 from . import networks
-__all__: list[str] = ['config', 'likelihood', 'mcmc', 'networks', 'prediction', 'priors', 'simulation', 'statistics']
+from . import regression
+__all__: list[str] = ['config', 'likelihood', 'mcmc', 'networks', 'prediction', 'priors', 'regression', 'simulation', 'statistics']

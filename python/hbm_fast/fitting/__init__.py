@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, errors, priors
 from hbm_fast._typing import Floats
+from hbm_fast.fitting.many import ManyFits, fit_many
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
@@ -273,4 +274,4 @@ def _limit(
     )
 
 
-__all__ = ["FitResult", "RegressionFit", "fit"]
+__all__ = ["FitResult", "ManyFits", "RegressionFit", "fit", "fit_many"]

@@ -46,7 +46,9 @@ class Design:
         if self._spec is None:
             if self.column_names == ("Intercept",):
                 return np.ones((len(data), 1)), None
-            raise TypeError(f"{name} must be an array (N, {n_columns}): the model was fitted to a design, not a formula")
+            raise TypeError(
+                f"{name} must be an array (N, {n_columns}): the model was fitted to a design, not a formula"
+            )
         frame = _frame(data, self._spec.required_variables, name)
         matrix, offset = _split(_materialize(self._spec.get_model_matrix, frame, name), self._spec)
         return _finite(matrix, name, self.column_names), offset
@@ -122,6 +124,12 @@ def check_rank(design: Design, name: str, rows: Any = None) -> None:
     raise ValueError(f"{name} is collinear: column {column!r} is zero in every group that has counts; leave it out")
 
 
+def spans(large: Floats, small: Floats) -> bool:
+    """Whether the columns of small are combinations of those of large."""
+    fitted = large @ np.linalg.lstsq(large, small, rcond=None)[0]
+    return bool(np.abs(small - fitted).max() <= 1e-8 * max(np.abs(small).max(), 1e-300))
+
+
 def row_names(data: Any) -> tuple[str, ...] | None:
     """The names of the rows of a pandas frame, or None where it has only positions."""
     index = getattr(data, "index", None)
@@ -166,7 +174,9 @@ def _frame(data: Any, variables: Any, name: str) -> Any:
     names = set(map(str, getattr(data, "column_names", columns)))
     missing = sorted(set(map(str, variables)) - names - {"np"})
     if missing:
-        raise ValueError(f"{name} needs columns that data lacks: {', '.join(missing)}; it has {', '.join(sorted(names))}")
+        raise ValueError(
+            f"{name} needs columns that data lacks: {', '.join(missing)}; it has {', '.join(sorted(names))}"
+        )
     wanted = [c for c in getattr(data, "column_names", columns) if str(c) in variables]
     if isinstance(data, pandas.DataFrame):
         frame = data[wanted]
@@ -175,7 +185,9 @@ def _frame(data: Any, variables: Any, name: str) -> Any:
     else:
         narwhals = import_optional("narwhals", "formula")
         table = narwhals.from_native(data, eager_only=True)
-        frame = pandas.DataFrame({c: _pandas_values(table[c], narwhals, pandas) for c in wanted}, index=range(len(table)))
+        frame = pandas.DataFrame(
+            {c: _pandas_values(table[c], narwhals, pandas) for c in wanted}, index=range(len(table))
+        )
     for column in wanted:
         gaps = np.flatnonzero(frame[column].isna().to_numpy())
         if gaps.size:
@@ -198,5 +210,7 @@ def _pandas_values(series: Any, narwhals: Any, pandas: Any) -> Any:
 def _finite(matrix: Floats, name: str, column_names: Sequence[str]) -> Floats:
     if not np.isfinite(matrix).all():
         row, column = _validate.first_index(~np.isfinite(matrix))
-        raise ValueError(f"{name} must be finite; got {matrix[row, column]} in row {row}, column {column_names[column]!r}")
+        raise ValueError(
+            f"{name} must be finite; got {matrix[row, column]} in row {row}, column {column_names[column]!r}"
+        )
     return matrix

@@ -79,7 +79,16 @@ class RegressionSummary:
             return "  ".join(texts).rstrip()
 
         body = [aligned(titles), "-" * width, *map(aligned, lines)]
-        return "\n".join(["Dirichlet-multinomial regression".center(width).rstrip(), "=" * width, *head, "=" * width, *body, "=" * width])
+        return "\n".join(
+            [
+                "Dirichlet-multinomial regression".center(width).rstrip(),
+                "=" * width,
+                *head,
+                "=" * width,
+                *body,
+                "=" * width,
+            ]
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -325,7 +334,9 @@ class RegressionFit:
             For another type, other counts, another link, or a model that is not nested.
         """
         if not isinstance(nested, RegressionFit):
-            raise TypeError(f"nested must be a RegressionFit, the fit of the smaller model; got {type(nested).__name__}")
+            raise TypeError(
+                f"nested must be a RegressionFit, the fit of the smaller model; got {type(nested).__name__}"
+            )
         if not np.array_equal(nested._counts, self._counts) or nested.n_groups != self.n_groups:
             raise ValueError("nested must be fitted to the same counts")
         if nested.model.link != self.model.link or (nested.log_posterior is None) != (self.log_posterior is None):
@@ -337,7 +348,7 @@ class RegressionFit:
             (nested._design, self._design, "mean"),
             (nested._precision, self._precision, "precision"),
         ):
-            if small is not None and large is not None and not _spans(large.matrix, small.matrix):
+            if small is not None and large is not None and not designs.spans(large.matrix, small.matrix):
                 raise ValueError(f"nested has columns of its {name} that this model lacks: swap the two, or drop them")
         df = self.n_parameters - nested.n_parameters
         if df < 1:
@@ -539,7 +550,12 @@ class _Problem:
                 raise ValueError("counts must have a group of two counts or more: else the precision has no estimate")
             return self.result(*self.maximize("multinomial", max_iterations), link="multinomial", limit="undetermined")
         found = self.maximize(link, max_iterations)
-        if self.prior is None and self.precision is not None and self._is_constant() and self._may_be_multinomial(found):
+        if (
+            self.prior is None
+            and self.precision is not None
+            and self._is_constant()
+            and self._may_be_multinomial(found)
+        ):
             multinomial = self.maximize("multinomial", max_iterations)
             rounding = 1e-12 * abs(multinomial[0])
             if found[3] == "infinity" or found[0] <= multinomial[0] + rounding:
@@ -702,12 +718,17 @@ def aligned(data: Any, group_names: Sequence[str] | None) -> Any:
     rows = designs.row_names(data)
     if rows is None or group_names is None or tuple(group_names) == rows:
         return data
-    place = {row: i for i, row in enumerate(rows)}
-    missing = [group for group in group_names if group not in place]
-    if missing or len(place) < len(rows):
+    return data.iloc[positions(group_names, rows, "data")]
+
+
+def positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+    """Where each of the wanted rows is among the names."""
+    place = {name: i for i, name in enumerate(names)}
+    missing = [name for name in wanted if name not in place]
+    if missing or len(place) < len(names):
         problem = f"lacks {missing[0]!r}" if missing else "has a name twice"
-        raise ValueError(f"data must have a row for each group by name: its index {problem}; or pass data.reset_index()")
-    return data.iloc[[place[group] for group in group_names]]
+        raise ValueError(f"{what} must have a row for each group by name, and {problem}; drop the names of one of both")
+    return [place[name] for name in wanted]
 
 
 def reference_index(model: RegressionModel, category_names: Sequence[str]) -> int | None:
@@ -737,12 +758,6 @@ def _penalty(r: Floats, sd: float) -> Floats:
 def _softmax(eta: Floats) -> Floats:
     shifted = np.exp(eta - eta.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-
-
-def _spans(large: Floats, small: Floats) -> bool:
-    """Whether the columns of small are combinations of those of large."""
-    fitted = large @ np.linalg.lstsq(large, small, rcond=None)[0]
-    return bool(np.abs(small - fitted).max() <= 1e-8 * max(np.abs(small).max(), 1e-300))
 
 
 def _tested(term: str, category: str, estimate: float, error: float) -> tuple[Any, ...]:

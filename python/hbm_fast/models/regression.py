@@ -80,7 +80,9 @@ class RegressionModel:
         if link not in ("softmax", "log"):
             raise ValueError(f"link must be 'softmax' or 'log'; got {link!r}")
         if link == "log" and precision != "~ 1":
-            raise ValueError("precision is for link='softmax': with link='log' the covariates of mean change it already")
+            raise ValueError(
+                "precision is for link='softmax': with link='log' the covariates of mean change it already"
+            )
         given: dict[str, Any] = {
             "n_categories": positive_int(n_categories, "n_categories", minimum=2),
             "mean": _formula(mean, "mean"),
