@@ -1,10 +1,11 @@
-"""Generates the stubs of the compiled module and compares them with those that are committed.
+"""Generates the stubs of the compiled module, types without docstrings, and compares them with those committed.
 
 python tools/check_stubs.py          exits 1 where they differ
 python tools/check_stubs.py --write  writes the new ones
 """
 
 import difflib
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,8 @@ def generate() -> dict[str, str]:
     texts["config.pyi"] = "\n".join(
         line.split(" = ")[0] if line.startswith(("version:", "compiler:")) else line for line in lines
     )
-    return {name: text.rstrip() + "\n" for name, text in texts.items()}
+    body = re.compile(r"(def [^\n]*:)\n +(?:\"{3}.*?\"{3}|\.\.\.)\n", re.DOTALL)
+    return {name: body.sub(r"\1 ...\n", text.rstrip() + "\n") for name, text in texts.items()}
 
 
 def main() -> int:

@@ -34,6 +34,7 @@ import warnings
 from ast import literal_eval
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -291,8 +292,7 @@ def inference(case: Case) -> None:
             answer = result.mean("log_alpha"), result.log_alpha
         else:
             result = hbm.fit(table, weights=weights)
-            answer = result.concentration, result.log_likelihood
-            return answer
+            return result.concentration, result.log_likelihood
         results.append(result)
         return answer
 
@@ -344,6 +344,7 @@ def networks(case: Case) -> None:
 def bindings(case: Case) -> None:
     """The compiled functions, also with arrays of wrong shapes and layouts."""
     case.raw_messages = True
+    log_pmfs, sums, predictions, nets = _core.likelihood, _core.statistics, _core.prediction, _core.networks
     n, k, j = (case.pick([0, 1, 2, 3, 65]) for _ in range(3))
 
     def array(dtype: Any, *shape: int) -> Any:
@@ -354,115 +355,62 @@ def bindings(case: Case) -> None:
             result.flat[0] = case.pick([np.iinfo(result.dtype).min, np.iinfo(result.dtype).max])
         return case.layout(result) if case.maybe(0.05) else result
 
-    def floats(*shape: int) -> Any:
-        return array(np.float64, *shape)
-
-    def ints(*shape: int) -> Any:
-        return array(np.int64, *shape)
-
-    def singles(*shape: int) -> Any:
-        return array(np.float32, *shape)
+    floats, ints, singles = (partial(array, dtype) for dtype in (np.float64, np.int64, np.float32))
 
     def source() -> Any:
         if case.maybe(0.5):
             return _core.simulation.IntegerSource(case.pick([0, 1, -1]), case.pick([1, 9, 2**40]))
         return _core.simulation.IntegerSource(ints(n * j), case.pick([0, 1, j, 2**63]), case.pick([0, 1, 2**62]))
 
-    def prior() -> Any:
-        a = [case.pick([1.0, 2.0, 0.5, np.nan, -1.0, np.inf]) for _ in range(4)]
-        return _core.priors.AlphaPrior(
-            case.pick(["exponential", "gamma", "log_uniform", "lomax", "power", "fixed"]), *a
-        )
+    def priors(fixed: float) -> Any:
+        kind = case.pick(["exponential", "gamma", "log_uniform", "lomax", "power", "fixed"])
+        numbers = [case.pick([1.0, 2.0, 0.5, np.nan, -1.0, np.inf]) for _ in range(4)]
+        return _core.priors.AlphaPrior(kind, *numbers), _core.priors.BetaPrior(case.maybe(fixed), floats(k))
+
+    def request() -> Any:
+        return key, case.pick([0, 2**64 - 1]), *priors(0.0), case.maybe(0.3), case.maybe(0.3), source(), source(), j
+
+    def simulated() -> Any:
+        drawn = floats(n), floats(n, k), floats(n), floats(n, k), ints(n), floats(n, j, k)
+        return *drawn, case.pick([None, draws]), tables_of_counts, case.pick([None, singles(n, k + 1, 9)])
+
+    def mixture(n_lower: int, *shape: int) -> Any:
+        return singles(n, 2, k), singles(n, 2, n_lower), singles(*shape), singles(n, 2, k)
 
     key, words, threads = array(np.uint64, 2), array(np.uint64, n), case.pick([1, 2, -1])
     counts, tables_of_counts = array(case.pick(INTEGERS), n, k), array(case.pick(INTEGERS), n, j, k)
-    statistics = _core.statistics.SufficientStatistics(k)
-    case.outcome(statistics.add, array(np.int64, n, k), case.pick([None, floats(n)]))
+    stats = sums.SufficientStatistics(k)
+    case.outcome(stats.add, array(np.int64, n, k), case.pick([None, floats(n)]))
     draws = floats(n, j, k)
     offsets = np.sort(array(np.int32, n + 1)) if case.maybe(0.9) else array(np.int32, n + 1)
-    columns, values = array(np.int32, n * k), array(case.pick(INTEGERS), n * k)
+    sparse = array(case.pick(INTEGERS), n * k), array(np.int32, n * k), offsets
     state = (k, case.pick([1.0, 5.0, np.nan]), 0.0, [(floats(j), floats(j)) for _ in range(k + 1)])
+    restored = sums.SufficientStatistics.__new__(sums.SufficientStatistics)
+    samplers = [case.pick(["hmc", "gibbs", "mh"]) for _ in range(2)]
+    start = case.pick([None, (floats(2, 2), floats(2, 2, k))])
+    a = floats(*case.pick([(k,), (n, k), (1, k)]))
     calls: list[Callable[[], Any]] = [
-        lambda: _core.likelihood.log_pmf(
-            counts, floats(*case.pick([(k,), (n, k)])), case.maybe(0.5), floats(n), threads
-        ),
-        lambda: _core.likelihood.log_pmf_gradient(counts, floats(k), case.maybe(0.5), floats(n), floats(n, k), threads),
-        lambda: _core.likelihood.sparse_log_pmf(
-            values, columns, offsets, floats(case.pick([1, n]), k), True, floats(n), threads
-        ),
-        lambda: statistics.add_sparse(values, columns, offsets, case.pick([None, floats(n)])),
-        lambda: statistics.log_likelihood(floats(n, k), floats(n), case.pick([None, floats(n, k)]), threads),
-        lambda: statistics.hessian(floats(n, k), floats(n, k), floats(n), threads),
-        lambda: [statistics.pairs(k + 1), statistics.has_table(-1)],
-        lambda: _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics).__setstate__(
-            state
-        ),
-        lambda: _core.mcmc.sample(
-            [counts, statistics],
-            prior(),
-            _core.priors.BetaPrior(case.maybe(0.1), floats(k)),
-            [case.pick(["hmc", "gibbs", "mh"]) for _ in range(2)],
-            j,
-            2,
-            3,
-            key,
-            threads,
-            None,
-            case.pick([None, (floats(2, 2), floats(2, 2, k))]),
-        ),
-        lambda: _core.simulation.simulate(
-            key,
-            case.pick([0, 2**64 - 1]),
-            prior(),
-            _core.priors.BetaPrior(False, floats(k)),
-            case.maybe(0.3),
-            case.maybe(0.3),
-            source(),
-            source(),
-            j,
-            floats(n),
-            floats(n, k),
-            floats(n),
-            floats(n, k),
-            ints(n),
-            floats(n, j, k),
-            case.pick([None, floats(n, j, k)]),
-            tables_of_counts,
-            case.pick([None, singles(n, k + 1, 9)]),
-            threads,
-        ),
-        lambda: _core.statistics.exceedance_counts(tables_of_counts, singles(n, k + 1, case.pick([0, 9])), threads),
-        lambda: _core.simulation.dirichlet(key, floats(case.pick([1, n]), k), floats(n, k), threads),
-        lambda: _core.simulation.multinomial(key, ints(n), floats(case.pick([1, n]), k), ints(n, k), threads),
-        lambda: _core.prediction.draw_log_theta(
-            floats(n, j), draws, ints(n, k), key, 1, words, floats(n, j, k), threads
-        ),
-        lambda: _core.prediction.group_log_pmf(floats(n, j), draws, ints(n, 2, k), True, floats(n, j, 2), threads),
-        lambda: _core.prediction.draw_predictive_counts(draws, ints(n), key, 1, words, ints(n, j, k), threads),
-        lambda: _core.statistics.logit_density(floats(3, j), floats(2), floats(n), floats(n), floats(n), None, threads),
-        lambda: _core.statistics.table_log_likelihood(
-            singles(n, k + 1, j), floats(n, 3), floats(n, 3, k), floats(n, 3), threads
-        ),
-        lambda: _core.networks.normal_tails(case.pick([floats, singles])(n), floats(n), floats(n), threads),
-        lambda: _core.networks.mixture_log_density(
-            singles(n, 2, k),
-            singles(n, 2, k * (k - 1) // 2),
-            singles(n, 2),
-            singles(n, 2, k),
-            singles(n, j, k),
-            floats(n, j),
-            threads,
-        ),
-        lambda: _core.networks.mixture_draws(
-            singles(n, 2, k),
-            singles(n, 2, 0),
-            singles(n, 1),
-            singles(n, 2, k),
-            singles(n, j),
-            singles(n, j, k),
-            singles(n, j, k),
-            threads,
-        ),
+        lambda: log_pmfs.log_pmf(counts, a, case.maybe(0.5), floats(n), threads),
+        lambda: log_pmfs.log_pmf_gradient(counts, a, case.maybe(0.5), floats(n), floats(n, k), threads),
+        lambda: log_pmfs.sparse_log_pmf(*sparse, a, True, floats(n), threads),
+        lambda: stats.add_sparse(*sparse, case.pick([None, floats(n)])),
+        lambda: stats.log_likelihood(floats(n, k), floats(n), case.pick([None, floats(n, k)]), threads),
+        lambda: stats.hessian(floats(n, k), floats(n, k), floats(n), threads),
+        lambda: [stats.pairs(k + 1), stats.has_table(-1)],
+        lambda: restored.__setstate__(state),
+        lambda: _core.mcmc.sample([counts, stats], *priors(0.1), samplers, j, 2, 3, key, threads, None, start),
+        lambda: _core.simulation.simulate(*request(), *simulated(), threads),
+        lambda: _core.simulation.dirichlet(key, a, floats(n, k), threads),
+        lambda: _core.simulation.multinomial(key, ints(n), a, ints(n, k), threads),
+        lambda: sums.exceedance_counts(tables_of_counts, singles(n, k + 1, case.pick([0, 9])), threads),
+        lambda: sums.logit_density(floats(3, j), floats(2), floats(n), floats(n), floats(n), None, threads),
+        lambda: sums.table_log_likelihood(singles(n, k + 1, j), floats(n, 3), floats(n, 3, k), floats(n, 3), threads),
+        lambda: predictions.draw_log_theta(floats(n, j), draws, ints(n, k), key, 1, words, floats(n, j, k), threads),
+        lambda: predictions.group_log_pmf(floats(n, j), draws, ints(n, 2, k), True, floats(n, j, 2), threads),
+        lambda: predictions.draw_predictive_counts(draws, ints(n), key, 1, words, ints(n, j, k), threads),
+        lambda: nets.normal_tails(case.pick([floats, singles])(n), floats(n), floats(n), threads),
+        lambda: nets.mixture_log_density(*mixture(k * (k - 1) // 2, n, 2), singles(n, j, k), floats(n, j), threads),
+        lambda: nets.mixture_draws(*mixture(0, n, 1), singles(n, j), singles(n, j, k), singles(n, j, k), threads),
     ]
     case.outcome(case.pick(calls))
 
@@ -473,29 +421,7 @@ TEXTS = [
     "group\tcategory\tcount\nx\ta\t1\ny\tb\t2\n",
     "a,b,weight\n1,2,10\n0,5,3\n",
 ]
-PIECES = [
-    "",
-    "\n",
-    "\r",
-    ",",
-    ";",
-    "\t",
-    '"',
-    "\x00",
-    "\ufeff",
-    "-1",
-    "nan",
-    "1e3",
-    "1.0",
-    "99999999999999999999",
-    "a",
-    " ",
-    "é",
-    "0x1",
-    "+1",
-    "1_000",
-    "٣",
-]
+PIECES = ["", *'\n\r,;\t"\x00\ufeffa é٣', "-1", "+1", "nan", "1.0", "1e3", "0x1", "1_000", "9" * 20]
 
 
 def readers(case: Case) -> None:

@@ -14,7 +14,7 @@ import re, tomllib
 
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 extras = project["optional-dependencies"]
-for requirement in project["dependencies"] + [r for name in ("amortize", "report", "cli", "numba", "dask", "test") for r in extras[name]]:
+for requirement in project["dependencies"] + [r for name in ("amortize", "report", "tables", "cli", "numba", "dask", "test") for r in extras[name]]:
     name, bound = re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)", requirement).groups()
     if name != "torch":
         print(f"{name}=={bound}")

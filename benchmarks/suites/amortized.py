@@ -27,6 +27,7 @@ from hbm_fast.nn.features import to_network_order
 from hbm_fast.nn.importance import log_coefficient
 from hbm_fast.nn.objectives import log_posterior
 from hbm_fast.nn.training import TrainingOptions, run
+from suites.simulation import numpy_tables
 
 TITLE = "Amortized inference: training and networks"
 PACKAGES = ("torch",)
@@ -183,19 +184,8 @@ def numpy_block(index: int, size: int) -> Block:
     )
     theta = 1.0 / (1.0 + np.exp(np.clip(log_h - log_g, -700.0, 700.0)))
     x = rng.binomial(totals, theta)
-    counts = np.stack([x, totals - x], -1)
-    tables = _numpy_tables(counts, 40)
     log_beta = np.log(np.stack([beta, 1.0 - beta], -1))
-    return Block(torch.from_numpy(tables), torch.from_numpy(np.log(alpha)), torch.from_numpy(log_beta))
-
-
-def _numpy_tables(counts: NDArray[np.int64], max_total: int) -> NDArray[np.float32]:
-    values = np.concatenate([counts, counts.sum(-1, keepdims=True)], -1)
-    b, _, rows = values.shape
-    cell = (np.arange(b)[:, None, None] * rows + np.arange(rows)) * (max_total + 1) + values
-    histogram = np.bincount(cell.ravel(), minlength=b * rows * (max_total + 1)).reshape(b, rows, max_total + 1)
-    table = histogram[..., ::-1].cumsum(-1)[..., ::-1][..., 1:]
-    return np.ascontiguousarray(table, dtype=np.float32)
+    return Block(torch.from_numpy(numpy_tables(x, totals)), torch.from_numpy(np.log(alpha)), torch.from_numpy(log_beta))
 
 
 def training_speed(block: Any, seconds: float) -> dict[str, float]:

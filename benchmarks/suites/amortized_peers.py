@@ -97,11 +97,8 @@ def sbi_documented(seconds: float, kind: str) -> Trained:
         x[:, 0] = torch.nan_to_num(x[:, 0], nan=0.0)
     else:
         density = posterior_nn("nsf")
-    inference = NPE(
-        prior=BoxUniform(torch.full((2,), -40.0), torch.full((2,), 40.0)),
-        density_estimator=density,
-        show_progress_bars=False,
-    )
+    prior = BoxUniform(torch.full((2,), -40.0), torch.full((2,), 40.0))
+    inference = NPE(prior=prior, density_estimator=density, show_progress_bars=False)
     inference.append_simulations(z, x, exclude_invalid_x=False)
     epochs: int = 0
     trained: Any = None
@@ -238,6 +235,5 @@ def records(options: Any) -> Iterator[Record]:
             ours = error
         if ours is not None:
             metrics["kl_over_ours"] = error / ours
-        yield Record(
-            f"KL to the exact posterior after {options.seconds:g} s", name, seconds, error=error, metrics=metrics
-        )
+        case = f"KL to the exact posterior after {options.seconds:g} s"
+        yield Record(case, name, seconds, error=error, metrics=metrics)

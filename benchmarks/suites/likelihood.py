@@ -25,6 +25,7 @@ import scipy.stats
 
 import hbm_fast as hbm
 from hbm_fast.benchmark.measure import Case, Method
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 TITLE = "Likelihood"
 PACKAGES = ("numba", "scipy", "torch", "jax", "pymc")
@@ -43,15 +44,14 @@ def _data(name):
     rng = np.random.default_rng([1, *name.encode()])
     if name == "A":
         a = rng.exponential(size=(100_000, 1)) * rng.dirichlet(np.ones(2), 100_000) + 1e-3
-        return _draw(rng, a, 20, len(a)), a
-    if name == "B":
+    elif name == "B":
         a = rng.gamma(1.0, 5.0, (20_000, 1)) * rng.dirichlet(np.ones(10), 20_000) + 1e-3
-        return _draw(rng, a, 100, len(a)), a
-    if name == "D":
+    elif name == "D":
         a = np.array([0.3, 0.7, 1.1, 0.2, 2.0])
-        return _draw(rng, a, 20, 20_000), a
-    a = {"C": 0.0014, "C2": 0.11}[name] * rng.gamma(2.0, 0.5, 1_000)
-    return _draw(rng, a, 10_000, 2_000), a
+    else:
+        a = {"C": 0.0014, "C2": 0.11}[name] * rng.gamma(2.0, 0.5, 1_000)
+    total, n = {"A": (20, 100_000), "B": (100, 20_000), "D": (20, 20_000)}.get(name, (10_000, 2_000))
+    return _draw(rng, a, total, n), a
 
 
 def _rows(name, n):
@@ -238,14 +238,13 @@ def ours_gradient(x, a):
     return lambda: hbm.log_likelihood_gradient(x, a, n_threads=1)[1]
 
 
+def _by_digamma(x, a, psi=scipy.special.digamma):
+    n, total = x.sum(-1), a.sum(-1)
+    return psi(a + x) - psi(a) - (psi(total + n) - psi(total))[..., None]
+
+
 def scipy_digamma(x, a):
-    psi = scipy.special.digamma
-
-    def run():
-        n, total = x.sum(-1), a.sum(-1)
-        return psi(a + x) - psi(a) - (psi(total + n) - psi(total))[..., None]
-
-    return run
+    return partial(_by_digamma, x, a)
 
 
 def _terms_of_the_gradient(lg, counts, c):
@@ -284,9 +283,7 @@ def _exact_slope(x, a):
 
 
 def _exceedances(x):
-    above = np.arange(21)[:-1]
-    columns = [*x.T, x.sum(-1)]
-    return np.array([(c[:, None] > above).sum(0) for c in columns], dtype=float)
+    return exceedance_counts(x[None])[0].astype(float)
 
 
 def ours_table(x, concentration):
@@ -337,6 +334,10 @@ def _concentrations():
     return _data("D")[1] * np.random.default_rng(2).lognormal(0.0, 0.3, (1_000, 5))
 
 
+def _many(n):
+    return _data("D")[0], _concentrations()[:n]
+
+
 def _check_concentrations(values, n):
     expected = [_exact_of_table(_data("D")[0], row) for row in _concentrations()[:3]]
     return {"error": _largest(np.asarray(values)[:3], np.array(expected))}
@@ -349,21 +350,18 @@ MANY = (
 )
 
 
-def _lgamma(x, a):
-    def run():
-        lg, total, total_a = math.lgamma, 20, 2.0
-        value = lg(total + 1.0) + lg(total_a) - lg(total_a + total)
-        for n, c in ((7, 0.5), (13, 1.5)):
-            value += lg(c + n) - lg(c) - lg(n + 1.0)
-        return value
-
-    return run
+def _lgamma():
+    lg, total, total_a = math.lgamma, 20, 2.0
+    value = lg(total + 1.0) + lg(total_a) - lg(total_a + total)
+    for n, c in ((7, 0.5), (13, 1.5)):
+        value += lg(c + n) - lg(c) - lg(n + 1.0)
+    return value
 
 
 ONE_GROUP = (
     Method("hbm_fast", lambda x, a: lambda: hbm.log_likelihood(x, a)),
     Method("numba, careful loop", lambda x, a: numba_loop(x[None], a), ("numba",)),
-    Method("math.lgamma", _lgamma),
+    Method("math.lgamma", lambda x, a: _lgamma),
     Method("scipy.stats", lambda x, a: lambda: scipy.stats.dirichlet_multinomial.logpmf(x, a, 20)),
 )
 _GROUP = np.array([7, 13]), np.array([0.5, 1.5])
@@ -373,8 +371,8 @@ def _check_group(value, n):
     return {"error": _largest(np.squeeze(value), _exact(*_GROUP))}
 
 
-def _case(name, size, methods):
-    return Case(f"log_likelihood ({name})", size, "row", partial(_rows, name), partial(_check_rows, name), methods)
+def _case(name, size, methods, function="log_likelihood", check=_check_rows):
+    return Case(f"{function} ({name})", size, "row", partial(_rows, name), partial(check, name), methods)
 
 
 SPARSE = (METHODS[0], Method("hbm_fast, CSR", lambda x, a: ours(scipy.sparse.csr_array(x), a)), *METHODS[2:])
@@ -384,23 +382,9 @@ CASES = (
     _case("C", 2_000, SPARSE),
     _case("C2", 2_000, SPARSE),
     *(
-        Case(
-            f"log_likelihood_gradient ({name})",
-            size,
-            "row",
-            partial(_rows, name),
-            partial(_check_gradient, name),
-            GRADIENTS,
-        )
+        _case(name, size, GRADIENTS, "log_likelihood_gradient", _check_gradient)
         for name, size in (("A", 100_000), ("B", 20_000), ("C", 2_000))
     ),
-    Case(
-        "value and gradient of 1,000 concentrations (D)",
-        1_000,
-        "concentration",
-        lambda n: (_data("D")[0], _concentrations()[:n]),
-        _check_concentrations,
-        MANY,
-    ),
+    Case("value and gradient of 1,000 concentrations (D)", 1_000, "concentration", _many, _check_concentrations, MANY),
     Case("log_likelihood of one group (S)", 1, "group", lambda n: _GROUP, _check_group, ONE_GROUP),
 )

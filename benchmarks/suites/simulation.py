@@ -162,12 +162,12 @@ def _check(shape, total, answer, b):
 
 
 def _case(name, b, n, k, total, methods):
-    return Case(
-        f"simulate ({name})", b, "dataset", lambda size: (size, n, k, total), partial(_check, (n, k), total), methods
-    )
+    check = partial(_check, (n, k), total)
+    return Case(f"simulate ({name})", b, "dataset", lambda size: (size, n, k, total), check, methods)
 
 
 STREAM = dict(n_groups=(1, 41), totals=(0, 40), rng=0)
+STREAM_NAME = "simulate and statistics, K 2, 1..41 groups, totals 0..40"
 
 
 def stream_ours():
@@ -184,10 +184,19 @@ def stream_numpy():
     totals = rng.integers(0, 41, (b, n)) * real
     log_g = _log_gamma(rng, np.broadcast_to((a[:, None] * beta)[:, None, :], (b, n, 2)) + 1e-300)
     x = rng.binomial(totals, 1.0 / (1.0 + np.exp(np.clip(log_g[..., 1] - log_g[..., 0], -700, 700))))
+    return numpy_tables(x, totals)
+
+
+def numpy_tables(x, totals):
+    """Exceedances (B, 3, 40) of counts x and totals - x, and of the totals up to 40."""
+    b = len(x)
     rows = np.stack([x, totals - x, totals], 1)
     where = rows + 41 * np.arange(3 * b).reshape(b, 3, 1)
     tallies = np.bincount(where.ravel(), minlength=3 * b * 41).reshape(b, 3, 41)
     return tallies[:, :, :0:-1].cumsum(-1)[:, :, ::-1].astype(np.float32)
+
+
+STREAM_METHODS = Method("hbm_fast", lambda: stream_ours), Method("numpy", lambda: stream_numpy)
 
 
 def _check_stream(tables, n):
@@ -212,15 +221,6 @@ CASES = (
     _case("i", 10_000, 21, 2, 20, _methods(20, 10)),
     _case("ii", 1_000, 50, 10, 100, _methods(20, 20)),
     _case("iii", 20, 100, 1_000, 10_000, _methods(4, 20)),
-    Case(
-        "simulate and statistics, K 2, 1..41 groups, totals 0..40",
-        4096,
-        "dataset",
-        lambda n: (),
-        _check_stream,
-        (Method("hbm_fast", lambda: stream_ours), Method("numpy", lambda: stream_numpy)),
-    ),
-    Case(
-        "wrong rows at alpha = 1e-3", 2_000, "dataset", lambda n: (2_000, 5, 2, 20, 1e-3), _wrong_rows, _methods(1, 1)
-    ),
+    Case(STREAM_NAME, 4096, "dataset", lambda n: (), _check_stream, STREAM_METHODS),
+    Case("wrong rows at alpha = 1e-3", 2_000, "dataset", lambda n: (n, 5, 2, 20, 1e-3), _wrong_rows, _methods(1, 1)),
 )

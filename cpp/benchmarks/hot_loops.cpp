@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -69,17 +70,17 @@ double simulator(int repeats) {
   std::vector<double> log_theta(n_datasets * n_groups * k), theta(n_datasets * n_groups * k);
   std::vector<std::int64_t> groups(n_datasets);
   std::vector<std::int32_t> counts(n_datasets * n_groups * k);
-  hbm_fast::SimulationArrays arrays{};
-  arrays.log_alpha = log_alpha.data();
-  arrays.log_beta = log_beta.data();
-  arrays.alpha = alpha.data();
-  arrays.beta = beta.data();
-  arrays.n_groups = groups.data();
-  arrays.log_theta = log_theta.data();
-  arrays.theta = theta.data();
-  arrays.counts = counts.data();
-  arrays.count_type = hbm_fast::CountType::int32;
-  arrays.max_total = 20;
+  const hbm_fast::SimulationArrays arrays{log_alpha.data(),
+                                          log_beta.data(),
+                                          alpha.data(),
+                                          beta.data(),
+                                          groups.data(),
+                                          log_theta.data(),
+                                          theta.data(),
+                                          counts.data(),
+                                          hbm_fast::CountType::int32,
+                                          nullptr,
+                                          20};
   double sum = 0.0;
   for (int r = 0; r < repeats; ++r) {
     request.first = static_cast<std::uint64_t>(r) * n_datasets;
@@ -94,16 +95,11 @@ double simulator(int repeats) {
 int main(int argc, char** argv) {
   const std::string name = argc > 1 ? argv[1] : "";
   const int repeats = argc > 2 ? std::atoi(argv[2]) : 1;
-  double sum = 0.0;
-  if (name == "likelihood") {
-    sum = likelihood(repeats);
-  } else if (name == "statistics") {
-    sum = statistics(repeats);
-  } else if (name == "simulate") {
-    sum = simulator(repeats);
-  } else {
+  const std::map<std::string, double (*)(int)> loops{
+      {"likelihood", likelihood}, {"statistics", statistics}, {"simulate", simulator}};
+  if (!loops.contains(name)) {
     std::fprintf(stderr, "usage: hot_loops likelihood|statistics|simulate [REPEATS]\n");
     return 2;
   }
-  std::printf("%.17g\n", sum);  // the result is used
+  std::printf("%.17g\n", loops.at(name)(repeats));  // the result is used
 }

@@ -16,7 +16,6 @@ class SharedStatistics {
  public:
   explicit SharedStatistics(SufficientStatistics statistics)
       : current_(std::make_shared<const SufficientStatistics>(std::move(statistics))) {}
-  explicit SharedStatistics(std::shared_ptr<const SufficientStatistics> statistics) : current_(std::move(statistics)) {}
 
   std::shared_ptr<const SufficientStatistics> snapshot() const {
     const std::lock_guard<std::mutex> lock(reading_);

@@ -70,6 +70,23 @@ std::size_t chunk_of(const SufficientStatistics& statistics) {
   return std::clamp<std::size_t>((std::size_t{1} << 24) / n, 1, lane_count);
 }
 
+// body(begin, end, poll) on chunks of n concentrations, without the interpreter's lock.
+template <class Body>
+void for_chunks(const SufficientStatistics& statistics, std::size_t n, int n_threads, const Body& body) {
+  without_gil([&] {
+    const Poll poll = poll_signals;
+    TimedPoll timed_poll(poll);
+    parallel_for(
+        n, chunk_of(statistics), n_threads, [&](std::size_t begin, std::size_t end) { body(begin, end, timed_poll); },
+        poll_signals);
+  });
+}
+
+template <class T>
+auto reader_of(T (SufficientStatistics::*property)() const) {
+  return [property](const SharedStatistics& self) { return (*self.snapshot().*property)(); };
+}
+
 const CountColumn& column_of(const SufficientStatistics& statistics, std::size_t column) {
   if (column > statistics.n_categories()) throw py::index_error("column must be at most K (the totals)");
   return statistics.column(column);
@@ -137,14 +154,9 @@ void register_statistics(py::module_ m) {
             without_gil([&] { self.merge(other.snapshot()); });
           },
           py::arg("other"))
-      .def(
-          "__copy__", [](const SharedStatistics& self) { return std::make_unique<SharedStatistics>(self.snapshot()); },
-          "Statistics of the same groups, to which groups can be added apart.")
-      .def_property_readonly("n_categories",
-                             [](const SharedStatistics& self) { return self.snapshot()->n_categories(); })
-      .def_property_readonly("n_groups", [](const SharedStatistics& self) { return self.snapshot()->n_groups(); })
-      .def_property_readonly("log_coefficient",
-                             [](const SharedStatistics& self) { return self.snapshot()->log_coefficient(); })
+      .def_property_readonly("n_categories", reader_of(&SufficientStatistics::n_categories))
+      .def_property_readonly("n_groups", reader_of(&SufficientStatistics::n_groups))
+      .def_property_readonly("log_coefficient", reader_of(&SufficientStatistics::log_coefficient))
       .def(
           "has_table",
           [](const SharedStatistics& self, std::size_t column) {
@@ -169,18 +181,10 @@ void register_statistics(py::module_ m) {
             const double* a = concentration.data();
             double* v = value.mutable_data();
             double* g = gradient ? gradient->mutable_data() : nullptr;
-            without_gil([&] {
-              const double constant = statistics->log_constant(coefficient);
-              const Poll poll = poll_signals;
-              TimedPoll timed_poll(poll);
-              parallel_for(
-                  n, chunk_of(*statistics), n_threads,
-                  [&](std::size_t begin, std::size_t end) {
-                    statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr,
-                                               &timed_poll);
-                    for (std::size_t s = begin; s < end; ++s) v[s] += constant;
-                  },
-                  poll_signals);
+            const double constant = statistics->log_constant(coefficient);
+            for_chunks(*statistics, n, n_threads, [&](std::size_t begin, std::size_t end, TimedPoll& poll) {
+              statistics->log_likelihood(a + begin * k, end - begin, v + begin, g ? g + begin * k : nullptr, &poll);
+              for (std::size_t s = begin; s < end; ++s) v[s] += constant;
             });
           },
           py::arg("concentration"), py::arg("value"), py::arg("gradient"), py::arg("n_threads"),
@@ -197,16 +201,8 @@ void register_statistics(py::module_ m) {
             const double* a = concentration.data();
             double* d = diagonal.mutable_data();
             double* c = constant.mutable_data();
-            without_gil([&] {
-              const Poll poll = poll_signals;
-              TimedPoll timed_poll(poll);
-              parallel_for(
-                  n, chunk_of(*statistics), n_threads,
-                  [&](std::size_t begin, std::size_t end) {
-                    for (std::size_t s = begin; s < end; ++s)
-                      c[s] = statistics->hessian(a + s * k, d + s * k, &timed_poll);
-                  },
-                  poll_signals);
+            for_chunks(*statistics, n, n_threads, [&](std::size_t begin, std::size_t end, TimedPoll& poll) {
+              for (std::size_t s = begin; s < end; ++s) c[s] = statistics->hessian(a + s * k, d + s * k, &poll);
             });
           },
           py::arg("concentration"), py::arg("diagonal"), py::arg("constant"), py::arg("n_threads"),

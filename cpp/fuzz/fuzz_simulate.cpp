@@ -15,7 +15,7 @@ void fuzz_simulate(fuzz::Input& input) {
   request.first = std::min(input.take<std::uint64_t>(), ~std::uint64_t{0} - 8);
   request.n_datasets = static_cast<std::size_t>(input.range(0, 5));
   request.max_groups = static_cast<std::size_t>(input.range(1, 70));
-  request.n_categories = static_cast<std::size_t>(input.range(2, 9));
+  request.n_categories = static_cast<std::size_t>(input.range(0, 15) == 0 ? input.range(31, 130) : input.range(2, 9));
   const std::size_t b_count = request.n_datasets;
   const std::size_t n_count = request.max_groups;
   const std::size_t k_count = request.n_categories;
@@ -25,7 +25,8 @@ void fuzz_simulate(fuzz::Input& input) {
   request.alpha_given = input.flag();
   request.beta_given = input.flag();
   for (std::size_t b = 0; b < b_count; ++b) {
-    log_alpha[b] = std::log(input.positive());
+    const double far[] = {-1000.0, -690.0, 700.0, 1e4};
+    log_alpha[b] = input.range(0, 7) == 0 ? far[input.range(0, 3)] : std::log(input.positive());
     double rest = 1.0;  // a beta that may hold zeros and ones
     for (std::size_t k = 0; k < k_count; ++k) {
       const double part = k + 1 == k_count ? 1.0 : static_cast<double>(input.take<std::uint8_t>()) / 255.0;
@@ -79,18 +80,17 @@ void fuzz_simulate(fuzz::Input& input) {
   auto alpha = fuzz::exact<double>(b_count);
   auto beta = fuzz::exact<double>(b_count * k_count);
 
-  hbm_fast::SimulationArrays arrays{};
-  arrays.log_alpha = log_alpha.get();
-  arrays.log_beta = log_beta.get();
-  arrays.alpha = alpha.get();
-  arrays.beta = beta.get();
-  arrays.n_groups = n_groups.get();
-  arrays.log_theta = thetas ? log_theta.get() : nullptr;
-  arrays.theta = thetas ? theta.get() : nullptr;
-  arrays.counts = counts.buffer.get();
-  arrays.count_type = type;
-  arrays.statistics = tabulated ? statistics.get() : nullptr;
-  arrays.max_total = static_cast<std::size_t>(max_total);
+  const hbm_fast::SimulationArrays arrays{log_alpha.get(),
+                                          log_beta.get(),
+                                          alpha.get(),
+                                          beta.get(),
+                                          n_groups.get(),
+                                          thetas ? log_theta.get() : nullptr,
+                                          thetas ? theta.get() : nullptr,
+                                          counts.buffer.get(),
+                                          type,
+                                          tabulated ? statistics.get() : nullptr,
+                                          static_cast<std::size_t>(max_total)};
   hbm_fast::simulate(request, arrays, static_cast<int>(input.range(1, 2)));
 
   for (std::size_t b = 0; b < b_count; ++b) {
@@ -104,6 +104,7 @@ void fuzz_simulate(fuzz::Input& input) {
         const std::int64_t x = fuzz::count_at(counts, b, n, k);
         REQUIRE(x >= 0);
         total += x;
+        if (request.beta_given && std::isinf(log_beta[b * k_count + k])) REQUIRE(x == 0);
         if (thetas) {
           const double value = log_theta[(b * n_count + n) * k_count + k];
           REQUIRE(!std::isnan(value) && value <= 0.0);

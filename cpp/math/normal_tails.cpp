@@ -6,11 +6,9 @@
 
 namespace hbm_fast {
 
-namespace {
-
 template <class T>
-void strided_tails(const T* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
-                   std::ptrdiff_t out_stride, int n_threads, const Poll& poll) {
+void normal_tails(const T* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
+                  std::ptrdiff_t out_stride, int n_threads, const Poll& poll) {
   TailsKernel& tails = tails_block();
   parallel_for(
       n, 4096, n_threads,
@@ -31,16 +29,9 @@ void strided_tails(const T* z, std::ptrdiff_t stride, std::size_t n, double* low
       poll);
 }
 
-}  // namespace
-
-void normal_tails(const double* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
-                  std::ptrdiff_t out_stride, int n_threads, const Poll& poll) {
-  strided_tails(z, stride, n, lower, upper, out_stride, n_threads, poll);
-}
-
-void normal_tails(const float* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
-                  std::ptrdiff_t out_stride, int n_threads, const Poll& poll) {
-  strided_tails(z, stride, n, lower, upper, out_stride, n_threads, poll);
-}
+template void normal_tails(const float*, std::ptrdiff_t, std::size_t, double*, double*, std::ptrdiff_t, int,
+                           const Poll&);
+template void normal_tails(const double*, std::ptrdiff_t, std::size_t, double*, double*, std::ptrdiff_t, int,
+                           const Poll&);
 
 }  // namespace hbm_fast

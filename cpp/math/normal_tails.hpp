@@ -10,9 +10,8 @@ namespace hbm_fast {
 
 // lower[i * out_stride] = log Phi(z[i * stride]) and upper = log Phi(-z); |z| is held within 37.5. Both come from the
 // smaller tail, so that each keeps its digits. NaN gives NaN.
-void normal_tails(const double* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
-                  std::ptrdiff_t out_stride, int n_threads, const Poll& poll);
-void normal_tails(const float* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
+template <class T>  // float or double
+void normal_tails(const T* z, std::ptrdiff_t stride, std::size_t n, double* lower, double* upper,
                   std::ptrdiff_t out_stride, int n_threads, const Poll& poll);
 
 }  // namespace hbm_fast

@@ -34,30 +34,9 @@ def replacing(path: Target) -> Iterator[Path]:
     replaced one keeps its mode; of a symbolic link the target is replaced. Pipes, devices and open descriptors
     (``/dev/stdout``) are written when the block ends.
 
-    Parameters
-    ----------
-    path : path-like
-
-    Yields
-    ------
-    Path
-        With the suffix of ``path``. The block may open the file several times and must close it.
-
-    Raises
-    ------
-    OSError
-        With ``path`` as its file name: for a folder of that name, a file without permission to write, and any failure
-        in the block or after it, such as a full disk.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from hbm_fast._files import replacing
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder) / "a.txt") as unfinished:
-    ...         _ = unfinished.write_text("whole")
-    ...     [file.name for file in Path(folder).iterdir()]
-    ['a.txt']
+    The name has the suffix of ``path``; the block may open the file several times and must close it. OSError with
+    ``path`` as its file name for a folder of that name, a file without permission to write, and any failure in the
+    block or after it, such as a full disk.
     """
     target = Path(path)
     temporary: Path | None = None

@@ -13,13 +13,7 @@ _NUMPY_REQUESTS = 1 << 22
 
 
 def check_fits(n_bytes: int, what: str) -> None:
-    """Raise if a computation needs more memory than the machine has, before it starts.
-
-    Raises
-    ------
-    MemoryError
-        The message begins with ``what``.
-    """
+    """Raise MemoryError, which names ``what``, before a computation that needs more memory than the machine has."""
     try:
         installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows

@@ -6,7 +6,7 @@ A message names the argument and says what was expected, what came, and what to 
 import difflib
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from hbm_fast._typing import Counts, Floats
 # Every whole number up to this one is a float64: the largest count and the largest total of a group.
 MAX_COUNT = 2**53
 MAX_THREADS = 2**31 - 1
+_BLOCK = 2**22  # numbers converted by one call of numpy: some hundredths of a second
 
 
 def first_index(bad: NDArray[np.bool_]) -> tuple[int, ...]:
@@ -88,6 +89,52 @@ def integers(value: Any, name: str) -> Counts:
     return native(array)
 
 
+def count_array(value: Any, name: str) -> Counts:
+    """An array of integers as by `integers`; whole numbers of a floating type become int64."""
+    array = unmasked(value, name)
+    if array.dtype.kind == "f":
+        return whole_numbers(array, name)
+    _integer_dtype(array, name)
+    return native(array)
+
+
+def cell(index: tuple[int, ...], rows: tuple[str, ...] | None = None, columns: tuple[str, ...] | None = None) -> str:
+    """A cell in words: by the names of its row and column where they have any."""
+    if len(index) < 2:
+        return f"index {index[0] if index else 0}"
+    names = zip(("row", "column"), index[-2:], (rows, columns), strict=True)
+    found = ", ".join(f"{what} {i if named is None else repr(named[i])}" for what, i, named in names)
+    return f"dataset {index[0]}, {found}" if len(index) == 3 else found
+
+
+def whole_numbers(
+    array: NDArray[Any], name: str, place: Callable[[tuple[int, ...]], str] = cell, hint: str = ""
+) -> NDArray[np.int64]:
+    """Floating-point counts as int64; raises for the first that is NaN, fractional or beyond 2**53.
+
+    ``place`` names a cell by its index, and ``hint`` ends the message.
+    """
+    result = np.empty(array.shape, np.int64)
+    source, target = np.atleast_1d(array), np.atleast_1d(result)
+    step = max(1, _BLOCK * len(source) // max(source.size, 1))
+    for start in range(0, len(source), step):  # between two blocks Python sees Ctrl-C
+        part = source[start : start + step]
+        with np.errstate(invalid="ignore"):
+            converted = part.astype(np.int64)
+        bad = (converted != part) | (np.abs(part) > MAX_COUNT)
+        if bad.any():
+            index = first_index(bad)
+            index = (index[0] + start, *index[1:])
+            found = source[index]
+            if np.isnan(found):
+                raise ValueError(f"{name} must not be NaN; got NaN at {place(index)}: write 0 for none{hint}")
+            if np.abs(found) > MAX_COUNT:
+                raise ValueError(f"{name} must be at most 2**53; got {found} at {place(index)}{hint}")
+            raise ValueError(f"{name} must be whole numbers; got {found} at {place(index)}{hint}")
+        target[start : start + step] = converted
+    return result
+
+
 def native(array: NDArray[Any]) -> NDArray[Any]:
     """The array in native byte order and aligned; copied only if it is not."""
     if array.dtype.isnative and array.flags.aligned:
@@ -105,11 +152,11 @@ def doubles(value: Any, name: str) -> Floats:
 
 
 def counts(value: ArrayLike, *, name: str = "counts", ndim: tuple[int, ...] = (2,)) -> Counts:
-    """A checked integer array, (N, K), or (B, N, K) where ``ndim`` allows 3; copied as by `integers`.
+    """A checked integer array, (N, K), or (B, N, K) where ``ndim`` allows 3; copied as by `count_array`.
 
     No count is negative and no total of a group is above 2**53, which the kernels rely on.
     """
-    array = integers(value, name)
+    array = count_array(value, name)
     if array.ndim not in ndim:
         shapes = {1: "(K,)", 2: "(N, K)", 3: "(B, N, K)"}
         expected = " or ".join(shapes[n] for n in ndim)
@@ -127,6 +174,11 @@ def _integer_dtype(array: Any, name: str) -> None:
     if array.dtype.kind == "f":
         raise TypeError(
             f"{name} must be integers; got {array.dtype}. If they are whole numbers, use {name}.astype(np.int64)."
+        )
+    if array.dtype.kind in "US":
+        raise TypeError(
+            f"{name} must be an array of integers; got words (dtype {array.dtype}). To count words: "
+            "hbm_fast.tables.from_lists(...)."
         )
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be an array of integers; got dtype {array.dtype}.")
@@ -208,6 +260,14 @@ def names(value: Any, name: str, n: int | None) -> tuple[str, ...] | None:
     return result
 
 
+def position(value: str, names: tuple[str, ...] | None, noun: str) -> int:
+    """The index of a name among the names of groups or datasets."""
+    if names is None or value not in names:
+        stated = f"no {noun} names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
+        raise ValueError(f"{noun} {value!r} is unknown: {stated}; pass a name, or an index")
+    return names.index(value)
+
+
 def probabilities(value: ArrayLike, name: str) -> Floats:
     """A float64 array of numbers in [0, 1]."""
     array = np.asarray(value, dtype=np.float64)
@@ -248,44 +308,6 @@ def broadcast(array: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray
         return np.broadcast_to(array, shape)
     except ValueError:
         raise ValueError(f"{name} must have a shape that broadcasts to {shape}; got {array.shape}") from None
-
-
-def _is_ragged(value: Any) -> bool:
-    """Whether the value is a list or tuple of datasets: 2-d arrays, or nested lists of different lengths."""
-    if not isinstance(value, list | tuple) or not value:
-        return False
-    return (
-        any(isinstance(v, np.ndarray) and v.ndim == 2 for v in value) or len({len(v) for v in value if _nested(v)}) > 1
-    )
-
-
-def _nested(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], list | tuple)
-
-
-def _zero_padded(arrays: list[Counts]) -> Counts:
-    """The datasets (N_b, K) as one array (B, N, K): rows of zeros are added below, which changes no result."""
-    n_categories = arrays[0].shape[1]
-    for i, array in enumerate(arrays):
-        if array.shape[1] != n_categories:
-            raise ValueError(
-                f"counts[{i}] must have K = {n_categories} categories, as counts[0] has; got shape {array.shape}"
-            )
-    dtype = np.result_type(*(a.dtype for a in arrays))
-    if dtype.kind == "f":  # uint64 beside a signed type: no total may exceed 2**53, so int64 holds what is valid
-        dtype = np.dtype(np.int64)
-    result = np.zeros((len(arrays), max(len(a) for a in arrays), n_categories), dtype=dtype)
-    for padded, array in zip(result, arrays, strict=True):
-        padded[: len(array)] = array
-    return result
-
-
-def datasets(value: Any) -> tuple[Counts, bool]:
-    """Counts as (B, N, K) and whether there was a batch, from one dataset (N, K), a batch (B, N, K) or a list."""
-    if _is_ragged(value):
-        return _zero_padded([counts(c, name=f"counts[{i}]") for i, c in enumerate(value)]), True
-    array = counts(value, ndim=(2, 3))
-    return (array, True) if array.ndim == 3 else (array[np.newaxis], False)
 
 
 def same_categories(n_categories: int, model: Any) -> None:

@@ -92,12 +92,7 @@ def effective_size(log_weights: Floats) -> Floats:
 
 def pareto_k(log_ratios: Floats) -> float:
     """Shape of the generalised Pareto tail of the largest ratios (Vehtari et al. 2024; fit of Zhang & Stephens 2009,
-    doi:10.1198/tech.2009.08017).
-
-    Parameters
-    ----------
-    log_ratios : (S,)
-    """
+    doi:10.1198/tech.2009.08017), from their logs (S,)."""
     n = log_ratios.size
     tail = int(min(0.2 * n, 3.0 * np.sqrt(n)))
     if tail < 5:

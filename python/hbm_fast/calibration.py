@@ -385,11 +385,4 @@ def _chi_square_tail(x: float, degrees: int) -> float:
     return float(np.exp(terms * np.log(max(0.5 * x, 1e-300)) - 0.5 * x - log_factorials).sum())
 
 
-__all__ = [
-    "Calibration",
-    "Distance",
-    "distance",
-    "kl_divergence",
-    "ks_distance",
-    "simulation_based_calibration",
-]
+__all__ = ["Calibration", "Distance", "distance", "kl_divergence", "ks_distance", "simulation_based_calibration"]

@@ -4,41 +4,45 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from hbm_fast import _random, _validate
-from hbm_fast._typing import RNGLike
+from hbm_fast._typing import CountsLike, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.tables.inputs import as_counts
 
 
 def exact_posterior(
-    counts: ArrayLike | SufficientStatistics,
+    counts: CountsLike | SufficientStatistics,
     model: HierarchicalModel | None = None,
     *,
     n_draws: int = 1000,
     rng: RNGLike = None,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
 ) -> Posterior:
     """Posterior of (alpha, beta) for two categories by adaptive quadrature.
 
     Parameters
     ----------
-    counts : integer array_like (N, 2) or (B, N, 2), or SufficientStatistics
-        Groups with total 0 change nothing: pad with them. Totals up to 2**40. SufficientStatistics may be weighted, or
-        of more groups than fit in memory; the posterior then has no counts, thus no theta of its groups, and a file of
-        it has the draws alone.
+    counts : array_like of whole numbers (N, 2) or (B, N, 2), a table, a list of (N_b, 2), or SufficientStatistics
+        A table is what `hbm_fast.tables.as_counts` takes. Groups with total 0 change nothing: pad with them. Totals up
+        to 2**40. SufficientStatistics may be weighted, or of more groups than fit in memory; the posterior then, and of
+        a table with weights, has no counts, thus no theta of its groups, and a file of it has the draws alone.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
     n_draws : int
         Number of independent exact draws in the posterior.
     rng : None, int, SeedSequence, BitGenerator or Generator
         Random numbers of the draws; the quadrature uses none.
-    category_names, group_names : sequence of 2, of N str, optional
-        Kept in the result.
+    category_names, group_names, dataset_names : sequence of 2, of N, of B str, optional
+        Kept in the result; default those of the table.
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
 
     Returns
     -------
@@ -75,6 +79,14 @@ def exact_posterior(
     >>> print(f"{post.mean('log_alpha'):.4f} {post.predict(20)[1]:.5f} {post.log_evidence:.5f}")
     -4.1474 0.98714 -19.44351
     """
+    if not isinstance(counts, SufficientStatistics):
+        given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
+        category_names = given.category_names
+        counts = given.dense()
+        if given.weights is not None:
+            counts = SufficientStatistics(given)  # rows with weights are no groups and keep no names
+        else:
+            group_names = given.group_names
     if isinstance(counts, SufficientStatistics):
         table, n_categories, batch = None, counts.n_categories, False
         datasets: Sequence[Any] = [counts]
@@ -112,4 +124,5 @@ def exact_posterior(
         moments=QuadratureBatch(parts) if batch else parts[0],
         category_names=category_names,
         group_names=group_names,
+        dataset_names=dataset_names,
     )

@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import _core, _memory, _validate
-from hbm_fast._typing import Counts, Floats
+from hbm_fast._typing import Counts, CountsLike, Floats
 
 # Version 0.1.0 has the class in this module.
 from hbm_fast.sufficient_statistics import SufficientStatistics as SufficientStatistics
+from hbm_fast.tables.inputs import as_counts
 
 
 def log_likelihood(
-    counts: ArrayLike,
+    counts: CountsLike,
     concentration: ArrayLike,
     *,
     coefficient: bool = True,
     out: Floats | None = None,
     n_threads: int | None = None,
+    layer: str | None = None,
 ) -> Floats | np.float64:
     """Log probability of every group under its concentration.
 
@@ -29,8 +31,9 @@ def log_likelihood(
 
     Parameters
     ----------
-    counts : integer array_like, shape (..., K), or scipy.sparse matrix or array, shape (N, K)
-        Any integer dtype and memory layout; not copied (sparse counts are converted to CSR).
+    counts : array_like of whole numbers, shape (..., K), or a table (N, K)
+        A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and others; weights
+        change nothing here. Integers of any dtype and memory layout are not copied (sparse ones are made CSR).
     concentration : array_like, shape (..., K)
         alpha * beta, at least 0; its leading axes broadcast against those of counts. 0 means that the category is
         absent: the result is -inf if its count is positive.
@@ -40,6 +43,8 @@ def log_likelihood(
         Array for the result, of the broadcast leading shape.
     n_threads : int, optional
         Default: HBM_FAST_NUM_THREADS, else the available CPUs. The result does not depend on it.
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
 
     Returns
     -------
@@ -52,10 +57,10 @@ def log_likelihood(
     Raises
     ------
     TypeError
-        Counts that are not integers, or an ``out`` of another type.
+        Counts that are not numbers, or an ``out`` of another type.
     ValueError
-        Shapes that do not broadcast; a negative count; a concentration that is negative, infinite or NaN; a total
-        above 2**53.
+        Shapes that do not broadcast; a count that is negative, fractional or missing; a concentration that is
+        negative, infinite or NaN; a total above 2**53.
 
     References
     ----------
@@ -70,6 +75,8 @@ def log_likelihood(
     (2,)
     """
     threads = _validate.threads(n_threads)
+    if type(counts) is not np.ndarray or layer is not None:
+        counts = as_counts(counts, layer=layer).counts
     if _validate.is_sparse(counts):
         return _sparse_log_likelihood(counts, concentration, coefficient, out, threads)
     x, a = _counts_and_concentration(counts, concentration)
@@ -83,11 +90,12 @@ def log_likelihood(
 
 
 def log_likelihood_gradient(
-    counts: ArrayLike,
+    counts: CountsLike,
     concentration: ArrayLike,
     *,
     coefficient: bool = True,
     n_threads: int | None = None,
+    layer: str | None = None,
 ) -> tuple[Floats | np.float64, Floats]:
     """Log probability of every group and its gradient with respect to the concentration.
 
@@ -95,12 +103,14 @@ def log_likelihood_gradient(
 
     Parameters
     ----------
-    counts : integer array_like, shape (..., K)
+    counts : array_like of whole numbers, shape (..., K), or a table (N, K)
     concentration : array_like, shape (..., K)
         As in `log_likelihood`.
     coefficient : bool, default True
         Include the multinomial coefficient in the value; it does not affect the gradient.
     n_threads : int, optional
+    layer : str, optional
+        As in `log_likelihood`.
 
     Returns
     -------
@@ -128,6 +138,8 @@ def log_likelihood_gradient(
     [0.25, -0.25]
     """
     threads = _validate.threads(n_threads)
+    if type(counts) is not np.ndarray or layer is not None:
+        counts = as_counts(counts, layer=layer).dense()
     x, a = _counts_and_concentration(counts, concentration)
     value = np.empty(x.shape[:-1])
     gradient = _memory.empty(x.shape, np.float64)
@@ -166,7 +178,7 @@ def _counts_and_concentration(x: ArrayLike, a: ArrayLike) -> tuple[Counts, Float
 
     The kernel checks their values while it reads them; `_check_values` then finds the bad one.
     """
-    x, a = _validate.integers(x, "counts"), _validate.unmasked(a, "concentration")
+    x, a = _validate.count_array(x, "counts"), _validate.unmasked(a, "concentration")
     if a.dtype.kind not in "fiu":
         raise TypeError(f"concentration must be an array of numbers; got dtype {a.dtype}")
     if x.ndim == 0 or x.shape[-1] == 0:

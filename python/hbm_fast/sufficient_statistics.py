@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _memory, _validate
-from hbm_fast._typing import Counts, Floats
+from hbm_fast._typing import Counts, CountsLike, Floats
+from hbm_fast.tables.inputs import NamedCounts, as_counts
 
 _BLOCK = 2**22  # counts summed by one call of numpy: some hundredths of a second
 LARGEST_SUM = 1e18  # of weights times counts; beyond, the rounding of every slope exceeds one count
@@ -26,19 +27,23 @@ class SufficientStatistics:
 
     Parameters
     ----------
-    counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K), optional
-        All groups are pooled. Any integer dtype; not copied.
+    counts : array_like of whole numbers, shape (N, K) or (B, N, K), or a table (N, K), optional
+        All groups are pooled. A table is what `hbm_fast.tables.as_counts` takes; its weights are used. Integers of any
+        dtype are not copied, and scipy.sparse stays sparse.
     weights : array_like, shape (N,) or (B, N), optional
         Weight of each group, at least 0.
     n_categories : int, optional
         K, if counts are added later.
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
 
     Raises
     ------
     TypeError
-        Counts that are not integers.
+        Counts that are not numbers.
     ValueError
-        Negative counts, a total above 2**40, a wrong shape, or neither counts nor n_categories.
+        Counts that are negative, fractional or missing, a total above 2**40, a wrong shape, or neither counts nor
+        n_categories.
 
     Examples
     --------
@@ -51,27 +56,38 @@ class SufficientStatistics:
     """
 
     def __init__(
-        self, counts: ArrayLike | None = None, *, weights: ArrayLike | None = None, n_categories: int | None = None
+        self,
+        counts: CountsLike | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        n_categories: int | None = None,
+        layer: str | None = None,
     ) -> None:
         if counts is None:
             if n_categories is None:
                 raise ValueError("counts or n_categories must be given: K is not known")
             self._core = _core.statistics.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
             return
-        k = _infer_n_categories(counts)
+        given = as_counts(counts, layer=layer)
+        k = _infer_n_categories(given.counts)
         if n_categories is not None and k != _validate.positive_int(n_categories, "n_categories"):
             raise ValueError(f"counts must have K = {n_categories} categories, the given n_categories; got {k}")
         self._core = _core.statistics.SufficientStatistics(k)
-        self.add(counts, weights=weights)
+        self.add(given, weights=weights)
 
-    def add(self, counts: ArrayLike, *, weights: ArrayLike | None = None) -> SufficientStatistics:
+    def add(
+        self, counts: CountsLike, *, weights: ArrayLike | None = None, layer: str | None = None
+    ) -> SufficientStatistics:
         """Add groups; if it raises, none is added.
 
         Parameters
         ----------
-        counts : integer array_like, shape (N, K) or (B, N, K), or scipy.sparse (N, K)
+        counts : array_like of whole numbers, shape (N, K) or (B, N, K), or a table (N, K)
+            As in the constructor; the names of a table are not compared with those of earlier ones.
         weights : array_like, shape (N,) or (B, N), optional
             Weight of each group, at least 0.
+        layer : str, optional
+            The layer of AnnData that holds the counts; default ``X``.
 
         Returns
         -------
@@ -89,6 +105,8 @@ class SufficientStatistics:
         >>> hbm.SufficientStatistics(n_categories=2).add([[1, 2]]).add([[3, 4]], weights=[10]).n_groups
         11.0
         """
+        given = as_counts(counts, layer=layer)
+        counts, weights = given.counts, _weights_of(given, weights)
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
             _validate.count_values(values[:, np.newaxis], "counts")
@@ -343,12 +361,19 @@ def _check_n_categories(shape: tuple[int, ...], n_categories: int) -> None:
 
 def _count_table(value: ArrayLike, n_categories: int) -> Counts:
     """Counts (N, K) or (B, N, K), native and aligned; the kernel checks their values while it reads them."""
-    array = _validate.integers(value, "counts")
+    array = _validate.count_array(value, "counts")
     _infer_n_categories(array)
     if array.ndim > 3:
         raise ValueError(f"counts must have shape (N, K) or (B, N, K); got {array.shape}")
     _check_n_categories(array.shape, n_categories)
     return array
+
+
+def _weights_of(given: NamedCounts, weights: ArrayLike | None) -> ArrayLike | None:
+    """The weights of a table, or those that are passed beside counts without weights."""
+    if given.weights is not None and weights is not None:
+        raise ValueError("weights: the table has weights already; pass its counts to give others")
+    return weights if given.weights is None else given.weights
 
 
 def _group_weights(value: ArrayLike | None, shape: tuple[int, ...]) -> Floats | None:

@@ -12,7 +12,6 @@ from hbm_fast.errors import ConvergenceWarning
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hbm_fast.nn import checkpoint  # noqa: E402
 from hbm_fast.nn.importance import pareto_k, weigh  # noqa: E402
 from hbm_fast.sufficient_statistics import exceedance_counts  # noqa: E402
 
@@ -33,15 +32,6 @@ def test_training_learns_and_repeats(small):
     for a, b in zip(small.network.state_dict().values(), again.network.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     assert small.training["steps"] == 400
-
-
-def test_a_paused_training_goes_on_with_the_same_bits(small, tmp_path):
-    options = {"steps": 400, "rng": 0, "width": 32, "n_components": 4, **SMALL}
-    first = hbm.amortize.train(hbm.HierarchicalModel(2), pause_at=135, **options)
-    first.save(tmp_path / "half.safetensors")
-    second = hbm.amortize.train(hbm.HierarchicalModel(2), resume=tmp_path / "half.safetensors", **options)
-    for a, b in zip(small.network.state_dict().values(), second.network.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 def test_draws_repeat_and_weights_agree_with_quadrature(small):
@@ -130,12 +120,9 @@ def test_deepsets_ignore_empty_groups():
     padded = np.concatenate([np.zeros_like(data), data], 1)[..., ::-1]
     log_alpha = torch.zeros(1, 1, dtype=torch.float64)
     log_beta = torch.log(torch.tensor([[[0.2, 0.8]]], dtype=torch.float64))
-    torch.testing.assert_close(
-        est.network.log_relative_density(data, log_alpha, log_beta),
-        est.network.log_relative_density(padded, log_alpha, log_beta.flip(-1)),
-        rtol=1e-4,
-        atol=1e-4,
-    )
+    of_data = est.network.log_relative_density(data, log_alpha, log_beta)
+    of_padded = est.network.log_relative_density(padded, log_alpha, log_beta.flip(-1))
+    torch.testing.assert_close(of_data, of_padded, rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="encoder"):
         hbm.amortize.train(steps=1, encoder="other")
 
@@ -209,30 +196,6 @@ def test_any_k_is_equivariant_and_has_a_range():
     assert est.sample(data[0], n_draws=50, rng=0).beta.shape == (1, 50, 3)
     with pytest.raises(ValueError, match="between 2 and 4"):
         est.sample([[1, 1, 1, 1, 1]])
-
-
-def test_files_round_trip_and_others_are_refused(small, tmp_path):
-    path = tmp_path / "net.safetensors"
-    small.save(path)
-    again = hbm.amortize.load(path)
-    assert again.model == small.model
-    assert again.metrics == small.metrics
-    data = np.array([[3, 1]])
-    np.testing.assert_array_equal(
-        small.sample(data, rng=0, n_draws=20).log_alpha, again.sample(data, rng=0, n_draws=20).log_alpha
-    )
-    with pytest.raises(FileNotFoundError, match="networks that come with"):
-        hbm.amortize.load(tmp_path / "nothing")
-    tensors, header = checkpoint.read(path)
-    header["format"] = 99
-    from safetensors.torch import save_file
-
-    save_file(tensors, str(tmp_path / "later"), metadata={"hbm_fast": json.dumps(header)})
-    with pytest.raises(ValueError, match="format 99"):
-        hbm.amortize.load(tmp_path / "later")
-    save_file(tensors, str(tmp_path / "foreign"))
-    with pytest.raises(ValueError, match="no header"):
-        hbm.amortize.load(tmp_path / "foreign")
 
 
 @pytest.mark.parametrize(

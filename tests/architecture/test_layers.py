@@ -42,6 +42,7 @@ COLUMNS = {
     "posterior": ("posterior", "prediction", "posterior"),
     "sampling": ("sampling", "mcmc", "sampling"),
     "fitting": ("fitting", None, "fitting"),
+    "regression": ("fitting/regression.py", "regression", "regression"),
     "networks": ("nn", "networks", "nn"),
     "amortize": ("amortize", "networks", "amortize"),
     "embedding": ("embedding", "networks", "embedding"),

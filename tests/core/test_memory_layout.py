@@ -5,33 +5,17 @@ import pytest
 
 import hbm_fast as hbm
 from hbm_fast.sufficient_statistics import exceedance_counts
+from layouts import packed, shifted
 
 COUNTS = np.array([[3, 0], [0, 4], [2, 2], [5, 1]] * 12, np.int64)
-
-
-def packed(dtype):
-    records = np.zeros(COUNTS.shape, [("pad", "i1"), ("count", dtype)])
-    records["count"] = COUNTS
-    return records["count"]
-
-
-def unaligned(dtype):
-    dtype = np.dtype(dtype)
-    buffer = np.zeros(COUNTS.size * dtype.itemsize + 1, np.uint8)
-    array = buffer[1:].view(dtype).reshape(COUNTS.shape)
-    array[...] = COUNTS
-    return array
-
-
-def strided(dtype):
-    return np.repeat(np.repeat(COUNTS, 3, axis=0), 2, axis=1).astype(dtype)[::3, ::2]
+STRETCHED = np.repeat(np.repeat(COUNTS, 3, axis=0), 2, axis=1)
 
 
 LAYOUTS = {
     **{f"big-endian {d}": COUNTS.astype(f">{d}") for d in ("i2", "i4", "i8", "u2", "u4", "u8")},
-    **{f"packed {d}": packed(d) for d in ("<i2", "<i4", ">i4", "<i8")},
-    **{f"unaligned {d}": unaligned(d) for d in ("<i2", "<i4", "<u8", ">i8")},
-    **{f"strided {d}": strided(d) for d in ("i1", "<i4", ">i4")},
+    **{f"packed {d}": packed(COUNTS.astype(d)) for d in ("<i2", "<i4", ">i4", "<i8")},
+    **{f"unaligned {d}": shifted(COUNTS.astype(d)) for d in ("<i2", "<i4", "<u8", ">i8")},
+    **{f"strided {d}": STRETCHED.astype(d)[::3, ::2] for d in ("i1", "<i4", ">i4")},
     "Fortran": np.asfortranarray(COUNTS),
     "backwards": np.ascontiguousarray(COUNTS[::-1, ::-1])[::-1, ::-1],
     "masked where nothing is masked": np.ma.masked_array(COUNTS, mask=False),
@@ -112,14 +96,12 @@ def test_masked_entries_in_a_list_are_refused():
 
 
 def test_unaligned_numbers_beside_counts():
-    a = np.zeros(2 * 8 + 1, np.uint8)[1:].view("<f8")
-    a[...] = [0.3, 5.0]
+    a = shifted(np.array([0.3, 5.0]))
     stats = hbm.SufficientStatistics(COUNTS)
     expected = stats.log_likelihood([0.3, 5.0])
     assert stats.log_likelihood(a) == expected
     assert stats.log_likelihood(a.astype(">f8")) == expected
-    weights = np.zeros(len(COUNTS) * 8 + 1, np.uint8)[1:].view("<f8")
-    weights[...] = 1.0
+    weights = shifted(np.ones(len(COUNTS)))
     assert hbm.SufficientStatistics(COUNTS, weights=weights).log_likelihood(a) == expected
     draws = hbm.dirichlet(0, [0.3, 5.0], size=10)
     np.testing.assert_array_equal(hbm.dirichlet(0, a, size=10), draws)
@@ -133,7 +115,7 @@ def test_sizes_beyond_memory_are_named(size):
         hbm.multinomial(0, 3, [0.5, 0.5], size=size)
 
 
-@pytest.mark.parametrize("value", ["²", "99999999999", "0", "-1", "1e3", " 2"])
+@pytest.mark.parametrize("value", ["²", "99999999999", "0", "-1", "1e3", " 2", "many"])
 def test_the_environment_names_a_number_of_threads(monkeypatch, value):
     monkeypatch.setenv("HBM_FAST_NUM_THREADS", value)
     with pytest.raises(ValueError, match=r"HBM_FAST_NUM_THREADS must be (a positive integer|at most 2147483647)"):

@@ -2,7 +2,6 @@
 
 import asyncio
 import multiprocessing
-import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
@@ -12,22 +11,11 @@ import pytest
 import hbm_fast as hbm
 
 EACH = 200
+SETTINGS = {"n_groups": (1, 9), "totals": (0, 30), "rng": 11, "n_threads": 2}
 BAGS = np.array([[1, 3], [0, 7], [5, 5]])
 
 # Calls of the library itself, which children find by its name: slices of one stream, then posteriors.
-SIMULATIONS = [
-    partial(
-        hbm.simulate,
-        hbm.HierarchicalModel(3),
-        EACH,
-        n_groups=(1, 9),
-        totals=(0, 30),
-        rng=11,
-        first=i * EACH,
-        n_threads=2,
-    )
-    for i in range(6)
-]
+SIMULATIONS = [partial(hbm.simulate, hbm.HierarchicalModel(3), EACH, first=i * EACH, **SETTINGS) for i in range(6)]
 POSTERIORS = [partial(hbm.sample, BAGS + i, n_draws=50, n_warmup=50, n_chains=2, rng=i, n_threads=2) for i in range(6)]
 TASKS = SIMULATIONS + POSTERIORS
 
@@ -66,21 +54,3 @@ def test_asyncio(expected):
         return await asyncio.wait_for(asyncio.gather(*(asyncio.to_thread(task) for task in TASKS)), 120)
 
     same(asyncio.run(everything()), expected)
-
-
-def test_one_statistics_read_by_many_threads():
-    """Evaluations from eight threads equal a single evaluation."""
-    counts = hbm.simulate(hbm.HierarchicalModel(4), 1, n_groups=500, totals=40, rng=3).counts[0]
-    stats = hbm.SufficientStatistics(counts)
-    concentration = np.linspace(0.1, 5.0, 400).reshape(100, 4)
-    value, gradient = stats.log_likelihood_gradient(concentration)
-    barrier = threading.Barrier(8)
-
-    def evaluate(_):
-        barrier.wait(60)
-        return stats.log_likelihood_gradient(concentration)
-
-    with ThreadPoolExecutor(8) as pool:
-        for found_value, found_gradient in pool.map(evaluate, range(8)):
-            np.testing.assert_array_equal(found_value, value)
-            np.testing.assert_array_equal(found_gradient, gradient)

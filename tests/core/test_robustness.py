@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import itertools
 import pickle
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import textwrap
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 
 import hbm_fast as hbm
 from hbm_fast import _core
+from layouts import packed, shifted
 
 KEY = np.array([1, 2], np.uint64)
 EXPONENTIAL = _core.priors.AlphaPrior("exponential", 1.0, 0.0, 0.0, 0.0)
@@ -35,6 +38,16 @@ def uniform_beta(n_categories: int) -> _core.priors.BetaPrior:
     return _core.priors.BetaPrior(False, np.ones(n_categories))
 
 
+def run_threads(calls: list[Callable[[], object]]) -> None:
+    """One thread for each call; all end."""
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in threads)
+
+
 def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
     """A script run in a new interpreter."""
     return subprocess.run(
@@ -50,45 +63,27 @@ def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]
 def test_a_bad_count_among_many_rows_is_refused(dtype: type, bad: int, concentration: list[float]) -> None:
     counts = np.full((200, 3), 5, dtype)
     counts[7, 2] = bad
-    for coefficient in (True, False):
-        with pytest.raises(ValueError, match=r"negative|2\*\*53"):
-            hbm.log_likelihood(counts, concentration, coefficient=coefficient)
-        with pytest.raises(ValueError, match=r"negative|2\*\*53"):
-            hbm.log_likelihood_gradient(counts, concentration, coefficient=coefficient)
-    with pytest.raises(ValueError, match=r"negative|2\*\*53"):
-        hbm.SufficientStatistics(counts)
-    with pytest.raises(ValueError, match=r"negative|2\*\*53"):
-        hbm.SufficientStatistics(counts, weights=np.ones(200))
-    with pytest.raises(ValueError):
-        hbm.sample(counts, n_draws=2, n_chains=1, rng=0)
-    with pytest.raises(ValueError):
-        _core.statistics.exceedance_counts(counts[np.newaxis], np.empty((1, 4, 8), np.float32), 1)
-    with pytest.raises(ValueError):
-        _core.mcmc.sample(
-            [counts],
-            EXPONENTIAL,
-            uniform_beta(3),
-            ["mh"],
-            2,
-            1,
-            2,
-            KEY,
-            1,
-            None,
-        )
+    tables = np.empty((1, 4, 8), np.float32)
+    calls: list[Callable[[], object]] = [
+        lambda: hbm.SufficientStatistics(counts),
+        lambda: hbm.SufficientStatistics(counts, weights=np.ones(200)),
+        lambda: hbm.sample(counts, n_draws=2, n_chains=1, rng=0),
+        lambda: _core.statistics.exceedance_counts(counts[np.newaxis], tables, 1),
+        lambda: _core.mcmc.sample([counts], EXPONENTIAL, uniform_beta(3), ["mh"], 2, 1, 2, KEY, 1, None),
+    ]
+    forms: list[Any] = [counts]
+    if np.dtype(dtype).itemsize > 2 and importlib.util.find_spec("scipy") is not None:
+        import scipy.sparse
 
-
-@pytest.mark.parametrize(("dtype", "bad"), BAD_COUNTS[2:])
-def test_a_bad_sparse_count_is_refused(dtype: type, bad: int) -> None:
-    sparse = pytest.importorskip("scipy.sparse")
-    counts = np.full((200, 3), 5, dtype)
-    counts[7, 2] = bad
-    matrix = sparse.csr_matrix(counts)
+        forms.append(scipy.sparse.csr_matrix(counts))
+        calls.append(lambda: hbm.SufficientStatistics(forms[-1]))
+    for form, coefficient in itertools.product(forms, (True, False)):
+        calls.append(partial(hbm.log_likelihood, form, concentration, coefficient=coefficient))
     for coefficient in (True, False):
-        with pytest.raises(ValueError, match=r"negative|2\*\*53"):
-            hbm.log_likelihood(matrix, [5.0, 1.0, 1.0], coefficient=coefficient)
-    with pytest.raises(ValueError, match=r"negative|2\*\*53"):
-        hbm.SufficientStatistics(matrix)
+        calls.append(partial(hbm.log_likelihood_gradient, counts, concentration, coefficient=coefficient))
+    for call in calls:
+        with pytest.raises(ValueError, match=r"negative|2\*\*53|exceed|at most"):
+            call()
 
 
 def test_posterior_refuses_counts_that_are_none() -> None:
@@ -107,7 +102,26 @@ def test_posterior_refuses_counts_that_are_none() -> None:
             )
 
 
+@pytest.mark.parametrize("log_alpha", [-1e300, -1e4, 800.0])
+def test_predictions_where_alpha_is_no_double(log_alpha: float) -> None:
+    """Far below, every theta is pure; above the largest double theta is beta."""
+    n, beta = 20_000, np.array([0.25, 0.75])
+    draws, rows = np.full((1, n), log_alpha), np.array([[0, 0]])
+    log_beta, log_theta = np.broadcast_to(np.log(beta), (1, n, 2)).copy(), np.empty((1, n, 2))
+    _core.prediction.draw_log_theta(draws, log_beta, rows, KEY, 0, np.zeros(1, np.uint64), log_theta, 2)
+    assert np.isfinite(log_theta).all()
+    theta, value = np.exp(log_theta[0]), np.empty((1, n, 1))
+    if log_alpha < 0.0:
+        assert set(theta[:, 0]) == {0.0, 1.0}
+        assert abs(theta[:, 0].mean() - 0.25) < 6.5 * np.sqrt(0.1875 / n)
+    else:
+        np.testing.assert_allclose(log_theta, log_beta, rtol=1e-12)
+        _core.prediction.group_log_pmf(draws, log_beta, np.array([[[2, 1]]]), False, value, 1)
+        np.testing.assert_allclose(value, 2 * np.log(0.25) + np.log(0.75), rtol=1e-12)
+
+
 COUNTS = np.zeros((2, 4, 3), np.int32)
+UP_TO_4_AND_9 = _core.simulation.IntegerSource(1, 4), _core.simulation.IntegerSource(0, 9)
 
 
 def simulate_core(n_groups: Any, totals: Any, **changes: Any) -> None:
@@ -126,21 +140,13 @@ def simulate_core(n_groups: Any, totals: Any, **changes: Any) -> None:
         "first": 0,
         "beta": uniform_beta(3),
     } | changes
-    _core.simulation.simulate(
-        key=KEY,
-        alpha=EXPONENTIAL,
-        alpha_given=False,
-        beta_given=False,
-        n_groups=n_groups,
-        totals=totals,
-        n_threads=1,
-        **arrays,
-    )
+    fixed = {"key": KEY, "alpha": EXPONENTIAL, "alpha_given": False, "beta_given": False, "n_threads": 1}
+    _core.simulation.simulate(n_groups=n_groups, totals=totals, **fixed, **arrays)
 
 
 def test_simulate_refuses_numbers_beyond_its_arrays() -> None:
     source = _core.simulation.IntegerSource
-    good_groups, good_totals = source(1, 4), source(0, 9)
+    good_groups, good_totals = UP_TO_4_AND_9
     simulate_core(good_groups, good_totals)
     simulate_core(source(np.array([4, 1]), 1, 0), source(np.arange(8), 4, 1))
     for n_groups in (source(np.array([4, 5]), 1, 0), source(np.array([-1, 4]), 1, 0), source(1, 5), source(-1, 4)):
@@ -155,6 +161,8 @@ def test_simulate_refuses_numbers_beyond_its_arrays() -> None:
         simulate_core(source(np.ones(1, np.int64), 2**63, 0), good_totals)
     with pytest.raises(ValueError, match="max_groups"):
         simulate_core(good_groups, good_totals, max_groups=2**32, counts=None, statistics=None)
+    with pytest.raises(ValueError, match="first"):
+        simulate_core(good_groups, good_totals, first=2**64 - 1)
 
 
 def test_variates_end_whatever_the_weights() -> None:
@@ -181,21 +189,6 @@ def test_first_is_named() -> None:
 
 
 # --- layouts --------------------------------------------------------------------------------------------------------
-
-
-def packed(array: np.ndarray) -> np.ndarray:
-    """The same values as a field of packed records: unaligned, with a stride that is no multiple of the item size."""
-    records = np.zeros(array.shape, [("first", "i1"), ("value", array.dtype)])
-    records["value"] = array
-    return records["value"]
-
-
-def shifted(array: np.ndarray) -> np.ndarray:
-    """The same values at an odd address, C-contiguous."""
-    memory = np.empty(array.nbytes + 1, np.uint8)
-    result = memory[1:].view(array.dtype).reshape(array.shape)
-    result[...] = array
-    return result
 
 
 def swapped(array: np.ndarray) -> np.ndarray:
@@ -228,9 +221,7 @@ def test_bindings_refuse_layouts_that_they_cannot_read(change: Callable[[np.ndar
         lambda: _core.priors.BetaPrior(False, change(a)),
         lambda: _core.simulation.IntegerSource(change(np.arange(4)), 1, 0),
         lambda: _core.networks.normal_tails(change(a), np.empty(2), np.empty(2), 1),
-        lambda: simulate_core(
-            _core.simulation.IntegerSource(1, 4), _core.simulation.IntegerSource(0, 9), counts=change(COUNTS)
-        ),
+        lambda: simulate_core(*UP_TO_4_AND_9, counts=change(COUNTS)),
     ]
     for call in calls:
         with pytest.raises(ValueError, match=r"aligned|contiguous"):
@@ -279,16 +270,9 @@ def test_empty_arrays_in_the_bindings() -> None:
         _core.mcmc.sample([], prior, _core.priors.BetaPrior(False, np.empty(0)), [], 1, 1, 1, KEY, 1, None)
     with pytest.raises(TypeError, match="each dataset must be an integer array"):
         _core.mcmc.sample([[1, 2]], prior, _core.priors.BetaPrior(False, np.ones(2)), ["mh"], 1, 1, 1, KEY, 1, None)
+    empty = {"beta": _core.priors.BetaPrior(False, np.empty(0)), "counts": None, "statistics": None}
     with pytest.raises(ValueError, match="at least one category"):
-        simulate_core(
-            _core.simulation.IntegerSource(1, 4),
-            _core.simulation.IntegerSource(0, 9),
-            beta=_core.priors.BetaPrior(False, np.empty(0)),
-            log_beta=np.empty((2, 0)),
-            beta_out=np.empty((2, 0)),
-            counts=None,
-            statistics=None,
-        )
+        simulate_core(*UP_TO_4_AND_9, log_beta=np.empty((2, 0)), beta_out=np.empty((2, 0)), **empty)
 
 
 # --- threads and copies ---------------------------------------------------------------------------------------------
@@ -323,13 +307,8 @@ def test_threads_share_statistics() -> None:
         read,
         lambda: other.merge(shared),
     ]
-    threads = [threading.Thread(target=use, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    run_threads([partial(use, call) for call in calls])
     assert not problems
-    assert not any(thread.is_alive() for thread in threads)
     assert shared.n_groups == 150 * 400
 
 
@@ -337,12 +316,7 @@ def test_statistics_merge_with_themselves_and_each_other() -> None:
     first, second = hbm.SufficientStatistics([[1, 2]]), hbm.SufficientStatistics([[3, 4]])
     first.merge(first)
     assert first.n_groups == 2.0
-    crowd = [threading.Thread(target=a.merge, args=(b,)) for a, b in ((first, second), (second, first))]
-    for thread in crowd:
-        thread.start()
-    for thread in crowd:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in crowd)
+    run_threads([partial(first.merge, second), partial(second.merge, first)])
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda stats: pickle.loads(pickle.dumps(stats))])
@@ -362,8 +336,10 @@ def test_states_that_no_counts_give_are_refused() -> None:
     restored = _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics)
     restored.__setstate__(good)
     assert restored.n_groups == 2.0
-    one = (np.array([1.0]), np.array([1.0]))
+    one, two = (np.array([1.0]), np.array([1.0])), np.array([1.0, 2.0])
     for bad in (
+        (1, 3.0, 0.0, [(shifted(two), two), (two, two)]),
+        (1, 3.0, 0.0, [(two, shifted(two)), (two, two)]),
         (2, np.nan, 0.0, good[3]),
         (2, -1.0, 0.0, good[3]),
         (3, 2.0, 0.0, good[3]),
@@ -372,6 +348,8 @@ def test_states_that_no_counts_give_are_refused() -> None:
         (2, 2.0, 0.0, [(np.array([-1.0]), np.array([1.0]))] * 3),
         (2, 2.0, 0.0, [(np.array([1.0]), np.array([np.nan]))] * 3),
         (2, 2.0, 0.0, [(np.array([1.0]), np.array([-1.0]))] * 3),
+        (2, 2.0, 0.0, [(np.array([1.0]), np.array([5.0]))] * 3),  # more groups than there are
+        *((2, 4.0, 0.0, [(np.array(v), np.ones(len(v)))] * 3) for v in ([1.0, np.nan], [3.0, 1.0], [1.5], [1e300])),
         (2, 2.0, 0.0, [1, 2, 3]),
         (2, 2.0),
     ):
@@ -458,7 +436,7 @@ def alarm() -> Any:
     signal.signal(signal.SIGALRM, before)
 
 
-def test_adding_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
+def test_adding_and_one_long_dataset_are_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
     """All values differ, so that each call takes seconds if it is not interrupted."""
     counts = np.random.default_rng(0).integers(0, 2**39, (1_500_000, 2))
     stats = hbm.SufficientStatistics([[1, 2], [3, 4]])
@@ -467,6 +445,7 @@ def test_adding_is_interruptible(alarm: Callable[[Callable[[], object]], None]) 
         lambda: stats.add(counts),
         lambda: stats.add(counts, weights=np.ones(len(counts))),
         lambda: hbm.sample(counts, n_draws=10, rng=0),
+        lambda: hbm.simulate(hbm.HierarchicalModel(5), 1, n_groups=3_000_000, totals=(20, 300), theta=False, rng=0),
     ]
     if importlib.util.find_spec("scipy") is not None:
         import scipy.sparse
@@ -478,12 +457,6 @@ def test_adding_is_interruptible(alarm: Callable[[Callable[[], object]], None]) 
             alarm(call)
         assert stats.n_groups == 2.0
         assert stats.log_likelihood([1.0, 2.0]) == expected
-
-
-def test_one_long_dataset_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
-    model = hbm.HierarchicalModel(5)
-    with pytest.raises(Alarm):
-        alarm(lambda: hbm.simulate(model, 1, n_groups=3_000_000, totals=(20, 300), theta=False, rng=0))
 
 
 def test_one_long_evaluation_is_interruptible(alarm: Callable[[Callable[[], object]], None]) -> None:
@@ -500,16 +473,6 @@ def test_one_long_evaluation_is_interruptible(alarm: Callable[[Callable[[], obje
         with pytest.raises(Alarm):
             alarm(call)
         assert np.isnan(value[-1])
-
-
-def test_a_state_of_statistics_that_is_not_aligned_is_refused() -> None:
-    shifted = np.zeros(17, np.uint8)[1:].view(np.float64)
-    shifted[...] = [1.0, 2.0]
-    fitting = np.array([1.0, 2.0])
-    for pair in ((shifted, fitting), (fitting, shifted)):
-        stats = _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics)
-        with pytest.raises(ValueError, match="aligned"):
-            stats.__setstate__((1, 3.0, 0.0, [pair, (fitting, fitting)]))
 
 
 def test_variates_of_no_categories_take_no_time_however_many() -> None:

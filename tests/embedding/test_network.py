@@ -11,11 +11,7 @@ from hbm_fast.sufficient_statistics import exceedance_counts
 torch = pytest.importorskip("torch")
 
 from hbm_fast.embedding import latent_grid, objectives, proposals  # noqa: E402
-from hbm_fast.embedding.generative import (  # noqa: E402
-    LINKS,
-    GenerativeModel,
-    log_concentration,
-)
+from hbm_fast.embedding.generative import LINKS, GenerativeModel, log_concentration  # noqa: E402
 from hbm_fast.nn.heads import head as make_head  # noqa: E402
 from hbm_fast.nn.likelihood import (  # noqa: E402
     exceedance_log_likelihood,

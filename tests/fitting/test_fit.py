@@ -2,7 +2,6 @@
 
 import csv
 import math
-import pickle
 from pathlib import Path
 
 import mpmath
@@ -148,6 +147,8 @@ def test_information_criteria_and_standard_errors():
         ]
     ) / (4 * np.outer(steps.sum(0), steps.sum(0)))
     np.testing.assert_allclose(fit.standard_error, np.sqrt(np.diag(np.linalg.inv(-hessian))), rtol=1e-3)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        fit.interval(1.0)
     lower, upper = fit.interval(0.5)
     np.testing.assert_allclose(np.sqrt(lower * upper), fit.concentration, rtol=1e-12)
 
@@ -257,21 +258,16 @@ def unequal_tables(n, seed):
         yield np.vstack([rng.multinomial(sizes, rng.dirichlet(np.ones(k), n_large)), small])
 
 
-def test_unequal_totals_reach_the_highest_maximum():
+@pytest.mark.parametrize(("n", "seed", "weighted"), [(40, 20, False), (20, 27, True)])
+def test_unequal_totals_reach_the_highest_maximum(n, seed, weighted):
     # benchmarks/checks/fit_against_starts.py compares thousands; one search from the pooled proportions ends lower in 2
-    # of these 40
-    for counts in unequal_tables(40, 20):
-        counts = counts[:, counts.sum(axis=0) > 0]
-        fit = hbm.fit(counts)
-        assert fit.outcome in ("maximum", "infinity")
-        assert fit.log_likelihood >= highest_found(counts) - 1e-6, counts
-
-
-def test_fractional_weights_reach_the_highest_maximum():
+    # of the 40
     rng = np.random.default_rng(12)
-    for counts in unequal_tables(20, 27):
-        counts, weights = counts[:, counts.sum(axis=0) > 0], rng.exponential(1.0, len(counts))
+    for counts in unequal_tables(n, seed):
+        counts = counts[:, counts.sum(axis=0) > 0]
+        weights = rng.exponential(1.0, len(counts)) if weighted else None
         fit = hbm.fit(counts, weights=weights)
+        assert fit.outcome in ("maximum", "infinity")
         assert fit.log_likelihood >= highest_found(counts, weights) - 1e-6, counts
 
 
@@ -294,9 +290,8 @@ def test_priors_on_ragged_tables_reach_the_highest_mode():
         beta = rng.dirichlet(np.full(k, 3.0)) * 10 ** rng.uniform(-0.5, 1.0)
         counts = rng.multinomial(rng.integers(1, 8, n), rng.dirichlet(beta, n))
         rate = 10 ** rng.uniform(-3.0, 0.0)
-        prior, shape = (
-            (hbm.priors.Exponential(rate), 1.0) if index % 3 == 0 else (hbm.priors.Gamma(2.0, rate=rate), 2.0)
-        )
+        shape = 1.0 if index % 3 == 0 else 2.0
+        prior = hbm.priors.Exponential(rate) if shape == 1.0 else hbm.priors.Gamma(2.0, rate=rate)
         fit = hbm.fit(counts, prior=prior)
         assert fit.converged
         assert fit.log_posterior >= highest_found(counts, None, shape, rate) - 1e-6, counts
@@ -382,12 +377,15 @@ def test_underdispersion_lies_at_infinity():
     assert fit.n_parameters == 1
 
 
+def multinomial_tables(n, seed):
+    rng = np.random.default_rng(seed)
+    for index in range(n):
+        yield rng.multinomial(rng.integers(2, 200, 150), rng.dirichlet(np.ones(2 + index % 6)))
+
+
 def test_multinomial_tables_are_recognised():
     # 100 of 100; in about half of them the maximum is finite, and the likelihood-ratio test finds no overdispersion
-    rng = np.random.default_rng(20261123)
-    for index in range(100):
-        k = 2 + index % 6
-        counts = rng.multinomial(rng.integers(2, 200, 150), rng.dirichlet(np.ones(k)))
+    for index, counts in enumerate(multinomial_tables(100, 20261123)):
         fit = hbm.fit(counts)
         assert fit.multinomial, (index, fit)
         assert fit.log_likelihood >= fit.multinomial_log_likelihood - 1e-9
@@ -396,10 +394,7 @@ def test_multinomial_tables_are_recognised():
 
 def test_a_search_that_reaches_infinity_ends_there():
     # tables 210 and 1302 of this stream: S < 0 at the pooled proportions, S > 0 where the second climb begins
-    rng = np.random.default_rng(1)
-    for index in range(1303):
-        k = 2 + index % 6
-        counts = rng.multinomial(rng.integers(2, 200, 150), rng.dirichlet(np.ones(k)))
+    for index, counts in enumerate(multinomial_tables(1303, 1)):
         if index in (210, 1302):
             fit = hbm.fit(counts)
             assert fit.at_infinity
@@ -423,13 +418,6 @@ def test_statistics_in_chunks_and_sparse_rows_are_the_same_fit(twins, twins_fit)
     for counts in (chunks, sparse.csr_array(twins.counts)):
         fit = hbm.fit(counts, prior=HOLMES)
         np.testing.assert_allclose(fit.concentration, twins_fit.concentration, rtol=1e-9)
-
-
-def test_a_result_survives_a_pickle():
-    fit = hbm.fit(hbm.datasets.load_pollen().counts)
-    again = pickle.loads(pickle.dumps(fit))
-    assert again.log_likelihood == fit.log_likelihood
-    np.testing.assert_array_equal(again.covariance(), fit.covariance())
 
 
 def test_category_that_never_occurs_is_zero():
@@ -482,8 +470,6 @@ def test_multinomial_limit_is_the_supremum():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"counts": [[1.0, 2.0]]}, TypeError, "astype"),
-        ({"counts": [[1, -2]]}, ValueError, "negative"),
         ({"counts": [[1], [2]]}, ValueError, "two categories"),
         ({"counts": [[0, 0]]}, ValueError, "every group is empty"),
         ({"counts": [[1, 2]], "weights": [1, 2]}, ValueError, "weights must have shape"),
@@ -504,8 +490,3 @@ def test_running_out_of_iterations_warns(twins):
     with pytest.warns(hbm.ConvergenceWarning, match="max_iterations"):
         fit = hbm.fit(twins.counts, prior=HOLMES, max_iterations=1)
     assert not fit.converged
-
-
-def test_interval_refuses_what_is_no_probability():
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        hbm.fit(hbm.datasets.load_pollen().counts).interval(1.0)

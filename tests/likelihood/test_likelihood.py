@@ -102,21 +102,15 @@ def test_concentrations_and_totals_of_all_sizes(seed):
         ([5, 0, 0], [1.7e308, 1.7e308, 1.7e308]),
         ([1, 30], [1.7e308, 1e-310]),
         ([2, 3, 0], [4e-323, 1e-320, 1.0]),
+        ([5, 4_294_624_062], [1.28e-300, 3e-300]),  # a total that overflows the ratio to a tiny concentration
+        ([2**52, 7, 0], [1.28e-300, 1.28e-300, 3e-300]),
+        ([2**40, 2**41, 1], [1.28e-300, 1.28e-300, 3e-300]),
     ],
 )
-def test_sums_beyond_all_products(x, a):
+def test_concentrations_beyond_all_products(x, a):
     for coefficient in (True, False):
         for value in on_every_path(np.array(x), np.array(a), coefficient):
             assert reference.relative_error(value, reference.log_pmf(x, a, coefficient)) < 1e-13
-
-
-@pytest.mark.parametrize("x", [[5, 4_294_624_062], [2**52, 7, 0], [2**40, 2**41, 1]])
-def test_tiny_concentrations_under_totals_that_overflow_their_ratio(x):
-    a = np.full(len(x), 1.28e-300)
-    a[-1] = 3e-300
-    for coefficient in (True, False):
-        value = hbm.log_likelihood(x, a, coefficient=coefficient)
-        assert reference.relative_error(value, reference.log_pmf(x, a, coefficient)) < 1e-13
 
 
 @pytest.mark.parametrize("k", [2, 3, 40])
@@ -140,11 +134,9 @@ def test_two_categories_of_one_total(coefficient):
         x = np.stack([first, total - first], axis=1)
         a = 10.0 ** rng.uniform(*((-6, 3) if total % 2 else (-60, 7.5)), size=x.shape)
         values = hbm.log_likelihood(x, a, coefficient=coefficient)
-        for value, row, concentration in zip(values[total % 7 :: 7], x[total % 7 :: 7], a[total % 7 :: 7], strict=True):
-            assert reference.relative_error(value, reference.log_pmf(row, concentration, coefficient)) < 1e-13, (
-                row,
-                concentration,
-            )
+        for n in range(total % 7, len(x), 7):
+            error = reference.relative_error(values[n], reference.log_pmf(x[n], a[n], coefficient))
+            assert error < 1e-13, (x[n], a[n])
 
 
 @pytest.mark.parametrize("total", [20, 31])
@@ -222,15 +214,11 @@ def test_one_concentration_for_all_groups(shape, coefficient):
     values = hbm.log_likelihood(x, a, coefficient=coefficient)
     for n in range(0, 300, 20):
         tolerance = 1e-13 if x[n].sum() <= 1000 or (x[n] > 0).sum() == 1 else TOLERANCE["large"]
-        assert reference.relative_error(values[n], reference.log_pmf(x[n], a, coefficient)) < tolerance, (
-            n,
-            x[n].tolist(),
-        )
+        assert reference.relative_error(values[n], reference.log_pmf(x[n], a, coefficient)) < tolerance, x[n].tolist()
     each = hbm.log_likelihood(x, np.tile(a, (300, 1)), coefficient=coefficient)
     np.testing.assert_allclose(each, values, rtol=2e-13)
-    np.testing.assert_allclose(
-        hbm.log_likelihood(scipy.sparse.csr_array(x), a, coefficient=coefficient), values, rtol=2e-13
-    )
+    sparse = hbm.log_likelihood(scipy.sparse.csr_array(x), a, coefficient=coefficient)
+    np.testing.assert_allclose(sparse, values, rtol=2e-13)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -305,11 +293,15 @@ def test_the_gradient_where_its_two_sums_cancel(x, a):
     assert_gradient(x, a)
 
 
-def test_the_gradient_without_any_concentration():
+def test_the_gradient_where_a_category_is_absent_but_seen():
     """At 0 the value is -inf; the one-sided limits of the slopes."""
     value, gradient = hbm.log_likelihood_gradient([1, 0], [0.0, 0.0])
     assert value == -np.inf
     assert gradient.tolist() == [np.inf, -np.inf]
+    value, gradient = hbm.log_likelihood_gradient([3, 2, 1], [1.0, 2.0, 0.0])
+    assert value == -np.inf
+    assert gradient[2] == np.inf
+    assert np.isfinite(gradient[:2]).all()
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 15, 16, 40, 1500])
@@ -333,13 +325,6 @@ def test_the_gradient_of_many_rows(k):
     grid = hbm.log_likelihood_gradient(x[:, None], a[:4] + 0.5)[1]
     assert grid.shape == (n, 4, k)
     np.testing.assert_array_equal(grid[:, 0], shared)
-
-
-def test_the_gradient_where_a_category_is_absent_but_seen():
-    value, gradient = hbm.log_likelihood_gradient([3, 2, 1], [1.0, 2.0, 0.0])
-    assert value == -np.inf
-    assert gradient[2] == np.inf
-    assert np.isfinite(gradient[:2]).all()
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -400,7 +385,7 @@ def test_sparse_counts(index, shared):
 @pytest.mark.parametrize(
     ("counts", "concentration", "error", "message"),
     [
-        ([1.0, 2.0], [1, 1], TypeError, "astype"),
+        ([1.5, 2.0], [1, 1], ValueError, "whole numbers"),
         ([True, False], [1, 1], TypeError, "bool"),
         ([[1, 2], [3, -4]], [1, 1], ValueError, r"-4 at index \(1, 1\)"),
         ([1, 2], [1, np.nan], ValueError, "nan at index"),

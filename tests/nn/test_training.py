@@ -51,8 +51,9 @@ def test_options_and_flat_keywords_are_the_same_training():
 @pytest.mark.parametrize("train", [hbm.amortize.train, hbm.embedding.train])
 def test_options_given_twice_or_out_of_range_are_named(train):
     options = hbm.amortize.TrainingOptions(steps=3, device="cpu")
-    with pytest.raises(TypeError, match="steps is given twice"):
-        train(options=options, steps=3)
+    for twice in ({"steps": 3}, {"device": "cpu"}):  # also at the default value
+        with pytest.raises(TypeError, match=f"{next(iter(twice))} is given twice"):
+            train(options=options, **twice)
     with pytest.raises(TypeError, match="learning_rat"):
         train(options=options, learning_rat=0.1)
     with pytest.raises(TypeError, match="options must be a TrainingOptions"):
@@ -131,8 +132,10 @@ def test_the_callers_torch_is_unchanged():
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("options", [{"factorization": "bottom-up"}, {"factorization": "any-k", "categories": (2, 3)}])
-def test_the_other_networks_resume_bit_for_bit_too(options, tmp_path):
+@pytest.mark.parametrize(
+    "options", [{}, {"factorization": "bottom-up"}, {"factorization": "any-k", "categories": (2, 3)}], ids=str
+)
+def test_networks_resume_bit_for_bit(options, tmp_path):
     options = {"steps": 4, "rng": 0, "width": 16, "batch_size": 32, **options, "n_groups": (1, 3), "totals": (0, 4)}
     whole = hbm.amortize.train(**options)
     hbm.amortize.train(pause_at=3, **options).save(tmp_path / "half")

@@ -10,12 +10,7 @@ from hbm_fast import _core, priors
 
 torch = pytest.importorskip("torch")
 
-from hbm_fast.nn.transforms import (  # noqa: E402
-    PriorTransform,
-    alpha_transform,
-    beta_transform,
-    normal_tails,
-)
+from hbm_fast.nn.transforms import PriorTransform, alpha_transform, beta_transform, normal_tails  # noqa: E402
 
 Z = torch.linspace(-8.0, 8.0, 401, dtype=torch.float64)
 ALPHA = [

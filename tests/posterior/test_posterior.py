@@ -1,6 +1,7 @@
 """Posterior: summaries, groups and predictions, weights used everywhere."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -262,7 +263,7 @@ def test_predictive_counts(post):
         (lambda p: p.theta("a"), ValueError, "no group names"),
         (lambda p: p.theta(0, counts=[1, 2]), TypeError, "either group or counts"),
         (lambda p: p.predict(counts=[1, 2, 3]), ValueError, "K = 2"),
-        (lambda p: p.predict(counts=[1.0, 2.0]), TypeError, "astype"),
+        (lambda p: p.predict(counts=[1.5, 2.0]), ValueError, "whole numbers"),
         (lambda p: p.log_predictive([-1, 2]), ValueError, "negative"),
         (lambda p: p.quantile("alpha", 1.5), ValueError, "between 0 and 1"),
         (lambda p: len(p), TypeError, "one dataset"),
@@ -307,12 +308,14 @@ def test_single_precision_betas_are_taken(post):
     assert hbm.Posterior(post.log_alpha, log_beta, model=MODEL).mean("beta").sum() == pytest.approx(1.0, abs=1e-6)
 
 
-def test_names_are_checked_when_assigned(post):
-    post.category_names = ["white", "black"]
-    post.group_names = (name for name in "abc")
-    assert post.category_names == ("white", "black")
-    assert post.group_names == ("a", "b", "c")
-    np.testing.assert_array_equal(post.theta("b"), post.theta(1))
+def test_names_are_checked_when_changed(post):
+    named = post.rename(category_names=["white", "black"], group_names=(name for name in "abc"))
+    assert named.category_names == ("white", "black")
+    assert named.group_names == ("a", "b", "c")
+    assert post.category_names is post.group_names is None
+    np.testing.assert_array_equal(named.theta("b"), post.theta(1))
+    assert named.rename(category_names=np.arange(2)).category_names == ("0", "1")
+    assert named.rename(category_names=np.arange(2)).group_names == ("a", "b", "c")
     for name, value, error, match in (
         ("category_names", ["white"], ValueError, "category_names must hold 2 names; got 1"),
         ("category_names", ["white", "black", "red"], ValueError, "must hold 2 names; got 3"),
@@ -323,16 +326,102 @@ def test_names_are_checked_when_assigned(post):
         ("category_names", "ab", TypeError, "sequence of names"),
         ("category_names", 3, TypeError, "sequence of names"),
         ("group_names", ["a", "b"], ValueError, "group_names must hold 3 names"),
+        ("dataset_names", ["a", "b"], ValueError, "dataset_names must hold 1 names"),
     ):
         with pytest.raises(error, match=match):
-            setattr(post, name, value)
-    assert post.category_names == ("white", "black")
-    post.category_names = np.arange(2)
-    assert post.category_names == ("0", "1")
-    post.category_names = post.group_names = None
-    assert post.category_names is post.group_names is None
+            named.rename(**{name: value})
+        with pytest.warns(DeprecationWarning, match=name), pytest.raises(error, match=match):
+            setattr(named, name, value)
+    assert named.category_names == ("white", "black")
     with pytest.raises(ValueError, match="needs counts"):
-        hbm.Posterior(post.log_alpha, post.log_beta, model=MODEL).group_names = ["a"]
+        hbm.Posterior(post.log_alpha, post.log_beta, model=MODEL).rename(group_names=["a"])
+
+
+def test_assignment_is_deprecated(post):
+    with pytest.warns(DeprecationWarning, match=r"assigning category_names is deprecated: .*rename\(category_names="):
+        post.category_names = ["white", "black"]
+    assert post.category_names == ("white", "black")
+    with pytest.warns(DeprecationWarning, match="assigning latent is deprecated"):
+        post.latent = {}
+
+
+def batch_of(n_datasets, n_chains=2, n_draws=200, n_categories=2, **changes):
+    log_alpha, log_beta = some_draws(n_chains * n_datasets, n_draws, n_categories)
+    return hbm.Posterior(
+        log_alpha.reshape(n_datasets, n_chains, n_draws),
+        log_beta.reshape(n_datasets, n_chains, n_draws, n_categories),
+        model=hbm.HierarchicalModel(n_categories),
+        key=[1, 2],
+        **changes,
+    )
+
+
+def test_slices_and_names_of_a_batch():
+    counts = np.arange(5 * 3 * 2).reshape(5, 3, 2)
+    details = {"share": np.linspace(0.0, 1.0, 5), "n_warmup": 100}
+    names = {"dataset_names": list("abcde"), "group_names": ["x", "y", "z"]}
+    batch = batch_of(5, counts=counts, details=details, log_evidence=np.arange(5.0), **names)
+    part = batch[1:4]
+    assert len(part) == 3
+    assert part.dataset_names == ("b", "c", "d")
+    assert part.details["share"].tolist() == [0.25, 0.5, 0.75]
+    assert part.details["n_warmup"] == 100
+    assert part.log_evidence.tolist() == [1.0, 2.0, 3.0]
+    for name, b in (("b", 1), ("d", 3)):
+        one = batch[name]
+        assert one.dataset_names == (name,)
+        for other in (batch[b], part[name], part[b - 1], batch[b - 5], batch[::-1][name]):
+            np.testing.assert_array_equal(other.counts, one.counts)
+            np.testing.assert_array_equal(other.log_alpha, one.log_alpha)
+            np.testing.assert_array_equal(other.theta(1), one.theta(1))
+            np.testing.assert_array_equal(other.theta(counts=[1, 2]), one.theta(counts=[1, 2]))
+            assert other.log_evidence == b
+    np.testing.assert_array_equal(part.theta(2), batch.theta(2)[1:4])
+    exact = hbm.exact_posterior(counts, rng=1, n_draws=10, dataset_names=list("abcde"))
+    np.testing.assert_array_equal(exact[3:].predict(1), exact.predict(1)[3:])
+    assert exact["e"].summary()["alpha"] == exact.summary()["e", "alpha"]
+    for index, error, match in (
+        ("f", ValueError, "dataset 'f' is unknown: the names are a, b, c, d, e"),
+        (5, IndexError, "below B = 5; got 5"),
+        (slice(3, 3), IndexError, "selects none of the B = 5"),
+        (1.0, TypeError, "an integer, a slice or a name of dataset_names; got 1.0"),
+        (True, TypeError, "an integer, a slice"),
+    ):
+        with pytest.raises(error, match=match):
+            batch[index]
+
+
+def test_one_group_for_each_dataset():
+    counts = np.array([[[1, 2], [3, 0], [0, 0]], [[5, 0], [0, 0], [0, 0]], [[1, 1], [0, 0], [0, 4]]])
+    exact = hbm.exact_posterior(counts, n_draws=50, rng=1, group_names=["a", "b", "c"])
+    own = np.log(np.random.default_rng(3).dirichlet([1.0, 2.0], (3, 3, 2, 200)))
+    for post in (exact, batch_of(3, counts=counts), batch_of(3, counts=counts, theta_draws=own.__getitem__)):
+        for call in (
+            post.predict,
+            post.theta,
+            partial(post.predictive_counts, total=7),
+            post.predictive_counts,
+        ):
+            found = call([0, 2, 1])
+            for b, group in enumerate([0, 2, 1]):
+                np.testing.assert_array_equal(found[b], call(group)[b])
+            # rows of zeros at the end are padding: -1 is the last group with counts
+            np.testing.assert_array_equal(call(-1), call([1, 0, 2]))
+            np.testing.assert_array_equal(call(np.array([0, 0, 0])), call(0))
+        for b, last in enumerate([1, 0, 2]):
+            np.testing.assert_array_equal(post[b].predict(-1), post[b].predict(last))
+            np.testing.assert_allclose(post[b].predict(-1), post.predict(-1)[b], rtol=1e-12)
+    np.testing.assert_array_equal(exact.predict(["b", 0, "c"]), exact.predict([1, 0, 2]))
+    with pytest.raises(ValueError, match=r"one for each of the B = 3 datasets; got 500 of them$"):
+        exact.predict([2] * 500)
+    with pytest.raises(IndexError, match="below N = 3; got 7"):
+        exact.predict([0, 1, 7])
+    with pytest.raises(IndexError, match="got -2"):
+        exact.predict(-2)  # the second dataset has one group
+    with pytest.raises(ValueError, match="or one, of one dataset; got 2"):
+        exact[0].predict([0, 1])
+    nothing = hbm.exact_posterior(np.zeros((2, 2), int))
+    np.testing.assert_array_equal(nothing.predict(-1), nothing.predict(1))
 
 
 @pytest.mark.filterwarnings("ignore::hbm_fast.ConvergenceWarning")  # far draws: few of them are left
@@ -371,8 +460,7 @@ def test_summary_of_chains():
     assert "4 x 1000 draws" in str(table)
     batch = hbm.Posterior(post.log_alpha[None], post.log_beta[None], model=MODEL)
     np.testing.assert_allclose(batch.diagnostics("beta")["ess_bulk"][0], post.diagnostics("beta")["ess_bulk"])
-    with pytest.raises(ValueError, match="batch"):
-        batch.summary()
+    assert batch.summary()["0", "log_alpha"]["ess_tail"] == pytest.approx(table["log_alpha"]["ess_tail"])
 
 
 def test_summary_warns():

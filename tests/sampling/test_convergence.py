@@ -188,7 +188,7 @@ def test_the_rule_of_many_parameters():
     assert problems(r_hat, ess) == ["beta[7] has 79 effective draws, below 400"]
     ess[8] = 2000.0
     r_hat[1:31] = 1.012
-    assert problems(r_hat, ess) == ["R-hat of beta[0] is 1.012, above 1.01 (30 of 501 parameters)"]
+    assert problems(r_hat, ess) == ["R-hat of 30 of 501 parameters above 1.01, the largest 1.012 of beta[0]"]
     r_hat[1:31] = 1.002
     r_hat[0], ess[0] = 1.011, 399.0  # log alpha
     assert problems(r_hat, ess) == [

@@ -146,7 +146,7 @@ def test_interrupt(method, n_threads):
 @pytest.mark.parametrize(
     ("counts", "options", "error", "match"),
     [
-        (BAGS.astype(float), {}, TypeError, "astype"),
+        (BAGS / 3, {}, ValueError, "whole numbers"),
         ([[1, -2]], {}, ValueError, "must not be negative"),
         ([1, 2], {}, ValueError, r"\(N, K\)"),
         ([BAGS, BAGS[:, :1]], {}, ValueError, r"counts\[1\] must have K = 2"),

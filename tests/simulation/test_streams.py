@@ -49,7 +49,7 @@ def test_any_slice_is_the_slice_of_the_whole(name):
 
 
 @pytest.mark.parametrize("totals", [(0, 8), (0, 300), 20])
-@pytest.mark.parametrize("n_categories", [2, 3])
+@pytest.mark.parametrize("n_categories", [2, 3, 32])
 def test_every_dataset_alone_is_its_row_of_the_whole(n_categories, totals):
     """Small datasets fill a block of lanes in an order that depends on their totals."""
     settings = dict(n_groups=(1, 6), totals=totals, rng=8)

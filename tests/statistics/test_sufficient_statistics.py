@@ -199,7 +199,7 @@ def test_results_do_not_depend_on_threads_or_the_batch(total, n, widest):
     [
         ([[1, -1, 2, 0]], ValueError, r"-1 at index \(0, 1\)"),
         (scipy.sparse.csr_array([[1, -1, 2, 0]]), ValueError, "negative"),
-        ([[0.5, 1, 2, 3]], TypeError, "astype"),
+        ([[0.5, 1, 2, 3]], ValueError, "whole numbers; got 0.5 at row 0, column 0"),
         ([[1, 2, 3]], ValueError, "K = 4"),
         ([1, 2, 3, 4], ValueError, "newaxis"),
         ([[2**53, 1, 0, 0]], ValueError, "2\\*\\*53"),

@@ -111,18 +111,13 @@ void an_exception_of_a_body_comes_back() {
 void no_body_runs_after_the_call_has_thrown() {
   for (int repeat = 0; repeat < 20; ++repeat) {
     std::atomic<int> running{0};
-    int caught = 0;
-    try {
-      parallel_for(1000, 1, 8, [&](std::size_t begin, std::size_t) {
-        ++running;
-        std::this_thread::sleep_for(std::chrono::microseconds(200));
-        --running;
-        if (begin % 2 == 0) throw 1;  // many throw; one arrives
-      });
-    } catch (int) {
-      ++caught;
-    }
-    CHECK(caught == 1);
+    const auto body = [&](std::size_t begin, std::size_t) {
+      ++running;
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      --running;
+      if (begin % 2 == 0) throw 1;  // many throw; one arrives
+    };
+    CHECK(check::throws<int>([&] { parallel_for(1000, 1, 8, body); }));
     CHECK(running == 0);
   }
 }
@@ -132,22 +127,15 @@ void poll_runs_on_the_calling_thread_and_stops_the_work() {
     const auto caller = std::this_thread::get_id();
     std::atomic<bool> elsewhere{false};
     std::atomic<int> chunks{0};
-    bool stopped = false;
-    try {
-      parallel_for(
-          100000, 1, n_threads,
-          [&](std::size_t, std::size_t) {
-            ++chunks;
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-          },
-          [&] {
-            if (std::this_thread::get_id() != caller) elsewhere = true;
-            throw std::logic_error("interrupt");
-          });
-    } catch (const std::logic_error&) {
-      stopped = true;
-    }
-    CHECK(stopped);
+    const auto body = [&](std::size_t, std::size_t) {
+      ++chunks;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    const auto poll = [&] {
+      if (std::this_thread::get_id() != caller) elsewhere = true;
+      throw std::logic_error("interrupt");
+    };
+    CHECK(check::throws<std::logic_error>([&] { parallel_for(100000, 1, n_threads, body, poll); }));
     CHECK(!elsewhere);
     CHECK(chunks < 100000);
   }
@@ -157,23 +145,16 @@ void poll_runs_on_the_calling_thread_and_stops_the_work() {
 void poll_runs_while_others_finish() {
   std::atomic<bool> interrupted{false};
   const auto caller = std::this_thread::get_id();
-  bool stopped = false;
-  try {
-    parallel_for(
-        2, 1, 2,
-        [&](std::size_t, std::size_t) {
-          if (std::this_thread::get_id() == caller) return;
-          while (!interrupted) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        },
-        [&] {
-          interrupted = true;
-          throw std::logic_error("interrupt");
-        });
-  } catch (const std::logic_error&) {
-    stopped = true;
-  }
-  // Where the calling thread took both chunks there was nothing to wait for.
-  CHECK(stopped == interrupted);
+  const auto body = [&](std::size_t, std::size_t) {
+    if (std::this_thread::get_id() == caller) return;
+    while (!interrupted) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  const auto poll = [&] {
+    interrupted = true;
+    throw std::logic_error("interrupt");
+  };
+  const bool stopped = check::throws<std::logic_error>([&] { parallel_for(2, 1, 2, body, poll); });
+  CHECK(stopped == interrupted);  // where the calling thread took both chunks there was nothing to wait for
 }
 
 // The memory runs out before the first thread, and before each of the others.
@@ -183,15 +164,9 @@ void no_memory_for_a_thread() {
   };
   int refused = 0;
   for (int most = 0; most < 40; ++most) {
-    bool failed = false;
     allocations_left = most;
-    try {
-      parallel_for(1000, 1, 8, body);
-    } catch (const std::bad_alloc&) {
-      failed = true;
-    }
+    refused += check::throws<std::bad_alloc>([&] { parallel_for(1000, 1, 8, body); });
     allocations_left = -1;
-    refused += failed;
   }
   CHECK(refused >= 8);  // seven threads are started
   CHECK(refused < 40);
@@ -202,14 +177,10 @@ void a_long_chunk_polls() {
   for (const int n_threads : {1, 2, 4}) {
     const hbm_fast::Poll poll = [] { throw std::logic_error("interrupt"); };
     hbm_fast::TimedPoll timed_poll(poll);
-    CHECK(check::throws<std::logic_error>([&] {
-      parallel_for(
-          8, 1, n_threads,
-          [&](std::size_t, std::size_t) {
-            for (;;) timed_poll();
-          },
-          [&] { timed_poll(); });
-    }));
+    const auto body = [&](std::size_t, std::size_t) {
+      for (;;) timed_poll();
+    };
+    CHECK(check::throws<std::logic_error>([&] { parallel_for(8, 1, n_threads, body, [&] { timed_poll(); }); }));
   }
 }
 

@@ -162,13 +162,7 @@ void fractions_of_groups_have_no_tables() {
   SufficientStatistics statistics(2);
   statistics.add({counts.data(), CountType::int32, 1, 2, 2, 1}, &weight);
   CHECK(!whole_weights(statistics));
-  bool thrown = false;
-  try {
-    const TableCounts tables(statistics);
-  } catch (const std::invalid_argument&) {
-    thrown = true;
-  }
-  CHECK(thrown);
+  CHECK(check::throws<std::invalid_argument>([&] { const TableCounts tables(statistics); }));
 }
 
 void chains_find_the_exact_posterior() {

@@ -29,18 +29,8 @@ from hbm_fast.sufficient_statistics import exceedance_counts
 class AnyK(Trainable):
     """q(alpha, beta | x) for any number of categories, under alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
 
-    Parameters
-    ----------
-    model : None
-        K is that of the data.
-    max_total : int
-    categories : (low, high)
-        Numbers of categories trained on.
-    width, hidden : int
-        Units of the layers of a dataset, and of the layers of each category.
-    n_components, n_dirichlets, n_draws : int
-    wake : float
-        As of `TopDown`.
+    ``model`` must be None: K is that of the data, trained on for K within ``categories``. ``width`` and ``hidden`` are
+    units of the layers of a dataset and of those of each category; ``wake`` is as of `TopDown`.
     """
 
     factorization = "any-k"

@@ -33,16 +33,9 @@ class BottomUp(Trainable):
     """q(theta_n | x_n) and q(alpha, beta | theta_1, ..., theta_N), trained together.
 
     The input of the second is N and the means of -log theta, which are sufficient for (alpha, beta). Groups of total 0
-    are left out of it.
-
-    Parameters
-    ----------
-    model : HierarchicalModel
-    max_total : int
-    n_components, width, depth, n_draws, wake
-        As of `TopDown`. The wake phase is of q(alpha, beta | theta_1, ..., theta_N) alone, which approximates a
-        posterior. A lower bound for q(theta_n | x_n) would move each theta towards those of the other groups, against
-        the factorisation.
+    are left out of it. The arguments are as of `TopDown`. The wake phase is of the second alone, which approximates a
+    posterior: a lower bound for q(theta_n | x_n) would move each theta towards those of the other groups, against the
+    factorisation.
     """
 
     factorization = "bottom-up"
@@ -179,13 +172,9 @@ def _log_theta(u: Tensor, group: int) -> NDArray[np.float64]:
 
 
 def log_dirichlet_posterior(statistics: Tensor, transform: PriorTransform, z: Tensor) -> Tensor:
-    """log p(theta_1, ..., theta_N | z) + log N(z; 0, I) up to a constant of the thetas.
+    """log p(theta_1, ..., theta_N | z) + log N(z; 0, I), z (B, S, D), up to a constant of the thetas.
 
-    Parameters
-    ----------
-    statistics : (B, K + 1)
-        Means of -log theta, and N.
-    z : (B, S, D)
+    ``statistics`` (B, K + 1) are the means of -log theta, and N.
     """
     log_alpha, log_beta = transform.from_z(z)
     n = statistics[:, None, -1]

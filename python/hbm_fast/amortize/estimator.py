@@ -13,7 +13,7 @@ from torch import nn
 
 from hbm_fast import _memory, _validate, priors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import Key, RNGLike
+from hbm_fast._typing import CountsLike, Key, RNGLike
 from hbm_fast.amortize.any_k import AnyK
 from hbm_fast.amortize.bottom_up import BottomUp
 from hbm_fast.amortize.calibrate import Report, measure_kl
@@ -85,18 +85,22 @@ class Estimator(TrainedNetwork):
     # inference ------------------------------------------------------------------------------------------------------
     def sample(
         self,
-        counts: ArrayLike | Sequence[ArrayLike],
+        counts: CountsLike | Sequence[CountsLike],
         *,
         n_draws: int = 1000,
         rng: RNGLike = None,
         correct: Correct = "auto",
         n_threads: int | None = None,
+        category_names: Sequence[str] | None = None,
+        group_names: Sequence[str] | None = None,
+        layer: str | None = None,
     ) -> Posterior:
         """Draw from the posterior of (alpha, beta) given the counts.
 
         Parameters
         ----------
-        counts : integer array_like (N, K) or (B, N, K), or list of (N_b, K)
+        counts : array_like of whole numbers (N, K) or (B, N, K), a table, or a list of (N_b, K)
+            A table is what `hbm_fast.tables.as_counts` takes; a row of weight w counts as w groups.
         n_draws : int
             D; there is one chain.
         rng : None, int, SeedSequence, BitGenerator or Generator
@@ -106,6 +110,10 @@ class Estimator(TrainedNetwork):
             same where the weights are even enough, otherwise, and for data outside the range of the training, draws
             of the exact sampler, whose chains start from these draws where there are any.
         n_threads : int, optional
+        category_names, group_names : sequence of K, of N str, optional
+            Kept in the result; default those of the table.
+        layer : str, optional
+            The layer of AnnData that holds the counts; default ``X``.
 
         Returns
         -------
@@ -127,7 +135,9 @@ class Estimator(TrainedNetwork):
             With ``correct=True`` where "auto" would use the sampler: too small a share of the draws is effective, or
             the weights' tail is too heavy (Pareto's k). With "auto" the warnings of the sampler.
         """
-        data, batch, n_draws = check_arguments(counts, n_draws, correct)
+        names = {"category_names": category_names, "group_names": group_names}
+        given, batch, n_draws = check_arguments(counts, n_draws, correct, layer=layer, **names)
+        data = given.counts
         model = self._model(data.shape[-1])
         # log alpha, log beta and a weight of each draw
         _memory.check_fits(8 * len(data) * n_draws * (data.shape[-1] + 2), f"n_draws = {n_draws}")
@@ -196,6 +206,8 @@ class Estimator(TrainedNetwork):
             details={name: shaped(value) for name, value in details.items()},
             key=key,
             theta_draws=None if log_theta is None else partial(one_chain, log_theta, batch),
+            category_names=given.category_names,
+            group_names=given.group_names,
         )
 
     def outside(self, counts: NDArray[Any]) -> list[str]:

@@ -64,10 +64,6 @@ class LocalNetwork(nn.Module):
 
     The exact conditional is Dirichlet(alpha beta + x_n); this network is trained on simulated pairs alone, as for a
     model without a closed form.
-
-    Parameters
-    ----------
-    n_categories, n_components, width, depth : int
     """
 
     def __init__(self, n_categories: int, *, n_components: int = 8, width: int = 64, depth: int = 2) -> None:
@@ -92,9 +88,7 @@ class LocalNetwork(nn.Module):
         x = counts[:, :few]
         real = real_groups(x)
         parameters = self.parameters_at(
-            log_alpha.repeat_interleave(few)[real],
-            log_beta.repeat_interleave(few, 0)[real],
-            x.flatten(0, 1)[real],
+            log_alpha.repeat_interleave(few)[real], log_beta.repeat_interleave(few, 0)[real], x.flatten(0, 1)[real]
         )
         u = LocalTransform.to_u(log_theta[:, :few].flatten(0, 1)[real])
         mean = inference_compilation(self.head, parameters, u.float())

@@ -25,23 +25,13 @@ from hbm_fast.sufficient_statistics import exceedance_counts
 class TopDown(Trainable):
     """q(alpha, beta | x): exceedances -> residual MLP -> a density in z, where the prior is N(0, I).
 
-    Parameters
-    ----------
-    model : HierarchicalModel
-    max_total : int
-        J, the largest total of a group.
-    encoder : str
-        "exceedance" (of the exceedances, which are sufficient), or "deepsets" (of the groups).
-    head : str
-        "mixture" (of full-rank Gaussians), "gaussian", "diagonal" or "spline".
-    n_components, width, depth : int
-    n_draws : int
-        Draws of q added to each simulated pair, see `objectives.rao_blackwellised`; 0 for the sleep phase throughout.
-    wake : float
-        Share of the training, at its end, that maximises the evidence lower bound instead: KL(q || p).
-    local : str
-        "exact": theta_n given (alpha, beta) and x_n from Dirichlet(alpha beta + x_n). "learned": from a network trained
-        beside this one, as in Le (2020); ``theta`` and ``predict`` of uncorrected draws use it.
+    ``max_total`` is J, the largest total of a group. ``encoder`` is "exceedance" (of the exceedances, which are
+    sufficient) or "deepsets" (of the groups), ``head`` "mixture" (of full-rank Gaussians), "gaussian", "diagonal" or
+    "spline". ``n_draws`` of q are added to each simulated pair, see `objectives.rao_blackwellised`; 0 for the sleep
+    phase throughout. ``wake`` is the share of the training, at its end, that maximises the evidence lower bound
+    instead: KL(q || p). ``local`` is "exact": theta_n given (alpha, beta) and x_n from Dirichlet(alpha beta + x_n); or
+    "learned": from a network trained beside this one, as in Le (2020), which ``theta`` and ``predict`` of uncorrected
+    draws use.
     """
 
     factorization = "top-down"

@@ -20,23 +20,12 @@ _SHORTEST = 1e-3  # seconds: shorter runs repeat until they take this long toget
 
 @dataclass(frozen=True)
 class Method:
-    """One implementation of what a case computes.
-
-    Parameters
-    ----------
-    name : str
-    prepare : callable
-        ``prepare(*data)`` compiles and allocates, and returns the call that is timed.
-    requires : tuple of str
-        Modules without which the method is left out.
-    share : int
-        A slow method runs one ``share``-th of the case.
-    """
+    """One implementation of what a case computes."""
 
     name: str
-    prepare: Callable[..., Run]
-    requires: tuple[str, ...] = ()
-    share: int = 1
+    prepare: Callable[..., Run]  # ``prepare(*data)`` compiles and allocates, and returns the call that is timed
+    requires: tuple[str, ...] = ()  # modules without which the method is left out
+    share: int = 1  # a slow method runs one ``share``-th of the case
 
     @property
     def installed(self) -> bool:
@@ -48,34 +37,18 @@ class Method:
 class Case:
     """What is computed, on how much data, and what the answer is compared with.
 
-    Parameters
-    ----------
-    name : str
-    size : int
-        Number of units: rows, datasets.
-    unit : str
-        Name of one unit.
-    data : callable
-        ``data(n)`` gives the arguments of ``Method.prepare`` for the first n units.
-    check : callable
-        ``check(answer, n)`` gives metrics of an answer for n units, "error" and "ess" among them; it raises
-        AssertionError for a wrong one.
-    methods : sequence of Method
-        The first one is the reference of the ratios.
-    rounds : int, optional
-        Of this case, instead of those of the suite.
-    warm : bool
-        Whether a method runs once untimed before each timed run.
+    ``check(answer, n)`` gives metrics of an answer for n units, "error" and "ess" among them; it raises AssertionError
+    for a wrong one.
     """
 
     name: str
-    size: int
-    unit: str
-    data: Callable[[int], Sequence[Any]]
+    size: int  # number of units: rows, datasets
+    unit: str  # name of one unit
+    data: Callable[[int], Sequence[Any]]  # ``data(n)``: the arguments of ``Method.prepare`` for the first n units
     check: Callable[[Any, int], Mapping[str, Any]]
-    methods: Sequence[Method]
-    rounds: int | None = None
-    warm: bool = True
+    methods: Sequence[Method]  # the first one is the reference of the ratios
+    rounds: int | None = None  # of this case, instead of those of the suite
+    warm: bool = True  # whether a method runs once untimed before each timed run
 
     def prepare(self, method: Method) -> tuple[Run, int]:
         """The call that is timed, and how many units it computes."""

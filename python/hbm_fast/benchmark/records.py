@@ -16,32 +16,16 @@ from hbm_fast._config import show_config
 
 @dataclass(frozen=True)
 class Record:
-    """One method on one case.
-
-    Parameters
-    ----------
-    case, method : str
-    seconds : float, optional
-        Of one run: the median over the rounds.
-    ratio : float, optional
-        Time over that of the reference method for the same data; the median over the rounds.
-    error : float, optional
-        Distance from the reference answer, in the units of the case.
-    ess : float, optional
-        Effective draws, where the method samples.
-    note : str
-    metrics : dict
-        Other measurements, by name.
-    """
+    """One method on one case."""
 
     case: str
     method: str
-    seconds: float | None = None
-    ratio: float | None = None
-    error: float | None = None
-    ess: float | None = None
+    seconds: float | None = None  # of one run: the median over the rounds
+    ratio: float | None = None  # time over that of the reference method for the same data; the median over the rounds
+    error: float | None = None  # distance from the reference answer, in the units of the case
+    ess: float | None = None  # effective draws, where the method samples
     note: str = ""
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)  # other measurements, by name
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast.tables.table import Table
+
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """A small real count table.
+class Dataset(Table):
+    """A small real count table, which every function that takes counts takes.
 
     Parameters
     ----------

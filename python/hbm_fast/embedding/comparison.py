@@ -16,7 +16,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hbm_fast import _validate
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import RNGLike
 from hbm_fast.embedding import latent_grid, proposals
@@ -29,6 +28,7 @@ from hbm_fast.nn.objectives import log_normal
 from hbm_fast.nn.training import torch_threads
 from hbm_fast.nn.transforms import PriorTransform
 from hbm_fast.sufficient_statistics import exceedance_counts
+from hbm_fast.tables.inputs import as_datasets
 
 _CHUNK = 400_000  # (dataset, draw) pairs at once
 _LARGEST = 30.0  # of log a: a multinomial to thirteen digits
@@ -106,7 +106,7 @@ class ModelComparison:
     def __init__(
         self, model: HierarchicalModel, counts: ArrayLike, *, n_draws: int = 2000, rng: RNGLike = 0, n_threads: int = 1
     ) -> None:
-        self.model, self.counts = model, _validate.datasets(counts)[0]
+        self.model, self.counts = model, as_datasets(counts)[0].counts
         self.n_draws, self.n_threads = n_draws, n_threads
         self._key = new_key(rng)
         exceedances = self.exceedances = torch.from_numpy(exceedance_counts(self.counts)).double()
@@ -201,17 +201,7 @@ def posterior_means(embedding: Embedding, counts: NDArray[Any], *, n_draws: int 
 
 
 def highest_likelihood(exceedances: Tensor, floor: float) -> Tensor:
-    """sup of log p(x | a) over all concentrations a_k > floor.
-
-    Parameters
-    ----------
-    exceedances : (B, K + 1, J) float64
-    floor : float
-
-    Returns
-    -------
-    (B,)
-    """
+    """sup of log p(x | a) over all concentrations a_k > floor: exceedances (B, K + 1, J) float64 -> (B,)."""
 
     def log_likelihood(u: Tensor) -> Tensor:
         log_floor = u.new_tensor(floor).log()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hbm_fast import _memory, _validate, errors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import Floats, RNGLike
+from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.embedding import latent_grid, proposals
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
@@ -91,18 +91,22 @@ class Embedding(TrainedNetwork):
     # inference ------------------------------------------------------------------------------------------------------
     def sample(
         self,
-        counts: ArrayLike | Sequence[ArrayLike],
+        counts: CountsLike | Sequence[CountsLike],
         *,
         n_draws: int = 1000,
         rng: RNGLike = None,
         correct: Correct = "auto",
         n_threads: int | None = None,
+        category_names: Sequence[str] | None = None,
+        group_names: Sequence[str] | None = None,
+        layer: str | None = None,
     ) -> EmbeddingPosterior:
         """Draw z given the counts.
 
         Parameters
         ----------
-        counts : integer array_like (N, K) or (B, N, K), or list of (N_b, K)
+        counts : array_like of whole numbers (N, K) or (B, N, K), a table, or a list of (N_b, K)
+            A table is what `hbm_fast.tables.as_counts` takes; a row of weight w counts as w groups.
         n_draws : int
             D; there is one chain.
         rng : None, int, SeedSequence, BitGenerator or Generator
@@ -111,6 +115,10 @@ class Embedding(TrainedNetwork):
             otherwise, and where a total exceeds the range of q, draws from the posterior by quadrature (two
             dimensions) or around its mode (more), again with weights.
         n_threads : int, optional
+        category_names, group_names : sequence of K, of N str, optional
+            Kept in the result; default those of the table.
+        layer : str, optional
+            The layer of AnnData that holds the counts; default ``X``.
 
         Returns
         -------
@@ -135,7 +143,9 @@ class Embedding(TrainedNetwork):
         >>> bool(abs(post.predict(20)[1] - 0.98714) < 0.005)
         True
         """
-        data, batch, n_draws = check_arguments(counts, n_draws, correct)
+        names = {"category_names": category_names, "group_names": group_names}
+        given, batch, n_draws = check_arguments(counts, n_draws, correct, layer=layer, **names)
+        data = given.counts
         self._check_categories(data)
         # z and a weight of each draw, and the weight and concentrations of each component
         values = self.dim + 1 + self.n_components * (1 + self.n_categories)
@@ -178,6 +188,8 @@ class Embedding(TrainedNetwork):
             path=path,
             model=self.model or HierarchicalModel(self.n_categories),
             key=key,
+            category_names=given.category_names,
+            group_names=given.group_names,
         )
 
     def log_evidence(self, counts: ArrayLike | Sequence[ArrayLike], *, n_draws: int = 4000, rng: RNGLike = 0) -> Any:
@@ -291,7 +303,8 @@ class Embedding(TrainedNetwork):
         return z[0], ratio[0]
 
     def _evidence(self, counts: Any, n_draws: int, rng: RNGLike) -> tuple[Any, Any]:
-        data, batch, n_draws = check_arguments(counts, n_draws, True)
+        given, batch, n_draws = check_arguments(counts, n_draws, True)
+        data = given.counts
         self._check_categories(data)
         if self.dim == 2:
             pairs = []

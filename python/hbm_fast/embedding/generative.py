@@ -15,32 +15,8 @@ LINKS: tuple[str, ...] = get_args(Link)
 def log_concentration(raw: Tensor, link: str) -> Tensor:
     """Log concentrations log a from the outputs ``raw`` of f; the logarithm, so that nothing underflows.
 
-    Parameters
-    ----------
-    raw : Tensor
-        Any shape.
-    link : {"exp", "exp_plus_one", "softplus"}
-        a = exp(raw); a = exp(raw) + 1, that of Le (2020), where every concentration exceeds 1; a = log(1 + exp(raw)).
-
-    Returns
-    -------
-    Tensor
-        The shape of ``raw``; finite for every finite ``raw``.
-
-    Raises
-    ------
-    ValueError
-        For another link.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from hbm_fast.embedding.generative import log_concentration
-    >>> raw = torch.tensor([-200.0, 0.0])
-    >>> [log_concentration(raw, link).exp().tolist() for link in ("exp", "exp_plus_one")]
-    [[0.0, 1.0], [1.0, 2.0]]
-    >>> log_concentration(raw, "softplus")[0].item()  # the logarithm does not underflow
-    -200.0
+    a = exp(raw) for the link "exp"; exp(raw) + 1 for "exp_plus_one", that of Le (2020), where every concentration
+    exceeds 1; log(1 + exp(raw)) for "softplus". ValueError for another link.
     """
     match link:
         case "exp":
@@ -56,22 +32,11 @@ def log_concentration(raw: Tensor, link: str) -> Tensor:
 
 
 class GenerativeModel(nn.Module):
-    """f: from z to the Dirichlet, or to the mixture of Dirichlets, from which the groups' theta are drawn.
+    """f: from z (..., dim) to the Dirichlet, or to the mixture of M Dirichlets, from which the groups' theta are drawn.
 
-    Parameters
-    ----------
-    n_categories : int
-        K.
-    dim : int
-        Length of z.
-    link : {"exp", "exp_plus_one", "softplus"}
-    n_components : int
-        M Dirichlets; 1 in Le (2020). A group belongs to each with a probability that depends on z.
-    width, depth : int
-        Hidden units and hidden layers.
-    activation : {"silu", "relu"}
-    skip : bool
-        Whether a linear function of z is added to the output, which shortens the plateau at the start of training.
+    ``n_components`` is M, 1 in Le (2020): a group belongs to each with a probability that depends on z. ``width`` and
+    ``depth`` are hidden units and layers. With ``skip`` a linear function of z is added to the output, which shortens
+    the plateau at the start of training.
     """
 
     def __init__(

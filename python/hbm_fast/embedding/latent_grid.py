@@ -37,14 +37,8 @@ def nodes(n: int, low: Tensor | None = None, high: Tensor | None = None) -> tupl
 
 @torch.no_grad()
 def log_marginal(log_likelihood: LogLikelihood, n_datasets: int, *, n: int = 201, chunk: int = 512) -> Tensor:
-    """log p(x_b) of many datasets on one grid of n by n nodes.
+    """log p(x_b) of many datasets on one grid of n by n nodes, (B,) float64.
 
-    Returns
-    -------
-    (B,) float64
-
-    Notes
-    -----
     One grid for all is right for datasets of tens of groups; for one dataset of any size see ``adaptive``. ``chunk``
     nodes at a time keep the (datasets, nodes) array in the cache: 3x faster than exceeding the cache.
     """
@@ -62,16 +56,8 @@ def adaptive(
     """log p(x) of one dataset on a grid that shrinks to where the posterior is, however narrow.
 
     The grid's axes are those of z. Where an error remains, because the posterior is narrow in a direction between the
-    axes, the axes become the principal axes of the posterior.
-
-    Returns
-    -------
-    log_evidence, error : float
-        The error is the change from every second node to all of them.
-    z : (S, 2)
-        The nodes.
-    log_weight : (S,)
-        Log weights of the nodes, normalised: the posterior of z.
+    axes, the axes become the principal axes of the posterior. Returns log p(x), its error (the change from every second
+    node to all of them), the nodes z (S, 2), and their normalised log weights (S,): the posterior of z.
     """
     high = torch.full((2,), WIDE_BOX, dtype=torch.float64)
     low = -high

@@ -23,25 +23,11 @@ Q = {"diagonal": "diagonal", "full": "gaussian", "mixture": "mixture", "flow": "
 
 
 class EmbeddingNetwork(Trainable):
-    """p(x, z) and q(z | x).
+    """p(x, z), see `GenerativeModel`, and q(z | x), a density of the form ``q`` whose parameters an encoder puts out.
 
-    Parameters
-    ----------
-    n_categories, max_total : int
-        K, and the largest total of a group that q can read.
-    dim : int
-        Length of z.
-    link, n_components, width, depth, activation, skip
-        Of the model, see `GenerativeModel`.
-    q : {"diagonal", "full", "mixture", "flow"}
-        Form of q(z | x).
-    q_components : int
-        Components of "mixture".
-    objective : {"elbo", "iwae", "dreg", "rws"}
-    n_draws : int
-        Draws of q for each dataset and step.
-    encoder_width, encoder_depth : int
-        Of the network from the exceedances to the parameters of q.
+    ``max_total`` is the largest total of a group that q can read, ``q_components`` the number of components of
+    q="mixture", ``n_draws`` the draws of q for each dataset and step; ``encoder_width`` and ``encoder_depth`` are those
+    of the network from the exceedances to the parameters of q.
     """
 
     def __init__(
@@ -133,16 +119,10 @@ class EmbeddingNetwork(Trainable):
 
     # densities --------------------------------------------------------------------------------------------------
     def log_likelihood(self, data: Tensor, z: Tensor) -> Tensor:
-        """log p(x | z) without the multinomial coefficient.
+        """log p(x | z) without the multinomial coefficient, (B, S).
 
-        Parameters
-        ----------
-        data : exceedances (B, K + 1, J), or counts (B, N, K) where ``needs_groups``
-        z : (B, S, dim), or (S, dim) for nodes that all datasets share
-
-        Returns
-        -------
-        (B, S)
+        ``data`` are exceedances (B, K + 1, J), or counts (B, N, K) where ``needs_groups``; z is (B, S, dim), or, for
+        nodes that all datasets share, (S, dim).
         """
         log_weight, log_a = (part.to(z.dtype) for part in self.generative(z))
         with torch.autocast(z.device.type, enabled=False):  # sums of thousands of logarithms need their digits

@@ -44,32 +44,11 @@ def frozen(module: nn.Module) -> Iterator[None]:
 def loss(
     objective: str, log_joint: LogJoint, head: Head, parameters: Tensor, n_draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The loss to minimise, and the bound on log p(x) that it is for.
+    """The loss to minimise, (), and the bound on log p(x) that it is for, (B,), detached: of the loss only the gradient
+    is meaningful; the bound is the mean of log w ("elbo") or the log of the mean of w.
 
-    Parameters
-    ----------
-    objective : {"elbo", "iwae", "dreg", "rws"}
-    log_joint : callable
-        z (B, S, D) -> log p(x, z) (B, S).
-    head : GaussianMixture or SplineFlow
-        q.
-    parameters : (B, P)
-        Of q, from the encoder.
-    n_draws : int
-        S.
-    generator : torch.Generator
-
-    Returns
-    -------
-    loss : Tensor ()
-        Only its gradient is meaningful.
-    bound : Tensor (B,)
-        The mean of log w ("elbo") or the log of the mean of w, detached.
-
-    Raises
-    ------
-    ValueError
-        For another objective, and for "dreg" with a mixture.
+    ``log_joint`` maps z (B, S, D) to log p(x, z) (B, S); ``parameters`` (B, P) of q, the ``head``, come from the
+    encoder. ValueError for another objective, and for "dreg" with a mixture.
     """
     mixture = isinstance(head, GaussianMixture) and head.n_components > 1
     match objective:

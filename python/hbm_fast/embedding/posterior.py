@@ -1,6 +1,6 @@
 """EmbeddingPosterior: draws of z, with the Dirichlet f(z) from which the groups are drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -78,6 +78,8 @@ class EmbeddingPosterior(Posterior):
         path: NDArray[Any],
         model: HierarchicalModel,
         key: Key,
+        category_names: Sequence[str] | None = None,
+        group_names: Sequence[str] | None = None,
     ) -> "EmbeddingPosterior":
         """Build from draws z (B, S, dim) and f of them: log weights (B, S, M) and log concentrations (B, S, M, K)."""
         latent, theta = {"z": z}, None
@@ -108,6 +110,8 @@ class EmbeddingPosterior(Posterior):
             key=key,
             theta_draws=theta,
             latent={name: shaped(value[:, None]) for name, value in latent.items()},
+            category_names=category_names,
+            group_names=group_names,
         )
 
     def log_predictive(

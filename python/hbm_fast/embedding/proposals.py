@@ -26,16 +26,9 @@ _LEAST_CURVATURE = 0.3  # the prior's alone is 1
 def histogram(
     log_likelihood: latent_grid.LogLikelihood, n_draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Draws of one dataset's posterior over a two-dimensional z.
+    """Draws z (1, S, 2) of one dataset's posterior over a two-dimensional z, and their log ratios (1, S).
 
-    Returns
-    -------
-    z (1, S, 2), log_ratio (1, S)
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where the grid does not resolve the posterior to 0.01 nats.
+    ConvergenceWarning where the grid does not resolve the posterior to 0.01 nats.
     """
     _, error, z, log_weight = latent_grid.adaptive(log_likelihood)
     if error > _LARGEST_ERROR:
@@ -55,17 +48,9 @@ def histogram(
 
 
 def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draws from a Student t with the mode and the curvature of each dataset's posterior.
+    """Draws (B, S, D) from a Student t at the mode, with the curvature of each dataset's posterior; log ratios (B, S).
 
-    Parameters
-    ----------
-    log_joint : callable
-    start : (B, D) float64
-        Where the search for the mode begins.
-
-    Returns
-    -------
-    z (B, S, D), log_ratio (B, S)
+    The search for the mode begins at ``start`` (B, D) float64.
     """
     mode = find_mode(log_joint, start)
     _, values, vectors = _curvature(log_joint, mode)
@@ -89,12 +74,7 @@ def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.G
 def find_mode(log_joint: LogJoint, start: Tensor, *, least: float = _LEAST_CURVATURE) -> Tensor:
     """Mode of each dataset's log p, (B, D) -> (B, D), by Newton's method.
 
-    Parameters
-    ----------
-    log_joint : callable
-    start : (B, D) float64
-    least : float
-        Lower bound of the curvature: the smaller, the longer the steps along a plateau.
+    The curvature is bounded below by ``least``: the smaller, the longer the steps along a plateau.
     """
     z = start.double()
     steps = torch.tensor([1.0, 0.5, 0.2, 0.05, 0.01, 0.0], dtype=torch.float64)

@@ -20,6 +20,7 @@ from hbm_fast.nn.estimator import fit, seeds_of
 from hbm_fast.nn.importance import effective_share, log_mean_exp
 from hbm_fast.nn.training import EarlyStopping, TrainingOptions, merge_options
 from hbm_fast.sufficient_statistics import group_totals
+from hbm_fast.tables.inputs import as_datasets
 
 N_HELD_OUT = 500  # simulated datasets
 PATIENCE = 3  # evaluations, of about ten in all
@@ -112,7 +113,7 @@ def train(
         raise TypeError("target is an option of hbm_fast.amortize.train: an embedding has no KL to the exact posterior")
     origin = resuming.Origin(Embedding, resume, init_from)
     _validate.keywords(settings, [*resuming.arguments(train), *resuming.defaults(EmbeddingNetwork), "head"], "train")
-    counts = None if data is None else _validate.datasets(data)[0]
+    counts = None if data is None else as_datasets(data, name="data")[0].counts
     if counts is None and options.patience is not None:
         raise TypeError("patience needs data: simulated datasets do not run out, and the training does not end early")
     model = _model(model, counts, n_categories, origin)

@@ -191,15 +191,7 @@ def conclusions(rows: list[Row], least: Bound, exact: Posterior) -> list[str]:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of results.json.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        For a file that `hbm-fast question2` did not write, or a damaged one.
-    """
+    """The rows of results.json; ValueError for a file that `hbm-fast question2` did not write, or a damaged one."""
     content = path.read_bytes()
     kinds: dict[Any, Any] = {float: float | int, list[float]: list}
     try:

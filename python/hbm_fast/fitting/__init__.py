@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, errors, priors
-from hbm_fast._typing import Floats
+from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.fitting.many import ManyFits, fit_many
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
@@ -17,19 +17,21 @@ from hbm_fast.fitting.regression import RegressionFit, fit_regression
 from hbm_fast.fitting.result import FitResult, Outcome
 from hbm_fast.models import RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.tables.inputs import as_counts
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
 
 @overload
 def fit(
-    counts: ArrayLike | SufficientStatistics,
+    counts: CountsLike | SufficientStatistics,
     model: None = None,
     *,
     prior: priors.Gamma | priors.Exponential | None = None,
     weights: ArrayLike | None = None,
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
+    layer: str | None = None,
 ) -> FitResult: ...
 @overload
 def fit(
@@ -44,6 +46,7 @@ def fit(
     design: ArrayLike | None = None,
     precision_design: ArrayLike | None = None,
     n_threads: int | None = None,
+    layer: str | None = None,
 ) -> RegressionFit: ...
 def fit(
     counts: Any,
@@ -53,14 +56,16 @@ def fit(
     weights: ArrayLike | None = None,
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
+    layer: str | None = None,
     **options: Any,
 ) -> FitResult | RegressionFit:
     """Fit one concentration to all groups, or a model: maximum likelihood, or the posterior mode under a prior.
 
     Parameters
     ----------
-    counts : integer array_like (N, K), scipy.sparse (N, K), or SufficientStatistics
-        One group a row. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
+    counts : array_like of whole numbers (N, K), a table (N, K), or SufficientStatistics
+        One group a row. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and
+        others. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
     model : RegressionModel, optional
         Mean proportions and precision that depend on covariates. None: one concentration shared by all groups.
     prior : Gamma or Exponential, optional
@@ -68,10 +73,12 @@ def fit(
         concentration (Holmes, Harris & Quince 2012). None: maximum likelihood. With a RegressionModel: ``"model"``,
         its priors, or a `priors.Normal` of the coefficients of the mean in place of the model's.
     weights : non-negative array (N,), optional
-        Multiplicity of each row.
+        Multiplicity of each row; default those of a CountTable.
     category_names : sequence of K str, optional
-        Kept in the result.
+        Kept in the result; default those of the table.
     max_iterations : int, default 200
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
     data : data frame, optional
         With a RegressionModel: the covariates of its formulas, one row a group (pandas, polars or pyarrow).
     design, precision_design : array_like (N, P), (N, Q), optional
@@ -131,14 +138,13 @@ def fit(
     if isinstance(model, RegressionModel):
         known = ("data", "design", "precision_design", "n_threads")
         _validate.keywords(options, known, "fit with a RegressionModel")
-        common = {"prior": prior, "weights": weights, "category_names": category_names}
+        common = {"prior": prior, "weights": weights, "category_names": category_names, "layer": layer}
         return fit_regression(counts, model, max_iterations=max_iterations, **common, **options)
     if model is not None:
         raise TypeError(f"model must be a RegressionModel or None; got {model!r}")
     _validate.keywords(options, (), "fit without a RegressionModel")
-    stats = _statistics(counts, weights)
+    stats, names = _statistics(counts, weights, category_names, layer)
     gamma = _gamma(prior)
-    names = _validate.names(category_names, "category_names", stats.n_categories)
     steps = _validate.positive_int(max_iterations, "max_iterations")
     moments = MomentSums(stats)
     if moments.n_filled == 0:
@@ -152,17 +158,25 @@ def fit(
     return result
 
 
-def _statistics(counts: ArrayLike | SufficientStatistics, weights: ArrayLike | None) -> SufficientStatistics:
+def _statistics(
+    counts: CountsLike | SufficientStatistics,
+    weights: ArrayLike | None,
+    category_names: Sequence[str] | None,
+    layer: str | None,
+) -> tuple[SufficientStatistics, tuple[str, ...] | None]:
+    """The statistics and the names of the categories."""
     if isinstance(counts, SufficientStatistics):
         if weights is not None:
             raise ValueError("weights belong to rows: pass them where the statistics are added up")
-        stats = counts
+        stats, names = counts, _validate.names(category_names, "category_names", counts.n_categories)
     else:
-        table = counts if _validate.is_sparse(counts) else _validate.counts(counts)
-        stats = SufficientStatistics(table, weights=weights)
+        given = as_counts(counts, layer=layer, category_names=category_names)
+        if not _validate.is_sparse(given.counts):
+            _validate.counts(given.counts)
+        stats, names = SufficientStatistics(given, weights=weights), given.category_names
     if stats.n_categories < 2:
         raise ValueError(f"counts must have at least two categories; got {stats.n_categories}")
-    return stats
+    return stats, names
 
 
 def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | None:

@@ -45,7 +45,7 @@ class Design:
             return _finite(matrix, name, self.column_names), None
         if self._spec is None:
             if self.column_names == ("Intercept",):
-                return np.ones((len(data), 1)), None
+                return np.ones((n_rows(data), 1)), None
             raise TypeError(
                 f"{name} must be an array (N, {n_columns}): the model was fitted to a design, not a formula"
             )
@@ -60,22 +60,22 @@ class Design:
         return np.ascontiguousarray(q * scale), r / scale
 
 
-def of_array(value: Any, name: str, n_rows: int, column_names: Sequence[str] | None = None) -> Design:
+def of_array(value: Any, name: str, n_groups: int, column_names: Sequence[str] | None = None) -> Design:
     """The design of an array (N, P); a data frame lends its column names."""
     if column_names is None and hasattr(value, "columns"):
         column_names = tuple(map(str, value.columns))
         value = value.to_numpy()
     matrix = _validate.doubles(value, name)
-    if matrix.ndim != 2 or len(matrix) != n_rows or matrix.shape[1] < 1:
-        raise ValueError(f"{name} must have shape (N, P) with N = {n_rows}, one row a group; got {matrix.shape}")
+    if matrix.ndim != 2 or len(matrix) != n_groups or matrix.shape[1] < 1:
+        raise ValueError(f"{name} must have shape (N, P) with N = {n_groups}, one row a group; got {matrix.shape}")
     names = tuple(column_names or (f"{name}[{i}]" for i in range(matrix.shape[1])))
     return Design(_finite(matrix, name, names), names, {c: [i] for i, c in enumerate(names)})
 
 
-def of_formula(formula: str, data: Any, name: str, n_rows: int) -> Design:
+def of_formula(formula: str, data: Any, name: str, n_groups: int) -> Design:
     """The design of a formula over the columns of a data frame, one row a group."""
     if formula == "~ 1":
-        return Design(np.ones((n_rows, 1)), ("Intercept",), {"Intercept": [0]})
+        return Design(np.ones((n_groups, 1)), ("Intercept",), {"Intercept": [0]})
     formulaic = import_optional("formulaic", "formula")
     try:
         terms = formulaic.Formula(formula)
@@ -86,8 +86,8 @@ def of_formula(formula: str, data: Any, name: str, n_rows: int) -> Design:
     if data is None:
         raise ValueError(f"{name}={formula!r} needs data, a data frame with one row a group: pass data=, or design=")
     frame = _frame(data, terms.required_variables - {"offset"}, name)
-    if len(frame) != n_rows:
-        raise ValueError(f"data must have one row a group, {n_rows} rows; got {len(frame)}")
+    if len(frame) != n_groups:
+        raise ValueError(f"data must have one row a group, {n_groups} rows; got {len(frame)}")
     created = _materialize(lambda table, **options: formulaic.model_matrix(terms, table, **options), frame, name)
     spec = created.model_spec
     matrix, offset = _split(created, spec)
@@ -128,6 +128,11 @@ def spans(large: Floats, small: Floats) -> bool:
     """Whether the columns of small are combinations of those of large."""
     fitted = large @ np.linalg.lstsq(large, small, rcond=None)[0]
     return bool(np.abs(small - fitted).max() <= 1e-8 * max(np.abs(small).max(), 1e-300))
+
+
+def n_rows(data: Any) -> int:
+    """The number of rows of a data frame or of a dict of columns."""
+    return len(next(iter(data.values()), ())) if isinstance(data, dict) else len(data)
 
 
 def row_names(data: Any) -> tuple[str, ...] | None:
@@ -192,7 +197,7 @@ def _frame(data: Any, variables: Any, name: str) -> Any:
         gaps = np.flatnonzero(frame[column].isna().to_numpy())
         if gaps.size:
             raise ValueError(
-                f"data must have no gaps in the covariates: column {column!r} has {gaps.size} missing values, the first "
+                f"data must have no gaps in the covariates: column {column!r} has {gaps.size} missing values, first "
                 f"in row {gaps[0]}. Leave those groups out of data and counts, or fill them"
             )
     return frame

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
+from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting import design as designs
 from hbm_fast.fitting.chi_squared import benjamini_hochberg, chi_squared_tail
@@ -71,7 +72,7 @@ class ManyFits:
 
     def to_frame(self) -> Any:
         """One row a test, as a pandas frame."""
-        pandas = designs.import_optional("pandas", "formula")
+        pandas = import_optional("pandas", "formula")
         columns: dict[str, Any] = {"name": self.names}
         if self.categories is not None:
             columns["category"] = self.categories
@@ -165,7 +166,10 @@ def fit_many(
     first = next(pairs, None)
     if first is None:
         raise ValueError("tables must hold at least one table; it is empty")
-    n_rows = len(named_counts(first[1], None)[0]) if data is None or hasattr(data, "keys") else len(data)
+    if design is not None or data is None:
+        n_rows = len(named_counts(first[1])[0]) if design is None else len(np.asarray(design))
+    else:
+        n_rows = designs.n_rows(data)
     larger = _design(design, mean, data, "design", "mean", n_rows)
     smaller = _design(null_design, null, data, "null_design", "null", n_rows)
     if larger.matrix.shape[1] <= smaller.matrix.shape[1] or not designs.spans(larger.matrix, smaller.matrix):
@@ -227,10 +231,10 @@ class _Batch:
         self.row_names = row_names
         self.larger, self.precision = larger, precision
         self.max_iterations = _validate.positive_int(max_iterations, "max_iterations")
-        self.parts: list[Floats] = []
-        for part in (larger, smaller, precision):
-            q, _ = part.orthogonal()
-            self.parts += [q, q.T @ np.ones(self.n_rows) / self.n_rows]
+        # of each model and of the precision: orthogonal columns, and the coefficients that are nearest to 1
+        parts = [part.orthogonal()[0] for part in (larger, smaller, precision)]
+        (a, b, c), (u, v, w) = parts, [q.T @ np.ones(self.n_rows) / self.n_rows for q in parts]
+        self.designs: tuple[Floats, Floats, Floats, Floats, Floats, Floats] = (a, u, b, v, c, w)
 
     def run(self, pairs: Iterator[tuple[str, Any]], prior: tuple[float, float] | None) -> _Found:
         pieces = []
@@ -243,11 +247,11 @@ class _Batch:
     def _items(self, pairs: Iterator[tuple[str, Any]]) -> Iterator[_Item]:
         for name, value in pairs:
             try:
-                table, categories, groups = named_counts(value, None)
+                table, given = named_counts(value)
                 if len(table) != self.n_rows:
                     raise ValueError(f"the table must have {self.n_rows} groups, as data has rows; got {len(table)}")
-                if groups is not None and self.row_names is not None and tuple(groups) != self.row_names:
-                    table = table[positions(self.row_names, groups, "the table")]
+                if given.group_names is not None and self.row_names not in (None, given.group_names):
+                    table = table[positions(self.row_names or (), given.group_names, "the table")]
                 filled = table.any(axis=1)
                 if not filled.all():
                     if not filled.any():
@@ -260,7 +264,7 @@ class _Batch:
                 yield _Item(str(name), None, table)
                 continue
             total = table.sum(axis=1)
-            for k, category in enumerate(categories):
+            for k, category in enumerate(given.category_names or ()):
                 yield _Item(str(name), category, np.column_stack([table[:, k], total - table[:, k]]))
 
     def _piece(self, items: list[_Item], prior: tuple[float, float] | None) -> tuple[Any, ...]:
@@ -277,9 +281,9 @@ class _Batch:
             offset = None if prior is None else np.full(self.n_rows, prior[0])
             penalty = None if prior is None else np.array([[1.0 / prior[1] ** 2]])
             value, null_value, coefficients, information, seen, ending, null_ending = _core.regression.fit_batch(
-                flat, categories[sound], *self.parts, offset, penalty, self.max_iterations, self.n_threads
+                flat, categories[sound], *self.designs, offset, penalty, self.max_iterations, self.n_threads
             )
-            log_precision = (self.parts[4] @ coefficients.T).mean(axis=0) + (0.0 if prior is None else prior[0])
+            log_precision = (self.designs[4] @ coefficients.T).mean(axis=0) + (0.0 if prior is None else prior[0])
             floats[:, sound] = value, null_value, log_precision, information
             unfinished = _ENDINGS.index("unfinished")
             ending = np.where(null_ending == unfinished, unfinished, ending)

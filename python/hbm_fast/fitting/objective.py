@@ -14,16 +14,10 @@ _SMALLEST_SUM = 1e-40  # of weights times counts: squares of concentrations in p
 class MomentSums:
     """Moment sums of the counts, which decide whether a finite maximum exists and where the search starts.
 
-    Attributes
-    ----------
-    sums, present, factorial_moments, largest : (K,)
-        ``sum_n x_nk``, the number of groups with ``x_nk > 0``, ``sum_n x_nk (x_nk - 1)``, ``max_n x_nk``.
-    total_factorial_moment : float
-        ``sum_n M_n (M_n - 1)``.
-    n_filled : float
-        The number of groups with a count; an empty group carries no information.
-    harmonic : float
-        ``sum_n 1 + log M_n`` over the groups of two counts and more: a bound on the sum of ``1 / j``, ``0 < j < M_n``.
+    Of each category (K,): ``sums`` sum_n x_nk, ``present`` the number of groups with x_nk > 0, ``factorial_moments``
+    sum_n x_nk (x_nk - 1), ``largest`` max_n x_nk. Of the totals: ``total_factorial_moment`` sum_n M_n (M_n - 1),
+    ``n_filled`` the number of groups with a count (an empty group carries no information), and ``harmonic``, sum_n 1 +
+    log M_n over the groups of two counts and more: a bound on the sum of 1 / j, 0 < j < M_n.
     """
 
     def __init__(self, stats: SufficientStatistics) -> None:

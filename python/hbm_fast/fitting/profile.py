@@ -21,19 +21,13 @@ _LONGEST_STEP = 2.0  # in log a
 
 @dataclass(frozen=True)
 class Profile:
-    """The profile at S totals: values and points, with their derivatives in log A (slope and tangent).
+    """The profile at S totals: values and points, with their derivatives in log A (slope and tangent)."""
 
-    Attributes
-    ----------
-    log_total, value, slope : (S,)
-    log_concentration, tangent : (S, K)
-    """
-
-    log_total: Floats
-    value: Floats
-    slope: Floats
-    log_concentration: Floats
-    tangent: Floats
+    log_total: Floats  # (S,)
+    value: Floats  # (S,)
+    slope: Floats  # (S,)
+    log_concentration: Floats  # (S, K)
+    tangent: Floats  # (S, K)
 
     def maxima(self, *, beyond: bool) -> list[Floats]:
         """Points of its maxima, by cubic interpolation; with ``beyond`` also the end, where it still rises there."""

@@ -1,5 +1,6 @@
 """Dirichlet-multinomial regression: maximum likelihood or the posterior mode, and what is read off the fit."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,16 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, errors, priors
+from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting import design as designs
 from hbm_fast.fitting.chi_squared import chi_squared_tail
 from hbm_fast.fitting.design import Design
 from hbm_fast.models import RegressionModel
+from hbm_fast.tables.inputs import NamedCounts, as_counts
 
 _MESSAGES = {
     "converged": "a maximum was found",
-    "separated": "no finite maximum: some mean proportions run to 0 or 1, since a category has no counts (or all) for "
-    "some values of the covariates; Wald tests do not apply, likelihood-ratio tests do, and a prior gives a finite mode",
+    "separated": "no finite maximum: some mean proportions run to 0 or 1, as a category has no counts "
+    "(or all) for some values of the covariates; Wald tests do not apply, likelihood-ratio tests do, and a prior gives "
+    "a finite mode",
     "infinity": "no finite maximum: the likelihood grows with the precision towards that of a multinomial regression, "
     "whose log-likelihood is given",
     "zero": "no positive maximum: the likelihood grows as the precision falls to 0, every group being of one category",
@@ -63,7 +67,7 @@ class RegressionSummary:
 
     def to_frame(self) -> Any:
         """The table as a pandas frame."""
-        pandas = designs.import_optional("pandas", "formula")
+        pandas = import_optional("pandas", "formula")
         names = ("term", "category", "estimate", "standard_error", "z", "p_value", "lower", "upper")
         return pandas.DataFrame(list(self.rows), columns=list(names))
 
@@ -123,8 +127,10 @@ class RegressionFit:
     --------
     >>> import hbm_fast as hbm
     >>> twins = hbm.datasets.load_twins()
-    >>> lean = [[1.0, float(label == "Lean")] for label in twins.labels]
-    >>> genera = twins.counts[:, [20, 40, 60]]
+    >>> obese = [[1.0, float(label == "Obese")] for label in twins.labels]
+    >>> fit = hbm.fit(twins.counts[:, [20, 40, 60]], hbm.RegressionModel(3), design=obese)
+    >>> fit.coefficients.shape, fit.outcome
+    ((2, 3), 'converged')
     """
 
     model: RegressionModel
@@ -343,7 +349,8 @@ class RegressionFit:
             raise ValueError("nested must have the same link, and be fitted without a prior like this fit")
         if self.log_posterior is not None:
             raise ValueError("a likelihood-ratio test needs maximum likelihood: fit both models without prior")
-        assert self._design is not None and nested._design is not None
+        assert self._design is not None
+        assert nested._design is not None
         for small, large, name in (
             (nested._design, self._design, "mean"),
             (nested._precision, self._precision, "precision"),
@@ -365,7 +372,7 @@ class RegressionFit:
         -------
         RegressionSummary
         """
-        header = (
+        header: tuple[tuple[str, str], ...] = (
             ("Mean", f"{self.model.mean}, link {self.model.link}"),
             ("Groups, categories", f"{self.n_groups:g}, {len(self.category_names)}"),
             ("Log-likelihood", f"{self.log_likelihood:.4f}"),
@@ -421,12 +428,14 @@ def fit_regression(
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
     n_threads: int | None = None,
+    layer: str | None = None,
 ) -> RegressionFit:
     """`fit` for a `RegressionModel`; its parameters are described there."""
-    table, names, row_names = named_counts(counts, category_names)
+    table, given = named_counts(counts, category_names, layer)
+    names = given.category_names or ()
     _validate.same_categories(table.shape[1], model)
     n_rows = len(table)
-    data = aligned(data, row_names)
+    data = aligned(data, given.group_names)
     mean = designs.of_array(design, "design", n_rows) if design is not None else _formula(model, "mean", data, n_rows)
     precision = None
     if model.link == "softmax":
@@ -435,8 +444,8 @@ def fit_regression(
             precision = designs.of_array(precision_design, "precision_design", n_rows)
     elif precision_design is not None:
         raise ValueError("precision_design is for link='softmax'; with link='log' design changes the precision already")
-    multiplicity = _weights(weights, n_rows)
-    filled = table.any(axis=1)
+    multiplicity = _weights(given.weights if weights is None else weights, n_rows)
+    filled = np.asarray(table.any(axis=1))
     if multiplicity is not None:
         filled &= multiplicity > 0
     if not filled.any():
@@ -493,12 +502,14 @@ class _Problem:
         self.weights, self.names, self.prior, self.n_threads = weights, names, prior, 1
         self.n_groups = float(filled.sum() if weights is None else weights[filled].sum())
         self.largest_total = int(table.sum(axis=1).max())
-        present = table[filled].any(axis=0) if prior is None else np.ones(table.shape[1], dtype=np.bool_)
+        present = np.asarray(table[filled].any(axis=0))
+        if prior is not None:
+            present = np.ones(table.shape[1], dtype=np.bool_)
         self.present = np.flatnonzero(present)
         if len(self.present) < 2:
             raise ValueError(
-                f"counts must have two categories with counts; only {names[self.present[0]]!r} occurs, whose proportion "
-                "is 1 whatever the covariates"
+                f"counts must have two categories with counts; only {names[self.present[0]]!r} occurs, whose "
+                "proportion is 1 whatever the covariates"
             )
         self.reference = reference_index(model, names)
         if self.reference is not None and not present[self.reference]:
@@ -550,12 +561,7 @@ class _Problem:
                 raise ValueError("counts must have a group of two counts or more: else the precision has no estimate")
             return self.result(*self.maximize("multinomial", max_iterations), link="multinomial", limit="undetermined")
         found = self.maximize(link, max_iterations)
-        if (
-            self.prior is None
-            and self.precision is not None
-            and self._is_constant()
-            and self._may_be_multinomial(found)
-        ):
+        if self.prior is None and self._is_constant() and self._may_be_multinomial(found):
             multinomial = self.maximize("multinomial", max_iterations)
             rounding = 1e-12 * abs(multinomial[0])
             if found[3] == "infinity" or found[0] <= multinomial[0] + rounding:
@@ -563,8 +569,9 @@ class _Problem:
         return self.result(*found, link=link)
 
     def _is_constant(self) -> bool:
-        assert self.precision is not None
-        return self.precision.offset is None and bool((self.precision.matrix == self.precision.matrix[0]).all())
+        if self.precision is None or self.precision.offset is not None:
+            return False
+        return bool((self.precision.matrix == self.precision.matrix[0]).all())
 
     @staticmethod
     def _may_be_multinomial(found: tuple[float, Floats, Floats, str, int]) -> bool:
@@ -582,7 +589,7 @@ class _Problem:
         link: str,
         limit: str | None = None,
     ) -> RegressionFit:
-        k, (n_rows, n_columns), j = len(self.names), self.mean.matrix.shape, len(self.free)
+        k, n_columns, j = len(self.names), self.mean.matrix.shape[1], len(self.free)
         outcome = self._outcome(ending, limit)
         inverse = np.linalg.inv(self.r)
         free = inverse @ theta[: j * n_columns].reshape(j, n_columns).T
@@ -702,15 +709,14 @@ class _Problem:
         return log_posterior, log_posterior - volume + 0.5 * (size * math.log(2.0 * math.pi) - float(log_determinant))
 
 
-def named_counts(counts: Any, category_names: Sequence[str] | None) -> tuple[Counts, tuple[str, ...], Any]:
-    """Checked counts (N, K), the names of the categories, and those of the groups or None."""
-    table = _validate.counts(getattr(counts, "counts", counts))
-    names = _validate.names(
-        category_names if category_names is not None else getattr(counts, "category_names", None),
-        "category_names",
-        table.shape[1],
-    )
-    return table, names or tuple(map(str, range(table.shape[1]))), getattr(counts, "group_names", None)
+def named_counts(
+    counts: Any, category_names: Sequence[str] | None = None, layer: str | None = None
+) -> tuple[Counts, NamedCounts]:
+    """Checked counts (N, K), and the same with the names of categories and groups."""
+    given = as_counts(counts, layer=layer, category_names=category_names)
+    table = _validate.counts(given.dense())
+    names = given.category_names or tuple(map(str, range(table.shape[1])))
+    return table, dataclasses.replace(given, category_names=names)
 
 
 def aligned(data: Any, group_names: Sequence[str] | None) -> Any:

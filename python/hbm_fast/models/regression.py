@@ -97,7 +97,7 @@ class RegressionModel:
         }
         if link == "softmax" and given["coefficients"].mu != 0.0:
             raise ValueError(
-                "coefficients must have mean 0 with link='softmax', whose coefficients sum to zero over the categories; "
+                "coefficients must have mean 0 with link='softmax': they sum to zero over the categories; "
                 f"got {coefficients!r}"
             )
         for name, value in given.items():

@@ -33,10 +33,8 @@ def save(path: str | Path, network: nn.Module, state: State | None, header: dict
         tensors |= {f"optimizer.{name}": value for name, value in state.optimizer.items()}
         if state.generator is not None:
             tensors["generator"] = state.generator
-        header = {
-            **header,
-            "state": {name: getattr(state, name) for name in ("step", "seconds", "simulator_seconds", "history")},
-        }
+        names = ("step", "seconds", "simulator_seconds", "history")
+        header = {**header, "state": {name: getattr(state, name) for name in names}}
     write(Path(path), tensors, {**versions, **header})
 
 
@@ -46,12 +44,7 @@ def restore(
     """Build a network with ``make`` and load its weights; return it and the state of its training if there is one.
 
     The network is first built on the device "meta", which takes no memory, and compared with the tensors: so the sizes
-    of a damaged header cost nothing.
-
-    Raises
-    ------
-    ValueError
-        If the header's settings build no network, or one of other tensors.
+    of a damaged header cost nothing. ValueError where the settings build no network, or one of other tensors.
     """
 
     def under(prefix: str) -> dict[str, Tensor]:
@@ -88,13 +81,7 @@ def restore(
 
 
 def compare(expected: dict[str, Tensor], found: dict[str, Tensor], who: str, other: str) -> None:
-    """Refuse weights of another architecture.
-
-    Raises
-    ------
-    ValueError
-        That names the first tensor whose name, shape or type differs.
-    """
+    """ValueError for weights of another architecture: it names the first tensor whose name, shape or type differs."""
     for name in sorted(expected.keys() | found.keys()):
         needed, present = (
             f"{part[name].dtype} of shape {tuple(part[name].shape)}" if name in part else "no such tensor"
@@ -115,13 +102,7 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the header.
-
-    Raises
-    ------
-    ValueError
-        If the file holds no network of hbm_fast, is damaged, or has a later format.
-    """
+    """The tensors and the header; ValueError for a file that is damaged, of a later format, or holds no network."""
     safetensors = import_optional("safetensors", "amortize")
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:

@@ -47,19 +47,10 @@ class Block:
 class TrainingStream:
     """Simulated datasets of every size in range; block i has the same datasets at every call.
 
-    The number of groups is uniform on ``n_groups``. The totals of a dataset follow one of three designs: each uniform
-    (35 %); one common total with a few smaller exceptions, as when a new bag has just been opened (40 %); each uniform
-    up to a bound of the dataset's own (25 %).
-
-    Parameters
-    ----------
-    model : HierarchicalModel
-    n_groups, totals : (low, high)
-        Inclusive ranges.
-    key : (2,) uint64
-        Of the simulator's random streams and of the totals.
-    with_groups : bool
-        Whether blocks hold counts and log theta of the groups too.
+    The number of groups is uniform on ``n_groups``, an inclusive range as ``totals``. The totals of a dataset follow
+    one of three designs: each uniform (35 %); one common total with a few smaller exceptions, as when a new bag has
+    just been opened (40 %); each uniform up to a bound of the dataset's own (25 %). ``key`` is that of the simulator's
+    random streams and of the totals. With ``with_groups`` blocks hold counts and log theta of the groups too.
     """
 
     model: HierarchicalModel

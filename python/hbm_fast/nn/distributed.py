@@ -35,13 +35,7 @@ class ProcessGroup:
         return ALONE
 
     def local_batch_size(self, batch_size: int) -> int:
-        """Number of datasets of a batch that one rank takes.
-
-        Raises
-        ------
-        ValueError
-            If the batch size is no multiple of the number of ranks.
-        """
+        """Datasets of a batch that one rank takes; ValueError for a batch size that is no multiple of the ranks."""
         if batch_size % self.size:
             raise ValueError(f"batch_size must be a multiple of the {self.size} ranks; got {batch_size}")
         return batch_size // self.size

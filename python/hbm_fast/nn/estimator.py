@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hbm_fast import _validate, errors, models
-from hbm_fast._typing import Key
+from hbm_fast._typing import CountsLike, Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn import checkpoint
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.distributed import ALONE, ProcessGroup
 from hbm_fast.nn.training import State, TrainingOptions, metadata, run
+from hbm_fast.tables.inputs import NamedCounts, as_datasets
 
 Correct = bool | Literal["auto"]
 READERS = {
@@ -111,12 +112,15 @@ class TrainedNetwork:
         return where
 
 
-def check_arguments(counts: Any, n_draws: Any, correct: Any) -> tuple[NDArray[Any], bool, int]:
-    """Check the arguments of ``sample``: datasets (B, N, K), whether there is a batch, and the number of draws."""
+def check_arguments(counts: CountsLike, n_draws: Any, correct: Any, **options: Any) -> tuple[NamedCounts, bool, int]:
+    """Check the arguments of ``sample``: datasets (B, N, K), whether there is a batch, and the number of draws.
+
+    Options are those of `hbm_fast.tables.as_counts`.
+    """
     if correct not in (True, False, "auto"):
         raise ValueError(f'correct must be "auto", True or False; got {correct!r}')
     n_draws = _validate.positive_int(n_draws, "n_draws")
-    return *_validate.datasets(counts), n_draws
+    return *as_datasets(counts, **options), n_draws
 
 
 def seeds_of(key: Key) -> NDArray[np.uint64]:

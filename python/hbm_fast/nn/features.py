@@ -12,19 +12,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ExceedanceInput:
-    """Map exceedances (B, K + 1, J) to features (B, F).
+    """Map exceedances (B, K + 1, J) to features (B, F): log(1 + c), log(1 + d), c / (d + 1/2) and d / (d_0 + 1/2).
 
-    The features are log(1 + c), log(1 + d), c / (d + 1/2) and d / (d_0 + 1/2).
-
-    Parameters
-    ----------
-    n_categories : int
-        K.
-    max_total : int
-        J, the largest total of a group.
-    canonical : bool
-        Order the categories by their number of draws, the largest first. Right when the prior is exchangeable: the
-        posterior is then permuted with the categories, and the network is trained on one order only.
+    ``canonical`` orders the categories by their number of draws, the largest first. Right when the prior is
+    exchangeable: the posterior is then permuted with the categories, and the network is trained on one order only.
     """
 
     n_categories: int

@@ -18,18 +18,10 @@ from hbm_fast.nn import distributed
 
 
 class GaussianMixture(nn.Module):
-    """A mixture of Gaussians, each given by its mean and the Cholesky factor of its precision.
+    """A mixture of Gaussians in ``dim`` dimensions, each given by its mean and the Cholesky factor of its precision.
 
-    Parametrised by the whitening y = diag(exp(s)) L (z - mean), L unit lower triangular: log_prob needs no solve.
-
-    Parameters
-    ----------
-    dim : int
-        D.
-    n_components : int
-        1 for a single Gaussian.
-    full_rank : bool
-        Whether L may differ from the identity.
+    Parametrised by the whitening y = diag(exp(s)) L (z - mean), L unit lower triangular: log_prob needs no solve. With
+    ``full_rank=False`` L is the identity.
     """
 
     def __init__(self, dim: int, n_components: int = 8, *, full_rank: bool = True) -> None:

@@ -38,26 +38,15 @@ CHUNK = 50_000
 
 @dataclass(frozen=True)
 class Weights:
-    """Importance weights of B datasets.
+    """Importance weights of B datasets."""
 
-    Attributes
-    ----------
-    log_weights : (B, S), normalised
-    share : (B,) Kish's effective number of draws over S
-    pareto_k : (B,), NaN above the share of 0.9
-    log_evidence, log_evidence_error : (B,) of ordered sequences
-    accepted : (B,) bool
-    mixed : (B,) bool, optional
-        Whether half of the draws are from the second proposal.
-    """
-
-    log_weights: Floats
-    share: Floats
-    pareto_k: Floats
-    log_evidence: Floats
+    log_weights: Floats  # (B, S), normalised
+    share: Floats  # (B,), Kish's effective number of draws over S
+    pareto_k: Floats  # (B,), NaN above the share of 0.9
+    log_evidence: Floats  # (B,), of ordered sequences
     log_evidence_error: Floats
     accepted: NDArray[np.bool_]
-    mixed: NDArray[np.bool_] | None = None
+    mixed: NDArray[np.bool_] | None = None  # whether half of the draws are from the second proposal
 
 
 def weigh(log_ratios: Floats) -> Weights:
@@ -118,11 +107,8 @@ def corrected(
 
     draws = Draws.gathered(parts(), counts.shape[0])
     assert draws.log_weight is not None
-    columns = {
-        field.name: np.concatenate([getattr(w, field.name) for w in found])
-        for field in fields(Weights)
-        if field.name != "log_weights"
-    }
+    names = [field.name for field in fields(Weights) if field.name != "log_weights"]
+    columns = {name: np.concatenate([getattr(w, name) for w in found]) for name in names}
     return draws, Weights(log_weights=draws.log_weight.numpy(), **columns)
 
 
@@ -225,28 +211,17 @@ def exact_draws(
     threads: int,
     network: tuple[Floats, Floats, Floats],
 ) -> tuple[Floats, Floats]:
-    """Draws of MCMC, four chains concatenated, started from draws of the network.
+    """Draws of MCMC given counts (B, N, K), four chains concatenated, started from draws of the network.
 
-    Parameters
-    ----------
-    counts : (B, N, K)
-    network : log alpha (B, S), log beta (B, S, K), log weights (B, S)
-        NaN where there are no draws of the network: the chains then start as those of `sample`.
-
-    Warns
-    -----
-    ConvergenceWarning
-        As `hbm_fast.sample`.
+    ``network`` holds log alpha (B, S), log beta (B, S, K) and log weights (B, S); NaN where there are no draws of the
+    network: the chains then start as those of `sample`. Warns as `hbm_fast.sample`.
     """
     n_chains = 4 if n_draws >= 400 else 1
     each = -(-n_draws // n_chains)
     start = starting_points(*network, n_chains, np.random.default_rng(key.tolist()))
     post = sample(counts, model, n_draws=each, n_chains=n_chains, start=start, rng=key, n_threads=threads)  # type: ignore[arg-type]
     b, k = counts.shape[0], counts.shape[-1]
-    return (
-        post.log_alpha.reshape(b, -1)[:, :n_draws],
-        post.log_beta.reshape(b, -1, k)[:, :n_draws],
-    )
+    return post.log_alpha.reshape(b, -1)[:, :n_draws], post.log_beta.reshape(b, -1, k)[:, :n_draws]
 
 
 def starting_points(

@@ -21,18 +21,9 @@ _LARGEST = 4_000_000
 
 
 def log_likelihood(exceedances: Tensor, log_alpha: Tensor, log_beta: Tensor, n_threads: int = 1) -> Tensor:
-    """log p(x | alpha, beta) of ordered sequences, without a gradient.
+    """log p(x | alpha, beta) of ordered sequences, float64 (B, S), without a gradient.
 
-    Parameters
-    ----------
-    exceedances : (B, K + 1, J) float32
-        The last row is that of the totals.
-    log_alpha, log_beta : (B, S), (B, S, K) float64
-    n_threads : int
-
-    Returns
-    -------
-    (B, S) float64
+    From exceedances (B, K + 1, J) float32, the last row that of the totals, log alpha (B, S) and log beta (B, S, K).
     """
     value = torch.empty(log_alpha.shape, dtype=torch.float64)
     _core.statistics.table_log_likelihood(
@@ -66,34 +57,16 @@ class _WeightedLogs(torch.autograd.Function):
 
 
 def exceedance_log_likelihood(exceedances: Tensor, log_a: Tensor) -> Tensor:
-    """log p(x | a) of B datasets, each at S concentrations of its own.
-
-    Parameters
-    ----------
-    exceedances : (B, K + 1, J)
-        The last row is that of the totals.
-    log_a : (B, S, K)
-
-    Returns
-    -------
-    (B, S)
-    """
+    """log p(x | a) of B datasets, each at S concentrations of its own: (B, K + 1, J), (B, S, K) -> (B, S)."""
     with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)
     value: Tensor = _WeightedLogs.apply(with_total, _signed(exceedances))  # type: ignore[no-untyped-call]
     return value
 
 
 def node_log_likelihood(exceedances: Tensor, log_a: Tensor) -> Tensor:
-    """log p(x | a) of B datasets at S concentrations that all datasets share: one matrix product.
+    """log p(x | a) of B datasets at S concentrations that all datasets share: (B, K + 1, J), (S, K) -> (B, S).
 
-    Parameters
-    ----------
-    exceedances : (B, K + 1, J)
-    log_a : (S, K)
-
-    Returns
-    -------
-    (B, S)
+    One matrix product.
     """
     signed = _signed(exceedances).flatten(1).to(log_a.dtype)
     j = torch.arange(1, exceedances.shape[-1], dtype=log_a.dtype, device=log_a.device)
@@ -108,17 +81,8 @@ def node_log_likelihood(exceedances: Tensor, log_a: Tensor) -> Tensor:
 def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
     """log p(x_n | mixture) where each group is from one of M Dirichlets: it needs the counts of every group.
 
-    Parameters
-    ----------
-    counts : (B, N, K) int64
-        Groups of total 0 give 0.
-    log_weight : (B, S, M)
-    log_a : (B, S, M, K)
-
-    Returns
-    -------
-    (B, S, N)
-        Of each group.
+    From counts (B, N, K) int64, log weights (B, S, M) and log concentrations (B, S, M, K) to (B, S, N); groups of total
+    0 give 0.
     """
     with_total = torch.cat([log_a, log_a.logsumexp(-1, keepdim=True)], -1)  # (B, S, M, K + 1)
     index = torch.cat([counts, counts.sum(-1, keepdim=True)], -1)  # (B, N, K + 1)
@@ -138,15 +102,7 @@ def group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> T
 def node_group_log_likelihood(counts: Tensor, log_weight: Tensor, log_a: Tensor) -> Tensor:
     """Sum over groups of `group_log_likelihood` at S nodes that all datasets share; each distinct row is scored once.
 
-    Parameters
-    ----------
-    counts : (B, N, K) int64
-    log_weight : (S, M)
-    log_a : (S, M, K)
-
-    Returns
-    -------
-    (B, S)
+    From counts (B, N, K), log weights (S, M) and log concentrations (S, M, K) to (B, S).
     """
     b = counts.shape[0]
     rows, index = torch.unique(counts.flatten(0, 1), dim=0, return_inverse=True)

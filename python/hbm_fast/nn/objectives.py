@@ -19,17 +19,7 @@ SLEEP = 0.1
 
 
 def log_posterior(exceedances: Tensor, transform: PriorTransform, z: Tensor, n_threads: int = 1) -> Tensor:
-    """log p(x | z) + log N(z; 0, I) without the multinomial coefficients, float64.
-
-    Parameters
-    ----------
-    exceedances : (B, K + 1, J) float32
-    z : (B, S, D)
-
-    Returns
-    -------
-    (B, S)
-    """
+    """log p(x | z) + log N(z; 0, I) without the coefficients: (B, K + 1, J), (B, S, D) -> (B, S) float64."""
     return log_likelihood(exceedances, *transform.from_z(z), n_threads) + log_normal(z.double())
 
 
@@ -42,34 +32,22 @@ def log_normal(z: Tensor) -> Tensor:
 
 
 def inference_compilation(head: Head, parameters: Tensor, z: Tensor) -> Tensor:
-    """-log q(z | x) of the simulated pair (z, x), averaged over the batch: the sleep phase (Le et al. 2017).
-
-    Parameters
-    ----------
-    parameters : (B, P)
-    z : (B, D)
-    """
+    """-log q(z | x) of simulated pairs, z (B, D), averaged over the batch: the sleep phase (Le et al. 2017)."""
     return -head.log_prob(parameters, z[:, None])[:, 0].mean()
 
 
 def rao_blackwellised(log_q: Tensor, log_target: Tensor) -> Tensor:
     """Loss of the same expected gradient, with a variance that vanishes as q approaches the posterior.
 
-    The simulated z is one exact draw of p(z | x). To it n draws of q are added, and all n + 1 get weights
-    w proportional to p(z, x) / q(z | x). Choosing one of them with probability w leaves p(z | x) invariant (iterated
-    sampling importance resampling; Andrieu, Lee & Vihola 2018, doi:10.3150/15-BEJ785), so the weighted average of
-    grad log q over all n + 1 is unbiased for its expectation under the exact posterior, whatever q. Since
-    E_q[grad log q] = 0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact, an (n + 1)-th part of the
-    noise of one pair remains.
+    The simulated z is one exact draw of p(z | x). To it n draws of q are added, and all n + 1 get weights w
+    proportional to p(z, x) / q(z | x). Choosing one of them with probability w leaves p(z | x) invariant (iterated
+    sampling importance resampling; Andrieu, Lee & Vihola 2018, doi:10.3150/15-BEJ785), so the weighted average of grad
+    log q over all n + 1 is unbiased for its expectation under the exact posterior, whatever q. Since E_q[grad log q] =
+    0, 1 / (n + 1) of it is subtracted at each draw of q: where q is exact, an (n + 1)-th part of the noise of one pair
+    remains. The value has the right gradient; it is not itself the KL.
 
-    The value has the right gradient; it is not itself the KL.
-
-    Parameters
-    ----------
-    log_q : (B, n + 1)
-        At the simulated z in column 0 and at the draws of q, which carry no gradient.
-    log_target : (B, n + 1) float64
-        log p(z, x) there, up to a constant of each dataset.
+    Both arguments are (B, n + 1): at the simulated z in column 0 and at the draws of q, which carry no gradient;
+    ``log_target`` is log p(z, x), up to a constant of each dataset, float64.
     """
     with torch.no_grad():
         weights = torch.softmax(log_target - log_q.double(), 1).to(log_q.dtype)
@@ -79,12 +57,7 @@ def rao_blackwellised(log_q: Tensor, log_target: Tensor) -> Tensor:
 
 def reverse(log_q: Tensor, log_target: Tensor) -> Tensor:
     """Minus the evidence lower bound, the wake phase: the gradient of KL(q || p) by the score of draws of q alone, each
-    centred by the others' mean (Kool, van Hoof & Welling 2019).
-
-    Parameters
-    ----------
-    log_q, log_target : (B, n)
-        At draws of q that carry no gradient.
+    centred by the others' mean (Kool, van Hoof & Welling 2019). Both arguments are (B, n), at draws without a gradient.
     """
     n = log_q.shape[1]
     with torch.no_grad():

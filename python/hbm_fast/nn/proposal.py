@@ -20,34 +20,21 @@ WIDER = 1.2
 
 @dataclass(frozen=True)
 class Points:
-    """Draws of a proposal and its density there.
+    """Draws of a proposal and its density there."""
 
-    Attributes
-    ----------
-    log_alpha : (B, S)
-    log_beta : (B, S, K)
-    log_density : (B, S), relative to the prior
-    """
-
-    log_alpha: Floats
-    log_beta: Floats
-    log_density: Floats
+    log_alpha: Floats  # (B, S)
+    log_beta: Floats  # (B, S, K)
+    log_density: Floats  # (B, S), relative to the prior
 
 
 class Proposal:
-    """log alpha from Student's t at the mode, beta given alpha from a scaled Dirichlet.
+    """For counts (B, N, K): log alpha from Student's t at the mode, beta given alpha from a scaled Dirichlet.
 
     Given alpha the likelihood's slope in log beta_k is r_k = sum_j c_kj a_k / (a_k + j) with a_k = alpha beta_k, and
     its curvature sum_j c_kj (a_k / (a_k + j))^2. With the prior's concentration b_k added to both, which gives r_k and
     d_k, beta_k is proportional to Gamma(d_k) r_k / d_k: the same mode and curvature, and the same skewness where a
-    category has no counts. r_k is the expected number of tables of the Chinese restaurant process (Antoniak
-    1974, doi:10.1214/aos/1176342871).
-
-    Parameters
-    ----------
-    counts : (B, N, K)
-    model : HierarchicalModel
-    n_threads : int
+    category has no counts. r_k is the expected number of tables of the Chinese restaurant process (Antoniak 1974,
+    doi:10.1214/aos/1176342871).
     """
 
     def __init__(self, counts: NDArray[np.int64], model: HierarchicalModel, n_threads: int) -> None:

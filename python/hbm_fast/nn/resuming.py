@@ -38,10 +38,7 @@ def arguments(train: Callable[..., Any]) -> list[str]:
 class Origin(Generic[T]):
     """The earlier network of a training, if there is one: ``resume`` to go on, ``init_from`` for its weights alone.
 
-    Raises
-    ------
-    TypeError, ValueError
-        For both at once, and for another kind of object or file.
+    TypeError or ValueError for both at once, and for another kind of object or file.
     """
 
     def __init__(self, kind: type[T], resume: T | str | Path | None, init_from: T | str | Path | None) -> None:

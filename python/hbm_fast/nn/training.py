@@ -22,6 +22,7 @@ from hbm_fast.nn.data import Block
 from hbm_fast.nn.distributed import ALONE, ProcessGroup
 
 WARM_UP = 100  # steps in which the learning rate rises to its value
+DEFAULTS = {"n_threads": 1, "device": "cpu", "mixed_precision": False, "progress": False}
 
 
 class Trainable(nn.Module, ABC):
@@ -53,13 +54,13 @@ class TrainingOptions:
         Also stop once the held-out KL to the exact posterior is below it; of `hbm_fast.amortize.train` only.
     batch_size : int, default 256
     learning_rate : float, default 0.002, of an embedding 0.004
-    n_threads : int
+    n_threads : int, default 1
         Threads of torch and of the simulator; small networks are fastest on one.
-    device : str
+    device : str, default "cpu"
         "cuda" trains on a GPU.
-    mixed_precision : bool
+    mixed_precision : bool, default False
         Matrix products in bfloat16.
-    progress : bool
+    progress : bool, default False
         Show the loss, the held-out metrics, datasets per second and the simulator's share of the time.
     checkpoint : path, optional
         Where to save the training at each tenth of it, so that ``resume=`` can continue one that was killed.
@@ -88,15 +89,17 @@ class TrainingOptions:
     target: float | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
-    n_threads: int = 1
-    device: str = "cpu"
-    mixed_precision: bool = False
-    progress: bool = False
+    n_threads: int = None  # type: ignore[assignment]  # None until `DEFAULTS` are filled in
+    device: str = None  # type: ignore[assignment]
+    mixed_precision: bool = None  # type: ignore[assignment]
+    progress: bool = None  # type: ignore[assignment]
     checkpoint: str | Path | None = None
     pause_at: int | None = None
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        vars(self)["given"] = {f.name for f in fields(self) if getattr(self, f.name) is not None}
+        vars(self).update({name: value for name, value in DEFAULTS.items() if getattr(self, name) is None})
         for name in ("steps", "batch_size", "n_threads", "pause_at", "patience"):
             if getattr(self, name) is not None:
                 minimum = 0 if name == "pause_at" else 1
@@ -127,12 +130,11 @@ def merge_options(options: TrainingOptions | None, settings: dict[str, Any]) -> 
         options = TrainingOptions()
     elif not isinstance(options, TrainingOptions):
         raise TypeError(f"options must be a TrainingOptions; got {options!r:.60}")
-    defaults = {f.name: f.default for f in fields(TrainingOptions)}
-    flat = {name: value for name, value in settings.items() if name in defaults and value is not None}
-    for name in flat:
-        if getattr(options, name) != defaults[name]:
-            raise TypeError(f"{name} is given twice, in options and as a keyword argument: give it once")
-    return replace(options, **flat), {name: value for name, value in settings.items() if name not in defaults}
+    names = {f.name for f in fields(TrainingOptions)}
+    flat = {name: value for name, value in settings.items() if name in names and value is not None}
+    for name in flat.keys() & vars(options)["given"]:
+        raise TypeError(f"{name} is given twice, in options and as a keyword argument: give it once")
+    return replace(options, **flat), {name: value for name, value in settings.items() if name not in names}
 
 
 @dataclass
@@ -250,29 +252,15 @@ def run(
 ) -> State:
     """Minimise the network's loss over a dataset stream by AdamW, and return the state of the training.
 
-    Parameters
-    ----------
-    network, block, options
-        ``block(i, size)`` returns datasets i * size, ... of the stream; for several processes ``block(i, size, rows)``
-        with a list of slices.
-    seed : int
-        Of the draws that the loss makes.
-    evaluate, stop, save : callable, optional
-        Called about ten times: ``evaluate()`` returns held-out metrics, of which ``"kl"`` is compared with
-        ``options.target``; then ``stop()`` whether the training ends; if it does not, ``save(state)``.
-    state : State, optional
-        Of the training that is resumed.
-    calibrate : bool
-        Whether to measure the means and scales of the input first; not with the weights of an earlier training.
-    clip, steps_per_block
-        Largest norm of the gradient; number of batches that are simulated together.
-    group : ProcessGroup
-        The processes that train together; a step is the same for any number of them.
+    ``block(i, size)`` returns datasets i * size, ... of the stream; for several processes ``block(i, size, rows)`` with
+    a list of slices. ``seed`` is of the draws that the loss makes. About ten times ``evaluate()`` returns held-out
+    metrics, of which ``"kl"`` is compared with ``options.target``; then ``stop()`` whether the training ends; if it
+    does not, ``save`` is called with the state. A ``state`` is that of a training to be resumed. With ``calibrate`` the
+    means and scales of the input are measured first; not with the weights of an earlier training. ``clip`` is the
+    largest norm of the gradient, ``steps_per_block`` the number of batches that are simulated together, ``group`` the
+    processes that train together: a step is the same for any number of them.
 
-    Raises
-    ------
-    FloatingPointError
-        Where the loss is not finite; the batch is saved and named.
+    FloatingPointError where the loss is not finite; the batch is saved and named.
     """
     with (
         torch_threads(options.n_threads),

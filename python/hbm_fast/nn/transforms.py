@@ -39,24 +39,7 @@ class Transform(Protocol):
 class PriorTransform:
     """Transform of (log alpha, log beta) to z, which is N(0, I) under the model's prior, and back; float64.
 
-    Parameters
-    ----------
-    model : HierarchicalModel
-        Its priors; a fixed parameter takes no element of z.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left to infer.
-
-    Examples
-    --------
-    >>> import torch, hbm_fast as hbm
-    >>> from hbm_fast.nn.transforms import PriorTransform
-    >>> transform = PriorTransform(hbm.HierarchicalModel(2))
-    >>> log_alpha, log_beta = transform.from_z(torch.zeros(1, 2, dtype=torch.float64))
-    >>> [round(float(v), 4) for v in (log_alpha.exp(), *log_beta.exp()[0])]
-    [0.6931, 0.5, 0.5]
+    A fixed parameter takes no element of z. ValueError where nothing is left to infer.
     """
 
     def __init__(self, model: HierarchicalModel) -> None:

@@ -16,12 +16,14 @@ TAIL = (0.05, 0.95)  # the two quantiles of which the tail ESS is the smaller on
 _VALUES_A_BLOCK = 100_000  # arrays of one step: they fit in the cache, and Ctrl-C is handled between steps
 
 
-def diagnostics(draws: Floats) -> dict[str, Floats]:
+def diagnostics(draws: Floats, *, mcse: bool = True) -> dict[str, Floats]:
     """R-hat, bulk and tail ESS and the Monte Carlo standard error of the mean.
 
     Parameters
     ----------
     draws : (C, D, ...)
+    mcse : bool
+        False leaves out ``"mcse"``.
 
     Returns
     -------
@@ -29,19 +31,38 @@ def diagnostics(draws: Floats) -> dict[str, Floats]:
         ``"mcse"``, ``"ess_bulk"``, ``"ess_tail"`` and ``"r_hat"``. NaN for a constant parameter and for fewer than
         four draws a chain; R-hat is NaN for a single chain.
     """
-    result = {name: np.full(draws.shape[2:], np.nan).ravel() for name in ("mcse", "ess_bulk", "ess_tail", "r_hat")}
+    names = (*(("mcse",) if mcse else ()), "ess_bulk", "ess_tail", "r_hat")
+    result = {name: np.full(draws.shape[2:], np.nan).ravel() for name in names}
     for where, block in _blocks(draws):
-        result["r_hat"][where], result["ess_bulk"][where] = _ranked(block)
+        result["r_hat"][where], result["ess_bulk"][where], _ = _ranked(block)
         result["ess_tail"][where] = _tail_size(block)
-        result["mcse"][where] = block.std(axis=(1, 2), ddof=1) / np.sqrt(_effective_size(_split(block)))
+        if mcse:
+            result["mcse"][where] = block.std(axis=(1, 2), ddof=1) / np.sqrt(_effective_size(_split(block)))
     return {name: values.reshape(draws.shape[2:]) for name, values in result.items()}
+
+
+def of_pair(draws: Floats, others: Floats) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """`diagnostics`, without ``"mcse"``, of the draws (C, D, ...) and of others that are a monotone function of them.
+
+    Both have the same ranks, perhaps reversed, and so the same effective sizes; only the distances from the median, of
+    which R-hat takes the ranks too, differ.
+    """
+    first = {name: np.full(draws.shape[2:], np.nan).ravel() for name in ("ess_bulk", "ess_tail", "r_hat")}
+    r_hat = first["r_hat"].copy()
+    flat = others.reshape(*others.shape[:2], -1)
+    for where, block in _blocks(draws):
+        other = np.ascontiguousarray(np.moveaxis(flat[:, :, where], 2, 0))
+        first["r_hat"][where], first["ess_bulk"][where], r_hat[where] = _ranked(block, other)
+        first["ess_tail"][where] = _tail_size(block)
+    shaped = {name: values.reshape(draws.shape[2:]) for name, values in first.items()}
+    return shaped, shaped | {"r_hat": r_hat.reshape(draws.shape[2:])}
 
 
 def convergence(draws: Floats) -> tuple[Floats, Floats]:
     """R-hat and bulk ESS of draws (C, D, ...), each (...): the part of `diagnostics` that shares its ranks."""
     r_hat, ess = (np.full(draws.shape[2:], np.nan).ravel() for _ in range(2))
     for where, block in _blocks(draws):
-        r_hat[where], ess[where] = _ranked(block)
+        r_hat[where], ess[where], _ = _ranked(block)
     return r_hat.reshape(draws.shape[2:]), ess.reshape(draws.shape[2:])
 
 
@@ -161,8 +182,8 @@ def _split(block: Floats) -> Floats:
     return np.concatenate([block[:, :, :half], block[:, :, -half:]], axis=1)
 
 
-def _ranked(block: Floats) -> tuple[Floats, Floats]:
-    """R-hat and bulk ESS of draws (P, C, D)."""
+def _ranked(block: Floats, other: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+    """R-hat and bulk ESS of draws (P, C, D), and R-hat of others of the same or the reversed ranks."""
     halves = _split(block)
     flat = halves.reshape(len(halves), -1)
     order = np.argsort(flat, axis=1)
@@ -170,15 +191,22 @@ def _ranked(block: Floats) -> tuple[Floats, Floats]:
     scores = _scores(order, ordered).reshape(halves.shape)
     ess = _effective_size(scores)
     if block.shape[1] == 1:
-        return np.full(len(block), np.nan), ess
-    n = flat.shape[1]
-    median = 0.5 * (ordered[:, (n - 1) // 2] + ordered[:, n // 2])
-    distance = np.abs(ordered - median[:, np.newaxis])
-    nearest = np.argsort(distance, axis=1, kind="stable")  # a decreasing and an increasing run: a merge
-    folded = _scores(np.take_along_axis(order, nearest, axis=1), np.take_along_axis(distance, nearest, axis=1)).reshape(
-        halves.shape
-    )
-    return np.fmax(_r_hat(scores), _r_hat(folded)), ess
+        undefined = np.full(len(block), np.nan)
+        return undefined, ess, undefined
+    bulk = _r_hat(scores)
+
+    def r_hat(ordered: Floats) -> Floats:
+        n = ordered.shape[1]
+        median = 0.5 * (ordered[:, (n - 1) // 2] + ordered[:, n // 2])
+        distance = np.abs(ordered - median[:, np.newaxis])
+        nearest = np.argsort(distance, axis=1, kind="stable")  # a decreasing and an increasing run: a merge
+        folded = _scores(np.take_along_axis(order, nearest, axis=1), np.take_along_axis(distance, nearest, axis=1))
+        return np.asarray(np.fmax(bulk, _r_hat(folded.reshape(halves.shape))))
+
+    found = r_hat(ordered)
+    if other is None:
+        return found, ess, found
+    return found, ess, r_hat(np.take_along_axis(_split(other).reshape(flat.shape), order, axis=1))
 
 
 def _scores(order: NDArray[np.intp], ordered: Floats) -> Floats:

@@ -88,7 +88,7 @@ def _tree(
         "category": list(post.category_names or range(post.n_categories)),
     }
     if lead:
-        coords["dataset"] = np.arange(len(post))
+        coords["dataset"] = list(post.dataset_names or range(len(post)))
     if post.counts is not None:
         coords["group"] = list(post.group_names or range(post.counts.shape[-2]))
 
@@ -149,6 +149,7 @@ def save(post: "Posterior", path: str | PathLike[str]) -> None:
         "details": {name: _plain(value) for name, value in post.details.items()},
         "category_names": post.category_names,
         "group_names": post.group_names,
+        "dataset_names": post.dataset_names,
         "quadrature": post.moments is not None,
         "stream_version": STREAM_VERSION,
         "version": __version__,
@@ -211,6 +212,7 @@ def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
         theta_draws=None if log_theta is None else log_theta.__getitem__,
         category_names=metadata["category_names"],
         group_names=metadata["group_names"],
+        dataset_names=metadata.get("dataset_names"),  # files of 0.1.0 have none
         latent={name: drawn[name] for name in kind.latent_dims if name in drawn},
     )._replace(_datasets=own["datasets"])
 

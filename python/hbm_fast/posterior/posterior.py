@@ -10,14 +10,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _random, _validate, _weighted
+from hbm_fast import _random, _validate, _weighted, errors
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import diagnostics, netcdf, predictive
-from hbm_fast.posterior.summary import Summary, warn_of_chains, warn_of_weights, weighted_error
+from hbm_fast.posterior.summary import Summary, summarise
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
+from hbm_fast.tables.inputs import align
 
-Group = int | str | None
+Group = int | str | Sequence[int | str] | NDArray[np.integer] | None
 
 _SUM_TOLERANCE = 1e-4  # of beta: met by single precision, and by numbers rounded to four digits
 
@@ -49,8 +50,8 @@ class Posterior:
     theta_draws : callable, optional
         ``theta_draws(n)`` gives log theta (C, D, K) of group n of the data, one for each draw: for a network that
         draws theta itself. Without it theta is drawn from its exact conditional, Dirichlet(alpha beta + x_n).
-    category_names, group_names : sequence of str or int, optional
-        Different names; whole numbers become str. They can be assigned later too.
+    category_names, group_names, dataset_names : sequence of str or int, optional
+        K, N, B different names; whole numbers become str. `rename` gives a posterior with other names.
     latent : mapping of arrays (C, D, ...) or (B, C, D, ...), optional
         Further variables drawn with each (alpha, beta), such as the z of an embedding; kept by indexing, `save` and
         `to_arviz`.
@@ -94,6 +95,7 @@ class Posterior:
         theta_draws: Callable[[int], Floats] | None = None,
         category_names: Sequence[str] | None = None,
         group_names: Sequence[str] | None = None,
+        dataset_names: Sequence[str] | None = None,
         latent: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.log_alpha: Floats = _checked_draws(log_alpha, "log_alpha")
@@ -115,8 +117,8 @@ class Posterior:
         self.details = dict(details or {})
         self.sample_stats = {name: np.asarray(value) for name, value in (sample_stats or {}).items()}
         self.moments = moments
-        self.category_names = category_names
-        self.group_names = group_names
+        self._category_names = _validate.names(category_names, "category_names", model.n_categories)
+        self._group_names = _validate.names(group_names, "group_names", self._n_groups)
         self.latent: dict[str, Floats] = {
             name: _checked_draws(value, name, (*shape, *np.shape(value)[len(shape) :]))
             for name, value in (latent or {}).items()
@@ -124,22 +126,28 @@ class Posterior:
         self._theta_draws = theta_draws
         self._key = _random.key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
         self._datasets = np.arange(self._flat_alpha().shape[0], dtype=np.uint64)  # numbers of their random streams
+        self._dataset_names = _validate.names(dataset_names, "dataset_names", self._datasets.size)
         self._checked = False  # whether `sample` has already warned of these chains, where a warning was due
+        self._complete = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Results are not changed by assignment; for one release it works, with a warning."""
+        if "_complete" in self.__dict__ and not name.startswith("_"):
+            instead = f"rename({name}=...)" if name.endswith("_names") else "hbm_fast.Posterior(...)"
+            errors.warn(f"assigning {name} is deprecated: make another posterior by {instead}", DeprecationWarning)
+        object.__setattr__(self, name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrays at odd addresses of a message, such as one of dask, are copied to where the kernels can read them."""
         self.__dict__.update(
             {name: _validate.native(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
         )
-        self.latent = {name: _validate.native(value) for name, value in self.latent.items()}
+        self.__dict__["latent"] = {name: _validate.native(value) for name, value in self.latent.items()}
 
     # names, shapes and parts ------------------------------------------------------------------------------------------
     @property
     def category_names(self) -> tuple[str, ...] | None:
-        """K different names: rows of the summary and coordinates of ``to_arviz``. None: the categories' numbers.
-
-        Assigned names are checked as those of the constructor: a sequence of K str or int, the latter made str.
-        """
+        """K different names: rows of the summary and coordinates of ``to_arviz``. None: the categories' numbers."""
         return self._category_names
 
     @category_names.setter
@@ -148,13 +156,57 @@ class Posterior:
 
     @property
     def group_names(self) -> tuple[str, ...] | None:
-        """N different names, usable in place of the groups' indices. None: no names. Checked when assigned."""
+        """N different names, usable in place of the groups' indices. None: no names."""
         return self._group_names
 
     @group_names.setter
     def group_names(self, names: Sequence[str] | None) -> None:
-        self._group_names = _validate.names(
-            names, "group_names", None if self.counts is None else self.counts.shape[-2]
+        self._group_names = _validate.names(names, "group_names", self._n_groups)
+
+    @property
+    def dataset_names(self) -> tuple[str, ...] | None:
+        """B different names of the datasets of a batch, usable in place of their indices; of one dataset its name."""
+        return self._dataset_names
+
+    @dataset_names.setter
+    def dataset_names(self, names: Sequence[str] | None) -> None:
+        self._dataset_names = _validate.names(names, "dataset_names", self._datasets.size)
+
+    def rename(
+        self,
+        *,
+        category_names: Sequence[str] | None = None,
+        group_names: Sequence[str] | None = None,
+        dataset_names: Sequence[str] | None = None,
+    ) -> Self:
+        """The same posterior with other names: results are not changed in place.
+
+        Parameters
+        ----------
+        category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
+            None keeps the names there are.
+
+        Returns
+        -------
+        Posterior
+            It shares the arrays of this one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For names that are too few, too many, repeated or of another type.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> post = hbm.exact_posterior([[3, 0], [0, 4]]).rename(category_names=["white", "black"])
+        >>> list(post.summary())
+        ['alpha', 'log_alpha', 'beta[white]', 'beta[black]']
+        """
+        n = {"category_names": self.n_categories, "group_names": self._n_groups, "dataset_names": self._datasets.size}
+        given = {"category_names": category_names, "group_names": group_names, "dataset_names": dataset_names}
+        return self._replace(
+            **{f"_{name}": _validate.names(value, name, n[name]) for name, value in given.items() if value is not None}
         )
 
     @property
@@ -197,37 +249,67 @@ class Posterior:
         batch = f"B={len(self)}, " if self._batch else ""
         return f"Posterior({batch}C={self.n_chains}, D={self.n_draws}, K={self.n_categories}, method={self.method!r})"
 
-    def __getitem__(self, index: int) -> Self:
-        """The posterior of one dataset of a batch, with the same draws of theta and predictive counts."""
+    def __getitem__(self, index: int | str | slice) -> Self:
+        """The posterior of one dataset of a batch, by number or name, or of a slice of the batch.
+
+        The draws of theta and the predictive counts stay the same.
+        """
         n = len(self)
-        if not -n <= index < n:
-            raise IndexError(f"index must be below B = {n}; got {index}")
-        b = index % n
-        theta_draws = self._theta_draws
+        if isinstance(index, slice):
+            chosen = np.arange(n)[index]
+            if not chosen.size:
+                raise IndexError(f"the slice {index} selects none of the B = {n} datasets")
+            return self._take(chosen)
+        if isinstance(index, str):
+            b = _validate.position(index, self.dataset_names, "dataset")
+        else:
+            if isinstance(index, bool | np.bool_) or not hasattr(index, "__index__"):
+                raise TypeError(f"index must be an integer, a slice or a name of dataset_names; got {index!r}")
+            b = operator.index(index)
+            if not -n <= b < n:
+                raise IndexError(f"index must be below B = {n}; got {b}")
+            b %= n
+        return self._take(b)
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self._take(b) for b in range(len(self)))
+
+    def _take(self, b: int | NDArray[np.intp]) -> Self:
+        """The posterior of one dataset of a batch, or a batch of some of them."""
+        n, one = len(self), isinstance(b, int)
+        names, theta_draws = self.dataset_names, self._theta_draws
+        moments = None
+        if self.moments is not None:
+            parts = self._quadratures()
+            moments = parts[b] if isinstance(b, int) else QuadratureBatch([parts[i] for i in b])
+        evidence = {
+            name: None if value is None else float(value[b]) if one else value[b]
+            for name, value in (
+                ("log_evidence", self.log_evidence),
+                ("log_evidence_error", self.log_evidence_error),
+            )
+        }
         return self._replace(
             log_alpha=self.log_alpha[b],
             log_beta=self.log_beta[b],
             counts=None if self.counts is None else self.counts[b],
             log_weights=None if self.log_weights is None else self.log_weights[b],
-            log_evidence=None if self.log_evidence is None else float(self.log_evidence[b]),
-            log_evidence_error=None if self.log_evidence_error is None else float(self.log_evidence_error[b]),
-            method=str(self.details["method"][b]) if self.method == "mixed" else self.method,
+            **evidence,
+            method=str(self.details["method"][b]) if self.method == "mixed" and one else self.method,
             details={name: _detail_of_dataset(value, n, b) for name, value in self.details.items()},
             sample_stats={name: value[b] for name, value in self.sample_stats.items()},
-            moments=None if self.moments is None else self._quadratures()[b],
+            moments=moments,
             latent={name: value[b] for name, value in self.latent.items()},
             _theta_draws=None if theta_draws is None else partial(_theta_of_dataset, theta_draws, b),
-            _datasets=self._datasets[b : b + 1],
+            _datasets=self._datasets[b : b + 1] if isinstance(b, int) else self._datasets[b],
+            _dataset_names=None if names is None else tuple(names[i] for i in np.atleast_1d(b)),
+            _checked=self._checked and not one,  # the warning about a batch names the worst dataset only
         )
 
-    def __iter__(self) -> Iterator[Self]:
-        return (self[b] for b in range(len(self)))
-
     def _replace(self, **changes: Any) -> Self:
-        """A copy with other attributes; names are checked again, arrays are not."""
+        """A copy with other attributes, which are not checked again."""
         result = copy(self)
-        for name, value in changes.items():
-            setattr(result, name, value)
+        result.__dict__.update(changes)
         return result
 
     # summaries of alpha and beta --------------------------------------------------------------------------------------
@@ -312,19 +394,15 @@ class Posterior:
         Returns
         -------
         Summary
-            Printable; ``summary["log_alpha"]["mean"]`` gives a number, ``summary.columns`` all of them.
-
-        Raises
-        ------
-        ValueError
-            For a batch: call ``post[b].summary()``.
+            A mapping: ``summary["log_alpha"]["mean"]`` gives a number, ``summary.to_frame()`` a pandas table. The rows
+            of a batch have the keys (dataset, parameter), a dataset its name or number.
 
         Warns
         -----
         ConvergenceWarning
             Where R-hat, the bulk ESS or the tail ESS exceeds the limits that `hbm_fast.sample` states, or where
-            importance weights leave fewer than 100 effective draws. It is not repeated for one dataset's draws of
-            `hbm_fast.sample`, which has already warned.
+            importance weights leave fewer than 100 effective draws. It is not repeated for draws of `hbm_fast.sample`,
+            which has already warned. One warning gives the number of datasets of a batch that fail, and the worst.
 
         Examples
         --------
@@ -337,32 +415,42 @@ class Posterior:
         beta[1]       0.6667     0.2357     0.2236     0.7071     0.9747
         by quadrature; log evidence -0.6931
         """
-        if self._batch:
-            raise ValueError("this is a batch of posteriors: call post[b].summary() for one of them")
-        labels = self.category_names or tuple(map(str, range(self.n_categories)))
-        names = ("alpha", "log_alpha", *(f"beta[{label}]" for label in labels))
-        levels = _validate.probabilities(quantiles, "quantiles")
+        return summarise(self, quantiles)
 
-        def column(function: Callable[[str], Any]) -> Floats:
-            return np.concatenate([np.atleast_1d(function(name)) for name in ("alpha", "log_alpha", "beta")])
+    def to_frame(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Any:
+        """The summary as a pandas table: one row a parameter, of a batch one row a dataset and parameter.
 
-        columns = {"mean": column(self.mean), "sd": column(self.sd)}
-        columns |= {f"{100 * q:g}%": column(partial(self.quantile, q=q)) for q in levels.ravel()}
-        if self.moments is not None:
-            return Summary(names, columns, f"by quadrature; log evidence {self.log_evidence:.4f}")
-        n = self.n_chains * self.n_draws
-        if self.log_weights is not None:
-            weights = np.exp(self.log_weights)
-            ess = float(_weighted.effective_size(self.log_weights.reshape(1, -1))[0])
-            columns["mcse"] = column(lambda name: weighted_error(getattr(self, name), self.mean(name), weights))
-            columns["ess"] = np.full(len(names), ess)
-            warn_of_weights(ess, n)
-            return Summary(names, columns, f"{n} weighted draws, method {self.method}")
-        draws = np.concatenate([self.alpha[..., np.newaxis], self.log_alpha[..., np.newaxis], self.beta], axis=-1)
-        found = diagnostics.diagnostics(draws)
-        if not self._checked:
-            warn_of_chains(names, found, self.n_chains, self.n_draws)
-        return Summary(names, columns | found, f"{self.n_chains} x {self.n_draws} draws, method {self.method}")
+        Parameters
+        ----------
+        quantiles : sequence of float
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``dataset`` (of a batch), ``parameter``, ``mean``, ``sd``, the quantiles, and of chains
+            ``ess_bulk``, ``ess_tail`` and ``r_hat``: those of `summary`.
+
+        Raises
+        ------
+        ImportError
+            Without pandas, which the extra ``report`` installs.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> post = hbm.exact_posterior([[[3, 0]], [[0, 4]]], dataset_names=["Ada", "Ben"])
+        >>> print(post.to_frame()[["dataset", "parameter", "mean"]].round(4).to_string(index=False))
+        dataset parameter    mean
+            Ada     alpha  1.0000
+            Ada log_alpha -0.5772
+            Ada   beta[0]  0.7021
+            Ada   beta[1]  0.2979
+            Ben     alpha  1.0000
+            Ben log_alpha -0.5772
+            Ben   beta[0]  0.2755
+            Ben   beta[1]  0.7245
+        """
+        return self.summary(quantiles).to_frame().reset_index()
 
     @_weighted.far_tails
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
@@ -394,8 +482,11 @@ class Posterior:
     @_weighted.far_tails
     def log_theta(self, group: Group = None, *, counts: ArrayLike | None = None) -> Floats:
         """Logarithms of ``theta``: finite where theta itself underflows."""
-        if counts is None and group is not None and self._theta_draws is not None:
-            return _validate.native(self._theta_draws(self._index(group)))
+        index = self._index(group) if counts is None and group is not None else None
+        if isinstance(index, np.ndarray):
+            return self._by_group(index, lambda part, n: part.log_theta(n))
+        if index is not None and self._theta_draws is not None:
+            return _validate.native(self._theta_draws(index))
         rows, stream = self._rows(group, counts)
         log_alpha, log_beta, log_weights = self._flat_alpha(), self._flat_beta(), self._flat_weights()
         if counts is not None:
@@ -414,8 +505,10 @@ class Posterior:
 
         Parameters
         ----------
-        group : int, str or None
-            A group of the data, by index or name; None for a new group without counts.
+        group : int, str, sequence (B,) of them, or None
+            A group of the data, by index or name, or of a batch one for each dataset; None for a new group without
+            counts. Negative numbers count from the end: -1 is the last group that has counts, because rows of zeros
+            behind it are padding.
         counts : array_like (K,) or (B, K), optional
             Instead of ``group``: the counts of a group that is not in the data. They also inform (alpha, beta), so the
             draws are resampled by the probability of the counts under each; of an exact posterior (alpha, beta) are
@@ -465,8 +558,11 @@ class Posterior:
         >>> post.predict(20).round(5)
         array([0.01286, 0.98714])
         """
-        if counts is None and group is not None and self._theta_draws is not None:
-            theta = np.exp(self._theta_draws(self._index(group))).reshape(self._flat_beta().shape)
+        index = self._index(group) if counts is None and group is not None else None
+        if isinstance(index, np.ndarray):
+            return self._by_group(index, lambda part, n: part.predict(n))
+        if index is not None and self._theta_draws is not None:
+            theta = np.exp(self._theta_draws(index)).reshape(self._flat_beta().shape)
             return np.asarray(self._shaped(_weighted.average(theta, self._flat_weights())))
         rows, _ = self._rows(group, counts)
         if counts is not None and self.moments is not None:
@@ -531,6 +627,7 @@ class Posterior:
         >>> print(f"{post.log_predictive(new, jointly=True):.3f} {both.log_evidence - post.log_evidence:.3f}")
         -37.087 -37.087
         """
+        new_counts = align(new_counts, self.category_names, name="new_counts")
         array = _validate.counts(new_counts, name="new_counts", ndim=(1, 2))
         rows = self._integer_rows(np.atleast_2d(array), "new_counts")
         if self.moments is None:
@@ -581,6 +678,9 @@ class Posterior:
         ValueError
             For a new group without ``total``.
         """
+        index = self._index(group) if counts is None and group is not None else None
+        if isinstance(index, np.ndarray):
+            return self._by_group(index, lambda part, n: part.predictive_counts(n, total=total))
         rows, stream = self._rows(group, counts)
         if total is not None:
             total = _validate.positive_int(total, "total", minimum=0, maximum=_validate.MAX_COUNT)
@@ -717,18 +817,36 @@ class Posterior:
             raise ValueError("this Posterior has no counts: pass group=None or counts=row")
         return self.counts
 
-    def _index(self, group: Any) -> int:
-        """The index of a group given by its number (negative: from the end) or by its name."""
-        names = self.group_names
-        n_groups: int = self._data().shape[-2]
+    @property
+    def _n_groups(self) -> int | None:
+        return None if self.counts is None else int(self.counts.shape[-2])
+
+    def _index(self, group: Any) -> int | NDArray[np.intp]:
+        """The index of a group given by its number or its name; an array (B,) where that of the datasets differs."""
+        n_datasets: int = self._datasets.size
+        if isinstance(group, list | tuple) or (isinstance(group, np.ndarray) and group.ndim):
+            if not self._batch or len(group) != n_datasets:
+                expected = f"one for each of the B = {n_datasets} datasets" if self._batch else "one, of one dataset"
+                raise ValueError(f"group must be an index or a name, or {expected}; got {len(group)} of them")
+            indices = np.array([self._index_of(one, b) for b, one in enumerate(group)])
+        elif not isinstance(group, str) and hasattr(group, "__index__") and operator.index(group) < 0:
+            indices = np.array([self._index_of(group, b) for b in range(n_datasets)])
+        else:
+            return self._index_of(group, 0)
+        return int(indices[0]) if (indices == indices[0]).all() else indices
+
+    def _index_of(self, group: Any, b: int) -> int:
+        """The index of one group of dataset b; negative numbers count from its last group that is not padding."""
+        counts = self._data()
+        n_groups: int = counts.shape[-2]
         if isinstance(group, str):
-            if names is None or group not in names:
-                stated = "no group names are known" if names is None else f"the names are {', '.join(names[:5])} ..."
-                raise ValueError(f"group {group!r} is unknown: {stated}; pass its index, or None for a new group")
-            return names.index(group)
+            return _validate.position(group, self.group_names, "group")
         if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
             raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
         index = operator.index(group)
+        if index < 0:
+            filled = np.flatnonzero((counts[b] if self._batch else counts).any(axis=-1))
+            n_groups = int(filled[-1]) + 1 if filled.size else n_groups
         if not -n_groups <= index < n_groups:
             raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
         return index % n_groups
@@ -744,7 +862,9 @@ class Posterior:
         if counts is not None:
             if group is not None:
                 raise TypeError("give either group or counts, not both")
-            given = _validate.counts(counts, ndim=(1, 2) if self._batch else (1,))
+            array = align(counts, self.category_names)
+            row = array[0] if array.ndim == 2 and len(array) == 1 else array  # a table of one group
+            given = _validate.counts(row, ndim=(1, 2) if self._batch else (1,))
             rows = self._integer_rows(given, "counts")
             if given.ndim == 2 and given.shape[0] != shape[0]:
                 raise ValueError(f"counts must have shape (K,) or (B, K) with B = {shape[0]}; got {given.shape}")
@@ -752,7 +872,17 @@ class Posterior:
         if group is None:
             return np.zeros(shape, dtype=np.int64), predictive.NEW_GROUP
         index = self._index(group)
+        assert isinstance(index, int)  # `_by_group` has separated the datasets of different groups
         return np.ascontiguousarray(self._data()[..., index, :], dtype=np.int64).reshape(shape), index
+
+    def _by_group(self, index: NDArray[np.intp], function: Callable[[Self, int], NDArray[Any]]) -> NDArray[Any]:
+        """``function`` of the datasets of each group, joined in the order of the batch."""
+        wheres = [np.flatnonzero(index == n) for n in np.unique(index)]
+        parts = [function(self._take(where), int(index[where[0]])) for where in wheres]
+        result = np.empty((index.size, *parts[0].shape[1:]), parts[0].dtype)
+        for where, part in zip(wheres, parts, strict=True):
+            result[where] = part
+        return result
 
 
 def _sums_to_one(log_beta: Floats) -> Floats:
@@ -786,14 +916,14 @@ def _scalar_or_array(value: float | ArrayLike | None) -> Any:
     return float(array) if array.ndim == 0 else array
 
 
-def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int, group: int) -> Floats:
-    """log theta of a group of dataset b of a batch; a function, so that posteriors pickle."""
+def _theta_of_dataset(theta_draws: Callable[[int], Floats], b: int | NDArray[np.intp], group: int) -> Floats:
+    """log theta of a group of one or some datasets of a batch; a function, so that posteriors pickle."""
     result: Floats = theta_draws(group)[b]
     return result
 
 
-def _detail_of_dataset(value: Any, n: int, b: int) -> Any:
-    """A detail of dataset b, where the batch has one for each of its n datasets."""
+def _detail_of_dataset(value: Any, n: int, b: int | NDArray[np.intp]) -> Any:
+    """A detail of one or some datasets, where the batch has one for each of its n datasets."""
     return value[b] if isinstance(value, np.ndarray) and value.ndim and value.shape[0] == n else value
 
 

@@ -1,56 +1,180 @@
 """The table of ``Posterior.summary``: means, quantiles, and how accurate the draws make them."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import errors
+from hbm_fast import _validate, _weighted, errors
+from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
-from hbm_fast.posterior import convergence
+from hbm_fast.posterior import convergence, diagnostics
+
+if TYPE_CHECKING:
+    from hbm_fast.posterior.posterior import Posterior
 
 _MIN_WEIGHTED_ESS = 100.0
+_VALUES_AT_ONCE = 4_000_000  # draws of which the diagnostics are computed in one step: 32 MB
+_MOST_ROWS = 40  # that are printed
+
+Key = str | tuple[str, str]
 
 
-@dataclass(frozen=True, eq=False)
-class Summary:
-    """The result of ``Posterior.summary``: print it, or read its numbers.
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary(Mapping[Any, dict[str, float]]):
+    """The result of ``Posterior.summary``: a mapping from each parameter to its numbers, printed as a table.
 
     Attributes
     ----------
-    names : tuple of str
-        Names of the rows: ``"alpha"``, ``"log_alpha"``, ``"beta[...]"`` with the name or the number of each category.
+    names : tuple
+        The rows: ``"alpha"``, ``"log_alpha"``, ``"beta[...]"`` with the name or the number of each category; of a batch
+        pairs of the name or the number of the dataset (a str) and one of these.
     columns : dict of str to ndarray
-        ``"mean"``, ``"sd"``, quantiles such as ``"5%"``; for MCMC ``"mcse"``, ``"ess_bulk"``, ``"ess_tail"`` and
-        ``"r_hat"``; for weighted draws ``"mcse"`` and ``"ess"``.
+        ``"mean"``, ``"sd"``, quantiles such as ``"5%"``; for MCMC ``"mcse"`` (of one dataset), ``"ess_bulk"``,
+        ``"ess_tail"`` and ``"r_hat"``; for weighted draws ``"mcse"`` and ``"ess"``.
     note : str
-        The method and the number of draws.
+        The method, the number of draws, and how many R-hat exceed their limit.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> summary = hbm.exact_posterior([[[3, 0]], [[0, 4]]], dataset_names=["Ada", "Ben"]).summary()
+    >>> len(summary), round(summary["Ben", "beta[1]"]["mean"], 4)
+    (8, 0.7245)
     """
 
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
     columns: dict[str, Floats]
     note: str
 
-    def __getitem__(self, name: str) -> dict[str, float]:
+    def __getitem__(self, name: Any) -> dict[str, float]:
         """One row."""
         if name not in self.names:
-            raise KeyError(f"{name!r} is none of the rows {', '.join(self.names[:4])} ...")
+            shown = ", ".join(map(str, self.names[:4]))
+            raise KeyError(f"{name!r} is none of the rows {shown} ...")
         row = self.names.index(name)
         return {column: float(values[row]) for column, values in self.columns.items()}
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with the parameters as its index, of a batch the datasets and the parameters.
+
+        Raises
+        ------
+        ImportError
+            Without pandas, which the extra ``report`` installs.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> frame = hbm.exact_posterior([[0, 1]]).summary().to_frame()
+        >>> float(frame.loc["beta[1]", "mean"].round(4))
+        0.6667
+        """
+        pandas = import_optional("pandas", "report")
+        if self.names and isinstance(self.names[0], tuple):
+            index = pandas.MultiIndex.from_tuples(self.names, names=["dataset", "parameter"])
+        else:
+            index = pandas.Index(self.names, name="parameter")
+        return pandas.DataFrame(self.columns, index=index)
+
     def __str__(self) -> str:
-        shown = list(range(len(self.names)))
-        if len(shown) > 40:
-            shown = [*shown[:20], *shown[-10:]]
-        width = max(len(self.names[i]) for i in shown)
+        shown = list(range(len(self)))
+        if len(shown) > _MOST_ROWS:
+            shown = [*shown[: _MOST_ROWS // 2], *shown[-_MOST_ROWS // 4 :]]
+        labels = {i: " ".join(name) if isinstance(name, tuple) else name for i, name in enumerate(self) if i in shown}
+        width = max(map(len, labels.values()))
         lines = [" " * width + "".join(f"{column:>11}" for column in self.columns)]
         for position, i in enumerate(shown):
             if position and i != shown[position - 1] + 1:
                 lines.append(f"... {i - shown[position - 1] - 1} rows ...")
             cells = "".join(f"{_cell(column, values[i]):>11}" for column, values in self.columns.items())
-            lines.append(f"{self.names[i]:<{width}}{cells}")
+            lines.append(f"{labels[i]:<{width}}{cells}")
         return "\n".join([*lines, self.note])
 
-    __repr__ = __str__
+
+def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
+    """The summary of one posterior or of a batch; see ``Posterior.summary``."""
+    batch = post.log_alpha.ndim == 3
+    labels = post.category_names or tuple(map(str, range(post.n_categories)))
+    parameters = ("alpha", "log_alpha", *(f"beta[{label}]" for label in labels))
+    datasets = post.dataset_names or tuple(map(str, range(len(post) if batch else 1)))
+    names = tuple((dataset, name) for dataset in datasets for name in parameters) if batch else parameters
+    levels = _validate.probabilities(quantiles, "quantiles").ravel()
+
+    def column(function: Callable[[str], Any]) -> Floats:
+        """Of each parameter in the order of ``names``, behind the axes of ``quantiles``."""
+        parts = []
+        for name in ("alpha", "log_alpha", "beta"):
+            values = np.asarray(function(name))
+            parts.append(values if name == "beta" else values[..., np.newaxis])
+        joined = np.concatenate(parts, axis=-1)
+        return joined.reshape(*joined.shape[:-2], -1) if batch else joined
+
+    columns = {"mean": column(post.mean), "sd": column(post.sd)}
+    columns |= zip((f"{100 * q:g}%" for q in levels), column(lambda name: post.quantile(name, levels)), strict=True)
+    if post.moments is not None:
+        note = (
+            f"{len(post)} datasets, by quadrature" if batch else f"by quadrature; log evidence {post.log_evidence:.4f}"
+        )
+        return Summary(names, columns, note)
+    n_draws = post.n_chains * post.n_draws
+    method = f", method {post.method}"
+    if post.log_weights is not None:
+        ess = _weighted.effective_size(post.log_weights.reshape(len(datasets), -1))
+        columns["mcse"] = column(lambda name: _weighted_error(post, name))
+        columns["ess"] = np.repeat(ess, len(parameters))
+        _warn_of_weights(ess, n_draws, datasets if batch else ())
+        return Summary(names, columns, f"{n_draws} weighted draws{' of each dataset' * batch}{method}")
+    found = _diagnostics_of_batch(post) if batch else _diagnostics(post)
+    table = {name: values.reshape(len(datasets), -1) for name, values in found.items()}
+    # without alpha, whose ranks are those of log alpha
+    r_hat, ess = (values[:, 1:] for values in (table["r_hat"], np.fmin(table["ess_bulk"], table["ess_tail"])))
+    if not post._checked:
+        message = convergence.message(
+            parameters[1:], r_hat, ess, post.n_chains, post.n_draws, datasets=datasets if batch else None
+        )
+        if message is not None:
+            errors.warn(message, errors.ConvergenceWarning)
+    note = f"{post.n_chains} x {post.n_draws} draws{' of each dataset' * batch}{method}"
+    if post.n_chains > 1 and post.n_draws >= convergence.FEWEST_DRAWS:
+        limit = convergence.r_hat_limit(post.n_draws)
+        note += f"; R-hat of {(r_hat > limit).sum()} of {r_hat.size} parameters above {limit:.4g}"
+    return Summary(names, columns | {name: values.ravel() for name, values in table.items()}, note)
+
+
+def _diagnostics(post: "Posterior") -> dict[str, Floats]:
+    draws = np.concatenate([post.alpha[..., np.newaxis], post.log_alpha[..., np.newaxis], post.beta], axis=-1)
+    return diagnostics.diagnostics(draws)
+
+
+def _diagnostics_of_batch(post: "Posterior") -> dict[str, Floats]:
+    """R-hat and effective sample sizes (B, 2 + K), some datasets in one step.
+
+    alpha has the ranks of log alpha, and of two categories one has those of the other, reversed.
+    """
+    n_datasets, k = len(post), post.n_categories
+    result = {name: np.empty((n_datasets, 2 + k)) for name in ("ess_bulk", "ess_tail", "r_hat")}
+    size = max(1, _VALUES_AT_ONCE // post.log_beta[0].size)
+    for first in range(0, n_datasets, size):
+        part = slice(first, first + size)
+        log_alpha, log_beta = (np.moveaxis(values[part], 0, 2) for values in (post.log_alpha, post.log_beta))
+        of_log_alpha, of_alpha = diagnostics.of_pair(log_alpha, np.exp(log_alpha))
+        beta = np.exp(log_beta)
+        if k == 2:
+            pair = diagnostics.of_pair(beta[..., 0], beta[..., 1])
+            of_beta = {name: np.stack([found[name] for found in pair], axis=-1) for name in result}
+        else:
+            of_beta = diagnostics.diagnostics(beta, mcse=False)
+        for name, values in result.items():
+            values[part, 0], values[part, 1], values[part, 2:] = of_alpha[name], of_log_alpha[name], of_beta[name]
+    return result
 
 
 def _cell(column: str, value: float) -> str:
@@ -61,26 +185,25 @@ def _cell(column: str, value: float) -> str:
     return f"{value:.3f}" if column == "r_hat" else f"{value:.4g}"
 
 
-def weighted_error(values: Floats, mean: Floats, weights: Floats) -> Floats:
-    """Standard error of a self-normalised weighted mean over the draws (C, D, ...), with weights (C, D)."""
-    weights = weights.reshape(weights.shape + (1,) * (values.ndim - 2))
-    return np.asarray(np.sqrt((weights**2 * (values - mean) ** 2).sum(axis=(0, 1))))
+def _weighted_error(post: "Posterior", name: str) -> Floats:
+    """Standard error of the self-normalised weighted mean of a parameter, shaped as the mean."""
+    assert post.log_weights is not None
+    mean, values = np.asarray(post.mean(name)), getattr(post, name)
+    axes = (-2, -1)
+    weights = np.exp(post.log_weights)
+    if name == "beta":
+        axes, weights = (-3, -2), weights[..., np.newaxis]
+    centred = values - np.expand_dims(mean, axes)
+    return np.asarray(np.sqrt((weights**2 * centred**2).sum(axis=axes)))
 
 
-def warn_of_chains(names: tuple[str, ...], columns: dict[str, Floats], n_chains: int, n_draws: int) -> None:
-    """ConvergenceWarning where R-hat, or the smaller one of bulk and tail ESS, exceeds the limits of `convergence`."""
-    # without alpha, whose ranks are those of log alpha
-    r_hat, ess = columns["r_hat"][1:], np.fmin(columns["ess_bulk"], columns["ess_tail"])[1:]
-    problems = convergence.problems(names[1:], r_hat, ess, n_chains, n_draws)
-    if problems:
-        errors.warn(f"{'; '.join(problems)}: {convergence.ADVICE}", errors.ConvergenceWarning)
-
-
-def warn_of_weights(ess: float, n_draws: int) -> None:
+def _warn_of_weights(ess: Floats, n_draws: int, datasets: tuple[str, ...]) -> None:
     """ConvergenceWarning where a few draws hold most of the weight."""
-    if ess < _MIN_WEIGHTED_ESS:
+    few = ess < _MIN_WEIGHTED_ESS
+    if few.any():
+        where = f" (dataset {datasets[int(ess.argmin())]}; of {few.sum()} datasets below 100)" if datasets else ""
         errors.warn(
-            f"the importance weights leave {ess:.1f} effective draws of {n_draws}: "
+            f"the importance weights leave {ess.min():.1f} effective draws of {n_draws}{where}: "
             "draw more (n_draws), or use hbm.sample",
             errors.ConvergenceWarning,
         )

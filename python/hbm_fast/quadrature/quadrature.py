@@ -110,23 +110,10 @@ class Quadrature:
 
     @_weighted.far_tails
     def marginal(self, name: str, x: ArrayLike | None = None) -> tuple[Floats, Floats]:
-        """Marginal density of a parameter.
+        """Marginal density of "alpha", "log_alpha", "beta" or "log_beta": points, and densities (P,), of beta (2, P).
 
-        Parameters
-        ----------
-        name : {"alpha", "log_alpha", "beta", "log_beta"}
-        x : array_like (P,), optional
-            The points; default 201 between the quantiles at 1e-5 and 1 - 1e-5.
-
-        Returns
-        -------
-        x : (P,) or (2, P)
-        density : (P,), or (2, P) for the two components of beta
-
-        Raises
-        ------
-        ValueError
-            For another name, or a parameter that the model fixes.
+        At x (P,); by default at 201 points between the quantiles at 1e-5 and 1 - 1e-5. ValueError for another name, or
+        a parameter that the model fixes.
         """
         _validate.parameter(name)
         points = self._points(name, x)
@@ -213,18 +200,9 @@ class Quadrature:
     # draws ----------------------------------------------------------------------------------------------------------
     @_weighted.far_tails
     def draw(self, n_draws: int, rng: np.random.Generator, *, stratified: bool = False) -> tuple[Floats, Floats]:
-        """Independent draws by inversion: log alpha from its marginal, then beta given it.
+        """Independent draws by inversion: log alpha (D,) from its marginal, then log beta (D, 2) given it.
 
-        Parameters
-        ----------
-        n_draws : int
-        rng : Generator
-        stratified : bool
-            One draw of log alpha in each n-th of its distribution, so that averages vary less.
-
-        Returns
-        -------
-        log_alpha (D,), log_beta (D, 2)
+        ``stratified``: one draw of log alpha in each n-th of its distribution, so that averages vary less.
         """
         uniform = rng.random((2, n_draws))
         if stratified:
@@ -264,17 +242,9 @@ def _step(x: Floats, at: float) -> Floats:
 
 
 class QuadratureBatch:
-    """The quadratures of a batch of datasets.
+    """The quadratures of a batch of B datasets.
 
-    Parameters
-    ----------
-    parts : sequence of Quadrature
-        One for each of the B datasets.
-
-    Attributes
-    ----------
-    log_alpha (B, S), log_beta (B, S, 2), log_weights (B, S)
-        The nodes, padded with nodes of weight zero.
+    The nodes log_alpha (B, S), log_beta (B, S, 2), log_weights (B, S) are padded with nodes of weight zero.
     """
 
     def __init__(self, parts: Sequence[Quadrature]) -> None:

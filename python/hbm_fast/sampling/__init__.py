@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import Floats, RNGLike
+from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
 from hbm_fast.sampling import convergence
 from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
@@ -30,7 +31,7 @@ _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
 
 
 def sample(
-    counts: ArrayLike | Sequence[ArrayLike] | SufficientStatistics,
+    counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
     model: HierarchicalModel | None = None,
     *,
     method: Method = "auto",
@@ -44,14 +45,18 @@ def sample(
     diagnostics: bool = True,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
 ) -> Posterior:
     """Draw from the posterior of (alpha, beta) given the counts.
 
     Parameters
     ----------
-    counts : integer array_like (N, K) or (B, N, K), list of (N_b, K), or SufficientStatistics
-        One dataset, or many at once. Groups with total 0 change nothing: that is how ragged data is padded; a list of
-        arrays is padded here. SufficientStatistics may replace the data.
+    counts : array_like of whole numbers (N, K) or (B, N, K), a table, a list of (N_b, K), or SufficientStatistics
+        One dataset, or many at once. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable,
+        scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
+        datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
+        the posterior then has no counts.
     model : HierarchicalModel, optional
         Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
     method : {"auto", "hmc", "gibbs", "mh"}
@@ -72,8 +77,10 @@ def sample(
     diagnostics : bool
         Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
         not converged. ``False`` saves about a millisecond for each parameter and 4 x 1,000 draws.
-    category_names, group_names : sequence of K, of N str, optional
-        Kept in the result: rows of its summary, coordinates of ``to_arviz``.
+    category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
+        Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
 
     Returns
     -------
@@ -131,6 +138,14 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    if not isinstance(counts, SufficientStatistics):
+        given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
+        category_names = given.category_names
+        counts = given
+        if given.weights is not None:
+            counts = SufficientStatistics(given)  # rows with weights are no groups and keep no names
+        else:
+            group_names = given.group_names
     datasets, padded, n_categories, batch = _datasets(counts)
     if model is None:
         model = HierarchicalModel(n_categories)
@@ -143,6 +158,7 @@ def sample(
     warmup = _WARMUP[method] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
     _validate.names(category_names, "category_names", n_categories)  # before the long computation
     _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
+    _validate.names(dataset_names, "dataset_names", len(datasets))
     starts = None if start is None else _starts(start, len(datasets), n_chains, n_categories, batch)
     key = new_key(rng)
     datasets, methods, reasons = _samplers(method, datasets, model, whole)
@@ -187,6 +203,7 @@ def sample(
         sample_stats=drawn,
         category_names=category_names,
         group_names=group_names,
+        dataset_names=dataset_names,
     )
     if diagnostics:
         post, message = convergence.check(post)
@@ -195,11 +212,12 @@ def sample(
     return post
 
 
-def _datasets(counts: Any) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
+def _datasets(counts: NamedCounts | SufficientStatistics) -> tuple[list[Any], NDArray[Any] | None, int, bool]:
     """The kernel's list of datasets, the counts as one array for the Posterior, K, and whether there is a batch."""
     if isinstance(counts, SufficientStatistics):
         return [counts._core], None, counts.n_categories, False
-    padded, batch = _validate.datasets(counts)
+    given, batch = as_datasets(counts)
+    padded = given.counts
     return list(padded), padded if batch else padded[0], padded.shape[-1], batch
 
 

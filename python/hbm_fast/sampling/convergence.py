@@ -4,10 +4,8 @@ import numpy as np
 
 from hbm_fast._typing import Floats
 from hbm_fast.posterior import Posterior, diagnostics
-from hbm_fast.posterior.convergence import ADVICE, FEWEST_DRAWS, problems
+from hbm_fast.posterior.convergence import FEWEST_DRAWS, message
 
-# A divergent trajectory is rejected, which is right; many show that a part of the posterior is not reached.
-_DIVERGENT = 0.02
 _VALUES_AT_ONCE = 1_000_000
 
 
@@ -23,26 +21,18 @@ def check(post: Posterior) -> tuple[Posterior, str | None]:
     r_hat, ess = _measure(post) if checked else np.full((2, n_datasets, 1 + post.n_categories), np.nan)
     worst = {"r_hat": np.fmax.reduce(r_hat, axis=1), "ess_bulk": np.fmin.reduce(ess, axis=1)}
     found = {name: value if batch else float(value[0]) for name, value in worst.items()}
-    post = post._replace(details=post.details | found, _checked=checked and not batch)
+    post = post._replace(details=post.details | found, _checked=checked)
     if not checked:
         return post, None
-    divergences = np.atleast_1d(post.details["n_divergences"])
     names = ("log_alpha", *(f"beta[{label}]" for label in post.category_names or range(post.n_categories)))
-    failures = [
-        problems(names, r_hat[b], ess[b], post.n_chains, post.n_draws)
-        + _divergences(int(divergences[b]), post.n_chains * post.n_draws)
-        for b in range(n_datasets)
-    ]
-    failed = np.array([bool(failure) for failure in failures])
-    if not failed.any():
-        return post, None
-    if not batch:
-        return post, f"{'; '.join(failures[0])}: {ADVICE}"
-    effective = np.where(np.isnan(worst["ess_bulk"]), np.inf, worst["ess_bulk"]) / np.fmax(worst["r_hat"], 1.0)
-    chosen = int(np.flatnonzero(failed)[np.argmin(effective[failed])])
-    return post, (
-        f"the chains of {failed.sum()} of {n_datasets} datasets have not converged; the worst, dataset {chosen}: "
-        f"{'; '.join(failures[chosen])}. {ADVICE[0].upper()}{ADVICE[1:]}"
+    return post, message(
+        names,
+        r_hat,
+        ess,
+        post.n_chains,
+        post.n_draws,
+        divergences=np.atleast_1d(post.details["n_divergences"]),
+        datasets=(post.dataset_names or tuple(map(str, range(n_datasets)))) if batch else None,
     )
 
 
@@ -62,7 +52,3 @@ def _measure(post: Posterior) -> tuple[Floats, Floats]:
             whole[part, 0] = value[:, 0]
             whole[part, 1:] = value[:, 1:]
     return r_hat, ess
-
-
-def _divergences(n: int, n_trajectories: int) -> list[str]:
-    return [f"{n} of {n_trajectories} trajectories diverged"] if n > _DIVERGENT * n_trajectories else []

@@ -20,12 +20,7 @@ def pyarrow() -> Any:
 def write(draw: Callable[[], Simulation], address: str, path: str) -> str:
     """Write the datasets that ``draw`` returns, if the file does not exist.
 
-    Raises
-    ------
-    FileExistsError
-        If the file holds datasets of another address.
-    ValueError
-        If the file is damaged.
+    FileExistsError for a file of another address, ValueError for a damaged one.
     """
     pa = pyarrow()
     metadata = {"hbm_fast": address.encode()}

@@ -1,0 +1,296 @@
+"""as_counts: counts and their names from every object that a function takes; align: columns in the order of names."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbm_fast import _memory, _validate
+from hbm_fast._typing import Counts
+from hbm_fast.tables.table import Table
+
+_MANY_COUNTS = 2**27  # 1 GiB
+Names = tuple[str, ...] | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NamedCounts:
+    """What `as_counts` returns.
+
+    Parameters
+    ----------
+    counts : integer array (K,), (N, K) or (B, N, K), or scipy.sparse (N, K) of integers
+        Its type is checked; the functions that take it check its shape and values.
+    category_names, group_names, dataset_names : tuple of str or None
+        Names of the last axis, of the one before it, and of the one before that.
+    weights : array (N,) or None
+        Frequency of each group.
+    """
+
+    counts: Any
+    category_names: Names = None
+    group_names: Names = None
+    dataset_names: Names = None
+    weights: NDArray[Any] | None = None
+
+    def dense(self) -> Counts:
+        """The counts as an array; sparse ones only where they fit in memory."""
+        if not _validate.is_sparse(self.counts):
+            return self.counts  # type: ignore[no-any-return]
+        values, _, _, shape = _validate.csr(self.counts)
+        what = f"counts of shape {shape}, dense as theta and predictions of the groups need them,"
+        _memory.check_fits(shape[0] * shape[1] * values.dtype.itemsize, what)
+        return np.asarray(self.counts.toarray())
+
+    def unweighted(self) -> "NamedCounts":
+        """The same groups without weights: a group of weight w is repeated w times, and groups lose their names."""
+        if self.weights is None:
+            return self
+        n_groups = sum(self.weights.tolist())  # of Python's integers, which do not overflow
+        counts = self.dense()
+        if n_groups * counts.shape[1] > _MANY_COUNTS:
+            raise ValueError(
+                f"counts have weights that add up to {n_groups} groups, which a network takes one by one: more than "
+                f"{_MANY_COUNTS} counts. Use hbm_fast.sample, which takes weights as they are"
+            )
+        return NamedCounts(np.repeat(counts, self.weights, axis=0), self.category_names)
+
+
+def as_counts(
+    counts: Any,
+    *,
+    name: str = "counts",
+    layer: str | None = None,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+) -> NamedCounts:
+    """Counts and their names, of every object that the package takes: one function, so that all take the same.
+
+    Parameters
+    ----------
+    counts : array_like, list, CountTable, Dataset, data frame, xarray.DataArray, AnnData or scipy.sparse
+        Whole numbers, of a floating type too. A list of datasets (N_b, K), arrays or tables, becomes one array
+        (B, N, K), in which rows of zeros pad the shorter ones. Of a data frame (pandas, polars, pyarrow) the first
+        column, if it is text, or an index that has a name or is text, names the groups. In xarray the last dimension
+        is that of the categories, and coordinates are names.
+    name : str
+        The name of the argument, for messages.
+    layer : str, optional
+        The layer of an AnnData object that holds the counts; default ``X``.
+    category_names, group_names : sequence of str, optional
+        In place of the names of the object.
+
+    Returns
+    -------
+    NamedCounts
+
+    Raises
+    ------
+    TypeError, ValueError
+        For words, mappings, masked, missing or fractional entries (the message names the first by row and column),
+        names that repeat, and a layer that there is not.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> given = hbm.tables.as_counts(hbm.datasets.load_marbles())
+    >>> given.category_names, given.counts.shape
+    (('white', 'black'), (21, 2))
+    >>> hbm.tables.as_counts([[2.0, 1.0]]).counts.tolist()
+    [[2, 1]]
+    """
+    if type(counts) is np.ndarray:
+        given = NamedCounts(_validate.count_array(counts, name))
+    elif isinstance(counts, NamedCounts):
+        given = counts
+    elif isinstance(counts, list | tuple):
+        given = _of_list(counts, name, layer)
+    else:
+        given = _of_object(counts, name, layer) or NamedCounts(_validate.count_array(counts, name))
+    if layer is not None and not isinstance(counts, list | tuple) and not _is_anndata(counts):
+        raise TypeError(f"layer is for AnnData; got layer={layer!r} with {name} of type {type(counts).__name__}")
+    if category_names is None and group_names is None:
+        return given
+    shape = given.counts.shape
+    category_names = _validate.names(category_names, "category_names", shape[-1] if shape else None)
+    group_names = _validate.names(group_names, "group_names", shape[-2] if len(shape) > 1 else None)
+    return dataclasses.replace(
+        given,
+        category_names=category_names or given.category_names,
+        group_names=group_names or given.group_names,
+    )
+
+
+def as_datasets(counts: Any, **options: Any) -> tuple[NamedCounts, bool]:
+    """Checked counts (B, N, K) without weights, and whether there was a batch; options as `as_counts`."""
+    given = as_counts(counts, **options).unweighted()
+    array = _validate.counts(given.dense(), ndim=(2, 3))
+    batch = array.ndim == 3
+    return dataclasses.replace(given, counts=array if batch else array[np.newaxis]), batch
+
+
+def align(
+    counts: Any, category_names: Sequence[str] | None, *, name: str = "counts", layer: str | None = None
+) -> Counts:
+    """Counts with their columns in the order of the names, so that the columns of a table may stand in any order.
+
+    Parameters
+    ----------
+    counts
+        As in `as_counts`. Counts without names are returned as they are.
+    category_names : sequence of str (K,), or None
+    name, layer : str
+        As in `as_counts`.
+
+    Returns
+    -------
+    integer array (K,), (N, K) or (B, N, K)
+
+    Raises
+    ------
+    ValueError
+        Where a category is missing from the counts, or they have one that is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hbm_fast as hbm
+    >>> table = hbm.tables.CountTable(np.array([[3, 1], [0, 4]]), ("white", "black"))
+    >>> hbm.tables.align(table, ["black", "white"]).tolist()
+    [[1, 3], [4, 0]]
+    """
+    given = as_counts(counts, name=name, layer=layer)
+    if given.weights is not None:
+        raise ValueError(f"{name} must have no weights here: pass its rows, each once")
+    array = given.dense()
+    if given.category_names is None:
+        return array
+    if category_names is not None and given.category_names != tuple(category_names):
+        place = {category: k for k, category in enumerate(given.category_names)}
+        missing = [category for category in category_names if category not in place]
+        unknown = sorted(set(place) - set(category_names), key=place.__getitem__)
+        if missing or unknown:
+            found = [f"{what} {_some(names)}" for what, names in (("lack", missing), ("add", unknown)) if names]
+            raise ValueError(f"{name} must have the categories of the result; they {' and '.join(found)}")
+        array = np.ascontiguousarray(array[..., [place[category] for category in category_names]])
+    return array
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:5]))
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def _is_anndata(value: Any) -> bool:
+    return hasattr(value, "obs_names") and hasattr(value, "layers")
+
+
+def _of_object(value: Any, name: str, layer: str | None) -> NamedCounts | None:
+    """The counts of an object with names, or None for anything else, such as an array."""
+    if isinstance(value, Table):
+        return _of_table(value, name)
+    if _validate.is_sparse(value):
+        return NamedCounts(sparse_integers(value, name))
+    if any(hasattr(type(value), attribute) for attribute in ("columns", "obs_names", "coords", "index")):
+        from hbm_fast.tables import frames  # which imports narwhals
+
+        given = frames.of_object(value, name, layer)
+        if given is not None:
+            return given
+    if isinstance(value, Mapping | set | frozenset | str | bytes):
+        raise TypeError(
+            f"{name} must be an array or a table of counts; got {type(value).__name__}. To count words, or from "
+            "{group: {word: count}}: hbm_fast.tables.from_lists(...)."
+        )
+    return None
+
+
+def _of_table(table: Table, name: str) -> NamedCounts:
+    counts = _validate.counts(table.counts, name=f"{name}.counts")
+    weights = table.weights
+    if weights is not None:
+        weights = _validate.integers(weights, f"{name}.weights")
+        _validate.no_negative(weights, f"{name}.weights")
+        if weights.shape != counts.shape[:1]:
+            raise ValueError(f"{name}.weights must have shape ({len(counts)},); got {weights.shape}")
+    return NamedCounts(
+        counts,
+        _validate.names(table.category_names, f"{name}.category_names", counts.shape[1]),
+        _validate.names(table.group_names, f"{name}.group_names", counts.shape[0]),
+        weights=weights,
+    )
+
+
+def sparse_integers(value: Any, name: str, rows: Names = None, columns: Names = None, hint: str = "") -> Any:
+    """A scipy.sparse matrix of integers: itself, or with its whole floats converted."""
+    if value.dtype.kind != "f":
+        return value
+    matrix = value.tocsr()
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+
+    def place(index: tuple[int, ...]) -> str:
+        row = int(np.searchsorted(matrix.indptr, index[0], side="right")) - 1
+        return _validate.cell((row, int(matrix.indices[index[0]])), rows, columns)
+
+    data = _validate.whole_numbers(matrix.data, name, place, hint)
+    return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _of_list(value: Sequence[Any], name: str, layer: str | None) -> NamedCounts:
+    """Counts of nested lists, or of a list of datasets."""
+    if any(_is_dataset(v) for v in value) or len({len(v) for v in value if _nested(v)}) > 1:
+        parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
+        return _padded(parts, name)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        words = ". To count words: hbm_fast.tables.from_lists(...)" if _has_words(value) else ""
+        raise ValueError(f"{name} must have rows of one length, K counts in each{words}") from None
+    return NamedCounts(_validate.count_array(value if array.dtype == object else array, name))
+
+
+def _has_words(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list | tuple) and any(map(_has_words, value)))
+
+
+def _is_dataset(value: Any) -> bool:
+    """Whether an entry of a list is a dataset of its own, not a row of numbers."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2
+    if isinstance(value, list | tuple | int | float | np.generic):
+        return False
+    return isinstance(value, Table | Mapping | str) or len(getattr(value, "shape", ())) == 2
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], list | tuple)
+
+
+def _padded(parts: list[NamedCounts], name: str) -> NamedCounts:
+    """The datasets (N_b, K) as one array (B, N, K): rows of zeros are added below, which changes no result."""
+    first = parts[0]
+    arrays: list[Counts] = []
+    for i, part in enumerate(parts):
+        part = part.unweighted()
+        array = _validate.counts(part.dense(), name=f"{name}[{i}]")
+        k = arrays[0].shape[1] if arrays else array.shape[1]
+        if array.shape[1] != k:
+            raise ValueError(f"{name}[{i}] must have K = {k} categories, as {name}[0] has; got shape {array.shape}")
+        if part.category_names != first.category_names:
+            if part.category_names is None or first.category_names is None:
+                raise ValueError(f"{name}[{i}] and {name}[0]: either both have category names or none has")
+            array = align(part, first.category_names, name=f"{name}[{i}]")
+        arrays.append(array)
+    dtype = np.result_type(*(a.dtype for a in arrays))
+    if dtype.kind == "f":  # uint64 beside a signed type: no total may exceed 2**53, so int64 holds what is valid
+        dtype = np.dtype(np.int64)
+    result = np.zeros((len(arrays), max(len(a) for a in arrays), arrays[0].shape[1]), dtype=dtype)
+    for padded, array in zip(result, arrays, strict=True):
+        padded[: len(array)] = array
+    same = all(part.group_names == first.group_names for part in parts)
+    return NamedCounts(result, first.category_names, first.group_names if same else None)

@@ -1,0 +1,199 @@
+"""read_counts: count tables from files."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hbm_fast import errors
+from hbm_fast.tables import long, orientation, parquet, text
+from hbm_fast.tables.columns import Column, Columns, distinct, names_rows
+from hbm_fast.tables.table import CountTable
+
+Layout = Literal["auto", "wide", "long", "frequency"]
+Transpose = bool | Literal["auto"]
+
+_WEIGHTS = ("weight", "weights", "frequency", "freq")
+_TEXT = (".csv", ".tsv", ".tab", ".txt")
+
+
+def read_counts(
+    path: str | os.PathLike[str],
+    *,
+    layout: Layout = "auto",
+    transpose: Transpose = "auto",
+    drop: Sequence[str] = (),
+    labels: str | None = None,
+    layer: str | None = None,
+) -> CountTable:
+    """Read a table of counts, as programs write it: no column needs to be renamed or taken out first.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.csv``, ``.tsv``, ``.tab`` or ``.txt`` (separated by commas, semicolons or tabs, as the first line shows),
+        with ``.gz`` behind it if compressed; ``"-"`` for such text from standard input; ``.parquet``; ``.h5ad``
+        (AnnData); ``.biom`` (BIOM 2.1); ``.npz`` with an array ``counts`` (N, K) and, optionally, ``group_names``,
+        ``category_names`` and ``weights``; ``.npy`` with the counts alone. In text a line that begins with ``#`` is a
+        comment; the last one before the first row may be the header, as QIIME and BIOM write it.
+    layout : {"auto", "wide", "long", "frequency"}
+        ``"wide"``: one group a row, one category a column; a first column of names (text, or headed ``group``,
+        ``sample``, ``name``, ``id``, ``... id`` or nothing), or the index of pandas, names the groups. ``"long"``:
+        columns ``group``, ``category``, ``count``, or two columns of names and one of counts; a pair that is not
+        listed has count 0. ``"frequency"``: wide, with a column ``weight`` or ``frequency``, the number of groups with
+        the counts of the row. ``"auto"`` decides by the columns.
+    transpose : {"auto", True, False}
+        Whether the rows of a wide table are categories (in the long form: whether to exchange groups and categories).
+        ``"auto"``: they are where the first column is headed ``#OTU ID``, ``taxon``, ``feature``, ``gene``, ``ASV``,
+        ``category`` or the like, where most of its names are of such a kind (``OTU_12``, ``g__Bacteroides``), and in
+        BIOM; the table is then transposed, and its ``transposed`` is True. A column ``taxonomy`` or ``lineage`` of such
+        a table is left out.
+    drop : sequence of str
+        Columns to leave out.
+    labels : str, optional
+        The column with a label of each group, which becomes ``table.labels``; of AnnData a column of ``obs``.
+    layer : str, optional
+        The layer of AnnData that holds the counts; default ``X``.
+
+    Returns
+    -------
+    CountTable
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    TypeError, ValueError
+        For an unknown ending or layout, a damaged file, repeated names, and a bad cell: the message names the file, the
+        line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9; ``3.0`` and ``1e3``
+        are whole. A long table of more than 2**27 cells must list one in 1,000 of them; headers that state more than
+        the file can hold are refused before memory is asked for. Of an npz file only the four arrays are unpacked, and
+        compared with its member ``checksum`` where `hbm-fast simulate` wrote one.
+    ImportError
+        For Parquet without pyarrow, BIOM without h5py, and AnnData without anndata.
+
+    Warns
+    -----
+    UserWarning
+        Where it cannot be known whether rows are groups or categories: the header is no word for either, and a table
+        has many more columns than rows, or a long form has two columns of names. The message says what to pass.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import hbm_fast as hbm
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "bags.csv"
+    ...     _ = file.write_text("bag,white,black\\nfirst,3,1\\nsecond,0,4\\n")
+    ...     table = hbm.tables.read_counts(file)
+    >>> table.category_names, table.group_names, table.counts.tolist()
+    (('white', 'black'), ('first', 'second'), [[3, 1], [0, 4]])
+    """
+    if layout not in ("auto", "wide", "long", "frequency"):
+        raise ValueError(f"layout must be 'auto', 'wide', 'long' or 'frequency'; got {layout!r}")
+    if transpose not in ("auto", True, False):
+        raise ValueError(f"transpose must be 'auto', True or False; got {transpose!r}")
+    if isinstance(drop, str):
+        raise TypeError(f"drop must be a sequence of names, as in drop=[{drop!r}]; got a string")
+    standard_input = isinstance(path, str) and path == "-"
+    file = Path(path)
+    ending = "".join(file.suffixes[-2:] if file.suffix.lower() == ".gz" else file.suffixes[-1:]).lower()
+    if layer is not None and ending != ".h5ad":
+        raise ValueError(f"{file}: layer is for .h5ad; got layer={layer!r}")
+    if ending in (".npz", ".npy", ".biom", ".h5ad"):
+        if drop or (labels is not None and ending != ".h5ad"):
+            raise ValueError(f"{file}: drop and labels name columns of text and Parquet files")
+        table = _of_arrays(file, ending, layer, labels)
+        stored = table.transposed
+        return table if transpose == "auto" or transpose == stored else _transposed(table, str(file), not stored)
+    if standard_input or ending.removesuffix(".gz") in _TEXT:
+        content = text.read(None if standard_input else file)
+    elif ending == ".parquet":
+        content = parquet.read(file)
+    else:
+        raise ValueError(
+            f"{file}: the ending must be .csv, .tsv, .tab, .txt (or with .gz), .parquet, .h5ad, .biom, .npz or .npy; "
+            f"got {ending!r}"
+        )
+    label_column = None if labels is None else content.find(labels, "labels")
+    content = content.without([*drop, *([] if labels is None else [labels])], "drop")
+    if not content.columns or not len(content.columns[0].cells):
+        raise ValueError(f"{content.file}: no rows")
+    if layout == "auto":
+        layout = _guess(content)
+    if layout == "long":
+        return long.read(content, label_column, transpose)
+    return _wide(content, label_column, transpose, weighted=layout == "frequency")
+
+
+def _of_arrays(file: Path, ending: str, layer: str | None, labels: str | None) -> CountTable:
+    """The table of a file that holds arrays; each format imports what it needs."""
+    if ending == ".biom":
+        from hbm_fast.tables import biom
+
+        return biom.read(file)
+    if ending == ".h5ad":
+        from hbm_fast.tables import h5ad
+
+        return h5ad.read(file, layer, labels)
+    from hbm_fast.tables import arrays
+
+    return arrays.read(file)
+
+
+def _guess(content: Columns) -> Layout:
+    if long.is_long(content):
+        return "long"
+    weighted = any(column.name.strip().lower() in _WEIGHTS for column in content.columns)
+    return "frequency" if weighted else "wide"
+
+
+def _wide(content: Columns, labels: Column | None, transpose: Transpose, *, weighted: bool) -> CountTable:
+    file, columns, weights = content.file, content.columns, None
+    if weighted:
+        found = [c for c in columns if c.name.strip().lower() in _WEIGHTS]
+        if len(found) > 1:
+            raise ValueError(f"{file}: more than one column of weights: {[c.name for c in found]}")
+        weight_column = found[0] if found else columns[-1]
+        weights = weight_column.integers()
+        columns = [c for c in columns if c is not weight_column]
+    lineage = orientation.lineage(columns)
+    rows = header = None
+    if columns and (content.indexed or (content.named and names_rows(columns[0].name)) or columns[0].is_text()):
+        rows = columns[0].unique()
+        header = columns[0].name
+        columns = columns[1:]
+    known = None if lineage is None else True
+    if known is None and not weighted:
+        known = orientation.rows_are_categories(header, rows or (), [c.name for c in columns] if content.named else ())
+    swap = bool(known) if transpose == "auto" else transpose
+    if swap and lineage is not None:
+        columns = [c for c in columns if c is not lineage]
+    if len(columns) < (1 if swap else 2):
+        raise ValueError(f"{file}: a table needs two categories at least; found {[c.name for c in columns]}")
+    names = distinct([c.name.strip() for c in columns], f"{file}: two columns are named") if content.named else None
+    table = CountTable(np.column_stack([c.integers() for c in columns]), names, rows, weights)
+    if labels is not None:
+        if swap:
+            raise ValueError(f"{labels.where(0)}: the rows are categories, and labels are of groups: use read_labels")
+        table = replace(table, labels=tuple(labels.texts()))
+    if transpose == "auto" and known is None and not weighted and orientation.is_doubtful(*table.counts.shape):
+        errors.warn(
+            f"{file}: {table.counts.shape[0]} rows are read as groups and {table.counts.shape[1]} columns as "
+            "categories. Pass transpose=False if that is right, transpose=True if the rows are categories",
+            UserWarning,
+        )
+    return _transposed(table, file, True) if swap else table
+
+
+def _transposed(table: CountTable, file: str, transposed: bool) -> CountTable:
+    """The table with groups and categories exchanged."""
+    if table.weights is not None or table.labels is not None:
+        raise ValueError(f"{file}: weights and labels are of groups, so the rows cannot be categories: transpose=False")
+    if len(table.counts) < 2:
+        raise ValueError(f"{file}: a table needs two categories at least; found {list(table.group_names or ())}")
+    counts = np.ascontiguousarray(table.counts.T)
+    return CountTable(counts, table.group_names, table.category_names, transposed=transposed)
