@@ -1,8 +1,10 @@
 """Design matrices: from formulas over data frames, whose coding is kept for prediction, or as arrays."""
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,11 +55,21 @@ class Design:
         matrix, offset = _split(_materialize(self._spec.get_model_matrix, frame, name), self._spec)
         return _finite(matrix, name, self.column_names), offset
 
+    @cached_property
+    def _factors(self) -> tuple[Floats, Floats, Floats]:
+        """Q and R of the columns scaled to length 1, and their lengths."""
+        scale = np.sqrt((self.matrix**2).sum(axis=0))
+        scaled = self.matrix / np.where(scale > 0.0, scale, 1.0)
+        if scaled.shape[1] == 1:
+            return scaled, np.sign(scale)[:, None], scale
+        q, r = np.linalg.qr(scaled)
+        return q, r, scale
+
     def orthogonal(self) -> tuple[Floats, Floats]:
         """Columns Q with ``Q' Q = N`` and R with ``matrix = Q R``, for the optimiser."""
-        q, r = np.linalg.qr(self.matrix)
-        scale = np.sqrt(len(self.matrix))
-        return np.ascontiguousarray(q * scale), r / scale
+        q, r, scale = self._factors
+        length = np.sqrt(len(self.matrix))
+        return np.ascontiguousarray(q * length), r * scale / length
 
 
 def of_array(value: Any, name: str, n_groups: int, column_names: Sequence[str] | None = None) -> Design:
@@ -107,21 +119,20 @@ def of_formula(formula: str, data: Any, name: str, n_groups: int) -> Design:
 
 def check_rank(design: Design, name: str, rows: Any = None) -> None:
     """Raise where a column is a combination of others in the rows with counts, and name it."""
-    matrix = design.matrix if rows is None else design.matrix[rows]
-    scale = np.sqrt((matrix**2).sum(axis=0))
-    if len(matrix) >= matrix.shape[1] and (scale > 0).all():
-        r = np.linalg.qr(matrix / scale, mode="r")
-        dependent = np.flatnonzero(np.abs(np.diag(r)) < _DEPENDENT)
-        if dependent.size == 0:
-            return
+    part = design if rows is None else dataclasses.replace(design, matrix=design.matrix[rows])
+    n_groups, n_columns = part.matrix.shape
+    if n_groups < n_columns:
+        raise ValueError(
+            f"{name} has {n_columns} columns for {n_groups} groups with counts: it is collinear; use fewer"
+        )
+    _, r, scale = part._factors
+    if (scale == 0.0).any():
+        column = design.column_names[int(np.argmin(scale))]
+        raise ValueError(f"{name} is collinear: column {column!r} is zero in every group that has counts; leave it out")
+    dependent = np.flatnonzero(np.abs(np.diag(r)) < _DEPENDENT)
+    if dependent.size:
         column = design.column_names[dependent[0]]
         raise ValueError(f"{name} is collinear: column {column!r} is a combination of the others; leave it out")
-    if len(matrix) < matrix.shape[1]:
-        raise ValueError(
-            f"{name} has {matrix.shape[1]} columns for {len(matrix)} groups with counts: it is collinear; use fewer"
-        )
-    column = design.column_names[int(np.flatnonzero(scale == 0)[0])]
-    raise ValueError(f"{name} is collinear: column {column!r} is zero in every group that has counts; leave it out")
 
 
 def spans(large: Floats, small: Floats) -> bool:

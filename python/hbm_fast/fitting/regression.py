@@ -597,7 +597,7 @@ class _Problem:
         coefficients = free @ spread.T
         n_precision = 0 if self.precision is None else self.precision.matrix.shape[1]
         precision = np.full(n_precision, {"infinity": np.inf}.get(limit or "", np.nan))
-        maps = [np.kron(spread, inverse)]
+        maps = [np.einsum("kj,pq->kpjq", spread, inverse).reshape(k * n_columns, j * n_columns)]
         if link == "softmax":
             precision_inverse = np.linalg.inv(self.precision_r)
             precision = precision_inverse @ theta[j * n_columns :]
@@ -616,7 +616,8 @@ class _Problem:
         error = np.sqrt(np.diag(covariance))
         coefficient_error = error[: k * n_columns].reshape(k, n_columns).T.copy()
         precision_error = error[k * n_columns :].copy()
-        absent = np.setdiff1d(np.arange(k), self.present)
+        absent = np.ones(k, dtype=np.bool_)
+        absent[self.present] = False
         coefficients[:, absent] = np.nan
         coefficient_error[:, absent] = np.nan
         if self.reference is not None and link != "log":
