@@ -122,9 +122,7 @@ def check_rank(design: Design, name: str, rows: Any = None) -> None:
     part = design if rows is None else dataclasses.replace(design, matrix=design.matrix[rows])
     n_groups, n_columns = part.matrix.shape
     if n_groups < n_columns:
-        raise ValueError(
-            f"{name} has {n_columns} columns for {n_groups} groups with counts: it is collinear; use fewer"
-        )
+        raise ValueError(f"{name} has {n_columns} columns for {n_groups} groups with counts: collinear; use fewer")
     _, r, scale = part._factors
     if (scale == 0.0).any():
         column = design.column_names[int(np.argmin(scale))]

@@ -431,6 +431,11 @@ def fit_regression(
     layer: str | None = None,
 ) -> RegressionFit:
     """`fit` for a `RegressionModel`; its parameters are described there."""
+    if model.random_intercept is not None:
+        raise NotImplementedError(
+            "fit has no random intercepts yet: pass a RegressionModel without random_intercept, or the subject as a "
+            "factor of mean"
+        )
     table, given = named_counts(counts, category_names, layer)
     names = given.category_names or ()
     _validate.same_categories(table.shape[1], model)
