@@ -18,8 +18,21 @@ from hbm_fast.benchmark.amortized_vs_mcmc import NAME as AMORTIZED_VS_MCMC
 from hbm_fast.benchmark.records import Record, Results
 
 ROOT = Path(__file__).parent
-ORDER = ["likelihood", "simulation", "ratios", "ratios_two_threads", "sampling", "amortized", "amortized_peers"]
-ORDER += [AMORTIZED_VS_MCMC, "scale", "embedding", "fit_against_starts", "sampling_hard_cases"]
+ORDER = (
+    "likelihood",
+    "simulation",
+    "ratios",
+    "ratios_two_threads",
+    "sampling",
+    "amortized",
+    "amortized_peers",
+    AMORTIZED_VS_MCMC,
+    "scale",
+    "embedding",
+    "fit_against_starts",
+    "sampling_hard_cases",
+    "prior_coverage",
+)
 OURS = ("hbm_fast", "hbm.")  # how the names of our methods begin
 HEAD = """# Results
 

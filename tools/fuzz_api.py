@@ -21,6 +21,7 @@ scipy, torch, zuko and safetensors for all areas:
 
 import argparse
 import faulthandler
+import gzip
 import io
 import os
 import resource
@@ -193,7 +194,8 @@ def priors_of(case: Case, k: int) -> Any:
     alpha = case.pick(
         [p.Exponential(), p.Gamma(2, rate=0.5), p.LogNormal(0, 2), p.HalfCauchy(1), p.LogUniform(1e-3, 1e3), 2.0]
     )
-    beta = case.pick([1.0, 0.1, [1.0] * k, p.FixedBeta(np.full(k, 1.0 / k)), [1.0] * (k + 1)])
+    learned = p.Dirichlet(case.pick([p.Exponential(), p.HalfCauchy(1), p.LogUniform(1e-3, 1e3)]))
+    beta = case.pick([1.0, 0.1, [1.0] * k, learned, p.FixedBeta(np.full(k, 1.0 / k)), [1.0] * (k + 1)])
     return hbm.HierarchicalModel(case.number(k, 0.05), alpha=alpha, beta=beta)
 
 
@@ -420,8 +422,12 @@ TEXTS = [
     "group;a;b\nx;1;2\ny;0;4\n",
     "group\tcategory\tcount\nx\ta\t1\ny\tb\t2\n",
     "a,b,weight\n1,2,10\n0,5,3\n",
+    "# Constructed from biom file\n#OTU ID\ta\tb\ttaxonomy\nx\t1.0\t2.0\tk__B\ny\t0.0\t4.0\tk__A\n",
+    "sample,taxon,reads\nx,a,1\ny,b,2\n",
 ]
-PIECES = ["", *'\n\r,;\t"\x00\ufeffa é٣', "-1", "+1", "nan", "1.0", "1e3", "0x1", "1_000", "9" * 20]
+MARKS = ["", "\n", "\r", ",", ";", "\t", '"', "#", "\x00", "\ufeff", "a", " ", "é"]
+NUMBERS = ["-1", "+1", "nan", "1.0", "1e3", "0x1", "1_000", "٣", "9" * 20]
+NUMBERS += ["1e999999999999999999999", "1e-999999999", "9007199254740993.0"]
 
 
 def readers(case: Case) -> None:
@@ -429,10 +435,12 @@ def readers(case: Case) -> None:
         text = list(case.pick(TEXTS))
         for _ in range(case.rng.integers(0, 4)):
             at = int(case.rng.integers(len(text) + 1))
-            text[at : at + int(case.rng.integers(3))] = case.pick(PIECES)
+            text[at : at + int(case.rng.integers(3))] = case.pick(MARKS + NUMBERS)
         encoding = case.pick(["utf-8", "utf-8", "utf-16", "utf-8-sig"])
         content = "".join(text).encode(encoding)
-        ending = case.pick([".csv", ".tsv", ".txt", ".tab", ".npy", ".xyz", ".parquet"])
+        ending = case.pick([".csv", ".tsv", ".txt", ".tab", ".npy", ".xyz", ".parquet", ".csv.gz", ".biom", ".h5ad"])
+        if ending == ".csv.gz" and case.maybe(0.8):
+            content = gzip.compress(content)
     else:
         ending = case.pick([".npy", ".npz"])
         buffer = io.BytesIO()
@@ -450,8 +458,14 @@ def readers(case: Case) -> None:
         path.write_bytes(content)
         if case.verbose:
             print(repr(content))
-        layout = case.pick(["auto", "auto", "wide", "long", "frequency", "x"])
-        case.outcome(lambda: tables.read_counts(path, layout=layout).counts)
+        options = {
+            "layout": case.pick(["auto", "auto", "wide", "long", "frequency", "x"]),
+            "transpose": case.pick(["auto", "auto", True, False, "x", None]),
+            "drop": case.pick([(), (), ["a"], ["taxonomy"], "a", ["", "b"]]),
+            "labels": case.pick([None, None, "a", "taxonomy", ""]),
+        }
+        case.outcome(lambda: tables.read_counts(path, **options).counts)
+        case.outcome(lambda: np.array(tables.read_labels(path, "a", ["x", "y"])))
 
 
 AREAS: dict[str, Callable[[Case], None]] = {

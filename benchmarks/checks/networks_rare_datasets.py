@@ -115,8 +115,19 @@ def two_clusters(rng: Generator, n: int, k: int, largest: int) -> Counts:
     return x
 
 
-KINDS = [even, one_table, one_colour, pure, almost_pure, alternating, half_and_half, outlier, concentrated]
-KINDS += [two_clusters, mostly_empty]
+KINDS: list[Callable[[Generator, int, int, int], Counts]] = [
+    even,
+    one_table,
+    one_colour,
+    pure,
+    almost_pure,
+    alternating,
+    half_and_half,
+    outlier,
+    concentrated,
+    two_clusters,
+    mostly_empty,
+]
 
 
 def rare(rng: Generator, k: int, n_groups: int = 50, total: int = 50) -> Counts:

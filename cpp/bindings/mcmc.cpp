@@ -95,9 +95,12 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
   const Integers32 n_evaluations(shape), n_modes(static_cast<py::ssize_t>(given.size()));
   const Bools diverging(shape);
+  std::optional<Doubles> log_concentration;
+  if (beta.concentration) log_concentration.emplace(shape);
   const auto data = [](auto array) { return array.mutable_data(); };
-  const SampleArrays out{data(log_alpha), data(log_beta),      data(log_density), data(acceptance),
-                         data(step_size), data(n_evaluations), data(diverging),   data(n_modes)};
+  const SampleArrays out{data(log_alpha),  data(log_beta),  data(log_density),
+                         data(acceptance), data(step_size), data(n_evaluations),
+                         data(diverging),  data(n_modes),   log_concentration ? data(*log_concentration) : nullptr};
   const ModelView model{alpha, beta};
   without_gil([&] {
     sample(datasets.build(n_threads), model, options, out, [&](double share) {
@@ -117,12 +120,14 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   result["n_steps"] = n_evaluations;
   result["diverging"] = diverging;
   result["n_modes"] = n_modes;
+  if (log_concentration) result["log_concentration"] = *log_concentration;
   return result;
 }
 
 // Where the posterior of every dataset is highest, log alpha (B,) and log beta (B, K), and the standard deviation of
 // log alpha that its curvature there implies (B,), 0 for a fixed alpha.
 py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior& beta, int n_threads) {
+  refuse_if(beta.concentration.has_value(), "the mode is of a model with a known concentration of beta");
   const std::size_t n_categories = beta.values.size();
   refuse_if(n_categories == 0, "there must be at least one category");
   Datasets datasets(given, n_categories);
@@ -154,6 +159,23 @@ void register_mcmc(py::module_ m) {
   m.def("modes", &modes, py::arg("datasets"), py::arg("alpha"), py::arg("beta"), py::arg("n_threads"),
         "The mode of each posterior, log alpha (B,) and log beta (B, K), and the spread of log alpha by the curvature "
         "(B,).");
+  m.def(
+      "expected_tables",
+      [](const SharedStatistics& statistics, const Doubles& log_alpha, const Doubles& log_beta) {
+        const auto snapshot = statistics.snapshot();
+        const std::size_t k = snapshot->n_categories();
+        const std::size_t n = size_of(log_alpha);
+        refuse_if(size_of(log_beta) != n * k, "log_alpha must be (S,) and log_beta (S, K)");
+        double sum = 0.0;
+        without_gil([&] {
+          for (std::size_t s = 0; s < n; ++s) {
+            sum += expected_tables(*snapshot, log_alpha.data()[s], log_beta.data() + s * k);
+          }
+        });
+        return sum / static_cast<double>(n);
+      },
+      py::arg("statistics"), py::arg("log_alpha"), py::arg("log_beta"),
+      "The expected number of CRP tables, a mean over S draws.");
   m.def(
       "whole_weights", [](const SharedStatistics& statistics) { return whole_weights(*statistics.snapshot()); },
       py::arg("statistics"), "Whether every group counts a whole number of times.");

@@ -39,13 +39,14 @@ void register_priors(py::module_ m) {
       .def("log_density_slope", py::vectorize(&AlphaPrior::log_density_slope), py::arg("log_alpha"));
 
   py::class_<BetaPrior>(m, "BetaPrior")
-      .def(py::init([](bool fixed, const Doubles& values) {
+      .def(py::init([](bool fixed, const Doubles& values, const std::optional<AlphaPrior>& concentration) {
              refuse_if(!std::all_of(values.data(), values.data() + values.size(),
                                     [](double b) { return b > 0.0 && std::isfinite(b); }),
                        "the values of a prior of beta must be positive and finite");
-             return BetaPrior{fixed, std::vector<double>(values.data(), values.data() + values.size())};
+             refuse_if(fixed && concentration, "a fixed beta has no concentration");
+             return BetaPrior{fixed, std::vector<double>(values.data(), values.data() + values.size()), concentration};
            }),
-           py::arg("fixed"), py::arg("values"));
+           py::arg("fixed"), py::arg("values"), py::arg("concentration") = py::none());
 }
 
 }  // namespace hbm_fast::bindings

@@ -86,7 +86,7 @@ void register_simulation(py::module_ m) {
          bool beta_given, const BoundSource& n_groups, const BoundSource& totals, std::size_t max_groups,
          Doubles log_alpha, Doubles log_beta, Doubles alpha_out, Doubles beta_out, Integers n_groups_out,
          std::optional<Doubles> log_theta, std::optional<Doubles> theta, std::optional<py::array> counts,
-         std::optional<Floats> statistics, int n_threads) {
+         std::optional<Floats> statistics, int n_threads, std::optional<Doubles> beta_concentration) {
         const auto n = size_of(log_alpha);
         refuse_if(log_beta.ndim() != 2 || extent(log_beta, 0) != n, "log_beta must have shape (B, K)");
         const auto k = extent(log_beta, 1);
@@ -106,7 +106,8 @@ void register_simulation(py::module_ m) {
                                 nullptr,
                                 CountType::int32,
                                 nullptr,
-                                0};
+                                0,
+                                data_of(beta_concentration, n, "beta_concentration")};
         refuse_if(!beta_given && beta.values.size() != k, "beta must have K values");
         n_groups.need_values(n, 1, "n_groups");
         totals.need_values(n, max_groups, "totals");
@@ -128,7 +129,7 @@ void register_simulation(py::module_ m) {
       py::arg("beta_given"), py::arg("n_groups"), py::arg("totals"), py::arg("max_groups"), py::arg("log_alpha"),
       py::arg("log_beta"), py::arg("alpha_out"), py::arg("beta_out"), py::arg("n_groups_out"), py::arg("log_theta"),
       py::arg("theta"), py::arg("counts"), py::arg("statistics"), py::arg("n_threads"),
-      "Writes datasets first, first + 1, ... into the given arrays.");
+      py::arg("beta_concentration") = py::none(), "Writes datasets first, first + 1, ... into the given arrays.");
 
   m.def(
       "dirichlet",

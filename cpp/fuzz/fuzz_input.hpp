@@ -41,6 +41,8 @@ class Input {
     return low + static_cast<std::int64_t>(take<std::uint32_t>() % static_cast<std::uint64_t>(high - low + 1));
   }
 
+  std::size_t size(std::int64_t low, std::int64_t high) { return static_cast<std::size_t>(range(low, high)); }
+
   bool flag() { return (take<std::uint8_t>() & 1) != 0; }
 
   // Positive, from 1e-300 to 1e16, most often near one.
@@ -69,11 +71,11 @@ struct CountsArray {
 // ones too.
 inline CountsArray counts_array(Input& input, std::size_t max_datasets, std::int64_t largest, bool arbitrary = false) {
   CountsArray result{};
-  result.n_datasets = static_cast<std::size_t>(input.range(1, static_cast<std::int64_t>(max_datasets)));
+  result.n_datasets = input.size(1, static_cast<std::int64_t>(max_datasets));
   auto& view = result.view;
   view.type = static_cast<hbm_fast::CountType>(input.range(0, 7));
-  view.n_rows = static_cast<std::size_t>(input.range(0, 9));
-  view.n_categories = static_cast<std::size_t>(input.range(1, 6));
+  view.n_rows = input.size(0, 9);
+  view.n_categories = input.size(1, 6);
   const std::ptrdiff_t extents[] = {static_cast<std::ptrdiff_t>(result.n_datasets),
                                     static_cast<std::ptrdiff_t>(view.n_rows),
                                     static_cast<std::ptrdiff_t>(view.n_categories)};

@@ -8,10 +8,12 @@
 
 namespace {
 
+// n numbers around low or high.
 std::unique_ptr<float[]> floats(fuzz::Input& input, std::size_t n, float low, float high) {
   auto result = fuzz::exact<float>(n);
-  for (std::size_t i = 0; i < n; ++i) result[i] = low + (high - low) * static_cast<float>(input.flag() ? 0.0 : 1.0);
-  for (std::size_t i = 0; i < n; ++i) result[i] += (high - low) * static_cast<float>(input.range(-99, 99)) / 256.0f;
+  for (std::size_t i = 0; i < n; ++i) {
+    result[i] = (input.flag() ? low : high) + (high - low) * static_cast<float>(input.range(-99, 99)) / 256.0f;
+  }
   return result;
 }
 
@@ -19,10 +21,10 @@ std::unique_ptr<float[]> floats(fuzz::Input& input, std::size_t n, float low, fl
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  const auto b = static_cast<std::size_t>(input.range(0, 3));
-  const auto c = static_cast<std::size_t>(input.range(1, 4));
-  const auto d = static_cast<std::size_t>(input.range(1, 5));
-  const auto s = static_cast<std::size_t>(input.range(0, 140));
+  const auto b = input.size(0, 3);
+  const auto c = input.size(1, 4);
+  const auto d = input.size(1, 5);
+  const auto s = input.size(0, 140);
   const std::size_t n_lower = input.flag() ? d * (d - 1) / 2 : 0;
   const auto mean = floats(input, b * c * d, -30.0f, 30.0f), lower = floats(input, b * c * n_lower, -9.0f, 9.0f);
   const hbm_fast::MixtureView mixture{b, c, d, n_lower, mean.get(), lower.get()};

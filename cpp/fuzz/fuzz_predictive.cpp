@@ -6,10 +6,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  const auto b_count = static_cast<std::size_t>(input.range(0, 3));
-  const auto s_count = static_cast<std::size_t>(input.range(0, 20));
-  const auto k_count = static_cast<std::size_t>(input.range(2, 6));
-  const auto r_count = static_cast<std::size_t>(input.range(0, 4));
+  const auto b_count = input.size(0, 3);
+  const auto s_count = input.size(0, 20);
+  const auto k_count = input.size(2, 6);
+  const auto r_count = input.size(0, 4);
   const std::int64_t largest = input.flag() ? 30 : 1000000;
 
   auto log_alpha = fuzz::exact<double>(b_count * s_count);

@@ -13,9 +13,9 @@ void fuzz_simulate(fuzz::Input& input) {
   hbm_fast::SimulationRequest request{};
   request.key = {input.take<std::uint64_t>(), input.take<std::uint64_t>()};
   request.first = std::min(input.take<std::uint64_t>(), ~std::uint64_t{0} - 8);
-  request.n_datasets = static_cast<std::size_t>(input.range(0, 5));
-  request.max_groups = static_cast<std::size_t>(input.range(1, 70));
-  request.n_categories = static_cast<std::size_t>(input.range(0, 15) == 0 ? input.range(31, 130) : input.range(2, 9));
+  request.n_datasets = input.size(0, 5);
+  request.max_groups = input.size(1, 70);
+  request.n_categories = input.range(0, 15) == 0 ? input.size(31, 130) : input.size(2, 9);
   const std::size_t b_count = request.n_datasets;
   const std::size_t n_count = request.max_groups;
   const std::size_t k_count = request.n_categories;
@@ -135,7 +135,7 @@ void fuzz_exceedances(fuzz::Input& input) {
       largest = std::max(largest, total);
     }
   }
-  const auto max_total = static_cast<std::size_t>(input.range(0, 300));
+  const auto max_total = input.size(0, 300);
   const std::size_t rows = counts.view.n_categories + 1;
   auto table = fuzz::exact<float>(counts.n_datasets * rows * max_total);
   try {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace hbm_fast {
 
@@ -23,6 +24,8 @@ class Chain {
   virtual StepStatistics step() = 0;
   // log alpha, and the K values of log beta, of the current state.
   virtual double parameters(double* log_beta) const = 0;
+  // log c, where beta ~ Dirichlet(c, ..., c) with an unknown c.
+  virtual double log_concentration() const { return std::numeric_limits<double>::quiet_NaN(); }
 };
 
 }  // namespace hbm_fast

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "core/limits.hpp"
+#include "math/special.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -60,6 +62,19 @@ bool whole_weights(const SufficientStatistics& statistics) {
     if (!whole(statistics.value_weights(k).weights)) return false;
   }
   return whole(statistics.total_value_weights().weights);
+}
+
+double expected_tables(const SufficientStatistics& statistics, double log_alpha, const double* log_beta) {
+  double tables = 0.0;
+  for (std::size_t k = 0; k < statistics.n_categories(); ++k) {
+    const double a = std::exp(std::clamp(log_alpha + log_beta[k], std::log(smallest_concentration), 300.0));
+    const auto [values, weights] = statistics.value_weights(k);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      // the first draw opens a table for certain, which a / a would round
+      tables += weights[i] * (1.0 + a * digamma_difference(a + 1.0, values[i] - 1.0));
+    }
+  }
+  return tables;
 }
 
 TableCounts::TableCounts(const SufficientStatistics& statistics)

@@ -29,6 +29,9 @@ class TableCounts {
   std::vector<std::vector<double>> reach_;  // reach_[k][j] = sum_{1 <= i <= j} c_ki / i; empty where k has pairs
 };
 
+// The expected number of tables at the concentrations alpha beta: sum_nk sum_{j < x_nk} a_k / (a_k + j).
+double expected_tables(const SufficientStatistics& statistics, double log_alpha, const double* log_beta);
+
 // Whether every group counts a whole number of times.
 bool whole_weights(const SufficientStatistics& statistics);
 

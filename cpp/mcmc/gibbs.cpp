@@ -30,7 +30,8 @@ Gibbs::Gibbs(const SufficientStatistics& statistics, const ModelView& model, con
       log_alpha_(start.log_alpha),
       log_beta_(start.log_beta),
       tables_(statistics.n_categories()),
-      y_(density_.dimension()) {
+      y_(density_.dimension()),
+      concentration_(unknown_concentration(model, preparation, start)) {
   const auto totals = statistics.total_value_weights();
   const double alpha = std::exp(std::clamp(log_alpha_, -log_alpha_range, log_alpha_range));
   double curvature = 0.0;  // of the density of log alpha given the tables: sum_n sum_j alpha j / (alpha + j)^2
@@ -67,6 +68,7 @@ StepStatistics Gibbs::step() {
   StepStatistics result;
   result.step_size = width_;
   if (preparation_.jumps) {
+    if (concentration_) density_.set_concentration(concentration_->value());
     double current = log_posterior();
     jump(*preparation_.jumps, density_, stream_, log_alpha_, log_beta_.data(), current);
   }
@@ -84,6 +86,10 @@ StepStatistics Gibbs::step() {
     log_alpha_ =
         slice(stream_, log_alpha_, width_, [&](double t) { return log_density_of_alpha(t, n_tables); }, result);
   }
+  if (concentration_) {
+    concentration_->draw(stream_, tables_, log_beta_.data());
+    return without_density(result);
+  }
   for (std::size_t k = 0; k < tables_.size(); ++k) tables_[k] += model.beta.values[k];
   log_dirichlet_block(stream_, tables_.data(), tables_.size(), log_beta_.data());
   return without_density(result);
@@ -92,6 +98,10 @@ StepStatistics Gibbs::step() {
 double Gibbs::log_posterior() {
   density_.coordinates(log_alpha_, log_beta_.data(), y_.data());
   return density_.value(y_.data(), nullptr) - density_.coordinate_part(y_.data());
+}
+
+double Gibbs::log_concentration() const {
+  return concentration_ ? concentration_->log_value() : Chain::log_concentration();
 }
 
 double Gibbs::parameters(double* log_beta) const {

@@ -1,8 +1,10 @@
 // Gibbs sampling with table counts: m | alpha, beta (table_counts.hpp); alpha | m by a slice step on log alpha, its
 // density m log alpha - sum_n log (alpha)_{M_n} with no further auxiliary; beta | m ~ Dirichlet(b + m). Any prior of
-// alpha and any Dirichlet; where beta is fixed, alpha is sliced on the likelihood itself.
+// alpha and any Dirichlet, of a known or an unknown concentration; where beta is fixed, alpha is sliced on the
+// likelihood itself.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "mcmc/chain.hpp"
@@ -19,6 +21,7 @@ class Gibbs final : public Chain {
   void warm_up(std::size_t, std::size_t) override { step(); }  // nothing to adapt
   StepStatistics step() override;
   double parameters(double* log_beta) const override;
+  double log_concentration() const override;
 
  private:
   double log_posterior();
@@ -30,6 +33,7 @@ class Gibbs final : public Chain {
   double log_alpha_;
   double width_ = 1.0;  // of the slice's first interval
   std::vector<double> log_beta_, tables_, y_;
+  std::optional<Concentration> concentration_;
   double n_nonempty_ = 0.0;  // groups with a positive total
   bool few_totals_ = false;  // whether their distinct values are fewer than the levels of their table
 };

@@ -36,10 +36,12 @@ Hmc::Hmc(const SufficientStatistics& statistics, const ModelView& model, const P
       new_y_(z_),
       new_gradient_(z_),
       momentum_(z_),
-      log_beta_(start.log_beta) {
+      log_beta_(start.log_beta),
+      concentration_(unknown_concentration(model, preparation, start)) {
   const DualAveraging first(1.5 * std::pow(static_cast<double>(z_.size()), -0.25), target_acceptance);
   adaptation_.assign(preparation.regions.size(), first);
   step_size_.assign(preparation.regions.size(), first.step());
+  if (concentration_) density_.set_concentration(concentration_->value());
   enter(preparation.region_of(start.log_alpha), start.log_alpha, start.log_beta.data());
 }
 
@@ -48,6 +50,10 @@ void Hmc::enter(std::size_t region, double log_alpha, const double* log_beta) {
   whitening_ = &preparation_.regions[region].whitening;
   density_.use(preparation_.regions[region].coordinate);
   density_.coordinates(log_alpha, log_beta, y_.data());
+  arrive();
+}
+
+void Hmc::arrive() {
   log_density_ = density_.value(y_.data(), gradient_.data());
   whitening_->from_coordinates(y_.data(), z_.data());
   whitening_->pull_back(gradient_.data(), gradient_.data());
@@ -61,7 +67,14 @@ void Hmc::jump_between_modes() {
   }
 }
 
+void Hmc::draw_concentration() {
+  concentration_->draw(stream_, *preparation_.tables, density_, y_.data());
+  plain_.set_concentration(concentration_->value());
+  arrive();
+}
+
 StepStatistics Hmc::step() {
+  if (concentration_) draw_concentration();
   if (preparation_.jumps) jump_between_modes();
   const std::size_t dimension = z_.size();
   const double step_size = step_size_[region_];
@@ -102,6 +115,7 @@ StepStatistics Hmc::step() {
     log_density_ = new_log_density;
   }
   result.log_density = log_density_ - density_.coordinate_part(y_.data());
+  if (concentration_) result.log_density += concentration_->log_density();
   return result;
 }
 
@@ -111,6 +125,10 @@ void Hmc::warm_up(std::size_t i, std::size_t n) {
   step_size_[region_] = adaptation_[region_].step();
   if (i + 1 < n) return;
   for (std::size_t r = 0; r < step_size_.size(); ++r) step_size_[r] = adaptation_[r].average();
+}
+
+double Hmc::log_concentration() const {
+  return concentration_ ? concentration_->log_value() : Chain::log_concentration();
 }
 
 double Hmc::parameters(double* log_beta) const { return density_.parameters(y_.data(), log_beta); }

@@ -1,9 +1,11 @@
 // Hamiltonian Monte Carlo on the whitened coordinates of PosteriorDensity: analytic gradient, dual-averaged step,
 // jittered trajectory length (Neal 2011, arXiv:1206.1901). Where the posterior has several modes of alpha, each has a
 // region with its own coordinates and step size; a trajectory that leaves its region is rejected (so that the reverse
-// move has the same coordinates), and jumps move between regions.
+// move has the same coordinates), and jumps move between regions. An unknown concentration of beta is drawn before each
+// trajectory, with beta, given alpha.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "mcmc/chain.hpp"
@@ -21,10 +23,13 @@ class Hmc final : public Chain {
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;
   double parameters(double* log_beta) const override;
+  double log_concentration() const override;
 
  private:
   void enter(std::size_t region, double log_alpha, const double* log_beta);
+  void arrive();  // at y_: the density and its gradient there
   void jump_between_modes();
+  void draw_concentration();
 
   PosteriorDensity density_;
   PosteriorDensity plain_;  // in v = log alpha, for jumps
@@ -38,6 +43,7 @@ class Hmc final : public Chain {
   // current state, proposal; gradients are with respect to z
   std::vector<double> z_, y_, gradient_, new_z_, new_y_, new_gradient_, momentum_;
   std::vector<double> log_beta_;
+  std::optional<Concentration> concentration_;
 };
 
 }  // namespace hbm_fast

@@ -36,17 +36,29 @@ Metropolis::Metropolis(const SufficientStatistics& statistics, const ModelView& 
       new_y_(z_),
       noise_(z_),
       log_beta_(start.log_beta),
+      concentration_(unknown_concentration(model, preparation, start)),
       full_(z_.size() <= most_dimensions),
       mean_(z_.size()) {
   reshape();  // without observations: the identity
   density_.use(preparation.regions[preparation.region_of(start.log_alpha)].coordinate);
+  if (concentration_) density_.set_concentration(concentration_->value());
   go_to(start.log_alpha, start.log_beta.data());
 }
 
 void Metropolis::go_to(double log_alpha, const double* log_beta) {
   density_.coordinates(log_alpha, log_beta, y_.data());
+  arrive();
+}
+
+void Metropolis::arrive() {
   log_density_ = density_.value(y_.data(), nullptr);
   whitening_.from_coordinates(y_.data(), z_.data());
+}
+
+void Metropolis::draw_concentration() {
+  concentration_->draw(stream_, *preparation_.tables, density_, y_.data());
+  plain_.set_concentration(concentration_->value());
+  arrive();
 }
 
 StepStatistics Metropolis::step() {
@@ -54,6 +66,7 @@ StepStatistics Metropolis::step() {
   StepStatistics result;
   result.step_size = step_size_;
   result.n_evaluations = n_proposals;
+  if (concentration_) draw_concentration();
   if (preparation_.jumps) {
     double log_alpha = density_.parameters(y_.data(), log_beta_.data());
     double log_posterior = log_density_ - density_.coordinate_part(y_.data());
@@ -77,6 +90,7 @@ StepStatistics Metropolis::step() {
   }
   result.acceptance = accepted / n_proposals;
   result.log_density = log_density_ - density_.coordinate_part(y_.data());
+  if (concentration_) result.log_density += concentration_->log_density();
   return result;
 }
 
@@ -148,6 +162,10 @@ void Metropolis::warm_up(std::size_t i, std::size_t n) {
     step_size_ = adaptation_.step();
   }
   if (i + 1 == n) step_size_ = adaptation_.average();
+}
+
+double Metropolis::log_concentration() const {
+  return concentration_ ? concentration_->log_value() : Chain::log_concentration();
 }
 
 double Metropolis::parameters(double* log_beta) const { return density_.parameters(y_.data(), log_beta); }

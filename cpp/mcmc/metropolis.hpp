@@ -2,10 +2,12 @@
 // doi:10.2307/3318737; scaled as Roberts & Rosenthal 2009, doi:10.1198/jcgs.2009.06134). One step is `dimension`
 // proposals (at most 32), so that the draws kept are not much more alike for many categories. While warming up the
 // covariance of the proposals and their size follow the chain; then both are frozen. The covariance is full up to 32
-// dimensions, where a warm-up can show one; beyond, its diagonal.
+// dimensions, where a warm-up can show one; beyond, its diagonal. An unknown concentration of beta is drawn before each
+// step, with beta, given alpha.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "mcmc/chain.hpp"
@@ -23,9 +25,12 @@ class Metropolis final : public Chain {
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;
   double parameters(double* log_beta) const override;
+  double log_concentration() const override;
 
  private:
   void go_to(double log_alpha, const double* log_beta);
+  void arrive();  // at y_: the density there
+  void draw_concentration();
   void observe();
   void reshape();
   void propose();
@@ -39,6 +44,7 @@ class Metropolis final : public Chain {
   double step_size_;
   double log_density_;
   std::vector<double> z_, y_, new_z_, new_y_, noise_, log_beta_;
+  std::optional<Concentration> concentration_;
 
   // Proposals are new z = z + step size * factor * noise: a lower triangle by rows, or the diagonal alone.
   bool full_;

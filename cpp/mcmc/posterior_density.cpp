@@ -70,15 +70,21 @@ PosteriorDensity::PosteriorDensity(const SufficientStatistics& statistics, const
       dimension_(model.beta.fixed ? 1 : n_categories_),
       alpha_fixed_(model.alpha.kind == AlphaKind::fixed),
       fixed_log_alpha_(alpha_fixed_ ? std::log(model.alpha.a) : 0.0),
+      dirichlet_(model.beta.values),
       log_beta_(n_categories_),
       concentration_(n_categories_),
       slopes_(n_categories_) {
-  for (const double b : model.beta.values) prior_mass_ += b;
+  for (const double b : dirichlet_) prior_mass_ += b;
   if (model.beta.fixed) {
     for (std::size_t k = 0; k < n_categories_; ++k) log_beta_[k] = std::log(model.beta.values[k]);
   }
   for (const double groups : statistics.total_value_weights().weights) scale_exponent_ -= groups;
   for (std::size_t k = 0; k < n_categories_; ++k) scale_exponent_ += statistics.n_positive(k);
+}
+
+void PosteriorDensity::set_concentration(double concentration) {
+  std::fill(dirichlet_.begin(), dirichlet_.end(), concentration);
+  prior_mass_ = static_cast<double>(n_categories_) * concentration;
 }
 
 double PosteriorDensity::log_likelihood(double log_alpha, const double* log_beta, double* slopes) {
@@ -104,7 +110,7 @@ double PosteriorDensity::value(const double* y, double* gradient) {
   if (coordinate_.bounded && !alpha_fixed_) value += coordinate_.log_slope(v);
   if (!(value > -std::numeric_limits<double>::infinity())) return value;
   if (!model_.beta.fixed) {
-    for (std::size_t k = 0; k < n_categories_; ++k) value += model_.beta.values[k] * log_beta_[k];
+    for (std::size_t k = 0; k < n_categories_; ++k) value += dirichlet_[k] * log_beta_[k];
   }
   value += log_likelihood(log_alpha, log_beta_.data(), slopes);
   if (gradient == nullptr) return value;
@@ -126,7 +132,7 @@ double PosteriorDensity::value(const double* y, double* gradient) {
   // d log beta_j / d y_k = [j = k] - beta_k, d v / d y_k = beta_k
   along_scale -= prior_mass_;
   for (std::size_t k = 0; k < n_categories_; ++k) {
-    gradient[k] = model_.beta.values[k] + slopes_[k] + std::exp(log_beta_[k]) * along_scale;
+    gradient[k] = dirichlet_[k] + slopes_[k] + std::exp(log_beta_[k]) * along_scale;
   }
   return value;
 }

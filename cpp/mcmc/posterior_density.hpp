@@ -49,6 +49,9 @@ class PosteriorDensity {
   const ModelView& model() const { return model_; }
   bool alpha_fixed() const { return alpha_fixed_; }
 
+  // From here on the Dirichlet of beta has this concentration in every category.
+  void set_concentration(double concentration);
+
   // From here on y is in terms of this coordinate (v = log alpha before the first call).
   void use(const AlphaCoordinate& coordinate) { coordinate_ = coordinate; }
   const AlphaCoordinate& coordinate() const { return coordinate_; }
@@ -78,8 +81,9 @@ class PosteriorDensity {
   bool alpha_fixed_;
   double fixed_log_alpha_;
   AlphaCoordinate coordinate_;
-  double prior_mass_ = 0.0;      // sum of the Dirichlet's concentration
-  double scale_exponent_ = 0.0;  // the likelihood goes as alpha^this when alpha -> 0
+  std::vector<double> dirichlet_;  // the concentration of beta, or the fixed beta
+  double prior_mass_ = 0.0;        // its sum
+  double scale_exponent_ = 0.0;    // the likelihood goes as alpha^this when alpha -> 0
   std::vector<double> log_beta_;
   std::vector<double> concentration_;
   std::vector<double> slopes_;

@@ -35,6 +35,12 @@ void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vec
   for (Start& start : starts) draw_start(density, preparation.regions[0].whitening, start);
 }
 
+// Around the mode, wider than the posterior there, where the prior allows it.
+void draw_concentration(const AlphaPrior& prior, const ConcentrationScale& scale, Start& start) {
+  start.log_concentration = scale.log_concentration + scale.width * normal(start.stream);
+  if (!std::isfinite(prior.log_density(start.log_concentration))) start.log_concentration = scale.log_concentration;
+}
+
 std::unique_ptr<Chain> make_chain(SamplerKind kind, const SufficientStatistics& statistics, const ModelView& model,
                                   const Preparation& preparation, const Start& start) {
   switch (kind) {
@@ -82,20 +88,28 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
 
   const KeepOn asked = [&] { return keep_on(0); };
   std::vector<Preparation> prepared(datasets.size());
+  // Where the concentration of beta is unknown, the chains of each dataset start from another one.
+  std::vector<ModelView> models(model.beta.concentration ? datasets.size() : 1, model);
+  const auto model_of = [&](std::size_t b) -> const ModelView& { return models[models.size() == 1 ? 0 : b]; };
   std::vector<std::vector<Start>> starts(datasets.size());
   parallel_for(
       datasets.size(), 1, options.n_threads,
       [&](std::size_t begin, std::size_t end) {
         for (std::size_t b = begin; b < end; ++b) {
           const std::size_t n_categories = datasets[b]->n_categories();
-          PosteriorDensity density(*datasets[b], model);
+          if (model.beta.concentration) {
+            prepared[b].concentration = concentration_scale(*datasets[b], *model.beta.concentration);
+            const double c = concentration_of(prepared[b].concentration.log_concentration);
+            std::fill(models[b].beta.values.begin(), models[b].beta.values.end(), c);
+          }
+          PosteriorDensity density(*datasets[b], model_of(b));
           for (std::size_t c = 0; c < n_chains; ++c) {
             starts[b].push_back({Stream(options.key, Site::chain, b, c), 0.0, std::vector<double>(n_categories)});
           }
           if (density.alpha_fixed()) {
             prepare_fixed(density, prepared[b], starts[b], asked);
           } else {
-            Profile profile(*datasets[b], model, asked);
+            Profile profile(*datasets[b], model_of(b), asked);
             if (profile.regions().empty()) return;  // asked to stop
             for (std::size_t c = 0; c < n_chains; ++c) {
               Start& start = starts[b][c];
@@ -105,7 +119,13 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
             if (profile.has_proposal()) prepared[b].jumps.emplace(std::move(profile));
           }
           out.n_modes[b] = static_cast<std::int32_t>(prepared[b].regions.size());
-          if (options.kinds[b] == SamplerKind::gibbs) prepared[b].tables = std::make_unique<TableCounts>(*datasets[b]);
+          if (model.beta.concentration) {
+            for (Start& start : starts[b]) {
+              draw_concentration(*model.beta.concentration, prepared[b].concentration, start);
+            }
+          }
+          if (options.kinds[b] == SamplerKind::gibbs || model.beta.concentration)
+            prepared[b].tables = std::make_unique<TableCounts>(*datasets[b]);
           if (options.start_log_alpha == nullptr) continue;
           std::vector<double> y(density.dimension());
           for (std::size_t c = 0; c < n_chains; ++c) {
@@ -127,7 +147,8 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
         for (std::size_t job = begin; job < end; ++job) {
           const std::size_t b = job / n_chains;
           const std::size_t n_categories = datasets[b]->n_categories();
-          const auto chain = make_chain(options.kinds[b], *datasets[b], model, prepared[b], starts[b][job % n_chains]);
+          const auto chain =
+              make_chain(options.kinds[b], *datasets[b], model_of(b), prepared[b], starts[b][job % n_chains]);
           // a look at the clock after 32 iterations, or after fewer where they take long
           std::size_t block = 1;
           std::size_t since = 0;
@@ -149,6 +170,7 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
             const StepStatistics step = chain->step();
             const std::size_t at = job * n_draws + d;
             out.log_alpha[at] = chain->parameters(out.log_beta + at * n_categories);
+            if (out.log_concentration != nullptr) out.log_concentration[at] = chain->log_concentration();
             out.log_density[at] = step.log_density;
             out.acceptance[at] = step.acceptance;
             out.step_size[at] = step.step_size;

@@ -38,7 +38,8 @@ struct SampleArrays {
   double* step_size;
   std::int32_t* n_evaluations;
   bool* diverging;
-  std::int32_t* n_modes;  // (B,), of log alpha
+  std::int32_t* n_modes;                // (B,), of log alpha
+  double* log_concentration = nullptr;  // of beta, where it is unknown; else null
 };
 
 // Draws from the posterior of every dataset. Chain c of dataset b uses Stream(key, Site::chain, b, c) alone, so that

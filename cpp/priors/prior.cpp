@@ -1,5 +1,6 @@
 #include "priors/prior.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -110,6 +111,10 @@ double AlphaPrior::draw_log(Stream& stream) const {
     }
   }
   return 0.0;
+}
+
+double concentration_of(double log_concentration) {
+  return std::exp(std::clamp(log_concentration, std::log(smallest_concentration), log_alpha_range));
 }
 
 }  // namespace hbm_fast

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/stream.hpp"
@@ -41,7 +42,14 @@ struct AlphaPrior {
 struct BetaPrior {
   bool fixed = false;
   std::vector<double> values;  // the Dirichlet's concentration, or the fixed beta itself
+  // Where beta ~ Dirichlet(c, ..., c) with an unknown c: the prior of c. `values` then states K, and a value of c to
+  // start from.
+  std::optional<AlphaPrior> concentration;
 };
+
+// c of log c, within the range that the Dirichlet's variates and densities compute with: beyond it beta is a corner of
+// the simplex, or its centre, to double precision.
+double concentration_of(double log_concentration);
 
 struct ModelView {
   AlphaPrior alpha;

@@ -41,17 +41,18 @@ struct SimulationRequest {
 
 // C-contiguous arrays of the caller, written in full (padding as zeros; its log_theta too).
 struct SimulationArrays {
-  double* log_alpha;       // (B,)
-  double* log_beta;        // (B, K)
-  double* alpha;           // (B,)
-  double* beta;            // (B, K)
-  std::int64_t* n_groups;  // (B,)
-  double* log_theta;       // (B, N, K) or null
-  double* theta;           // (B, N, K) or null
-  void* counts;            // (B, N, K) or null
-  CountType count_type;    // every total fits in it
-  float* statistics;       // (B, K + 1, J) or null: exceedances of each category, then of the totals
-  std::size_t max_total;   // J, at least every total
+  double* log_alpha;           // (B,)
+  double* log_beta;            // (B, K)
+  double* alpha;               // (B,)
+  double* beta;                // (B, K)
+  std::int64_t* n_groups;      // (B,)
+  double* log_theta;           // (B, N, K) or null
+  double* theta;               // (B, N, K) or null
+  void* counts;                // (B, N, K) or null
+  CountType count_type;        // every total fits in it
+  float* statistics;           // (B, K + 1, J) or null: exceedances of each category, then of the totals
+  std::size_t max_total;       // J, at least every total
+  double* beta_concentration;  // (B,), of a Dirichlet whose concentration the request draws, or null
 };
 
 // Throws std::invalid_argument for numbers of groups beyond max_groups, for totals beyond 2,000,000,000, the type of

@@ -93,6 +93,11 @@ class SimulationWorker {
     if (!request_.beta_given) {
       if (request_.beta.fixed) {
         for (std::size_t k = 0; k < k_n_; ++k) log_beta[k] = std::log(request_.beta.values[k]);
+      } else if (request_.beta.concentration) {
+        const double log_c = request_.beta.concentration->draw_log(stream);
+        if (arrays_.beta_concentration) arrays_.beta_concentration[b] = std::exp(log_c);
+        theta_.assign(k_n_, concentration_of(log_c));
+        log_dirichlet(stream, theta_.data(), k_n_, log_beta);
       } else if (has_flat_beta_ && k_n_ >= many_categories) {
         log_flat_dirichlet(stream, log_beta);
       } else {
@@ -107,7 +112,7 @@ class SimulationWorker {
   // Dirichlet(1, ..., 1): exponential variates alone.
   static bool has_flat_beta(const SimulationRequest& request) {
     const BetaPrior& beta = request.beta;
-    return !request.beta_given && !beta.fixed &&
+    return !request.beta_given && !beta.fixed && !beta.concentration &&
            std::all_of(beta.values.begin(), beta.values.end(), [](double c) { return c == 1.0; });
   }
 

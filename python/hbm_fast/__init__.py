@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hbm_fast._config import STREAM_VERSION, __version__, show_config
-from hbm_fast.errors import ConvergenceWarning, PerformanceWarning
+from hbm_fast.errors import ConvergenceWarning, PerformanceWarning, PriorWarning
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
@@ -32,6 +32,7 @@ __all__ = [
     "ManyFits",
     "PerformanceWarning",
     "Posterior",
+    "PriorWarning",
     "RegressionFit",
     "RegressionModel",
     "Simulation",

@@ -230,9 +230,9 @@ def in_range(array: Floats, name: str, *, zero: bool = False) -> Floats:
     return array
 
 
-def parameter(name: Any) -> None:
-    """Raise where the name is not that of a parameter that `Posterior` summarises."""
-    known = ("alpha", "log_alpha", "beta", "log_beta")
+def parameter(name: Any, more: tuple[str, ...] = ()) -> None:
+    """Raise where the name is not that of a parameter that `Posterior` summarises; `more` are those of a model."""
+    known = ("alpha", "log_alpha", "beta", "log_beta", *more)
     if name not in known:
         raise ValueError(f"name must be one of {', '.join(map(repr, known))}; got {name!r}")
 

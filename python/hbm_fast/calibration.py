@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, _weighted, errors
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.priors import Fixed, FixedBeta
+from hbm_fast.priors import Dirichlet, Fixed, FixedBeta
 from hbm_fast.quadrature import Quadrature
 from hbm_fast.simulation import simulate
 
@@ -20,8 +21,8 @@ _BINS = 21  # of the ranks; an even number of degrees of freedom has a closed ta
 _MAX_CORRELATION = 0.2
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Displayed):
     """Ranks of the true parameters among posterior draws, which are uniform where the inference is right.
 
     The converse does not hold: uniform ranks of these quantities are necessary for a right posterior, not sufficient
@@ -30,9 +31,9 @@ class Calibration:
     Attributes
     ----------
     names : tuple of str
-        Q quantities: ``"log_alpha"``, ``"beta[0]"``, ...; ``"theta[0]"``, ... of a group drawn at random; and
-        ``"log_likelihood"``, log p(counts | alpha, beta). Of two categories the second is ranked, of many the first
-        ten.
+        Q quantities: ``"log_alpha"``, ``"beta[0]"``, ...; ``"beta_concentration"`` where the model learns it;
+        ``"theta[0]"``, ... of a group drawn at random; and ``"log_likelihood"``, log p(counts | alpha, beta). Of two
+        categories the second is ranked, of many the first ten.
     ranks : ndarray (Q, B)
         Number of the L thinned draws below the truth: 0..L.
     n_ranks : int
@@ -71,6 +72,11 @@ class Calibration:
         position = (self.ranks + 0.5) / self.n_ranks
         inside = np.abs(2.0 * position - 1.0)[(..., *(np.newaxis,) * level.ndim)] <= level
         return np.asarray(inside.mean(axis=1))
+
+    def __repr__(self) -> str:
+        """The first rows of what is printed, in at most ten lines."""
+        lines = str(self).splitlines()
+        return "\n".join(lines if len(lines) <= 10 else [*lines[:8], f"... {len(lines) - 9} rows ...", lines[-1]])
 
     def __str__(self) -> str:
         covered = self.coverage()
@@ -181,6 +187,9 @@ def simulation_based_calibration(
             if not isinstance(model.beta, FixedBeta):
                 truth.append(sims.log_beta[b, shown])
                 drawn.append(log_beta[:, shown])
+            if sims.beta_concentration is not None:
+                truth.append(sims.beta_concentration[b : b + 1])
+                drawn.append(post.beta_concentration.ravel()[chosen][:, np.newaxis])
             if theta:
                 truth.append(sims.log_theta[b, groups[b], shown])
                 drawn.append(post.log_theta(int(groups[b])).reshape(-1, model.n_categories)[chosen, shown])
@@ -206,7 +215,7 @@ def simulation_based_calibration(
 
 
 @dataclass(frozen=True)
-class Distance:
+class Distance(Displayed):
     """Distances of one marginal to the exact one: Wasserstein-1 in the parameter's units, and Kolmogorov-Smirnov.
 
     Attributes
@@ -350,6 +359,8 @@ def _quantities(model: HierarchicalModel, theta: bool) -> tuple[str, ...]:
         names.append("log_alpha")
     if not isinstance(model.beta, FixedBeta):
         names += [f"beta[{k}]" for k in shown]
+    if isinstance(model.beta, Dirichlet) and model.beta.is_learned:
+        names.append("beta_concentration")
     if theta:
         names += [f"theta[{k}]" for k in shown]
     return (*names, "log_likelihood")

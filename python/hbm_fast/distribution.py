@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
-from hbm_fast._typing import Floats
+from hbm_fast._display import Displayed
+from hbm_fast._typing import CountsLike, Floats
+from hbm_fast.tables.inputs import as_counts
 
 # If all concentrations are below the first, they are scaled up before a division; if one is above the second, all are
 # scaled down before their sum.
 _TINY, _HUGE = 1e-290, 1e290
 
 
-class DirichletMultinomialGenerator:
+class DirichletMultinomialGenerator(Displayed):
     """A Dirichlet-multinomial random variable with the interface of scipy.stats.dirichlet_multinomial, and `rvs`.
 
     Call it as `dirichlet_multinomial(alpha, n)` to freeze the parameters. Parameters broadcast as in scipy: ``alpha``
@@ -32,6 +34,9 @@ class DirichletMultinomialGenerator:
 
     def __init__(self, seed: Any = None) -> None:
         self.random_state = seed
+
+    def __repr__(self) -> str:
+        return "dirichlet_multinomial"
 
     def __call__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> FrozenDirichletMultinomial:
         """Freeze the parameters.
@@ -201,7 +206,7 @@ class DirichletMultinomialGenerator:
         return counts
 
 
-class FrozenDirichletMultinomial:
+class FrozenDirichletMultinomial(Displayed):
     """`dirichlet_multinomial` with its parameters fixed.
 
     Examples
@@ -215,6 +220,10 @@ class FrozenDirichletMultinomial:
     def __init__(self, alpha: ArrayLike, n: ArrayLike, seed: Any = None) -> None:
         self.alpha, self.n = _parameters(alpha, n)
         self._dist = DirichletMultinomialGenerator(seed)
+
+    def __repr__(self) -> str:
+        shown = np.array2string(self.alpha, separator=", ", threshold=10, edgeitems=2)
+        return f"dirichlet_multinomial(alpha={shown}, n={np.array2string(self.n, separator=', ', threshold=10)})"
 
     @property
     def random_state(self) -> Any:
@@ -278,9 +287,10 @@ def _parameters(alpha: ArrayLike, n: ArrayLike) -> tuple[Floats, NDArray[np.int6
     return a, total.astype(np.int64)
 
 
-def _counts(x: ArrayLike) -> NDArray[np.int64]:
+def _counts(x: CountsLike) -> NDArray[np.int64]:
     """Whole non-negative counts (..., K), of any numeric dtype."""
-    counts = np.atleast_1d(_validate.unmasked(x, "x"))
+    given = x if isinstance(x, np.ndarray | list | tuple | int | float) else as_counts(x, name="x").dense()
+    counts = np.atleast_1d(_validate.unmasked(given, "x"))
     if not _whole(counts):
         raise ValueError("`x` must contain only non-negative integers.")
     return _validate.native(counts) if counts.dtype.kind in "iu" else counts.astype(np.int64)

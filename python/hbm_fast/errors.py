@@ -12,6 +12,10 @@ class PerformanceWarning(UserWarning):
     """Results are correct but could be computed faster."""
 
 
+class PriorWarning(UserWarning):
+    """The prior weighs much beside the data; the message has both numbers, and names a model for such data."""
+
+
 def warn(message: str, category: type[Warning]) -> None:
     """Warn at the line that called the package, at whatever depth the cause is found."""
     frame, level = sys._getframe(), 1

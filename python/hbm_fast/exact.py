@@ -7,11 +7,11 @@ import numpy as np
 
 from hbm_fast import _random, _validate
 from hbm_fast._typing import CountsLike, RNGLike
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, known_concentration
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.inputs import as_counts, check_layer
 
 
 def exact_posterior(
@@ -34,7 +34,7 @@ def exact_posterior(
         to 2**40. SufficientStatistics may be weighted, or of more groups than fit in memory; the posterior then, and of
         a table with weights, has no counts, thus no theta of its groups, and a file of it has the draws alone.
     model : HierarchicalModel, optional
-        Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included.
+        Default ``HierarchicalModel(2)``. Any prior, alpha or beta fixed included, but no learned concentration.
     n_draws : int
         Number of independent exact draws in the posterior.
     rng : None, int, SeedSequence, BitGenerator or Generator
@@ -56,7 +56,8 @@ def exact_posterior(
     Raises
     ------
     ValueError
-        For a model of other than two categories, a batch without datasets, or a total above 2**40.
+        For a model of other than two categories or with a learned concentration of beta, a batch without datasets, or a
+        total above 2**40.
 
     Warns
     -----
@@ -79,9 +80,12 @@ def exact_posterior(
     >>> print(f"{post.mean('log_alpha'):.4f} {post.predict(20)[1]:.5f} {post.log_evidence:.5f}")
     -4.1474 0.98714 -19.44351
     """
-    if not isinstance(counts, SufficientStatistics):
+    if isinstance(counts, SufficientStatistics):
+        check_layer(counts, "counts", layer)
+    else:
         given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
         category_names = given.category_names
+        dataset_names = given.dataset_names if dataset_names is None else dataset_names
         counts = given.dense()
         if given.weights is not None:
             counts = SufficientStatistics(given)  # rows with weights are no groups and keep no names
@@ -99,6 +103,7 @@ def exact_posterior(
         raise ValueError(f"exact_posterior needs K = 2 categories; got {model.n_categories}. Use hbm.sample.")
     if n_categories != 2:
         raise ValueError(f"counts must have K = 2 categories, as the model; got {n_categories}")
+    known_concentration(model, "exact_posterior", "Use hbm.sample")
     if not len(datasets):
         raise ValueError("counts must hold at least one dataset; got an empty batch")
     n_draws = _validate.positive_int(n_draws, "n_draws")

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import _core
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats
 from hbm_fast._validate import concentration, finite_float
 
 
 @dataclass(frozen=True)
-class AlphaPrior:
+class AlphaPrior(Displayed):
     """Base of the priors of alpha; use one of its subclasses.
 
     A subclass states its ``kind``, which is the kernel's name for it, and its parameters as fields in the kernel's
@@ -232,33 +233,64 @@ class Power(AlphaPrior):
 
 
 @dataclass(frozen=True)
-class Dirichlet:
-    """beta ~ Dirichlet(concentration): a scalar for all categories, or one value for each.
+class Dirichlet(Displayed):
+    """beta ~ Dirichlet(concentration): a scalar for all categories, one value for each, or a prior of the scalar.
+
+    With a prior, such as ``Exponential(1)``, the concentration c of beta ~ Dirichlet(c, ..., c) is learned from the
+    counts: a small c is a table in which few categories have most of the counts. Any prior of alpha serves;
+    ``Fixed(c)`` is the number c.
 
     Examples
     --------
     >>> import hbm_fast as hbm
     >>> hbm.priors.Dirichlet([1, 2])
     Dirichlet(concentration=(1.0, 2.0))
+    >>> hbm.priors.Dirichlet(hbm.priors.Exponential(1))
+    Dirichlet(concentration=Exponential(rate=1.0))
     """
 
-    concentration: float | tuple[float, ...] = 1.0
+    concentration: float | tuple[float, ...] | AlphaPrior = 1.0
 
     def __post_init__(self) -> None:
-        value = np.asarray(self.concentration, dtype=np.float64)
+        if isinstance(self.concentration, Fixed):
+            object.__setattr__(self, "concentration", self.concentration.value)
+        if isinstance(self.concentration, AlphaPrior):
+            self.concentration._kernel()  # refuses the abstract class
+            return
+        try:
+            value = np.asarray(self.concentration, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(
+                "Dirichlet's concentration must be a number, K numbers, or the prior of one number, such as "
+                f"priors.Exponential(1); got {self.concentration!r}"
+            ) from None
         checked = concentration(np.atleast_1d(value), np.atleast_1d(value).shape[-1], name="Dirichlet's concentration")
         if checked.ndim != 1:
             raise ValueError(f"Dirichlet's concentration must be a number or have shape (K,); got {checked.shape}")
         frozen = float(value) if value.ndim == 0 else tuple(float(c) for c in checked)
         object.__setattr__(self, "concentration", frozen)
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether the concentration has a prior, and is drawn with beta.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.priors.Dirichlet(0.5).is_learned, hbm.priors.Dirichlet(hbm.priors.Gamma(2, rate=1)).is_learned
+        (False, True)
+        """
+        return isinstance(self.concentration, AlphaPrior)
+
     def _kernel(self, n_categories: int) -> _core.priors.BetaPrior:
+        if isinstance(self.concentration, AlphaPrior):
+            return _core.priors.BetaPrior(False, np.ones(n_categories), self.concentration._kernel())
         values = np.broadcast_to(np.asarray(self.concentration, dtype=np.float64), (n_categories,))
         return _core.priors.BetaPrior(False, np.ascontiguousarray(values))
 
 
 @dataclass(frozen=True)
-class FixedBeta:
+class FixedBeta(Displayed):
     """beta known: positive proportions that sum to one.
 
     Examples

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel
+from hbm_fast.priors import Dirichlet
 
 # Version 0.1.0 has the function in this module.
 from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_counts
@@ -16,8 +18,8 @@ from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_count
 MAX_TOTAL = 2_000_000_000
 
 
-@dataclass(frozen=True, eq=False)
-class Simulation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation(Displayed):
     """Simulated datasets ``first, first + 1, ...`` of the stream of ``key``; arrays that were not requested are None.
 
     Attributes
@@ -26,6 +28,8 @@ class Simulation:
         Concentration: how similar the groups are.
     beta, log_beta : ndarray (B, K)
         Mean proportions; ``log_beta`` is exact where ``beta`` underflows.
+    beta_concentration : ndarray (B,) or None
+        The concentration of beta, where the model learns it and beta was not given.
     log_theta, theta : ndarray (B, N, K) or None
         Proportions of each group; rows sum to one. Zeros in padding. If both are requested, they share one buffer: copy
         one array to release the other.
@@ -61,9 +65,22 @@ class Simulation:
     first: int
     stream_version: int
     model: HierarchicalModel
+    beta_concentration: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.alpha)
+
+    def __repr__(self) -> str:
+        if len(self) == 0 or self.counts is None:
+            totals = ""
+        else:
+            sums = self.counts.sum(axis=-1)[np.arange(self.counts.shape[1]) < self.n_groups[:, np.newaxis]]
+            totals = f", totals {_range(sums)}"
+        key = "".join(f"{int(word):016x}" for word in self.key)
+        return (
+            f"Simulation({len(self)} datasets, {_range(self.n_groups)} groups, K = {self.model.n_categories}{totals}, "
+            f"first {self.first}, rng key 0x{key})"
+        )
 
 
 def simulate(
@@ -84,7 +101,7 @@ def simulate(
     out: Simulation | None = None,
     n_threads: int | None = None,
 ) -> Simulation:
-    """Simulate datasets: alpha, beta, and theta and counts of every group.
+    """Simulate datasets: alpha, beta (and its concentration, if learned), and theta and counts of every group.
 
     Parameters
     ----------
@@ -169,6 +186,7 @@ def simulate(
         beta = _validate.proportions(beta, "beta", (n_datasets, k))
         with np.errstate(divide="ignore"):
             log_beta[...] = np.log(beta)
+    learned = isinstance(model.beta, Dirichlet) and model.beta.is_learned and beta is None
     table = _statistics_buffer(statistics, out, n_datasets, k, max_total)
     logs, proportions = _theta_buffers(out, shape, theta if log_theta is None else log_theta, theta)
     result = Simulation(
@@ -185,6 +203,7 @@ def simulate(
         first=first,
         stream_version=_core.config.stream_version,
         model=model,
+        beta_concentration=_buffer(out, "beta_concentration", (n_datasets,), np.float64) if learned else None,
     )
     _core.simulation.simulate(
         key,
@@ -206,12 +225,20 @@ def simulate(
         result.counts,
         result.statistics,
         _validate.threads(n_threads),
+        result.beta_concentration,
     )
     if alpha is not None:
         result.alpha[...] = alpha
     if beta is not None:
         result.beta[...] = beta
     return result
+
+
+def _range(values: NDArray[Any]) -> str:
+    if not values.size:
+        return "no"
+    low, high = values.min(), values.max()
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _integer_source(value: Any, name: str, *, minimum: int, maximum: int) -> tuple[int, int] | NDArray[np.int64]:

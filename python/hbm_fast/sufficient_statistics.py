@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _memory, _validate
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, CountsLike, Floats
 from hbm_fast.tables.inputs import NamedCounts, as_counts
 
@@ -15,7 +16,7 @@ _BLOCK = 2**22  # counts summed by one call of numpy: some hundredths of a secon
 LARGEST_SUM = 1e18  # of weights times counts; beyond, the rounding of every slope exceeds one count
 
 
-class SufficientStatistics:
+class SufficientStatistics(Displayed):
     """Sufficient statistics of groups that share one concentration; their size does not depend on the number of groups.
 
     They are the exceedances: for every category k and j >= 0 the number of groups with x_nk > j, and the same for the

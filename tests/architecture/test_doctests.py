@@ -43,6 +43,7 @@ def test_examples(name, absent_extras_skip):
 
 def test_the_public_names_have_examples():
     subpackages = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}
-    without = {"STREAM_VERSION", "__version__", "ConvergenceWarning", "PerformanceWarning", *subpackages}
+    warnings = {"ConvergenceWarning", "PerformanceWarning", "PriorWarning"}
+    without = {"STREAM_VERSION", "__version__", *warnings, *subpackages}
     for name in sorted(set(hbm_fast.__all__) - without):
         assert ">>>" in (getattr(hbm_fast, name).__doc__ or ""), f"hbm_fast.{name} has no example"

@@ -54,7 +54,8 @@ def test_fit_writes_csv_json_and_a_figure(run, pollen, tmp_path):
     assert [float(row["concentration"]) for row in rows] == expected.concentration.tolist()
     found = json.loads((tmp_path / "fit.json").read_text())
     assert found["log_likelihood"] == expected.log_likelihood
-    assert found["categories"]["Pinus"]["standard_error"] == expected.standard_error[0]
+    assert found["parameters"]["concentration[Pinus]"]["mean"] == expected.concentration[0]
+    assert found["parameters"]["concentration[Pinus]"]["sd"] == expected.standard_error[0]
     code, out, _ = run("fit", pollen, "--json", "--prior", "0.1,0.1", "--figure", tmp_path / "fit.png")
     assert json.loads(out)["prior"] == "Gamma(shape=0.1, rate=0.1)"
     assert code == 0
@@ -78,7 +79,7 @@ def test_fit_of_multinomial_data_says_so(run, tmp_path):
     assert code == 0
     assert "multinomial does as well" in out
     found = json.loads(run("fit", file, "--json")[1])
-    assert (found["outcome"], found["alpha"]) == ("infinity", "inf")
+    assert (found["outcome"], found["alpha"]) == ("infinity", None)
     code, _, err = run("fit", file, "--figure", tmp_path / "f.png")
     assert code == 2
     assert "nothing to draw" in err
@@ -93,7 +94,7 @@ def test_fit_words_its_conclusion_by_the_p_value(run, tmp_path):
         ("0,10\n10,0\n0,10\n9,1\n", "the groups differ more than a multinomial allows"),
     ]:
         file.write_text("white,black\n" + rows)
-        assert run("fit", file)[1].splitlines()[-1].endswith(conclusion)
+        assert " ".join(run("fit", file)[1].split()).endswith(conclusion)
 
 
 # sample ----------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def test_sample_of_a_frequency_table(run, tmp_path):
     file.write_text("boys,girls,weight\n3,1,40\n0,4,7\n2,2,30\n")
     exact = json.loads(run("sample", file, "--method", "exact", "--json")[1])["parameters"]["log_alpha"]
     drawn = json.loads(run("sample", file, "--json", "--draws", 3000)[1])["parameters"]["log_alpha"]
-    assert abs(drawn["mean"] - exact["mean"]) < 6 * drawn["mcse"]
+    assert abs(drawn["mean"] - exact["mean"]) < 6 * drawn["sd"] / drawn["ess"] ** 0.5
     code, _, err = run("sample", file, "--groups", tmp_path / "g.csv")
     assert code == 2
     assert "frequency table" in err
@@ -201,12 +202,12 @@ def test_ctrl_c_keeps_what_was_drawn(end_at, run, pollen, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_from_outside(tmp_path):
-    # a real SIGINT to a real process, once the first block is announced as done
+    # a real SIGINT to a real process, once a tenth is announced as done
     rng = np.random.default_rng(0)
     counts = np.array([rng.multinomial(20_000, p) for p in rng.dirichlet(np.full(40, 0.5), size=60)])
     np.savez(tmp_path / "big.npz", counts=counts)
     out = tmp_path / "draws.csv"
-    command = [sys.executable, "-m", "hbm_fast", "sample", str(tmp_path / "big.npz"), "--draws", "2000000"]
+    command = [sys.executable, "-m", "hbm_fast", "sample", str(tmp_path / "big.npz"), "--draws", "20000"]
     with subprocess.Popen(
         [*command, "--chains", "1", "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -372,7 +373,7 @@ def test_the_summary_after_ctrl_c_is_of_fewer_draws_and_comes_after_the_file(
         raise KeyboardInterrupt
 
     end_at(5)
-    monkeypatch.setattr(sample_module, "_summary", again)
+    monkeypatch.setattr(hbm.Posterior, "summary", again)
     code, out, err = run("sample", pollen, "--draws", 5000, "--out", tmp_path / "e.csv")
     assert (code, out) == (130, "")
     assert len((tmp_path / "e.csv").read_text().splitlines()) == 1 + 4 * 2000

@@ -1,5 +1,6 @@
 """A damaged file raises an error that names it, or is read with its original numbers."""
 
+import gzip
 import io
 import zipfile
 
@@ -49,6 +50,8 @@ def table_bytes(kind, tmp_path):
         parquet = pytest.importorskip("pyarrow.parquet")
         table = pyarrow.table({"group": GROUPS, **{c: COUNTS[:, k] for k, c in enumerate(CATEGORIES)}})
         parquet.write_table(table, file, write_page_checksum="checked" in kind)
+    elif kind == "csv.gz":
+        file.write_bytes(gzip.compress(wide().encode()))
     else:
         file.write_text(long() if kind == "tsv" else wide())
     return file.read_bytes()
@@ -70,7 +73,7 @@ def are_equal(one, other):
     return weights and names and np.array_equal(one.counts, other.counts)
 
 
-@pytest.mark.parametrize("kind", ["checked npz", "npz", "npy", "csv", "tsv", "parquet", "checked parquet"])
+@pytest.mark.parametrize("kind", ["checked npz", "npz", "npy", "csv", "tsv", "csv.gz", "parquet", "checked parquet"])
 def test_damaged_tables(kind, tmp_path):
     file = tmp_path / f"damaged.{kind.split()[-1]}"
     file.write_bytes(table_bytes(kind, tmp_path))

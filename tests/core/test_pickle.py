@@ -1,9 +1,12 @@
-"""Every public object of the core package pickles and copies, and its copies give the same results."""
+"""Every public object pickles, copies and shows: its copies give the same results, its text has at most ten lines."""
 
 import copy
+import html
 import importlib
 import inspect
 import pickle
+import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import pytest
 import hbm_fast as hbm
 from hbm_fast import priors
 
+WIDE = np.random.default_rng(3).multinomial(50, np.full(40, 1.0 / 40), 12)
 BAGS = np.array([[20, 0], [0, 20], [3, 1]])
 MODEL = hbm.HierarchicalModel(2, alpha=priors.Gamma(2.0, rate=0.1), beta=[0.5, 1.5])
 
@@ -139,17 +143,71 @@ EXAMPLES = {
     "Posterior, batch with own theta": (batch_with_own_theta, answers_of_posterior),
     "Posterior, of a batch with own theta": (lambda: batch_with_own_theta()[1], answers_of_posterior),
     "Quadrature": (lambda: exact().moments, answers_of_quadrature),
-    "Summary": (lambda: exact().summary(), lambda s: [str(s)]),
+    "QuadratureBatch": (
+        lambda: exact_batch().moments,
+        lambda q: [q.mean("alpha"), q.quantile("beta", np.array([0.3]))],
+    ),
+    "Posterior, of a slice": (lambda: exact_batch()[:1], answers_of_posterior),
+    "Posterior, by Gibbs": (lambda: hbm.sample(BAGS, n_draws=200, method="gibbs", rng=1), answers_of_posterior),
+    "Posterior, by MH": (lambda: hbm.sample(BAGS, n_draws=1000, method="mh", rng=1), answers_of_posterior),
+    "Posterior, wide": (lambda: hbm.sample(WIDE, n_draws=200, rng=1), lambda p: [p.log_beta, p.predict(1), p.theta(2)]),
+    "Summary": (lambda: exact().summary(), lambda s: [str(s), *(list(row.values()) for row in s.values())]),
+    "Summary, of a batch": (lambda: exact_batch().summary(), lambda s: [str(s)]),
+    "NamedCounts": (lambda: hbm.tables.as_counts(hbm.datasets.load_pollen()), lambda n: [n.counts, n.category_names]),
+    "dirichlet_multinomial": (lambda: hbm.dirichlet_multinomial, lambda d: [d.logpmf([1, 2], [1.0, 2.0], 3)]),
+    "dirichlet_multinomial, frozen": (
+        lambda: hbm.dirichlet_multinomial(np.full(300, 2.0), 5),
+        lambda d: [d.mean(), d.var()],
+    ),
 }
 
 
-def public_classes():
-    """Names of the classes that the core package exports, without warnings and abstract bases."""
-    modules = [
-        hbm,
-        *(importlib.import_module(f"hbm_fast.{name}") for name in ("calibration", "datasets", "priors", "tables")),
-    ]
-    found = {name: getattr(module, name) for module in modules for name in module.__all__}
+def answers_of_network(network):
+    post = network.sample(BAGS, n_draws=50, rng=1)
+    return [post.log_alpha, post.log_beta, post.predict(1)]
+
+
+# of the packages that need torch
+TRAINED = {
+    "Estimator": (lambda: hbm.amortize.load("marbles"), answers_of_network),
+    "Estimator, any-k": (lambda: hbm.amortize.load("any-k"), answers_of_network),
+    "Estimator, bottom-up": (lambda: hbm.amortize.load("marbles-bottom-up"), answers_of_network),
+    "Embedding": (lambda: hbm.embedding.load("marbles"), answers_of_network),
+    "EmbeddingPosterior": (
+        lambda: hbm.embedding.load("marbles").sample(BAGS, n_draws=100, rng=1),
+        answers_of_posterior,
+    ),
+    "Posterior, by a network": (lambda: hbm.amortize.load("marbles").sample(BAGS, rng=1), answers_of_posterior),
+    "Posterior, any-k": (lambda: hbm.amortize.load("any-k").sample(BAGS, rng=1), answers_of_posterior),
+    "Posterior, bottom-up": (lambda: hbm.amortize.load("marbles-bottom-up").sample(BAGS, rng=1), answers_of_posterior),
+    "TrainingOptions": (lambda: hbm.amortize.TrainingOptions(steps=10), lambda o: [repr(o)]),
+    "Gap": (
+        lambda: importlib.import_module("hbm_fast.embedding").Gap(0.5, 0.1, 0.6, 0.1),
+        lambda g: [repr(g), g.value],
+    ),
+    "ModelComparison": (
+        lambda: importlib.import_module("hbm_fast.embedding").ModelComparison(MODEL, BAGS[np.newaxis]),
+        lambda c: [c.log_true.numpy(), c.counts],
+    ),
+}
+
+
+@cache
+def example(name):
+    """The object and its answers; without torch, those that need it are skipped."""
+    if name in TRAINED:
+        pytest.importorskip("torch")
+        pytest.importorskip("zuko")
+        pytest.importorskip("safetensors")
+    make, answers = (EXAMPLES | TRAINED)[name]
+    made = make()
+    return made, answers, answers(made)
+
+
+def public_classes(*names):
+    """Names of the classes that the package and its subpackages export, without warnings and abstract bases."""
+    modules = [hbm, *(importlib.import_module(f"hbm_fast.{name}") for name in names)]
+    found = {name: getattr(module, name) for module in modules for name in getattr(module, "__all__", ())}
     return {
         name
         for name, value in found.items()
@@ -158,8 +216,10 @@ def public_classes():
 
 
 def test_every_public_class_is_tried(absent_extras_skip):
+    core = ("calibration", "datasets", "fitting", "models", "posterior", "priors", "quadrature", "tables")
+    assert public_classes(*core) <= EXAMPLES.keys()
     with absent_extras_skip():
-        assert public_classes() <= EXAMPLES.keys()
+        assert public_classes("amortize", "embedding", "plots", "integrations") <= EXAMPLES.keys() | TRAINED.keys()
 
 
 def by_odd_buffers(made):
@@ -174,14 +234,61 @@ def by_odd_buffers(made):
     [lambda x: pickle.loads(pickle.dumps(x)), by_odd_buffers, copy.deepcopy, copy.copy],
     ids=["pickle", "buffers", "deep", "copy"],
 )
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [*EXAMPLES, *TRAINED])
+@pytest.mark.filterwarnings("ignore::hbm_fast.ConvergenceWarning")
 def test_a_copy_gives_the_same_results(name, duplicate):
-    make, answers = EXAMPLES[name]
-    made = make()
+    made, answers, expected = example(name)
     again = duplicate(made)
     assert type(again) is type(made)
-    for one, two in zip(answers(made), answers(again), strict=True):
+    for one, two in zip(expected, answers(again), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, *TRAINED])
+@pytest.mark.filterwarnings("ignore::hbm_fast.ConvergenceWarning")
+def test_what_is_shown_is_short(name):
+    made, *_ = example(name)
+    text = repr(made)
+    assert 0 < len(text.splitlines()) <= 10
+    assert max(map(len, text.splitlines())) <= 250
+    assert " object at 0x" not in text
+    shown = made._repr_html_()
+    assert re.match(r"<(pre|table)>", shown)
+    assert shown.count("<tr>") == shown.count("</tr>") <= 41
+
+
+def test_cards():
+    names = {"category_names": ["white", "<b>black</b>"]}
+    post = hbm.exact_posterior(hbm.datasets.load_marbles().counts, rng=0, **names)
+    text = repr(post)
+    assert text.startswith("Posterior: 21 groups, 2 categories (white, <b>black</b>); exact, by quadrature")
+    assert "alpha " in text
+    low, high = post.quantile("beta", [0.05, 0.95])[:, 1]
+    assert f"beta[<b>black</b>]  {post.mean('beta')[1]:.3g} [{low:.3g}, {high:.3g}]" in text
+    assert text.endswith("log evidence -19.4435")
+    shown = post._repr_html_()
+    assert "<b>" not in shown
+    assert html.escape("beta[<b>black</b>]") in shown
+    assert "<b>" not in post.summary()._repr_html_()
+    chains = hbm.sample(WIDE, n_draws=200, rng=1)
+    assert f"R-hat at most {chains.details['r_hat']:.3f}" in repr(chains)
+    assert "and 37 further categories" in repr(chains)
+    fit = hbm.fit(hbm.datasets.load_pollen()).rename(category_names=list("abcd"))
+    assert repr(fit).splitlines()[0].startswith("FitResult: 73 groups, 4 categories (a, b, c, ...); log-likelihood -")
+    assert f"a {fit.concentration[0]:.4g} (standard error {fit.standard_error[0]:.2g})" in repr(fit)
+    sims = hbm.simulate(hbm.HierarchicalModel(2), 100, n_groups=(3, 21), totals=20, rng=0)
+    assert repr(sims).startswith("Simulation(100 datasets, 3 to 21 groups, K = 2, totals 20, first 0, rng key 0x")
+
+
+def test_a_card_of_many_draws_is_thinned():
+    """The thinned mean is that of a part of the draws: near the whole one, and quick."""
+    rng = np.random.default_rng(0)
+    log_alpha, log_beta = rng.normal(size=(4, 5000)), np.log(rng.dirichlet(np.ones(200), (4, 5000)))
+    for log_weights in (None, np.zeros((4, 5000))):
+        model = hbm.HierarchicalModel(200)
+        text = repr(hbm.Posterior(log_alpha, log_beta, model=model, log_weights=log_weights))
+        found = float(re.search(r"alpha +(\S+) \[", text)[1])
+        assert abs(found - np.exp(0.5)) < 0.3  # 5,000 draws with a standard deviation of 2.2: a standard error of 0.03
 
 
 def test_processes_return_exact_posteriors():

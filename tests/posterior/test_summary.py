@@ -67,7 +67,7 @@ def test_frames_of_batches():
     assert row["r_hat"] == pytest.approx(post["Ben"].diagnostics("beta")["r_hat"][1], rel=1e-9)
     assert list(post.to_frame(quantiles=[0.25]).columns[4:5]) == ["25%"]
     unnamed = hbm.exact_posterior(counts).to_frame()
-    assert unnamed.dataset.unique().tolist() == ["0", "1", "2"]
+    assert unnamed.dataset.unique().tolist() == [0, 1, 2]
 
 
 def test_how_many_r_hat_exceed_their_limit():

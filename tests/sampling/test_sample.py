@@ -122,7 +122,12 @@ def test_alpha_and_beta_fixed():
 
 def test_progress_is_written(capsys):
     hbm.sample(BAGS, rng=1, n_draws=200_000, method="mh", progress=True, n_threads=1)
-    assert "%" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("\rhbm_fast.sample (mh): 100%\n")
+    shares = []
+    hbm.sample(BAGS, rng=1, n_draws=200_000, method="mh", progress=shares.append, n_threads=1)
+    assert shares == sorted(shares)
+    assert (shares[0] < 1.0, shares[-1]) == (True, 1.0)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

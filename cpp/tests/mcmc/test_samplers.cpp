@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "mcmc/crp_tables.hpp"
@@ -156,6 +157,17 @@ void table_counts_have_their_mean() {
   }
 }
 
+void expected_tables_are_their_sum() {
+  const auto statistics = statistics_of({9, 4, 30, 0, 2, 2}, 2);
+  const std::array<double, 2> log_beta{std::log(0.3), std::log(0.7)};
+  double expected = 0.0;
+  for (const auto& [count, share] : {std::pair{9, 0.3}, {4, 0.7}, {30, 0.3}, {2, 0.3}, {2, 0.7}}) {
+    for (int j = 0; j < count; ++j) expected += 2.0 * share / (2.0 * share + j);
+  }
+  CHECK_CLOSE(expected_tables(statistics, std::log(2.0), log_beta.data()), expected, 1e-13);
+  CHECK_CLOSE(expected_tables(statistics, -1e6, log_beta.data()), 5.0, 1e-13);
+}
+
 void fractions_of_groups_have_no_tables() {
   const std::vector<std::int32_t> counts{3, 1};
   const double weight = 0.5;
@@ -165,23 +177,29 @@ void fractions_of_groups_have_no_tables() {
   CHECK(check::throws<std::invalid_argument>([&] { const TableCounts tables(statistics); }));
 }
 
-void chains_find_the_exact_posterior() {
+// By quadrature: log alpha's mean, and that of log c where the concentration c ~ Exponential(1) of beta is unknown.
+void chains_find_the_exact_posterior(bool known_concentration) {
   const auto statistics = le2020();
-  const ModelView model = model_of(2);
+  ModelView model = model_of(2);
+  if (!known_concentration) model.beta.concentration = model.alpha;
   for (const SamplerKind kind : {SamplerKind::hmc, SamplerKind::gibbs, SamplerKind::metropolis}) {
     constexpr std::size_t n_chains = 4, n_draws = 20000, n = n_chains * n_draws;
     std::array<std::vector<double>, 2> log_alpha;
     for (const int n_threads : {1, 3}) {
       auto& draws = log_alpha[n_threads == 1 ? 0 : 1];
       draws.resize(n);
-      std::vector<double> log_beta(2 * n), log_density(n), acceptance(n), step_size(n);
+      std::vector<double> log_beta(2 * n), log_density(n), acceptance(n), step_size(n), log_concentration(n);
       std::vector<std::int32_t> evaluations(n);
       std::int32_t n_modes = 0;
       const std::unique_ptr<bool[]> diverging(new bool[n]);
       sample({&statistics}, model, {{kind}, n_chains, n_draws, 200, {7, 8}, n_threads},
              {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(),
-              evaluations.data(), diverging.get(), &n_modes},
+              evaluations.data(), diverging.get(), &n_modes, known_concentration ? nullptr : log_concentration.data()},
              [](double) {});
+      if (known_concentration) continue;
+      double mean = 0.0;
+      for (const double t : log_concentration) mean += t / static_cast<double>(n);
+      CHECK(std::abs(mean - 0.127616) < 0.03);  // over 6 standard errors
     }
     CHECK(log_alpha[0] == log_alpha[1]);
     double mean = 0.0;
@@ -198,7 +216,9 @@ int main() {
   profile_finds_two_modes();
   density_is_a_power_where_concentrations_underflow();
   table_counts_have_their_mean();
+  expected_tables_are_their_sum();
   fractions_of_groups_have_no_tables();
-  chains_find_the_exact_posterior();
+  chains_find_the_exact_posterior(true);
+  chains_find_the_exact_posterior(false);
   return check::report();
 }

@@ -208,6 +208,7 @@ class Estimator(TrainedNetwork):
             theta_draws=None if log_theta is None else partial(one_chain, log_theta, batch),
             category_names=given.category_names,
             group_names=given.group_names,
+            dataset_names=given.dataset_names,
         )
 
     def outside(self, counts: NDArray[Any]) -> list[str]:

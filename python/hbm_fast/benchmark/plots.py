@@ -22,6 +22,7 @@ COLUMNS = (
     "error of E[log alpha], sd",
 )
 _MARKS = "osD^vP*X"
+_COLORS = plots.PALETTE[:6]  # the others are near to the background of a light or a dark page
 
 
 def figures(case: Mapping[str, Any]) -> dict[str, "Figure"]:
@@ -36,7 +37,7 @@ def time_against_datasets(case: Mapping[str, Any]) -> "Figure":
     for i, name in enumerate(case["ways"]):
         points = _of(case["points"], name)
         x, y = [p["datasets"] for p in points], [p["seconds"] for p in points]
-        colour = f"C{i}"
+        colour = _COLORS[i % len(_COLORS)]
         axes.plot(x, y, color=colour, label=name)
         for p in points:
             face = "none" if p["extrapolated"] else colour
@@ -46,7 +47,7 @@ def time_against_datasets(case: Mapping[str, Any]) -> "Figure":
             axes.plot(x, [s + trained for s in y], "--", color=colour, label=f"{name}, training charged")
     axes.set(xscale="log", yscale="log", xlabel="datasets", ylabel="seconds")
     axes.set_yticks([10.0**e for e in range(-3, 6)])
-    axes.legend(fontsize=8)
+    plots.legend(axes)
     axes.set_title(_title(case), fontsize=10)
     return figure
 
@@ -60,11 +61,12 @@ def accuracy_against_time(case: Mapping[str, Any]) -> "Figure":
         if not points:  # a peer: its point of the most datasets that were run
             points = [p for p in _of(case["points"], name) if not p["extrapolated"]][-1:]
         x = [p["seconds"] / p["datasets"] for p in points]
-        axes.plot(x, [p["ks_log_alpha"] for p in points], "-" + _MARKS[i % len(_MARKS)], color=f"C{i}", label=name)
+        style = {"color": _COLORS[i % len(_COLORS)], "label": name}
+        axes.plot(x, [p["ks_log_alpha"] for p in points], "-" + _MARKS[i % len(_MARKS)], **style)
     axes.set(xscale="log", yscale="log", xlabel="seconds a dataset", ylabel="KS distance of log alpha to the reference")
     axes.set_yticks([0.001, 0.003, 0.01, 0.03, 0.1, 0.3], ["0.001", "0.003", "0.01", "0.03", "0.1", "0.3"])
     axes.minorticks_off()
-    axes.legend(fontsize=8)
+    plots.legend(axes)
     axes.set_title(_title(case), fontsize=10)
     return figure
 

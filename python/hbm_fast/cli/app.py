@@ -1,11 +1,14 @@
 """The application: every command by name. Nothing heavier than typer is imported before a command runs."""
 
+from typing import Annotated
+
 try:
     import rich  # noqa: F401
     import typer
 except ImportError as error:
     raise ImportError(f"{error.name} is not installed: pip install 'hbm-fast[cli]'", name=error.name) from error
 
+from hbm_fast import __version__
 from hbm_fast.cli.benchmark import benchmark
 from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
@@ -19,10 +22,27 @@ from hbm_fast.cli.train import train
 
 app = typer.Typer(
     name="hbm-fast",
-    help="Hierarchical Dirichlet-multinomial models of counts: simulate, score and infer.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hbm-fast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hierarchical Dirichlet-multinomial models of counts: simulate, score and infer."""
+
+
 for command in (demo, simulate, sample, fit, train, infer, question2, benchmark, report, config):
     app.command()(command)

@@ -1,31 +1,43 @@
-"""`hbm-fast fit`: maximum likelihood or MAP of a table of counts."""
+"""`hbm-fast fit`: maximum likelihood or posterior mode of a table of counts."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Annotated, Any
 
+import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from hbm_fast import _files, priors
-from hbm_fast.cli import options
+from hbm_fast.cli import options, output
+from hbm_fast.cli.reading import collected, read
 from hbm_fast.fitting import FitResult
 from hbm_fast.fitting import fit as fit_counts
-from hbm_fast.tables import read_counts
+from hbm_fast.tables import CountTable
 
-_ROWS = 40
+_WIDTH = NormalDist().inv_cdf(0.95)  # of a 90 % interval, in standard errors
 
 
 def fit(
     data: options.Data,
     layout: options.FormatOption = options.Format.AUTO,
+    transpose: options.Transpose = None,
+    drop: options.Drop = None,
+    metadata: options.Metadata = None,
+    by: options.By = None,
     prior: Annotated[
         str | None,
         typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration: the mode instead of the maximum."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the result here (.csv or .json).")] = None,
-    figure: options.Figure = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the concentrations (.csv, 95 % intervals) or the result (.json) here.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the concentrations with 95 % intervals here (.png, .pdf, .svg).")
+    ] = None,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     force: options.Force = False,
 ) -> None:
@@ -33,25 +45,43 @@ def fit(
 
     Example: hbm-fast fit counts.csv --prior 0.1,0.1 --out fit.csv
     """
-    options.check_target(out, "--out", (".csv", ".json"), force=force)
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     gamma = None if prior is None else _gamma(prior)
-    table = read_counts(data, layout=layout.value)
-    names = table.category_names or tuple(map(str, range(table.counts.shape[1])))
-    result = replace(fit_counts(table.counts, weights=table.weights, prior=gamma), category_names=names)
-    if out is not None and out.suffix.lower() == ".csv":
-        columns = ("category", "concentration", "standard_error", "lower", "upper", "proportion")
-        _files.write_csv(out, columns, _rows(result))
-    elif out is not None:
-        _files.write_json(out, _content(result))
+    source = read(data, layout, transpose, drop, metadata, by)
+    for label in source.parts:
+        options.check_target(output.of_label(out, label), "--out", (".csv", ".json"), force=force)
+    answers: dict[str | None, output.Answer] = {}
+    fits: dict[str | None, FitResult] = {}
+    for label, table in source.parts.items():
+        messages: list[str] = []
+        with collected(messages):
+            result = _fit(table, gamma)
+        record = output.record(
+            "fit",
+            source,
+            table,
+            model=f"Dirichlet-multinomial{'' if gamma is None else f', {gamma!r} prior of every concentration'}",
+            method="maximum likelihood" if gamma is None else "posterior mode",
+            parameters=_parameters(result),
+            messages=messages,
+            **_content(result),
+        )
+        fits[label] = result
+        answers[label] = output.Answer(record, _notes(result))
+        target = output.of_label(out, label)
+        if target is not None and target.suffix.lower() == ".csv":
+            columns = ("category", "concentration", "standard_error", "lower", "upper", "proportion")
+            _files.write_csv(target, columns, _rows(result))
+        elif target is not None:
+            _files.write_json(target, record)
     if figure is not None:
-        from hbm_fast import plots
+        _draw(fits, figure)
+    output.publish(source, answers, as_json=as_json, wide=wide)
 
-        _files.write_figure(figure, plots.concentrations(result), dpi=150)
-    if as_json:
-        options.print_json(_content(result))
-    else:
-        _show(result, data.name)
+
+def _fit(table: CountTable, prior: priors.Gamma | None) -> FitResult:
+    names = table.category_names or tuple(map(str, range(table.counts.shape[1])))
+    return replace(fit_counts(table.counts, weights=table.weights, prior=prior), category_names=names)
 
 
 def _gamma(text: str) -> priors.Gamma:
@@ -62,6 +92,45 @@ def _gamma(text: str) -> priors.Gamma:
     return priors.Gamma(shape, rate=rate)
 
 
+def _parameters(result: FitResult) -> output.Parameters:
+    """Estimates, standard errors and 90 % intervals: of alpha and the concentrations symmetric in the logarithm, of the
+    proportions in the logit, by the delta method."""
+    names = result.category_names or ()
+    occurring = result.beta > 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        deviation = result.standard_error / result.concentration  # of the log concentrations
+        along, total = np.full(len(names), np.nan), math.nan
+        if result.converged and result._curvature is not None:
+            along[occurring] = result._curvature.solve(result.beta[occurring])  # their covariance times beta
+            total = math.sqrt(result.beta[occurring] @ along[occurring])
+        logit = np.sqrt(np.maximum(deviation**2 - 2.0 * along + total**2, 0.0)) / (1.0 - result.beta)
+        sd = logit * result.beta * (1.0 - result.beta)
+        odds = np.exp(_WIDTH * logit)
+        lower = result.beta / (result.beta + (1.0 - result.beta) * odds)
+        upper = result.beta / (result.beta + (1.0 - result.beta) / odds)
+    log_alpha = math.log(result.alpha) if result.alpha > 0.0 else math.nan
+    parameters = {
+        "alpha": _row(result.alpha, total * result.alpha, *_around(result.alpha, total)),
+        "log_alpha": _row(log_alpha, total, log_alpha - _WIDTH * total, log_alpha + _WIDTH * total),
+    }
+    for name, *values in zip(names, *map(np.ndarray.tolist, (result.beta, sd, lower, upper)), strict=True):
+        parameters[f"beta[{name}]"] = _row(*values)
+    for name, c, s, d in zip(
+        names, *map(np.ndarray.tolist, (result.concentration, result.standard_error, deviation)), strict=True
+    ):
+        parameters[f"concentration[{name}]"] = _row(c, s, *_around(c, d))
+    return parameters
+
+
+def _around(value: float, deviation: float) -> tuple[float, float]:
+    return value * math.exp(-_WIDTH * deviation), value * math.exp(_WIDTH * deviation)
+
+
+def _row(mean: float, sd: float, lower: float, upper: float) -> output.Row:
+    known = map(output.number, (mean, sd, lower, upper))
+    return {**dict(zip(("mean", "sd", "lower", "upper"), known, strict=True)), "ess": None, "r_hat": None}
+
+
 def _rows(result: FitResult) -> list[tuple[Any, ...]]:
     lower, upper = result.interval()
     columns = (result.concentration, result.standard_error, lower, upper, result.beta)
@@ -69,13 +138,11 @@ def _rows(result: FitResult) -> list[tuple[Any, ...]]:
 
 
 def _content(result: FitResult) -> dict[str, Any]:
-    names = ("concentration", "standard_error", "lower", "upper", "proportion")
     return {
         "outcome": result.outcome,
         "message": result.message,
         "alpha": result.alpha,
         "log_likelihood": result.log_likelihood,
-        "n_groups": result.n_groups,
         "n_parameters": result.n_parameters,
         "aic": result.aic,
         "bic": result.bic,
@@ -84,28 +151,36 @@ def _content(result: FitResult) -> dict[str, Any]:
         "prior": None if result.prior is None else repr(result.prior),
         "log_posterior": result.log_posterior,
         "log_evidence": result.log_evidence,
-        "categories": {row[0]: dict(zip(names, row[1:], strict=True)) for row in _rows(result)},
     }
 
 
-def _show(result: FitResult, name: str) -> None:
-    shown = Table(title=f"{name}: alpha = {result.alpha:.6g}")
-    for column in ("category", "concentration", "s.e.", "2.5 %", "97.5 %", "proportion"):
-        shown.add_column(column, justify="left" if column == "category" else "right")
-    rows = sorted(_rows(result), key=lambda row: -row[-1])
-    for category, *values in rows[:_ROWS]:
-        shown.add_row(category, *(f"{value:.5g}" for value in values))
-    console = Console()
-    console.print(shown)
-    if len(rows) > _ROWS:
-        console.print(f"and {len(rows) - _ROWS} smaller ones: --out FILE writes all")
-    print(f"{result.message}")
-    print(f"log-likelihood {result.log_likelihood:.6f}, AIC {result.aic:.4f}, BIC {result.bic:.4f}")
+def _notes(result: FitResult) -> list[str]:
     conclusion = "the groups differ more than a multinomial allows"
     if result.outcome in ("infinity", "undetermined") or result.multinomial_p_value > 0.05:
         conclusion = "a multinomial does as well"
     elif result.multinomial:
         conclusion = "the groups may differ more than a multinomial allows"
-    print(f"multinomial    {result.multinomial_log_likelihood:.6f}, p = {result.multinomial_p_value:.3g}: {conclusion}")
+    notes = [
+        f"alpha = {result.alpha:.6g}: {result.message}",
+        f"log-likelihood {result.log_likelihood:.6f}, AIC {result.aic:.4f}, BIC {result.bic:.4f}",
+    ]
     if result.log_evidence is not None:
-        print(f"log posterior {result.log_posterior:.6f}, log evidence (Laplace) {result.log_evidence:.6f}")
+        notes.append(f"log posterior {result.log_posterior:.6f}, log evidence (Laplace) {result.log_evidence:.6f}")
+    p_value = f"p = {result.multinomial_p_value:.3g}"
+    return [*notes, f"multinomial {result.multinomial_log_likelihood:.6f}, {p_value}: {conclusion}"]
+
+
+def _draw(fits: Mapping[str | None, FitResult], target: Path) -> None:
+    from hbm_fast import plots
+    from hbm_fast.plots.intervals import intervals
+
+    if None in fits:
+        figure = plots.concentrations(fits[None])
+    else:
+        for label, result in fits.items():
+            if not result.converged:
+                raise ValueError(f"{label}: there is nothing to draw: {result.message}")
+        names = next(iter(fits.values())).category_names or ()
+        series = [(str(label), f.concentration, *f.interval()) for label, f in fits.items()]
+        figure = intervals(names, series, "concentration, with 95 % intervals", 30)
+    _files.write_figure(target, figure, dpi=150)

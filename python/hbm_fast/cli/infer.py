@@ -1,14 +1,15 @@
 """`hbm-fast infer`: the posterior of a table of counts, by a trained network."""
 
-from pathlib import Path
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from hbm_fast.cli import options
-from hbm_fast.tables import CountTable, read_counts
+from hbm_fast.cli import options, output, posteriors
+from hbm_fast.cli.reading import collected, read
+from hbm_fast.posterior import Posterior
+from hbm_fast.tables import CountTable
 
 _MANY_COUNTS = 2**27  # 1 GiB
 
@@ -17,51 +18,80 @@ def infer(
     data: options.Data,
     network: Annotated[str, typer.Option(help="marbles, marbles-bottom-up, any-k, or a file.")] = "any-k",
     layout: options.FormatOption = options.Format.AUTO,
+    transpose: options.Transpose = None,
+    drop: options.Drop = None,
+    metadata: options.Metadata = None,
+    by: options.By = None,
     draws: Annotated[int, typer.Option(help="Number of draws.", min=1)] = 4000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
     raw: Annotated[bool, typer.Option("--raw", help="The network's own draws, uncorrected.")] = False,
+    out: options.Draws = None,
+    groups: options.Groups = None,
+    figure: options.Figure = None,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
+    force: options.Force = False,
 ) -> None:
     """Infer (alpha, beta) with a network, corrected against the exact likelihood.
 
     Example: hbm-fast infer counts.csv --network marbles
     """
-    table = read_counts(data, layout=layout.value)
+    options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    source = read(data, layout, transpose, drop, metadata, by)
+    posteriors.check_targets(source, out, groups, force=force)
+    tables = {label: _one_row_a_group(table, source.name) for label, table in source.parts.items()}
     from hbm_fast import amortize
 
-    post = amortize.load(network).sample(_rows(table, data), n_draws=draws, rng=seed, correct=False if raw else "auto")
-    result = {
-        "data": data.name,
-        "network": network,
-        "path": str(post.details["path"]),
-        "reason": str(post.details["reason"]),
-        "ess_share": None if raw else float(post.details["ess_share"]),
-        "log_evidence": post.log_evidence,
-        "log_alpha": {"mean": float(post.mean("log_alpha")), "sd": float(post.sd("log_alpha"))},
-        "beta": {"mean": post.mean("beta").tolist(), "sd": post.sd("beta").tolist()},
-    }
-    if as_json:
-        options.print_json(result)
-        return
-    print(post.summary())
-    how = {
-        "network": "the network's own draws",
-        "importance": f"the network's draws, weighted: {result['ess_share']:.1%} of them are effective"
-        if not raw
-        else "",
-        "sampler": f"the exact sampler, as {result['reason']}",
-    }[str(post.details["path"])]
-    print(f"{data.name}: {how}")
+    estimator = amortize.load(network)
+    answers: dict[str | None, output.Answer] = {}
+    found: dict[str | None, Posterior] = {}
+    for label, table in tables.items():
+        messages: list[str] = []
+        with collected(messages):
+            post = estimator.sample(table, n_draws=draws, rng=seed, correct=False if raw else "auto")
+            summary = post.summary()
+        details: dict[str, Any] = {name: str(post.details[name]) for name in ("path", "reason")}
+        details["ess_share"] = None if raw else float(post.details["ess_share"])
+        record = output.record(
+            "infer",
+            source,
+            table,
+            model=repr(post.model),
+            method=post.method,
+            parameters=output.parameters_of(summary),
+            messages=messages,
+            network=network,
+            **details,
+            log_evidence=post.log_evidence,
+            seed=seed,
+        )
+        found[label] = post
+        answers[label] = output.Answer(record, [summary.note, _how(**details)], summary.columns)
+        targets = [output.of_label(target, label) for target in (out, groups)]
+        posteriors.write(post, *targets)
+        posteriors.write_record(record, targets[0])
+    if figure is not None:
+        posteriors.draw(found, figure)
+    output.publish(source, answers, as_json=as_json, wide=wide)
 
 
-def _rows(table: CountTable, data: Path) -> NDArray[np.int64]:
-    """A row for every group, which networks need: a row of weight w is w groups."""
+def _how(path: str, reason: str, ess_share: float | None) -> str:
+    if path == "sampler":
+        return f"the exact sampler, as {reason}"
+    if path == "network" or ess_share is None:
+        return "the network's own draws"
+    return f"the network's draws, weighted: {ess_share:.1%} of them are effective"
+
+
+def _one_row_a_group(table: CountTable, name: str) -> CountTable:
+    """A row for every group, which networks need: a row of weight w is w groups, without names."""
     if table.weights is None:
-        return table.counts
+        return table
     n_groups = sum(table.weights.tolist())  # of Python's integers, which do not overflow
     if n_groups * table.counts.shape[1] > _MANY_COUNTS:
         raise ValueError(
-            f"{data}: the weights add up to {n_groups} groups, which a network takes one by one: more than "
+            f"{name}: the weights add up to {n_groups} groups, which a network takes one by one: more than "
             f"{_MANY_COUNTS} counts. Use hbm-fast sample, which takes weights as they are"
         )
-    return np.repeat(table.counts, table.weights, axis=0)
+    counts = np.repeat(table.counts, table.weights, axis=0)
+    return replace(table, counts=counts, weights=None, group_names=None, labels=None)

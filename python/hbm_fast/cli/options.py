@@ -23,7 +23,12 @@ class Format(StrEnum):
 
 
 Data = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Counts: .csv, .tsv, .txt, .parquet, .npz or .npy.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Counts: .csv, .tsv, .txt, each also .gz, .parquet, .npz, .npy, .h5ad or .biom; - reads text from stdin.",
+        show_default=False,
+    ),
 ]
 FormatOption = Annotated[
     Format,
@@ -32,7 +37,33 @@ FormatOption = Annotated[
         help="wide: a group a row; long: columns group, category, count; frequency: wide with a column weight.",
     ),
 ]
+Transpose = Annotated[
+    bool | None,
+    typer.Option(
+        "--transpose/--no-transpose",
+        help="Rows are categories and columns are groups, or not; by default as the layout of the file shows.",
+        show_default=False,
+    ),
+]
+Drop = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Leave this column out. Repeatable.", show_default=False)
+]
+By = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="A column of labels: one result for the groups of each.", show_default=False),
+]
+Metadata = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The table in which --by is a column, joined by the names of the groups."),
+]
+Wide = Annotated[bool, typer.Option("--wide", help="Every row and column, however wide.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Alpha = Annotated[str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.")]
+Beta = Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")]
+Draws = Annotated[Path | None, typer.Option("--out", help="Write the draws (.nc, .csv) or the summary (.json) here.")]
+Groups = Annotated[
+    Path | None, typer.Option("--groups", help="Write the proportions of every group with 90 % intervals here (.csv).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of the table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Figure = Annotated[

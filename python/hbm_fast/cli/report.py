@@ -1,4 +1,4 @@
-"""`hbm-fast report`: one HTML page with both questions of Le (2020)."""
+"""`hbm-fast report`: one HTML page for a table of one's own, or with both questions of Le (2020)."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -7,34 +7,88 @@ from typing import Annotated, Any
 
 import typer
 
+from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
+from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.reading import collected, read
+from hbm_fast.cli.sample import Method, posterior_of
+from hbm_fast.models import HierarchicalModel
 
 
 def report(
+    table: Annotated[
+        Path | None, typer.Argument(metavar="[TABLE]", help="Counts, as for sample; none: the page of Le (2020).")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The page (.html).")] = Path("hbm-fast-report.html"),
+    layout: options.FormatOption = options.Format.AUTO,
+    transpose: options.Transpose = None,
+    drop: options.Drop = None,
+    metadata: options.Metadata = None,
+    by: options.By = None,
+    category: Annotated[
+        str | None, typer.Option(help="The category whose shrinkage is drawn; default the largest.", show_default=False)
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
+    chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
+    alpha: options.Alpha = "exponential:1",
+    beta: options.Beta = 1.0,
     network: Annotated[
         list[str] | None,
-        typer.Option(help="A trained network to show beside the shipped ones: a file. Repeatable."),
+        typer.Option(help="Le (2020): a trained network to show beside the shipped ones, a file. Repeatable."),
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Folder in which `hbm-fast benchmark` saved its JSON: the page shows it.")
+        Path | None, typer.Option(help="Le (2020): folder in which `hbm-fast benchmark` saved its JSON.")
     ] = None,
-    n_calibration: Annotated[int, typer.Option(help="Simulated datasets of the calibration.", min=21)] = 500,
+    n_calibration: Annotated[int, typer.Option(help="Le (2020): simulated datasets of the calibration.", min=21)] = 500,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     as_json: options.AsJson = False,
     force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Write both questions of Le (2020), the answers beside the exact ones, and the calibration as one offline page.
+    """Write one offline page about a table: its posterior, its accuracy, shrinkage, and a predictive check.
 
-    Example: hbm-fast report --out report.html --results hbm-fast-benchmark
+    Without TABLE the page has both questions of Le (2020), the answers beside the exact ones, and the calibration.
+
+    Example: hbm-fast report counts.csv --out page.html
     """
+    options.check_target(out, "--out", (".html",), force=force)
+    if table is None:
+        _le_2020(out, network or [], results, n_calibration, seed)
+    else:
+        if network or results is not None:
+            raise ValueError("--network and --results belong to the page of Le (2020): leave out TABLE, or them")
+        if find_spec("matplotlib") is None:
+            raise missing_extra("matplotlib", "report")
+        from hbm_fast.report import table as page
+
+        source = read(table, layout, transpose, drop, metadata, by)
+        if source.table.weights is not None:
+            raise ValueError("a report needs a group a row; the rows of a frequency table are kinds of groups")
+        if category is not None and category not in (source.table.category_names or ()):
+            raise ValueError(f"--category must be the name of a category of {source.name}; got {category!r}")
+        model = HierarchicalModel(source.table.counts.shape[1], alpha=parse_alpha(alpha), beta=beta)
+        analyses = {}
+        for label, part in source.parts.items():
+            messages = list(source.messages)
+            with collected(messages):
+                post, interrupted = posterior_of(part, model, Method.AUTO, draws, chains, seed, quiet, label)
+                if interrupted:
+                    raise KeyboardInterrupt
+                analyses[label] = page.Analysis(post, post.summary(), messages)
+        page.write(out, source.name, analyses, category=category, rng=seed)
+    if as_json:
+        options.print_json({"page": str(out), "bytes": out.stat().st_size})
+    else:
+        print(out)
+
+
+def _le_2020(out: Path, network: list[str], results: Path | None, n_calibration: int, seed: int) -> None:
     from hbm_fast.experiments import report as page
 
-    options.check_target(out, "--out", (".html",), force=force)
     if results is not None and not results.is_dir():
         raise ValueError(f"--results: the folder {str(results)!r} does not exist")
     networks: dict[str, Callable[[Any], Any]] = {}
-    for name in network or []:
+    for name in network:
         from hbm_fast import amortize
 
         estimator = amortize.load(name)
@@ -45,7 +99,3 @@ def report(
 
         sections = list(report_question_two.sections(seed))
     page.write(out, networks=networks, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
-    if as_json:
-        options.print_json({"page": str(out), "bytes": out.stat().st_size})
-    else:
-        print(out)

@@ -1,8 +1,7 @@
 """`hbm-fast sample`: the posterior of a table of counts."""
 
 import sys
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,16 +10,15 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from hbm_fast import __version__, _files
-from hbm_fast.cli import options
+from hbm_fast.cli import options, output, posteriors
 from hbm_fast.cli.priors import parse_alpha
-from hbm_fast.errors import ConvergenceWarning
+from hbm_fast.cli.progress import Update, progress
+from hbm_fast.cli.reading import collected, read
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import Posterior, netcdf
+from hbm_fast.posterior import Posterior, diagnostics
 from hbm_fast.sampling import sample as sample_counts
-from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables import CountTable, read_counts
+from hbm_fast.tables import CountTable
 
 # Table entries visited for one block of draws, after which Ctrl-C keeps the draws so far: a few seconds. The size is
 # part of the definition of the draws: each block has a random stream.
@@ -28,7 +26,7 @@ _ENTRIES_A_BLOCK = 50_000_000
 _SMALLEST_BLOCK = 500
 # This many values are summarised in a third of a second.
 _QUICK_VALUES = 500_000
-_CHUNK = 4096  # draws between two checks for Ctrl-C
+_R_HAT_VALUES = 1_000_000  # for the R-hat of the progress line: a third of a second
 
 
 class Method(StrEnum):
@@ -44,72 +42,73 @@ class Method(StrEnum):
 def sample(
     data: options.Data,
     layout: options.FormatOption = options.Format.AUTO,
+    transpose: options.Transpose = None,
+    drop: options.Drop = None,
+    metadata: options.Metadata = None,
+    by: options.By = None,
     method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
-    alpha: Annotated[
-        str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.")
-    ] = "exponential:1",
-    beta: Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")] = 1.0,
-    out: Annotated[Path | None, typer.Option(help="Write the draws (.nc, .csv) or the summary (.json) here.")] = None,
-    groups: Annotated[
-        Path | None, typer.Option(help="Write the proportions of every group with 90 % intervals here (.csv).")
-    ] = None,
+    alpha: options.Alpha = "exponential:1",
+    beta: options.Beta = 1.0,
+    out: options.Draws = None,
+    groups: options.Groups = None,
     figure: options.Figure = None,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw from the posterior of a table of counts; Ctrl-C keeps what was drawn so far.
 
+    With --by there is a posterior for the groups of each label; --out and --groups then write a file for each
+    (draws-LABEL.nc), and --figure shows them side by side.
+
     Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
     """
-    options.check_target(out, "--out", (".nc", ".csv", ".json"), force=force)
-    options.check_target(groups, "--groups", (".csv",), force=force)
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     prior = parse_alpha(alpha)
-    table = read_counts(data, layout=layout.value)
-    if groups is not None and table.weights is not None:
-        raise ValueError("--groups needs a group a row; the rows of a frequency table are kinds of groups")
-    model = HierarchicalModel(table.counts.shape[1], alpha=prior, beta=beta)
-    post, interrupted = _posterior(table, model, method, draws, chains, seed, quiet)
-
-    if interrupted:
-        print(_kept(post, draws, out, groups, figure), file=sys.stderr, flush=True)
-    if out is not None and out.suffix.lower() != ".json":  # first: a second Ctrl-C does not lose it
-        _write_draws(post, out)
-    step = _step(post) if interrupted else 1
-    summary, complaint = _summary(post if step == 1 else _thinned(post, step))
-    result: dict[str, Any] = {
-        "data": data.name,
-        "n_groups": table.counts.shape[0],
-        "n_categories": table.counts.shape[1],
-        "model": repr(model),
-        "method": post.method,
-        "n_chains": post.n_chains,
-        "n_draws": post.n_draws,
-        "seed": seed,
-        "interrupted": interrupted,
-        "warning": complaint,
-        "summary_of_every": step,
-        "parameters": {name: summary[name] for name in summary.names},
-        "version": __version__,
-    }
-    if out is not None and out.suffix.lower() == ".json":
-        _files.write_json(out, result)
-    if groups is not None:
-        _write_groups(post, groups)
+    source = read(data, layout, transpose, drop, metadata, by)
+    posteriors.check_targets(source, out, groups, force=force)
+    model = HierarchicalModel(source.table.counts.shape[1], alpha=prior, beta=beta)
+    answers: dict[str | None, output.Answer] = {}
+    found: dict[str | None, Posterior] = {}
+    interrupted = False
+    for label, table in source.parts.items():
+        messages: list[str] = []
+        with collected(messages):
+            post, interrupted = posterior_of(table, model, method, draws, chains, seed, quiet, label)
+        targets = [output.of_label(target, label) for target in (out, groups)]
+        if interrupted:
+            print(_kept(post, draws, *targets, figure), file=sys.stderr, flush=True)
+        found[label] = post
+        # first: a second Ctrl-C does not lose the draws
+        posteriors.write(post, *targets)
+        step = _step(post) if interrupted else 1
+        with collected(messages):
+            summary = (post if step == 1 else _thinned(post, step)).summary()
+        record = output.record(
+            "sample",
+            source,
+            table,
+            model=repr(model),
+            method=post.method,
+            parameters=output.parameters_of(summary),
+            messages=messages,
+            n_chains=post.n_chains,
+            n_draws=post.n_draws,
+            seed=seed,
+            interrupted=interrupted,
+            summary_of_every=step,
+        )
+        answers[label] = output.Answer(record, [summary.note], summary.columns)
+        posteriors.write_record(record, targets[0])
+        if interrupted:
+            break
     if figure is not None:
-        from hbm_fast import plots
-
-        _files.write_figure(figure, plots.proportions(post), dpi=150)
-    if as_json:
-        options.print_json(result)
-    else:
-        print(summary)
-    if complaint:
-        print(f"hbm-fast: warning: {complaint}", file=sys.stderr)
+        posteriors.draw(found, figure)
+    output.publish(source, answers, as_json=as_json, wide=wide)
     if interrupted:
         raise typer.Exit(130)
 
@@ -139,47 +138,69 @@ def _thinned(post: Posterior, step: int) -> Posterior:
         model=post.model,
         method=post.method,
         category_names=post.category_names,
+        latent={name: value[:, ::step] for name, value in post.latent.items()},
     )
 
 
-def _posterior(
-    table: CountTable, model: HierarchicalModel, method: Method, draws: int, chains: int, seed: int, quiet: bool
+def posterior_of(
+    table: CountTable,
+    model: HierarchicalModel,
+    method: Method,
+    draws: int,
+    chains: int,
+    seed: int,
+    quiet: bool,
+    label: str | None,
 ) -> tuple[Posterior, bool]:
     """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
-    # a row of weight w is w groups, which have no names
-    counts = table.counts if table.weights is None else SufficientStatistics(table.counts, weights=table.weights)
-    names: dict[str, Any] = {
-        "category_names": table.category_names,
-        "group_names": table.group_names if table.weights is None else None,
-    }
     if method is Method.EXACT:
-        return exact_posterior(counts, model, n_draws=draws, rng=seed, **names), False
+        return exact_posterior(table, model, n_draws=draws, rng=seed), False
     parts: list[Posterior] = []
     interrupted = False
+    r_hat, measured = None, 0
+    name = "sample" if label is None else f"sample {label}"
     try:
-        for size in block_sizes(table.counts, draws, chains):
-            post = sample_counts(
-                counts,
-                model,
-                method=method.value,  # type: ignore[arg-type]  # any but "exact"
-                n_draws=size,
-                n_chains=chains,
-                # the first block alone is what hbm.sample(..., rng=seed) gives
-                rng=np.random.SeedSequence([seed, len(parts)]) if parts else seed,
-                progress=not quiet and sys.stderr.isatty(),
-                diagnostics=False,  # the summary is of all blocks
-                **names,
-            )
-            parts.append(post)
-            if not quiet and size < draws:
+        with progress(name, "draws of each chain", draws, quiet=quiet) as update:
+            for size in block_sizes(table.counts, draws, chains):
                 done = sum(part.n_draws for part in parts)
-                print(f"hbm-fast: {done} of {draws} draws of each chain", file=sys.stderr, flush=True)
+                post = sample_counts(
+                    table,
+                    model,
+                    method=method.value,  # type: ignore[arg-type]  # any but "exact"
+                    n_draws=size,
+                    n_chains=chains,
+                    # the first block alone is what hbm.sample(..., rng=seed) gives
+                    rng=np.random.SeedSequence([seed, len(parts)]) if parts else seed,
+                    progress=_in_block(update, done, size, draws, r_hat),
+                    diagnostics=False,  # the summary is of all blocks
+                )
+                parts.append(post)
+                if done + size >= min(measured + draws // 10, draws):
+                    r_hat, measured = _worst_r_hat(parts), done + size
+            update(1.0, r_hat)
     except KeyboardInterrupt:
         interrupted = True
     if not parts:
         print("hbm-fast: interrupted before the first draws", file=sys.stderr)
         raise typer.Exit(130)
     return parts[0] if len(parts) == 1 else _joined(parts), interrupted
+
+
+def _in_block(update: Update, done: int, size: int, draws: int, r_hat: float | None) -> Callable[[float], None]:
+    """The progress of one block as that of the run, which ends when the last block is kept."""
+    return lambda share: update(min((done + share * size) / draws, 1.0 - 1e-9), r_hat)
+
+
+def _worst_r_hat(parts: list[Posterior]) -> float | None:
+    """The largest R-hat of log alpha and every beta, from at most 1,000 draws of each chain."""
+    n_chains, _, n_categories = parts[0].log_beta.shape
+    most = min(max(_R_HAT_VALUES // (n_chains * (1 + n_categories)), 100), 1000)
+    step = -(-sum(part.n_draws for part in parts) // most)
+    log_alpha, log_beta = (
+        np.concatenate([getattr(part, name)[:, ::step] for part in parts], axis=1) for name in ("log_alpha", "log_beta")
+    )
+    r_hat, _ = diagnostics.convergence(np.concatenate([log_alpha[..., np.newaxis], log_beta], axis=-1))
+    return None if np.isnan(r_hat).all() else float(np.nanmax(r_hat))
 
 
 def block_sizes(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[int]:
@@ -194,54 +215,14 @@ def block_sizes(counts: NDArray[np.int64], draws: int, chains: int) -> Iterator[
 
 def _joined(parts: list[Posterior]) -> Posterior:
     first = parts[0]
-    stats = {name: np.concatenate([p.sample_stats[name] for p in parts], axis=1) for name in first.sample_stats}
     return first._replace(
         log_alpha=np.concatenate([p.log_alpha for p in parts], axis=1),
         log_beta=np.concatenate([p.log_beta for p in parts], axis=1),
         details={**first.details, "n_blocks": len(parts)},
-        sample_stats=stats,
+        sample_stats=_all_draws([p.sample_stats for p in parts]),
+        latent=_all_draws([p.latent for p in parts]),
     )
 
 
-def _summary(post: Posterior) -> tuple[Any, str | None]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        summary = post.summary()
-    complaints = [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]
-    return summary, "; ".join(complaints) or None
-
-
-def _labels(post: Posterior) -> tuple[str, ...]:
-    return post.category_names or tuple(map(str, range(post.n_categories)))
-
-
-def _write_draws(post: Posterior, out: Path) -> None:
-    if out.suffix.lower() == ".nc":
-        netcdf.write(post.to_arviz(), out)
-        return
-
-    def rows() -> Iterator[list[Any]]:
-        alpha, beta = post.alpha, post.beta
-        for c in range(post.n_chains):
-            for start in range(0, post.n_draws, _CHUNK):
-                part = slice(start, start + _CHUNK)
-                for d, values in enumerate(zip(alpha[c, part].tolist(), beta[c, part].tolist(), strict=True), start):
-                    yield [c, d, values[0], *values[1]]
-
-    _files.write_csv(out, ["chain", "draw", "alpha", *(f"beta[{name}]" for name in _labels(post))], rows())
-
-
-def _write_groups(post: Posterior, target: Path) -> None:
-    """Proportions of every group and of a new group, in the long form."""
-
-    def rows() -> Iterator[list[Any]]:
-        assert post.counts is not None
-        names = post.group_names or tuple(map(str, range(len(post.counts))))
-        for index, name in [*enumerate(names), (None, "(new group)")]:
-            mean = post.predict(index)
-            theta = post.theta(index)
-            observed = [""] * post.n_categories if index is None else post.counts[index].tolist()
-            for k, (label, count) in enumerate(zip(_labels(post), observed, strict=True)):
-                yield [name, label, count, float(mean[k]), *np.quantile(theta[..., k], [0.05, 0.95]).tolist()]
-
-    _files.write_csv(target, ["group", "category", "count", "mean", "lower", "upper"], rows())
+def _all_draws(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from hbm_fast._display import Displayed
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import RNGLike
 from hbm_fast.embedding import latent_grid, proposals
@@ -35,7 +36,7 @@ _LARGEST = 30.0  # of log a: a multinomial to thirteen digits
 
 
 @dataclass(frozen=True)
-class Gap:
+class Gap(Displayed):
     """A mean over datasets in nats, and its standard error.
 
     Attributes
@@ -71,7 +72,7 @@ class Gap:
         return Gap(float(-log_r.mean()), float(log_r.std() / root), float(k3.mean()), float(k3.std() / root))
 
 
-class ModelComparison:
+class ModelComparison(Displayed):
     """Log evidence of held-out datasets under the true model, computed once, against that of learned models.
 
     Parameters
@@ -102,6 +103,9 @@ class ModelComparison:
     >>> comparison.model_gap(hbm.embedding.load("marbles-exp-plus-one")).value > 11
     True
     """
+
+    def __repr__(self) -> str:
+        return f"ModelComparison({len(self.counts)} datasets, {self.model})"
 
     def __init__(
         self, model: HierarchicalModel, counts: ArrayLike, *, n_draws: int = 2000, rng: RNGLike = 0, n_threads: int = 1

@@ -44,8 +44,9 @@ def frozen(module: nn.Module) -> Iterator[None]:
 def loss(
     objective: str, log_joint: LogJoint, head: Head, parameters: Tensor, n_draws: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The loss to minimise, (), and the bound on log p(x) that it is for, (B,), detached: of the loss only the gradient
-    is meaningful; the bound is the mean of log w ("elbo") or the log of the mean of w.
+    """The loss to minimise, a scalar, and the bound (B,) on log p(x) that the loss raises, detached.
+
+    Only the gradient of the loss is meaningful. The bound is the mean of log w ("elbo") or the log of the mean of w.
 
     ``log_joint`` maps z (B, S, D) to log p(x, z) (B, S); ``parameters`` (B, P) of q, the ``head``, come from the
     encoder. ValueError for another objective, and for "dreg" with a mixture.

@@ -13,7 +13,7 @@ from hbm_fast import _validate
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.embedding.network import EmbeddingNetwork
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, known_concentration
 from hbm_fast.nn import resuming
 from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, DatasetStream, TrainingStream, split
 from hbm_fast.nn.estimator import fit, seeds_of
@@ -169,6 +169,7 @@ def _model(
             if model is None and origin.resumed:
                 raise ValueError(f"resume: {origin.name} was trained on given datasets: pass them again as data=")
         model = model or HierarchicalModel(n_categories or origin.get("n_categories", 2))
+        known_concentration(model, "embedding.train", "Use hbm.sample")
         k = model.n_categories
     if n_categories not in (None, k):
         raise ValueError(f"n_categories must be K = {k}, as of the model or the data; got {n_categories}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PURE = [[20, 0]] * 10 + [[0, 20]] * 10
 LAST = len(PURE)
 LAST_BAGS = {"one black marble": (0, 1), "20 black marbles": (0, 20), "20 white marbles": (20, 0)}
-NETWORKS = {"top-down": ("marbles", "tab:blue"), "bottom-up": ("marbles-bottom-up", "tab:orange")}
+NETWORKS = {"top-down": ("marbles", plots.PALETTE[0]), "bottom-up": ("marbles-bottom-up", plots.PALETTE[1])}
 
 
 @cache  # several figures show the same posteriors, and the report draws each figure light and dark
@@ -44,7 +44,7 @@ def last_bag(rng: int = 0) -> "Figure":
         means = ", ".join(f"{post.predict(LAST)[1]:.3f}" for post in found.values())
         axes.set_title(f"{title}: mean {means}", fontsize=9)
         axes.set_xlabel("theta of the last bag, black")
-    panels[0].legend(fontsize=8)
+    plots.legend(panels[len(LAST_BAGS) - 1])
     return figure
 
 
@@ -63,7 +63,7 @@ def knowledge(rng: int = 0) -> "Figure":
         upper.locator_params(axis="x", nbins=5)  # more would overlap
         upper.set_xlabel("log alpha")
         lower.set_xlabel("beta, black")
-    panels[0].legend(fontsize=8)
+    plots.legend(panels[len(LAST_BAGS) - 1])
     return figure
 
 
@@ -80,7 +80,7 @@ def new_bags(rng: int = 0) -> "Figure":
         p = np.exp(post.log_predictive(np.stack([20 - black, black], -1)))
         right.bar(black + 0.27 * (i - 1), p, width=0.27, color=_colour(name), label=name)
     right.set_xlabel("black marbles of 20 from a new bag")
-    left.legend(fontsize=8)
+    plots.legend(right)
     return figure
 
 

@@ -17,7 +17,7 @@ from hbm_fast.fitting.regression import RegressionFit, fit_regression
 from hbm_fast.fitting.result import FitResult, Outcome
 from hbm_fast.models import RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.inputs import as_counts, check_layer
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
@@ -168,6 +168,7 @@ def _statistics(
     if isinstance(counts, SufficientStatistics):
         if weights is not None:
             raise ValueError("weights belong to rows: pass them where the statistics are added up")
+        check_layer(counts, "counts", layer)
         stats, names = counts, _validate.names(category_names, "category_names", counts.n_categories)
     else:
         given = as_counts(counts, layer=layer, category_names=category_names)
@@ -184,7 +185,10 @@ def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | No
         return prior
     if isinstance(prior, priors.Exponential):
         return priors.Gamma(1.0, rate=prior.rate)
-    raise TypeError(f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}")
+    raise TypeError(
+        f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}. hbm.sample takes any prior, one with "
+        "a learned concentration of beta too"
+    )
 
 
 def _maximum_likelihood(

@@ -1,13 +1,14 @@
 """The result of `fit`."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
-from hbm_fast import priors
+from hbm_fast import _display, _validate, priors
 from hbm_fast._typing import Floats
 from hbm_fast.fitting.objective import Curvature
 
@@ -24,7 +25,10 @@ _MESSAGES: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+_MOST_LINES, _MOST_ROWS = 5, 40
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class FitResult:
     """The result of `fit`: concentrations, their standard errors, and the likelihood they reach.
 
@@ -81,6 +85,50 @@ class FitResult:
     n_iterations: int = 0
     category_names: tuple[str, ...] | None = None
     _curvature: Curvature | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        lines = [f"FitResult: {self._heading}", f"  alpha {self.alpha:.4g}; {self.message}"]
+        lines += [f"  {name} {value} (standard error {error})" for name, value, error in self._rows(_MOST_LINES)]
+        if len(self.beta) > _MOST_LINES:
+            lines.append(f"  and {len(self.beta) - _MOST_LINES} further categories")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        caption = f"FitResult: {self._heading}; alpha {self.alpha:.4g}; {self.message}"
+        return _display.table(caption, ("", "concentration", "standard error"), self._rows(_MOST_ROWS))
+
+    @property
+    def _heading(self) -> str:
+        names = _display.names(self.category_names)
+        evidence = "" if self.log_evidence is None else f", log evidence {self.log_evidence:.4f}"
+        shown = f"{self.n_groups:g} groups, {len(self.beta)} categories{names}"
+        return f"{shown}; log-likelihood {self.log_likelihood:.4f}{evidence}"
+
+    def _rows(self, most: int) -> list[tuple[str, str, str]]:
+        """The largest concentrations."""
+        labels = self.category_names or range(len(self.beta))
+        largest = np.argsort(-np.nan_to_num(self.concentration), kind="stable")[:most]
+        return [(str(labels[k]), f"{self.concentration[k]:.4g}", f"{self.standard_error[k]:.2g}") for k in largest]
+
+    def rename(self, *, category_names: Sequence[str]) -> "FitResult":
+        """The same result with other names of its categories.
+
+        Parameters
+        ----------
+        category_names : sequence of K str
+
+        Raises
+        ------
+        TypeError, ValueError
+            For names that are too few, too many, repeated or of another type.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.fit([[3, 1], [0, 4], [2, 2]]).rename(category_names=["white", "black"]).category_names
+        ('white', 'black')
+        """
+        return replace(self, category_names=_validate.names(category_names, "category_names", len(self.beta)))
 
     @property
     def converged(self) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hbm_fast._optional import missing_extra
 from hbm_fast._typing import Key
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, known_concentration
 from hbm_fast.priors import FixedBeta
 from hbm_fast.simulation import simulate
 
@@ -51,6 +51,7 @@ class Prior(Distribution):
     def __init__(self, model: HierarchicalModel) -> None:
         if model.alpha.kind == "fixed" or isinstance(model.beta, FixedBeta):
             raise ValueError(f"Prior needs a prior for alpha and for beta; got {model}")
+        known_concentration(model, "Prior", "Use hbm.sample")
         self.model = model
         concentration = np.broadcast_to(np.asarray(model.beta.concentration, dtype=np.float64), (model.n_categories,))
         self._concentration = torch.tensor(concentration)

@@ -1,6 +1,6 @@
 """Conversion of models to and from JSON, for the headers of files."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from hbm_fast import priors
@@ -11,9 +11,17 @@ def to_dict(model: HierarchicalModel) -> dict[str, Any]:
     """The model as a dict that JSON can hold; `from_dict` is the inverse."""
     return {
         "n_categories": model.n_categories,
-        "alpha": {"prior": type(model.alpha).__name__, **asdict(model.alpha)},
-        "beta": {"prior": type(model.beta).__name__, **asdict(model.beta)},
+        "alpha": _described(model.alpha),
+        "beta": _described(model.beta),
     }
+
+
+def _described(value: Any) -> Any:
+    """A prior as its name and its parameters, of which one may be a prior; anything else as it is."""
+    if not isinstance(value, priors.AlphaPrior | priors.Dirichlet | priors.FixedBeta):
+        return value
+    parameters = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
+    return {"prior": type(value).__name__, **parameters}
 
 
 def from_dict(description: dict[str, Any]) -> HierarchicalModel:
@@ -39,4 +47,10 @@ def _prior(description: dict[str, Any] | list[Any]) -> Any:
         name = parameters.pop("prior")
     if name not in priors.__all__ or name == "AlphaPrior":
         raise ValueError(f"the model has a prior {name!r}, which this version of hbm_fast does not have")
-    return getattr(priors, name)(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+    return getattr(priors, name)(**{k: _parameter(v) for k, v in parameters.items()})
+
+
+def _parameter(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _prior(value)
+    return tuple(value) if isinstance(value, list) else value

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hbm_fast import _validate, errors, models
+from hbm_fast._display import Displayed
 from hbm_fast._typing import CountsLike, Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn import checkpoint
@@ -26,7 +27,7 @@ READERS = {
 
 
 @dataclass
-class TrainedNetwork:
+class TrainedNetwork(Displayed):
     """A network, what it was built for, and the description of its training: see `Estimator` and `Embedding`."""
 
     network: Any

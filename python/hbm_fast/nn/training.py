@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hbm_fast import _config, _files, _validate
+from hbm_fast._display import Displayed
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Key
 from hbm_fast.nn import distributed
@@ -42,7 +43,7 @@ class Trainable(nn.Module, ABC):
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(Displayed):
     """Options of a training loop, for `hbm_fast.amortize.train` and `hbm_fast.embedding.train` alike.
 
     Parameters

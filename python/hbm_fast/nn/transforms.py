@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hbm_fast import _core, priors
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, known_concentration
 
 # z beyond this is not a probability that float64 can hold (Phi(-37.5) is about 1e-307).
 Z_MAX = 37.5
@@ -43,7 +43,7 @@ class PriorTransform:
     """
 
     def __init__(self, model: HierarchicalModel) -> None:
-        self.model = model
+        self.model = known_concentration(model, "a network of alpha and beta", "Use hbm.sample")
         self.n_categories = model.n_categories
         self._alpha = None if isinstance(model.alpha, priors.Fixed) else alpha_transform(model.alpha)
         n_sticks = model.n_categories - 1 if isinstance(model.beta, priors.Dirichlet) else 0

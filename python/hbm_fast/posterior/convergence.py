@@ -4,9 +4,12 @@ Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021 (doi:10.1214/20-BA1221) re
 effective draws a chain. The two limits belong together: the mean R-hat of chains that mix, with n effective draws each,
 is 1 + 1 / n. For short chains of D draws, n = D / 10 is enough; chains of fewer than 100 draws are not checked.
 
-log alpha must meet both limits. Of many beta some exceed the limits by chance: up to 5 % of them may, by a factor of at
-most 5.
+log alpha must meet both limits, and so must a learned concentration of beta. Of many beta some exceed the limits by
+chance: up to 5 % of them may, by a factor of at most 5.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +47,7 @@ def message(
     n_draws: int,
     *,
     divergences: NDArray[np.int64] | None = None,
-    datasets: tuple[str, ...] | None = None,
+    datasets: Sequence[Any] | None = None,
 ) -> str | None:
     """One message about chains that fail, however many datasets and parameters exceed the limits; None where none does.
 
@@ -57,8 +60,8 @@ def message(
     n_chains, n_draws : int
     divergences : (B,), optional
         Numbers of divergent trajectories.
-    datasets : tuple of str, optional
-        Names of the datasets of a batch; None for one dataset.
+    datasets : sequence, optional
+        Names or numbers of the datasets of a batch; None for one dataset.
     """
     if n_draws < FEWEST_DRAWS:
         return None
@@ -88,13 +91,14 @@ def problems(names: tuple[str, ...], r_hat: Floats, ess: Floats, n_chains: int, 
     Parameters
     ----------
     names : tuple of str
-        log alpha first, then every beta.
-    r_hat, ess : array (1 + K,)
+        log alpha first, then the other single parameters, then every beta, ``"beta[...]"``.
+    r_hat, ess : array (1 + K,), or longer by the other single parameters
         NaN where not defined, as for a parameter that is fixed, or the R-hat of one chain.
     n_chains, n_draws : int
     """
     if n_draws < FEWEST_DRAWS:
         return []
+    single = sum(not name.startswith("beta[") for name in names)
     effective = _effective(n_draws)
     result = []
     for values, excess, limit, unit in (
@@ -102,11 +106,11 @@ def problems(names: tuple[str, ...], r_hat: Floats, ess: Floats, n_chains: int, 
         (ess, 1.0 / np.nan_to_num(ess, nan=np.inf), 1.0 / (effective * n_chains), "ESS"),
     ):
         over = excess > limit
-        many = over[1:].mean() > _SHARE or (excess[1:] > _FACTOR * limit).any()
-        if not (over[0] or many):
+        many = over[single:].mean() > _SHARE or (excess[single:] > _FACTOR * limit).any()
+        if not (over[:single].any() or many):
             continue
         # log alpha, unless too many beta exceed the limit and one of them is worse
-        worst = int(np.argmax(excess)) if many else 0
+        worst = int(np.argmax(excess if many else excess[:single]))
         name, count = names[worst], f"{over.sum()} of {len(names)} parameters"
         if unit == "R-hat":
             most, value = f"above {1.0 + limit:.4g}", f"{values[worst]:.3f}"

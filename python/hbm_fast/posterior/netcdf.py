@@ -1,9 +1,10 @@
-"""Posteriors as xarray DataTrees, which ArviZ plots and compares, and as netCDF files.
+"""Posteriors as the objects that ArviZ plots and compares, and as netCDF files.
 
 A file is written whole, with a checksum behind what HDF5 reads. Every kind of damage is one ValueError.
 """
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
@@ -38,10 +39,28 @@ _MARK = b"\nhbm_fast sha256 "
 _STATED = b"hbm_fast: SHA-256 of all before it in the last line of the file"
 
 
+def to_arviz(
+    post: "Posterior", *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
+) -> Any:
+    """What the installed ArviZ takes: an InferenceData below version 1.0, else a DataTree; see ``Posterior.to_arviz``.
+
+    Without ArviZ it is a DataTree too, which needs xarray alone.
+    """
+    tree = to_datatree(post, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive)
+    try:
+        version = importlib.metadata.version("arviz")
+    except importlib.metadata.PackageNotFoundError:
+        return tree
+    if int(version.partition(".")[0]) >= 1:
+        return tree
+    groups = {name: node.to_dataset() for name, node in tree.children.items()}
+    return import_optional("arviz", "report").InferenceData(**groups)
+
+
 def to_datatree(
     post: "Posterior", *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False
 ) -> Any:
-    """An ``xarray.DataTree`` with the groups of ArviZ; see ``Posterior.to_arviz``."""
+    """An ``xarray.DataTree`` with the groups of ArviZ, whatever ArviZ is installed; see ``Posterior.to_arviz``."""
     equal = post if post.log_weights is None else _resampled(post)
     return _tree(equal, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive)
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _random, _validate, _weighted, errors
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import diagnostics, netcdf, predictive
+from hbm_fast.posterior import card, diagnostics, netcdf, predictive, proportions
 from hbm_fast.posterior.summary import Summary, summarise
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 from hbm_fast.tables.inputs import align
@@ -75,7 +75,7 @@ class Posterior:
     """
 
     # of each latent array the names of its dimensions after chain and draw
-    latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    latent_dims: ClassVar[Mapping[str, tuple[str, ...]]] = {"beta_concentration": ()}
 
     def __init__(
         self,
@@ -222,6 +222,16 @@ class Posterior:
             return np.exp(self.log_beta)
 
     @property
+    def beta_concentration(self) -> Floats:
+        """(C, D) or (B, C, D): c of beta ~ Dirichlet(c, ..., c), of a model that learns c."""
+        if "beta_concentration" not in self.latent:
+            raise ValueError(
+                "beta_concentration is of a model that learns it, such as "
+                f"beta=priors.Dirichlet(priors.Exponential(1)); this one has beta={self.model.beta}"
+            )
+        return self.latent["beta_concentration"]
+
+    @property
     def n_categories(self) -> int:
         """K."""
         return self.model.n_categories
@@ -246,8 +256,10 @@ class Posterior:
         return True
 
     def __repr__(self) -> str:
-        batch = f"B={len(self)}, " if self._batch else ""
-        return f"Posterior({batch}C={self.n_chains}, D={self.n_draws}, K={self.n_categories}, method={self.method!r})"
+        return card.text(self)
+
+    def _repr_html_(self) -> str:
+        return card.html(self)
 
     def __getitem__(self, index: int | str | slice) -> Self:
         """The posterior of one dataset of a batch, by number or name, or of a slice of the batch.
@@ -315,7 +327,9 @@ class Posterior:
     # summaries of alpha and beta --------------------------------------------------------------------------------------
     @_weighted.far_tails
     def mean(self, name: str) -> Any:
-        """Posterior mean of ``"alpha"``, ``"log_alpha"``, ``"beta"`` or ``"log_beta"``.
+        """Posterior mean of ``"alpha"``, ``"log_alpha"``, ``"beta"``, ``"log_beta"`` or ``"beta_concentration"``.
+
+        The last is a parameter of a model that learns the concentration of beta.
 
         Returns
         -------
@@ -349,7 +363,7 @@ class Posterior:
         ValueError
             For another name, or q outside [0, 1].
         """
-        _validate.parameter(name)
+        _validate.parameter(name, self._learned)
         levels = _validate.probabilities(q, "q")
         if self.moments is not None:
             found = self.moments.quantile(name, levels.ravel())
@@ -377,7 +391,7 @@ class Posterior:
         ----------
         Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, doi:10.1214/20-BA1221
         """
-        _validate.parameter(name)
+        _validate.parameter(name, self._learned)
         if self.log_weights is not None:
             raise ValueError("weighted draws are no chains: see summary() for their effective number")
         values = getattr(self, name)
@@ -441,14 +455,14 @@ class Posterior:
         >>> post = hbm.exact_posterior([[[3, 0]], [[0, 4]]], dataset_names=["Ada", "Ben"])
         >>> print(post.to_frame()[["dataset", "parameter", "mean"]].round(4).to_string(index=False))
         dataset parameter    mean
-            Ada     alpha  1.0000
-            Ada log_alpha -0.5772
-            Ada   beta[0]  0.7021
-            Ada   beta[1]  0.2979
-            Ben     alpha  1.0000
-            Ben log_alpha -0.5772
-            Ben   beta[0]  0.2755
-            Ben   beta[1]  0.7245
+            Ada     alpha  0.8793
+            Ada log_alpha -0.7438
+            Ada   beta[0]  0.7057
+            Ada   beta[1]  0.2943
+            Ben     alpha  0.8469
+            Ben log_alpha -0.7892
+            Ben   beta[0]  0.2861
+            Ben   beta[1]  0.7139
         """
         return self.summary(quantiles).to_frame().reset_index()
 
@@ -571,6 +585,50 @@ class Posterior:
         if counts is not None:
             log_weights = predictive.reweight(log_alpha, log_beta, log_weights, rows)
         return np.asarray(self._shaped(predictive.mean_theta(log_alpha, log_beta, log_weights, rows)))
+
+    def proportions(self, probability: float = 0.9) -> Any:
+        """Means and intervals of the proportions theta of every group and category, as one pandas table.
+
+        Parameters
+        ----------
+        probability : float, default 0.9
+            Of the intervals, which leave out the same probability at both ends.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a group and category (in front a column ``dataset``, of a batch): ``group``, ``category``,
+            ``count``, ``raw`` (the count over the group's total, NaN for an empty group), ``mean``, ``lower``,
+            ``upper``.
+
+        Raises
+        ------
+        ValueError
+            For a posterior without counts, or a probability outside (0, 1).
+        ImportError
+            Without pandas and scipy, which the extra ``report`` installs.
+
+        Notes
+        -----
+        No theta is drawn. The posterior of theta_nk is the mixture of Beta(alpha beta_k + x_nk, rest) over the draws of
+        (alpha, beta), and ``mean`` its exact mean, that of `predict`. The bounds are quantiles of the Beta distribution
+        with the mixture's mean and variance, or of a mixture of such distributions where the draws are less alike; they
+        are within 0.001 of the mixture's own. Where a network draws theta itself, means and quantiles are those of its
+        draws.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> table = hbm.datasets.load_rat_tumors()
+        >>> post = hbm.exact_posterior(table.counts, group_names=table.group_names)
+        >>> print(post.proportions().iloc[-2:].round(3).to_string(index=False))
+                group  category  count   raw  mean  lower  upper
+        experiment 71         0      4 0.286 0.237  0.106  0.397
+        experiment 71         1     10 0.714 0.763  0.603  0.894
+        """
+        if not 0.0 < probability < 1.0:
+            raise ValueError(f"probability must lie between 0 and 1; got {probability}")
+        return proportions.frame(self, probability)
 
     @_weighted.far_tails
     def log_predictive(
@@ -695,7 +753,7 @@ class Posterior:
 
     # files ------------------------------------------------------------------------------------------------------------
     def to_arviz(self, *, log_likelihood: bool = False, theta: bool = False, posterior_predictive: bool = False) -> Any:
-        """An ``xarray.DataTree`` with the groups of ArviZ.
+        """What the installed ArviZ takes: an ``arviz.InferenceData`` below version 1.0, else an ``xarray.DataTree``.
 
         Parameters
         ----------
@@ -708,7 +766,7 @@ class Posterior:
 
         Returns
         -------
-        xarray.DataTree
+        arviz.InferenceData or xarray.DataTree
             ``posterior`` (alpha, log_alpha, beta, log_beta; of an embedding also z and its mixture), ``observed_data``,
             ``sample_stats``, and the optional parts; dimensions chain, draw, group, category (and dataset in front, of
             a batch), with the user's names as coordinates. ArviZ has no importance weights, so weighted draws are
@@ -722,11 +780,11 @@ class Posterior:
         Examples
         --------
         >>> import hbm_fast as hbm
-        >>> tree = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
-        >>> sorted(tree.children)
-        ['observed_data', 'posterior']
+        >>> data = hbm.exact_posterior([[3, 0], [0, 4]], rng=0).to_arviz()
+        >>> data["posterior"]["beta"].dims
+        ('chain', 'draw', 'category')
         """
-        return netcdf.to_datatree(
+        return netcdf.to_arviz(
             self, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive
         )
 
@@ -801,9 +859,16 @@ class Posterior:
         assert self.moments is not None
         return [self.moments] if isinstance(self.moments, Quadrature) else self.moments.parts
 
+    @property
+    def _learned(self) -> tuple[str, ...]:
+        """Names of the parameters beside alpha and beta."""
+        return ("beta_concentration",) if "beta_concentration" in self.latent else ()
+
     def _values(self, name: str) -> tuple[Floats, Floats | None]:
-        _validate.parameter(name)
+        _validate.parameter(name, self._learned)
         log_alpha, log_beta, log_weights = self._nodes()
+        if name in self._learned:
+            return self.latent[name].reshape(log_alpha.shape), log_weights
         values = log_alpha if name.endswith("alpha") else log_beta
         with np.errstate(over="ignore", under="ignore"):
             return (values if name.startswith("log_") else np.exp(values)), log_weights

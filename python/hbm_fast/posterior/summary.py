@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate, _weighted, errors
+from hbm_fast import _display, _validate, _weighted, errors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
 from hbm_fast.posterior import convergence, diagnostics
@@ -18,8 +18,6 @@ _MIN_WEIGHTED_ESS = 100.0
 _VALUES_AT_ONCE = 4_000_000  # draws of which the diagnostics are computed in one step: 32 MB
 _MOST_ROWS = 40  # that are printed
 
-Key = str | tuple[str, str]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary(Mapping[Any, dict[str, float]]):
@@ -28,8 +26,8 @@ class Summary(Mapping[Any, dict[str, float]]):
     Attributes
     ----------
     names : tuple
-        The rows: ``"alpha"``, ``"log_alpha"``, ``"beta[...]"`` with the name or the number of each category; of a batch
-        pairs of the name or the number of the dataset (a str) and one of these.
+        The rows: ``"alpha"``, ``"log_alpha"``, ``"beta_concentration"`` where it is learned, ``"beta[...]"`` with the
+        name or the number of each category; of a batch pairs of the name or the number of the dataset and one of these.
     columns : dict of str to ndarray
         ``"mean"``, ``"sd"``, quantiles such as ``"5%"``; for MCMC ``"mcse"`` (of one dataset), ``"ess_bulk"``,
         ``"ess_tail"`` and ``"r_hat"``; for weighted draws ``"mcse"`` and ``"ess"``.
@@ -41,7 +39,7 @@ class Summary(Mapping[Any, dict[str, float]]):
     >>> import hbm_fast as hbm
     >>> summary = hbm.exact_posterior([[[3, 0]], [[0, 4]]], dataset_names=["Ada", "Ben"]).summary()
     >>> len(summary), round(summary["Ben", "beta[1]"]["mean"], 4)
-    (8, 0.7245)
+    (8, 0.7139)
     """
 
     names: tuple[Any, ...]
@@ -84,11 +82,31 @@ class Summary(Mapping[Any, dict[str, float]]):
             index = pandas.Index(self.names, name="parameter")
         return pandas.DataFrame(self.columns, index=index)
 
+    def __repr__(self) -> str:
+        """At most ten lines; ``print`` shows up to 40 rows."""
+        return self._text(8, 5, 2)
+
     def __str__(self) -> str:
+        return self._text(_MOST_ROWS, _MOST_ROWS // 2, _MOST_ROWS // 4)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (" ".join(map(str, name)) if isinstance(name, tuple) else name, *cells)
+            for name, *cells in zip(
+                self.names[:_MOST_ROWS],
+                *([_cell(column, value) for value in values[:_MOST_ROWS]] for column, values in self.columns.items()),
+                strict=True,
+            )
+        ]
+        more = f"; the first {_MOST_ROWS} of {len(self)} rows" if len(self) > _MOST_ROWS else ""
+        return _display.table(self.note + more, ("", *self.columns), rows)
+
+    def _text(self, most: int, first: int, last: int) -> str:
+        """The rows, or where there are more than ``most`` the first and the last."""
         shown = list(range(len(self)))
-        if len(shown) > _MOST_ROWS:
-            shown = [*shown[: _MOST_ROWS // 2], *shown[-_MOST_ROWS // 4 :]]
-        labels = {i: " ".join(name) if isinstance(name, tuple) else name for i, name in enumerate(self) if i in shown}
+        if len(shown) > most:
+            shown = [*shown[:first], *shown[-last:]]
+        labels = {i: " ".join(map(str, name)) if isinstance(name := self.names[i], tuple) else name for i in shown}
         width = max(map(len, labels.values()))
         lines = [" " * width + "".join(f"{column:>11}" for column in self.columns)]
         for position, i in enumerate(shown):
@@ -103,15 +121,16 @@ def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
     """The summary of one posterior or of a batch; see ``Posterior.summary``."""
     batch = post.log_alpha.ndim == 3
     labels = post.category_names or tuple(map(str, range(post.n_categories)))
-    parameters = ("alpha", "log_alpha", *(f"beta[{label}]" for label in labels))
-    datasets = post.dataset_names or tuple(map(str, range(len(post) if batch else 1)))
+    single = ("alpha", "log_alpha", *post._learned)
+    parameters = (*single, *(f"beta[{label}]" for label in labels))
+    datasets: Sequence[Any] = post.dataset_names or range(len(post) if batch else 1)
     names = tuple((dataset, name) for dataset in datasets for name in parameters) if batch else parameters
     levels = _validate.probabilities(quantiles, "quantiles").ravel()
 
     def column(function: Callable[[str], Any]) -> Floats:
         """Of each parameter in the order of ``names``, behind the axes of ``quantiles``."""
         parts = []
-        for name in ("alpha", "log_alpha", "beta"):
+        for name in (*single, "beta"):
             values = np.asarray(function(name))
             parts.append(values if name == "beta" else values[..., np.newaxis])
         joined = np.concatenate(parts, axis=-1)
@@ -150,17 +169,19 @@ def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
 
 
 def _diagnostics(post: "Posterior") -> dict[str, Floats]:
-    draws = np.concatenate([post.alpha[..., np.newaxis], post.log_alpha[..., np.newaxis], post.beta], axis=-1)
+    single = [getattr(post, name)[..., np.newaxis] for name in ("alpha", "log_alpha", *post._learned)]
+    draws = np.concatenate([*single, post.beta], axis=-1)
     return diagnostics.diagnostics(draws)
 
 
 def _diagnostics_of_batch(post: "Posterior") -> dict[str, Floats]:
-    """R-hat and effective sample sizes (B, 2 + K), some datasets in one step.
+    """R-hat and effective sample sizes of each parameter of `summarise` (B, 2 + K or more), some datasets in one step.
 
     alpha has the ranks of log alpha, and of two categories one has those of the other, reversed.
     """
     n_datasets, k = len(post), post.n_categories
-    result = {name: np.empty((n_datasets, 2 + k)) for name in ("ess_bulk", "ess_tail", "r_hat")}
+    n_single = 2 + len(post._learned)
+    result = {name: np.empty((n_datasets, n_single + k)) for name in ("ess_bulk", "ess_tail", "r_hat")}
     size = max(1, _VALUES_AT_ONCE // post.log_beta[0].size)
     for first in range(0, n_datasets, size):
         part = slice(first, first + size)
@@ -173,7 +194,15 @@ def _diagnostics_of_batch(post: "Posterior") -> dict[str, Floats]:
         else:
             of_beta = diagnostics.diagnostics(beta, mcse=False)
         for name, values in result.items():
-            values[part, 0], values[part, 1], values[part, 2:] = of_alpha[name], of_log_alpha[name], of_beta[name]
+            values[part, 0], values[part, 1], values[part, n_single:] = (
+                of_alpha[name],
+                of_log_alpha[name],
+                of_beta[name],
+            )
+        for column, learned in enumerate(post._learned, start=2):
+            found = diagnostics.diagnostics(np.moveaxis(getattr(post, learned)[part], 0, 2), mcse=False)
+            for name, values in result.items():
+                values[part, column] = found[name]
     return result
 
 
@@ -197,7 +226,7 @@ def _weighted_error(post: "Posterior", name: str) -> Floats:
     return np.asarray(np.sqrt((weights**2 * centred**2).sum(axis=axes)))
 
 
-def _warn_of_weights(ess: Floats, n_draws: int, datasets: tuple[str, ...]) -> None:
+def _warn_of_weights(ess: Floats, n_draws: int, datasets: Sequence[Any]) -> None:
     """ConvergenceWarning where a few draws hold most of the weight."""
     few = ess < _MIN_WEIGHTED_ESS
     if few.any():

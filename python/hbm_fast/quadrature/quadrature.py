@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, _weighted, errors
+from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.quadrature import grid as grids
@@ -20,7 +21,7 @@ _SMALLEST = 5e-324  # above 0
 _NEAREST_TO_ONE = 1.0 - 2.0**-53
 
 
-class Quadrature:
+class Quadrature(Displayed):
     """The exact posterior of one dataset with two categories: expectations, densities, quantiles and exact draws.
 
     ``exact_posterior(counts).moments`` is one; (t, u) = (log alpha, logit of beta[1]).
@@ -86,6 +87,12 @@ class Quadrature:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Quadrature, (self._statistics, self._model)  # quicker to build again than to store
+
+    def __repr__(self) -> str:
+        return (
+            f"Quadrature({self._statistics.n_groups:g} groups, {self.log_weights.size} nodes, "
+            f"log_evidence={self.log_evidence:.6g}, error={self.error:.1g})"
+        )
 
     # further groups -------------------------------------------------------------------------------------------------
     def given(self, rows: NDArray[np.int64]) -> "Quadrature":
@@ -241,7 +248,7 @@ def _step(x: Floats, at: float) -> Floats:
     return (x >= at).astype(np.float64)
 
 
-class QuadratureBatch:
+class QuadratureBatch(Displayed):
     """The quadratures of a batch of B datasets.
 
     The nodes log_alpha (B, S), log_beta (B, S, 2), log_weights (B, S) are padded with nodes of weight zero.
@@ -257,6 +264,9 @@ class QuadratureBatch:
             nodes = b, slice(part.log_weights.size)
             self.log_alpha[nodes], self.log_beta[nodes] = part.log_alpha, part.log_beta
             self.log_weights[nodes] = part.log_weights
+
+    def __repr__(self) -> str:
+        return f"QuadratureBatch({len(self.parts)} datasets, at most {self.log_weights.shape[1]} nodes)"
 
     def mean(self, name: str) -> Floats:
         """Expectations, (B,) or (B, 2)."""

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_PIXELS = 110  # of an inch of a figure, where the page is wide enough
+_LARGEST_SVG = 250_000  # bytes: a figure of more points is smaller as pixels
+_PHONE = 5.5  # inches: a wider figure is not readable at the width of a phone, where it scrolls in its own box
+_PHONE_COLUMNS = 4
+
+
 @dataclass(frozen=True)
 class Section:
     """A heading, a caption, a figure or a table, notes; ``chapter`` opens a new part of the page."""
@@ -44,16 +50,19 @@ def render(sections: Iterable[Section], title: str, introduction: str) -> str:
 def _html(section: Section, matplotlib: Any) -> str:
     parts = [f"<section><h3>{html.escape(section.title)}</h3>", f"<p>{html.escape(section.caption)}</p>"]
     if section.draw is not None:
-        light = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"})
-        dark = _image(section.draw, matplotlib, _dark())
+        light, inches = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"})
+        dark, _ = _image(section.draw, matplotlib, _dark())
+        scrolled = ' class="wide scrolled"' if inches > _PHONE else ""
+        alt = html.escape(f"{section.title}: {section.caption}")
         parts.append(
-            f'<div class="wide"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-            f'<img src="{light}" alt="{html.escape(section.title)}: {html.escape(section.caption)}"></picture></div>'
+            f'<div{scrolled}><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+            f'<img src="{light}" style="width: {inches * _PIXELS:.0f}px" alt="{alt}"></picture></div>'
         )
     if section.rows:
         head = "".join(f"<th>{html.escape(c)}</th>" for c in section.columns)
         rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in section.rows)
-        parts.append(f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>')
+        scrolled = " scrolled" if len(section.columns) > _PHONE_COLUMNS else ""
+        parts.append(f'<div class="wide{scrolled}"><table><tr>{head}</tr>{rows}</table></div>')
     if section.notes:
         parts.append(
             '<ul class="faint">' + "".join(f"<li>{html.escape(note)}</li>" for note in section.notes) + "</ul>"
@@ -68,11 +77,17 @@ def _dark() -> dict[str, Any]:
     return dark | {"figure.facecolor": "#16181d", "axes.facecolor": "#16181d", "savefig.facecolor": "#16181d"}
 
 
-def _image(draw: Callable[[], "Figure"], matplotlib: Any, style: dict[str, Any]) -> str:
+def _image(draw: Callable[[], "Figure"], matplotlib: Any, style: dict[str, Any]) -> tuple[str, float]:
+    """The figure as an address that holds it, and its width in inches."""
     with matplotlib.rc_context(style):
-        file = io.BytesIO()
-        draw().savefig(file, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+        file, figure = io.BytesIO(), draw()
+        kind = "svg+xml"
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        if file.tell() > _LARGEST_SVG:
+            kind, file = "png", io.BytesIO()
+            figure.savefig(file, format="png", dpi=1.5 * _PIXELS)
+    encoded = base64.b64encode(file.getvalue()).decode()
+    return f"data:image/{kind};base64,{encoded}", float(figure.get_figwidth())
 
 
 _PAGE = """<!doctype html>
@@ -94,12 +109,18 @@ a { color: var(--link); }
 h1 { margin: 0; line-height: 1.2; } h3 { margin: 2rem 0 .25rem; }
 h2.chapter { margin: 3.5rem 0 0; padding-top: 1rem; border-top: 2px solid var(--line); }
 .faint { color: var(--faint); } ul.faint { font-size: .9rem; padding-left: 1.2rem; }
-img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
-@media (max-width: 40rem) { img { max-width: none; width: 40rem; } }
+img { max-width: 100%; height: auto; display: block; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); vertical-align: bottom; }
+th { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+@media (max-width: 40rem) {
+  .scrolled img { max-width: none; min-width: 40rem; }
+  .scrolled::before { content: "Wider than the screen: scroll sideways."; color: var(--faint);
+                      font-size: .9rem; position: sticky; left: 0; }
+  th, td { padding: .3rem .4rem; }
+}
 </style>
 </head>
 <body>

@@ -12,9 +12,9 @@ from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior
-from hbm_fast.sampling import convergence
+from hbm_fast.sampling import convergence, prior_weight
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets
+from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 
@@ -41,7 +41,7 @@ def sample(
     start: tuple[ArrayLike, ArrayLike] | None = None,
     rng: RNGLike = None,
     n_threads: int | None = None,
-    progress: bool = False,
+    progress: bool | Callable[[float], object] = False,
     diagnostics: bool = True,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
@@ -72,11 +72,12 @@ def sample(
         Chain c of dataset b has its own random stream: the draws do not depend on ``n_threads``.
     n_threads : int, optional
         Default all CPUs this process may use (or HBM_FAST_NUM_THREADS).
-    progress : bool
-        Write the finished share to stderr.
+    progress : bool or callable
+        True writes the finished share to stderr; a function is called with it, a number up to 1, some times a second.
     diagnostics : bool
         Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
-        not converged. ``False`` saves about a millisecond for each parameter and 4 x 1,000 draws.
+        not converged, or the prior of beta weighs much. ``False`` saves about a millisecond for each parameter and
+        4 x 1,000 draws.
     category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
         Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
     layer : str, optional
@@ -85,7 +86,8 @@ def sample(
     Returns
     -------
     Posterior
-        ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets. ``.method`` is the
+        ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
+        ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
         ``post[b].method`` is that of dataset b. ``.details`` has, for a batch as arrays (B,), ``"method"``,
         ``"reason"``, ``"acceptance_rate"``, ``"evaluations_per_draw"``, ``"n_divergences"``, ``"n_modes"`` (of
@@ -107,6 +109,14 @@ def sample(
         datasets of a batch that fail, and the worst. For D below 1,000 the limits are n = D / 10 effective draws a
         chain and an R-hat of 1 + 1 / n. Neither a single chain nor chains of fewer than 100 draws are checked.
         ``Posterior.summary`` has the same limits, for the tail effective sample size too.
+    PriorWarning
+        For K of 10 and more, where the pseudo-counts of beta's prior (the sum of the concentration of its Dirichlet)
+        exceed a quarter of the draws from beta that the counts amount to: the number of tables of the Chinese
+        restaurant process, summed over groups and categories, in expectation over the posterior:
+        ``sum_nk sum_{j < x_nk} a_k / (a_k + j)`` with ``a = alpha beta``, a mean over 16 draws (Antoniak 1974,
+        doi:10.1214/aos/1176342871). Of a batch, where that is so in more than half of its datasets with counts. Draws
+        of fewer than 100 steps a chain are not checked.
+        `HierarchicalModel.for_table` has priors for such tables.
 
     Notes
     -----
@@ -122,8 +132,12 @@ def sample(
     integrated out. MH is a random walk whose covariance and step size adapt during its 200 steps of warm-up and are
     then fixed: the full covariance for K up to 32, which so short a warm-up can estimate, else its diagonal.
 
-    ``"auto"`` chooses Gibbs for a sparse Dirichlet of beta, and for K of 30 and more where alpha, estimated by moments,
-    is below K / 16; otherwise HMC.
+    A learned concentration c of beta ~ Dirichlet(c, ..., c) is drawn by all three alike: the CRP table counts given
+    alpha and beta, log c by a slice step given the tables, with beta integrated out, and beta given c and the tables.
+    HMC and MH move on from there.
+
+    ``"auto"`` chooses Gibbs for a Dirichlet of beta of a known, small concentration, and for K of 30 and more where
+    alpha, estimated by moments, is below K / 16; otherwise HMC.
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
 
@@ -138,9 +152,12 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
-    if not isinstance(counts, SufficientStatistics):
+    if isinstance(counts, SufficientStatistics):
+        check_layer(counts, "counts", layer)
+    else:
         given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
         category_names = given.category_names
+        dataset_names = given.dataset_names if dataset_names is None else dataset_names
         counts = given
         if given.weights is not None:
             counts = SufficientStatistics(given)  # rows with weights are no groups and keep no names
@@ -150,7 +167,13 @@ def sample(
     if model is None:
         model = HierarchicalModel(n_categories)
     _validate.same_categories(n_categories, model)
+    learned = isinstance(model.beta, priors.Dirichlet) and model.beta.is_learned
     whole = not isinstance(counts, SufficientStatistics) or _core.mcmc.whole_weights(counts._core)
+    if learned and not whole:
+        raise ValueError(
+            "counts with weights that are not whole numbers need a known concentration of beta: CRP tables, by which "
+            f"it is learned, belong to whole groups. The model has beta={model.beta}; pass a number, such as beta=0.5"
+        )
     if method not in ("auto", "hmc", "gibbs", "mh"):
         raise ValueError(f"method must be 'auto', 'hmc', 'gibbs' or 'mh'; got {method!r}")
     n_draws = _validate.positive_int(n_draws, "n_draws")
@@ -163,6 +186,7 @@ def sample(
     key = new_key(rng)
     datasets, methods, reasons = _samplers(method, datasets, model, whole)
     post_method = "mixed" if len(set(methods)) > 1 else methods[0] if methods else str(method)
+    report = progress if callable(progress) else _reporter(post_method) if progress else None
     drawn = _core.mcmc.sample(
         datasets,
         model.alpha._kernel(),
@@ -173,10 +197,12 @@ def sample(
         warmup,
         key,
         _validate.threads(n_threads),
-        _reporter(post_method) if progress else None,
+        report,
         starts,
     )
-    if progress:
+    if report is not None:
+        report(1.0)
+    if progress and not callable(progress):
         print(file=sys.stderr)
     details = {
         "method": np.array(methods, dtype=object),
@@ -192,6 +218,8 @@ def sample(
         drawn = {name: value[0] for name, value in drawn.items()}
         details = {name: value.tolist()[0] for name, value in details.items()}
     log_alpha, log_beta = drawn.pop("log_alpha"), drawn.pop("log_beta")
+    with np.errstate(over="ignore", under="ignore"):
+        latent = {"beta_concentration": np.exp(drawn.pop("log_concentration"))} if learned else None
     post = Posterior(
         log_alpha,
         log_beta,
@@ -203,12 +231,16 @@ def sample(
         sample_stats=drawn,
         category_names=category_names,
         group_names=group_names,
+        latent=latent,
         dataset_names=dataset_names,
     )
     if diagnostics:
         post, message = convergence.check(post)
         if message is not None:
             errors.warn(message, errors.ConvergenceWarning)
+        message = prior_weight.message(datasets, post)
+        if message is not None:
+            errors.warn(message, errors.PriorWarning)
     return post
 
 
@@ -276,7 +308,8 @@ def _choose(
         if alpha < _GIBBS_BELOW * n_categories:
             small = f"alpha ({about}{alpha:.2g}) is small relative to K = {n_categories}"
             return "gibbs", f"{small}, where Gibbs mixes well and is cheap"
-    if isinstance(model.beta, priors.Dirichlet) and np.min(model.beta.concentration) < _SPARSE:
+    concentration = None if isinstance(model.beta, priors.FixedBeta) else model.beta.concentration
+    if isinstance(concentration, float | tuple) and np.min(concentration) < _SPARSE:
         return "gibbs", f"the Dirichlet of beta is sparse (below {_SPARSE}): beta is drawn from its exact conditional"
     return "hmc", "the posterior of log(alpha beta) is smooth, and K is small or alpha large"
 

@@ -18,13 +18,14 @@ def check(post: Posterior) -> tuple[Posterior, str | None]:
     batch = post.log_alpha.ndim == 3
     checked = post.n_chains > 1 and post.n_draws >= FEWEST_DRAWS
     n_datasets = len(post) if batch else 1
-    r_hat, ess = _measure(post) if checked else np.full((2, n_datasets, 1 + post.n_categories), np.nan)
+    r_hat, ess = _measure(post) if checked else np.full((2, n_datasets, 1), np.nan)
     worst = {"r_hat": np.fmax.reduce(r_hat, axis=1), "ess_bulk": np.fmin.reduce(ess, axis=1)}
     found = {name: value if batch else float(value[0]) for name, value in worst.items()}
     post = post._replace(details=post.details | found, _checked=checked)
     if not checked:
         return post, None
-    names = ("log_alpha", *(f"beta[{label}]" for label in post.category_names or range(post.n_categories)))
+    labels = post.category_names or range(post.n_categories)
+    names = ("log_alpha", *post.latent, *(f"beta[{label}]" for label in labels))
     return post, message(
         names,
         r_hat,
@@ -32,23 +33,26 @@ def check(post: Posterior) -> tuple[Posterior, str | None]:
         post.n_chains,
         post.n_draws,
         divergences=np.atleast_1d(post.details["n_divergences"]),
-        datasets=(post.dataset_names or tuple(map(str, range(n_datasets)))) if batch else None,
+        datasets=(post.dataset_names or range(n_datasets)) if batch else None,
     )
 
 
 def _measure(post: Posterior) -> tuple[Floats, Floats]:
-    """R-hat and bulk ESS (B, 1 + K) of log alpha and every beta."""
+    """R-hat and bulk ESS (B, 1 + K) of log alpha and every beta; (B, 2 + K) with a learned concentration of beta."""
     n_chains, n_draws, k = post.log_beta.shape[-3:]
     log_alpha = post.log_alpha.reshape(-1, n_chains, n_draws)
     log_beta = post.log_beta.reshape(-1, n_chains, n_draws, k)
-    r_hat, ess = np.empty((2, len(log_alpha), 1 + k))
+    more = [value.reshape(-1, n_chains, n_draws)[..., np.newaxis] for value in post.latent.values()]
+    single = 1 + len(more)
+    r_hat, ess = np.empty((2, len(log_alpha), single + k))
     shown = slice(1, 2) if k == 2 else slice(None)  # of two categories the other has the same ranks, reversed
     size = max(1, _VALUES_AT_ONCE // (n_chains * n_draws * k))
     for first in range(0, len(log_alpha), size):
         part = slice(first, first + size)
-        columns = np.concatenate([log_alpha[part, ..., np.newaxis], np.exp(log_beta[part, ..., shown])], axis=-1)
+        beta = np.exp(log_beta[part, ..., shown])
+        columns = np.concatenate([log_alpha[part, ..., np.newaxis], *(value[part] for value in more), beta], axis=-1)
         measured = diagnostics.convergence(np.moveaxis(columns, 0, 2))
         for whole, value in zip((r_hat, ess), measured, strict=True):
-            whole[part, 0] = value[:, 0]
-            whole[part, 1:] = value[:, 1:]
+            whole[part, :single] = value[:, :single]
+            whole[part, single:] = value[:, single:]
     return r_hat, ess

@@ -67,7 +67,7 @@ def _of_frame(frame: nw.DataFrame[Any], name: str) -> NamedCounts:
     numbered = all(column == k for k, column in enumerate(columns))  # by pandas, where they have no names
     categories = None if numbered else tuple(map(str, columns))
     place = partial(_validate.cell, rows=groups, columns=categories)
-    return NamedCounts(_numbers(frame.select(columns), name, place), categories, groups)
+    return NamedCounts(_numbers(frame.select(nw.col(*columns)), name, place), categories, groups)
 
 
 def _numbers(frame: nw.DataFrame[Any], name: str, place: Any) -> NDArray[Any]:

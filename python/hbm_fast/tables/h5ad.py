@@ -17,9 +17,8 @@ def read(path: Path, layer: str | None, labels: str | None) -> CountTable:
         data = anndata.read_h5ad(path)
         given = inputs.as_counts(data, name=f"{path}: counts", layer=layer)
         if labels is not None and labels not in data.obs:
-            raise ValueError(
-                f"{path}: labels must name a column of obs; got {labels!r}, and there are {list(data.obs)}"
-            )
+            known = ", ".join(map(repr, data.obs)) or "none"
+            raise ValueError(f"{path}: labels must name a column of obs; got {labels!r}, and there are {known}")
         found = None if labels is None else tuple(map(str, data.obs[labels]))
         counts = _validate.counts(given.dense(), name=f"{path}: counts").astype(np.int64, copy=False)
     if not len(counts) or counts.shape[1] < 2:

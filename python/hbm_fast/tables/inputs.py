@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _memory, _validate
+from hbm_fast import _display, _memory, _validate
 from hbm_fast._typing import Counts
 from hbm_fast.tables.table import Table
 
@@ -17,7 +17,7 @@ Names = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class NamedCounts:
+class NamedCounts(_display.Displayed):
     """What `as_counts` returns.
 
     Parameters
@@ -35,6 +35,9 @@ class NamedCounts:
     group_names: Names = None
     dataset_names: Names = None
     weights: NDArray[Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"NamedCounts(counts of shape {self.counts.shape}{_display.names(self.category_names)})"
 
     def dense(self) -> Counts:
         """The counts as an array; sparse ones only where they fit in memory."""
@@ -110,8 +113,8 @@ def as_counts(
         given = _of_list(counts, name, layer)
     else:
         given = _of_object(counts, name, layer) or NamedCounts(_validate.count_array(counts, name))
-    if layer is not None and not isinstance(counts, list | tuple) and not _is_anndata(counts):
-        raise TypeError(f"layer is for AnnData; got layer={layer!r} with {name} of type {type(counts).__name__}")
+    if not isinstance(counts, list | tuple):
+        check_layer(counts, name, layer)
     if category_names is None and group_names is None:
         return given
     shape = given.counts.shape
@@ -184,8 +187,10 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
-def _is_anndata(value: Any) -> bool:
-    return hasattr(value, "obs_names") and hasattr(value, "layers")
+def check_layer(counts: Any, name: str, layer: str | None) -> None:
+    """Raise where a layer is given with anything but AnnData."""
+    if layer is not None and not hasattr(counts, "layers"):
+        raise TypeError(f"layer is for AnnData; got layer={layer!r} with {name} of type {type(counts).__name__}")
 
 
 def _of_object(value: Any, name: str, layer: str | None) -> NamedCounts | None:

@@ -38,7 +38,7 @@ def read_counts(
         with ``.gz`` behind it if compressed; ``"-"`` for such text from standard input; ``.parquet``; ``.h5ad``
         (AnnData); ``.biom`` (BIOM 2.1); ``.npz`` with an array ``counts`` (N, K) and, optionally, ``group_names``,
         ``category_names`` and ``weights``; ``.npy`` with the counts alone. In text a line that begins with ``#`` is a
-        comment; the last one before the first row may be the header, as QIIME and BIOM write it.
+        comment; one before the first row may be the header, as QIIME and BIOM write it.
     layout : {"auto", "wide", "long", "frequency"}
         ``"wide"``: one group a row, one category a column; a first column of names (text, or headed ``group``,
         ``sample``, ``name``, ``id``, ``... id`` or nothing), or the index of pandas, names the groups. ``"long"``:
@@ -166,9 +166,10 @@ def _wide(content: Columns, labels: Column | None, transpose: Transpose, *, weig
         rows = columns[0].unique()
         header = columns[0].name
         columns = columns[1:]
-    known = None if lineage is None else True
-    if known is None and not weighted:
+    known = None
+    if not weighted:
         known = orientation.rows_are_categories(header, rows or (), [c.name for c in columns] if content.named else ())
+        known = True if known is None and lineage is not None else known
     swap = bool(known) if transpose == "auto" else transpose
     if swap and lineage is not None:
         columns = [c for c in columns if c is not lineage]

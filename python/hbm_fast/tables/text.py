@@ -19,8 +19,8 @@ STDIN = "standard input"
 def read(path: Path | None) -> Columns:
     """The columns of a text file, or (None) of standard input.
 
-    A line that begins with # is a comment, except that the last one before the first row may be the header, as in
-    tables that QIIME and BIOM write.
+    A line that begins with # is a comment, except that one before the first row may be the header, as in tables that
+    QIIME and BIOM write.
     """
     file = STDIN if path is None else str(path)
     with _opened(path) as stream:
@@ -91,16 +91,22 @@ def _delimiter(line: str) -> str:
 
 
 def _header_in_comments(comments: list[str], first: str) -> str | None:
-    """The last comment before the first row, where it has the names of the columns."""
-    if not comments:
-        return None
-    last = comments[-1]
-    names, row = (next(csv.reader([line], delimiter=_delimiter(last))) for line in (last, first or "\n"))
-    if len(names) < 2 or len(names) != len(row) or all(map(is_number, names[1:])):
-        return None
-    word = names[0].removeprefix("#")
-    known = names_rows(word) or names_categories(word) or names_groups(word)
-    return last if known or (not is_number(row[0]) and all(map(is_number, row[1:]))) else None
+    """The comment before the first row that has the names of the columns, if one has.
+
+    Either its first name is a word for rows, as in ``#OTU ID`` and ``#SampleID``, or it is the last comment and the
+    first row has a name and numbers.
+    """
+    for line in reversed(comments):
+        names, row = (next(csv.reader([text], delimiter=_delimiter(line))) for text in (line, first or "\n"))
+        if len(names) < 2 or len(names) != len(row):
+            continue
+        word = names[0].removeprefix("#")
+        if names_rows(word) or names_categories(word) or names_groups(word):
+            return line
+        numbers = [all(map(is_number, cells[1:])) for cells in (names, row)]
+        if line is comments[-1] and not is_number(row[0]) and numbers == [False, True]:
+            return line
+    return None
 
 
 def _check(file: str, rows: list[tuple[int, list[str]]], lines: _Lines, width: int, delimiter: str) -> None:

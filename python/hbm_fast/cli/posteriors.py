@@ -1,0 +1,101 @@
+"""What `sample` and `infer` write of a posterior: its draws, the proportions of its groups, and the figure."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hbm_fast import _files, _weighted
+from hbm_fast.cli import options
+from hbm_fast.cli.output import of_label
+from hbm_fast.cli.reading import Source
+from hbm_fast.posterior import Posterior, netcdf
+
+_CHUNK = 4096  # draws between two checks for Ctrl-C
+
+
+def check_targets(source: Source, out: Path | None, groups: Path | None, *, force: bool) -> None:
+    """Raise, for the file of each label, what would keep it from being written."""
+    if groups is not None and source.table.weights is not None:
+        raise ValueError("--groups needs a group a row; the rows of a frequency table are kinds of groups")
+    for label in source.parts:
+        options.check_target(of_label(out, label), "--out", (".nc", ".csv", ".json"), force=force)
+        options.check_target(of_label(groups, label), "--groups", (".csv",), force=force)
+
+
+def write(post: Posterior, out: Path | None, groups: Path | None) -> None:
+    """The draws, where ``out`` is a file of draws, and the proportions of the groups."""
+    if out is not None and out.suffix.lower() == ".nc":
+        netcdf.write(netcdf.to_datatree(post), out)
+    elif out is not None and out.suffix.lower() == ".csv":
+        _write_draws(post, out)
+    if groups is not None:
+        _write_groups(post, groups)
+
+
+def write_record(record: dict[str, Any], out: Path | None) -> None:
+    """The summary, where ``out`` is a JSON file."""
+    if out is not None and out.suffix.lower() == ".json":
+        _files.write_json(out, record)
+
+
+def _write_draws(post: Posterior, out: Path) -> None:
+    """Every draw; weighted draws with their weights."""
+    weighted = post.log_weights is not None
+
+    def rows() -> Iterator[list[Any]]:
+        alpha, beta = post.alpha, post.beta
+        for c in range(post.n_chains):
+            for start in range(0, post.n_draws, _CHUNK):
+                part = slice(start, start + _CHUNK)
+                columns = [alpha[c, part, None], beta[c, part]]
+                if post.log_weights is not None:
+                    columns.insert(0, post.log_weights[c, part, None])
+                for d, values in enumerate(zip(*(column.tolist() for column in columns), strict=True), start):
+                    yield [c, d, *(value for column in values for value in column)]
+
+    names = (f"beta[{name}]" for name in _labels(post))
+    _files.write_csv(out, ["chain", "draw", *(["log_weight"] if weighted else []), "alpha", *names], rows())
+
+
+def _write_groups(post: Posterior, target: Path) -> None:
+    """Proportions of every group and of a new group, in the long form, with four digits."""
+    counts = post.counts
+    assert counts is not None
+    names = post.group_names or tuple(map(str, range(len(counts))))
+    log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
+
+    def rows() -> Iterator[list[Any]]:
+        for index, name in [*enumerate(names), (None, "(new group)")]:
+            theta = post.theta(index).reshape(1, -1, post.n_categories)
+            bounds = _weighted.quantile(theta, log_weights, np.array([0.05, 0.95]))[:, 0].tolist()
+            observed = [""] * post.n_categories if index is None else counts[index].tolist()
+            total = 0 if index is None else sum(observed)
+            columns = (_labels(post), observed, post.predict(index).tolist(), *bounds)
+            for label, count, *values in zip(*columns, strict=True):
+                yield [name, label, count, _digits(count / total) if total else "", *map(_digits, values)]
+
+    _files.write_csv(target, ["group", "category", "count", "raw", "mean", "lower", "upper"], rows())
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def draw(found: Mapping[str | None, Posterior], target: Path) -> None:
+    """The proportions over all groups, those of the labels side by side."""
+    from hbm_fast import plots
+    from hbm_fast.plots.intervals import intervals, spans_decades
+
+    if None in found:
+        figure = plots.proportions(found[None])
+    else:
+        series = [(str(label), p.mean("beta"), *p.quantile("beta", [0.05, 0.95])) for label, p in found.items()]
+        names, log = _labels(next(iter(found.values()))), spans_decades(series[0][1])
+        figure = intervals(names, series, "proportion, with 90 % intervals", 30, log=log)
+    _files.write_figure(target, figure, dpi=150)
+
+
+def _labels(post: Posterior) -> tuple[str, ...]:
+    return post.category_names or tuple(map(str, range(post.n_categories)))

@@ -1,0 +1,50 @@
+"""What the plots add to matplotlib's classes: a figure that every notebook shows, and plain ticks of a log axis."""
+
+import io
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+from matplotlib import ticker
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure outside of pyplot, which a notebook shows once, with and without ``%matplotlib inline``.
+
+    Examples
+    --------
+    >>> from hbm_fast.plots.canvas import Figure
+    >>> image, size = Figure(figsize=(3.0, 2.0), dpi=100)._repr_png_()
+    >>> size
+    {'width': 300, 'height': 200}
+    """
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=2.0 * self.dpi)  # sharp on screens of two pixels a point
+        width, height = self.bbox.size
+        return buffer.getvalue(), {"width": round(width), "height": round(height)}
+
+
+class LogTicks(ticker.LogLocator):
+    """At most six ticks: powers of ten, with multiples of them on a short axis, round numbers on a very short one."""
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """Ticks between the two ends."""
+        low, high = sorted((vmin, vmax))
+        decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+        for multiples in ([1.0], [1.0, 3.0], [1.0, 2.0, 5.0]):
+            ticks = np.outer(decades, multiples).ravel()
+            ticks = ticks[(ticks >= low) & (ticks <= high)]
+            if ticks.size > 2:
+                break
+        else:
+            ticks = np.array(ticker.MaxNLocator(4).tick_values(low, high))
+            ticks = ticks[(ticks >= low) & (ticks <= high)]
+        thinned: list[float] = ticks[:: -(-ticks.size // 6)].tolist()
+        return thinned
+
+
+def plain(value: float, position: Any = None) -> str:
+    """A number without an exponent from 0.0001 to 99,999: 0.001, 10; else as 1e-6."""
+    return f"{value:.5g}".replace("e-0", "e-").replace("e+0", "e")

@@ -1,0 +1,107 @@
+"""Raw proportions of all groups beside their posteriors."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hbm_fast import _validate, _weighted
+from hbm_fast._typing import Floats
+from hbm_fast.plots import labels
+from hbm_fast.plots.colors import PALETTE, colors_of
+from hbm_fast.plots.intervals import Series, intervals, spans_decades
+from hbm_fast.posterior import Posterior
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def shrinkage(
+    post: Posterior,
+    *,
+    category: int | str = -1,
+    probability: float = 0.9,
+    most: int = 300,
+    log: bool | None = None,
+    ax: Any = None,
+    colors: Mapping[Any, Any] | None = None,
+) -> "Figure":
+    """Raw proportion of a category in each group, beside the posterior mean of theta with its credible interval.
+
+    It shows how far the posterior of a group is from its own counts and how near to the mean over all groups: the
+    farther, the fewer counts the group has and the more alike the groups are. Groups are ordered by the raw proportion.
+
+    Parameters
+    ----------
+    post : Posterior
+        Of one dataset with counts.
+    category : int or str
+        The category.
+    probability : float
+        Probability of the intervals.
+    most : int
+        Largest number of groups shown; of more groups, every m-th in the order of the raw proportions.
+    log : bool, optional
+        Whether the axis is logarithmic; default where the positive raw proportions span more than a factor of 30. A
+        raw proportion of 0 has no place on a log axis.
+    ax : Axes of matplotlib, optional
+        Drawn in instead of a new figure.
+    colors : mapping, optional
+        Colours of matplotlib by the categories' names.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        As of `posterior`.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib (extra ``report``).
+    TypeError, ValueError
+        For a batch, a posterior without counts, a probability outside [0, 1], or where ``ax`` or ``colors`` is
+        something else.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> figure = hbm.plots.shrinkage(hbm.exact_posterior([[3, 0], [1, 1], [0, 4]], rng=0))
+    >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    ['group 2', 'group 1', 'group 0']
+    """
+    labels.one_dataset(post)
+    names, k = labels.categories(post), labels.category_index(post, category)
+    tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
+    counts = post._data()
+    n_groups = counts.shape[0]
+    totals = counts.sum(axis=1)
+    raw = np.where(totals > 0, counts[:, k] / np.maximum(totals, 1), np.nan)
+    order = np.lexsort((-totals, -raw))
+    step = -(-n_groups // _validate.positive_int(most, "most"))
+    order = order[::step]
+    mean, lower, upper = _of_groups(post, k, order, np.array([tail, 1.0 - tail]))
+    seen = f"{n_groups:,} groups" if post.group_names else f"groups 0 to {n_groups - 1}"
+    shown = f"; one in {step} is shown" if step > 1 else ""
+    chosen = colors_of([names[k]], colors, known=names, other=PALETTE[:1])
+    return intervals(
+        post.group_names or tuple(f"group {n}" for n in range(n_groups)),
+        [Series("posterior mean of theta", mean, lower, upper, raw, chosen * n_groups)],
+        f"proportion of {names[k]}, with {100.0 * probability:g} % intervals",
+        len(order),
+        order=order,
+        title=f"{seen}, {int(totals.sum()):,} counts{shown}",
+        reference=(float(post.mean("beta")[k]), "mean of beta"),
+        log=spans_decades(raw[order]) if log is None else log,
+        ax=ax,
+    )
+
+
+def _of_groups(post: Posterior, k: int, groups: Any, levels: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean and quantiles (N,) of theta of category k; NaN for the groups that are left out."""
+    log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
+    result = np.full((3, post._data().shape[0]), np.nan)
+    for group in groups.tolist():
+        theta = post.theta(group)[..., k].reshape(1, -1)
+        result[0, group] = post.predict(group)[k]
+        result[1:, group] = _weighted.quantile(theta, log_weights, levels)[:, 0]
+    return result[0], result[1], result[2]

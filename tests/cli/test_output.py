@@ -1,0 +1,234 @@
+"""What sample, fit and infer print and write: one JSON schema, tables of 80 columns, labels, progress."""
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+pytest.importorskip("typer")
+from hbm_fast.cli.progress import progress
+
+COMMANDS = ["sample", "fit", "infer"]
+KEYS = ["command", "data", "n_groups", "n_categories", "model", "method", "warnings", "parameters"]
+ROW = ["mean", "sd", "lower", "upper", "ess", "r_hat"]
+
+
+def options(command):
+    if command == "infer":
+        pytest.importorskip("torch")
+    return {"sample": ["--draws", 200, "--quiet"], "infer": ["--draws", 200]}.get(command, [])
+
+
+def refuse(constant):
+    raise AssertionError(f"JSON has no {constant}")
+
+
+def check_record(found, command, n_groups, names):
+    """The schema that docs/reference/command_line.md states."""
+    assert set(KEYS) <= set(found)
+    assert (found["command"], found["n_groups"], found["n_categories"]) == (command, n_groups, len(names))
+    assert all(isinstance(found[key], str) for key in ("data", "model", "method"))
+    assert all(isinstance(text, str) for text in found["warnings"])
+    assert {"alpha", "log_alpha", *(f"beta[{name}]" for name in names)} <= set(found["parameters"])
+    for row in found["parameters"].values():
+        assert list(row) == ROW
+        assert all(value is None or math.isfinite(value) for value in row.values())
+        if row["lower"] is not None:
+            assert row["lower"] <= row["upper"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Counts of 12 groups of two kinds, with long names, as CSV, as QIIME writes them, and with their metadata."""
+    names = [f"k__Bacteria f__Family{k} g__A very long genus name {k}" for k in range(3)]
+    rows = hbm.simulate(hbm.HierarchicalModel(3), 1, n_groups=12, totals=20, alpha=5.0, rng=4).counts[0].tolist()
+    groups = [f"S{n}" for n in range(12)]
+    kinds = ["lean", "obese"] * 6
+    tables = {
+        "wide.csv": [["sample", *names], *([g, *row] for g, row in zip(groups, rows, strict=True))],
+        "kinds.csv": [
+            ["sample", "kind", *names],
+            *([g, kind, *row] for g, kind, row in zip(groups, kinds, rows, strict=True)),
+        ],
+        "meta.csv": [["sample", "kind"], *map(list, zip(groups, kinds, strict=True))],
+    }
+    for name, table in tables.items():
+        with (tmp_path / name).open("w", newline="") as stream:
+            csv.writer(stream).writerows(table)
+    lines = ["# Constructed from biom file", "\t".join(["#OTU ID", *groups, "taxonomy"])]
+    lines += ["\t".join([f"otu{k}", *(f"{row[k]}.0" for row in rows), names[k]]) for k in range(3)]
+    (tmp_path / "otu.tsv").write_text("\n".join(lines) + "\n")
+    return tmp_path, names, np.array(rows)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_one_schema(run, files, command):
+    folder, names, _ = files
+    code, out, _ = run(command, folder / "wide.csv", "--json", *options(command))
+    assert code == 0
+    found = json.loads(out, parse_constant=refuse)
+    check_record(found, command, 12, names)
+    assert found["data"] == "wide.csv"
+    assert found["parameters"]["alpha"]["sd"] > 0
+
+
+def test_undefined_numbers_are_null(run, tmp_path):
+    file = tmp_path / "even.csv"
+    file.write_text("white,black\n5,5\n5,5\n4,6\n")
+    found = json.loads(run("fit", file, "--json")[1], parse_constant=refuse)
+    check_record(found, "fit", 3, ["white", "black"])
+    assert found["parameters"]["alpha"]["mean"] is None
+    found = json.loads(run("sample", file, "--method", "exact", "--json")[1], parse_constant=refuse)
+    assert [found["parameters"]["alpha"][key] for key in ("ess", "r_hat")] == [None, None]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_tables_fit_80_columns_sorted_by_mean(run, files, command):
+    folder, names, counts = files
+    code, out, _ = run(command, folder / "wide.csv", *options(command))
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    rows = [line for line in out.splitlines() if line.startswith(("alpha  ", "log_alpha  ", "beta["))]
+    assert [row.split()[0] for row in rows[:2]] == ["alpha", "log_alpha"]
+    order = [int(row[: row.index("]")].split()[-1]) for row in rows[2:]]
+    assert order == np.argsort(-counts.sum(axis=0)).tolist()
+    wide = run(command, folder / "wide.csv", "--wide", *options(command))[1]
+    assert all(f"beta[{name}]" in wide for name in names)
+
+
+def test_many_rows_are_counted_and_wide_shows_all(run, tmp_path):
+    counts = hbm.datasets.load_twins()
+    np.savez(tmp_path / "twins.npz", counts=counts.counts, category_names=counts.category_names)
+    out = run("fit", tmp_path / "twins.npz")[1]
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("beta[") == 20
+    assert "and 110 smaller ones: --wide shows all" in out
+    assert run("fit", tmp_path / "twins.npz", "--wide")[1].count("beta[") == 130
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_by_gives_one_result_a_label(run, files, command):
+    folder, names, _ = files
+    more = options(command)
+    table = ["--by", "kind", "--json", *more]
+    found = json.loads(run(command, folder / "kinds.csv", *table)[1])
+    assert (found["column"], list(found["by"])) == ("kind", ["lean", "obese"])
+    for record in found["by"].values():
+        check_record(record, command, 6, names)
+    other = json.loads(run(command, folder / "wide.csv", "--metadata", folder / "meta.csv", *table)[1])
+    assert [r["parameters"] for r in other["by"].values()] == [r["parameters"] for r in found["by"].values()]
+    assert found["by"]["lean"]["parameters"] != found["by"]["obese"]["parameters"]
+    out = run(command, folder / "kinds.csv", "--by", "kind", *more)[1]
+    assert [line for line in out.splitlines() if "kinds.csv, lean: 6 groups" in line or "kinds.csv, obese:" in line]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_by_writes_a_file_a_label_and_one_figure(run, files):
+    pytest.importorskip("matplotlib")
+    folder, names, counts = files
+    targets = ["--out", folder / "d.csv", "--groups", folder / "g.csv", "--figure", folder / "f.png"]
+    arguments = ["sample", folder / "kinds.csv", "--by", "kind", "--draws", 100, "--chains", 2, "--quiet", *targets]
+    assert run(*arguments)[0] == 0
+    for label, first in (("lean", 0), ("obese", 1)):
+        assert len((folder / f"d-{label}.csv").read_text().splitlines()) == 1 + 200
+        rows = list(csv.DictReader(io.StringIO((folder / f"g-{label}.csv").read_text())))
+        assert len(rows) == 7 * 3
+        assert (rows[0]["group"], rows[0]["category"]) == (f"S{first}", names[0])
+        assert int(rows[0]["count"]) == counts[first, 0]
+        assert float(rows[0]["raw"]) == pytest.approx(counts[first, 0] / 20, abs=5e-5)
+        assert max(len(row["mean"].replace("0.", "").lstrip("0")) for row in rows if "e" not in row["mean"]) <= 4
+    assert (folder / "f.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = run(*arguments[:-2])
+    assert (code, err.count("\n"), "d-lean.csv" in err) == (2, 1, True)
+
+
+def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
+    folder, _, counts = files
+    expected = hbm.fit(counts).alpha
+    for arguments in ([folder / "otu.tsv"], [folder / "kinds.csv", "--drop", "kind"], [folder / "wide.csv"]):
+        found = json.loads(run("fit", *arguments, "--json")[1])
+        assert found["alpha"] == pytest.approx(expected, rel=1e-9)
+    assert "12 groups x 3 categories (the rows of the file)" in run("fit", folder / "otu.tsv")[1]
+    assert json.loads(run("fit", folder / "wide.csv", "--transpose", "--json")[1])["n_groups"] == 3
+    command = [sys.executable, "-m", "hbm_fast", "fit", "-", "--json"]
+    text = (folder / "wide.csv").read_text()
+    piped = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    assert json.loads(piped.stdout)["data"] == "stdin"
+    assert json.loads(piped.stdout)["alpha"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_mistakes_name_the_options(run, files):
+    folder, _, _ = files
+    for arguments, message in [
+        (["kinds.csv"], "--drop 'kind'"),
+        (["kinds.csv", "--drop", "nope"], "--drop must name columns; got 'nope'"),
+        (["wide.csv", "--by", "kind"], "--by must name columns; got 'kind'"),
+        (["wide.csv", "--metadata", folder / "meta.csv"], "--metadata needs --by"),
+        (["wide.csv", "--metadata", folder / "meta.csv", "--by", "age"], "--by must name columns; got 'age'"),
+    ]:
+        code, out, err = run("fit", folder / arguments[0], *arguments[1:])
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert message in err
+
+
+def test_infer_writes_what_sample_writes(run, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    (tmp_path / "bags.csv").write_text("bag,white,black\na,3,0\nb,0,4\n")
+    targets = ["--out", tmp_path / "d.csv", "--groups", tmp_path / "g.csv", "--figure", tmp_path / "f.svg"]
+    code, out, _ = run("infer", tmp_path / "bags.csv", "--network", "marbles", "--draws", 60, *targets)
+    assert code == 0
+    assert "beta[white]" in out
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "d.csv").read_text())))
+    assert list(rows[0]) == ["chain", "draw", "log_weight", "alpha", "beta[white]", "beta[black]"]
+    assert sum(math.exp(float(row["log_weight"])) for row in rows) == pytest.approx(1.0)
+    assert (tmp_path / "g.csv").read_text().splitlines()[1].startswith("a,white,3,1.0,")
+    assert (tmp_path / "f.svg").stat().st_size > 1000
+
+
+def test_version_and_short_help(run):
+    assert run("--version")[:2] == (0, f"hbm-fast {hbm.__version__}\n")
+    for command in ([], ["sample"], ["config"]):
+        assert run(*command, "-h") == run(*command, "--help")
+
+
+def test_plain_progress_is_a_line_each_tenth(capsys):
+    with progress("sample", "draws", 200, quiet=False) as update:
+        for share in np.arange(0, 201) / 200:
+            update(float(share), 1.0042 if share > 0.5 else None)
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert [line.split()[2] for line in lines] == [f"{10 * n}%" for n in range(1, 11)]
+    assert "(20 of 200 draws)" in lines[0]
+    assert "R-hat" not in lines[0]
+    assert lines[-1].endswith("R-hat 1.004")
+    with progress("sample", "draws", 200, quiet=True) as update:
+        update(0.5, None)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_on_a_terminal_is_one_line_of_80_columns(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("sample a label that is far too long", "draws", 100, quiet=False) as update:
+        update(0.5, 1.25)
+        update(1.0, 1.0042)
+    shown = terminal.getvalue()
+    assert shown.count("\n") == 1
+    assert "100%" in shown
+    assert "R-hat 1.004" in shown
+    assert "hbm-fast:" not in shown
