@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hbm_fast.posterior import Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.simulation_regression import RegressionSimulation
     from hbm_fast.sufficient_statistics import SufficientStatistics
     from hbm_fast.variates import dirichlet, multinomial
 
@@ -35,6 +36,7 @@ __all__ = [
     "PriorWarning",
     "RegressionFit",
     "RegressionModel",
+    "RegressionSimulation",
     "Simulation",
     "SufficientStatistics",
     "__version__",
@@ -68,6 +70,7 @@ _EXPORTS = {
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",
+    "RegressionSimulation": "simulation_regression",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",

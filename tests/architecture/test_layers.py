@@ -17,7 +17,7 @@ tables
 datasets
 priors
 models
-sufficient_statistics likelihood distribution simulation variates
+sufficient_statistics likelihood distribution simulation simulation_regression variates
 quadrature
 posterior
 sampling exact fitting

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate
+from hbm_fast._display import Displayed
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting.chi_squared import benjamini_hochberg, chi_squared_tail
@@ -21,7 +22,7 @@ _SMALLEST_SPREAD = 0.05  # of log precision between tables, under which estimate
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ManyFits:
+class ManyFits(Displayed):
     """The result of `fit_many`: one test a table, or with ``level="category"`` one a category of each table.
 
     Attributes

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _validate, errors, priors
+from hbm_fast._display import Displayed, table
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting.chi_squared import chi_squared_tail
@@ -35,7 +36,7 @@ _LARGEST_SE = 1e3  # of a log proportion: beyond, the proportion runs to 0 or 1
 
 
 @dataclass(frozen=True)
-class RegressionTest:
+class RegressionTest(Displayed):
     """A test of coefficients.
 
     Attributes
@@ -53,7 +54,7 @@ class RegressionTest:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RegressionSummary:
+class RegressionSummary(Displayed):
     """The table of a fit: one row a coefficient. Printing it shows the whole.
 
     Attributes
@@ -72,6 +73,19 @@ class RegressionSummary:
         return pandas.DataFrame(list(self.rows), columns=list(names))
 
     def __repr__(self) -> str:
+        """At most ten lines; ``print`` shows all."""
+        lines = str(self).splitlines()
+        return "\n".join(lines if len(lines) <= 10 else [*lines[:2], *lines[-8:-1], "print shows all coefficients"])
+
+    def _repr_html_(self) -> str:
+        titles = ("term", "category", "coef", "std err", "z", "P>|z|", "[0.025", "0.975]")
+        return table(
+            ", ".join(f"{name}: {value}" for name, value in self.header),
+            titles,
+            ((*row[:2], *map(_number, row[2:])) for row in self.rows),
+        )
+
+    def __str__(self) -> str:
         titles = ("term", "category", "coef", "std err", "z", "P>|z|", "[0.025", "0.975]")
         lines = [tuple(map(str, row[:2])) + tuple(map(_number, row[2:])) for row in self.rows]
         widths = [max(len(line[i]) for line in [titles, *lines]) for i in range(len(titles))]
@@ -96,7 +110,7 @@ class RegressionSummary:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RegressionFit:
+class RegressionFit(Displayed):
     """The result of `fit` with a `RegressionModel`.
 
     Parameters
@@ -395,7 +409,7 @@ class RegressionFit:
 
     @property
     def _reference(self) -> int | None:
-        return reference_index(self.model, self.category_names)
+        return self.model.reference_index(self.category_names)
 
     def _covariates(self, data: Any, design: ArrayLike | None) -> tuple[Floats, Floats | None]:
         assert self._design is not None
@@ -441,12 +455,10 @@ def fit_regression(
     _validate.same_categories(table.shape[1], model)
     n_rows = len(table)
     data = aligned(data, given.group_names)
-    mean = designs.of_array(design, "design", n_rows) if design is not None else _formula(model, "mean", data, n_rows)
+    mean = designs.of_model(model, "mean", data, design, n_rows)
     precision = None
     if model.link == "softmax":
-        precision = _formula(model, "precision", data, n_rows)
-        if precision_design is not None:
-            precision = designs.of_array(precision_design, "precision_design", n_rows)
+        precision = designs.of_model(model, "precision", data, precision_design, n_rows)
     elif precision_design is not None:
         raise ValueError("precision_design is for link='softmax'; with link='log' design changes the precision already")
     multiplicity = _weights(given.weights if weights is None else weights, n_rows)
@@ -460,10 +472,6 @@ def fit_regression(
             designs.check_rank(part, name, None if filled.all() else filled)
     problem = _Problem(table, model, mean, precision, multiplicity, filled, names, _prior_of(prior, model))
     return problem.fit(_validate.positive_int(max_iterations, "max_iterations"), _validate.threads(n_threads))
-
-
-def _formula(model: RegressionModel, part: Literal["mean", "precision"], data: Any, n_rows: int) -> Design:
-    return designs.of_formula(getattr(model, part), data, part, n_rows)
 
 
 def _prior_of(
@@ -516,7 +524,7 @@ class _Problem:
                 f"counts must have two categories with counts; only {names[self.present[0]]!r} occurs, whose "
                 "proportion is 1 whatever the covariates"
             )
-        self.reference = reference_index(model, names)
+        self.reference = model.reference_index(names)
         if self.reference is not None and not present[self.reference]:
             raise ValueError(
                 f"the reference category {names[self.reference]!r} occurs in no group; pass another reference= to "
@@ -741,18 +749,6 @@ def positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[in
         problem = f"lacks {missing[0]!r}" if missing else "has a name twice"
         raise ValueError(f"{what} must have a row for each group by name, and {problem}; drop the names of one of both")
     return [place[name] for name in wanted]
-
-
-def reference_index(model: RegressionModel, category_names: Sequence[str]) -> int | None:
-    """The column of the reference category; None where there is none."""
-    if model.reference is None or model.link == "log":
-        return None
-    if isinstance(model.reference, str):
-        if model.reference not in category_names:
-            known = ", ".join(map(repr, category_names[:10]))
-            raise ValueError(f"reference must be one of the categories {known}; got {model.reference!r}")
-        return list(category_names).index(model.reference)
-    return model.reference % model.n_categories
 
 
 def small_sample_factor(n_groups: float, n_columns: int) -> float:

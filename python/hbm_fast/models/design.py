@@ -5,13 +5,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
+import narwhals
 import numpy as np
+from numpy.typing import NDArray
 
 from hbm_fast import _validate
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
+from hbm_fast.models.regression import RegressionModel
 
 _DEPENDENT = 1e-9  # of the length of a column that the columns before it leave
 
@@ -117,6 +120,67 @@ def of_formula(formula: str, data: Any, name: str, n_groups: int) -> Design:
     return Design(_finite(matrix, name, names), names, columns, offset, spec)
 
 
+def of_model(
+    model: RegressionModel, part: Literal["mean", "precision"], data: Any, array: Any, n_groups: int
+) -> Design:
+    """The design of one part of a model: the array where it is given, or else the formula over the data."""
+    if array is None:
+        return of_formula(getattr(model, part), data, part, n_groups)
+    return of_array(array, "design" if part == "mean" else "precision_design", n_groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Subjects:
+    """Which subject each group belongs to: its code (N,), an index into the labels."""
+
+    codes: NDArray[np.int64]
+    labels: tuple[Any, ...]
+
+    def codes_of(self, data: Any, column: str, n_groups: int) -> NDArray[np.int64]:
+        """The codes of other data; -1 for subjects that are not among the labels, and where there is no column."""
+        if data is None or column not in _column_names(data):
+            return np.full(n_groups, -1)
+        place = {label: i for i, label in enumerate(self.labels)}
+        return np.array([place.get(label, -1) for label in column_values(data, column)], dtype=np.int64)
+
+
+def subjects_of(data: Any, column: str, n_groups: int) -> Subjects:
+    """The subjects in a column of a data frame or of a dict of columns, in the order of their first rows."""
+    if data is None:
+        raise ValueError(f"random_intercept={column!r} needs data, a data frame with that column: pass data=")
+    if column not in _column_names(data):
+        raise ValueError(
+            f"random_intercept needs the column {column!r}, which data lacks; it has {', '.join(_column_names(data))}"
+        )
+    values = column_values(data, column)
+    if len(values) != n_groups:
+        raise ValueError(f"data must have one row a group, {n_groups} rows; got {len(values)}")
+    gaps = [n for n, value in enumerate(values) if value is None]
+    if gaps:
+        raise ValueError(
+            f"data must have a subject in every row: column {column!r} has {len(gaps)} missing values, first in row "
+            f"{gaps[0]}. Leave those groups out of data and counts, or name their subjects"
+        )
+    labels = tuple(dict.fromkeys(values))
+    place = {label: i for i, label in enumerate(labels)}
+    return Subjects(np.array([place[value] for value in values], dtype=np.int64), labels)
+
+
+def column_values(data: Any, column: str) -> list[Any]:
+    """The values of a column of a data frame or of a dict of columns; None where there is none."""
+    if isinstance(data, dict):
+        values = np.asarray(data[column]).tolist()
+        return [None if value != value else value for value in values]
+    series = narwhals.from_native(data, eager_only=True)[column]
+    return [None if gap else value for value, gap in zip(series.to_list(), series.is_null().to_list(), strict=True)]
+
+
+def _column_names(data: Any) -> list[str]:
+    if isinstance(data, dict):
+        return list(map(str, data))
+    return list(map(str, getattr(data, "column_names", getattr(data, "columns", ()))))
+
+
 def check_rank(design: Design, name: str, rows: Any = None) -> None:
     """Raise where a column is a combination of others in the rows with counts, and name it."""
     part = design if rows is None else dataclasses.replace(design, matrix=design.matrix[rows])
@@ -180,28 +244,22 @@ def _materialize(build: Any, frame: Any, name: str) -> Any:
 def _frame(data: Any, variables: Any, name: str) -> Any:
     """The columns that a formula needs, as a pandas frame; a column that is not there or has gaps is an error."""
     pandas = import_optional("pandas", "formula")
-    columns = getattr(data, "columns", None)
-    if columns is None and isinstance(data, dict):
-        columns = list(data)
-    if columns is None:
+    names = set(_column_names(data))
+    if not names:
         raise TypeError(f"data must be a data frame (pandas, polars or pyarrow) or a dict of columns; got {type(data)}")
-    names = set(map(str, getattr(data, "column_names", columns)))
     missing = sorted(set(map(str, variables)) - names - {"np"})
     if missing:
         raise ValueError(
             f"{name} needs columns that data lacks: {', '.join(missing)}; it has {', '.join(sorted(names))}"
         )
-    wanted = [c for c in getattr(data, "column_names", columns) if str(c) in variables]
+    wanted = [c for c in _column_names(data) if c in variables]
     if isinstance(data, pandas.DataFrame):
         frame = data[wanted]
     elif isinstance(data, dict):
         frame = pandas.DataFrame({c: data[c] for c in wanted})
     else:
-        narwhals = import_optional("narwhals", "formula")
         table = narwhals.from_native(data, eager_only=True)
-        frame = pandas.DataFrame(
-            {c: _pandas_values(table[c], narwhals, pandas) for c in wanted}, index=range(len(table))
-        )
+        frame = pandas.DataFrame({c: _pandas_values(table[c], pandas) for c in wanted}, index=range(len(table)))
     for column in wanted:
         gaps = np.flatnonzero(frame[column].isna().to_numpy())
         if gaps.size:
@@ -212,7 +270,7 @@ def _frame(data: Any, variables: Any, name: str) -> Any:
     return frame
 
 
-def _pandas_values(series: Any, narwhals: Any, pandas: Any) -> Any:
+def _pandas_values(series: Any, pandas: Any) -> Any:
     if series.dtype.is_numeric():
         return series.to_numpy()
     values = series.to_list()

@@ -1,16 +1,18 @@
 """The Dirichlet-multinomial regression model: a frozen description without computation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from hbm_fast import priors
+from hbm_fast._display import Displayed
 from hbm_fast._validate import positive_int
 
 Prior = TypeVar("Prior", priors.Normal, priors.HalfNormal)
 
 
 @dataclass(frozen=True, repr=False)
-class RegressionModel:
+class RegressionModel(Displayed):
     """Mean proportions and precision that depend on covariates.
 
     With ``link="softmax"`` group n has mean proportions ``softmax(x_n B)`` and precision ``A_n = exp(z_n g)``, so that
@@ -31,7 +33,8 @@ class RegressionModel:
         The reference category, by its index or its name. None: coefficients that sum to zero over the categories.
     link : ``"softmax"`` or ``"log"``
     random_intercept : str, optional
-        The column whose values are subjects: each has a normal random intercept for every category but the reference.
+        The column whose values are subjects: each has a normal random intercept for every category but the reference
+        (with ``link="log"`` for every category), which makes the groups of one subject more alike than others.
     shared_scale : bool, default False
         Whether the random intercepts of all categories have one standard deviation.
     coefficients, precision_coefficients : Normal, default ``priors.Normal(0, 2)``
@@ -100,6 +103,12 @@ class RegressionModel:
                 "coefficients must have mean 0 with link='softmax': they sum to zero over the categories; "
                 f"got {coefficients!r}"
             )
+        if random_intercept is not None and link == "softmax" and reference is None:
+            raise ValueError(
+                "random_intercept is for each category but the reference: pass reference=-1 or another category"
+            )
+        if shared_scale and random_intercept is None:
+            raise ValueError("shared_scale=True is for models with random_intercept, the column of the subjects")
         for name, value in given.items():
             object.__setattr__(self, name, value)
 
@@ -107,7 +116,42 @@ class RegressionModel:
         shown = f"mean={self.mean!r}, precision={self.precision!r}, reference={self.reference!r}, link={self.link!r}"
         if self.random_intercept is not None:
             shown += f", random_intercept={self.random_intercept!r}"
+            shown += ", shared_scale=True" if self.shared_scale else ""
         return f"RegressionModel({self.n_categories}, {shown})"
+
+    def reference_index(self, category_names: Sequence[str] | None = None) -> int | None:
+        """The column of the reference category; None where there is none.
+
+        Parameters
+        ----------
+        category_names : sequence of K str, optional
+            The names among which a reference by name is looked up.
+
+        Returns
+        -------
+        int or None
+
+        Raises
+        ------
+        ValueError
+            For a name that is not among them.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.RegressionModel(3).reference_index()
+        2
+        """
+        if self.reference is None or self.link == "log":
+            return None
+        if not isinstance(self.reference, str):
+            return self.reference % self.n_categories
+        if category_names is None:
+            raise ValueError(f"reference={self.reference!r} needs the names of the categories; pass its index instead")
+        if self.reference not in category_names:
+            known = ", ".join(map(repr, category_names[:10]))
+            raise ValueError(f"reference must be one of the categories {known}; got {self.reference!r}")
+        return list(category_names).index(self.reference)
 
 
 def _formula(value: str, name: str) -> str:
