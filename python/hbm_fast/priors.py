@@ -316,7 +316,7 @@ class FixedBeta(Displayed):
 
 
 @dataclass(frozen=True)
-class Normal:
+class Normal(Displayed):
     """A normal distribution of a coefficient, which may have either sign.
 
     Examples
