@@ -1,5 +1,6 @@
 #include "bindings/array_arguments.hpp"
 #include "regression/batch.hpp"
+#include "regression/intercepts.hpp"
 #include "regression/newton.hpp"
 
 namespace hbm_fast::bindings {
@@ -87,7 +88,8 @@ Design to_design(const Doubles& values, const Doubles& unit, std::size_t n_rows)
 }  // namespace
 
 void register_regression(py::module_ m) {
-  py::class_<Problem>(m, "Problem", "A regression of counts (N, K) on a design (N, P).")
+  py::class_<Problem> problem(m, "Problem", "A regression of counts (N, K) on a design (N, P).");
+  problem
       .def(py::init([](const std::string& link, Doubles counts, Doubles design, Optional precision_design,
                        Optional weights, Optional offset, Optional precision_offset, Optional penalty,
                        Optional precision_penalty) {
@@ -132,6 +134,47 @@ void register_regression(py::module_ m) {
           },
           py::arg("unit"), py::arg("precision_unit"), py::arg("max_iterations"), py::arg("n_threads"),
           "Value, parameters (p,), minus the Hessian (p, p), ending and number of iterations of Newton's method.");
+  problem.def(
+      "log_coefficient", [](const Problem& self) { return log_coefficient(self.data); },
+      "Sum of the logs of the multinomial coefficients.");
+  problem.def(
+      "marginal",
+      [](const Problem& self, const Doubles& theta, const Integers& begins, const Doubles& modes, const Optional& nodes,
+         int n_scales, int n_threads) {
+        const std::size_t free = self.data.free();
+        const std::size_t n_subjects = size_of(begins) - 1;
+        const std::size_t p = self.data.n_parameters() + static_cast<std::size_t>(n_scales);
+        need_size(theta, p, "theta");
+        need_size(modes, n_subjects * free, "modes");
+        refuse_if(n_scales != 1 && static_cast<std::size_t>(n_scales) != free, "n_scales must be 1 or J");
+        refuse_if(nodes && free != 1, "quadrature is for one intercept a subject");
+        refuse_if(begins.data()[0] != 0 || static_cast<std::size_t>(begins.data()[n_subjects]) != self.data.n_rows,
+                  "begins must go from 0 to N");
+        for (std::size_t s = 0; s < n_subjects; ++s)
+          refuse_if(begins.data()[s] > begins.data()[s + 1], "begins must not decrease");
+        const SubjectData subjects{self.data,
+                                   n_subjects,
+                                   begins.data(),
+                                   static_cast<std::size_t>(n_scales),
+                                   nodes ? size_of(*nodes) / 2 : 0,
+                                   nodes ? nodes->data() : nullptr};
+        std::vector<double> gradient(p);
+        std::vector<double> found(modes.data(), modes.data() + n_subjects * free);
+        std::vector<double> covariance(n_subjects * free * free);
+        double value = 0.0;
+        without_gil([&] {
+          value = marginal_likelihood(subjects, theta.data(), gradient.data(), found.data(), covariance.data(),
+                                      n_threads, poll_signals);
+        });
+        const auto s = static_cast<py::ssize_t>(n_subjects);
+        const auto j = static_cast<py::ssize_t>(free);
+        return std::tuple(value, filled(gradient, {static_cast<py::ssize_t>(p)}), filled(found, {s, j}),
+                          filled(covariance, {s, j, j}));
+      },
+      py::arg("theta"), py::arg("begins"), py::arg("modes"), py::arg("nodes"), py::arg("n_scales"),
+      py::arg("n_threads"),
+      "With random intercepts integrated out: value without the coefficient, gradient (p + n_scales,), modes (S, J) of "
+      "the standardised intercepts, and covariance (S, J, J) of the intercepts.");
   m.def(
       "fit_batch",
       [](const Doubles& counts, const Integers& categories, const Doubles& design, const Doubles& unit,

@@ -49,12 +49,8 @@ struct RegressionObjective::Sums {
   std::vector<double> precision;        // Q x Q
 };
 
-RegressionObjective::RegressionObjective(const RegressionData& data, int n_threads, Poll poll)
-    : data_(data),
-      n_threads_(n_threads),
-      poll_(std::move(poll)),
-      chunk_(std::max(smallest_chunk, data.n_rows / most_chunks + 1)),
-      log_coefficient_(0.0) {
+double log_coefficient(const RegressionData& data) {
+  double result = 0.0;
   for (std::size_t n = 0; n < data.n_rows; ++n) {
     const double* x = data.counts + n * data.n_categories;
     double total = 0.0;
@@ -63,20 +59,28 @@ RegressionObjective::RegressionObjective(const RegressionData& data, int n_threa
       total += x[k];
       value -= log_factorial(x[k]);
     }
-    log_coefficient_ += (data.weights != nullptr ? data.weights[n] : 1.0) * (value + log_factorial(total));
+    result += (data.weights != nullptr ? data.weights[n] : 1.0) * (value + log_factorial(total));
   }
+  return result;
 }
 
-void RegressionObjective::predictors(std::size_t n, const double* theta, double* eta, double& zeta) const {
-  const std::size_t columns = data_.n_columns;
-  const std::size_t free = data_.free();
-  const double* x = data_.design + n * columns;
-  const double shift = data_.offset != nullptr ? data_.offset[n] : 0.0;
+void linear_predictors(const RegressionData& data, std::size_t n, const double* theta, double* eta, double& zeta) {
+  const std::size_t columns = data.n_columns;
+  const std::size_t free = data.free();
+  const double* x = data.design + n * columns;
+  const double shift = data.offset != nullptr ? data.offset[n] : 0.0;
   for (std::size_t j = 0; j < free; ++j) eta[j] = shift + dot(x, theta + j * columns, columns);
-  zeta = data_.precision_offset != nullptr ? data_.precision_offset[n] : 0.0;
-  if (data_.n_precision != 0)
-    zeta += dot(data_.precision_design + n * data_.n_precision, theta + free * columns, data_.n_precision);
+  zeta = data.precision_offset != nullptr ? data.precision_offset[n] : 0.0;
+  if (data.n_precision != 0)
+    zeta += dot(data.precision_design + n * data.n_precision, theta + free * columns, data.n_precision);
 }
+
+RegressionObjective::RegressionObjective(const RegressionData& data, int n_threads, Poll poll)
+    : data_(data),
+      n_threads_(n_threads),
+      poll_(std::move(poll)),
+      chunk_(std::max(smallest_chunk, data.n_rows / most_chunks + 1)),
+      log_coefficient_(log_coefficient(data)) {}
 
 void RegressionObjective::add_rows(std::size_t begin, std::size_t end, const double* theta, Sums& sums) const {
   const std::size_t columns = data_.n_columns;
@@ -96,7 +100,7 @@ void RegressionObjective::add_rows(std::size_t begin, std::size_t end, const dou
     const double weight = data_.weights != nullptr ? data_.weights[n] : 1.0;
     const double* x = data_.design + n * columns;
     const double* z = data_.precision_design + n * n_precision;
-    predictors(n, theta, scratch.eta, zeta);
+    linear_predictors(data_, n, theta, scratch.eta, zeta);
     evaluate_row(data_.link, data_.counts + n * data_.n_categories, data_.n_categories, scratch.eta, zeta, row);
     sums.value += weight * row.value;
     for (std::size_t p = 0; p < columns; ++p) {
@@ -184,7 +188,7 @@ double RegressionObjective::value(const double* theta, std::size_t most_rows) co
   double zeta = 0.0;
   double sum = log_coefficient_ - penalty(theta);
   for (std::size_t n = 0; n < data_.n_rows; n += step) {
-    predictors(n, theta, scratch.data(), zeta);
+    linear_predictors(data_, n, theta, scratch.data(), zeta);
     sum += (data_.weights != nullptr ? data_.weights[n] : 1.0) *
            row_value(data_.link, data_.counts + n * data_.n_categories, data_.n_categories, scratch.data(), zeta,
                      scratch.data() + data_.n_categories);
@@ -263,7 +267,7 @@ RegressionObjective::Change RegressionObjective::change(const double* theta, con
     if (is_empty(data_, n)) continue;
     const double* x = data_.design + n * columns;
     double zeta = 0.0;
-    predictors(n, theta, before.data(), zeta);
+    linear_predictors(data_, n, theta, before.data(), zeta);
     if (free < k) before[free] = 0.0;
     double moved = 0.0;
     after = before;

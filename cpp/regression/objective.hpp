@@ -29,6 +29,12 @@ struct RegressionData {
   std::size_t n_parameters() const { return free() * n_columns + n_precision; }
 };
 
+// The predictors of row n, its offsets included.
+void linear_predictors(const RegressionData& data, std::size_t n, const double* theta, double* eta, double& zeta);
+
+// The sum of the logs of the multinomial coefficients.
+double log_coefficient(const RegressionData& data);
+
 // Parameters lie category by category, P each, then the Q of the precision.
 class RegressionObjective {
  public:
@@ -57,7 +63,6 @@ class RegressionObjective {
 
  private:
   struct Sums;
-  void predictors(std::size_t n, const double* theta, double* eta, double& zeta) const;
   void add_rows(std::size_t begin, std::size_t end, const double* theta, Sums& sums) const;
   void subtract_penalty(const double* theta, double* gradient, double* information) const;
 

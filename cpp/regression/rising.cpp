@@ -21,6 +21,7 @@ Rising direct(double log_a, double a, double n) {
   double slope = 1.0;
   double curvature = 0.0;
   double shortfall = 0.0;
+  double third = 0.0;
   for (double j = 1.0; j < n; j += 1.0) {
     const double z = a + j;
     const double r = 1.0 / z;
@@ -29,15 +30,17 @@ Rising direct(double log_a, double a, double n) {
     slope += a * r;
     shortfall += share;
     curvature += a * r * share;
+    third += a * r * share * (share - a * r);
   }
-  return {log_a + std::log(product), slope, curvature, shortfall};
+  return {log_a + std::log(product), slope, curvature, shortfall, third};
 }
 
 struct StirlingSums {
-  double logs, reciprocals, squares;
+  double logs, reciprocals, squares, cubes;
 };
 
-// Of the parts of log-gamma, digamma and trigamma beyond the leading ones (DLMF 5.11.1, 5.11.2), in s = 1/z.
+// Of the parts of log-gamma and its derivatives beyond the leading ones (DLMF 5.11.1, 5.11.2), in s = 1/z. The last is
+// half the third derivative, as sums of cubes are half its differences.
 StirlingSums stirling_tails(double s) {
   const double q = s * s;
   const double logs =
@@ -46,10 +49,12 @@ StirlingSums stirling_tails(double s) {
       q * (1.0 / 12 - q * (1.0 / 120 - q * (1.0 / 252 - q * (1.0 / 240 - q * (1.0 / 132 - q * (691.0 / 32760))))));
   const double squares =
       s * q * (1.0 / 6 - q * (1.0 / 30 - q * (1.0 / 42 - q * (1.0 / 30 - q * (5.0 / 66 - q * (691.0 / 2730))))));
-  return {logs, reciprocals, squares};
+  const double cubes =
+      q * q * (1.0 / 4 - q * (1.0 / 12 - q * (1.0 / 12 - q * (3.0 / 20 - q * (5.0 / 12 - q * (691.0 / 420))))));
+  return {logs, reciprocals, squares, cubes};
 }
 
-// Sums of log(z + j), 1 / (z + j) and its square over 0 <= j < n, as differences; z >= smallest_stirling.
+// Sums of log(z + j), 1 / (z + j), its square and its cube over 0 <= j < n, as differences; z >= smallest_stirling.
 StirlingSums stirling_sums(double z, double n) {
   const double end = z + n;
   const double s0 = 1.0 / z;
@@ -60,28 +65,31 @@ StirlingSums stirling_sums(double z, double n) {
   const StirlingSums t1 = stirling_tails(s1);
   return {n * (std::log(end) - 1.0) + (z - 0.5) * log_ratio + (t1.logs - t0.logs),
           log_ratio + 0.5 * step + (t0.reciprocals - t1.reciprocals),
-          step + 0.5 * step * (s0 + s1) + (t0.squares - t1.squares)};
+          step + 0.5 * step * (s0 + s1) + (t0.squares - t1.squares),
+          0.5 * step * (s0 + s1) + 0.5 * step * (s0 * s0 + s0 * s1 + s1 * s1) + (t0.cubes - t1.cubes)};
 }
 
 }  // namespace
 
 Rising rising(double log_a, double a, double n) {
-  if (n <= 0.0) return {0.0, 0.0, 0.0, 0.0};
-  if (!(a < largest)) return {n * log_a, n, 0.0, 0.0};
+  if (n <= 0.0) return {0.0, 0.0, 0.0, 0.0, 0.0};
+  if (!(a < largest)) return {n * log_a, n, 0.0, 0.0, 0.0};
   if (n <= direct_limit && a < 1e20) return direct(log_a, a, n);
   if (a > far_ratio * n) {
     const double shortfall = digamma_shortfall(a, n) * a;
-    return {log_rising(a, n), n - shortfall, shortfall - (n - 1.0) * n * (2.0 * n - 1.0) / (6.0 * a * a), shortfall};
+    const double squares = (n - 1.0) * n * (2.0 * n - 1.0) / (6.0 * a * a);
+    return {log_rising(a, n), n - shortfall, shortfall - squares, shortfall, 3.0 * squares - shortfall};
   }
   // The first factors one by one, so that a may be small; Stirling's series beyond.
   const double few = a < smallest_stirling ? smallest_stirling : 0.0;
-  Rising result = few > 0.0 ? direct(log_a, a, few) : Rising{0.0, 0.0, 0.0, 0.0};
+  Rising result = few > 0.0 ? direct(log_a, a, few) : Rising{0.0, 0.0, 0.0, 0.0, 0.0};
   const StirlingSums sums = stirling_sums(a + few, n - few);
   const double slope = a * sums.reciprocals;
   result.value += sums.logs;
   result.slope += slope;
   result.curvature += slope - a * a * sums.squares;
   result.shortfall += (n - few) - slope;
+  result.third += slope - a * a * (3.0 * sums.squares - 2.0 * a * sums.cubes);
   return result;
 }
 

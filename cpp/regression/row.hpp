@@ -33,6 +33,11 @@ struct RowDerivatives {
 void evaluate_row(Link link, const double* counts, std::size_t n_categories, const double* eta, double zeta,
                   RowDerivatives& row);
 
+// Derivatives of sum_jl S_jl H_jl, H being minus the Hessian in eta, with respect to eta (J) and zeta; `weight` is S
+// (J, J), symmetric, and `scratch` holds 4 K.
+void weighted_third(Link link, const double* counts, std::size_t n_categories, const double* eta, double zeta,
+                    const double* weight, double* scratch, double* slope, double& zeta_slope);
+
 // The value alone; `scratch` of K.
 double row_value(Link link, const double* counts, std::size_t n_categories, const double* eta, double zeta,
                  double* scratch);
