@@ -13,7 +13,8 @@ from hbm_fast.fitting.many import ManyFits, fit_many
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
-from hbm_fast.fitting.regression import RegressionFit, fit_regression
+from hbm_fast.fitting.regression import fit_regression
+from hbm_fast.fitting.regression_result import RegressionFit
 from hbm_fast.fitting.result import FitResult, Outcome
 from hbm_fast.models import RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
