@@ -17,7 +17,7 @@ def test_counts_have_the_moments_of_their_concentrations():
     coefficients = [[0.5, -0.5, 0.0], [1.0, 0.0, 0.0]]
     sims = hbm.simulate(
         hbm.RegressionModel(3),
-        2000,
+        400,
         design=DESIGN,
         totals=30,
         coefficients=coefficients,
@@ -26,12 +26,12 @@ def test_counts_have_the_moments_of_their_concentrations():
     )
     eta = DESIGN @ np.array(coefficients)
     mean = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
-    share = sims.counts.reshape(2000, 2, 20, 3).mean(axis=(0, 2)) / 30
-    error = np.sqrt(0.25 / 40_000 * (1 / 30 + 1 / 9))
+    share = sims.counts.reshape(400, 2, 20, 3).mean(axis=(0, 2)) / 30
+    error = np.sqrt(0.25 / 8000 * (1 / 30 + 1 / 9))
     assert np.abs(share - mean[[0, 20]]).max() < 6.1 * error  # p < 1e-9
     variance = sims.counts[:, :20, 0].var() / 900
     expected = mean[0, 0] * (1 - mean[0, 0]) * (30 + 8) / (30 * 9)
-    assert variance == pytest.approx(expected, rel=6.1 * np.sqrt(3 / 40_000))
+    assert variance == pytest.approx(expected, rel=6.1 * np.sqrt(3 / 8000))
     assert (sims.counts.sum(axis=-1) == 30).all()
 
 
@@ -39,18 +39,18 @@ def test_counts_have_the_moments_of_their_concentrations():
 def test_parameters_come_from_their_priors(link):
     model = hbm.RegressionModel(3, link=link, random_intercept="person", coefficients=hbm.priors.Normal(0, 1.5))
     data = {"person": [f"p{i // 4}" for i in range(40)]}
-    sims = hbm.simulate(model, 3000, design=DESIGN, data=data, totals=(5, 9), rng=2)
-    assert sims.random_intercepts.shape == (3000, 10, 3)
+    sims = hbm.simulate(model, 600, design=DESIGN, data=data, totals=(5, 9), rng=2)
+    assert sims.random_intercepts.shape == (600, 10, 3)
     # with the softmax the differences of two categories that sum to zero have variance 2 sd^2
     variance = 1.5**2 * (2.0 if link == "softmax" else 1.0)
-    assert sims.coefficients[:, :, 0].var() == pytest.approx(variance, rel=6.1 * np.sqrt(2 / 6000))
-    assert np.mean(sims.random_scale[:, 0] ** 2) == pytest.approx(1.0, rel=6.1 * np.sqrt(2 / 3000))
+    assert sims.coefficients[:, :, 0].var() == pytest.approx(variance, rel=6.1 * np.sqrt(2 / 1200))
+    assert np.mean(sims.random_scale[:, 0] ** 2) == pytest.approx(1.0, rel=6.1 * np.sqrt(2 / 600))
     ratio = sims.random_intercepts[:, :, 0] / sims.random_scale[:, :1]
-    assert ratio.var() == pytest.approx(1.0, rel=6.1 * np.sqrt(2 / 30_000))
+    assert ratio.var() == pytest.approx(1.0, rel=6.1 * np.sqrt(2 / 6000))
     if link == "softmax":
         assert (sims.coefficients[:, :, 2] == 0.0).all()
         assert (sims.random_scale[:, 2] == 0.0).all()
-        assert sims.precision_coefficients.var() == pytest.approx(4.0, rel=6.1 * np.sqrt(2 / 3000))
+        assert sims.precision_coefficients.var() == pytest.approx(4.0, rel=6.1 * np.sqrt(2 / 600))
 
 
 def test_a_dataset_depends_on_its_number_alone():
@@ -65,7 +65,7 @@ def test_a_dataset_depends_on_its_number_alone():
     assert len(repr(whole).splitlines()) <= 10
     assert whole.counts.dtype == np.int32
     with pytest.raises(ValueError, match="too small"):
-        hbm.simulate(model, 1, design=DESIGN, data=data, totals=40_000, rng=3, dtype=np.int16)
+        hbm.simulate(model, 1, design=DESIGN, data=data, totals=8000, rng=3, dtype=np.int16)
 
 
 def test_formulas_and_refusals():

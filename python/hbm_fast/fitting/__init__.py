@@ -48,6 +48,7 @@ def fit(
     precision_design: ArrayLike | None = None,
     n_threads: int | None = None,
     layer: str | None = None,
+    integration: Literal["laplace", "quadrature"] = "laplace",
 ) -> RegressionFit: ...
 def fit(
     counts: Any,
@@ -81,12 +82,16 @@ def fit(
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
     data : data frame, optional
-        With a RegressionModel: the covariates of its formulas, one row a group (pandas, polars or pyarrow).
+        With a RegressionModel: the covariates of its formulas and its subjects, one row a group (pandas, polars,
+        pyarrow or a dict of columns).
     design, precision_design : array_like (N, P), (N, Q), optional
         With a RegressionModel: the columns of the mean and of the precision as they are, in place of the formulas; no
         intercept is added.
     n_threads : int, optional
         With a RegressionModel; the result does not depend on it.
+    integration : ``"laplace"`` or ``"quadrature"``
+        How random intercepts are integrated out: by Laplace's approximation, or for K = 2 by adaptive Gauss-Hermite
+        quadrature with 25 nodes, which is nearly exact.
 
     Returns
     -------
@@ -137,7 +142,7 @@ def fit(
     True
     """
     if isinstance(model, RegressionModel):
-        known = ("data", "design", "precision_design", "n_threads")
+        known = ("data", "design", "precision_design", "n_threads", "integration")
         _validate.keywords(options, known, "fit with a RegressionModel")
         common = {"prior": prior, "weights": weights, "category_names": category_names, "layer": layer}
         return fit_regression(counts, model, max_iterations=max_iterations, **common, **options)

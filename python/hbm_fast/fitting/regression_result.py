@@ -3,19 +3,21 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast._display import Displayed, table
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting.chi_squared import chi_squared_tail
+from hbm_fast.fitting.regression_curvature import Curvature
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
-from hbm_fast.models.design import Design
+from hbm_fast.models.design import Design, Subjects
 
 MESSAGES = {
     "converged": "a maximum was found",
@@ -27,9 +29,13 @@ MESSAGES = {
     "zero": "no positive maximum: the likelihood grows as the precision falls to 0, every group being of one category",
     "absent category": "a category occurs in no group: its mean proportion is 0, and its coefficients are not finite",
     "undetermined": "the likelihood does not depend on the precision in some direction; no group has two counts",
+    "zero scale": "a maximum was found, at a standard deviation of 0 of some random intercepts: the subjects do not "
+    "differ more than their groups do",
     "unfinished": "Newton's method stopped short of a maximum; pass a larger max_iterations",
 }
-LARGEST_ERROR = 1e3  # of a log proportion: beyond, the proportion runs to 0 or 1
+_LIMITS = ("infinity", "zero", "undetermined", "unfinished")
+_LARGEST_ERROR = 1e3  # of a log proportion: beyond, the proportion runs to 0 or 1
+Integration = Literal["laplace", "quadrature"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,34 @@ class RegressionSummary(Displayed):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Intercepts:
+    """Random intercepts of a fit.
+
+    Attributes
+    ----------
+    subjects : Subjects
+    integration : ``"laplace"`` or ``"quadrature"``
+    scale : (K,)
+    values : (S, K)
+        Their modes given the coefficients.
+    covariance : (S, J, J)
+        Of the intercepts of the free categories given the coefficients.
+    slopes : (S, J, p)
+        Derivatives of the modes in the parameters of the optimiser.
+    n_subjects : int
+        Subjects with counts.
+    """
+
+    subjects: Subjects
+    integration: Integration
+    scale: Floats
+    values: Floats
+    covariance: Floats
+    slopes: Floats
+    n_subjects: int
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class RegressionFit(Displayed):
     """The result of `fit` with a `RegressionModel`.
@@ -116,15 +150,13 @@ class RegressionFit(Displayed):
     coefficients : float64 array (P, K)
         Of the linear predictor of each category. Zero in the column of the reference; with ``reference=None`` rows sum
         to zero, with ``link="log"`` all are free. NaN in the column of a category that never occurs.
-    standard_error : float64 array (P, K)
-        From the observed information; NaN in the column of the reference, and where there is no finite maximum.
-    precision_coefficients, precision_standard_error : float64 arrays (Q,)
+    precision_coefficients : float64 array (Q,)
         Of the log precision; empty with ``link="log"``.
     log_likelihood : float
         With the multinomial coefficient; its supremum where there is no maximum.
     outcome : str
-        ``"converged"``, ``"separated"``, ``"infinity"``, ``"zero"``, ``"absent category"``, ``"undetermined"`` or
-        ``"unfinished"``; ``message`` explains it.
+        ``"converged"``, ``"separated"``, ``"infinity"``, ``"zero"``, ``"zero scale"``, ``"absent category"``,
+        ``"undetermined"`` or ``"unfinished"``; ``message`` explains it.
     n_groups : float
         Number of groups with counts, or the sum of their weights.
     n_parameters : int
@@ -132,7 +164,8 @@ class RegressionFit(Displayed):
     column_names, precision_column_names : tuples of str (P,), (Q,)
     category_names : tuple of str (K,)
     log_posterior, log_evidence : float or None
-        Under a prior: the log density at the mode, and Laplace's approximation of the log evidence.
+        Under a prior: the log density at the mode, and Laplace's approximation of the log evidence. The density is
+        that of the coefficients and of the logs of the random scales.
 
     Examples
     --------
@@ -146,9 +179,7 @@ class RegressionFit(Displayed):
 
     model: RegressionModel
     coefficients: Floats
-    standard_error: Floats
     precision_coefficients: Floats
-    precision_standard_error: Floats
     log_likelihood: float
     outcome: str
     n_groups: float
@@ -162,8 +193,10 @@ class RegressionFit(Displayed):
     _counts: Counts = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     _design: Design | None = None
     _precision: Design | None = None
-    _covariance: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    _weights: Floats | None = None
     _free: tuple[int, ...] = ()  # categories whose coefficients are estimated, of a basis of them
+    _curvature: Curvature | None = None
+    _intercepts: Intercepts | None = None
 
     def __repr__(self) -> str:
         return (
@@ -171,10 +204,81 @@ class RegressionFit(Displayed):
             f"{self.n_parameters} parameters, {self.n_groups:g} groups)"
         )
 
+    @cached_property
+    def standard_error(self) -> Floats:
+        """Standard errors of the coefficients (P, K), from the observed information.
+
+        NaN in the column of the reference, and where there is no finite maximum.
+        """
+        assert self._design is not None
+        k, n_columns = len(self.category_names), len(self.column_names)
+        with np.errstate(invalid="ignore"):
+            error = np.sqrt(np.diag(self._covariance))[: k * n_columns].reshape(k, n_columns).T.copy()
+            error[:, np.isnan(self.coefficients).any(axis=0)] = np.nan
+            if self._reference is not None:
+                error[:, self._reference] = np.nan
+            runs = (self._design.matrix**2 @ error**2).max(axis=0) > _LARGEST_ERROR**2 * n_columns
+        error[:, runs] = np.nan
+        return error
+
+    @cached_property
+    def precision_standard_error(self) -> Floats:
+        """Standard errors of the coefficients of the log precision (Q,); NaN where they have no finite maximum."""
+        with np.errstate(invalid="ignore"):
+            error = np.sqrt(np.diag(self._covariance))[self.coefficients.size :]
+        return np.full_like(error, np.nan) if self.outcome in _LIMITS else error
+
+    @property
+    def random_scale(self) -> Floats:
+        """Standard deviations of the random intercepts (K,); zero for the reference."""
+        return self._random().scale
+
+    @property
+    def random_scale_standard_error(self) -> Floats:
+        """Their standard errors (K,); NaN for the reference, and for a standard deviation of 0."""
+        assert self._curvature is not None
+        n_scales = 1 if self.model.shared_scale else len(self._free)
+        result = np.full(len(self.category_names), np.nan)
+        with np.errstate(invalid="ignore"):
+            result[list(self._free)] = np.sqrt(np.diag(self._curvature.variance)[-n_scales:])
+        result[self.random_scale == 0.0] = np.nan
+        return result
+
+    @property
+    def random_intercepts(self) -> Floats:
+        """The modes of the random intercepts (S, K), one row a subject of ``subjects``, zero for the reference."""
+        return self._random().values
+
+    @property
+    def random_intercept_standard_error(self) -> Floats:
+        """Their standard deviations given the counts (S, K), the uncertainty of the coefficients included."""
+        assert self._curvature is not None
+        intercepts = self._random()
+        variance = np.einsum("sjp,pq,sjq->sj", intercepts.slopes, self._curvature.variance, intercepts.slopes)
+        variance += np.einsum("sjj->sj", intercepts.covariance)
+        result = np.full_like(intercepts.values, np.nan)
+        result[:, list(self._free)] = np.sqrt(variance)
+        return result
+
+    @property
+    def subjects(self) -> tuple[Any, ...]:
+        """The subjects, in the order of the rows of ``random_intercepts``; empty without random intercepts."""
+        return () if self._intercepts is None else self._intercepts.subjects.labels
+
+    @property
+    def n_subjects(self) -> int:
+        """Subjects with counts; 0 without random intercepts."""
+        return 0 if self._intercepts is None else self._intercepts.n_subjects
+
+    @property
+    def integration(self) -> Integration | None:
+        """How the random intercepts were integrated out; None without any."""
+        return None if self._intercepts is None else self._intercepts.integration
+
     @property
     def converged(self) -> bool:
-        """Whether every parameter is at a finite maximum."""
-        return self.outcome == "converged"
+        """Whether every parameter is at a finite maximum, or a random scale at its boundary of 0."""
+        return self.outcome in ("converged", "zero scale")
 
     @property
     def message(self) -> str:
@@ -211,7 +315,7 @@ class RegressionFit(Displayed):
         data : data frame or array (N, P), optional
             Covariates; default those of the fit.
         design : array (N, P), optional
-            The columns themselves.
+            The columns themselves; ``data`` then has the subjects only.
         probability : float, optional
             Of the interval, symmetric in the logit of the proportion.
 
@@ -223,31 +327,41 @@ class RegressionFit(Displayed):
         ------
         TypeError, ValueError
             For covariates that are missing, not finite, or of a level that the fit has not seen.
+
+        Notes
+        -----
+        With random intercepts, those of the subjects of the fit are taken at their modes. The intercept of another
+        subject, and of a group whose subject ``data`` does not have, is integrated out. The intervals are those of the
+        delta method, and include the uncertainty of the intercepts; their limits lie between 0 and 1.
         """
         matrix, offset = self._covariates(data, design)
         eta = self._predictors(matrix, offset)
-        mean = _softmax(eta)
+        codes = self._codes(data, design, len(matrix))
+        nodes, weights = self._nodes()
+        mean = _softmax(eta + self._values(codes))
+        unseen = [] if self._intercepts is None else np.flatnonzero(codes < 0).tolist()
+        for n in unseen:
+            mean[n] = weights @ _softmax(eta[n] + nodes)
         if probability is None:
             return mean
         if not 0.0 < probability < 1.0:
             raise ValueError(f"probability must lie between 0 and 1; got {probability}")
         self._need_maximum("an interval")
-        n_columns, k = matrix.shape[1], len(self.category_names)
-        covariance = np.nan_to_num(self._covariance[: k * n_columns, : k * n_columns])
         width = NormalDist().inv_cdf(0.5 + 0.5 * probability)
         lower, upper = np.empty_like(mean), np.empty_like(mean)
-        for n, x in enumerate(matrix):
-            block = np.einsum("p,jplq,q->jl", x, covariance.reshape(k, n_columns, k, n_columns), x)
-            slope = (np.eye(k) - mean[n]) / (1.0 - mean[n])[:, None]  # of the logits in the predictors
-            error = width * np.sqrt(np.einsum("kj,jl,kl->k", slope, block, slope))
-            logit = np.log(mean[n]) - np.log1p(-mean[n])
-            lower[n], upper[n] = (1.0 / (1.0 + np.exp(-(logit + side * error))) for side in (-1.0, 1.0))
+        for n, row in enumerate(matrix):
+            error = width * np.sqrt(self._logit_variance(row, eta[n], mean[n], int(codes[n])))
+            with np.errstate(divide="ignore"):
+                logit = np.log(mean[n]) - np.log1p(-mean[n])
+                lower[n], upper[n] = (1.0 / (1.0 + np.exp(-(logit + side * error))) for side in (-1.0, 1.0))
         return mean, lower, upper
 
     def predict_precision(
         self, data: Any = None, *, design: ArrayLike | None = None, precision_design: ArrayLike | None = None
     ) -> Floats:
         """Precision of each group, the sum of its concentrations.
+
+        With random intercepts and ``link="log"`` those of the fit's subjects are at their modes, others at 0.
 
         Parameters
         ----------
@@ -260,7 +374,8 @@ class RegressionFit(Displayed):
         float64 array (N,)
         """
         if self.model.link == "log":
-            return np.asarray(np.exp(self._predictors(*self._covariates(data, design))).sum(axis=1))
+            eta = self._predictors(*self._covariates(data, design))
+            return np.asarray(np.exp(eta + self._values(self._codes(data, design, len(eta)))).sum(axis=1))
         assert self._precision is not None
         if data is None and precision_design is None:
             matrix, offset = self._precision.matrix, self._precision.offset
@@ -402,7 +517,14 @@ class RegressionFit(Displayed):
             (column, "log precision", self.precision_coefficients[q], self.precision_standard_error[q])
             for q, column in enumerate(self.precision_column_names)
         ]
-        return RegressionSummary(header, tuple(_tested(*row) for row in rows))
+        tested = [_tested(*row) for row in rows]
+        if self._intercepts is not None:
+            header = (*header, ("Random intercepts", f"{self.n_subjects} of {self.model.random_intercept}"))
+            for k in self._free:
+                estimate, error = self.random_scale[k], self.random_scale_standard_error[k]
+                category = f"sd of {self.category_names[k]}"
+                tested.append((str(self.model.random_intercept), category, estimate, error, *[math.nan] * 4))
+        return RegressionSummary(header, tuple(tested))
 
     @property
     def _reference(self) -> int | None:
@@ -421,6 +543,83 @@ class RegressionFit(Displayed):
         if offset is not None:
             eta[:, [k for k in range(eta.shape[1]) if k != self._reference]] += offset[:, None]
         return np.where(np.isnan(self.coefficients).any(axis=0), -np.inf, eta)
+
+    def _random(self) -> Intercepts:
+        if self._intercepts is None:
+            raise AttributeError("the model has no random intercepts: pass random_intercept= to RegressionModel")
+        return self._intercepts
+
+    @property
+    def _covariance(self) -> Floats:
+        assert self._curvature is not None
+        return self._curvature.covariance
+
+    def _codes(self, data: Any, design: ArrayLike | None, n_rows: int) -> NDArray[np.int64]:
+        """The subject of each row; -1 for none of the fit."""
+        if self._intercepts is None:
+            return np.full(n_rows, -1)
+        if data is None and design is None:
+            return self._intercepts.subjects.codes
+        assert self.model.random_intercept is not None
+        return self._intercepts.subjects.codes_of(data, self.model.random_intercept, n_rows)
+
+    def _values(self, codes: NDArray[np.int64]) -> Floats:
+        """The modes of the intercepts of rows (N, K), or 0 where the subject is not in the fit."""
+        if self._intercepts is None:
+            return np.zeros((len(codes), len(self.category_names)))
+        return np.where(codes[:, None] < 0, 0.0, self._intercepts.values[codes])
+
+    def _nodes(self) -> tuple[Floats, Floats]:
+        """Intercepts (L, K) of a subject that is not in the fit, and their weights (L,).
+
+        The nodes are a product of Gauss-Hermite rules up to six intercepts, and beyond 4,000 draws of a fixed key.
+        """
+        if self._intercepts is None:
+            return np.zeros((1, len(self.category_names))), np.ones(1)
+        j = len(self._free)
+        if j <= 6:
+            places, weights = np.polynomial.hermite_e.hermegauss(min(int(4000 ** (1.0 / j)), 25))
+            grid = np.stack(np.meshgrid(*[places] * j, indexing="ij"), axis=-1).reshape(-1, j)
+            product = np.stack(np.meshgrid(*[weights / weights.sum()] * j, indexing="ij"), axis=-1).reshape(-1, j)
+            weights = product.prod(axis=1)
+        else:
+            half = np.random.default_rng(0).standard_normal((2000, j))
+            grid, weights = np.concatenate([half, -half]), np.full(4000, 1.0 / 4000)
+        nodes = np.zeros((len(grid), len(self.category_names)))
+        nodes[:, self._free] = self._intercepts.scale[list(self._free)] * grid
+        return nodes, weights
+
+    def _logit_variance(self, row: Floats, eta: Floats, mean: Floats, code: int) -> Floats:
+        """Variances of the logits of the mean proportions of one row, by the delta method (K,)."""
+        assert self._curvature is not None
+        k = len(mean)
+        slopes = self._curvature.predictor_slopes(row)
+        free = list(self._free)
+        if self._intercepts is None or code >= 0:
+            jacobian = (np.eye(k) - mean) / (1.0 - mean)[:, None]  # of the logits in the predictors
+            extra = np.zeros((k, k))
+            if self._intercepts is not None:
+                slopes[free] += self._intercepts.slopes[code]
+                extra[np.ix_(free, free)] = self._intercepts.covariance[code]
+            slopes, more = jacobian @ slopes, np.einsum("kj,jl,kl->k", jacobian, extra, jacobian)
+        else:
+            nodes, weights = self._nodes()
+            each = _softmax(eta + nodes)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratio = np.where(mean > 0.0, each / mean, 1.0) / (1.0 - mean)
+            share = weights[:, None] * ratio  # (L, K)
+            slopes = np.diag(share.sum(axis=0)) @ slopes - (share.T @ each) @ slopes
+            scales = np.zeros((k, len(free)))
+            for j, category in enumerate(free):
+                if self._intercepts.scale[category] > 0.0:
+                    unit = share * (nodes[:, category] / self._intercepts.scale[category])[:, None]
+                    scales[:, j] = -(unit * each[:, [category]]).sum(axis=0)
+                    scales[category, j] += unit[:, category].sum()
+            n_scales = 1 if self.model.shared_scale else len(free)
+            slopes[:, -n_scales:] += scales.sum(axis=1, keepdims=True) if n_scales == 1 else scales
+            more = np.zeros(k)
+        variance = np.nan_to_num(self._curvature.variance)
+        return np.asarray(np.einsum("kp,pq,kq->k", slopes, variance, slopes) + more)
 
     def _need_maximum(self, what: str) -> None:
         if self.outcome in ("separated", "undetermined", "unfinished"):
