@@ -184,6 +184,7 @@ void register_mixture(py::module_ m);
 void register_networks(py::module_ m);
 void register_prediction(py::module_ m);
 void register_priors(py::module_ m);
+void register_regression(py::module_ m);
 void register_simulation(py::module_ m);
 void register_statistics(py::module_ m);
 

@@ -12,6 +12,8 @@ PYBIND11_MODULE(_in_main_interpreter, m) {
   register_mixture(m.def_submodule("mixture", "Modes of mixtures of Dirichlet-multinomials."));
   register_prediction(m.def_submodule("prediction", "Groups under draws of the posterior."));
   register_networks(m.def_submodule("networks", "Mixtures of Gaussians and tails of the normal distribution."));
+  register_regression(
+      m.def_submodule("regression", "Dirichlet-multinomial regression: derivatives and Newton's method."));
 }
 
 // pybind11's own entry takes the GIL by a call that never returns in a subinterpreter.

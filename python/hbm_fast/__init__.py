@@ -15,11 +15,22 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import ComponentSelection, FitResult, MixtureClassifier, MixtureFit, fit, select_components
+    from hbm_fast.fitting import (
+        ComponentSelection,
+        FitResult,
+        ManyFits,
+        MixtureClassifier,
+        MixtureFit,
+        RegressionFit,
+        fit,
+        fit_many,
+        select_components,
+    )
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.mixture_simulation import MixtureSimulation
-    from hbm_fast.models import HierarchicalModel, MixtureModel
+    from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
     from hbm_fast.posterior import Posterior
+    from hbm_fast.regression_simulation import RegressionSimulation
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -31,6 +42,7 @@ __all__ = [
     "ConvergenceWarning",
     "FitResult",
     "HierarchicalModel",
+    "ManyFits",
     "MixtureClassifier",
     "MixtureFit",
     "MixtureModel",
@@ -38,6 +50,9 @@ __all__ = [
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
+    "RegressionFit",
+    "RegressionModel",
+    "RegressionSimulation",
     "Simulation",
     "SufficientStatistics",
     "__version__",
@@ -49,6 +64,7 @@ __all__ = [
     "embedding",
     "exact_posterior",
     "fit",
+    "fit_many",
     "integrations",
     "log_likelihood",
     "log_likelihood_gradient",
@@ -68,17 +84,22 @@ _EXPORTS = {
     "ComponentSelection": "fitting",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "ManyFits": "fitting",
     "MixtureClassifier": "fitting",
     "MixtureFit": "fitting",
     "MixtureModel": "models",
     "MixtureSimulation": "mixture_simulation",
     "Posterior": "posterior",
+    "RegressionFit": "fitting",
+    "RegressionModel": "models",
+    "RegressionSimulation": "regression_simulation",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",
     "dirichlet_multinomial": "distribution",
     "exact_posterior": "exact",
     "fit": "fitting",
+    "fit_many": "fitting",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",

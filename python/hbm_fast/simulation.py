@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
-from hbm_fast.models import HierarchicalModel, MixtureModel
+from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
 from hbm_fast.priors import Dirichlet
 
 # Version 0.1.0 has the function in this module.
@@ -17,6 +17,7 @@ from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_count
 
 if TYPE_CHECKING:
     from hbm_fast.mixture_simulation import MixtureSimulation
+    from hbm_fast.regression_simulation import RegressionSimulation
 
 MAX_TOTAL = 2_000_000_000
 
@@ -119,11 +120,29 @@ def simulate(
     dtype: DTypeLike = np.int32,
     n_threads: int | None = None,
 ) -> "MixtureSimulation": ...
+@overload
 def simulate(
-    model: HierarchicalModel | MixtureModel,
+    model: RegressionModel,
     n_datasets: int,
     *,
-    n_groups: int | tuple[int, int] | ArrayLike,
+    totals: int | tuple[int, int] | ArrayLike,
+    n_groups: int | None = None,
+    rng: RNGLike | Key = None,
+    first: int = 0,
+    dtype: DTypeLike = np.int32,
+    n_threads: int | None = None,
+    data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
+    coefficients: ArrayLike | None = None,
+    precision_coefficients: ArrayLike | None = None,
+    random_scale: ArrayLike | None = None,
+) -> "RegressionSimulation": ...
+def simulate(
+    model: HierarchicalModel | MixtureModel | RegressionModel,
+    n_datasets: int,
+    *,
+    n_groups: int | tuple[int, int] | ArrayLike | None = None,
     totals: int | tuple[int, int] | ArrayLike,
     rng: RNGLike | Key = None,
     first: int = 0,
@@ -136,18 +155,20 @@ def simulate(
     dtype: DTypeLike = np.int32,
     out: Simulation | None = None,
     n_threads: int | None = None,
-) -> "Simulation | MixtureSimulation":
+    **options: Any,
+) -> "Simulation | MixtureSimulation | RegressionSimulation":
     """Simulate datasets: alpha, beta (and its concentration, if learned), and theta and counts of every group.
 
     Parameters
     ----------
-    model : HierarchicalModel or MixtureModel
+    model : HierarchicalModel, MixtureModel or RegressionModel
         The priors, K categories. Of a mixture alpha and beta of each component, and the label of each group.
     n_datasets : int
         B.
     n_groups : int, (low, high) or array_like (B,)
         Groups of each dataset: fixed, uniform on an inclusive range (a tuple), or given (a list or an array). The
-        arrays have N rows, the largest possible number; rows after ``n_groups[b]`` are zero.
+        arrays have N rows, the largest possible number; rows after ``n_groups[b]`` are zero. With a RegressionModel the
+        rows of the covariates.
     totals : int, (low, high) or array_like (N,) or (B, N)
         Draws from each group, at most 2,000,000,000: fixed, uniform on an inclusive range, or given.
     rng : None, int, SeedSequence, BitGenerator, Generator, or a key
@@ -173,10 +194,17 @@ def simulate(
         An earlier result of the same shapes and dtypes, whose arrays are overwritten.
     n_threads : int, optional
         The results do not depend on it.
+    data : data frame, optional
+        With a RegressionModel: the covariates of its formulas and its subjects, one row a group.
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: columns in place of the formulas.
+    coefficients, precision_coefficients, random_scale : array_like, optional
+        With a RegressionModel: parameters to condition on, of shapes (P, K), (Q,), (K,), or with B in front. Those that
+        are not given are drawn from their priors.
 
     Returns
     -------
-    Simulation, or MixtureSimulation for a MixtureModel
+    Simulation, MixtureSimulation for a MixtureModel, or RegressionSimulation for a RegressionModel
 
     Raises
     ------
@@ -195,6 +223,18 @@ def simulate(
     >>> bool((later.counts == sims.counts[900:]).all())
     True
     """
+    if isinstance(model, RegressionModel):
+        others = {"alpha": alpha, "beta": beta, "log_theta": log_theta, "out": out}
+        unused = [name for name, value in others.items() if value is not None]
+        if unused or not theta or not counts or statistics is not False:
+            raise ValueError(f"{(unused or ['theta=, counts= or statistics='])[0]} is not for a RegressionModel")
+        from hbm_fast.regression_simulation import simulate_regression
+
+        common: dict[str, Any] = {"totals": totals, "n_groups": n_groups, "rng": rng, "first": first, "dtype": dtype}
+        return simulate_regression(model, n_datasets, **common, n_threads=n_threads, **options)
+    _validate.keywords(options, (), "simulate with a HierarchicalModel")
+    if n_groups is None:
+        raise TypeError("simulate needs n_groups, the number of groups of each dataset")
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - max(n_datasets, 1))
     if isinstance(model, MixtureModel):

@@ -17,7 +17,7 @@ tables
 datasets
 priors
 models
-sufficient_statistics likelihood distribution simulation mixture_simulation variates
+sufficient_statistics likelihood distribution simulation mixture_simulation regression_simulation variates
 quadrature
 posterior
 sampling exact fitting
@@ -43,6 +43,7 @@ COLUMNS = {
     "sampling": ("sampling", "mcmc", "sampling"),
     "fitting": ("fitting", None, "fitting"),
     "mixture": ("models/mixture.py", "mixture", "mixture"),
+    "regression": ("fitting/regression.py", "regression", "regression"),
     "networks": ("nn", "networks", "nn"),
     "amortize": ("amortize", "networks", "amortize"),
     "embedding": ("embedding", "networks", "embedding"),

@@ -18,6 +18,10 @@ WIDE = np.random.default_rng(3).multinomial(50, np.full(40, 1.0 / 40), 12)
 BAGS = np.array([[20, 0], [0, 20], [3, 1]])
 MODEL = hbm.HierarchicalModel(2, alpha=priors.Gamma(2.0, rate=0.1), beta=[0.5, 1.5])
 
+REGRESSION = hbm.RegressionModel(2)
+DESIGN = np.column_stack([np.ones(8), np.arange(8.0)])
+REGRESSED = np.array([[5, 1], [1, 5], [3, 3], [6, 0], [2, 7], [1, 6], [5, 3], [2, 9]])
+
 
 def draws(**changes):
     rng = np.random.default_rng(1)
@@ -119,6 +123,20 @@ EXAMPLES = {
     **{type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p.log_density(0.3)]) for prior in ALPHA},
     "Dirichlet": (lambda: priors.Dirichlet([1.0, 2.0]), lambda p: [repr(p)]),
     "FixedBeta": (lambda: priors.FixedBeta([0.25, 0.75]), lambda p: [repr(p)]),
+    "Normal": (lambda: priors.Normal(0.0, 2.0), lambda p: [repr(p)]),
+    "RegressionModel": (lambda: REGRESSION, lambda m: [repr(m)]),
+    "RegressionSimulation": (
+        lambda: hbm.simulate(REGRESSION, 2, design=DESIGN, totals=9, rng=0),
+        lambda s: [s.coefficients, s.counts],
+    ),
+    "RegressionFit": (
+        lambda: hbm.fit(REGRESSED, REGRESSION, design=DESIGN),
+        lambda f: [repr(f), f.coefficients, f.standard_error, f.predict(), str(f.summary())],
+    ),
+    "ManyFits": (
+        lambda: hbm.fit_many({"a": REGRESSED}, design=DESIGN, null_design=np.ones((8, 1))),
+        lambda f: [repr(f), f.p_value],
+    ),
     "HierarchicalModel": (lambda: MODEL, lambda m: [repr(m)]),
     "SufficientStatistics": (lambda: hbm.SufficientStatistics(BAGS, weights=[1.0, 2.5, 1.0]), STATISTICS[1]),
     "Simulation": (lambda: hbm.simulate(MODEL, 3, n_groups=2, totals=4, rng=0), *FIELDS),

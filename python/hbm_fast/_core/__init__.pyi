@@ -11,4 +11,5 @@ from . import mcmc
 from . import mixture
 from . import prediction
 from . import networks
-__all__: list[str] = ['config', 'likelihood', 'mcmc', 'mixture', 'networks', 'prediction', 'priors', 'simulation', 'statistics']
+from . import regression
+__all__: list[str] = ['config', 'likelihood', 'mcmc', 'mixture', 'networks', 'prediction', 'priors', 'regression', 'simulation', 'statistics']

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _validate, errors, priors
 from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.fitting.gamma_prior import independent_gamma
+from hbm_fast.fitting.many import ManyFits, fit_many
 from hbm_fast.fitting.mixture import Progress, Start, fit_mixture
 from hbm_fast.fitting.mixture_classifier import MixtureClassifier, fit_classes
 from hbm_fast.fitting.mixture_result import MixtureFit
@@ -17,8 +18,10 @@ from hbm_fast.fitting.mixture_selection import ComponentSelection, select_compon
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
+from hbm_fast.fitting.regression import fit_regression
+from hbm_fast.fitting.regression_result import RegressionFit
 from hbm_fast.fitting.result import FitResult, Outcome
-from hbm_fast.models import MixtureModel
+from hbm_fast.models import MixtureModel, RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts, check_layer
 
@@ -71,9 +74,25 @@ def fit(
     labels: Sequence[Any],
     layer: str | None = None,
 ) -> MixtureClassifier: ...
+@overload
 def fit(
     counts: Any,
-    model: MixtureModel | None = None,
+    model: RegressionModel,
+    *,
+    prior: Literal["model"] | priors.Normal | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
+    n_threads: int | None = None,
+    layer: str | None = None,
+    integration: Literal["laplace", "quadrature"] = "laplace",
+) -> RegressionFit: ...
+def fit(
+    counts: Any,
+    model: MixtureModel | RegressionModel | None = None,
     *,
     prior: Any = None,
     weights: ArrayLike | None = None,
@@ -81,7 +100,7 @@ def fit(
     max_iterations: int = 200,
     layer: str | None = None,
     **options: Any,
-) -> FitResult | MixtureFit | MixtureClassifier:
+) -> FitResult | MixtureFit | MixtureClassifier | RegressionFit:
     """Fit one concentration to all groups, or a model: maximum likelihood, or the posterior mode under a prior.
 
     Parameters
@@ -89,12 +108,14 @@ def fit(
     counts : array_like of whole numbers (N, K), a table (N, K), or SufficientStatistics
         One group a row. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and
         others. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
-    model : MixtureModel, optional
-        Components, each with a concentration of its own. None: one concentration shared by all groups.
+    model : MixtureModel or RegressionModel, optional
+        Components, each with a concentration of its own; or mean proportions and precision that depend on covariates.
+        None: one concentration shared by all groups.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
         concentration (Holmes, Harris & Quince 2012). None: maximum likelihood. With a MixtureModel: in place of the
-        model's priors, which apply without it.
+        model's priors, which apply without it. With a RegressionModel: ``"model"``, its priors, or a `priors.Normal`
+        of the coefficients of the mean in place of the model's.
     weights : non-negative array (N,), optional
         Multiplicity of each row; default those of a CountTable.
     category_names : sequence of K str, optional
@@ -112,16 +133,25 @@ def fit(
         With a MixtureModel: seed of the search. None: a hash of the sorted rows, so that the same table gives the same
         result in any order of its rows.
     n_threads : int, optional
-        With a MixtureModel; the result does not depend on it.
+        With a model; the result does not depend on it.
     progress : bool or callable
         With a MixtureModel: True writes the finished share to stderr; a function is called with it.
     labels : sequence of N names, optional
         With a MixtureModel: the known class of each group. Each class has a mixture of its own, and the result
         classifies new groups.
+    data : data frame, optional
+        With a RegressionModel: the covariates of its formulas and its subjects, one row a group (pandas, polars,
+        pyarrow or a dict of columns).
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: the columns of the mean and of the precision as they are, in place of the formulas; no
+        intercept is added.
+    integration : ``"laplace"`` or ``"quadrature"``
+        How random intercepts are integrated out: by Laplace's approximation, or for K = 2 by adaptive Gauss-Hermite
+        quadrature with 25 nodes, which is nearly exact.
 
     Returns
     -------
-    FitResult, or MixtureFit for a MixtureModel, or MixtureClassifier with labels
+    FitResult, MixtureFit for a MixtureModel, MixtureClassifier with labels, or RegressionFit for a RegressionModel
 
     Raises
     ------
@@ -181,9 +211,14 @@ def fit(
         if labels is not None:
             return fit_classes(counts, model, labels, max_iterations=max_iterations, **common, **options)
         return fit_mixture(counts, model, max_iterations=max_iterations, **common, **options)
+    if isinstance(model, RegressionModel):
+        known = ("data", "design", "precision_design", "n_threads", "integration")
+        _validate.keywords(options, known, "fit with a RegressionModel")
+        common = {"prior": prior, "weights": weights, "category_names": category_names, "layer": layer}
+        return fit_regression(counts, model, max_iterations=max_iterations, **common, **options)
     if model is not None:
-        raise TypeError(f"model must be a MixtureModel or None; got {model!r}")
-    _validate.keywords(options, (), "fit without a MixtureModel")
+        raise TypeError(f"model must be a MixtureModel, a RegressionModel or None; got {model!r}")
+    _validate.keywords(options, (), "fit without a model")
     stats, names = _statistics(counts, weights, category_names, layer)
     gamma = independent_gamma(prior, "hbm.sample takes any prior, one with a learned concentration of beta too")
     steps = _validate.positive_int(max_iterations, "max_iterations")
@@ -322,4 +357,14 @@ def _limit(
     )
 
 
-__all__ = ["ComponentSelection", "FitResult", "MixtureClassifier", "MixtureFit", "fit", "select_components"]
+__all__ = [
+    "ComponentSelection",
+    "FitResult",
+    "ManyFits",
+    "MixtureClassifier",
+    "MixtureFit",
+    "RegressionFit",
+    "fit",
+    "fit_many",
+    "select_components",
+]
