@@ -41,6 +41,11 @@ class Chain {
     }
     for (std::size_t c = 0; c < n_start; ++c) active_.push_back(fresh());
     for (const std::int32_t z : labels_) ++pool_[static_cast<std::size_t>(z)].size;
+    if (open_) {  // of fewer distinct groups some components stay empty
+      const auto used = std::partition(active_.begin(), active_.end(), [&](std::size_t c) { return pool_[c].size > 0; });
+      free_.assign(used, active_.end());
+      active_.erase(used, active_.end());
+    }
     constexpr int n_first = 10;  // steps of the parameters for the first labels
     for (int i = 0; i < n_first; ++i) draw_parameters();
   }

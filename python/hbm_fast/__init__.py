@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hbm_fast.exact import exact_posterior
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.models import HierarchicalModel
-    from hbm_fast.posterior import Posterior
+    from hbm_fast.models import HierarchicalModel, MixtureModel
+    from hbm_fast.posterior import MixturePosterior, Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -29,6 +29,8 @@ __all__ = [
     "ConvergenceWarning",
     "FitResult",
     "HierarchicalModel",
+    "MixtureModel",
+    "MixturePosterior",
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
@@ -60,6 +62,8 @@ __all__ = [
 _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "MixtureModel": "models",
+    "MixturePosterior": "posterior",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
