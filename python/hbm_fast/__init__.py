@@ -14,6 +14,7 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning, PriorWarning
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
+    from hbm_fast.evidence import Evidence, log_evidence
     from hbm_fast.exact import exact_posterior
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STREAM_VERSION",
     "ConvergenceWarning",
+    "Evidence",
     "FitResult",
     "HierarchicalModel",
     "MixtureModel",
@@ -46,6 +48,7 @@ __all__ = [
     "exact_posterior",
     "fit",
     "integrations",
+    "log_evidence",
     "log_likelihood",
     "log_likelihood_gradient",
     "multinomial",
@@ -60,6 +63,7 @@ __all__ = [
 # The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
 # takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
+    "Evidence": "evidence",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
     "MixtureModel": "models",
@@ -71,6 +75,7 @@ _EXPORTS = {
     "dirichlet_multinomial": "distribution",
     "exact_posterior": "exact",
     "fit": "fitting",
+    "log_evidence": "evidence",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",

@@ -21,6 +21,7 @@ sufficient_statistics likelihood distribution simulation variates
 quadrature
 posterior
 sampling exact fitting
+evidence
 calibration
 plots
 report nn

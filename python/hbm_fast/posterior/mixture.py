@@ -321,7 +321,7 @@ class MixturePosterior(Displayed):
         >>> post.responsibilities([20, 0]).round(1)
         array([[1., 0.]])
         """
-        column = self._columns
+        column = self.columns
         n_columns = self.model.n_components
         if isinstance(n_columns, DirichletProcess):
             n_columns = int(self._partition.max()) + 2
@@ -544,7 +544,7 @@ class MixturePosterior(Displayed):
         return np.asarray(self._shared[:, :, number].argmax(axis=1))
 
     @cached_property
-    def _columns(self) -> NDArray[np.int64]:
+    def columns(self) -> NDArray[np.int64]:
         """The column of `responsibilities` of each component of each draw (S, J).
 
         The pair that shares most groups is matched first. Components that are left take the columns that are left; of
