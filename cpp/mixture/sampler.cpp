@@ -34,20 +34,22 @@ class Chain {
     std::size_t n_start = options.n_components;
     // from one component and from several: chains that start on either side of the posterior
     if (open_) n_start = std::min<std::size_t>(std::size_t{1} << (2 * (number % 3)), std::max(n_groups(), std::size_t{1}));
-    if (n_groups() > 0 && n_start > 1) {
-      std::vector<double> uniforms(n_start);
-      for (double& u : uniforms) u = stream_.uniform();
-      hellinger_labels(slots, n_start, uniforms.data(), 3, labels_.data(), poll);
+    double best = start(n_start, poll);
+    constexpr int n_attempts = 4;  // two seeds may fall into one kind of groups, which single moves of labels keep
+    for (int i = 1; i < n_attempts && n_start > 1; ++i) {
+      auto pool = pool_;
+      auto labels = labels_;
+      auto active = active_, free = free_;
+      const double value = start(n_start, poll);
+      if (value > best) {
+        best = value;
+        continue;
+      }
+      pool_.swap(pool);
+      labels_.swap(labels);
+      active_.swap(active);
+      free_.swap(free);
     }
-    for (std::size_t c = 0; c < n_start; ++c) active_.push_back(fresh());
-    for (const std::int32_t z : labels_) ++pool_[static_cast<std::size_t>(z)].size;
-    if (open_) {  // of fewer distinct groups some components stay empty
-      const auto used = std::partition(active_.begin(), active_.end(), [&](std::size_t c) { return pool_[c].size > 0; });
-      free_.assign(used, active_.end());
-      active_.erase(used, active_.end());
-    }
-    constexpr int n_first = 10;  // steps of the parameters for the first labels
-    for (int i = 0; i < n_first; ++i) draw_parameters();
   }
 
   void sweep() {
@@ -64,6 +66,34 @@ class Chain {
 
  private:
   std::size_t n_groups() const { return slots_.n_groups(); }
+
+  // Labels by k-means++, and parameters for them; returns their log likelihood.
+  double start(std::size_t n_start, TimedPoll& poll) {
+    pool_.clear();
+    active_.clear();
+    free_.clear();
+    if (n_groups() > 0 && n_start > 1) {
+      std::vector<double> uniforms(n_start);
+      for (double& u : uniforms) u = stream_.uniform();
+      hellinger_labels(slots_, n_start, uniforms.data(), 3, labels_.data(), poll);
+    }
+    for (std::size_t c = 0; c < n_start; ++c) active_.push_back(fresh());
+    for (const std::int32_t z : labels_) ++pool_[static_cast<std::size_t>(z)].size;
+    if (open_) {  // of fewer distinct groups some components stay empty
+      const auto used = std::partition(active_.begin(), active_.end(), [&](std::size_t c) { return pool_[c].size > 0; });
+      free_.assign(used, active_.end());
+      active_.erase(used, active_.end());
+    }
+    constexpr int n_first = 10;  // steps of the parameters for the first labels
+    for (int i = 0; i < n_first; ++i) draw_parameters();
+    return log_likelihood();
+  }
+
+  double log_likelihood() const {
+    double sum = 0.0;
+    for (std::size_t g = 0; g < n_groups(); ++g) sum += pool_[static_cast<std::size_t>(labels_[g])].log_likelihood[g];
+    return sum;
+  }
 
   // A component from the prior, with its log likelihood from group `first` on; its place in the pool.
   std::size_t fresh(std::size_t first = 0) {
@@ -197,7 +227,6 @@ void Chain::record(MixtureChain& out) {
     for (std::size_t i = 0; i < order.size(); ++i) number_[order[i]] = static_cast<std::int32_t>(i);
   }
   sizes_.assign(order.size(), 0.0);
-  double log_likelihood = 0.0;
   for (std::size_t g = 0; g < n_groups(); ++g) {
     const auto place = static_cast<std::size_t>(labels_[g]);
     if (number_[place] < 0) {
@@ -206,7 +235,6 @@ void Chain::record(MixtureChain& out) {
       sizes_.push_back(0.0);
     }
     sizes_[static_cast<std::size_t>(number_[place])] += 1.0;
-    log_likelihood += pool_[place].log_likelihood[g];
     out.labels.push_back(number_[place]);
   }
   std::vector<double> log_weights(order.size());
@@ -246,7 +274,7 @@ void Chain::record(MixtureChain& out) {
   out.n_components.push_back(static_cast<std::int32_t>(order.size()));
   out.n_used.push_back(static_cast<std::int32_t>(sizes_.size()) -
                        static_cast<std::int32_t>(std::count(sizes_.begin(), sizes_.end(), 0.0)));
-  out.log_likelihood.push_back(log_likelihood);
+  out.log_likelihood.push_back(log_likelihood());
   out.process_concentration.push_back(process_concentration_);
   free_.insert(free_.end(), added.begin(), added.end());
 }

@@ -129,18 +129,22 @@ def test_order_of_rows_and_threads_change_nothing(finite):
     again = hbm.sample(BAGS[order], hbm.MixtureModel(2, n_components=3), rng=1, n_threads=1)
     assert (again.log_alpha == finite.log_alpha).all()
     same = hbm.sample(BAGS, hbm.MixtureModel(2, n_components=3), rng=1, n_threads=3)
-    assert (same.labels == finite.labels).all() and (same.log_beta == finite.log_beta).all()
+    assert (same.labels == finite.labels).all()
+    assert (same.log_beta == finite.log_beta).all()
 
 
 def test_rows_of_zeros_change_no_other_group(process):
     padded = hbm.sample(np.vstack([BAGS, [[0, 0]] * 2]), PROCESS, rng=1)
     np.testing.assert_allclose(padded.co_assignment()[:9, :9], process.co_assignment(), atol=0.08)
-    # the Polya urn: two groups without counts are together with probability 1 / (1 + c)
-    assert abs(padded.co_assignment()[9, 10] - 0.5) < 0.05
+    # the Polya urn: the first of them joins a component of s groups with probability s / (9 + 1), a new one with 1 / 10
+    sizes = np.stack([(process.labels == j).sum(axis=-1) for j in range(9)])
+    together = (sizes * (sizes + 1)).sum(axis=0).mean() / 110 + 1 / 110
+    assert abs(padded.co_assignment()[9, 10] - together) < 0.05
 
 
 def test_labels_and_shapes(finite, process):
-    assert finite.labels.shape == (4, 1000, 9) and finite.weights.shape == (4, 1000, 3)
+    assert finite.labels.shape == (4, 1000, 9)
+    assert finite.weights.shape == (4, 1000, 3)
     np.testing.assert_allclose(finite.weights.sum(axis=-1), 1.0)
     used = [len(set(row)) for row in finite.labels[0]]
     assert finite.n_components_used[0].tolist() == used
@@ -224,7 +228,8 @@ def test_summary_and_components(finite):
     assert table["n_components_used"]["mean"] == pytest.approx(finite.n_components_used.mean())
     assert table["log_likelihood"]["r_hat"] < 1.05
     one = finite.component(0)
-    assert isinstance(one, hbm.Posterior) and len(one.counts) == (finite.partition() == 0).sum()
+    assert isinstance(one, hbm.Posterior)
+    assert len(one.counts) == (finite.partition() == 0).sum()
     with pytest.raises(IndexError, match="number must be in"):
         finite.component(7)
 
@@ -239,7 +244,8 @@ def test_files_and_copies(finite, tmp_path):
         post.save(tmp_path / "kinds.nc")
         again = hbm.MixturePosterior.load(tmp_path / "kinds.nc")
         for other in (again, pickle.loads(pickle.dumps(post)), copy.deepcopy(post)):
-            assert (other.labels == post.labels).all() and other.model == post.model
+            assert (other.labels == post.labels).all()
+            assert other.model == post.model
             np.testing.assert_array_equal(other.log_beta, post.log_beta)
             assert (other.category_names, other.group_names) == (post.category_names, post.group_names)
             np.testing.assert_array_equal(other.predict(0), post.predict(0))
@@ -255,7 +261,8 @@ def test_files_and_copies(finite, tmp_path):
 
 def test_repr_is_short(finite, process):
     for post in (finite, process):
-        assert len(repr(post).splitlines()) <= 10 and "components used" in post._repr_html_()
+        assert len(repr(post).splitlines()) <= 10
+        assert "components used" in post._repr_html_()
 
 
 def test_chains_that_disagree_are_reported():
