@@ -55,7 +55,19 @@ double draw_tables(Stream& stream, double a, double x) {
 
 ComponentSampler::ComponentSampler(const CountSlots& slots, const ModelView& model)
     : slots_(slots), model_(model), terms_(slots.n_slots()), total_terms_(slots.total_values.size()) {
-  if (!slots.total_values.empty()) largest_total_ = slots.total_values.back();
+  if (model.beta.fixed) return;
+  double sum = 0.0;
+  for (const double b : model.beta.values) {
+    sum += b;
+    log_normalizer_ -= std::lgamma(b);
+  }
+  log_normalizer_ += std::lgamma(sum);
+}
+
+double ComponentSampler::log_prior(const Component& component) const {
+  double value = model_.alpha.log_density(component.log_alpha) + log_normalizer_;
+  for (std::size_t k = 0; k < component.log_beta.size(); ++k) value += model_.beta.values[k] * component.log_beta[k];
+  return value;
 }
 
 Component ComponentSampler::empty() const {

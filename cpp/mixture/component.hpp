@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/stream.hpp"
@@ -23,6 +24,14 @@ struct Component {
   // Of its groups, filled before `update`:
   std::vector<double> tables;  // (K) CRP table counts
   std::vector<double> totals;  // (distinct totals) how many of its groups have each
+
+  // Exchanges parameters and sizes, where no concentration of beta is learned.
+  void swap(Component& other) {
+    std::swap(log_alpha, other.log_alpha);
+    log_beta.swap(other.log_beta);
+    log_likelihood.swap(other.log_likelihood);
+    std::swap(size, other.size);
+  }
 };
 
 // What the components of one chain share. The arguments must outlive it.
@@ -39,11 +48,13 @@ class ComponentSampler {
   void count_tables(Stream& stream, const std::vector<std::int32_t>& labels, std::vector<Component>& components) const;
   // alpha, then beta given the tables.
   void update(Stream& stream, Component& component) const;
+  // Log prior density of y = log(alpha beta), of a free alpha and a known Dirichlet of beta.
+  double log_prior(const Component& component) const;
 
  private:
   const CountSlots& slots_;
   const ModelView& model_;
-  double largest_total_ = 0.0;
+  double log_normalizer_ = 0.0;  // of the Dirichlet of beta
   std::vector<double> terms_, total_terms_;  // of one component: each slot, each distinct total
 };
 
