@@ -14,6 +14,7 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning, PriorWarning
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
+    from hbm_fast.evidence import Evidence, log_evidence
     from hbm_fast.exact import exact_posterior
     from hbm_fast.fitting import (
         ComponentSelection,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
-    from hbm_fast.posterior import Posterior
+    from hbm_fast.posterior import MixturePosterior, Posterior
     from hbm_fast.regression_simulation import RegressionSimulation
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
@@ -40,12 +41,14 @@ __all__ = [
     "STREAM_VERSION",
     "ComponentSelection",
     "ConvergenceWarning",
+    "Evidence",
     "FitResult",
     "HierarchicalModel",
     "ManyFits",
     "MixtureClassifier",
     "MixtureFit",
     "MixtureModel",
+    "MixturePosterior",
     "MixtureSimulation",
     "PerformanceWarning",
     "Posterior",
@@ -66,6 +69,7 @@ __all__ = [
     "fit",
     "fit_many",
     "integrations",
+    "log_evidence",
     "log_likelihood",
     "log_likelihood_gradient",
     "multinomial",
@@ -82,12 +86,14 @@ __all__ = [
 # takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
     "ComponentSelection": "fitting",
+    "Evidence": "evidence",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
     "ManyFits": "fitting",
     "MixtureClassifier": "fitting",
     "MixtureFit": "fitting",
     "MixtureModel": "models",
+    "MixturePosterior": "posterior",
     "MixtureSimulation": "mixture_simulation",
     "Posterior": "posterior",
     "RegressionFit": "fitting",
@@ -100,6 +106,7 @@ _EXPORTS = {
     "exact_posterior": "exact",
     "fit": "fitting",
     "fit_many": "fitting",
+    "log_evidence": "evidence",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",

@@ -21,6 +21,7 @@ sufficient_statistics likelihood distribution simulation mixture_simulation regr
 quadrature
 posterior
 sampling exact fitting
+evidence
 calibration
 plots
 report nn

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
-from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import Posterior
+from hbm_fast.models import HierarchicalModel, MixtureModel
+from hbm_fast.posterior import MixturePosterior, Posterior
 from hbm_fast.sampling import convergence, prior_weight
+from hbm_fast.sampling.mixture import sample_mixture
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
@@ -30,6 +31,11 @@ _SPARSE = 0.3
 _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
 
 
+# The function that samples each class of models beside HierarchicalModel.
+_SAMPLERS: dict[type, Callable[..., Any]] = {MixtureModel: sample_mixture}
+
+
+@overload
 def sample(
     counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
     model: HierarchicalModel | None = None,
@@ -47,7 +53,45 @@ def sample(
     group_names: Sequence[str] | None = None,
     dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
-) -> Posterior:
+) -> Posterior: ...
+
+
+@overload
+def sample(
+    counts: CountsLike,
+    model: MixtureModel,
+    *,
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> MixturePosterior: ...
+
+
+def sample(
+    counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
+    model: HierarchicalModel | MixtureModel | None = None,
+    *,
+    method: Method = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    start: tuple[ArrayLike, ArrayLike] | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> Posterior | MixturePosterior:
     """Draw from the posterior of (alpha, beta) given the counts.
 
     Parameters
@@ -57,8 +101,9 @@ def sample(
         scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
         datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
         the posterior then has no counts.
-    model : HierarchicalModel, optional
-        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
+    model : HierarchicalModel or MixtureModel, optional
+        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1). Of a mixture the labels
+        of the groups are drawn too; it takes one dataset, and neither ``method``, ``start`` nor ``dataset_names``.
     method : {"auto", "hmc", "gibbs", "mh"}
         ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason.
     n_draws, n_chains : int
@@ -85,7 +130,7 @@ def sample(
 
     Returns
     -------
-    Posterior
+    Posterior, or MixturePosterior of a mixture
         ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
         ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
@@ -141,6 +186,12 @@ def sample(
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
 
+    Of a mixture each sweep draws the labels one after the other, the weights integrated out, then alpha and beta of
+    each component by Gibbs. Of a Dirichlet process the labels are drawn by algorithm 8 of Neal (2000,
+    doi:10.2307/1390653) with auxiliary components that the whole sweep uses (Favaro & Teh 2013,
+    doi:10.1214/13-STS422). R-hat is of what does not depend on the numbers of the components; chains that disagree on
+    which groups belong together are reported too.
+
     Examples
     --------
     >>> import numpy as np
@@ -152,6 +203,27 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    other = _SAMPLERS.get(type(model))
+    if other is not None:
+        if method != "auto" or start is not None or dataset_names is not None:
+            raise TypeError(f"method, start and dataset_names are of a HierarchicalModel, not of {model!r}")
+        if isinstance(counts, SufficientStatistics):
+            raise TypeError(f"counts must be a table of groups for {model!r}: SufficientStatistics have no groups")
+        return other(  # type: ignore[no-any-return]
+            counts,
+            model,
+            n_draws=n_draws,
+            n_chains=n_chains,
+            n_warmup=n_warmup,
+            rng=rng,
+            n_threads=n_threads,
+            progress=progress,
+            diagnostics=diagnostics,
+            category_names=category_names,
+            group_names=group_names,
+            layer=layer,
+        )
+    assert not isinstance(model, MixtureModel)
     if isinstance(counts, SufficientStatistics):
         check_layer(counts, "counts", layer)
     else:
