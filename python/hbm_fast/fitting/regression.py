@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
-from hbm_fast.fitting import design as designs
 from hbm_fast.fitting.chi_squared import chi_squared_tail
-from hbm_fast.fitting.design import Design
 from hbm_fast.models import RegressionModel
+from hbm_fast.models import design as designs
+from hbm_fast.models.design import Design
 from hbm_fast.tables.inputs import NamedCounts, as_counts
 
 _MESSAGES = {
