@@ -1,0 +1,64 @@
+// The log posterior density of a regression, random intercepts included, with its gradient: for sampling.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "regression/arrow.hpp"
+#include "regression/objective.hpp"
+
+namespace hbm_fast {
+
+// Intercepts scale * z, z ~ Normal(0, 1), of every subject for the J free categories; where no category is the
+// reference, for all K of them, of which those of the last are subtracted from the others.
+struct InterceptData {
+  std::size_t n_subjects = 0;             // S; 0: none
+  const std::int64_t* subject = nullptr;  // (N,)
+  bool of_all_categories = false;
+  bool shared_scale = false;
+  double scale_sd = 1.0;  // of the half-normal prior of each scale
+};
+
+// Coordinates: theta as in RegressionObjective, then the logarithms of the scales, then z, a subject's I together.
+class RegressionDensity {
+ public:
+  // log_normalizer: of the normal prior of theta, whose quadratic form is the penalty of the data.
+  RegressionDensity(const RegressionData& data, const InterceptData& intercepts, double log_normalizer);
+
+  std::size_t n_theta() const { return n_theta_; }
+  std::size_t n_scales() const { return n_scales_; }
+  std::size_t n_common() const { return n_theta_ + n_scales_; }
+  std::size_t n_subjects() const { return intercepts_.n_subjects; }
+  std::size_t n_intercepts() const { return n_intercepts_; }
+  std::size_t dimension() const { return n_common() + n_subjects() * n_intercepts_; }
+  double scale_sd() const { return intercepts_.scale_sd; }
+  // Which scale is that of intercept i.
+  std::size_t scale_of(std::size_t i) const { return intercepts_.shared_scale ? 0 : i; }
+
+  // With every constant; -inf where a concentration leaves the range of the vector loops. `gradient` may be null.
+  double value(const double* y, double* gradient);
+  // Minus the Hessian; without its part by second derivatives of the intercepts in the scales, so that it is positive
+  // definite further out. `frozen`: as if the scales were known.
+  ArrowMatrix information(const double* y, bool frozen);
+
+ private:
+  void predictors(const double* y);
+  double* eta(std::size_t n) { return eta_.data() + n * data_.n_categories; }
+
+  RegressionData data_;
+  InterceptData intercepts_;
+  std::size_t n_theta_, n_free_, n_intercepts_, n_scales_;
+  double constant_;
+  std::vector<double> penalty_;           // (p, p)
+  std::vector<std::size_t> filled_;       // rows with counts
+  std::vector<std::size_t> cells_;        // where counts are positive, in those rows
+  std::vector<double> counts_;            // those counts, then the totals
+  std::vector<double> eta_, zeta_;        // (N, K), (N,)
+  std::vector<double> concentration_;     // of the cells, then of the totals
+  std::vector<double> terms_;             // of the same
+  std::vector<double> scale_, shift_;     // (T,), (S, J)
+  std::vector<double> slopes_, shifted_;  // (J,), (S, J)
+};
+
+}  // namespace hbm_fast
