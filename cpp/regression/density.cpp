@@ -7,6 +7,7 @@
 #include "core/limits.hpp"
 #include "likelihood/kernels.hpp"
 #include "math/special.hpp"
+#include "regression/proportions_kernels.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -34,32 +35,49 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
                                            : n_intercepts_),
       constant_(log_normalizer),
       penalty_(n_theta_ * n_theta_),
-      eta_(data.n_rows * data.n_categories),
-      zeta_(data.n_rows),
       scale_(n_scales_),
       shift_(intercepts.n_subjects * n_free_),
-      slopes_(n_free_),
-      shifted_(shift_.size()) {
+      shift_slopes_(shift_.size()) {
   const std::size_t k = data.n_categories;
   const std::size_t columns = data.n_columns;
-  std::vector<double> totals;
   for (std::size_t n = 0; n < data.n_rows; ++n) {
-    double total = 0.0;
-    for (std::size_t i = n * k; i < (n + 1) * k; ++i) {
-      if (data.counts[i] <= 0.0) continue;
-      total += data.counts[i];
-      cells_.push_back(i);
-      counts_.push_back(data.counts[i]);
-      constant_ -= log_factorial(data.counts[i]);
-    }
-    if (total == 0.0) continue;
-    filled_.push_back(n);
-    totals.push_back(total);
-    constant_ += log_factorial(total);
+    const double* x = data.counts + n * k;
+    if (std::any_of(x, x + k, [](double count) { return count > 0.0; })) filled_.push_back(n);
   }
+  const std::size_t n_filled = filled_.size();
+  columns_.resize(columns * n_filled);
+  precision_columns_.resize(data.n_precision * n_filled);
+  offset_.resize(n_filled);
+  precision_offset_.resize(n_filled);
+  std::vector<double> totals(n_filled);
+  for (std::size_t i = 0; i < n_filled; ++i) {
+    const std::size_t n = filled_[i];
+    for (std::size_t a = 0; a < columns; ++a) columns_[a * n_filled + i] = data.design[n * columns + a];
+    for (std::size_t q = 0; q < data.n_precision; ++q)
+      precision_columns_[q * n_filled + i] = data.precision_design[n * data.n_precision + q];
+    if (data.offset != nullptr) offset_[i] = data.offset[n];
+    if (data.precision_offset != nullptr) precision_offset_[i] = data.precision_offset[n];
+    if (intercepts.n_subjects != 0) subject_.push_back(static_cast<std::size_t>(intercepts.subject[n]));
+  }
+  for (std::size_t j = 0; j < k; ++j) {
+    for (std::size_t i = 0; i < n_filled; ++i) {
+      const double count = data.counts[filled_[i] * k + j];
+      if (count <= 0.0) continue;
+      totals[i] += count;
+      cells_.push_back(static_cast<std::uint32_t>(j * n_filled + i));
+      rows_.push_back(static_cast<std::uint32_t>(i));
+      counts_.push_back(count);
+      constant_ -= log_factorial(count);
+    }
+  }
+  for (const double total : totals) constant_ += log_factorial(total);
   counts_.insert(counts_.end(), totals.begin(), totals.end());
   concentration_.resize(counts_.size());
   terms_.resize(counts_.size());
+  mean_.resize(k * n_filled);
+  slopes_.resize(k * n_filled);
+  precision_.resize(n_filled);
+  row_slopes_.resize(n_filled);
   const double shared = data.link == Link::log ? 0.0 : 1.0 / static_cast<double>(k);
   for (std::size_t j = 0; j < n_free_ && data.penalty != nullptr; ++j) {
     for (std::size_t l = 0; l < n_free_; ++l) {
@@ -80,53 +98,45 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
   constant_ -= static_cast<double>(n_scales_) * (std::log(intercepts.scale_sd) + 0.5 * (log_two_pi - std::log(4.0)));
 }
 
-// Fills scale_, shift_, eta_ and zeta_; eta_ of the last category of a softmax is 0.
+// Fills scale_ and shift_, and mean_ and precision_ with linear predictors; that of the last category of a softmax is
+// 0.
 void RegressionDensity::predictors(const double* y) {
+  const std::size_t n = filled_.size();
   const std::size_t k = data_.n_categories;
-  const std::size_t columns = data_.n_columns;
   const double* z = y + n_common();
   for (std::size_t t = 0; t < n_scales_; ++t) scale_[t] = std::exp(y[n_theta_ + t]);
   for (std::size_t s = 0; s < n_subjects(); ++s, z += n_intercepts_) {
     const double last = intercepts_.of_all_categories ? scale_[scale_of(k - 1)] * z[k - 1] : 0.0;
     for (std::size_t j = 0; j < n_free_; ++j) shift_[s * n_free_ + j] = scale_[scale_of(j)] * z[j] - last;
   }
-  for (const std::size_t n : filled_) {
-    const double* x = data_.design + n * columns;
-    const double offset = data_.offset != nullptr ? data_.offset[n] : 0.0;
-    double* row = eta(n);
-    for (std::size_t j = 0; j < n_free_; ++j) row[j] = offset + dot(x, y + j * columns, columns);
-    if (n_free_ < k) row[n_free_] = 0.0;
-    if (intercepts_.subject != nullptr) {
-      const double* shift = shift_.data() + static_cast<std::size_t>(intercepts_.subject[n]) * n_free_;
-      for (std::size_t j = 0; j < n_free_; ++j) row[j] += shift[j];
+  const auto add_columns = [n](const std::vector<double>& columns, std::size_t n_columns, const double* coefficients,
+                               double* to) {
+    for (std::size_t a = 0; a < n_columns; ++a) {
+      const double* x = columns.data() + a * n;
+      for (std::size_t i = 0; i < n; ++i) to[i] += coefficients[a] * x[i];
     }
-    zeta_[n] = data_.precision_offset != nullptr ? data_.precision_offset[n] : 0.0;
-    if (data_.n_precision != 0)
-      zeta_[n] += dot(data_.precision_design + n * data_.n_precision, y + n_free_ * columns, data_.n_precision);
+  };
+  for (std::size_t j = 0; j < n_free_; ++j) {
+    double* eta = mean_.data() + j * n;
+    std::copy(offset_.begin(), offset_.end(), eta);
+    add_columns(columns_, data_.n_columns, y + j * data_.n_columns, eta);
+    for (std::size_t i = 0; i < subject_.size(); ++i) eta[i] += shift_[subject_[i] * n_free_ + j];
   }
+  if (n_free_ < k) std::fill(mean_.end() - static_cast<std::ptrdiff_t>(n), mean_.end(), 0.0);
+  std::copy(precision_offset_.begin(), precision_offset_.end(), precision_.begin());
+  add_columns(precision_columns_, data_.n_precision, y + n_free_ * data_.n_columns, precision_.data());
 }
 
 double RegressionDensity::value(const double* y, double* gradient) {
   const std::size_t k = data_.n_categories;
   const std::size_t columns = data_.n_columns;
+  const std::size_t n = filled_.size();
   const std::size_t n_cells = cells_.size();
   const bool is_log = data_.link == Link::log;
   predictors(y);
-  // eta becomes the mean proportions, zeta the precision
-  for (const std::size_t n : filled_) {
-    double* row = eta(n);
-    const double largest = *std::max_element(row, row + k);
-    double sum = 0.0;
-    for (std::size_t j = 0; j < k; ++j) {
-      row[j] = std::exp(row[j] - largest);
-      sum += row[j];
-    }
-    const double inverse = 1.0 / sum;
-    for (std::size_t j = 0; j < k; ++j) row[j] *= inverse;
-    zeta_[n] = is_log ? std::exp(largest) * sum : std::exp(zeta_[n]);
-  }
-  for (std::size_t i = 0; i < n_cells; ++i) concentration_[i] = eta_[cells_[i]] * zeta_[cells_[i] / k];
-  for (std::size_t i = 0; i < filled_.size(); ++i) concentration_[n_cells + i] = zeta_[filled_[i]];
+  proportions()(mean_.data(), n, k, precision_.data(), is_log);
+  for (std::size_t i = 0; i < n_cells; ++i) concentration_[i] = mean_[cells_[i]] * precision_[rows_[i]];
+  std::copy(precision_.begin(), precision_.end(), concentration_.begin() + static_cast<std::ptrdiff_t>(n_cells));
   for (const double a : concentration_) {
     if (!(a > smallest_vector_concentration && a < largest_vector_concentration))
       return -std::numeric_limits<double>::infinity();
@@ -150,39 +160,32 @@ double RegressionDensity::value(const double* y, double* gradient) {
   if (gradient == nullptr) return result;
 
   kernels.digamma_difference(concentration_.data(), counts_.data(), counts_.size(), terms_.data());
-  std::fill(shifted_.begin(), shifted_.end(), 0.0);
-  std::size_t cell = 0;
-  for (std::size_t i = 0; i < filled_.size(); ++i) {
-    const std::size_t n = filled_[i];
-    const double* mean = eta(n);
-    const double total_slope = zeta_[n] * terms_[n_cells + i];
-    const double* x = data_.design + n * columns;
-    double sum = 0.0;
-    for (std::size_t j = 0; j < n_free_; ++j) slopes_[j] = 0.0;
-    for (; cell < n_cells && cells_[cell] < (n + 1) * k; ++cell) {
-      const double slope = concentration_[cell] * terms_[cell];
-      const std::size_t j = cells_[cell] - n * k;
-      sum += slope;
-      if (j < n_free_) slopes_[j] = slope;
-    }
-    const double pull = is_log ? total_slope : sum;
-    for (std::size_t j = 0; j < n_free_; ++j) {
-      const double slope = slopes_[j] - pull * mean[j];
-      double* to = gradient + j * columns;
-      for (std::size_t a = 0; a < columns; ++a) to[a] += slope * x[a];
-      if (intercepts_.subject != nullptr)
-        shifted_[static_cast<std::size_t>(intercepts_.subject[n]) * n_free_ + j] += slope;
-    }
-    for (std::size_t q = 0; q < data_.n_precision; ++q)
-      gradient[n_free_ * columns + q] += (sum - total_slope) * data_.precision_design[n * data_.n_precision + q];
+  const double* total_slope = terms_.data() + n_cells;  // times the precision
+  std::fill(slopes_.begin(), slopes_.end(), 0.0);
+  std::fill(row_slopes_.begin(), row_slopes_.end(), 0.0);
+  for (std::size_t i = 0; i < n_cells; ++i) {
+    const double slope = concentration_[i] * terms_[i];
+    slopes_[cells_[i]] = slope;
+    row_slopes_[rows_[i]] += slope;
   }
+  std::fill(shift_slopes_.begin(), shift_slopes_.end(), 0.0);
+  for (std::size_t j = 0; j < n_free_; ++j) {
+    double* slope = slopes_.data() + j * n;
+    const double* mean = mean_.data() + j * n;
+    for (std::size_t i = 0; i < n; ++i)
+      slope[i] -= (is_log ? precision_[i] * total_slope[i] : row_slopes_[i]) * mean[i];
+    for (std::size_t a = 0; a < columns; ++a) gradient[j * columns + a] += dot(columns_.data() + a * n, slope, n);
+    for (std::size_t i = 0; i < subject_.size(); ++i) shift_slopes_[subject_[i] * n_free_ + j] += slope[i];
+  }
+  for (std::size_t i = 0; i < n; ++i) row_slopes_[i] -= precision_[i] * total_slope[i];
+  for (std::size_t q = 0; q < data_.n_precision; ++q)
+    gradient[n_free_ * columns + q] += dot(precision_columns_.data() + q * n, row_slopes_.data(), n);
   for (std::size_t t = 0; t < n_scales_; ++t) gradient[n_theta_ + t] = 1.0 - precision * scale_[t] * scale_[t];
   double* to = gradient + n_common();
   for (std::size_t s = 0; s < n_subjects(); ++s, z += n_intercepts_, to += n_intercepts_) {
     double sum = 0.0;
     for (std::size_t i = 0; i < n_intercepts_; ++i) {
-      const bool is_last = i == n_free_;
-      const double slope = is_last ? -sum : shifted_[s * n_free_ + i];
+      const double slope = i == n_free_ ? -sum : shift_slopes_[s * n_free_ + i];
       sum += slope;
       const double scaled = slope * scale_[scale_of(i)];
       to[i] = scaled - z[i];
@@ -205,6 +208,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
   // Of each subject, in its shifts of the J predictors: minus the Hessian, and its part with theta.
   std::vector<double> own(n_subjects() * n_free_ * n_free_);
   std::vector<double> with_theta(n_subjects() * n_free_ * n_theta_);
+  std::vector<double> eta(k);
   std::vector<double> memory(5 * k);
   RowDerivatives row{0.0,
                      memory.data(),
@@ -215,12 +219,15 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
                      0.0,
                      memory.data() + 4 * k,
                      0.0};
-  for (const std::size_t n : filled_) {
-    evaluate_row(data_.link, data_.counts + n * k, k, eta(n), zeta_[n], row);
+  const std::size_t n_filled = filled_.size();
+  for (std::size_t i = 0; i < n_filled; ++i) {
+    const std::size_t n = filled_[i];
+    for (std::size_t j = 0; j < n_free_; ++j) eta[j] = mean_[j * n_filled + i];
+    evaluate_row(data_.link, data_.counts + n * k, k, eta.data(), precision_[i], row);
     const double* x = data_.design + n * columns;
     const double* v = data_.precision_design + n * n_precision;
-    const bool has_subject = intercepts_.subject != nullptr;
-    const std::size_t s = has_subject ? static_cast<std::size_t>(intercepts_.subject[n]) : 0;
+    const bool has_subject = !subject_.empty();
+    const std::size_t s = has_subject ? subject_[i] : 0;
     for (std::size_t j = 0; j < n_free_; ++j) {
       for (std::size_t l = 0; l < n_free_; ++l) {
         double h = row.cross[j] * row.mean[l] + row.cross[l] * row.mean[j] - row.factor * row.mean[j] * row.mean[l];

@@ -44,21 +44,22 @@ class RegressionDensity {
 
  private:
   void predictors(const double* y);
-  double* eta(std::size_t n) { return eta_.data() + n * data_.n_categories; }
 
   RegressionData data_;
   InterceptData intercepts_;
   std::size_t n_theta_, n_free_, n_intercepts_, n_scales_;
   double constant_;
-  std::vector<double> penalty_;           // (p, p)
-  std::vector<std::size_t> filled_;       // rows with counts
-  std::vector<std::size_t> cells_;        // where counts are positive, in those rows
-  std::vector<double> counts_;            // those counts, then the totals
-  std::vector<double> eta_, zeta_;        // (N, K), (N,)
-  std::vector<double> concentration_;     // of the cells, then of the totals
-  std::vector<double> terms_;             // of the same
-  std::vector<double> scale_, shift_;     // (T,), (S, J)
-  std::vector<double> slopes_, shifted_;  // (J,), (S, J)
+  std::vector<double> penalty_;      // (p, p)
+  std::vector<std::size_t> filled_;  // the n rows with counts
+  std::vector<std::size_t> subject_;
+  std::vector<double> columns_, precision_columns_;   // (P, n), (Q, n)
+  std::vector<double> offset_, precision_offset_;     // (n,)
+  std::vector<std::uint32_t> cells_, rows_;           // where counts are positive: in (K, n), and their row
+  std::vector<double> counts_;                        // those counts, then the n totals
+  std::vector<double> mean_, precision_;              // (K, n), (n,): first the linear predictors
+  std::vector<double> concentration_, terms_;         // of the cells, then of the totals
+  std::vector<double> scale_, shift_, shift_slopes_;  // (T,), (S, J), (S, J)
+  std::vector<double> slopes_, row_slopes_;           // (K, n), (n,)
 };
 
 }  // namespace hbm_fast
