@@ -77,6 +77,28 @@ py::dict draw(const RegressionPosterior& self, bool independence, std::size_t n_
   return result;
 }
 
+// Calls body(density, row, stream, r) for the rows of `common` (R, T), each with a stream of its own.
+template <class Body>
+void for_each_common(const RegressionPosterior& self, const Doubles& common, const Words& key, int n_threads,
+                     const Body& body) {
+  const std::size_t size = self.density.n_common();
+  refuse_if(common.ndim() != 2 || extent(common, 1) != size, "common must have shape (R, T)");
+  const Key words = to_key(key);
+  const double* rows = common.data();
+  without_gil([&] {
+    parallel_for(
+        extent(common, 0), 16, n_threads,
+        [&](std::size_t begin, std::size_t end) {
+          RegressionDensity density = self.density;
+          for (std::size_t r = begin; r < end; ++r) {
+            Stream stream(words, Site::predictive, 0, r);
+            body(density, rows + r * size, stream, r);
+          }
+        },
+        poll_signals);
+  });
+}
+
 }  // namespace
 
 void register_regression_sampler(py::module_& m) {
@@ -96,6 +118,37 @@ void register_regression_sampler(py::module_& m) {
             return std::tuple(value, filled(gradient, {static_cast<py::ssize_t>(gradient.size())}));
           },
           py::arg("y"), "With every constant, and its gradient: theta, logarithms of scales, standardised intercepts.")
+      .def(
+          "subject_log_likelihood",
+          [](const RegressionPosterior& self, const Doubles& common, const std::vector<double>& nodes,
+             const std::vector<double>& weights, const Words& key, int n_threads) {
+            refuse_if(nodes.size() != weights.size(), "nodes and weights must agree");
+            const std::size_t n_subjects = self.density.n_subjects();
+            Doubles result(std::vector<std::size_t>{extent(common, 0), n_subjects});
+            double* to = result.mutable_data();
+            for_each_common(self, common, key, n_threads,
+                            [&](RegressionDensity& density, const double* row, Stream& stream, std::size_t r) {
+                              density.subject_log_likelihood(row, nodes, weights, stream, to + r * n_subjects);
+                            });
+            return result;
+          },
+          py::arg("common"), py::arg("nodes"), py::arg("weights"), py::arg("key"), py::arg("n_threads"),
+          "Of each subject (R, S), with its random intercepts integrated out.")
+      .def(
+          "marginal",
+          [](const RegressionPosterior& self, const Doubles& common, const std::vector<double>& nodes,
+             const std::vector<double>& weights, const Words& key, int n_threads) {
+            refuse_if(nodes.size() != weights.size(), "nodes and weights must agree");
+            Doubles result(std::vector<std::size_t>{extent(common, 0)});
+            double* to = result.mutable_data();
+            for_each_common(self, common, key, n_threads,
+                            [&](RegressionDensity& density, const double* row, Stream& stream, std::size_t r) {
+                              to[r] = density.marginal(row, nodes, weights, stream);
+                            });
+            return result;
+          },
+          py::arg("common"), py::arg("nodes"), py::arg("weights"), py::arg("key"), py::arg("n_threads"),
+          "The log density (R,) of theta and log scales, with the random intercepts integrated out.")
       .def_property_readonly(
           "centre",
           [](const RegressionPosterior& self) {

@@ -34,7 +34,9 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
                 : intercepts.shared_scale  ? 1
                                            : n_intercepts_),
       constant_(log_normalizer),
+      log_normalizer_(log_normalizer),
       penalty_(n_theta_ * n_theta_),
+      rows_of_(intercepts.n_subjects),
       scale_(n_scales_),
       shift_(intercepts.n_subjects * n_free_),
       shift_slopes_(shift_.size()) {
@@ -57,8 +59,12 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
       precision_columns_[q * n_filled + i] = data.precision_design[n * data.n_precision + q];
     if (data.offset != nullptr) offset_[i] = data.offset[n];
     if (data.precision_offset != nullptr) precision_offset_[i] = data.precision_offset[n];
-    if (intercepts.n_subjects != 0) subject_.push_back(static_cast<std::size_t>(intercepts.subject[n]));
+    if (intercepts.n_subjects != 0) {
+      subject_.push_back(static_cast<std::size_t>(intercepts.subject[n]));
+      rows_of_[subject_.back()].push_back(i);
+    }
   }
+  log_coefficients_.resize(n_filled);
   for (std::size_t j = 0; j < k; ++j) {
     for (std::size_t i = 0; i < n_filled; ++i) {
       const double count = data.counts[filled_[i] * k + j];
@@ -67,10 +73,13 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
       cells_.push_back(static_cast<std::uint32_t>(j * n_filled + i));
       rows_.push_back(static_cast<std::uint32_t>(i));
       counts_.push_back(count);
-      constant_ -= log_factorial(count);
+      log_coefficients_[i] -= log_factorial(count);
     }
   }
-  for (const double total : totals) constant_ += log_factorial(total);
+  for (std::size_t i = 0; i < n_filled; ++i) {
+    log_coefficients_[i] += log_factorial(totals[i]);
+    constant_ += log_coefficients_[i];
+  }
   counts_.insert(counts_.end(), totals.begin(), totals.end());
   concentration_.resize(counts_.size());
   terms_.resize(counts_.size());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/stream.hpp"
 #include "regression/arrow.hpp"
 #include "regression/objective.hpp"
 
@@ -42,16 +43,31 @@ class RegressionDensity {
   // definite further out. `frozen`: as if the scales were known.
   ArrowMatrix information(const double* y, bool frozen);
 
+  // The log likelihood of each subject's rows, with the coefficients of the multinomial and z integrated out, at
+  // `common`, theta and log scales. By the product of the rule (nodes and weights of a normal distribution, around the
+  // mode and scaled there), or, where it has no nodes, by draws from a multivariate t there.
+  void subject_log_likelihood(const double* common, const std::vector<double>& nodes,
+                              const std::vector<double>& weights, Stream& stream, double* out);
+  // The log density of theta and log scales, all z integrated out.
+  double marginal(const double* common, const std::vector<double>& nodes, const std::vector<double>& weights,
+                  Stream& stream);
+
  private:
   void predictors(const double* y);
+  double log_prior(const double* y) const;  // of theta and log scales
+  double subject_integral(std::size_t s, const std::vector<double>& nodes, const std::vector<double>& weights,
+                          Stream& stream);
 
   RegressionData data_;
   InterceptData intercepts_;
   std::size_t n_theta_, n_free_, n_intercepts_, n_scales_;
   double constant_;
+  double log_normalizer_;
   std::vector<double> penalty_;      // (p, p)
   std::vector<std::size_t> filled_;  // the n rows with counts
   std::vector<std::size_t> subject_;
+  std::vector<std::vector<std::size_t>> rows_of_;     // of each subject, among the n
+  std::vector<double> log_coefficients_;              // (n,)
   std::vector<double> columns_, precision_columns_;   // (P, n), (Q, n)
   std::vector<double> offset_, precision_offset_;     // (n,)
   std::vector<std::uint32_t> cells_, rows_;           // where counts are positive: in (K, n), and their row

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hbm_fast.fitting import FitResult, ManyFits, RegressionFit, fit, fit_many
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.models import HierarchicalModel, RegressionModel
-    from hbm_fast.posterior import Posterior
+    from hbm_fast.posterior import Posterior, RegressionPosterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -35,6 +35,7 @@ __all__ = [
     "PriorWarning",
     "RegressionFit",
     "RegressionModel",
+    "RegressionPosterior",
     "Simulation",
     "SufficientStatistics",
     "__version__",
@@ -68,6 +69,7 @@ _EXPORTS = {
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",
+    "RegressionPosterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",

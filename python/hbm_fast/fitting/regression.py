@@ -17,6 +17,7 @@ from hbm_fast.fitting.chi_squared import chi_squared_tail
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
+from hbm_fast.models.regression import reference_index
 from hbm_fast.tables.inputs import NamedCounts, as_counts
 
 _MESSAGES = {
@@ -741,18 +742,6 @@ def positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[in
         problem = f"lacks {missing[0]!r}" if missing else "has a name twice"
         raise ValueError(f"{what} must have a row for each group by name, and {problem}; drop the names of one of both")
     return [place[name] for name in wanted]
-
-
-def reference_index(model: RegressionModel, category_names: Sequence[str]) -> int | None:
-    """The column of the reference category; None where there is none."""
-    if model.reference is None or model.link == "log":
-        return None
-    if isinstance(model.reference, str):
-        if model.reference not in category_names:
-            known = ", ".join(map(repr, category_names[:10]))
-            raise ValueError(f"reference must be one of the categories {known}; got {model.reference!r}")
-        return list(category_names).index(model.reference)
-    return model.reference % model.n_categories
 
 
 def small_sample_factor(n_groups: float, n_columns: int) -> float:

@@ -1,5 +1,6 @@
 """The Dirichlet-multinomial regression model: a frozen description without computation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -108,6 +109,18 @@ class RegressionModel:
         if self.random_intercept is not None:
             shown += f", random_intercept={self.random_intercept!r}"
         return f"RegressionModel({self.n_categories}, {shown})"
+
+
+def reference_index(model: RegressionModel, category_names: Sequence[str]) -> int | None:
+    """The column of the reference category; None where there is none."""
+    if model.reference is None or model.link == "log":
+        return None
+    if isinstance(model.reference, str):
+        if model.reference not in category_names:
+            known = ", ".join(map(repr, category_names[:10]))
+            raise ValueError(f"reference must be one of the categories {known}; got {model.reference!r}")
+        return list(category_names).index(model.reference)
+    return model.reference % model.n_categories
 
 
 def _formula(value: str, name: str) -> str:

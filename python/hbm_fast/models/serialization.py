@@ -5,10 +5,14 @@ from typing import Any
 
 from hbm_fast import priors
 from hbm_fast.models.hierarchical import HierarchicalModel
+from hbm_fast.models.regression import RegressionModel
 
 
-def to_dict(model: HierarchicalModel) -> dict[str, Any]:
+def to_dict(model: HierarchicalModel | RegressionModel) -> dict[str, Any]:
     """The model as a dict that JSON can hold; `from_dict` is the inverse."""
+    if isinstance(model, RegressionModel):
+        described = {field.name: _described(getattr(model, field.name)) for field in fields(model)}
+        return {"class": type(model).__name__, **described}
     return {
         "n_categories": model.n_categories,
         "alpha": _described(model.alpha),
@@ -18,13 +22,13 @@ def to_dict(model: HierarchicalModel) -> dict[str, Any]:
 
 def _described(value: Any) -> Any:
     """A prior as its name and its parameters, of which one may be a prior; anything else as it is."""
-    if not isinstance(value, priors.AlphaPrior | priors.Dirichlet | priors.FixedBeta):
+    if not isinstance(value, priors.AlphaPrior | priors.Dirichlet | priors.FixedBeta | priors.Normal):
         return value
     parameters = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
     return {"prior": type(value).__name__, **parameters}
 
 
-def from_dict(description: dict[str, Any]) -> HierarchicalModel:
+def from_dict(description: dict[str, Any]) -> Any:
     """The model that `to_dict` describes; only classes of `hbm_fast.priors` are created.
 
     Also reads the form of netCDF files of hbm-fast 0.1.0, a prior as the list of its name and its parameters.
@@ -34,6 +38,9 @@ def from_dict(description: dict[str, Any]) -> HierarchicalModel:
     ValueError
         For a prior that this version does not have.
     """
+    if description.get("class") == "RegressionModel":
+        given = {name: _parameter(value) for name, value in description.items() if name != "class"}
+        return RegressionModel(given.pop("n_categories"), given.pop("mean"), **given)
     return HierarchicalModel(
         description["n_categories"], alpha=_prior(description["alpha"]), beta=_prior(description["beta"])
     )

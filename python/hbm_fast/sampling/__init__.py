@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,13 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
-from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import Posterior
+from hbm_fast.models import HierarchicalModel, RegressionModel
+from hbm_fast.posterior import Posterior, RegressionPosterior
 from hbm_fast.sampling import convergence, prior_weight
+from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
+
+# Samplers of the other models, by class; each takes the keywords of `sample` but for `start` and `dataset_names`, and
+# its own.
+_SAMPLERS: dict[type, Callable[..., Any]] = {RegressionModel: sample_regression}
 
 # Gibbs mixes slowly where alpha is large, because the CRP table counts are then nearly determined by the counts;
 # its step stays cheap where K is large. Measured for K of 50, 200 and 1,000 with alpha of 2, 10 and 40, and for the
@@ -30,6 +35,7 @@ _SPARSE = 0.3
 _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
 
 
+@overload
 def sample(
     counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
     model: HierarchicalModel | None = None,
@@ -47,8 +53,47 @@ def sample(
     group_names: Sequence[str] | None = None,
     dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
-) -> Posterior:
-    """Draw from the posterior of (alpha, beta) given the counts.
+) -> Posterior: ...
+@overload
+def sample(
+    counts: Any,
+    model: RegressionModel,
+    *,
+    data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
+    method: Literal["auto", "importance", "hmc"] = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> RegressionPosterior: ...
+def sample(
+    counts: Any,
+    model: Any = None,
+    *,
+    method: Any = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    start: tuple[ArrayLike, ArrayLike] | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
+    **options: Any,
+) -> Any:
+    """Draw from the posterior of a model's parameters given the counts: of (alpha, beta), or of a regression's.
 
     Parameters
     ----------
@@ -57,10 +102,12 @@ def sample(
         scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
         datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
         the posterior then has no counts.
-    model : HierarchicalModel, optional
-        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
+    model : HierarchicalModel or RegressionModel, optional
+        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1). With a RegressionModel
+        its coefficients are drawn, from one table.
     method : {"auto", "hmc", "gibbs", "mh"}
-        ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason.
+        ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason. With a RegressionModel
+        ``"auto"``, ``"importance"`` or ``"hmc"``.
     n_draws, n_chains : int
         D draws of each of C chains, after warm-up.
     n_warmup : int, optional
@@ -82,10 +129,14 @@ def sample(
         Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
+    data : data frame, optional
+        With a RegressionModel: the covariates of its formulas, one row a group, and the column of its random intercept.
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: the columns of the mean and of the precision as they are, in place of the formulas.
 
     Returns
     -------
-    Posterior
+    Posterior, or RegressionPosterior for a RegressionModel
         ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
         ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
@@ -152,6 +203,27 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    if type(model) in _SAMPLERS:
+        for name, value in (("start", start), ("dataset_names", dataset_names)):
+            if value is not None:
+                raise ValueError(f"{name} is of a HierarchicalModel; the model is {model!r}")
+        return _SAMPLERS[type(model)](
+            counts,
+            model,
+            method=method,
+            n_draws=n_draws,
+            n_chains=n_chains,
+            n_warmup=n_warmup,
+            rng=rng,
+            n_threads=n_threads,
+            progress=progress,
+            diagnostics=diagnostics,
+            category_names=category_names,
+            group_names=group_names,
+            layer=layer,
+            **options,
+        )
+    _validate.keywords(options, (), "sample with a HierarchicalModel")
     if isinstance(counts, SufficientStatistics):
         check_layer(counts, "counts", layer)
     else:
