@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
-    from hbm_fast.posterior import MixturePosterior, Posterior
+    from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
     from hbm_fast.regression_simulation import RegressionSimulation
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
@@ -55,6 +55,7 @@ __all__ = [
     "PriorWarning",
     "RegressionFit",
     "RegressionModel",
+    "RegressionPosterior",
     "RegressionSimulation",
     "Simulation",
     "SufficientStatistics",
@@ -98,6 +99,7 @@ _EXPORTS = {
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",
+    "RegressionPosterior": "posterior",
     "RegressionSimulation": "regression_simulation",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",

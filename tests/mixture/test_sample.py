@@ -291,7 +291,7 @@ def test_refusals():
     model = hbm.MixtureModel(2, n_components=2)
     with pytest.raises(TypeError, match="SufficientStatistics have no groups"):
         hbm.sample(hbm.SufficientStatistics(BAGS), model)
-    with pytest.raises(TypeError, match="are of a HierarchicalModel"):
+    with pytest.raises(TypeError, match="is of a HierarchicalModel"):
         hbm.sample(BAGS, model, method="hmc")
     with pytest.raises(ValueError, match="counts"):
         hbm.sample(BAGS[np.newaxis], model)

@@ -37,6 +37,7 @@ class Design:
     terms: dict[str, list[int]]
     offset: Floats | None = None
     _spec: Any = None  # formulaic's, which holds the levels of factors
+    frame: Any = None  # pandas, the columns that the formula takes
 
     def apply(self, data: Any, name: str) -> tuple[Floats, Floats | None]:
         """The columns and the offset of other data: a data frame, or an array (N, P) of columns."""
@@ -117,7 +118,7 @@ def of_formula(formula: str, data: Any, name: str, n_groups: int) -> Design:
             f"{name} has columns without data: {', '.join(empty)}. A level of a factor occurs in no group: drop it, "
             "with pandas by .cat.remove_unused_categories()"
         )
-    return Design(_finite(matrix, name, names), names, columns, offset, spec)
+    return Design(_finite(matrix, name, names), names, columns, offset, spec, frame)
 
 
 def of_model(
@@ -214,6 +215,26 @@ def row_names(data: Any) -> tuple[str, ...] | None:
     if index is None or not hasattr(index, "dtype") or index.dtype.kind in "iu":
         return None
     return tuple(map(str, index))
+
+
+def has_column(data: Any, column: str) -> bool:
+    """Whether a data frame or a dict of columns has the column."""
+    columns = getattr(data, "column_names", None) or (list(data) if isinstance(data, dict) else data.columns)
+    return column in map(str, columns)
+
+
+def labels(data: Any, column: str, name: str, n_groups: int) -> list[str]:
+    """The values of a column that names something, one a group, as text."""
+    if data is None or not has_column(data, column):
+        raise ValueError(f"{name}={column!r} needs data with that column, one row a group")
+    values = data[column]
+    given = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    if len(given) != n_groups:
+        raise ValueError(f"data must have one row a group, {n_groups} rows; got {len(given)}")
+    for row, value in enumerate(given):
+        if value is None or value != value:  # NaN
+            raise ValueError(f"data must have no gaps in the covariates: column {column!r} has none in row {row}")
+    return [str(value) for value in given]
 
 
 def _is_offset(column: str) -> bool:

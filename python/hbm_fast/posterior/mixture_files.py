@@ -95,7 +95,7 @@ def save(post: "MixturePosterior", path: str | PathLike[str]) -> None:
 
 def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     """See ``MixturePosterior.load``."""
-    return netcdf.reading(path, lambda: _posterior(path, kind))
+    return netcdf.guarded(path, lambda: _posterior(path, kind))
 
 
 def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from hbm_fast.posterior.posterior import Posterior
 
 Kind = TypeVar("Kind", bound="Posterior")
-Read = TypeVar("Read")
+Result = TypeVar("Result")
 Groups = dict[str, dict[str, NDArray[Any]]]
 
 _READERS = {
     "Posterior": "hbm_fast.Posterior.load",
     "EmbeddingPosterior": "hbm_fast.embedding.EmbeddingPosterior.load",
     "MixturePosterior": "hbm_fast.MixturePosterior.load",
+    "RegressionPosterior": "hbm_fast.RegressionPosterior.load",
 }
 _ENDINGS = (".nc", ".nc4", ".netcdf")
 # deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html): a file that states more is damaged
@@ -49,7 +50,13 @@ def to_arviz(
 
     Without ArviZ it is a DataTree too, which needs xarray alone.
     """
-    tree = to_datatree(post, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive)
+    return for_arviz(
+        to_datatree(post, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive)
+    )
+
+
+def for_arviz(tree: Any) -> Any:
+    """The DataTree, or what it becomes for an ArviZ below 1.0."""
     try:
         version = importlib.metadata.version("arviz")
     except importlib.metadata.PackageNotFoundError:
@@ -168,7 +175,7 @@ def save(post: "Posterior", path: str | PathLike[str]) -> None:
         "class": type(post).__name__,
         "model": models.to_dict(post.model),
         "method": post.method,
-        "details": {name: _plain(value) for name, value in post.details.items()},
+        "details": {name: plain(value) for name, value in post.details.items()},
         "category_names": post.category_names,
         "group_names": post.group_names,
         "dataset_names": post.dataset_names,
@@ -181,19 +188,16 @@ def save(post: "Posterior", path: str | PathLike[str]) -> None:
 
 
 def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
-    """Read a posterior of this class that ``save`` wrote; see ``Posterior.load``.
-
-    What the libraries raise about a damaged or foreign file becomes a ValueError that begins with its name.
-    """
-    return reading(path, lambda: _posterior(path, kind))
+    """Read a posterior of this class that ``save`` wrote; see ``Posterior.load``."""
+    return guarded(path, lambda: _posterior(path, kind))
 
 
-def reading(path: str | PathLike[str], read_it: Callable[[], Read]) -> Read:
-    """What ``read_it`` returns; every kind of damage that it meets becomes a ValueError that begins with the name."""
+def guarded(path: str | PathLike[str], reading: Callable[[], Result]) -> Result:
+    """What reading gives; what libraries raise about a damaged or foreign file becomes a ValueError with its name."""
     with Path(path).open("rb"):  # the system's errors, such as FileNotFoundError, come first
         pass
     try:
-        return read_it()
+        return reading()
     except ImportError:
         raise
     except Exception as error:  # h5py, xarray and HDF5 raise all kinds
@@ -207,7 +211,7 @@ def reading(path: str | PathLike[str], read_it: Callable[[], Read]) -> Read:
 
 def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     metadata, groups = read(path)
-    _check_class(path, metadata, kind)
+    check_class(path, metadata, kind.__name__)
     own, drawn, stats = groups[OWN], groups["posterior"], groups.get("sample_stats", {})
     counts = groups["observed_data"]["counts"] if "observed_data" in groups else None
     model = models.from_dict(metadata["model"])
@@ -244,22 +248,22 @@ def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     )._replace(_datasets=own["datasets"])
 
 
-def _check_class(path: str | PathLike[str], metadata: dict[str, Any], kind: type["Posterior"]) -> None:
+def check_class(path: str | PathLike[str], metadata: dict[str, Any], kind: str) -> None:
     """Refuse the file of another class, and name the function that reads it."""
     written = metadata.get("class")
     if written is None:  # a file of hbm-fast 0.1.0, of which every class was written as a Posterior
         written = "Posterior"
-        if kind.__name__ != written and metadata["method"] == "embedding":
+        if kind != written and metadata["method"] == "embedding":
             raise ValueError(
                 f"{path} was written by an earlier version, without the z of its embedding: "
                 "hbm_fast.Posterior.load reads its alpha and beta"
             )
-    if written != kind.__name__:
+    if written != kind:
         reader = _READERS.get(written, "a later version of hbm_fast")
-        raise ValueError(f"{path} was written by {written}.save, not by {kind.__name__}.save: it is read by {reader}")
+        raise ValueError(f"{path} was written by {written}.save, not by {kind}.save: it is read by {reader}")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A detail as JSON can hold it."""
     if isinstance(value, np.ndarray) and value.ndim:
         return {"ndarray": value.tolist(), "dtype": value.dtype.str}

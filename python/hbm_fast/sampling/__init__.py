@@ -10,14 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
-from hbm_fast.models import HierarchicalModel, MixtureModel
-from hbm_fast.posterior import MixturePosterior, Posterior
+from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
+from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
 from hbm_fast.sampling import convergence, prior_weight
 from hbm_fast.sampling.mixture import sample_mixture
+from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
+
+# Samplers of the other models, by class; each takes the keywords of `sample` but for `start` and `dataset_names`, and
+# its own.
+_SAMPLERS: dict[type, Callable[..., Any]] = {MixtureModel: sample_mixture, RegressionModel: sample_regression}
 
 # Gibbs mixes slowly where alpha is large, because the CRP table counts are then nearly determined by the counts;
 # its step stays cheap where K is large. Measured for K of 50, 200 and 1,000 with alpha of 2, 10 and 40, and for the
@@ -29,10 +34,6 @@ _SPARSE = 0.3
 
 # Steps dropped at the start of each chain, by measurement (see the Notes of `sample`).
 _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
-
-
-# The function that samples each class of models beside HierarchicalModel.
-_SAMPLERS: dict[type, Callable[..., Any]] = {MixtureModel: sample_mixture}
 
 
 @overload
@@ -54,8 +55,6 @@ def sample(
     dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
 ) -> Posterior: ...
-
-
 @overload
 def sample(
     counts: CountsLike,
@@ -72,13 +71,31 @@ def sample(
     group_names: Sequence[str] | None = None,
     layer: str | None = None,
 ) -> MixturePosterior: ...
-
-
+@overload
 def sample(
-    counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
-    model: HierarchicalModel | MixtureModel | None = None,
+    counts: Any,
+    model: RegressionModel,
     *,
-    method: Method = "auto",
+    data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
+    method: Literal["auto", "importance", "hmc"] = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> RegressionPosterior: ...
+def sample(
+    counts: Any,
+    model: HierarchicalModel | MixtureModel | RegressionModel | None = None,
+    *,
+    method: Any = "auto",
     n_draws: int = 1000,
     n_chains: int = 4,
     n_warmup: int | None = None,
@@ -91,8 +108,9 @@ def sample(
     group_names: Sequence[str] | None = None,
     dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
-) -> Posterior | MixturePosterior:
-    """Draw from the posterior of (alpha, beta) given the counts.
+    **options: Any,
+) -> Posterior | MixturePosterior | RegressionPosterior:
+    """Draw from the posterior of a model's parameters given the counts: of (alpha, beta), or of what the model names.
 
     Parameters
     ----------
@@ -101,11 +119,13 @@ def sample(
         scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
         datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
         the posterior then has no counts.
-    model : HierarchicalModel or MixtureModel, optional
+    model : HierarchicalModel, MixtureModel or RegressionModel, optional
         Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1). Of a mixture the labels
-        of the groups are drawn too; it takes one dataset, and neither ``method``, ``start`` nor ``dataset_names``.
+        of the groups are drawn too, of a regression its coefficients; both take one dataset, and neither ``start`` nor
+        ``dataset_names``.
     method : {"auto", "hmc", "gibbs", "mh"}
-        ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason.
+        ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason. With a RegressionModel
+        ``"auto"``, ``"importance"`` or ``"hmc"``; with a MixtureModel ``"auto"``.
     n_draws, n_chains : int
         D draws of each of C chains, after warm-up.
     n_warmup : int, optional
@@ -127,10 +147,14 @@ def sample(
         Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
+    data : data frame, optional
+        With a RegressionModel: the covariates of its formulas, one row a group, and the column of its random intercept.
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: the columns of the mean and of the precision as they are, in place of the formulas.
 
     Returns
     -------
-    Posterior, or MixturePosterior of a mixture
+    Posterior, MixturePosterior for a MixtureModel, or RegressionPosterior for a RegressionModel
         ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
         ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
@@ -203,13 +227,18 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
-    other = _SAMPLERS.get(type(model))
-    if other is not None:
-        if method != "auto" or start is not None or dataset_names is not None:
-            raise TypeError(f"method, start and dataset_names are of a HierarchicalModel, not of {model!r}")
+    if type(model) in _SAMPLERS:
+        refused = {"start": start is not None, "dataset_names": dataset_names is not None}
+        if isinstance(model, MixtureModel):
+            _validate.keywords(options, (), "sample with a MixtureModel")
+            refused["method"] = method != "auto"
+        else:
+            options["method"] = method
+        for name in [name for name, given in refused.items() if given]:
+            raise TypeError(f"{name} is of a HierarchicalModel; the model is {model!r}")
         if isinstance(counts, SufficientStatistics):
             raise TypeError(f"counts must be a table of groups for {model!r}: SufficientStatistics have no groups")
-        return other(  # type: ignore[no-any-return]
+        return _SAMPLERS[type(model)](  # type: ignore[no-any-return]
             counts,
             model,
             n_draws=n_draws,
@@ -222,8 +251,10 @@ def sample(
             category_names=category_names,
             group_names=group_names,
             layer=layer,
+            **options,
         )
-    assert not isinstance(model, MixtureModel)
+    assert not isinstance(model, MixtureModel | RegressionModel)
+    _validate.keywords(options, (), "sample with a HierarchicalModel")
     if isinstance(counts, SufficientStatistics):
         check_layer(counts, "counts", layer)
     else:
