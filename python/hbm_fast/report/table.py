@@ -16,6 +16,7 @@ from hbm_fast._files import write_text
 from hbm_fast._optional import import_optional
 from hbm_fast.plots.intervals import intervals, spans_decades
 from hbm_fast.posterior import Posterior
+from hbm_fast.posterior.convergence import r_hat_limit
 from hbm_fast.posterior.summary import Summary
 from hbm_fast.report.page import Section, render
 from hbm_fast.report.predictive_check import Check, predictive_checks
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 5.0  # inches: readable on a phone too
 _MOST = 20  # categories, and groups in the figure of shrinkage
-_LIMIT = 1.01  # of R-hat: Vehtari et al. 2021
 _INTRODUCTION = "The posterior of a hierarchical Dirichlet-multinomial model; intervals hold 90 % of the probability."
 _MODEL = (
     "alpha is the concentration: how alike the groups are (small: each group is of one category; large: all groups "
@@ -80,10 +80,7 @@ def write(
         Section("Versions", "The software of this run.", columns=("", ""), rows=settings, chapter="Environment")
     )
     target = Path(path)
-    introduction = (
-        "The posterior of a hierarchical Dirichlet-multinomial model; intervals hold 90 % of the probability."
-    )
-    write_text(target, render(content, name, introduction))
+    write_text(target, render(content, name, _INTRODUCTION))
     return target
 
 
@@ -149,7 +146,9 @@ def _sections(analysis: Analysis, label: str | None, category: int | str | None,
         f"{f'; the {_MOST} largest of {len(means)}' if len(means) > _MOST else ''}.",
         partial(_proportions, post),
     )
-    yield _check(predictive_checks(post, rng=rng), _chapter(label, "Does the model fit?"))
+    assert post.counts is not None
+    if post.counts.any():
+        yield _check(predictive_checks(post, rng=rng), _chapter(label, "Does the model fit?"))
 
 
 def _prior(prior: object) -> str:
@@ -215,12 +214,12 @@ def _accuracy(analysis: Analysis) -> Section:
         rows.append(("chosen because", str(post.details["reason"])))
     if "r_hat" in columns and not np.isnan(columns["r_hat"]).all():
         r_hat = columns["r_hat"]
-        worst = int(np.nanargmax(r_hat))
+        worst, limit = int(np.nanargmax(r_hat)), r_hat_limit(post.n_draws)
         ess = np.fmin(columns["ess_bulk"], columns["ess_tail"])
         fewest = int(np.nanargmin(ess))
         rows += [
             ("largest R-hat", f"{r_hat[worst]:.3f} ({analysis.summary.names[worst]})"),
-            (f"parameters with R-hat above {_LIMIT}", f"{int((r_hat > _LIMIT).sum())} of {len(r_hat)}"),
+            (f"parameters with R-hat above {limit:.4g}", f"{int((r_hat > limit).sum())} of {len(r_hat)}"),
             ("fewest effective draws", f"{ess[fewest]:,.0f} ({analysis.summary.names[fewest]})"),
         ]
     if "n_divergences" in post.details:
