@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LOG_FROM = 30.0  # ratio of the largest and the smallest point from which the axis is logarithmic
 _DECADES_BELOW = 1.0  # of a log axis below the smallest point: an interval that reaches further is cut
+_MOST_DECADES = 3.0  # below the smallest point of the first series: a group may have a proportion of 1e-30
 _MOST_NAMES = 60  # more names in a figure of this height are not legible
 _MOST_INCHES = 12.0
 _INCHES_WITHOUT_NAMES = 6.0
@@ -123,10 +124,11 @@ def spans_decades(values: Floats) -> bool:
 
 def _value_axis(axes: "Axes", rows: Sequence[Series], order: NDArray[np.intp], log: bool) -> None:
     """The axis of the values: logarithmic, or from 0 where none is negative."""
-    middle = np.concatenate([row.middle[order] for row in rows])
+    first, middle = rows[0].middle[order], np.concatenate([row.middle[order] for row in rows])
     lowest = min(float(row.lower[order].min()) for row in rows)
     if log:
         plot_axes.log_axis(axes.xaxis)
-        axes.set_xlim(left=max(0.8 * lowest, middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW))
+        below = middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW
+        axes.set_xlim(left=max(0.8 * lowest, below, first[first > 0.0].min() * 10.0**-_MOST_DECADES))
     elif lowest >= 0.0:
         axes.set_xlim(left=-0.01 * axes.get_xlim()[1])  # circles at 0 are whole
