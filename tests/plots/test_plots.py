@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
+from hbm_fast.plots.axes import log_axis
 
 pytest.importorskip("matplotlib")
 
@@ -227,6 +228,42 @@ def test_the_prior_of_a_fixed_beta_has_no_line():
     _, beta = hbm.plots.prior_posterior(hbm.exact_posterior(COUNTS, model, rng=0)).axes
     assert legend(beta) == ["0", "1"]
     assert set(line(beta, "1").get_xdata()) == {0.75}
+
+
+def test_a_learned_concentration_has_a_panel(many):
+    model = hbm.HierarchicalModel(10, beta=hbm.priors.Dirichlet(hbm.priors.Exponential(1)))
+    learned = hbm.sample(many.counts, model, rng=0, n_draws=200, diagnostics=False, category_names=many.category_names)
+    posterior = hbm.plots.posterior(learned)
+    prior = hbm.plots.prior_posterior(learned)
+    both = hbm.plots.compare({"fixed": many, "learned": learned})
+    for figure, n_axes in ((posterior, 4), (prior, 3), (both, 4)):
+        assert len(figure.axes) == n_axes
+        last = figure.axes[-1]
+        assert last.get_xlabel() == "concentration of beta"
+        assert last.get_xscale() == "log"
+        x, density = last.get_lines()[-1].get_data()
+        assert np.trapezoid(density, np.log(x)) == pytest.approx(1.0, abs=0.02)
+        assert last.get_ylim()[0] == 0.0
+        assert drawn(figure) > 1000
+    x, density = line(prior.axes[-1], "prior").get_data()
+    np.testing.assert_allclose(density, x * np.exp(-x), rtol=1e-9)
+    assert legend(posterior.axes[-1]) == list("cdefghij")
+    assert [line.get_label() for line in both.axes[-1].get_lines()] == ["learned"]
+    assert legend(both.axes[-1]) == ["fixed", "learned"]
+    assert len(hbm.plots.compare({"fixed": many}).axes) == 3
+    for n_axes in (3, 4):
+        axes = hbm.plots.panels(n_axes)[1]
+        assert len(hbm.plots.posterior(learned, ax=axes).axes) == n_axes
+        assert bool(axes[-1].get_xlabel() == "concentration of beta") == (n_axes == 4)
+
+
+def test_ticks_of_a_log_axis_are_plain_and_apart():
+    for low, high, ticks in ((0.1, 10_000.0, "0.1 10 1000"), (1e-9, 1.0, "1e-9 1e-5 0.1"), (12.0, 28.0, "15 20 25")):
+        figure, (axes,) = hbm.plots.panels(1, size=(2.2, 2.0))
+        log_axis(axes.xaxis)
+        axes.set_xlim(low, high)
+        figure.draw_without_rendering()
+        assert " ".join(label.get_text() for label in axes.get_xticklabels()) == ticks
 
 
 def test_learning_curve():

@@ -1,5 +1,6 @@
 """The axes that a plot draws in: its own panels, or those that the caller passes."""
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_COLUMNS = 4  # of panels
+_CHARACTERS_PER_INCH = 18.0  # of a label, before the layout makes the axes wider
 
 
 def figure_of(size: tuple[float, float]) -> "Figure":
@@ -23,6 +25,7 @@ def figure_of(size: tuple[float, float]) -> "Figure":
 def panels(columns: int, rows: int = 1, *, size: tuple[float, float] = (3.6, 3.0)) -> tuple["Figure", Any]:
     """A figure of equal panels without ticks on y, and its axes in one array, row by row; ``size`` is one panel's."""
     figure = figure_of((size[0] * columns, size[1] * rows))
+    figure.get_layout_engine().set(w_pad=0.08)  # inches, between the last number of an axis and the first of the next
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in all_axes:
         bare(axes)
@@ -69,6 +72,12 @@ def log_axis(axis: Any) -> None:
     axis.set_major_locator(canvas.LogTicks())
     axis.set_major_formatter(canvas.plain)
     axis.axes.minorticks_off()
+
+
+def xlabel(axes: "Axes", text: str) -> None:
+    """A label of the horizontal axis, in lines of about the width of the axes: names may be long."""
+    width = axes.get_window_extent().width / axes.get_figure(root=True).dpi
+    axes.set_xlabel(textwrap.fill(text, max(12, round(_CHARACTERS_PER_INCH * width))))
 
 
 def title(axes: "Axes", text: str) -> None:

@@ -7,6 +7,8 @@ import matplotlib.figure
 import numpy as np
 from matplotlib import ticker
 
+_CHARACTERS = 5  # of a label, in what matplotlib takes for the space of one tick: three times the size of the font
+
 
 class Figure(matplotlib.figure.Figure):
     """A figure outside of pyplot, which a notebook shows once, with and without ``%matplotlib inline``.
@@ -27,7 +29,7 @@ class Figure(matplotlib.figure.Figure):
 
 
 class LogTicks(ticker.LogLocator):
-    """At most six ticks: powers of ten, with multiples of them on a short axis, round numbers on a very short one."""
+    """At most six ticks, fewer on a narrow axis: powers of ten, also multiples of them, else round numbers."""
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
         """Ticks between the two ends."""
@@ -39,12 +41,14 @@ class LogTicks(ticker.LogLocator):
             if ticks.size > 2:
                 break
         else:
-            ticks = np.array(ticker.MaxNLocator(4).tick_values(low, high))
+            ticks = np.array(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high))
             ticks = ticks[(ticks >= low) & (ticks <= high)]
-        thinned: list[float] = ticks[:: -(-ticks.size // 6)].tolist()
+        longest = max((len(plain(tick)) for tick in ticks), default=0)
+        most = min(6, 1 + _CHARACTERS * self.axis.get_tick_space() // (longest + 1))
+        thinned: list[float] = ticks[:: max(1, -(-ticks.size // most))].tolist()
         return thinned
 
 
 def plain(value: float, position: Any = None) -> str:
     """A number without an exponent from 0.0001 to 99,999: 0.001, 10; else as 1e-6."""
-    return f"{value:.5g}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:.5g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")

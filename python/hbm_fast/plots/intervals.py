@@ -93,7 +93,7 @@ def intervals(
     if len(order) <= _MOST_NAMES:
         axes.set_yticks(range(len(order)), [names[k] for k in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
-    axes.set_xlabel(label)
+    plot_axes.xlabel(axes, label)
     if len(axes.get_legend_handles_labels()[0]) > 1:
         plot_axes.legend(axes)
     if title is not None:
