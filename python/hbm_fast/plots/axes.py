@@ -18,14 +18,15 @@ _CHARACTERS_PER_INCH = 18.0  # of a label, before the layout makes the axes wide
 def figure_of(size: tuple[float, float]) -> "Figure":
     """An empty figure that a notebook shows; the size is in inches."""
     canvas = import_optional("hbm_fast.plots.canvas", "report", "matplotlib")
-    figure: Figure = canvas.Figure(figsize=size, layout="constrained")
+    # in inches, to keep the last number of an axis from the first of the next
+    layout = import_optional("matplotlib.layout_engine", "report").ConstrainedLayoutEngine(w_pad=0.08)
+    figure: Figure = canvas.Figure(figsize=size, layout=layout)
     return figure
 
 
 def panels(columns: int, rows: int = 1, *, size: tuple[float, float] = (3.6, 3.0)) -> tuple["Figure", Any]:
     """A figure of equal panels without ticks on y, and its axes in one array, row by row; ``size`` is one panel's."""
     figure = figure_of((size[0] * columns, size[1] * rows))
-    figure.get_layout_engine().set(w_pad=0.08)  # inches, between the last number of an axis and the first of the next
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in all_axes:
         bare(axes)
@@ -74,7 +75,7 @@ def log_axis(axis: Any) -> None:
     axis.axes.minorticks_off()
 
 
-def xlabel(axes: "Axes", text: str) -> None:
+def xlabel(axes: Any, text: str) -> None:
     """A label of the horizontal axis, in lines of about the width of the axes: names may be long."""
     width = axes.get_window_extent().width / axes.get_figure(root=True).dpi
     axes.set_xlabel(textwrap.fill(text, max(12, round(_CHARACTERS_PER_INCH * width))))

@@ -31,6 +31,8 @@ class Figure(matplotlib.figure.Figure):
 class LogTicks(ticker.LogLocator):
     """At most six ticks, fewer on a narrow axis: powers of ten, also multiples of them, else round numbers."""
 
+    axis: Any
+
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
         """Ticks between the two ends."""
         low, high = sorted((vmin, vmax))
