@@ -183,13 +183,18 @@ def test_the_axis_is_logarithmic_where_proportions_span_decades():
     assert hbm.plots.proportions(post).axes[0].get_xscale() == "log"
     assert hbm.plots.proportions(post, log=False).axes[0].get_xscale() == "linear"
     assert hbm.plots.proportions(hbm.exact_posterior(COUNTS, rng=0)).axes[0].get_xscale() == "linear"
-    assert hbm.plots.proportions(hbm.exact_posterior(COUNTS, rng=0), log=True).axes[0].get_xscale() == "log"
+    axes = hbm.plots.proportions(hbm.exact_posterior(COUNTS, rng=0), groups=[0, 1], log=True).axes[0]
+    assert axes.get_xscale() == "log"
+    low, high = axes.get_xlim()
+    assert 0.0 < low < points(axes, "|").min() < 1.0 < high < 1.5
 
 
 def test_concentrations():
     data = hbm.datasets.load_pollen()
     figure = hbm.plots.concentrations(hbm.fit(data.counts, category_names=data.category_names))
     assert rows(figure.axes[0]) == ["Pinus", "Quercus", "Alnus", "Abies"]
+    assert figure.axes[0].get_title(loc="left").startswith("4 categories, alpha = ")
+    assert "; the 2 largest" in hbm.plots.concentrations(hbm.fit(data.counts), most=2).axes[0].get_title(loc="left")
     assert drawn(figure) > 1000
     with pytest.raises(ValueError, match="nothing to draw"):
         hbm.plots.concentrations(hbm.fit([[5, 5], [5, 5]]))

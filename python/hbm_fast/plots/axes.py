@@ -89,5 +89,5 @@ def title(axes: "Axes", text: str) -> None:
 def legend(axes: "Axes", **options: Any) -> None:
     """A legend to the right of the axes, where it hides no data."""
     axes.legend(
-        loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0, frameon=False, fontsize="small", **options
+        loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False, fontsize="small", **options
     )

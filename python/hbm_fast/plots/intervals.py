@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LOG_FROM = 30.0  # ratio of the largest and the smallest point from which the axis is logarithmic
-_DECADES_BELOW = 1.0  # of a log axis below the smallest point: an interval that reaches further is cut
+_DECADES_BELOW = 1.0  # of a log axis below the smallest point of the first series: what reaches further is cut
+_MARGIN = 1.2  # factor between the outermost value and the end of a log axis
 _MOST_NAMES = 60  # more names in a figure of this height are not legible
 _MOST_INCHES = 12.0
 _INCHES_WITHOUT_NAMES = 6.0
@@ -87,7 +88,7 @@ def intervals(
         _draw(axes, row, order, 0.7 * ((n + 0.5) / len(rows) - 0.5), PALETTE[n % len(PALETTE)])
     if any(row.raw is not None for row in rows):
         axes.plot([], [], "o", color="0.4", markersize=4.5, markerfacecolor="none", label="raw proportion")
-    _value_axis(axes, rows[0], order, log)
+    _value_axis(axes, rows, order, log, [] if reference is None else [reference[0]])
     if reference is not None:
         axes.axvline(reference[0], color="0.5", linewidth=1.0, linestyle="--", zorder=0.5, label=reference[1])
     if len(order) <= _MOST_NAMES:
@@ -127,11 +128,14 @@ def spans_decades(values: Floats) -> bool:
     return positive.size > 1 and bool(positive.max() > _LOG_FROM * positive.min())
 
 
-def _value_axis(axes: "Axes", row: Series, order: NDArray[np.intp], log: bool) -> None:
-    """The axis of the values: logarithmic, or from 0 where none is negative."""
-    middle, lowest = row.middle[order], float(row.lower[order].min())
+def _value_axis(axes: "Axes", rows: Sequence[Series], order: NDArray[np.intp], log: bool, seen: list[float]) -> None:
+    """The axis of the values: logarithmic, or from 0 where none is negative; ``seen`` are further values on it."""
+    parts = [part for row in rows for part in (row.middle, row.lower, row.upper, row.raw) if part is not None]
+    values = np.concatenate([part[order] for part in parts])
     if log:
         plot_axes.log_axis(axes.xaxis)
-        axes.set_xlim(left=max(0.8 * lowest, middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW))
-    elif lowest >= 0.0:
+        middle = rows[0].middle[order]
+        values = values[np.isfinite(values) & (values >= middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW)]
+        axes.set_xlim(min([values.min(), *seen]) / _MARGIN, max([values.max(), *seen]) * _MARGIN)
+    elif np.nanmin(values) >= 0.0:
         axes.set_xlim(left=-0.01 * axes.get_xlim()[1])  # circles at 0 are whole
