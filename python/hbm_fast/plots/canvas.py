@@ -7,8 +7,6 @@ import matplotlib.figure
 import numpy as np
 from matplotlib import ticker
 
-_CHARACTERS = 5  # of a label, in what matplotlib takes for the space of one tick: three times the size of the font
-
 
 class Figure(matplotlib.figure.Figure):
     """A figure outside of pyplot, which a notebook shows once, with and without ``%matplotlib inline``.
@@ -31,7 +29,10 @@ class Figure(matplotlib.figure.Figure):
 class LogTicks(ticker.LogLocator):
     """At most six ticks, fewer on a narrow axis: powers of ten, also multiples of them, else round numbers."""
 
-    axis: Any
+    def __init__(self, characters: int) -> None:
+        """For an axis of so many characters."""
+        super().__init__()
+        self._characters = characters
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
         """Ticks between the two ends."""
@@ -46,7 +47,7 @@ class LogTicks(ticker.LogLocator):
             ticks = np.array(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high))
             ticks = ticks[(ticks >= low) & (ticks <= high)]
         longest = max((len(plain(tick)) for tick in ticks), default=0)
-        most = min(6, 1 + _CHARACTERS * self.axis.get_tick_space() // (longest + 2))
+        most = min(6, 1 + self._characters // (longest + 2))
         thinned: list[float] = ticks[:: max(1, -(-ticks.size // most))].tolist()
         return thinned
 

@@ -92,7 +92,7 @@ def intervals(
     if reference is not None:
         axes.axvline(reference[0], color="0.5", linewidth=1.0, linestyle="--", zorder=0.5, label=reference[1])
     if len(order) <= _MOST_NAMES:
-        axes.set_yticks(range(len(order)), [names[k] for k in order])
+        axes.set_yticks(range(len(order)), [plot_axes.short(names[k], plot_axes.LONGEST_NAME) for k in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
     plot_axes.xlabel(axes, label)
     if len(axes.get_legend_handles_labels()[0]) > 1:
