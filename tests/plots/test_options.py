@@ -139,7 +139,7 @@ def test_names_that_are_colours_have_them():
     assert not lines["White"].get_path_effects()
 
 
-def test_long_names_leave_room_for_the_data():
+def test_long_names_leave_space_for_the_data():
     taxa = [f"k__Bacteria; p__Firmicutes; c__Clostridia; o__Clostridiales; g__Genus_{k}" for k in range(9)]
     counts = np.random.default_rng(0).poisson(8.0, size=(4, 9))
     options = {"category_names": taxa, "group_names": [f"participant {'of a cohort ' * 9}{n}" for n in range(4)]}
@@ -149,6 +149,6 @@ def test_long_names_leave_room_for_the_data():
         hbm.plots.proportions(long, groups=[0]),
         hbm.plots.shrinkage(long),
     ):
-        figure.draw_without_rendering()  # a warning, thus an error, where the axes have no room
+        figure.draw_without_rendering()  # a warning, thus an error, where names take all the space
         assert all(min(axes.get_position().size) > 0.15 for axes in figure.axes)
     assert all(text.get_text().startswith("…") for text in figure.axes[0].get_yticklabels())

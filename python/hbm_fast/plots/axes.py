@@ -83,7 +83,7 @@ def xlabel(axes: Any, text: str) -> None:
 
 def _characters(axes: Any) -> int:
     """The number of characters of a label that axes are wide, before the layout makes them a little wider."""
-    return round(_CHARACTERS_PER_INCH * axes.get_window_extent().width / axes.get_figure(root=True).dpi)
+    return int(_CHARACTERS_PER_INCH * axes.get_window_extent().width / axes.get_figure(root=True).dpi)
 
 
 def title(axes: "Axes", text: str) -> None:

@@ -47,7 +47,7 @@ class LogTicks(ticker.LogLocator):
             ticks = np.array(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high))
             ticks = ticks[(ticks >= low) & (ticks <= high)]
         longest = max((len(plain(tick)) for tick in ticks), default=0)
-        most = min(6, 1 + self._characters // (longest + 2))
+        most = min(6, max(2, self._characters // (longest + 3)))
         thinned: list[float] = ticks[:: max(1, -(-ticks.size // most))].tolist()
         return thinned
 
