@@ -251,6 +251,7 @@ def _of_list(value: Sequence[Any], name: str, layer: str | None) -> NamedCounts:
     if any(_is_dataset(v) for v in value) or len({len(v) for v in value if _nested(v)}) > 1:
         parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
         return _padded(parts, name)
+    _validate.no_masked(value, name)
     try:
         array = np.asarray(value)
     except ValueError:
