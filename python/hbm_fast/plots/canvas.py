@@ -16,14 +16,13 @@ class Figure(matplotlib.figure.Figure):
     >>> from hbm_fast.plots.canvas import Figure
     >>> image, size = Figure(figsize=(3.0, 2.0), dpi=100)._repr_png_()
     >>> size
-    {'width': 300, 'height': 200}
+    {'width': 300}
     """
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=2.0 * self.dpi)  # sharp on screens of two pixels a point
-        width, height = self.bbox.size
-        return buffer.getvalue(), {"width": round(width), "height": round(height)}
+        return buffer.getvalue(), {"width": round(self.bbox.width)}  # a page that is narrower keeps the aspect
 
 
 class LogTicks(ticker.LogLocator):
