@@ -205,6 +205,9 @@ def test_a_log_axis_holds_the_intervals_of_every_series():
     series = [(name, values, 0.5 * values, values) for name, values in (("a", first), ("b", second))]
     figure = hbm.plots.intervals(["x", "y", "z"], series, "share", 3, log=True)
     assert figure.axes[0].get_xlim()[0] < 0.5 * second.min()
+    second[2] = 1e-30  # is no reason to squeeze the others
+    figure = hbm.plots.intervals(["x", "y", "z"], series, "share", 3, log=True)
+    assert 1e-6 < figure.axes[0].get_xlim()[0] < 1e-4
 
 
 def test_intervals_of_plain_tuples():

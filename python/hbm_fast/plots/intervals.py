@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LOG_FROM = 30.0  # ratio of the largest and the smallest point from which the axis is logarithmic
 _DECADES_BELOW = 1.0  # of a log axis below the smallest point: what reaches further is cut
+_MOST_DECADES = 3.0  # below the smallest point of the first series: a group may have a proportion of 1e-30
 _MARGIN = 1.2  # factor between the outermost value and the end of a log axis
 _MOST_NAMES = 60  # more names in a figure of this height are not legible
 _MOST_INCHES = 12.0
@@ -134,8 +135,11 @@ def _value_axis(axes: "Axes", rows: Sequence[Series], order: NDArray[np.intp], l
     values = np.concatenate([part[order] for part in parts])
     if log:
         plot_axes.log_axis(axes.xaxis)
-        middle = np.concatenate([row.middle[order] for row in rows])
-        values = values[np.isfinite(values) & (values >= middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW)]
+        first, middle = rows[0].middle[order], np.concatenate([row.middle[order] for row in rows])
+        lowest = max(
+            middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW, first[first > 0.0].min() * 10.0**-_MOST_DECADES
+        )
+        values = values[np.isfinite(values) & (values >= lowest)]
         axes.set_xlim(min([values.min(), *seen]) / _MARGIN, max([values.max(), *seen]) * _MARGIN)
     elif np.nanmin(values) >= 0.0:
         axes.set_xlim(left=-0.01 * axes.get_xlim()[1])  # circles at 0 are whole
