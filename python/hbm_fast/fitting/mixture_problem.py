@@ -12,7 +12,7 @@ from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.models import MixtureModel
 from hbm_fast.tables.inputs import as_counts
 
-_CANDIDATES = 4  # for each seed of a start that is refined
+_CANDIDATES = (2, 4)  # for each seed of a plain start, of one that is refined
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class MixtureProblem:
     def starts(self, uniforms: Floats, n_refined: int) -> tuple[Floats, Floats]:
         """Log concentrations (S, J, K) and log weights (S, J) of k-means++ seeds.
 
-        The last ``n_refined`` have seeds that are each the best of some candidates, and Lloyd's iterations. With one
+        Each seed is the best of some candidates; the last ``n_refined`` starts have Lloyd's iterations too. With one
         component the starts have different total concentrations instead.
         """
         n_starts, n_components = uniforms.shape
@@ -187,8 +187,8 @@ class MixtureProblem:
             totals, plain = np.full(n_starts, 20.0), n_starts - n_refined
             labels = np.concatenate(
                 [
-                    self.slots.seeds(uniforms[:plain], 1, 0, self.n_threads),
-                    self.slots.seeds(uniforms[plain:], _CANDIDATES, 10, self.n_threads),
+                    self.slots.seeds(uniforms[:plain], _CANDIDATES[0], 0, self.n_threads),
+                    self.slots.seeds(uniforms[plain:], _CANDIDATES[1], 10, self.n_threads),
                 ]
             )
         return self.slots.starts(labels, n_components, totals, *self._kernels, self.n_threads)
