@@ -95,7 +95,7 @@ def test_weights_of_another_dirichlet_enter_the_log_posterior():
     assert math.isclose(fit.log_posterior, fit.log_likelihood + log_prior, rel_tol=1e-10)
     assert fit.outcome == "maximum"
     expected = (fit.responsibilities.sum(axis=0) + 2.0) / 64.0
-    np.testing.assert_allclose(fit.weights, expected, rtol=1e-7)
+    np.testing.assert_allclose(fit.weights, expected, rtol=1e-5)
 
 
 def model_density(a):
