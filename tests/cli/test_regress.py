@@ -16,10 +16,10 @@ pytest.importorskip("formulaic")
 @pytest.fixture
 def study(tmp_path):
     """A table of 24 groups, and their covariates in another order."""
-    data = pandas.DataFrame(
-        {"group": ["a", "b"] * 12, "person": np.arange(24) // 2}, index=[f"g{i}" for i in range(24)]
-    )
-    sims = hbm.simulate(hbm.RegressionModel(3, mean="~ group"), 1, data=data, totals=(20, 60), rng=4)
+    names = [f"g{i}" for i in range(24)]
+    data = pandas.DataFrame({"group": ["a", "b"] * 12, "person": np.arange(24) // 2}, index=names)
+    truth = {"coefficients": [[0.5, 0.2, 0.0], [1.0, 0.0, 0.0]], "precision_coefficients": [2.0]}
+    sims = hbm.simulate(hbm.RegressionModel(3, mean="~ group"), 1, data=data, totals=(20, 60), rng=4, **truth)
     counts = pandas.DataFrame(sims.counts[0], index=data.index, columns=["x", "y", "z"])
     counts.to_csv(tmp_path / "counts.csv", index_label="name")
     data[::-1].to_csv(tmp_path / "meta.csv", index_label="name")
