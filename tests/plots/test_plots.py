@@ -190,6 +190,13 @@ def test_concentrations():
         hbm.plots.concentrations(hbm.fit([[5, 5], [5, 5]]))
 
 
+def test_a_log_axis_holds_the_intervals_of_every_series():
+    first, second = np.array([0.9, 0.09, 0.01]), np.array([0.9, 0.0999, 0.0001])
+    series = [(name, values, 0.5 * values, values) for name, values in (("a", first), ("b", second))]
+    figure = hbm.plots.intervals(["x", "y", "z"], series, "share", 3, log=True)
+    assert figure.axes[0].get_xlim()[0] < 0.5 * second.min()
+
+
 def test_intervals_of_plain_tuples():
     values = np.array([0.2, 0.5, 0.3])
     figure = hbm.plots.intervals(["a", "b", "c"], [("all", values, values - 0.1, values + 0.1)], "share", 2)

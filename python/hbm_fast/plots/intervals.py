@@ -87,7 +87,7 @@ def intervals(
         _draw(axes, row, order, 0.7 * ((n + 0.5) / len(rows) - 0.5), PALETTE[n % len(PALETTE)])
     if any(row.raw is not None for row in rows):
         axes.plot([], [], "o", color="0.4", markersize=4.5, markerfacecolor="none", label="raw proportion")
-    _value_axis(axes, rows[0], order, log)
+    _value_axis(axes, rows, order, log)
     if reference is not None:
         axes.axvline(reference[0], color="0.5", linewidth=1.0, linestyle="--", zorder=0.5, label=reference[1])
     if len(order) <= _MOST_NAMES:
@@ -121,9 +121,10 @@ def spans_decades(values: Floats) -> bool:
     return positive.size > 1 and bool(positive.max() > _LOG_FROM * positive.min())
 
 
-def _value_axis(axes: "Axes", row: Series, order: NDArray[np.intp], log: bool) -> None:
+def _value_axis(axes: "Axes", rows: Sequence[Series], order: NDArray[np.intp], log: bool) -> None:
     """The axis of the values: logarithmic, or from 0 where none is negative."""
-    middle, lowest = row.middle[order], float(row.lower[order].min())
+    middle = np.concatenate([row.middle[order] for row in rows])
+    lowest = min(float(row.lower[order].min()) for row in rows)
     if log:
         plot_axes.log_axis(axes.xaxis)
         axes.set_xlim(left=max(0.8 * lowest, middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW))

@@ -113,7 +113,7 @@ img { max-width: 100%; height: auto; display: block; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); vertical-align: bottom; }
-th { white-space: nowrap; }
+th { white-space: nowrap; } td { overflow-wrap: anywhere; min-width: 3.5rem; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 @media (max-width: 40rem) {
   .scrolled img { max-width: none; min-width: 40rem; }

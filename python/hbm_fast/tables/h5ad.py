@@ -12,8 +12,8 @@ from hbm_fast.tables.table import CountTable
 
 def read(path: Path, layer: str | None, labels: str | None) -> CountTable:
     """Observations as groups, variables as categories; ``labels`` is a column of ``obs``."""
-    anndata = import_optional("anndata", "tables")
     with hdf5.opened(path, "AnnData"):  # compares the sizes that its headers state with that of the file
+        anndata = import_optional("anndata", "tables")  # takes seconds: after the checks
         data = anndata.read_h5ad(path)
         given = inputs.as_counts(data, name=f"{path}: counts", layer=layer)
         if labels is not None and labels not in data.obs:
