@@ -15,6 +15,8 @@ from hbm_fast.models.design import Design
 from hbm_fast.simulation import MAX_TOTAL
 from hbm_fast.variates import dirichlet, multinomial
 
+_LARGEST = 40.0  # log precision from which on a Dirichlet distribution is a point in float64
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RegressionSimulation(Displayed):
@@ -99,12 +101,12 @@ def simulate_regression(
     subjects = None
     if model.random_intercept is not None:
         subjects = designs.subjects_of(data, model.random_intercept, n_rows)
-    draws = _Draws(model, mean, precision, subjects)
+    draws = RegressionDraws(model, mean, precision, subjects)
     given = draws.given(n_datasets, coefficients, precision_coefficients, random_scale)
     key = _random.key(rng)
     parts = []
     for b in range(n_datasets):
-        stream = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, first + b]))
+        stream = dataset_stream(key, first + b)
         own = {name: values[b] for name, values in given.items()}
         parts.append(draws.dataset(stream, _totals(totals, stream, n_datasets, n_rows, b), own, n_threads))
     columns: dict[str, Any] = {
@@ -125,14 +127,20 @@ def simulate_regression(
     )
 
 
+def dataset_stream(key: Key, number: int) -> np.random.Generator:
+    """The random numbers of one dataset."""
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, number]))
+
+
 @dataclass(frozen=True, eq=False)
-class _Draws:
+class RegressionDraws:
     """What all datasets share: the designs and the subjects."""
 
     model: RegressionModel
     mean: Design
     precision: Design | None
     subjects: designs.Subjects | None
+    category_names: tuple[str, ...] | None = None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         n, k, p = len(self.mean.matrix), self.model.n_categories, self.mean.matrix.shape[1]
@@ -166,9 +174,12 @@ class _Draws:
     def dataset(
         self, stream: np.random.Generator, totals: NDArray[np.int64], given: dict[str, Floats], n_threads: int | None
     ) -> tuple[NDArray[Any], ...]:
-        """Coefficients of mean and precision, scales and values of the random intercepts, theta and counts."""
+        """Coefficients of mean and precision, scales and values of the random intercepts, theta and counts.
+
+        A category whose coefficients are NaN does not occur; the precision may be infinite.
+        """
         model, (p, k) = self.model, self.shapes()["coefficients"]
-        reference = model.reference_index()
+        reference = model.reference_index(self.category_names)
         drawn = model.coefficients.mu + model.coefficients.sd * stream.standard_normal((p, k))
         coefficients = given.get("coefficients", drawn)
         if model.link == "softmax":
@@ -190,15 +201,18 @@ class _Draws:
             eta[:, others] += self.mean.offset[:, None]
         if self.subjects is not None:
             eta += intercepts[self.subjects.codes]
-        log_concentration = eta
+        eta = np.where(np.isnan(eta), -np.inf, eta)
+        largest = eta.max(axis=1, keepdims=True)
+        log_mean = eta - largest - np.log(np.exp(eta - largest).sum(axis=1, keepdims=True))
         if self.precision is not None:
             zeta = self.precision.matrix @ shape
             if self.precision.offset is not None:
                 zeta = zeta + self.precision.offset
-            largest = eta.max(axis=1, keepdims=True)
-            log_concentration = eta - largest - np.log(np.exp(eta - largest).sum(axis=1, keepdims=True)) + zeta[:, None]
-        concentration = np.exp(np.clip(log_concentration, -690.0, 690.0))
-        theta = dirichlet(stream, concentration, n_threads=n_threads)
+            eta = log_mean + np.minimum(zeta, 1e3)[:, None]
+        else:
+            zeta = (eta - log_mean).max(axis=1)
+        theta = dirichlet(stream, np.exp(np.clip(eta, -690.0, 690.0)), n_threads=n_threads)
+        theta[zeta > _LARGEST] = np.exp(log_mean[zeta > _LARGEST])
         counts = multinomial(stream, totals, theta / theta.sum(axis=1, keepdims=True), n_threads=n_threads)
         return coefficients, shape, scale, intercepts, theta, counts
 

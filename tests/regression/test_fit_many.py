@@ -76,3 +76,50 @@ def test_a_table_that_fails_is_named_and_the_others_are_fitted():
         hbm.fit_many({"short": counts[:5]}, mean="~ group", null="~ 1", data=data)
     with pytest.raises(ValueError, match="nested"):
         hbm.fit_many({"good": counts}, mean="~ 1", null="~ group", data=data)
+
+
+@pytest.mark.parametrize("moderate", [False, True])
+@pytest.mark.parametrize("level", ["table", "category"])
+def test_dask_gives_the_same_numbers(moderate, level):
+    pytest.importorskip("dask.bag")
+    import dask
+
+    from hbm_fast.integrations import dask as hbm_dask
+
+    tables = {f"gene {i}": counts for i, counts in enumerate(null_tables(20, 3, 10.0, 11))} | {"short": [[1, 2]]}
+    settings = {"design": DESIGN, "null_design": NULL, "moderate": moderate, "level": level}
+    whole = hbm.fit_many(tables, **settings)
+    with dask.config.set(scheduler="synchronous"):
+        parts = hbm_dask.fit_many(list(tables.items()), **settings)
+    assert parts.names == whole.names
+    np.testing.assert_allclose(parts.statistic, whole.statistic, rtol=1e-8)
+    np.testing.assert_allclose(parts.q_value, whole.q_value, rtol=1e-8)
+    assert parts.failures == whole.failures
+    assert parts.outcome == whole.outcome
+
+
+def test_moderated_precisions_lie_between_their_own_and_the_mean():
+    models = [
+        hbm.HierarchicalModel(3, alpha=alpha, beta=hbm.priors.FixedBeta([0.5, 0.3, 0.2])) for alpha in (5.0, 40.0)
+    ]
+    sims = [hbm.simulate(model, 60, n_groups=12, totals=(50, 200), rng=12).counts for model in models]
+    tables = dict(enumerate(np.concatenate(sims)))
+    own, shrunk = (
+        np.log(hbm.fit_many(tables, design=DESIGN, null_design=NULL, moderate=m).precision) for m in (False, True)
+    )
+    finite = np.isfinite(own)
+    assert finite.sum() > 100
+    center = shrunk[finite].mean()
+    assert (np.abs(shrunk - center) < np.abs(own - center))[finite].mean() > 0.9
+    assert shrunk[60:].mean() - shrunk[:60].mean() > 1.0  # log 8 = 2.1 apart
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="pass data="):
+        hbm.fit_many({"a": np.ones((3, 2), int)}, mean="~ x")
+    with pytest.raises(ValueError, match="empty"):
+        hbm.fit_many({}, design=DESIGN, null_design=NULL)
+    with pytest.raises(ValueError, match="level"):
+        hbm.fit_many({"a": np.ones((12, 2), int)}, design=DESIGN, null_design=NULL, level="gene")
+    with pytest.raises(TypeError, match="two passes"):
+        hbm.fit_many(iter([("a", np.ones((12, 2), int))]), design=DESIGN, null_design=NULL, moderate=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 from scipy.special import gammaln, logsumexp, softmax
+from scipy.stats import chi2
 
 import hbm_fast as hbm
 from hbm_fast import _core
@@ -255,3 +256,47 @@ def test_refusals():
     with pytest.raises(AttributeError, match="no random intercepts"):
         _ = plain.random_scale
     assert logsumexp(np.log(plain.predict()), axis=1) == pytest.approx(np.zeros(60), abs=1e-12)
+
+
+def test_likelihood_ratio_tests_of_coefficients_and_of_the_scale():
+    counts, model = table()
+    large = hbm.fit(counts, model, design=DESIGN, data=DATA)
+    small = hbm.fit(counts, model, data=DATA)
+    test = large.likelihood_ratio_test(small, small_sample=True)
+    assert test.df == 1
+    # N is the number of subjects
+    assert test.statistic == pytest.approx(2 * (large.log_likelihood - small.log_likelihood) * 8 / 10)
+    plain = hbm.fit(counts, hbm.RegressionModel(2), design=DESIGN)
+    scale = large.likelihood_ratio_test(plain)
+    assert scale.df == 1
+    assert scale.p_value == pytest.approx(0.5 * chi2.sf(scale.statistic, 1), rel=1e-9)
+    with pytest.raises(ValueError, match="the random intercepts of this model"):
+        plain.likelihood_ratio_test(small)
+    factor = large.likelihood_ratio_test(small, n_bootstrap=20, rng=0).statistic / test.statistic
+    assert 0.4 < factor < 2.0
+
+
+def test_false_positives_of_a_covariate_between_subjects():
+    """A short version of benchmarks/checks/regression_repeated_measures.py."""
+    data = {"subject": np.arange(24).repeat(3)}
+    design = np.column_stack([np.ones(72), (np.arange(72) >= 36).astype(float)])
+    model = hbm.RegressionModel(2, random_intercept="subject")
+    sims = hbm.simulate(
+        model,
+        100,
+        design=design[:, :1],
+        data=data,
+        totals=(20, 60),
+        coefficients=[[0.4, 0.0]],
+        precision_coefficients=[np.log(20.0)],
+        random_scale=[0.5, 0.0],
+        rng=7,
+    )
+    rejected = {"subject": 0, "ignored": 0}
+    for counts in sims.counts:
+        for name, of, given in (("subject", model, {"data": data}), ("ignored", hbm.RegressionModel(2), {})):
+            large, small = (hbm.fit(counts, of, design=d, **given) for d in (design, design[:, :1]))
+            rejected[name] += large.likelihood_ratio_test(small, small_sample=True).p_value < 0.05
+    # binomial(100, 0.05): at most 22 with probability 1 - 1e-9
+    assert rejected["subject"] <= 22
+    assert rejected["subject"] < rejected["ignored"]

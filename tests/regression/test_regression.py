@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import gammaln, logsumexp
-from scipy.stats import chi2
+from scipy.stats import betabinom, chi2, kstest, norm
 
 import hbm_fast as hbm
 from hbm_fast import _core
@@ -259,3 +259,52 @@ def test_weights_are_multiplicities():
     repeated = hbm.fit(counts.repeat(weights, axis=0), hbm.RegressionModel(3), design=design.repeat(weights, axis=0))
     assert fit.log_likelihood == pytest.approx(repeated.log_likelihood, rel=1e-11)
     assert fit.n_groups == repeated.n_groups
+
+
+@pytest.mark.parametrize("precision", [0.5, 30.0, np.inf])
+def test_quantile_residuals_are_normal_under_the_model(precision):
+    model = hbm.RegressionModel(3)
+    design = np.column_stack([np.ones(500), np.linspace(-1.0, 1.0, 500)])
+    truth = {
+        "coefficients": [[0.5, -2.0, 0.0], [1.0, 0.0, 0.0]],
+        "precision_coefficients": [min(np.log(precision), 50.0)],
+    }
+    counts = hbm.simulate(model, 1, design=design, totals=(1, 30), rng=3, **truth).counts[0]
+    fit = hbm.fit(counts, model, design=design)
+    residuals = fit.residuals("quantile", rng=0)
+    np.testing.assert_array_equal(residuals, fit.residuals("quantile", rng=0))
+    for k in range(3):
+        # the Kolmogorov distance: 1.36 / sqrt(N) at 5 %, 3.3 / sqrt(N) at 1e-9
+        assert kstest(residuals[:, k], "norm").statistic < 3.3 / np.sqrt(500)
+    counts[5] = 0
+    assert np.isnan(hbm.fit(counts, model, design=design).residuals("quantile")[5]).all()
+
+
+def test_quantile_residuals_are_those_of_scipy():
+    counts, design = table(k=2)
+    fit = hbm.fit(counts, hbm.RegressionModel(2), design=design)
+    points = np.random.default_rng(5).random(counts.shape)
+    mean, precision = fit.predict(), fit.predict_precision()[:, None]
+    known = betabinom(counts.sum(axis=1)[:, None], precision * mean, precision * (1 - mean))
+    expected = norm.ppf(known.cdf(counts - 1) + points * known.pmf(counts))
+    np.testing.assert_allclose(fit.residuals("quantile", rng=np.random.default_rng(5)), expected, atol=1e-9)
+
+
+def test_the_bootstrap_factor():
+    model = hbm.RegressionModel(4, reference=0)
+    design = np.column_stack([np.ones(12), np.repeat([0.0, 1.0], 6)])
+    counts = hbm.simulate(
+        model, 1, design=design[:, :1], totals=(50, 200), rng=1, coefficients=np.zeros(4), precision_coefficients=[2.0]
+    ).counts[0]
+    large, small = (hbm.fit(counts, model, design=d) for d in (design, design[:, :1]))
+    plain = large.likelihood_ratio_test(small)
+    factor = large.likelihood_ratio_test(small, n_bootstrap=100, rng=0).statistic / plain.statistic
+    assert 0.4 < factor < 1.3  # about 0.86, with a standard error of 0.075
+    assert factor == large.likelihood_ratio_test(small, n_bootstrap=100, rng=0).statistic / plain.statistic
+    with pytest.raises(ValueError, match="without small_sample"):
+        large.likelihood_ratio_test(small, n_bootstrap=10, small_sample=True)
+    flat = np.array([[5, 5, 10], [5, 5, 10], [6, 5, 9], [5, 4, 11], [5, 5, 10], [4, 6, 10]])
+    half = np.column_stack([np.ones(6), np.repeat([0.0, 1.0], 3)])
+    limit, nested = (hbm.fit(flat, hbm.RegressionModel(3), design=d) for d in (half, half[:, :1]))
+    assert nested.outcome == "infinity"
+    assert limit.likelihood_ratio_test(nested, n_bootstrap=50, rng=0).p_value > 0.5

@@ -48,7 +48,7 @@ def mixture(
     if criterion not in _COLUMNS[1:]:
         raise ValueError(f"--criterion must be one of {', '.join(_COLUMNS[1:])}; got {criterion!r}")
     numbers, given = _numbers(components), gamma(prior)
-    source = read(data, layout, transpose, drop, None, None)
+    source = read(data, layout, transpose, drop, None, None, layer)
     messages: list[str] = []
     with collected(messages), progress(source.name, "fits", len(numbers), quiet=quiet) as update:
         found = select_components(

@@ -119,7 +119,7 @@ def publish(source: Source, answers: Mapping[str | None, Answer], *, as_json: bo
 
 
 def warn(messages: Sequence[str]) -> None:
-    """Print warnings on stderr, each once."""
+    """Print each warning once on stderr."""
     for text in dict.fromkeys(messages):
         print(f"hbm-fast: warning: {' '.join(text.split())}", file=sys.stderr)
 

@@ -1,7 +1,7 @@
 """fit_many: the same likelihood-ratio test for thousands of tables, such as genes or districts, in one call."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any, Literal
 
@@ -157,36 +157,14 @@ def fit_many(
     >>> len(hbm.fit_many(tables, design=obese, null_design=[[1.0]] * 278))
     2
     """
-    if level not in ("table", "category"):
-        raise ValueError(f"level must be 'table' or 'category'; got {level!r}")
     if moderate and not isinstance(tables, Mapping):
         raise TypeError("moderate needs two passes over the tables: pass a mapping of names to tables")
-    if moderate and precision != "~ 1":
-        raise ValueError(f"moderate needs precision='~ 1', one precision a table; got {precision!r}")
-    pairs = iter(tables.items() if isinstance(tables, Mapping) else tables)
-    first = next(pairs, None)
-    if first is None:
-        raise ValueError("tables must hold at least one table; it is empty")
-    if design is not None or data is None:
-        n_rows = len(named_counts(first[1])[0]) if design is None else len(np.asarray(design))
-    else:
-        n_rows = designs.n_rows(data)
-    larger = _design(design, mean, data, "design", "mean", n_rows)
-    smaller = _design(null_design, null, data, "null_design", "null", n_rows)
-    if larger.matrix.shape[1] <= smaller.matrix.shape[1] or not designs.spans(larger.matrix, smaller.matrix):
-        raise ValueError("null must be nested in mean: its columns must be combinations of those of mean, and fewer")
-    shape = designs.of_formula(precision, data, "precision", n_rows)
-    batch = _Batch(larger, smaller, shape, level, max_iterations, n_threads, designs.row_names(data))
-
-    def every() -> Iterator[tuple[str, Any]]:
-        yield first
-        yield from pairs
-
-    found = batch.run(every(), None)
+    batch = Batch(mean, null, precision, data, design, null_design, level, moderate, max_iterations, n_threads)
+    found = batch.run(tables.items() if isinstance(tables, Mapping) else tables)
     if moderate:
         assert isinstance(tables, Mapping)
-        found = batch.run(iter(tables.items()), _spread_of_precision(found))
-    return _tests(found, larger.matrix.shape[1], smaller.matrix.shape[1], level, small_sample)
+        found = batch.run(tables.items(), found.spread_of_precision())
+    return batch.tests(found, small_sample)
 
 
 def _design(array: ArrayLike | None, formula: str, data: Any, name: str, part: str, n_rows: int) -> designs.Design:
@@ -201,8 +179,8 @@ def _design(array: ArrayLike | None, formula: str, data: Any, name: str, part: s
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """What the kernel returns for a run over all tables."""
+class Found:
+    """What the kernel returns for a run over tables."""
 
     items: list[_Item]  # without their counts
     n_groups: NDArray[np.int64]
@@ -214,36 +192,73 @@ class _Found:
     seen: NDArray[np.int64]
     ending: NDArray[np.int64]
 
+    @classmethod
+    def joined(cls, parts: Sequence["Found"]) -> "Found":
+        """One run of the tables of several."""
+        if not parts:
+            raise ValueError("tables must hold at least one table; it is empty")
+        arrays = [np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)[1:]]
+        return cls([item for part in parts for item in part.items], *arrays)
 
-class _Batch:
+    def spread_of_precision(self) -> tuple[float, float]:
+        """Mean and standard deviation of log precision between tables, by the method of moments."""
+        known = (self.ending == _ENDINGS.index("converged")) & (self.information > 0.0)
+        if known.sum() < 3:
+            raise ValueError(f"moderate needs three tables with a finite precision; got {int(known.sum())}")
+        value, weight = self.log_precision[known], self.information[known]
+        center = float(weight @ value / weight.sum())
+        excess = float(weight @ (value - center) ** 2) - (len(value) - 1)
+        variance = max(excess / float(weight.sum() - weight @ weight / weight.sum()), _SMALLEST_SPREAD**2)
+        weight = 1.0 / (1.0 / weight + variance)
+        return float(weight @ value / weight.sum()), float(np.sqrt(variance))
+
+
+class Batch:
     """The designs of both models, and the runs of the kernel over pieces of the tables."""
 
     def __init__(
         self,
-        larger: designs.Design,
-        smaller: designs.Design,
-        precision: designs.Design,
+        mean: str,
+        null: str,
+        precision: str,
+        data: Any,
+        design: ArrayLike | None,
+        null_design: ArrayLike | None,
         level: str,
+        moderate: bool,
         max_iterations: int,
         n_threads: int | None,
-        row_names: tuple[str, ...] | None,
     ) -> None:
-        self.n_rows, self.level, self.n_threads = len(larger.matrix), level, _validate.threads(n_threads)
-        self.row_names = row_names
-        self.larger, self.precision = larger, precision
+        if level not in ("table", "category"):
+            raise ValueError(f"level must be 'table' or 'category'; got {level!r}")
+        if moderate and precision != "~ 1":
+            raise ValueError(f"moderate needs precision='~ 1', one precision a table; got {precision!r}")
+        if design is None and data is None:
+            raise ValueError("fit_many needs covariates: pass data= for the formulas, or design= and null_design=")
+        self.n_rows = designs.n_rows(data) if design is None else len(np.asarray(design))
+        self.level, self.n_threads = level, _validate.threads(n_threads)
+        self.row_names = designs.row_names(data)
         self.max_iterations = _validate.positive_int(max_iterations, "max_iterations")
+        self.larger = _design(design, mean, data, "design", "mean", self.n_rows)
+        smaller = _design(null_design, null, data, "null_design", "null", self.n_rows)
+        self.n_columns, self.n_null = self.larger.matrix.shape[1], smaller.matrix.shape[1]
+        if self.n_columns <= self.n_null or not designs.spans(self.larger.matrix, smaller.matrix):
+            raise ValueError(
+                "null must be nested in mean: its columns must be combinations of those of mean, and fewer"
+            )
+        shape = designs.of_formula(precision, data, "precision", self.n_rows)
         # of each model and of the precision: orthogonal columns, and the coefficients that are nearest to 1
-        parts = [part.orthogonal()[0] for part in (larger, smaller, precision)]
+        parts = [part.orthogonal()[0] for part in (self.larger, smaller, shape)]
         (a, b, c), (u, v, w) = parts, [q.T @ np.ones(self.n_rows) / self.n_rows for q in parts]
         self.designs: tuple[Floats, Floats, Floats, Floats, Floats, Floats] = (a, u, b, v, c, w)
 
-    def run(self, pairs: Iterator[tuple[str, Any]], prior: tuple[float, float] | None) -> _Found:
-        pieces = []
-        items = self._items(pairs)
+    def run(self, pairs: Iterable[tuple[str, Any]], prior: tuple[float, float] | None = None) -> Found:
+        """Both models of every table; under a normal prior of log precision where its mean and deviation are given."""
+        items = self._items(iter(pairs))
+        pieces: list[Found] = []
         while piece := list(islice(items, _CHUNK)):
             pieces.append(self._piece(piece, prior))
-        joined = [np.concatenate([piece[i] for piece in pieces]) for i in range(1, 9)]
-        return _Found([item for piece in pieces for item in piece[0]], *joined)
+        return Found.joined(pieces)
 
     def _items(self, pairs: Iterator[tuple[str, Any]]) -> Iterator[_Item]:
         for name, value in pairs:
@@ -268,7 +283,7 @@ class _Batch:
             for k, category in enumerate(given.category_names or ()):
                 yield _Item(str(name), category, np.column_stack([table[:, k], total - table[:, k]]))
 
-    def _piece(self, items: list[_Item], prior: tuple[float, float] | None) -> tuple[Any, ...]:
+    def _piece(self, items: list[_Item], prior: tuple[float, float] | None) -> Found:
         size = len(items)
         sound = [i for i, item in enumerate(items) if item.counts is not None]
         tables = [item.counts for item in items if item.counts is not None]
@@ -290,48 +305,35 @@ class _Batch:
             ending = np.where(null_ending == unfinished, unfinished, ending)
             whole[:, sound] = seen, ending
         bare = [_Item(item.name, item.category, None, item.failure) for item in items]
-        return bare, n_groups, *floats, categories, *whole
+        return Found(bare, n_groups, floats[0], floats[1], floats[2], floats[3], categories, whole[0], whole[1])
 
-
-def _spread_of_precision(found: _Found) -> tuple[float, float]:
-    """Mean and standard deviation of log precision between tables, by the method of moments."""
-    known = (found.ending == _ENDINGS.index("converged")) & (found.information > 0.0)
-    if known.sum() < 3:
-        raise ValueError(f"moderate needs three tables with a finite precision; got {int(known.sum())}")
-    value, weight = found.log_precision[known], found.information[known]
-    center = float(weight @ value / weight.sum())
-    excess = float(weight @ (value - center) ** 2) - (len(value) - 1)
-    variance = max(excess / float(weight.sum() - weight @ weight / weight.sum()), _SMALLEST_SPREAD**2)
-    weight = 1.0 / (1.0 / weight + variance)
-    return float(weight @ value / weight.sum()), float(np.sqrt(variance))
-
-
-def _tests(found: _Found, n_columns: int, n_null: int, level: str, small_sample: bool) -> ManyFits:
-    failures = {item.name: item.failure for item in found.items if item.failure}
-    failed = np.array([bool(item.failure) for item in found.items])
-    if failed.all():
-        name, reason = next(iter(failures.items()))
-        raise ValueError(f"no table can be fitted; {name!r}: {reason}")
-    statistic = np.maximum(2.0 * (found.value - found.null_value), 0.0)
-    if small_sample:
-        statistic[~failed] *= np.maximum(1.0 - n_columns / found.n_groups[~failed], 0.0)
-    df = np.maximum(found.seen - 1, 0) * (n_columns - n_null)
-    p_value = np.array([chi_squared_tail(x, int(n)) for x, n in zip(statistic, df, strict=True)])
-    precision = np.exp(found.log_precision)
-    precision[found.ending == _ENDINGS.index("infinity")] = np.inf
-    precision[found.ending == _ENDINGS.index("zero")] = 0.0
-    outcome = []
-    for ending, seen, k in zip(found.ending, found.seen, found.n_categories, strict=True):
-        word = {-2: "failed", -1: "one category"}.get(int(ending)) or _ENDINGS[ending]
-        outcome.append("absent category" if word == "converged" and seen < k else word)
-    return ManyFits(
-        names=tuple(item.name for item in found.items),
-        categories=None if level == "table" else tuple(item.category or "" for item in found.items),
-        statistic=statistic,
-        df=df,
-        p_value=p_value,
-        q_value=benjamini_hochberg(p_value),
-        precision=precision,
-        outcome=tuple(outcome),
-        failures=failures,
-    )
+    def tests(self, found: Found, small_sample: bool) -> ManyFits:
+        """The likelihood-ratio tests."""
+        failures = {item.name: item.failure for item in found.items if item.failure}
+        failed = np.array([bool(item.failure) for item in found.items])
+        if failed.all():
+            name, reason = next(iter(failures.items()))
+            raise ValueError(f"no table can be fitted; {name!r}: {reason}")
+        statistic = np.maximum(2.0 * (found.value - found.null_value), 0.0)
+        if small_sample:
+            statistic[~failed] *= np.maximum(1.0 - self.n_columns / found.n_groups[~failed], 0.0)
+        df = np.maximum(found.seen - 1, 0) * (self.n_columns - self.n_null)
+        p_value = np.array([chi_squared_tail(x, int(n)) for x, n in zip(statistic, df, strict=True)])
+        precision = np.exp(found.log_precision)
+        precision[found.ending == _ENDINGS.index("infinity")] = np.inf
+        precision[found.ending == _ENDINGS.index("zero")] = 0.0
+        outcome = []
+        for ending, seen, k in zip(found.ending, found.seen, found.n_categories, strict=True):
+            word = {-2: "failed", -1: "one category"}.get(int(ending)) or _ENDINGS[ending]
+            outcome.append("absent category" if word == "converged" and seen < k else word)
+        return ManyFits(
+            names=tuple(item.name for item in found.items),
+            categories=None if self.level == "table" else tuple(item.category or "" for item in found.items),
+            statistic=statistic,
+            df=df,
+            p_value=p_value,
+            q_value=benjamini_hochberg(p_value),
+            precision=precision,
+            outcome=tuple(outcome),
+            failures=failures,
+        )

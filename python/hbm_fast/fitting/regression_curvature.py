@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hbm_fast._typing import Floats
 
@@ -24,15 +25,30 @@ class Curvature:
         The same of the precision; None where it is not estimated.
     n_precision : int
         Q.
-    spread : (K, J)
-        The coefficients of all categories from the free ones.
+    free : (J,)
+        The free categories.
+    centred : array of categories or None
+        Those whose coefficients sum to zero; None with a reference category.
+    n_categories : int
+        K.
     """
 
     information: Floats
     r: Floats
     precision_r: Floats | None
     n_precision: int
-    spread: Floats
+    free: NDArray[np.int64]
+    centred: NDArray[np.int64] | None
+    n_categories: int
+
+    @cached_property
+    def spread(self) -> Floats:
+        """The coefficients of all categories from the free ones (K, J)."""
+        result = np.zeros((self.n_categories, len(self.free)))
+        result[self.free, np.arange(len(self.free))] = 1.0
+        if self.centred is not None:
+            result[self.centred] -= result[self.centred].mean(axis=0)
+        return result
 
     @cached_property
     def variance(self) -> Floats:

@@ -52,13 +52,14 @@ class Problem:
         self.weights, self.names, self.prior, self.n_threads = weights, names, prior, n_threads
         totals = table.sum(axis=1)
         self.filled = totals > 0 if weights is None else (totals > 0) & (weights > 0)
-        if not self.filled.any():
+        n_filled = np.count_nonzero(self.filled)
+        if n_filled == 0:
             raise ValueError("counts must hold at least one count; every group is empty")
-        rows = None if self.filled.all() else self.filled
+        rows = None if n_filled == len(table) else self.filled
         designs.check_rank(mean, "mean", rows)
         if precision is not None:
             designs.check_rank(precision, "precision", rows)
-        self.n_groups = float(self.filled.sum() if weights is None else weights[self.filled].sum())
+        self.n_groups = float(n_filled if weights is None else weights[self.filled].sum())
         self.largest_total = int(totals.max())
         present = np.asarray((table if rows is None else table[rows]).any(axis=0))
         if prior is not None:
@@ -131,8 +132,9 @@ class Problem:
         return whole
 
     def _maximize(self, link: str, max_iterations: int, limit: str | None = None) -> Maximum:
-        unit = self.q.mean(axis=0)  # the coefficients whose predictor is nearest to 1
-        precision_unit = self.precision_q.mean(axis=0) if link == "softmax" else np.empty(0)
+        # the coefficients whose predictor is nearest to 1
+        unit = self.q.sum(axis=0) / len(self.q)
+        precision_unit = self.precision_q.sum(axis=0) / len(self.q) if link == "softmax" else np.empty(0)
         found = self.kernel(link).maximize(unit, precision_unit, max_iterations, self.n_threads)
         return Maximum(*found, link=link, limit=limit)
 
@@ -206,7 +208,9 @@ class Problem:
                 self.r,
                 self.precision_r if link == "softmax" else None,
                 n_precision,
-                self._spread(),
+                self.free,
+                self.present if self.model.link == "softmax" and self.reference is None else None,
+                len(self.names),
             ),
             _intercepts=intercepts,
         )
@@ -220,14 +224,6 @@ class Problem:
         if outcome == "unfinished":
             errors.warn(MESSAGES[outcome], errors.ConvergenceWarning)
         return outcome
-
-    def _spread(self) -> Floats:
-        """The coefficients of all K categories from the free ones (K, J)."""
-        result = np.zeros((len(self.names), len(self.free)))
-        result[self.free, np.arange(len(self.free))] = 1.0
-        if self.model.link == "softmax" and self.reference is None:
-            result[self.present] -= result[self.present].mean(axis=0)
-        return result
 
     def _evidence(
         self, free: Floats, precision: Floats, found: Maximum, intercepts: Intercepts | None

@@ -184,6 +184,8 @@ def _column_names(data: Any) -> list[str]:
 
 def check_rank(design: Design, name: str, rows: Any = None) -> None:
     """Raise where a column is a combination of others in the rows with counts, and name it."""
+    if design.terms == {"Intercept": [0]} and design.matrix.all():
+        return
     part = design if rows is None else dataclasses.replace(design, matrix=design.matrix[rows])
     n_groups, n_columns = part.matrix.shape
     if n_groups < n_columns:
