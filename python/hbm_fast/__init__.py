@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.evidence import Evidence, log_evidence
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.fitting import ComponentSelection, FitResult, MixtureClassifier, MixtureFit, fit, select_components
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
+    from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel
     from hbm_fast.posterior import MixturePosterior, Posterior
     from hbm_fast.sampling import sample
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STREAM_VERSION",
+    "ComponentSelection",
     "ConvergenceWarning",
     "Evidence",
     "FitResult",
     "HierarchicalModel",
+    "MixtureClassifier",
+    "MixtureFit",
     "MixtureModel",
     "MixturePosterior",
+    "MixtureSimulation",
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
@@ -55,6 +60,7 @@ __all__ = [
     "plots",
     "priors",
     "sample",
+    "select_components",
     "show_config",
     "simulate",
     "tables",
@@ -63,11 +69,15 @@ __all__ = [
 # The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
 # takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
+    "ComponentSelection": "fitting",
     "Evidence": "evidence",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "MixtureClassifier": "fitting",
+    "MixtureFit": "fitting",
     "MixtureModel": "models",
     "MixturePosterior": "posterior",
+    "MixtureSimulation": "mixture_simulation",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
@@ -80,6 +90,7 @@ _EXPORTS = {
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",
     "sample": "sampling",
+    "select_components": "fitting",
     "simulate": "simulation",
 }
 _SUBPACKAGES = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}

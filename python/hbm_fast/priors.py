@@ -316,7 +316,7 @@ class FixedBeta(Displayed):
 
 
 @dataclass(frozen=True)
-class DirichletProcess:
+class DirichletProcess(Displayed):
     """Partition of the groups by the Chinese restaurant process: the number of components of a mixture is open.
 
     A group joins a component of n others with probability ``n / (n_all + concentration)`` and begins a new one with

@@ -1,7 +1,7 @@
 """Simulated datasets from a model: an endless, reproducible stream."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -9,11 +9,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, MixtureModel
 from hbm_fast.priors import Dirichlet
 
 # Version 0.1.0 has the function in this module.
 from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_counts
+
+if TYPE_CHECKING:
+    from hbm_fast.mixture_simulation import MixtureSimulation
 
 MAX_TOTAL = 2_000_000_000
 
@@ -83,6 +86,7 @@ class Simulation(Displayed):
         )
 
 
+@overload
 def simulate(
     model: HierarchicalModel,
     n_datasets: int,
@@ -100,13 +104,45 @@ def simulate(
     dtype: DTypeLike = np.int32,
     out: Simulation | None = None,
     n_threads: int | None = None,
-) -> Simulation:
+) -> Simulation: ...
+@overload
+def simulate(
+    model: MixtureModel,
+    n_datasets: int,
+    *,
+    n_groups: int | tuple[int, int] | ArrayLike,
+    totals: int | tuple[int, int] | ArrayLike,
+    rng: RNGLike | Key = None,
+    first: int = 0,
+    theta: bool = True,
+    counts: bool = True,
+    dtype: DTypeLike = np.int32,
+    n_threads: int | None = None,
+) -> "MixtureSimulation": ...
+def simulate(
+    model: HierarchicalModel | MixtureModel,
+    n_datasets: int,
+    *,
+    n_groups: int | tuple[int, int] | ArrayLike,
+    totals: int | tuple[int, int] | ArrayLike,
+    rng: RNGLike | Key = None,
+    first: int = 0,
+    alpha: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    theta: bool = True,
+    log_theta: bool | None = None,
+    counts: bool = True,
+    statistics: bool | NDArray[np.float32] = False,
+    dtype: DTypeLike = np.int32,
+    out: Simulation | None = None,
+    n_threads: int | None = None,
+) -> "Simulation | MixtureSimulation":
     """Simulate datasets: alpha, beta (and its concentration, if learned), and theta and counts of every group.
 
     Parameters
     ----------
-    model : HierarchicalModel
-        The priors, K categories.
+    model : HierarchicalModel or MixtureModel
+        The priors, K categories. Of a mixture alpha and beta of each component, and the label of each group.
     n_datasets : int
         B.
     n_groups : int, (low, high) or array_like (B,)
@@ -140,12 +176,13 @@ def simulate(
 
     Returns
     -------
-    Simulation
+    Simulation, or MixtureSimulation for a MixtureModel
 
     Raises
     ------
     TypeError, ValueError
-        For anything else, and where totals do not fit in ``dtype``.
+        For anything else, where totals do not fit in ``dtype``, and for ``alpha``, ``beta``, ``log_theta``,
+        ``statistics`` or ``out`` with a MixtureModel.
 
     Examples
     --------
@@ -160,6 +197,25 @@ def simulate(
     """
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - max(n_datasets, 1))
+    if isinstance(model, MixtureModel):
+        refused = {"alpha": alpha, "beta": beta, "log_theta": log_theta, "statistics": statistics, "out": out}
+        for name, value in refused.items():
+            if value is not None and value is not False:
+                raise ValueError(f"simulate takes {name} with a HierarchicalModel only; leave it out for {model!r}")
+        from hbm_fast.mixture_simulation import simulate_mixture
+
+        return simulate_mixture(
+            model,
+            n_datasets,
+            n_groups=n_groups,
+            totals=totals,
+            key=_random.key(rng),
+            first=first,
+            theta=theta,
+            counts=counts,
+            dtype=dtype,
+            n_threads=n_threads,
+        )
     k = model.n_categories
     groups = _integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
     draws = _integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)

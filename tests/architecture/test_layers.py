@@ -17,7 +17,7 @@ tables
 datasets
 priors
 models
-sufficient_statistics likelihood distribution simulation variates
+sufficient_statistics likelihood distribution simulation mixture_simulation variates
 quadrature
 posterior
 sampling exact fitting
@@ -43,6 +43,7 @@ COLUMNS = {
     "posterior": ("posterior", "prediction", "posterior"),
     "sampling": ("sampling", "mcmc", "sampling"),
     "fitting": ("fitting", None, "fitting"),
+    "mixture": ("models/mixture.py", "mixture", "mixture"),
     "networks": ("nn", "networks", "nn"),
     "amortize": ("amortize", "networks", "amortize"),
     "embedding": ("embedding", "networks", "embedding"),

@@ -126,6 +126,26 @@ EXAMPLES = {
         lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]])),
         lambda f: [str(f), f.concentration, f.covariance()],
     ),
+    "MixtureModel": (lambda: hbm.MixtureModel(2, n_components=3), lambda m: [repr(m)]),
+    "ComponentSelection": (
+        lambda: hbm.select_components(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), [1, 2]),
+        lambda s: [str(s), s.best("laplace").concentration, s.best().weights],
+    ),
+    "MixtureClassifier": (
+        lambda: hbm.fit(
+            np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=1), labels=[*"abab"]
+        ),
+        lambda c: [str(c), c.predict_proba(BAGS)],
+    ),
+    "MixtureSimulation": (
+        lambda: hbm.simulate(hbm.MixtureModel(2, n_components=2), 3, n_groups=2, totals=4, rng=0),
+        *FIELDS,
+    ),
+    "DirichletProcess": (lambda: priors.DirichletProcess(2.0), lambda p: [repr(p)]),
+    "MixtureFit": (
+        lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=2)),
+        lambda f: [str(f), f.concentration, f.standard_error, f.log_evidence, f.predict_proba(BAGS), str(f.summary())],
+    ),
     "Dataset": (hbm.datasets.load_rat_tumors, *FIELDS),
     "CountTable": (lambda: hbm.tables.CountTable(BAGS, ("a", "b")), *FIELDS),
     "Posterior": (draws, answers_of_posterior),

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hbm_fast import _core, _validate, priors
-from hbm_fast._typing import Floats
+from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.models import MixtureModel
+from hbm_fast.tables.inputs import as_counts
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Rows:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, counts: ArrayLike) -> "Rows":
-        """Rows of checked counts (N, K), an array or a scipy.sparse matrix."""
+    def of(cls, counts: CountsLike) -> "Rows":
+        """Rows of checked counts (N, K), of any kind that `hbm_fast.tables.as_counts` takes."""
+        counts = as_counts(counts).counts
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
             _validate.count_values(values, "counts")
@@ -41,6 +43,16 @@ class Rows:
         offsets = np.append(0, np.cumsum(lengths))
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Rows(self.values[index], self.columns[index], offsets, (len(rows), self.shape[1]))
+
+    def proportions(self, columns: list[int]) -> Floats:
+        """Proportions (N, C) of some columns; NaN in rows without counts."""
+        result = np.zeros((self.shape[0], len(columns)))
+        row = np.repeat(np.arange(self.shape[0]), np.diff(self.offsets))
+        for i, column in enumerate(columns):
+            here = self.columns == column
+            result[row[here], i] = self.values[here]
+        with np.errstate(invalid="ignore"):
+            return np.asarray(result / np.bincount(row, self.values, minlength=self.shape[0])[:, np.newaxis])
 
     def dense(self, row: int) -> Floats:
         """One row (K,)."""
@@ -123,10 +135,10 @@ class MixtureProblem:
         if prior is not None:  # independent gammas: their sum is a gamma, and independent of the proportions
             alpha = priors.Gamma(self.n_categories * prior.shape, rate=prior.rate)
             beta = priors.Dirichlet(prior.shape)
-        if isinstance(alpha, priors.Fixed) or not isinstance(beta, priors.Dirichlet):
+        if isinstance(alpha, priors.Fixed) or not isinstance(beta, priors.Dirichlet) or beta.is_learned:
             raise ValueError(
-                "fit takes a prior of alpha with a density and a Dirichlet prior of beta for a MixtureModel; got "
-                f"alpha={alpha}, beta={beta}. Pass prior=priors.Gamma(...), or use hbm.sample."
+                "fit takes a prior of alpha with a density and a Dirichlet prior of beta of known concentration, for a "
+                f"mixture; got alpha={alpha}, beta={beta}. Pass prior=priors.Gamma(...), or use hbm.sample"
             )
         self.alpha = alpha
         self.b = np.broadcast_to(np.asarray(beta.concentration), (self.n_categories,))

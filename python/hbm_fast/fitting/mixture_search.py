@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from hbm_fast._typing import Floats
 from hbm_fast.fitting.mixture_problem import MixtureProblem, Solutions
 
 _SEARCH_TOLERANCE = 1e-4  # nats that one more step would gain, in the search
-_FINAL_TOLERANCE = 1e-11
+_FINAL_TOLERANCE = 1e-10  # at a mode that has converged
+_FINEST_TOLERANCE = 1e-18  # in some more steps from there: concentrations within a billionth of their standard errors
 _SAME = 0.01  # nats between two values of one mode
 _REACHED = 1e-3  # nats: a start within them of the best has reached it
 _BATCH = 8  # offspring of one generation
-_LEAST_GENERATIONS = (
-    1  # even where the starts agree: on the twins 18 of 24 end in the same lower mode of two components
-)
+# Even where the starts agree: on the twins 18 of 24 end in the same lower mode of two components.
+_LEAST_GENERATIONS = 1
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,15 @@ def search(
     *,
     n_starts: int,
     n_crossovers: int,
-    report: Callable[[float], object] | None = None,
+    report: Callable[[float], object] = lambda share: None,
     neighbours: Solutions | None = None,
 ) -> Search:
     """The highest mode that starts, and crossovers of the modes they lead to, find.
 
     Half of the starts are k-means++ seeds in Hellinger distance, half are refined by Lloyd's iterations. An offspring
     of two solutions is their union, of which the components whose loss costs least are dropped until ``n_components``
-    are left. The best distinct modes survive. Where half of
-    the starts lead to the best mode the crossovers end after one generation.
-    Ctrl-C ends the search, with the best so far.
+    are left. The best distinct modes survive. Where half of the starts lead to the best mode the crossovers end after
+    one generation. Ctrl-C ends the search, with the best so far.
 
     Parameters
     ----------
@@ -56,35 +55,38 @@ def search(
     starts, interrupted = problem.maximize(a, w, _SEARCH_TOLERANCE)
     population = _distinct(starts, n_starts)
     n_steps = 1 + math.ceil(n_crossovers / _BATCH)
-    if report is not None:
-        report(1 / n_steps)
-    if neighbours is not None and not interrupted:
-        added, interrupted = problem.maximize(neighbours.log_concentration, neighbours.log_weights, _SEARCH_TOLERANCE)
-        population = _distinct(Solutions.joined([population, added]), n_starts)
     try:
-        if n_components > 1 and not interrupted:
-            for step in range(1, n_steps):
-                if step > _LEAST_GENERATIONS and 2 * _reached(starts, population) >= n_starts:
-                    break
-                offspring = [_offspring(problem, population, generator) for _ in range(_BATCH)]
-                modes, interrupted = problem.maximize(*_stacked(offspring), _SEARCH_TOLERANCE)
-                population = _distinct(Solutions.joined([population, modes]), n_starts)
-                if report is not None:
-                    report((step + 1) / n_steps)
-                if interrupted:
-                    break
+        report(1 / n_steps)
+        if neighbours is not None and not interrupted:
+            added, interrupted = problem.maximize(
+                neighbours.log_concentration, neighbours.log_weights, _SEARCH_TOLERANCE
+            )
+            population = _distinct(Solutions.joined([population, added]), n_starts)
+        for step in range(1, n_steps if n_components > 1 else 1):
+            if interrupted or (step > _LEAST_GENERATIONS and 2 * _reached(starts, population) >= n_starts):
+                break
+            offspring = [_offspring(problem, population, generator) for _ in range(_BATCH)]
+            modes, interrupted = problem.maximize(*_stacked(offspring), _SEARCH_TOLERANCE)
+            population = _distinct(Solutions.joined([population, modes]), n_starts)
+            report((step + 1) / n_steps)
+        if not interrupted:
+            best, interrupted = refined(problem, population[:1])
+            population = Solutions.joined([best, population[1:]])
+        report(1.0)
     except KeyboardInterrupt:
         interrupted = True
     if len(population) == 0:
         raise KeyboardInterrupt
-    if not interrupted:
-        best, interrupted = problem.maximize(
-            population.log_concentration[:1], population.log_weights[:1], _FINAL_TOLERANCE
-        )
-        population = Solutions.joined([best, population[1:]])
-    if report is not None:
-        report(1.0)
     return Search(population, n_starts, _reached(starts, population), interrupted)
+
+
+def refined(problem: MixtureProblem, solution: Solutions) -> tuple[Solutions, bool]:
+    """One solution, moved to its mode up to rounding, and whether Ctrl-C stopped the call."""
+    mode, interrupted = problem.maximize(solution.log_concentration, solution.log_weights, _FINAL_TOLERANCE)
+    if interrupted or not mode.converged[0]:
+        return mode, interrupted
+    finest, interrupted = problem.maximize(mode.log_concentration, mode.log_weights, _FINEST_TOLERANCE)
+    return replace(finest, n_iterations=mode.n_iterations + finest.n_iterations, converged=mode.converged), interrupted
 
 
 def _reached(starts: Solutions, population: Solutions) -> int:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from hbm_fast import priors
+from hbm_fast._display import Displayed
 from hbm_fast._validate import finite_float, positive_int
 from hbm_fast.models.hierarchical import HierarchicalModel
 
 
 @dataclass(frozen=True, repr=False)
-class MixtureModel:
+class MixtureModel(Displayed):
     """z_n ~ Categorical(weights), (alpha_j, beta_j) ~ their priors, theta_n ~ Dirichlet(alpha_z * beta_z).
 
     Groups come in kinds: each component has a concentration and mean proportions of its own (Holmes, Harris & Quince

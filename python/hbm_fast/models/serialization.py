@@ -5,26 +5,23 @@ from typing import Any
 
 from hbm_fast import priors
 from hbm_fast.models.hierarchical import HierarchicalModel
+from hbm_fast.models.mixture import MixtureModel
 
 
-def to_dict(model: HierarchicalModel) -> dict[str, Any]:
+def to_dict(model: HierarchicalModel | MixtureModel) -> dict[str, Any]:
     """The model as a dict that JSON can hold; `from_dict` is the inverse."""
-    return {
-        "n_categories": model.n_categories,
-        "alpha": _described(model.alpha),
-        "beta": _described(model.beta),
-    }
+    return {field.name: _described(getattr(model, field.name)) for field in fields(model)}
 
 
 def _described(value: Any) -> Any:
     """A prior as its name and its parameters, of which one may be a prior; anything else as it is."""
-    if not isinstance(value, priors.AlphaPrior | priors.Dirichlet | priors.FixedBeta):
+    if not isinstance(value, priors.AlphaPrior | priors.Dirichlet | priors.FixedBeta | priors.DirichletProcess):
         return value
     parameters = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
     return {"prior": type(value).__name__, **parameters}
 
 
-def from_dict(description: dict[str, Any]) -> HierarchicalModel:
+def from_dict(description: dict[str, Any]) -> Any:
     """The model that `to_dict` describes; only classes of `hbm_fast.priors` are created.
 
     Also reads the form of netCDF files of hbm-fast 0.1.0, a prior as the list of its name and its parameters.
@@ -34,9 +31,11 @@ def from_dict(description: dict[str, Any]) -> HierarchicalModel:
     ValueError
         For a prior that this version does not have.
     """
-    return HierarchicalModel(
-        description["n_categories"], alpha=_prior(description["alpha"]), beta=_prior(description["beta"])
-    )
+    k, alpha, beta = description["n_categories"], _prior(description["alpha"]), _prior(description["beta"])
+    if "n_components" not in description:
+        return HierarchicalModel(k, alpha=alpha, beta=beta)
+    n_components = _parameter(description["n_components"])
+    return MixtureModel(k, n_components=n_components, alpha=alpha, beta=beta, weights=description["weights"])
 
 
 def _prior(description: dict[str, Any] | list[Any]) -> Any:
