@@ -1,10 +1,12 @@
 """Simulation-based calibration of `hbm.sample` for mixtures (Talts et al. 2018, arXiv:1804.06788).
 
-Datasets of N = 8 groups, K = 3 categories and totals from 0 to 20 are drawn from the prior: J = 2 components, and a
-Dirichlet process with concentration 1. The ranks of the true values among 99 draws must be uniform.
+Datasets are drawn from the prior, for J = 2 components and for a Dirichlet process with concentration 1: N = 8 groups,
+K = 3 categories and totals from 0 to 20, which are sampled by Gibbs; and N = 12, K = 8 and totals from 0 to 100, which
+are sampled by independence steps and by splits and merges too. The ranks of the true values among 99 draws must be
+uniform.
 
 `python benchmarks/checks/mixture_calibration.py [datasets]` prints p-values of chi-square tests and writes
-benchmarks/results/mixture_calibration.json.
+benchmarks/results/mixture_calibration.json; of the larger tables it takes a quarter as many datasets.
 """
 
 import json
@@ -16,31 +18,36 @@ import numpy as np
 
 import hbm_fast as hbm
 
-N_GROUPS, N_CATEGORIES, LARGEST_TOTAL = 8, 3, 20
 N_RANKS, THIN = 100, 10
-MODELS = {
-    "two components": hbm.MixtureModel(N_CATEGORIES, n_components=2),
-    "Dirichlet process": hbm.MixtureModel(N_CATEGORIES, n_components=hbm.priors.DirichletProcess(1.0)),
+PROCESS = hbm.priors.DirichletProcess(1.0)
+LARGE_ALPHA = hbm.priors.LogNormal(1.5, 1.0)
+# the model, N, and the largest total
+CASES = {
+    "two components": (hbm.MixtureModel(3, n_components=2), 8, 20),
+    "Dirichlet process": (hbm.MixtureModel(3, n_components=PROCESS), 8, 20),
+    "two components, larger": (hbm.MixtureModel(8, n_components=2, alpha=LARGE_ALPHA), 12, 100),
+    "Dirichlet process, larger": (hbm.MixtureModel(8, n_components=PROCESS, alpha=LARGE_ALPHA), 12, 100),
 }
 
 
-def from_prior(open_number, rng):
+def from_prior(case, rng):
     """Counts (N, K) and the true value of each quantity."""
-    labels = np.zeros(N_GROUPS, int)
-    if open_number:
-        for n in range(1, N_GROUPS):
+    model, n_groups, largest_total = CASES[case]
+    labels = np.zeros(n_groups, int)
+    if model.n_components == PROCESS:
+        for n in range(1, n_groups):
             sizes = np.bincount(labels[:n])
             labels[n] = rng.choice(len(sizes) + 1, p=np.append(sizes, 1.0) / (n + 1.0))
-        largest = np.bincount(labels).max() / (N_GROUPS + 1.0)
+        largest = np.bincount(labels).max() / (n_groups + 1.0)
     else:
         weights = rng.dirichlet([1.0, 1.0])
-        labels = rng.choice(2, N_GROUPS, p=weights)
+        labels = rng.choice(2, n_groups, p=weights)
         largest = weights.max()
-    alpha = rng.exponential(size=N_GROUPS)
-    beta = rng.dirichlet(np.ones(N_CATEGORIES), N_GROUPS)
+    one_each = hbm.simulate(model.component, n_groups, n_groups=1, totals=0, rng=int(rng.integers(2**60)))
+    alpha, beta = one_each.alpha, one_each.beta
     concentration = alpha[labels, np.newaxis] * beta[labels]
     log_theta = hbm.dirichlet(int(rng.integers(2**60)), concentration, log=True)
-    totals = rng.integers(0, LARGEST_TOTAL + 1, N_GROUPS)
+    totals = rng.integers(0, largest_total + 1, n_groups)
     counts = np.stack([rng.multinomial(m, np.exp(t)) for m, t in zip(totals, log_theta, strict=True)])
     return counts, {
         "largest weight": largest,
@@ -65,15 +72,15 @@ def drawn(post):
     }
 
 
-def ranks(name, n_datasets, seed=0):
+def ranks(case, n_datasets, seed=0):
     """Ranks 0..99 of each quantity in each dataset, ties broken at random."""
     result = {}
     for b in range(n_datasets):
         rng = np.random.default_rng([seed, b])
-        counts, truth = from_prior(name == "Dirichlet process", rng)
+        counts, truth = from_prior(case, rng)
         post = hbm.sample(
             counts,
-            MODELS[name],
+            CASES[case][0],
             n_draws=(N_RANKS - 1) * THIN,
             n_chains=1,
             rng=int(rng.integers(2**60)),
@@ -102,9 +109,10 @@ def chi_square_p(values, n_bins=20):
 if __name__ == "__main__":
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
     table = {}
-    for model in MODELS:
-        table[model] = {quantity: chi_square_p(values) for quantity, values in ranks(model, n).items()}
-        for quantity, p in table[model].items():
-            print(f"{model:20s} {quantity:26s} p = {p:.4g}", flush=True)
+    for case, (_, _, largest_total) in CASES.items():
+        m = n if largest_total == 20 else n // 4
+        table[case] = {quantity: chi_square_p(values) for quantity, values in ranks(case, m).items()}
+        for quantity, p in table[case].items():
+            print(f"{case:26s} {m} datasets, {quantity:26s} p = {p:.4g}", flush=True)
     target = Path(__file__).parents[1] / "results" / "mixture_calibration.json"
     target.write_text(json.dumps({"datasets": n, "p_values": table}, indent=1) + "\n")

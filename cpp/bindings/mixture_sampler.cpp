@@ -13,7 +13,7 @@ using Integers32 = Contiguous<std::int32_t>;
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 
 // (C, D, J, ...) from the values of each draw's components, NaN where a draw has fewer than J.
-Doubles padded(const std::vector<MixtureChain>& chains, std::vector<double> MixtureChain::*values, std::size_t n_draws,
+Doubles padded(const std::vector<MixtureChain>& chains, std::vector<double> MixtureChain::* values, std::size_t n_draws,
                std::size_t most, std::size_t width, bool has_axis) {
   std::vector<std::size_t> shape{chains.size(), n_draws, most};
   if (has_axis) shape.push_back(width);
@@ -32,7 +32,7 @@ Doubles padded(const std::vector<MixtureChain>& chains, std::vector<double> Mixt
 }
 
 template <class T>
-Contiguous<T> joined(const std::vector<MixtureChain>& chains, std::vector<T> MixtureChain::*values,
+Contiguous<T> joined(const std::vector<MixtureChain>& chains, std::vector<T> MixtureChain::* values,
                      std::vector<std::size_t> shape) {
   Contiguous<T> result(std::move(shape));
   T* to = result.mutable_data();
@@ -46,7 +46,7 @@ py::dict sample(const CountSlots& slots, std::size_t n_empty, const AlphaPrior& 
                 const py::object& progress) {
   refuse_if(beta.values.size() != slots.n_categories, "table and model differ in K");
   refuse_if(!(weights > 0.0) || !(concentration > 0.0), "weights and concentration must be positive");
-  const MixtureSamplerOptions options{n_components, weights,  concentration, shape,       rate,     n_empty,
+  const MixtureSamplerOptions options{n_components, weights, concentration, shape,       rate,     n_empty,
                                       n_chains,     n_draws, n_warmup,      to_key(key), n_threads};
   const ModelView model{alpha, beta};
   std::vector<MixtureChain> chains;

@@ -96,19 +96,41 @@ void ComponentSampler::draw_prior(Stream& stream, Component& component) const {
   }
 }
 
-void ComponentSampler::evaluate(Component& component, std::size_t first) {
-  const double log_alpha = std::clamp(component.log_alpha, -log_alpha_range, log_alpha_range);
+void ComponentSampler::fill_terms(double log_alpha, const std::vector<double>& log_beta) {
+  log_alpha = std::clamp(log_alpha, -log_alpha_range, log_alpha_range);
   for (std::size_t k = 0; k < slots_.n_categories; ++k) {
     const std::size_t begin = slots_.category_begin[k], end = slots_.category_begin[k + 1];
     if (begin == end) continue;
-    log_risings(log_alpha + component.log_beta[k], slots_.values.data() + begin, end - begin, terms_.data() + begin);
+    log_risings(log_alpha + log_beta[k], slots_.values.data() + begin, end - begin, terms_.data() + begin);
   }
   log_risings(log_alpha, slots_.total_values.data(), slots_.total_values.size(), total_terms_.data());
-  for (std::size_t g = first; g < slots_.n_groups(); ++g) {
-    double sum = -total_terms_[slots_.total_slot[g]];
-    for (std::size_t i = slots_.group_begin[g]; i < slots_.group_begin[g + 1]; ++i) sum += terms_[slots_.slots[i]];
-    component.log_likelihood[g] = sum;
+}
+
+double ComponentSampler::sum_of_terms(std::size_t group) const {
+  double sum = -total_terms_[slots_.total_slot[group]];
+  for (std::size_t i = slots_.group_begin[group]; i < slots_.group_begin[group + 1]; ++i) {
+    sum += terms_[slots_.slots[i]];
   }
+  return sum;
+}
+
+void ComponentSampler::evaluate(Component& component, std::size_t first) {
+  fill_terms(component.log_alpha, component.log_beta);
+  for (std::size_t g = first; g < slots_.n_groups(); ++g) component.log_likelihood[g] = sum_of_terms(g);
+}
+
+void ComponentSampler::slice_alpha(Stream& stream, Component& component, const std::vector<std::size_t>& groups) {
+  if (model_.alpha.kind == AlphaKind::fixed) return;
+  const auto density = [&](double log_alpha) {
+    double value = model_.alpha.log_density(log_alpha);
+    if (!std::isfinite(value)) return value;
+    fill_terms(log_alpha, component.log_beta);
+    for (const std::size_t g : groups) value += sum_of_terms(g);
+    return value;
+  };
+  StepStatistics unused;
+  constexpr double width = 2.0;
+  component.log_alpha = slice(stream, component.log_alpha, width, density, unused);
 }
 
 void ComponentSampler::count_tables(Stream& stream, const std::vector<std::int32_t>& labels,
@@ -120,7 +142,6 @@ void ComponentSampler::count_tables(Stream& stream, const std::vector<std::int32
   for (std::size_t g = 0; g < slots_.n_groups(); ++g) {
     Component& component = components[static_cast<std::size_t>(labels[g])];
     component.totals[slots_.total_slot[g]] += 1.0;
-    if (model_.beta.fixed) continue;
     const double log_alpha = std::clamp(component.log_alpha, -log_alpha_range, log_alpha_range);
     for (std::size_t i = slots_.group_begin[g]; i < slots_.group_begin[g + 1]; ++i) {
       const std::uint32_t slot = slots_.slots[i];

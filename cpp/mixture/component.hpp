@@ -48,13 +48,18 @@ class ComponentSampler {
   void count_tables(Stream& stream, const std::vector<std::int32_t>& labels, std::vector<Component>& components) const;
   // alpha, then beta given the tables.
   void update(Stream& stream, Component& component) const;
+  // alpha given beta, the tables integrated out: where alpha is large, they nearly determine it.
+  void slice_alpha(Stream& stream, Component& component, const std::vector<std::size_t>& groups);
   // Log prior density of y = log(alpha beta), of a free alpha and a known Dirichlet of beta.
   double log_prior(const Component& component) const;
 
  private:
+  void fill_terms(double log_alpha, const std::vector<double>& log_beta);
+  double sum_of_terms(std::size_t group) const;
+
   const CountSlots& slots_;
   const ModelView& model_;
-  double log_normalizer_ = 0.0;  // of the Dirichlet of beta
+  double log_normalizer_ = 0.0;              // of the Dirichlet of beta
   std::vector<double> terms_, total_terms_;  // of one component: each slot, each distinct total
 };
 

@@ -44,7 +44,8 @@ class Chain {
     if (open_ && options.rate > 0.0) process_concentration_ = gamma_variate(stream_, options.shape) / options.rate;
     std::size_t n_start = options.n_components;
     // from one component and from several: chains that start on either side of the posterior
-    if (open_) n_start = std::min<std::size_t>(std::size_t{1} << (2 * (number % 3)), std::max(n_groups(), std::size_t{1}));
+    if (open_)
+      n_start = std::min<std::size_t>(std::size_t{1} << (2 * (number % 3)), std::max(n_groups(), std::size_t{1}));
     double best = start(n_start, poll);
     constexpr int n_attempts = 4;  // two seeds may fall into one kind of groups, which single moves of labels keep
     for (int i = 1; i < n_attempts && n_start > 1; ++i) {
@@ -92,7 +93,8 @@ class Chain {
     for (std::size_t c = 0; c < n_start; ++c) active_.push_back(fresh());
     for (const std::int32_t z : labels_) ++pool_[static_cast<std::size_t>(z)].size;
     if (open_) {  // of fewer distinct groups some components stay empty
-      const auto used = std::partition(active_.begin(), active_.end(), [&](std::size_t c) { return pool_[c].size > 0; });
+      const auto used =
+          std::partition(active_.begin(), active_.end(), [&](std::size_t c) { return pool_[c].size > 0; });
       free_.assign(used, active_.end());
       active_.erase(used, active_.end());
     }
@@ -166,8 +168,7 @@ class Chain {
       if (--pool_[own].size == 0) {  // it takes the place of an auxiliary component drawn at random
         const auto at = static_cast<std::size_t>(std::find(active_.begin(), active_.end(), own) - active_.begin());
         std::swap(active_[at], active_[--n_used]);
-        const std::size_t chosen =
-            n_used + 1 + static_cast<std::size_t>(uniform_integer(stream_, 0, n_auxiliary - 1));
+        const std::size_t chosen = n_used + 1 + static_cast<std::size_t>(uniform_integer(stream_, 0, n_auxiliary - 1));
         free_.push_back(active_[chosen]);
         active_[chosen] = active_.back();
         active_.pop_back();
@@ -175,8 +176,8 @@ class Chain {
       scores_.resize(active_.size());
       for (std::size_t i = 0; i < active_.size(); ++i) {
         const Component& component = pool_[active_[i]];
-        scores_[i] = component.log_likelihood[g] +
-                     (i < n_used ? std::log(static_cast<double>(component.size)) : log_new);
+        scores_[i] =
+            component.log_likelihood[g] + (i < n_used ? std::log(static_cast<double>(component.size)) : log_new);
       }
       const std::size_t i = drawn();
       labels_[g] = static_cast<std::int32_t>(active_[i]);
@@ -228,6 +229,13 @@ class Chain {
     sampler_.count_tables(stream_, labels_, pool_);
     for (const std::size_t place : by_tables) {
       sampler_.update(stream_, pool_[place]);
+      if (!finder_) {
+        groups_.clear();
+        for (std::size_t g = 0; g < n_groups(); ++g) {
+          if (static_cast<std::size_t>(labels_[g]) == place) groups_.push_back(g);
+        }
+        sampler_.slice_alpha(stream_, pool_[place], groups_);
+      }
       sampler_.evaluate(pool_[place], 0);
     }
   }
@@ -305,6 +313,7 @@ class Chain {
   std::vector<Component> spare_;    // two proposals
   std::vector<std::int32_t> sets_;  // of each group: which of some sets it is in, or -1
   std::vector<double> y_;
+  std::vector<std::size_t> groups_;
   // of `record`
   std::vector<std::int32_t> number_;
   std::vector<double> sizes_;
@@ -361,8 +370,8 @@ void Chain::split_or_merge() {
     }
     for (const std::size_t g : others) {
       sizes[sets_[g]] -= 1.0;
-      const double logit = spare_[1].log_likelihood[g] - spare_[0].log_likelihood[g] +
-                           std::log((sizes[1] + more) / (sizes[0] + more));
+      const double logit =
+          spare_[1].log_likelihood[g] - spare_[0].log_likelihood[g] + std::log((sizes[1] + more) / (sizes[0] + more));
       const double log_p[2] = {-std::max(logit, 0.0) - std::log1p(std::exp(-std::abs(logit))),
                                -std::max(-logit, 0.0) - std::log1p(std::exp(-std::abs(logit)))};
       if (scan == n_scans && !split) {
@@ -495,7 +504,8 @@ void Chain::record(MixtureChain& out) {
 std::vector<MixtureChain> sample_mixture(const CountSlots& slots, const ModelView& component,
                                          const MixtureSamplerOptions& options,
                                          const std::function<void(double)>& poll) {
-  const double n_sweeps = static_cast<double>(options.n_chains) * static_cast<double>(options.n_warmup + options.n_draws);
+  const double n_sweeps =
+      static_cast<double>(options.n_chains) * static_cast<double>(options.n_warmup + options.n_draws);
   std::atomic<std::size_t> done{0};
   const Poll poll_with_share = [&] {
     if (poll) poll(static_cast<double>(done) / n_sweeps);

@@ -2,8 +2,8 @@
 //
 // In y = log a the log density is sum_k f_k(y_k) + h(A), A = sum_k a_k: the categories meet in A alone. At the mode
 // a_k ~ Gamma(d_k, d_k / a_k) has the mode and the curvature d_k of the terms of category k, and h is imitated by a
-// common shift xi of the rates, normal with variance h'' / (1 - h'' sum_k a_k^2 / d_k), which here takes some nodes: the
-// density is then a finite sum.
+// common shift xi of the rates, normal with variance h'' / (1 - h'' sum_k a_k^2 / d_k), which here takes some nodes:
+// the density is then a finite sum.
 #pragma once
 
 #include <cstddef>
@@ -56,7 +56,7 @@ class TiltedGammasFinder {
   const ModelView& model_;
   const LaneKernels& kernels_;
   double sum_beta_ = 0.0;
-  std::vector<double> weights_, total_weights_;  // (slots, lanes), (distinct totals, lanes)
+  std::vector<double> weights_, total_weights_;                       // (slots, lanes), (distinct totals, lanes)
   std::vector<double> y_, a_, first_, second_, gradient_, diagonal_;  // (K, lanes)
 };
 

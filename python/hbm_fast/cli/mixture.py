@@ -25,6 +25,7 @@ def mixture(
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,
     drop: options.Drop = None,
+    layer: options.Layer = None,
     prior: Annotated[str, typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration.")] = "0.1,0.1",
     criterion: Annotated[
         str, typer.Option(help="What chooses the number: log_evidence, laplace (as R does), aic or bic.")

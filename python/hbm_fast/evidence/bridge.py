@@ -7,6 +7,7 @@ doi:10.1111/j.1368-423X.2004.00125.x.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,8 @@ class MixturePoints:
     components: Points
     log_weights: Floats
 
-    def __getitem__(self, index: object) -> "MixturePoints":
-        return MixturePoints(self.components[index], self.log_weights[index])  # type: ignore[index]
+    def __getitem__(self, index: Any) -> "MixturePoints":
+        return MixturePoints(self.components[index], self.log_weights[index])
 
 
 class Target:

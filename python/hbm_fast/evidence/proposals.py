@@ -6,7 +6,7 @@ c of beta, to d log(c) too. What a model fixes has no density.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,9 +28,9 @@ class Points:
     log_beta: Floats
     log_c: Floats | None = None
 
-    def __getitem__(self, index: object) -> "Points":
-        log_c = None if self.log_c is None else self.log_c[index]  # type: ignore[index]
-        return Points(self.log_alpha[index], self.log_beta[index], log_c)  # type: ignore[index]
+    def __getitem__(self, index: Any) -> "Points":
+        log_c = None if self.log_c is None else self.log_c[index]
+        return Points(self.log_alpha[index], self.log_beta[index], log_c)
 
     @staticmethod
     def stacked(parts: list["Points"], axis: int) -> "Points":

@@ -54,12 +54,13 @@ class MixturePosterior(Displayed):
     Examples
     --------
     >>> import hbm_fast as hbm
-    >>> bags = [[9, 0], [8, 1], [0, 9], [1, 8]]
-    >>> post = hbm.sample(bags, hbm.MixtureModel(2, n_components=2), rng=1)
+    >>> bags = [[20, 0]] * 3 + [[0, 20]] * 3 + [[10, 10]] * 6  # pure bags and mixed ones
+    >>> model = hbm.MixtureModel(2, n_components=2, alpha=hbm.priors.HalfCauchy(10))
+    >>> post = hbm.sample(bags, model, rng=1)
     >>> post.labels.shape, post.weights.shape
-    ((4, 1000, 4), (4, 1000, 2))
+    ((4, 1000, 12), (4, 1000, 2))
     >>> post.partition().tolist()
-    [0, 0, 1, 1]
+    [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     """
 
     def __init__(
@@ -225,10 +226,11 @@ class MixturePosterior(Displayed):
         Examples
         --------
         >>> import hbm_fast as hbm
-        >>> bags = [[20, 0]] * 3 + [[0, 20]] * 3 + [[10, 10]] * 2  # pure bags and mixed ones
-        >>> post = hbm.sample(bags, hbm.MixtureModel(2, n_components=2), rng=1)
-        >>> post.predict(counts=[1, 0]).round(1)
-        array([0.8, 0.2])
+        >>> bags = [[20, 0]] * 3 + [[0, 20]] * 3 + [[10, 10]] * 6  # pure bags and mixed ones
+        >>> model = hbm.MixtureModel(2, n_components=2, alpha=hbm.priors.HalfCauchy(10))
+        >>> post = hbm.sample(bags, model, rng=1)
+        >>> post.predict(counts=[1, 0]).round(1), post.predict(counts=[3, 0]).round(1)
+        (array([0.7, 0.3]), array([0.9, 0.1]))
         """
         if counts is not None:
             if group is not None:
@@ -316,10 +318,12 @@ class MixturePosterior(Displayed):
         Examples
         --------
         >>> import hbm_fast as hbm
-        >>> bags = [[20, 0]] * 4 + [[0, 20]] * 3
-        >>> post = hbm.sample(bags, hbm.MixtureModel(2, n_components=2), rng=1)
-        >>> post.responsibilities([20, 0]).round(1)
-        array([[1., 0.]])
+        >>> bags = [[20, 0]] * 3 + [[0, 20]] * 3 + [[10, 10]] * 7
+        >>> model = hbm.MixtureModel(2, n_components=2, alpha=hbm.priors.HalfCauchy(10))
+        >>> post = hbm.sample(bags, model, rng=1)
+        >>> post.responsibilities([[20, 0], [10, 10]]).round(1)
+        array([[0., 1.],
+               [1., 0.]])
         """
         column = self.columns
         n_columns = self.model.n_components
@@ -361,9 +365,10 @@ class MixturePosterior(Displayed):
         Examples
         --------
         >>> import hbm_fast as hbm
-        >>> bags = [[20, 0]] * 4 + [[0, 20]] * 3
-        >>> post = hbm.sample(bags, hbm.MixtureModel(2, n_components=2), rng=1)
-        >>> bool(post.component(0).mean("beta")[0] > 0.7)
+        >>> bags = [[20, 0]] * 3 + [[0, 20]] * 3 + [[10, 10]] * 7
+        >>> model = hbm.MixtureModel(2, n_components=2, alpha=hbm.priors.HalfCauchy(10))
+        >>> post = hbm.sample(bags, model, rng=1)
+        >>> bool(post.component(0).mean("alpha") > 10 > 1 > post.component(1).mean("alpha"))
         True
         """
         labels = self._partition

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from hbm_fast import models, priors
+from hbm_fast import models
 from hbm_fast._config import STREAM_VERSION, __version__
 from hbm_fast._optional import import_optional
-from hbm_fast.models import MixtureModel
 from hbm_fast.posterior import netcdf
 
 if TYPE_CHECKING:
@@ -81,9 +80,7 @@ def save(post: "MixturePosterior", path: str | PathLike[str]) -> None:
     tree[netcdf.OWN] = xarray.DataTree(xarray.Dataset({"key": ("word", post.key)}))
     metadata = {
         "class": type(post).__name__,
-        "model": models.to_dict(post.model.component),
-        "n_components": _described(post.model.n_components),
-        "weights": post.model.weights,
+        "model": models.to_dict(post.model),
         "details": post.details,
         "category_names": post.category_names,
         "group_names": post.group_names,
@@ -103,20 +100,12 @@ def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     if metadata.get("class") != kind.__name__:
         raise ValueError(f"{os.fspath(path)} was written by {metadata.get('class', 'Posterior')}.save")
     drawn = groups["posterior"]
-    component = models.from_dict(metadata["model"])
-    model = MixtureModel(
-        component.n_categories,
-        n_components=_restored(metadata["n_components"]),
-        alpha=component.alpha,
-        beta=component.beta,
-        weights=metadata["weights"],
-    )
     return kind(
         drawn["labels"],
         drawn["log_weights"],
         drawn["log_alpha"],
         drawn["log_beta"],
-        model=model,
+        model=models.from_dict(metadata["model"]),
         counts=groups["observed_data"]["counts"],
         log_likelihood=groups["sample_stats"]["log_likelihood"],
         details=metadata["details"],
@@ -125,16 +114,3 @@ def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
         group_names=metadata["group_names"],
         **{name: drawn[name] for name in _OPTIONAL if name in drawn},
     )
-
-
-def _described(n_components: int | priors.DirichletProcess) -> Any:
-    if isinstance(n_components, int):
-        return n_components
-    c = n_components.concentration
-    return [c.shape, c.rate] if isinstance(c, priors.Gamma) else [c]
-
-
-def _restored(value: int | list[float]) -> int | priors.DirichletProcess:
-    if isinstance(value, int):
-        return value
-    return priors.DirichletProcess(value[0] if len(value) == 1 else priors.Gamma(value[0], rate=value[1]))
