@@ -117,7 +117,7 @@ void register_regression_sampler(py::module_& m) {
             const double value = density.value(y.data(), gradient.data());
             return std::tuple(value, filled(gradient, {static_cast<py::ssize_t>(gradient.size())}));
           },
-          py::arg("y"), "With every constant, and its gradient: theta, logarithms of scales, standardised intercepts.")
+          py::arg("y"), "With every constant, and its gradient: theta, scales of either sign, standardised intercepts.")
       .def(
           "subject_log_likelihood",
           [](const RegressionPosterior& self, const Doubles& common, const std::vector<double>& nodes,

@@ -104,7 +104,7 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
       penalty_[(first + q) * n_theta_ + first + r] = data.precision_penalty[q * data.n_precision + r];
   }
   constant_ -= 0.5 * log_two_pi * static_cast<double>(n_subjects() * n_intercepts_);
-  constant_ -= static_cast<double>(n_scales_) * (std::log(intercepts.scale_sd) + 0.5 * (log_two_pi - std::log(4.0)));
+  constant_ -= static_cast<double>(n_scales_) * (std::log(intercepts.scale_sd) + 0.5 * log_two_pi);
 }
 
 // Fills scale_ and shift_, and mean_ and precision_ with linear predictors; that of the last category of a softmax is
@@ -113,7 +113,7 @@ void RegressionDensity::predictors(const double* y) {
   const std::size_t n = filled_.size();
   const std::size_t k = data_.n_categories;
   const double* z = y + n_common();
-  for (std::size_t t = 0; t < n_scales_; ++t) scale_[t] = std::exp(y[n_theta_ + t]);
+  for (std::size_t t = 0; t < n_scales_; ++t) scale_[t] = y[n_theta_ + t];
   for (std::size_t s = 0; s < n_subjects(); ++s, z += n_intercepts_) {
     const double last = intercepts_.of_all_categories ? scale_[scale_of(k - 1)] * z[k - 1] : 0.0;
     for (std::size_t j = 0; j < n_free_; ++j) shift_[s * n_free_ + j] = scale_[scale_of(j)] * z[j] - last;
@@ -160,7 +160,7 @@ double RegressionDensity::value(const double* y, double* gradient) {
   const std::size_t n_z = n_subjects() * n_intercepts_;
   for (std::size_t i = 0; i < n_z; ++i) result -= 0.5 * z[i] * z[i];
   const double precision = 1.0 / (intercepts_.scale_sd * intercepts_.scale_sd);
-  for (std::size_t t = 0; t < n_scales_; ++t) result += y[n_theta_ + t] - 0.5 * precision * scale_[t] * scale_[t];
+  for (std::size_t t = 0; t < n_scales_; ++t) result -= 0.5 * precision * scale_[t] * scale_[t];
   for (std::size_t a = 0; a < n_theta_; ++a) {
     const double product = dot(penalty_.data() + a * n_theta_, y, n_theta_);
     result -= 0.5 * y[a] * product;
@@ -189,7 +189,7 @@ double RegressionDensity::value(const double* y, double* gradient) {
   for (std::size_t i = 0; i < n; ++i) row_slopes_[i] -= precision_[i] * total_slope[i];
   for (std::size_t q = 0; q < data_.n_precision; ++q)
     gradient[n_free_ * columns + q] += dot(precision_columns_.data() + q * n, row_slopes_.data(), n);
-  for (std::size_t t = 0; t < n_scales_; ++t) gradient[n_theta_ + t] = 1.0 - precision * scale_[t] * scale_[t];
+  for (std::size_t t = 0; t < n_scales_; ++t) gradient[n_theta_ + t] = -precision * scale_[t];
   double* to = gradient + n_common();
   for (std::size_t s = 0; s < n_subjects(); ++s, z += n_intercepts_, to += n_intercepts_) {
     double sum = 0.0;
@@ -198,7 +198,7 @@ double RegressionDensity::value(const double* y, double* gradient) {
       sum += slope;
       const double scaled = slope * scale_[scale_of(i)];
       to[i] = scaled - z[i];
-      gradient[n_theta_ + scale_of(i)] += scaled * z[i];
+      gradient[n_theta_ + scale_of(i)] += slope * z[i];
     }
   }
   return result;
@@ -265,7 +265,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
         result.corner[(n_free_ * columns + q) * common + n_free_ * columns + r] += row.zeta_zeta * v[q] * v[r];
     }
   }
-  // By the chain rule: the shifts are linear in z (jacobian J x I), and in the log scales (J x T) to first order.
+  // By the chain rule: the shifts are linear in z (jacobian J x I), and, for known z, in the scales (J x T).
   std::vector<double> in_z(n_free_ * n_intercepts_);
   std::vector<double> in_scale(n_free_ * n_scales_);
   const auto product = [&](const double* h, const std::vector<double>& left, std::size_t n_left, std::size_t i,
@@ -286,7 +286,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
       for (std::size_t i = 0; i < n_intercepts_; ++i) {
         const double sign = i == j ? 1.0 : i == n_free_ ? -1.0 : 0.0;
         in_z[j * n_intercepts_ + i] = sign * scale_[scale_of(i)];
-        if (!frozen) in_scale[j * n_scales_ + scale_of(i)] += sign * scale_[scale_of(i)] * z[i];
+        if (!frozen) in_scale[j * n_scales_ + scale_of(i)] += sign * z[i];
       }
     }
     double* block = result.blocks.data() + s * n_intercepts_ * n_intercepts_;
@@ -317,8 +317,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
   }
   for (std::size_t t = 0; t < n_scales_; ++t) {
     double& diagonal = result.corner[(n_theta_ + t) * common + n_theta_ + t];
-    const double ratio = scale_[t] / intercepts_.scale_sd;
-    diagonal += frozen ? 1.0 : 2.0 * ratio * ratio;
+    diagonal += frozen ? 1.0 : 1.0 / (intercepts_.scale_sd * intercepts_.scale_sd);
   }
   return result;
 }

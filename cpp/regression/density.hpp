@@ -21,7 +21,8 @@ struct InterceptData {
   double scale_sd = 1.0;  // of the half-normal prior of each scale
 };
 
-// Coordinates: theta as in RegressionObjective, then the logarithms of the scales, then z, a subject's I together.
+// Coordinates: theta as in RegressionObjective, then the scales, then z, a subject's I together. A scale may have
+// either sign here, with a normal prior: its absolute value has the half-normal one, and there is no boundary at 0.
 class RegressionDensity {
  public:
   // log_normalizer: of the normal prior of theta, whose quadratic form is the penalty of the data.
@@ -44,17 +45,17 @@ class RegressionDensity {
   ArrowMatrix information(const double* y, bool frozen);
 
   // The log likelihood of each subject's rows, with the coefficients of the multinomial and z integrated out, at
-  // `common`, theta and log scales. By the product of the rule (nodes and weights of a normal distribution, around the
-  // mode and scaled there), or, where it has no nodes, by draws from a multivariate t there.
+  // `common`, theta and the logarithms of scales. By the product of the rule (nodes and weights of a normal
+  // distribution, around the mode and scaled there), or, where it has no nodes, by draws from a multivariate t there.
   void subject_log_likelihood(const double* common, const std::vector<double>& nodes,
                               const std::vector<double>& weights, Stream& stream, double* out);
-  // The log density of theta and log scales, all z integrated out.
+  // The log density of theta and the logarithms of scales, all z integrated out.
   double marginal(const double* common, const std::vector<double>& nodes, const std::vector<double>& weights,
                   Stream& stream);
 
  private:
   void predictors(const double* y);
-  double log_prior(const double* y) const;  // of theta and log scales
+  double log_prior(const double* common) const;
   double subject_integral(std::size_t s, const std::vector<double>& nodes, const std::vector<double>& weights,
                           Stream& stream);
 

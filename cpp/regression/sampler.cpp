@@ -128,11 +128,11 @@ class RegressionChain {
     const std::size_t n_intercepts = density_.n_intercepts();
     const std::size_t n_subjects = density_.n_subjects();
     std::copy_n(y_.data(), p, out.theta + at * p);
-    std::copy_n(y_.data() + p, n_scales, out.log_scale + at * n_scales);
+    for (std::size_t t = 0; t < n_scales; ++t) out.log_scale[at * n_scales + t] = std::log(std::abs(y_[p + t]));
     const double* z = y_.data() + density_.n_common();
     double* to = out.intercepts + at * n_subjects * n_intercepts;
     for (std::size_t i = 0; i < n_subjects * n_intercepts; ++i)
-      to[i] = std::exp(y_[p + density_.scale_of(i % n_intercepts)]) * z[i];
+      to[i] = y_[p + density_.scale_of(i % n_intercepts)] * z[i];
     out.log_density[at] = log_density_;
     out.log_weight[at] = log_weight;
     out.acceptance[at] = step.acceptance;
@@ -168,8 +168,9 @@ class RegressionChain {
         square += z[i] * z[i];
         size += 1.0;
       }
-      double& log_scale = y_[density_.n_theta() + t];
-      square *= std::exp(2.0 * log_scale);
+      double& scale = y_[density_.n_theta() + t];
+      const double log_scale = std::log(std::abs(scale));
+      square *= scale * scale;
       const double precision = 1.0 / (density_.scale_sd() * density_.scale_sd());
       StepStatistics ignored;
       const double drawn = slice(
@@ -183,7 +184,7 @@ class RegressionChain {
       for (std::size_t i = 0; i < n_z; ++i) {
         if (density_.scale_of(i % n_intercepts) == t) z[i] *= ratio;
       }
-      log_scale = drawn;
+      scale /= ratio;
     }
     w_ = y_;
     for (std::size_t i = 0; i < w_.size(); ++i) w_[i] -= whitening_.centre[i];

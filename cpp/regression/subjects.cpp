@@ -38,14 +38,15 @@ class LogSum {
 
 }  // namespace
 
-double RegressionDensity::log_prior(const double* y) const {
+double RegressionDensity::log_prior(const double* common) const {
   double result = log_normalizer_;
   for (std::size_t a = 0; a < n_theta_; ++a) {
-    for (std::size_t b = 0; b < n_theta_; ++b) result -= 0.5 * y[a] * penalty_[a * n_theta_ + b] * y[b];
+    for (std::size_t b = 0; b < n_theta_; ++b) result -= 0.5 * common[a] * penalty_[a * n_theta_ + b] * common[b];
   }
   for (std::size_t t = 0; t < n_scales_; ++t) {
-    const double ratio = std::exp(y[n_theta_ + t]) / intercepts_.scale_sd;
-    result += y[n_theta_ + t] - 0.5 * ratio * ratio - std::log(intercepts_.scale_sd) + std::log(2.0) - 0.5 * log_two_pi;
+    const double ratio = std::exp(common[n_theta_ + t]) / intercepts_.scale_sd;
+    result +=
+        common[n_theta_ + t] - 0.5 * ratio * ratio - std::log(intercepts_.scale_sd) + std::log(2.0) - 0.5 * log_two_pi;
   }
   return result;
 }
@@ -186,6 +187,7 @@ void RegressionDensity::subject_log_likelihood(const double* common, const std::
                                                const std::vector<double>& weights, Stream& stream, double* out) {
   std::vector<double> y(dimension());
   std::copy_n(common, n_common(), y.begin());
+  for (std::size_t t = 0; t < n_scales_; ++t) y[n_theta_ + t] = std::exp(y[n_theta_ + t]);
   predictors(y.data());
   for (std::size_t s = 0; s < n_subjects(); ++s) {
     out[s] = subject_integral(s, nodes, weights, stream);

@@ -56,15 +56,15 @@ double update_scales(const RegressionDensity& density, std::vector<double>& y, c
   const double prior = density.scale_sd() * density.scale_sd();
   double change = 0.0;
   for (std::size_t t = 0; t < squares.size(); ++t) {
-    double& log_scale = y[density.n_theta() + t];
-    const double square = squares[t] * std::exp(2.0 * log_scale);
+    double& scale = y[density.n_theta() + t];
+    const double square = squares[t] * scale * scale;
     const double rest = sizes[t] - 1.0;  // 1 of the logarithm
     // the root v of v^2 / prior + rest v = square
     const double variance = 2.0 * square / (rest + std::sqrt(rest * rest + 4.0 * square / prior));
-    const double step = std::clamp(0.5 * std::log(variance) - log_scale, -2.0, 2.0);
-    log_scale += step;
-    squares[t] = std::exp(-step);
-    change = std::max(change, std::abs(step));
+    const double ratio = std::clamp(std::sqrt(variance) / scale, 0.1, 10.0);
+    scale *= ratio;
+    squares[t] = 1.0 / ratio;
+    change = std::max(change, std::abs(ratio - 1.0));
   }
   double* to = y.data() + density.n_common();
   for (std::size_t s = 0; s < density.n_subjects(); ++s, to += n_intercepts) {
@@ -78,7 +78,7 @@ double update_scales(const RegressionDensity& density, std::vector<double>& y, c
 RegressionWhitening whiten(RegressionDensity& density, const std::vector<double>& theta, const Poll& poll) {
   std::vector<double> y(density.dimension());
   std::copy(theta.begin(), theta.end(), y.begin());
-  std::fill_n(y.begin() + static_cast<std::ptrdiff_t>(density.n_theta()), density.n_scales(), std::log(first_scale));
+  std::fill_n(y.begin() + static_cast<std::ptrdiff_t>(density.n_theta()), density.n_scales(), first_scale);
   for (int i = 0; i < most_rounds && density.n_subjects() != 0; ++i) {
     if (poll) poll();
     const ArrowFactor factor = factor_of(density.information(y.data(), true));

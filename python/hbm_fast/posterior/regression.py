@@ -98,6 +98,12 @@ class RegressionPosterior:
         self._subjects = subjects
         self._key = _random.key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrays at odd addresses of a message are copied to where the kernels can read them."""
+        self.__dict__.update(
+            {name: _validate.native(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
+        )
+
     # shapes and names -------------------------------------------------------------------------------------------------
     @property
     def n_chains(self) -> int:
@@ -141,7 +147,7 @@ class RegressionPosterior:
         )
 
     def _card(self) -> list[tuple[str, ...]]:
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for name, draws in [*self._parameters()][:_SHOWN]:
             low, high = np.quantile(draws, (0.05, 0.95))
             rows.append((name, f"{draws.mean():.3g}", f"{low:.3g}", f"{high:.3g}"))
@@ -344,9 +350,11 @@ class RegressionPosterior:
         """At no more than so many draws, evenly taken from all."""
         some = copy(self)
         step = max(1, -(-self.n_chains * self.n_draws // most))
-        for name in ("coefficients", "precision_coefficients", "random_scale", "random_intercepts"):
-            draws = getattr(self, name)
-            setattr(some, name, None if draws is None else draws[:, ::step])
+        some.coefficients = self.coefficients[:, ::step]
+        some.precision_coefficients = self.precision_coefficients[:, ::step]
+        if self.random_scale is not None and self.random_intercepts is not None:
+            some.random_scale = self.random_scale[:, ::step]
+            some.random_intercepts = self.random_intercepts[:, ::step]
         rows = some._rows(None, None, None, with_precision=True)
         result = _memory.empty((some.n_chains * some.n_draws, len(rows)), np.float64)
         for part in some._parts(len(rows)):
@@ -404,7 +412,7 @@ class RegressionPosterior:
             Where a Pareto k exceeds 0.7.
         """
         if self.random_scale is None:
-            found = leave_one_out(self._flat(self.log_likelihood()), "group")
+            found = leave_one_out(self._flat(self._log_likelihood(_MOST_LOO_DRAWS)), "group")
         else:
             found = leave_one_out(self.subject_log_likelihood(), "subject")
         high = int((found.pareto_k > 0.7).sum())
@@ -552,7 +560,7 @@ class _Rows:
             eta[..., free] += self._offset[part, np.newaxis]
         if self._subjects is not None:
             eta += self._intercepts(part)
-        return eta
+        return np.asarray(eta)
 
     def log_concentration(self, part: slice) -> Floats:
         """Log concentrations (S, n, K)."""

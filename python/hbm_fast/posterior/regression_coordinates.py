@@ -54,12 +54,12 @@ class Coordinates:
     @property
     def n_mean(self) -> int:
         """The number of theta of the mean."""
-        return len(self.free) * self.q.shape[1]
+        return len(self.free) * int(self.q.shape[1])
 
     @property
     def n_theta(self) -> int:
         """The number of theta."""
-        return self.n_mean + (0 if self.precision is None else self.precision_q.shape[1])
+        return self.n_mean + (0 if self.precision is None else int(self.precision_q.shape[1]))
 
     def problem(self) -> _core.regression.Problem:
         """The likelihood with the prior as a penalty."""
@@ -120,9 +120,9 @@ class Coordinates:
             free = free - coefficients[..., self.order[-1:]]
         parts = np.einsum("qp,...pj->...jq", self.r, free).reshape(*coefficients.shape[:-2], -1)
         if self.precision is None:
-            return parts
+            return np.asarray(parts)
         rest = (precision_coefficients - self.model.precision_coefficients.mu) @ self.precision_r.T
-        return np.concatenate([parts, rest], axis=-1)
+        return np.asarray(np.concatenate([parts, rest], axis=-1))
 
     def intercepts(self, drawn: Floats) -> Floats:
         """Random intercepts (..., S, K) from those of the kernel (..., S, I); zero for the reference."""
@@ -159,7 +159,7 @@ class Coordinates:
         """Of the prior of theta, whose quadratic form is the penalty."""
         n_free, n_columns = len(self.free), self.q.shape[1]
         sd = self.model.coefficients.sd
-        result = -n_free * (n_columns * (math.log(sd) + 0.5 * math.log(2.0 * math.pi)) + _log_volume(self.r))
+        result: float = -n_free * (n_columns * (math.log(sd) + 0.5 * math.log(2.0 * math.pi)) + _log_volume(self.r))
         if self.model.link == "softmax":  # the volume of the logits in the space of those that sum to zero
             result -= 0.5 * n_columns * math.log(self.n_categories)
         if self.precision is not None:

@@ -134,7 +134,9 @@ def _tree(post: "RegressionPosterior", *, log_likelihood: bool = False, posterio
         result = xarray.Dataset(variables, coords={name: value for name, value in coords.items() if name in used})
         return result.assign_attrs(inference_library="hbm_fast", inference_library_version=__version__)
 
-    variables = {"coefficients": ((*_DRAW, "column", "category"), post.coefficients)}
+    variables: dict[str, tuple[tuple[str, ...], Any]] = {
+        "coefficients": ((*_DRAW, "column", "category"), post.coefficients)
+    }
     if post.precision_column_names:
         variables["precision_coefficients"] = ((*_DRAW, "precision_column"), post.precision_coefficients)
     if post.random_scale is not None:
@@ -145,7 +147,7 @@ def _tree(post: "RegressionPosterior", *, log_likelihood: bool = False, posterio
         "posterior": dataset(variables),
         "observed_data": dataset({"counts": (("group", "category"), post.counts)}),
     }
-    stats = {name: (_DRAW, value) for name, value in post.sample_stats.items()}
+    stats: dict[str, tuple[tuple[str, ...], Any]] = {name: (_DRAW, value) for name, value in post.sample_stats.items()}
     if stats:
         tree["sample_stats"] = dataset(stats)
     if log_likelihood:

@@ -204,9 +204,8 @@ def _choose(
         return "hmc", "Newton's method found no mode at which importance sampling could be centred"
     n_chains, n_draws = _PILOT
     share, k = _weights(kernel.sample(True, n_draws, n_chains, 0, key, n_threads, None)["log_weight"])
-    return (
-        "importance" if _is_nearly_exact(share, k) else "hmc"
-    ), f"of {n_chains * n_draws} draws {_described(share, k)}"
+    chosen = "importance" if _is_nearly_exact(share, k) else "hmc"
+    return chosen, f"of {n_chains * n_draws} draws {_described(share, k)}"
 
 
 def _weights(log_weights: Floats) -> tuple[float, float]:

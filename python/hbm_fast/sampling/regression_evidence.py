@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hbm_fast import _validate
@@ -39,7 +40,7 @@ def log_evidence(
         data=data,
         design=design,
         precision_design=precision_design,
-        rng=rng if rng is None else key,
+        rng=np.random.default_rng(key),
         n_draws=n_draws,
         n_threads=n_threads,
         layer=layer,
