@@ -74,8 +74,7 @@ def test_the_density_has_its_gradient(link, of_all, shared):
     if link == "softmax":
         options |= {"precision_design": design, "precision_penalty": 0.2 * np.eye(2)}
     problem = _core.regression.Problem(link, counts.astype(float), design, **options)
-    size = 6 if link == "log" else 6
-    subject = np.repeat(np.arange(8), 3)
+    size, subject = 6, np.repeat(np.arange(8), 3)
     post = _core.regression.Posterior(problem, 0.0, [0.1] * size, subject, 8, of_all, shared, 0.8)
     y = post.centre + 0.3 * np.random.default_rng(0).normal(size=post.centre.size)
     value, gradient = post.log_density(y)

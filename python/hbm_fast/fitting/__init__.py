@@ -28,6 +28,10 @@ from hbm_fast.tables.inputs import as_counts, check_layer
 _ROUNDING = 1e-12  # relative, of sums over groups
 
 
+_MIXTURE_OPTIONS = ("group_names", "n_starts", "start", "rng", "n_threads", "progress", "labels")
+_REGRESSION_OPTIONS = ("data", "design", "precision_design", "n_threads", "integration")
+
+
 @overload
 def fit(
     counts: CountsLike | SufficientStatistics,
@@ -203,19 +207,22 @@ def fit(
     >>> hbm.fit([[5, 5], [5, 5], [5, 5]]).at_infinity
     True
     """
+    common: dict[str, Any] = {
+        "prior": prior,
+        "weights": weights,
+        "category_names": category_names,
+        "max_iterations": max_iterations,
+        "layer": layer,
+    }
     if isinstance(model, MixtureModel):
-        known = ("group_names", "n_starts", "start", "rng", "n_threads", "progress", "labels")
-        _validate.keywords(options, known, "fit with a MixtureModel")
-        common = {"prior": prior, "weights": weights, "category_names": category_names, "layer": layer}
+        _validate.keywords(options, _MIXTURE_OPTIONS, "fit with a MixtureModel")
         labels = options.pop("labels", None)
         if labels is not None:
-            return fit_classes(counts, model, labels, max_iterations=max_iterations, **common, **options)
-        return fit_mixture(counts, model, max_iterations=max_iterations, **common, **options)
+            return fit_classes(counts, model, labels, **common, **options)
+        return fit_mixture(counts, model, **common, **options)
     if isinstance(model, RegressionModel):
-        known = ("data", "design", "precision_design", "n_threads", "integration")
-        _validate.keywords(options, known, "fit with a RegressionModel")
-        common = {"prior": prior, "weights": weights, "category_names": category_names, "layer": layer}
-        return fit_regression(counts, model, max_iterations=max_iterations, **common, **options)
+        _validate.keywords(options, _REGRESSION_OPTIONS, "fit with a RegressionModel")
+        return fit_regression(counts, model, **common, **options)
     if model is not None:
         raise TypeError(f"model must be a MixtureModel, a RegressionModel or None; got {model!r}")
     _validate.keywords(options, (), "fit without a model")
