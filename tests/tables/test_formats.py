@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -219,12 +220,77 @@ def test_long_form_of_unknown_columns(write):
     with pytest.warns(UserWarning, match="column 'x' is read as the groups and 'y' as the categories"):
         assert read_counts(file).group_names == ("first", "second")
     assert read_counts(file, transpose=True).group_names == ("white", "black")
-    numbered = write("subject,word,n\n1,white,3\n2,black,4\n1,black,2\n")
-    assert read_counts(numbered, layout="long").group_names == ("1", "2")
     labelled = write("sample,taxon,reads,pheno\na,x,1,lean\nb,x,2,obese\na,y,3,lean\n")
     assert read_counts(labelled, labels="pheno").labels == ("lean", "obese")
     with pytest.raises(ValueError, match="line 4, column 'pheno': group 'a' has the labels 'lean' and 'obese'"):
         read_counts(write("sample,taxon,reads,pheno\na,x,1,lean\nb,x,2,obese\na,y,3,obese\n"), labels="pheno")
+
+
+@pytest.mark.parametrize(
+    ("header", "category"),
+    [
+        ("subject,taxon,count", "A"),
+        ("subject,taxon,count", "7"),
+        ("patient,genus,reads", "A"),
+        ("sample,OTU,n", "7"),
+        ("group,category,x", "7"),
+    ],
+)
+def test_long_form_of_numbers(write, header, category):
+    rows = [line.replace("A", category) for line in ("1,A,3", "1,8,2", "2,A,1")]
+    for order in itertools.permutations(range(3)):
+        text = "\n".join(",".join(line.split(",")[i] for i in order) for line in [header, *rows])
+        table = read_counts(write(text))
+        assert (table.group_names, table.category_names) == (("1", "2"), (category, "8"))
+        assert table.counts.tolist() == [[3, 2], [1, 0]]
+
+
+def test_long_form_beside_other_columns(write):
+    file = write("sample,taxon,count,percent\n1,7,3,60\n1,8,2,40\n2,7,1,100\n")
+    with pytest.warns(UserWarning, match=r"read as a long table, without its columns 'percent'. Pass layout='long'"):
+        table = read_counts(file)
+    assert (table.group_names, table.category_names) == (("1", "2"), ("7", "8"))
+    assert read_counts(file, layout="long").counts.tolist() == read_counts(file, drop=["percent"]).counts.tolist()
+    file = write("sample,code,reads\n1,7,3\n2,8,4\n")
+    with pytest.warns(UserWarning, match=r"categories are read from 'reads' too.*layout='wide'.*layout='long'.*drop="):
+        assert read_counts(file).category_names == ("code", "reads")
+    assert read_counts(file, layout="wide").category_names == ("code", "reads")
+    file = write("sample,code,reads\n1,7,3\n1,8,4\n")
+    with pytest.raises(ValueError, match=r"'1' stands on line 2 already.*layout='long'.*labels='sample'"):
+        read_counts(file)
+    with pytest.raises(ValueError, match=r"missing group, category: rename the columns, or .*drop="):
+        read_counts(write("subject,sample,taxon,count\n1,4,A,3\n"), layout="long")
+
+
+NUMBERED = ["subject", "participant", "Patient", "patient id", "donor", "cell", "barcode", "index", "Unnamed: 0"]
+
+
+@pytest.mark.parametrize("header", NUMBERED)
+def test_numbers_that_name_groups(write, header):
+    table = read_counts(write(f"{header},white,black\n101,3,1\n102,0,4\n"))
+    assert (table.group_names, table.category_names, table.transposed) == (("101", "102"), ("white", "black"), False)
+
+
+@pytest.mark.parametrize("header", ["OTU", "gene", "Taxon", "feature", "#OTU ID"])
+def test_numbers_that_name_categories(write, header):
+    table = read_counts(write(f"{header},s1,s2\n1,3,4\n2,0,1\n"))
+    assert (table.group_names, table.category_names, table.transposed) == (("s1", "s2"), ("1", "2"), True)
+    assert table.counts.tolist() == [[3, 0], [4, 1]]
+
+
+def test_numbers_that_may_be_names(write):
+    for header, name in (("child,adult", "child"), ("person,place", "person"), ("sample,patient_id", "patient_id")):
+        file = write(f"{header},white,black\n1,3,4,0\n2,0,1,4\n")
+        with pytest.warns(UserWarning, match=f"counts of categories are read from '{name}' too"):
+            table = read_counts(file)
+        assert name in table.category_names
+        assert read_counts(file, drop=[name]).category_names[-2:] == ("white", "black")
+    assert read_counts(write("genes,proteins\n1,3\n")).category_names == ("genes", "proteins")
+
+
+def test_a_table_of_one_sample_with_its_lineages(write):
+    table = read_counts(write("#OTU ID\tS1\ttaxonomy\nx\t3\tk__A\ny\t1\tk__B\n"))
+    assert (table.group_names, table.category_names, table.counts.tolist()) == (("S1",), ("x", "y"), [[3, 1]])
 
 
 def test_index_of_pandas_in_parquet(tmp_path):
