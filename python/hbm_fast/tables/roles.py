@@ -82,8 +82,11 @@ def is_long(columns: Sequence[Header], named: bool = True) -> bool:
         return False
     if not form.certain:
         return not (names_categories(form.group.name) and names_categories(form.category.name))  # names and a lineage
-    others = (column for column in (form.group, form.category) if column is not columns[0])
-    return any(column.is_text() or names_rows(column.name) for column in others)
+    names = (form.group, form.category)
+    headed = names_groups(form.group.name) + names_categories(form.category.name) + (_key(form.count) in _COUNTS)
+    if headed < 2 and not all(column.is_text() for column in names):
+        return False
+    return any(column.is_text() or names_rows(column.name) for column in names if column is not columns[0])
 
 
 def long_form(columns: Sequence[C], named: bool = True) -> Long[C] | None:
