@@ -1,6 +1,7 @@
 """Every object with counts goes through every function that takes counts, its names with it; others are refused."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,6 +211,17 @@ REFUSED = {
     "ragged words": (lambda: [["red", "blue"], ["red"]], "from_lists"),
     "mapping": (lambda: {"bag": {"red": 3}}, "got dict.*from_lists"),
     "one string": (lambda: "red", "got str"),
+    "path": (lambda: Path("twins.tsv"), r"got \w*Path. To read a file: hbm_fast.tables.read_counts\('twins.tsv'\)"),
+    "tables by label": (
+        lambda: tables.CountTable(COUNTS, labels=("x", "y", "x")).by_label(),
+        r"got dict. Several tables: list\(counts.values\(\)\), with dataset_names=list\(counts\)",
+    ),
+    "counts by name": (lambda: {"white": 3, "black": 1}, r"got dict.*by their names: pandas.Series\(counts\)"),
+    "AnnData without X": (lambda: anndata_of(None, raw=COUNTS), "counts has no X; pass layer= .*its layers, 'raw'"),
+    "rows of which one has no names": (
+        lambda: [frame().iloc[0], pytest.importorskip("pandas").Series([3, 4])],
+        r"counts\[1\] must have names of its categories",
+    ),
     "rows of several lengths": (lambda: [[1, 2], [3]], "rows of one length"),
     "text column": (lambda: frame().assign(pheno="x"), r"column 'pheno' holds text.*drop\(columns=\['pheno'\]\)"),
     "repeated columns": (repeated_columns, "two columns have one name"),
@@ -325,6 +337,19 @@ def test_coordinates_that_are_positions_are_no_names():
         assert (given.group_names, given.category_names) == (expected, None)
     days = tables.as_counts(xarray_of(COUNTS[:2], DATES, CATEGORIES))
     assert days.group_names == ("2020-01-01", "2020-01-02")
+
+
+def test_lists_of_series():
+    pd = pytest.importorskip("pandas")
+    first, second = (pd.Series(list(text)).value_counts() for text in ("aaab", "abbbc"))
+    given = tables.as_counts([first, second])
+    assert (given.category_names, given.counts.tolist()) == (("a", "b", "c"), [[3, 1, 0], [1, 3, 1]])
+    assert hbm.fit([first, second]).category_names == ("a", "b", "c")
+    numbers = [pd.Series(values).value_counts() for values in ([0, 0, 1], [1, 1, 0], [1, 1, 2])]
+    given = tables.as_counts(numbers)
+    assert (given.category_names, given.counts.tolist()) == (("0", "1", "2"), [[2, 1, 0], [1, 2, 0], [0, 2, 1]])
+    unnamed = tables.as_counts([pd.Series([3, 1]), pd.Series([0, 4])])
+    assert (unnamed.category_names, unnamed.counts.tolist()) == (None, [[3, 1], [0, 4]])
 
 
 def test_predictions_align_names():

@@ -116,8 +116,8 @@ def _of_wide(frame: nw.DataFrame[Any], form: roles.Wide[_Header], name: str) -> 
             )
         if not column.dtype.is_numeric():
             raise TypeError(f"{name} must hold integers; column {column.name!r} is {column.dtype}: store it as int64")
-    keys: list[Any] = [frame.columns[c.position] for c in columns]
-    numbered = keys == list(range(len(keys)))  # by pandas, where they have no names
+    keys: list[Any] = frame.columns
+    numbered = all(keys[c.position] == k for k, c in enumerate(columns))  # by pandas, where they have no names
     others = None if numbered else _names([c.name for c in columns], f"the columns of {name}")
     counts = _matrix(frame, columns, name, partial(_validate.cell, rows=rows, columns=others))
     if swap:
