@@ -176,18 +176,25 @@ def align(
     given = as_counts(counts, name=name, layer=layer)
     if given.weights is not None:
         raise ValueError(f"{name} must have no weights here: pass its rows, each once")
-    array = given.dense()
-    if given.category_names is None:
-        return array
-    if category_names is not None and given.category_names != tuple(category_names):
-        place = {category: k for k, category in enumerate(given.category_names)}
-        missing = [category for category in category_names if category not in place]
-        unknown = sorted(set(place) - set(category_names), key=place.__getitem__)
-        if missing or unknown:
-            found = [f"{what} {_some(names)}" for what, names in (("lack", missing), ("add", unknown)) if names]
-            raise ValueError(f"{name} must have the categories of the result; they {' and '.join(found)}")
-        array = np.ascontiguousarray(array[..., [place[category] for category in category_names]])
-    return array
+    return aligned(given, category_names, name).dense()
+
+
+def aligned(given: NamedCounts, category_names: Sequence[str] | None, name: str) -> NamedCounts:
+    """The counts, sparse ones too, with their columns in the order of the names, where they have names themselves."""
+    if category_names is None or given.category_names in (None, tuple(category_names)):
+        return given
+    place = {category: k for k, category in enumerate(given.category_names or ())}
+    missing = [category for category in category_names if category not in place]
+    unknown = sorted(set(place) - set(category_names), key=place.__getitem__)
+    if missing or unknown:
+        found = [f"{what} {_some(names)}" for what, names in (("lack", missing), ("add", unknown)) if names]
+        raise ValueError(f"{name} must have the categories of the result; they {' and '.join(found)}")
+    order = [place[category] for category in category_names]
+    if _validate.is_sparse(given.counts):
+        counts = given.counts.tocsr()[:, order]
+    else:
+        counts = np.ascontiguousarray(given.counts[..., order])
+    return dataclasses.replace(given, counts=counts, category_names=tuple(category_names))
 
 
 def _some(names: Sequence[str]) -> str:
@@ -338,7 +345,7 @@ def _padded(parts: list[NamedCounts], name: str) -> NamedCounts:
         if part.category_names != first.category_names:
             if part.category_names is None or first.category_names is None:
                 raise ValueError(f"{name}[{i}] and {name}[0]: either both have category names or none has")
-            array = align(part, first.category_names, name=f"{name}[{i}]")
+            array = aligned(part, first.category_names, f"{name}[{i}]").dense()
         arrays.append(array)
     dtype = np.result_type(*(a.dtype for a in arrays))
     if dtype.kind == "f":  # uint64 beside a signed type: no total may exceed 2**53, so int64 holds what is valid
