@@ -184,6 +184,54 @@ def test_labels_and_columns_to_leave_out(write):
         read_counts(write("white,black,weight\n3,1,10\n0,4,7\n"), transpose=True)
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("sample,c,a,b\nx,,3,1\ny,z,0,4\n", {"labels": "c"}, "line 2, column 'c': missing; each row needs a label"),
+        ("sample,taxon,n,c\nx,a,3,z\nx,b,1,\n", {"labels": "c"}, "line 3, column 'c': missing; .* a label"),
+        ("sample,a,b\nx,3,1\n,0,4\n", {}, "line 3, column 'sample': missing; each row needs a name"),
+        ("sample,taxon,n\nx,a,3\nx,,1\n", {}, "line 3, column 'taxon': missing; each row needs a category"),
+        ("a,b,c\n1,2,3\n", {"drop": ["c", "c"]}, "drop names column 'c' a second time"),
+        ("a,b,c\n1,2,3\n", {"drop": ["c"], "labels": "c"}, "labels and drop both name column 'c'"),
+        ("a,b,c\n1,2,3\n", {"drop": ["d"]}, "drop must name columns; got 'd', and there are 'a', 'b', 'c'"),
+        ("sample white black\nx 3 1\n", {}, "line 1: 'sample white black' has no comma, semicolon or tab"),
+        (
+            "#OTU ID\tS1\tS2\ttaxonomy\nx\t3\t1\tk__A\n",
+            {"transpose": False},
+            r"column 'taxonomy': counts must be .* text; got 'k__A'. To leave it out: drop=\['taxonomy'\]",
+        ),
+        ("a,b\n1,True\n2,False\n", {}, r"column 'b': .* holds text; got 'True'.*drop=\['b'\].*labels='b'"),
+    ],
+)
+def test_columns_that_cannot_be_read(write, text, options, message):
+    with pytest.raises(ValueError, match=message):
+        read_counts(write(text), **options)
+
+
+def test_weights_are_shown(write):
+    file = write("a,b,frequency\n1,2,3\n")
+    assert "weighted: each row is as many groups as its weight" in repr(read_counts(file))
+    assert read_counts(file, layout="wide").category_names == ("a", "b", "frequency")
+
+
+def test_missing_entries_of_columns_that_are_not_read(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = {"sample": ["x", "y"], "a": [3, 0], "b": [1, 4], "age": [30, None], "pheno": ["lean", None]}
+    file = tmp_path / "counts.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(columns), file)
+    assert read_counts(file, drop=["age", "pheno"]).counts.tolist() == [[3, 1], [0, 4]]
+    assert read_labels(file, "pheno", ["x"]) == ("lean",)
+    assert read_labels(file, "a", ["x", "y"]) == ("3", "0")
+    for options, message in (
+        ({"drop": ["pheno"]}, "row 2, column 'age': missing; write 0 for none"),
+        ({"drop": ["age"], "labels": "pheno"}, "row 2, column 'pheno': missing; each row needs a label"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_counts(file, **options)
+    with pytest.raises(ValueError, match="1 of 2 groups have no label: 'y'"):
+        read_labels(file, "pheno", ["x", "y"])
+
+
 def test_labels_of_metadata(write):
     file = write("row,id,pheno\n1,a,lean\n2,b,obese\n3,c,\n4,d,lean\n5,d,obese\n", "metadata.csv")
     assert read_labels(file, "pheno", ["b", "a"]) == ("obese", "lean")
@@ -423,7 +471,9 @@ def test_h5ad(tmp_path):
     sparse = pytest.importorskip("scipy.sparse")
     data = anndata.AnnData(
         sparse.csr_matrix(TWINS.counts.astype(np.float32)),
-        obs=pd.DataFrame({"pheno": list(TWINS.labels)}, index=list(TWINS.group_names)),
+        obs=pd.DataFrame(
+            {"pheno": list(TWINS.labels), "some": [*TWINS.labels[:5], *[None] * 273]}, index=list(TWINS.group_names)
+        ),
         var=pd.DataFrame(index=list(TWINS.category_names)),
         layers={"counts": TWINS.counts, "half": TWINS.counts / 2},
     )
@@ -437,7 +487,8 @@ def test_h5ad(tmp_path):
     for layer, labels, message in (
         ("half", None, r"whole numbers; got \d*\.5 at row 'TS"),
         ("other", None, "layer must be one of the layers.*'counts', 'half'; got 'other'"),
-        (None, "age", "labels must name a column of obs; got 'age', and there are 'pheno'"),
+        (None, "age", "labels must name a column of obs; got 'age', and there are 'pheno', 'some'"),
+        (None, "some", "labels: group 'TS103.2' has none in column 'some' of obs"),
     ):
         with pytest.raises(ValueError, match=rf"twins\.h5ad.*{message}"):
             h5ad.read(file, layer, labels)

@@ -41,10 +41,11 @@ def read_counts(
         comment; one before the first row may be the header, as QIIME and BIOM write it.
     layout : {"auto", "wide", "long", "frequency"}
         ``"wide"``: one group a row, one category a column; a first column of names (text, or headed ``group``,
-        ``sample``, ``name``, ``id``, ``... id`` or nothing), or the index of pandas, names the groups. ``"long"``:
-        columns ``group``, ``category``, ``count``, or two columns of names and one of counts; a pair that is not
+        ``sample``, ``subject``, ``taxon``, ``gene``, ``name``, ``... id``, nothing or the like), or the index of
+        pandas, names the rows, by numbers too. ``"long"``: columns ``group``, ``category``, ``count`` or with such
+        headers (``subject``, ``taxon``, ``reads``), or two columns of names and one of counts; a pair that is not
         listed has count 0. ``"frequency"``: wide, with a column ``weight`` or ``frequency``, the number of groups with
-        the counts of the row. ``"auto"`` decides by the columns.
+        the counts of the row. ``"auto"`` decides by the columns; ``"wide"`` counts a column ``weight`` too.
     transpose : {"auto", True, False}
         Whether the rows of a wide table are categories (in the long form: whether to exchange groups and categories).
         ``"auto"``: they are where the first column is headed ``#OTU ID``, ``taxon``, ``feature``, ``gene``, ``ASV``,
@@ -67,8 +68,8 @@ def read_counts(
     OSError
         If the file cannot be read.
     TypeError, ValueError
-        For an unknown ending or layout, a damaged file, repeated names, and a bad cell: the message names the file, the
-        line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9; ``3.0`` and ``1e3``
+        For an unknown ending or layout, a damaged file, repeated or missing names and labels, and a bad cell: the
+        message names the file, the line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9; ``3.0`` and ``1e3``
         are whole. A long table of more than 2**27 cells must list one in 1,000 of them; headers that state more than
         the file can hold are refused before memory is asked for. Of an npz file only the four arrays are unpacked, and
         compared with its member ``checksum`` where `hbm-fast simulate` wrote one. BIOM and AnnData files are read in a
@@ -80,7 +81,9 @@ def read_counts(
     -----
     UserWarning
         Where it cannot be known whether rows are groups or categories: the header is no word for either, and a table
-        has many more columns than rows, or a long form has two columns of names. The message says what to pass.
+        has many more columns than rows, or a long form has two columns of names. Where columns that are read as
+        categories may be names (``patient id`` behind the first column, ``reads``), and where a long form leaves columns
+        out. The message says what to pass.
 
     Examples
     --------
@@ -182,11 +185,11 @@ def _wide(content: Columns, labels: Column | None, transpose: Transpose, layout:
 
 
 def _warn_of_names(file: str, columns: list[Column]) -> None:
-    found = ", ".join(repr(column.name) for column in roles.may_be_names(columns))
-    if found:
+    names = [column.name for column in roles.may_be_names(columns)]
+    if names:
         errors.warn(
-            f"{file}: the counts of categories are read from {found} too. Pass layout='wide' if that is right, "
-            "layout='long' for a row of each group and category; drop= leaves columns out",
+            f"{file}: the counts of categories are read from {', '.join(map(repr, names))} too. Pass layout='wide' if "
+            f"that is right, layout='long' for a row of each group and category; drop=[{names[0]!r}] leaves one out",
             UserWarning,
         )
 
