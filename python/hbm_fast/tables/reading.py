@@ -69,11 +69,12 @@ def read_counts(
         If the file cannot be read.
     TypeError, ValueError
         For an unknown ending or layout, a damaged file, repeated or missing names and labels, and a bad cell: the
-        message names the file, the line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9; ``3.0`` and ``1e3``
-        are whole. A long table of more than 2**27 cells must list one in 1,000 of them; headers that state more than
-        the file can hold are refused before memory is asked for. Of an npz file only the four arrays are unpacked, and
-        compared with its member ``checksum`` where `hbm-fast simulate` wrote one. BIOM and AnnData files are read in a
-        child process, which is ended after a minute and a second for each MB: some damaged ones would take for ever.
+        message names the file, the line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits
+        0 to 9; ``3.0`` and ``1e3`` are whole. A long table of more than 2**27 cells must list one in 1,000 of them;
+        headers that state more than the file can hold are refused before memory is asked for. Of an npz file only the
+        four arrays are unpacked, and compared with its member ``checksum`` where `hbm-fast simulate` wrote one. BIOM
+        and AnnData files are read in a child process, which is ended after a minute and a second for each MB: some
+        damaged ones would take for ever.
     ImportError
         For Parquet without pyarrow, BIOM without h5py, and AnnData without anndata.
 
@@ -82,8 +83,8 @@ def read_counts(
     UserWarning
         Where it cannot be known whether rows are groups or categories: the header is no word for either, and a table
         has many more columns than rows, or a long form has two columns of names. Where columns that are read as
-        categories may be names (``patient id`` behind the first column, ``reads``), and where a long form leaves columns
-        out. The message says what to pass.
+        categories may be names (``patient id`` behind the first column, ``reads``), and where a long form leaves
+        columns out. The message says what to pass.
 
     Examples
     --------
