@@ -171,12 +171,29 @@ def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
         found = json.loads(run("fit", *arguments, "--json")[1])
         assert found["alpha"] == pytest.approx(expected, rel=1e-9)
     assert "12 groups x 3 categories (the rows of the file)" in run("fit", folder / "otu.tsv")[1]
+    labelled = ["fit", folder / "otu.tsv", "--metadata", folder / "meta.csv", "--by", "kind"]
+    assert run(*labelled)[1].count("6 groups x 3 categories (the rows of the") == 2
+    assert all(record["transposed"] for record in json.loads(run(*labelled, "--json")[1])["by"].values())
     assert json.loads(run("fit", folder / "wide.csv", "--transpose", "--json")[1])["n_groups"] == 3
     command = [sys.executable, "-m", "hbm_fast", "fit", "-", "--json"]
     text = (folder / "wide.csv").read_text()
     piped = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     assert json.loads(piped.stdout)["data"] == "stdin"
     assert json.loads(piped.stdout)["alpha"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_layers_of_anndata(run, files):
+    anndata = pytest.importorskip("anndata")
+    pd = pytest.importorskip("pandas")
+    folder, names, counts = files
+    obs = pd.DataFrame({"kind": ["lean", "obese"] * 6}, index=[f"S{n}" for n in range(12)])
+    data = anndata.AnnData(counts / 3, obs=obs, var=pd.DataFrame(index=names), layers={"counts": counts})
+    data.write_h5ad(folder / "cells.h5ad")
+    table = ["fit", folder / "cells.h5ad", "--json"]
+    assert json.loads(run(*table, "--layer", "counts")[1])["alpha"] == hbm.fit(counts).alpha
+    assert list(json.loads(run(*table, "--layer", "counts", "--by", "kind")[1])["by"]) == ["lean", "obese"]
+    assert "This is X of AnnData, whose layers are 'counts': pass --layer," in run(*table)[2]
+    assert "--layer is for .h5ad; got --layer 'counts'" in run("fit", folder / "wide.csv", "--layer", "counts")[2]
 
 
 def test_mistakes_name_the_options(run, files):
@@ -284,3 +301,39 @@ def test_progress_on_a_terminal_is_one_line_of_80_columns(monkeypatch):
     assert "100%" in shown
     assert "R-hat 1.004" in shown
     assert "hbm-fast:" not in shown
+
+
+LABELLED = "group,kind,a,b\nx,p q,5,5\ny,p q,4,6\nz,p_q,9,1\nw,p_q,1,9\n"
+
+
+@pytest.mark.parametrize("command", ["sample", "fit"])
+def test_labels_that_have_one_file_are_refused(run, tmp_path, command):
+    (tmp_path / "t.csv").write_text(LABELLED)
+    code, _, err = run(command, tmp_path / "t.csv", "--by", "kind", "--out", tmp_path / "d.csv")
+    assert (code, "'p q' and 'p_q' have one file" in err) == (2, True)
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_the_figure_of_labels_leaves_out_what_has_no_maximum(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "t.csv").write_text(LABELLED)
+    code, out, err = run("fit", tmp_path / "t.csv", "--by", "kind", "--figure", tmp_path / "f.png")
+    assert (code, out.count("2 groups x 2 categories"), "p q is not in the figure" in err) == (0, 2, True)
+    assert (tmp_path / "f.png").exists()
+
+
+def test_a_report_of_an_empty_table_and_of_a_numbered_category(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "page.html"
+    for content, more in (("g,a,b\nx,0,0\ny,0,0\n", []), ("5,5\n3,4\n", ["--category", "0"])):
+        (tmp_path / "t.csv").write_text(content)
+        options = ["--draws", 100, "--out", page, "--quiet", "--force", *more]
+        assert run("report", tmp_path / "t.csv", *options)[0] == 0
+        assert ("Posterior predictive check" in page.read_text()) == bool(more)
+        assert ("Shrinkage of 0" in page.read_text()) == bool(more)
+
+
+def test_groups_of_a_frequency_table_are_counted_by_weight(run, tmp_path):
+    (tmp_path / "t.csv").write_text("kind,a,b,weight\np,3,1,10\np,1,3,3\nq,2,2,2\nq,0,4,1\n")
+    found = json.loads(run("fit", tmp_path / "t.csv", "--by", "kind", "--json")[1])
+    assert (found["n_groups"], [record["n_groups"] for record in found["by"].values()]) == (16, [13, 3])

@@ -445,7 +445,14 @@ def test_files_that_libhdf5_reads_without_end(tmp_path):
     with pytest.raises(ValueError, match=r"endless\.biom: could not be read within 2 s: it is probably damaged"):
         child.read(biom.read, file, seconds=2.0)
     with pytest.raises(ValueError, match=r"false: reading it ended a process, with exit status 1: .* damaged"):
-        child.read(os.execlp, Path("false"), "false", seconds=60.0)
+        child.read(os.execlp, Path("false"), "false", seconds=600.0)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
@@ -461,9 +468,13 @@ def test_interrupting_libhdf5(tmp_path):
             time.sleep(0.05)
         time.sleep(0.5)  # the child has begun by then
         process.send_signal(signal.SIGINT)
-        assert b"KeyboardInterrupt" in process.communicate(timeout=60)[1]
+        assert b"KeyboardInterrupt" in process.communicate(timeout=300)[1]
     assert found
-    assert not any(Path(f"/proc/{pid}").exists() for pid in found)
+    for _ in range(1000):
+        if not any(map(is_running, found)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{found} still run")
 
 
 def test_h5ad(tmp_path):
@@ -486,11 +497,11 @@ def test_h5ad(tmp_path):
     assert table.labels == TWINS.labels
     for layer, labels, message in (
         ("half", None, r"whole numbers; got \d*\.5 at row 'TS"),
-        ("other", None, "layer must be one of the layers.*'counts', 'half'; got 'other'"),
+        ("other", None, ": layer must be one of the layers of the file, 'counts', 'half'; got 'other'"),
         (None, "age", "labels must name a column of obs; got 'age', and there are 'pheno', 'some'"),
         (None, "some", "labels: group 'TS103.2' has none in column 'some' of obs"),
     ):
-        with pytest.raises(ValueError, match=rf"twins\.h5ad.*{message}"):
+        with pytest.raises(ValueError, match=rf"^[^ ]*twins\.h5ad.*{message}"):
             h5ad.read(file, layer, labels)
 
 

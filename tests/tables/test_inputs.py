@@ -195,7 +195,7 @@ def repeated_columns():
 
 
 REFUSED = {
-    "fraction": (lambda: [[1, 2], [3, 0.5]], r"whole numbers; got 0\.5 at row 1, column 1"),
+    "fraction": (lambda: [[1, 2], [3, 0.5]], r"whole numbers; got 0\.5 at row 1, column 1: pass the counts"),
     "fraction in a batch": (lambda: np.full((2, 1, 2), 0.5), r"got 0\.5 at dataset 0, row 0, column 0"),
     "fraction in a frame": (lambda: frame() / 3, r"got 6\.66\d+ at row 'first', column 'white'"),
     "fraction in a sparse matrix": (lambda: sparse("csr_array", COUNTS / 3), r"got 6\.66\d+ at row 0, column 0"),
@@ -222,6 +222,7 @@ REFUSED = {
         lambda: [frame().iloc[0], pytest.importorskip("pandas").Series([3, 4])],
         r"counts\[1\] must have names of its categories",
     ),
+    "generator": (lambda: (row for row in COUNTS), r"got generator: pass list\(...\) of it"),
     "rows of several lengths": (lambda: [[1, 2], [3]], "rows of one length"),
     "text column": (lambda: frame().assign(pheno="x"), r"column 'pheno' holds text.*drop\(columns=\['pheno'\]\)"),
     "repeated columns": (repeated_columns, "two columns have one name"),
@@ -265,6 +266,14 @@ def test_other_objects_are_refused(make, message):
     for function in (hbm.fit, hbm.sample, hbm.exact_posterior, hbm.SufficientStatistics):
         with pytest.raises((TypeError, ValueError), match=message):
             function(value)
+
+
+def test_none_and_one_category_are_refused():
+    for function in (hbm.fit, hbm.sample, tables.as_datasets):
+        with pytest.raises(TypeError, match="counts must be an array or a table of counts; got NoneType"):
+            function(None)
+        with pytest.raises(ValueError, match=r"counts must have (at least )?two categories"):
+            function([[3], [4]])
 
 
 def test_numbers_name_nothing():

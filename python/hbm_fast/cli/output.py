@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,11 @@ def record(
     **more: Any,
 ) -> dict[str, Any]:
     """The JSON of one table: the keys that the three commands share, then those of the command."""
-    n_rows, n_categories = table.counts.shape
     return {
         "command": command,
         "version": __version__,
         "data": source.name,
-        "n_groups": n_rows if table.weights is None else sum(table.weights.tolist()),
-        "n_categories": n_categories,
+        **_size(table),
         "transposed": table.transposed,
         "model": model,
         "method": method,
@@ -60,6 +58,11 @@ def record(
         "parameters": parameters,
         **{name: number(value) if isinstance(value, float) else value for name, value in more.items()},
     }
+
+
+def _size(table: CountTable) -> dict[str, int]:
+    n_rows, n_categories = table.counts.shape
+    return {"n_groups": n_rows if table.weights is None else sum(table.weights.tolist()), "n_categories": n_categories}
 
 
 def number(value: float | None) -> float | None:
@@ -96,8 +99,7 @@ def whole(source: Source, answers: Mapping[str | None, Answer]) -> dict[str, Any
     first = next(iter(answers.values())).record
     return {
         **{key: first[key] for key in ("command", "version", "data")},
-        "n_groups": source.table.counts.shape[0],
-        "n_categories": source.table.counts.shape[1],
+        **_size(source.table),
         "warnings": list(source.messages),
         "column": source.column,
         "by": {label: answer.record for label, answer in answers.items()},
@@ -187,6 +189,18 @@ def _worst(parameters: Parameters) -> list[str]:
         return []
     worst = max(known, key=lambda name: known[name] or 0.0)
     return [f"worst R-hat {known[worst]:.3f} ({worst})"]
+
+
+def check_labels(labels: Iterable[str | None], *targets: Path | None) -> None:
+    """Raise where two labels have one file, so that no result overwrites another."""
+    for target in filter(None, targets):
+        of_file: dict[str, str | None] = {}
+        for label in labels:
+            name = str(of_label(target, label)).casefold()
+            if name in of_file:
+                both = f"{of_file[name]!r} and {label!r}"
+                raise ValueError(f"--by: the labels {both} have one file, {of_label(target, label)}: rename one")
+            of_file[name] = label
 
 
 def of_label(target: Path | None, label: str | None) -> Path | None:

@@ -11,7 +11,7 @@ import numpy as np
 from hbm_fast import _files, _weighted
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
-from hbm_fast.cli.output import of_label
+from hbm_fast.cli.output import check_labels, of_label
 from hbm_fast.cli.reading import Source
 from hbm_fast.posterior import Posterior, netcdf
 
@@ -25,6 +25,7 @@ def check_targets(source: Source, out: Path | None, groups: Path | None, *, forc
     for module in ("pandas", "scipy"):
         if groups is not None and find_spec(module) is None:
             raise missing_extra(module, "report")
+    check_labels(source.parts, out, groups)
     for label in source.parts:
         options.check_target(of_label(out, label), "--out", (".nc", ".csv", ".json"), force=force)
         options.check_target(of_label(groups, label), "--groups", (".csv",), force=force)

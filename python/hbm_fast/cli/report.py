@@ -24,6 +24,7 @@ def report(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     category: Annotated[
         str | None, typer.Option(help="The category whose shrinkage is drawn; default the largest.", show_default=False)
     ] = None,
@@ -61,11 +62,14 @@ def report(
             raise missing_extra("matplotlib", "report")
         from hbm_fast.report import table as page
 
-        source = read(table, layout, transpose, drop, metadata, by)
+        source = read(table, layout, transpose, drop, metadata, by, layer)
         if source.table.weights is not None:
             raise ValueError("a report needs a group a row; the rows of a frequency table are kinds of groups")
-        if category is not None and category not in (source.table.category_names or ()):
-            raise ValueError(f"--category must be the name of a category of {source.name}; got {category!r}")
+        names = source.table.category_names or tuple(map(str, range(source.table.counts.shape[1])))
+        if category is not None and category not in names:
+            raise ValueError(
+                f"--category must be a category of {source.name}, {names[0]} to {names[-1]}; got {category!r}"
+            )
         model = model_of(source.table, alpha, beta, for_table=for_table)
         analyses = {}
         for label, part in source.parts.items():
@@ -74,8 +78,8 @@ def report(
                 post, interrupted = posterior_of(part, model, Method.AUTO, draws, chains, seed, quiet, label)
                 if interrupted:
                     raise KeyboardInterrupt
-                analyses[label] = page.Analysis(post, post.summary(), messages)
-        page.write(out, source.name, analyses, category=category, rng=seed)
+                analyses[label] = page.Analysis(post, post.summary(), messages, part.transposed)
+        page.write(out, source.name, analyses, category=None if category is None else names.index(category), rng=seed)
     if as_json:
         options.print_json({"page": str(out), "bytes": out.stat().st_size})
     else:

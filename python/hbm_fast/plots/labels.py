@@ -59,6 +59,11 @@ def counts_of(post: Posterior, group: Group) -> NDArray[np.int64]:
     return np.asarray(rows[0])
 
 
+def learned(post: Posterior) -> bool:
+    """Whether the concentration of beta is a parameter of the posterior."""
+    return "beta_concentration" in post.latent
+
+
 def largest(post: Posterior, most: int, colors: Mapping[Any, Any] | None) -> list[tuple[int, str, Any]]:
     """Index, name and colour of the categories with the largest means of beta, in the order of the categories."""
     names = categories(post)

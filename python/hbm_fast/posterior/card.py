@@ -35,7 +35,11 @@ def _batch(post: "Posterior") -> bool:
 
 def _heading(post: "Posterior") -> str:
     names = post.dataset_names
-    parts = [f"{len(post)} datasets{_display.names(names)}"] if _batch(post) else list(names or ())
+    parts = (
+        [f"{len(post)} datasets{_display.names(names)}"]
+        if _batch(post)
+        else [_display.one_line(name) for name in names or ()]
+    )
     if post.counts is not None:
         parts.append(f"{post.counts.shape[-2]} groups{_display.names(post.group_names)}")
     parts.append(f"{post.n_categories} categories{_display.names(post.category_names)}")
@@ -52,7 +56,7 @@ def _rows(post: "Posterior") -> list[tuple[str, ...]]:
         return [("mean of alpha, median [smallest, largest]", *(f"{value:.3g}" for value in values))]
     single = ("alpha", *post._learned)
     rows = [(name, some.mean(name), *some.quantile(name, _LEVELS)) for name in single]
-    labels = post.category_names or range(post.n_categories)
+    labels = [_display.one_line(name) for name in post.category_names or map(str, range(post.n_categories))]
     beta = some.mean("beta")
     bounds = some.quantile("beta", _LEVELS)
     for k in np.argsort(-beta, kind="stable")[:_MOST_BETA]:
