@@ -299,6 +299,12 @@ ROLES = {
     "names of categories": ({"": ["ASV1", "ASV2"], **TWO}, ("a", "b"), ("ASV1", "ASV2"), "categories, by their names"),
     "lineages": ({"#OTU ID": [7, 8], **TWO, "taxonomy": ["k", "l"]}, ("a", "b"), ("7", "8"), "header '#OTU ID'"),
     "long": ({"sample": [1, 1, 2], "taxon": ["a", "b", "b"], "n": [3, 1, 4]}, ("1", "2"), ("a", "b"), None),
+    "long, and more": (
+        {"sample": ["x", "x"], "taxon": ["a", "b"], "count": [3, 1], "percent": [75.0, 25.0]},
+        ("x",),
+        ("a", "b"),
+        "long table, without its columns 'percent'",
+    ),
     "later ids": ({**TWO, "patient": [8, 9]}, None, ("a", "b", "patient"), "categories are read from 'patient' too"),
 }
 
@@ -336,6 +342,8 @@ def test_names_of_an_index():
     for index in (days, days.to_period("D")):
         assert tables.as_counts(pd.DataFrame(TWO, index=index)).group_names == ("2020-01-01", "2020-01-02")
     assert tables.as_counts(pd.DataFrame(TWO, index=days).T).category_names == ("2020-01-01", "2020-01-02")
+    levels = pd.DataFrame([[3, 1], [0, 4]], columns=pd.MultiIndex.from_tuples([("u", 1), ("u", 2)]))
+    assert tables.as_counts(levels).category_names == ("('u', 1)", "('u', 2)")
     crossed = pd.crosstab(pd.Series(list("xxy"), name="sample"), pd.Series(list("uvu"), name="taxon"))
     assert tables.as_counts(crossed).category_names == ("u", "v")
 

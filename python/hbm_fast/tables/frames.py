@@ -80,9 +80,13 @@ def _of_frame(frame: nw.DataFrame[Any], name: str) -> NamedCounts:
     indexed = index is not None and (index.name is not None or np.asarray(index).dtype.kind not in "iuf")
     if index is not None and indexed:
         headers.insert(0, _Header(names.texts([index.name])[0]))
-    form = roles.long_form(headers) if len(headers) == 3 and roles.is_long(headers) else None
+    form = roles.long_form(headers) if roles.is_long(headers) else None
     if form is None or not form.certain:
         return _of_wide(frame, roles.wide_form(headers, indexed=indexed), name)
+    others = [header.name for header in headers if header not in (form.group, form.category, form.count)]
+    if others:
+        found = ", ".join(map(repr, others))
+        errors.warn(f"{name}: read as a long table, without its columns {found}: leave them out", UserWarning)
     group, category, count = (
         Column(header.name, header.values(frame), range(len(frame)), name, "row")
         for header in (form.group, form.category, form.count)

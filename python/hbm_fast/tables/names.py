@@ -8,10 +8,11 @@ import numpy as np
 
 def texts(values: Any) -> list[str]:
     """Each value as text: dates in ISO form, and "" for one that is missing."""
-    array = np.asarray(values)
-    if array.dtype.kind == "M":
-        array = array.astype("M8[us]")  # tolist() makes numbers of nanoseconds
-    return [_text(value) for value in array.tolist()]
+    if not isinstance(values, list):
+        array = np.asarray(values)
+        # tolist() makes numbers of nanoseconds
+        values = (array.astype("M8[us]") if array.dtype.kind == "M" else array).tolist()
+    return [_text(value) for value in values]
 
 
 def _text(value: Any) -> str:
