@@ -152,3 +152,32 @@ def test_long_names_leave_space_for_the_data():
         figure.draw_without_rendering()  # a warning, thus an error, where names take all the space
         assert all(min(axes.get_position().size) > 0.15 for axes in figure.axes)
     assert all(text.get_text().startswith("…") for text in figure.axes[0].get_yticklabels())
+
+
+def test_names_are_drawn_as_they_are():
+    names = ["_x", r"k__B_$\x$"]
+    post = hbm.sample([[3, 1], [0, 4], [5, 2]], rng=0, n_draws=100, diagnostics=False, category_names=names)
+    figure = hbm.plots.posterior(post)
+    figure.draw_without_rendering()  # an error, where a name is read as a formula
+    assert [text.get_text() for text in figure.axes[2].get_legend().get_texts()] == names
+    batch = hbm.exact_posterior([[[3, 1]], [[0, 4]]], rng=0, category_names=names)
+    for figure in (
+        hbm.plots.proportions(post, groups=0),
+        hbm.plots.shrinkage(post),
+        hbm.plots.learning_curve(batch),
+        hbm.plots.compare({"_a": post, "$b": post}),
+    ):
+        figure.draw_without_rendering()
+    assert [text.get_text() for text in figure.axes[2].get_legend().get_texts()] == ["_a", "$b"]
+
+
+def test_compare_takes_categories_by_name():
+    counts = np.array([[9, 1], [7, 2], [8, 0]])
+    a = hbm.exact_posterior(counts, rng=0, category_names=["x", "y"])
+    b = hbm.exact_posterior(counts[:, ::-1], rng=0, category_names=["y", "x"])
+    first, second = hbm.plots.compare({"a": a, "b": b}, category="x").axes[1].get_lines()
+    peaks = [line.get_xdata()[np.argmax(line.get_ydata())] for line in (first, second)]
+    assert peaks[0] == pytest.approx(peaks[1], abs=0.02)
+    assert peaks[0] > 0.5
+    with pytest.raises(ValueError, match="same categories; only one has x, z"):
+        hbm.plots.compare({"a": a, "c": hbm.exact_posterior(counts, category_names=["z", "y"])})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 4  # of panels
 LONGEST_NAME = 32  # in one line of a legend or of the names of rows
 _CHARACTERS_PER_INCH = 18.0
+_HAIR_SPACE = "\u200a"
 
 
 def figure_of(size: tuple[float, float]) -> "Figure":
@@ -78,7 +79,7 @@ def log_axis(axis: Any) -> None:
 
 def xlabel(axes: Any, text: str) -> None:
     """A label of the horizontal axis, in lines of about the width of the axes: names may be long."""
-    axes.set_xlabel(textwrap.fill(text, max(12, _characters(axes))))
+    axes.set_xlabel(textwrap.fill(text, max(12, _characters(axes))), parse_math=False)
 
 
 def _characters(axes: Any) -> int:
@@ -88,7 +89,7 @@ def _characters(axes: Any) -> int:
 
 def title(axes: "Axes", text: str) -> None:
     """A title at the left end of the axes."""
-    axes.set_title(text, loc="left", fontsize="medium")
+    axes.set_title(text, loc="left", fontsize="medium", parse_math=False)
 
 
 def legend(axes: "Axes", **options: Any) -> None:
@@ -99,7 +100,13 @@ def legend(axes: "Axes", **options: Any) -> None:
     texts = placed.get_texts()
     longest = LONGEST_NAME if len(texts) > 4 else 3 * LONGEST_NAME // 2
     for text in texts:
-        text.set_text(textwrap.fill(short(text.get_text(), longest), LONGEST_NAME))
+        text.set_parse_math(False)  # a name may hold dollars
+        text.set_text(textwrap.fill(short(text.get_text().lstrip(_HAIR_SPACE), longest), LONGEST_NAME))
+
+
+def in_legend(name: str | None) -> str | None:
+    """A name as the label of what is drawn: matplotlib leaves labels that begin with ``_`` out of legends."""
+    return _HAIR_SPACE + name if name is not None and name.startswith("_") else name
 
 
 def short(name: str, longest: int) -> str:

@@ -155,7 +155,7 @@ def _plot(axes: "Axes", curves: Sequence[tuple[Floats, Floats]], marginals: Sequ
     for (x, y), marginal in zip(curves, marginals, strict=True):
         effects = outline(axes, marginal.color, _WIDTH)
         style: dict[str, Any] = {"linewidth": _WIDTH, "linestyle": marginal.dashes, "path_effects": effects}
-        axes.plot(x, y, color=marginal.color, label=marginal.label, **style)
+        axes.plot(x, y, color=marginal.color, label=plot_axes.in_legend(marginal.label), **style)
 
 
 def _stand(axes: "Axes", curves: Sequence[tuple[Floats, Floats]], marginals: Sequence[Marginal]) -> None:

@@ -93,7 +93,8 @@ def intervals(
     if reference is not None:
         axes.axvline(reference[0], color="0.5", linewidth=1.0, linestyle="--", zorder=0.5, label=reference[1])
     if len(order) <= _MOST_NAMES:
-        axes.set_yticks(range(len(order)), [plot_axes.short(names[k], plot_axes.LONGEST_NAME) for k in order])
+        shown = [plot_axes.short(names[k], plot_axes.LONGEST_NAME) for k in order]
+        axes.set_yticks(range(len(order)), shown, parse_math=False)
     axes.set_ylim(len(order) - 0.4, -0.6)
     plot_axes.xlabel(axes, label)
     if len(axes.get_legend_handles_labels()[0]) > 1:
@@ -110,7 +111,7 @@ def _draw(axes: "Axes", row: Series, order: NDArray[np.intp], shift: float, colo
     """
     width = 1.8 if len(order) <= _MOST_NAMES else 1.0
     chosen = [color if row.colors is None else row.colors[k] for k in order]
-    label: str | None = row.label
+    label = plot_axes.in_legend(row.label)
     for one in {str(color): color for color in chosen}.values():
         positions = np.array([n for n, color in enumerate(chosen) if str(color) == str(one)])
         k, y = order[positions], positions + shift

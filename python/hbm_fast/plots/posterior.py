@@ -97,7 +97,7 @@ def compare(
     group : int, str or None
         The group of theta; None for a new group.
     category : int or str
-        The category of beta and theta.
+        The category of beta and theta: of the first posterior, and by its name in the others where they have names.
     category_name : str, optional
         Its name in the labels.
     ax : sequence of three Axes of matplotlib, optional
@@ -115,7 +115,7 @@ def compare(
     ImportError
         Without matplotlib (extra ``report``).
     TypeError, ValueError
-        For an empty mapping, a batch, or where ``ax`` or ``colors`` is something else.
+        For an empty mapping, a batch, other categories, or where ``ax`` or ``colors`` is something else.
 
     Examples
     --------
@@ -131,13 +131,14 @@ def compare(
     first = next(iter(posteriors.values()))
     k = labels.category_index(first, category)
     name = category_name or labels.categories(first)[k]
-    lines = list(zip(posteriors, posteriors.values(), colors_of(list(posteriors), colors), strict=True))
-    learned = [line for line in lines if labels.learned(line[1])]
+    at = [labels.aligned(first, post)[k] for post in posteriors.values()]
+    lines = list(zip(posteriors, posteriors.values(), colors_of(list(posteriors), colors), at, strict=True))
+    learned = [line[:3] for line in lines if labels.learned(line[1])]
     figure, (left, middle, right, *fourth) = _panels(ax, bool(learned))
-    densities.draw_log(left, [densities.log_alpha(post, label, color) for label, post, color in lines])
-    densities.draw_proportions(middle, [densities.beta(post, k, label, color) for label, post, color in lines])
+    densities.draw_log(left, [densities.log_alpha(post, label, color) for label, post, color, _ in lines])
+    densities.draw_proportions(middle, [densities.beta(post, k, label, color) for label, post, color, k in lines])
     densities.draw_proportions(
-        right, [densities.draws(post, post.theta(group)[..., k], label, color) for label, post, color in lines]
+        right, [densities.draws(post, post.theta(group)[..., k], label, color) for label, post, color, k in lines]
     )
     left.set(xlabel="alpha", ylabel="density")
     plot_axes.xlabel(middle, f"beta, {name}")
