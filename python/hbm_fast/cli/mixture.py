@@ -25,6 +25,7 @@ def mixture(
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,
     drop: options.Drop = None,
+    layer: options.Layer = None,
     prior: Annotated[str, typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration.")] = "0.1,0.1",
     criterion: Annotated[
         str, typer.Option(help="What chooses the number: log_evidence, laplace (as R does), aic or bic.")
@@ -48,7 +49,7 @@ def mixture(
     if criterion not in _COLUMNS[1:]:
         raise ValueError(f"--criterion must be one of {', '.join(_COLUMNS[1:])}; got {criterion!r}")
     numbers, given = _numbers(components), gamma(prior)
-    source = read(data, layout, transpose, drop, None, None)
+    source = read(data, layout, transpose, drop, None, None, layer)
     messages: list[str] = []
     with collected(messages), progress(source.name, "fits", len(numbers), quiet=quiet) as update:
         found = select_components(
