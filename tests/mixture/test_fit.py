@@ -215,6 +215,18 @@ def test_degenerate_components_are_named(counts, n_components, outcome):
     assert fit.converged
 
 
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [({}, {"max_iterations": 1}), ({"alpha": hbm.priors.LogUniform(0.1, 0.2)}, {})],  # a mode at the upper bound
+)
+def test_an_unfinished_search_warns(model, options):
+    counts, _ = simulated(4, (20, 20), 3)
+    with pytest.warns(hbm.ConvergenceWarning, match="stopped short of a maximum"):
+        fit = hbm.fit(counts, hbm.MixtureModel(4, n_components=2, **model), **options)
+    assert fit.outcome == "unfinished"
+    assert not fit.converged
+
+
 def test_ctrl_c_keeps_the_best_so_far():
     def press(share):
         shares.append(share)
