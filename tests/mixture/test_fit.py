@@ -215,6 +215,14 @@ def test_degenerate_components_are_named(counts, n_components, outcome):
     assert fit.converged
 
 
+def test_an_unfinished_search_warns():
+    counts, _ = simulated(4, (20, 20), 3)
+    with pytest.warns(hbm.ConvergenceWarning, match="stopped short of a maximum"):
+        fit = hbm.fit(counts, hbm.MixtureModel(4, n_components=2), max_iterations=1)
+    assert fit.outcome == "unfinished"
+    assert not fit.converged
+
+
 def test_ctrl_c_keeps_the_best_so_far():
     def press(share):
         shares.append(share)
@@ -236,7 +244,8 @@ def test_ctrl_c_keeps_the_best_so_far():
     [
         ({"n_components": hbm.priors.DirichletProcess()}, {}, r"fit takes a fixed number .* hbm\.sample"),
         ({"n_components": 2}, {"prior": hbm.priors.HalfCauchy(1.0)}, "maximum likelihood is not offered"),
-        ({"n_components": 2, "alpha": 2.0}, {}, "a prior of alpha with a density"),
+        ({"n_components": 2, "alpha": 2.0}, {}, "a prior of alpha with a density on all positive numbers"),
+        ({"n_components": 2, "alpha": hbm.priors.LogUniform(0.1, 9.0)}, {}, "whose mode is at no bound"),
         ({"n_components": 2, "beta": hbm.priors.FixedBeta([0.5, 0.5])}, {}, "a Dirichlet prior of beta"),
         ({"n_components": 2, "beta": hbm.priors.Dirichlet(hbm.priors.Exponential(1))}, {}, "of known concentration"),
         ({"n_components": 2}, {"start": ([0.5, 0.5], [1.0, 1.0])}, r"of shapes \(2,\) and \(2, 2\)"),

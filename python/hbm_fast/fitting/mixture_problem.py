@@ -137,10 +137,12 @@ class MixtureProblem:
         if prior is not None:  # independent gammas: their sum is a gamma, and independent of the proportions
             alpha = priors.Gamma(self.n_categories * prior.shape, rate=prior.rate)
             beta = priors.Dirichlet(prior.shape)
-        if isinstance(alpha, priors.Fixed) or not isinstance(beta, priors.Dirichlet) or beta.is_learned:
+        bounded = isinstance(alpha, priors.Fixed | priors.LogUniform | priors.Power)
+        if bounded or not isinstance(beta, priors.Dirichlet) or beta.is_learned:
             raise ValueError(
-                "fit takes a prior of alpha with a density and a Dirichlet prior of beta of known concentration, for a "
-                f"mixture; got alpha={alpha}, beta={beta}. Pass prior=priors.Gamma(...), or use hbm.sample"
+                "fit takes a prior of alpha with a density on all positive numbers, whose mode is at no bound, and a "
+                f"Dirichlet prior of beta of known concentration for a mixture; got alpha={alpha}, beta={beta}. Pass "
+                "prior=priors.Gamma(...), or use hbm.sample"
             )
         self.alpha = alpha
         self.b = np.broadcast_to(np.asarray(beta.concentration), (self.n_categories,))

@@ -27,7 +27,8 @@ _MESSAGES: dict[str, str] = {
     "emptied": "a component has no group: fewer components give the same fit",
     "single group": "a component has one group only: its concentrations are those of the prior and that group's counts",
     "identical": "two components are the same: fewer components give the same fit",
-    "unfinished": "the search stopped short of a maximum; pass a larger max_iterations",
+    "unfinished": "the search stopped short of a maximum; pass a larger max_iterations, and where that changes "
+    "nothing, the totals are so large that rounding hides the slope",
     "interrupted": "Ctrl-C ended the search; this is the best so far",
 }
 _FEW = 0.5  # expected groups, below which a component is empty
