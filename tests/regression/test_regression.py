@@ -308,3 +308,51 @@ def test_the_bootstrap_factor():
     limit, nested = (hbm.fit(flat, hbm.RegressionModel(3), design=d) for d in (half, half[:, :1]))
     assert nested.outcome == "infinity"
     assert limit.likelihood_ratio_test(nested, n_bootstrap=50, rng=0).p_value > 0.5
+
+
+def test_pure_groups_and_single_counts_are_outcomes():
+    rng = np.random.default_rng(6)
+    pure = np.eye(3, dtype=int)[rng.integers(0, 3, 40)] * rng.integers(2, 9, (40, 1))
+    assert hbm.fit(pure, hbm.RegressionModel(3)).outcome == "zero"
+    single = np.eye(3, dtype=int)[rng.integers(0, 3, 40)]
+    fit = hbm.fit(single, hbm.RegressionModel(3))
+    assert fit.outcome == "undetermined"
+    np.testing.assert_allclose(fit.predict()[0], single.mean(axis=0), atol=1e-6)
+    for outcome in ("zero", "undetermined"):
+        assert len(hbm.fit(pure if outcome == "zero" else single, hbm.RegressionModel(3)).message) > 20
+
+
+def test_refusals_of_arrays_and_of_predictions():
+    counts, design = table()
+    gap = design.copy()
+    gap[7, 1] = np.nan
+    with pytest.raises(ValueError, match=r"design must be finite; got nan in row 7, column 'design\[1\]'"):
+        hbm.fit(counts, hbm.RegressionModel(3), design=gap)
+    with pytest.raises(ValueError, match=r"collinear: column 'design\[2\]'"):
+        hbm.fit(counts, hbm.RegressionModel(3), design=np.column_stack([design, design.sum(axis=1)]))
+    with pytest.raises(ValueError, match=r"N = 60, one row a group; got \(59, 2\)"):
+        hbm.fit(counts, hbm.RegressionModel(3), design=design[1:])
+    with pytest.raises(ValueError, match=r"pass RegressionModel\(3"):
+        hbm.fit(counts, hbm.RegressionModel(2), design=design)
+    fit = hbm.fit(counts, hbm.RegressionModel(3), design=design)
+    with pytest.raises(ValueError, match=r"design must have shape \(N, 2\)"):
+        fit.predict(design=design[:, :1])
+    with pytest.raises(ValueError, match="probability must lie between"):
+        fit.predict(probability=90)
+    with pytest.raises(ValueError, match="term must be one of"):
+        fit.wald_test("age")
+    weighted = [hbm.fit(counts, hbm.RegressionModel(3), design=d, weights=np.ones(60)) for d in (design, design[:, :1])]
+    with pytest.raises(ValueError, match="without weights"):
+        weighted[0].likelihood_ratio_test(weighted[1], n_bootstrap=5)
+    modes = [hbm.fit(counts, hbm.RegressionModel(3), design=d, prior="model") for d in (design, design[:, :1])]
+    with pytest.raises(ValueError, match="without prior"):
+        modes[0].likelihood_ratio_test(modes[1])
+
+
+def test_a_prior_of_the_precision_may_have_an_offset_and_a_mean():
+    pytest.importorskip("formulaic")
+    counts, _ = table()
+    offset = {"t": np.linspace(0.0, 0.5, 60)}
+    prior = hbm.priors.Normal(3.0, 0.01)
+    model = hbm.RegressionModel(3, precision="~ 1 + offset(t)", precision_coefficients=prior)
+    assert hbm.fit(counts, model, data=offset, prior="model").precision_coefficients[0] == pytest.approx(3.0, abs=0.05)
