@@ -108,11 +108,12 @@ def chi_square_p(values, n_bins=20):
 
 if __name__ == "__main__":
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
+    target = Path(__file__).parents[1] / "results" / "mixture_calibration.json"
     table = {}
     for case, (_, _, largest_total) in CASES.items():
         m = n if largest_total == 20 else n // 4
-        table[case] = {quantity: chi_square_p(values) for quantity, values in ranks(case, m).items()}
-        for quantity, p in table[case].items():
+        p_values = {quantity: chi_square_p(values) for quantity, values in ranks(case, m).items()}
+        table[case] = {"datasets": m, "p_values": p_values}
+        for quantity, p in p_values.items():
             print(f"{case:26s} {m} datasets, {quantity:26s} p = {p:.4g}", flush=True)
-    target = Path(__file__).parents[1] / "results" / "mixture_calibration.json"
-    target.write_text(json.dumps({"datasets": n, "p_values": table}, indent=1) + "\n")
+        target.write_text(json.dumps(table, indent=1) + "\n")

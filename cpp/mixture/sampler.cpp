@@ -21,6 +21,7 @@ constexpr std::size_t n_auxiliary = 3;
 
 // With fewer positive counts in the table, the Gibbs step and single moves of labels mix well and cost less.
 constexpr std::size_t fewest_counts = 40;
+constexpr double slice_share = 0.25;       // of the Gibbs steps that a slice step on alpha follows
 constexpr double independent_share = 0.9;  // of the sweeps, whose parameters come from independence steps
 
 double gamma_variate(Stream& stream, double shape) { return std::exp(log_gamma_variate(stream, shape)); }
@@ -229,7 +230,7 @@ class Chain {
     sampler_.count_tables(stream_, labels_, pool_);
     for (const std::size_t place : by_tables) {
       sampler_.update(stream_, pool_[place]);
-      if (!finder_) {
+      if (!finder_ && stream_.uniform() < slice_share) {
         groups_.clear();
         for (std::size_t g = 0; g < n_groups(); ++g) {
           if (static_cast<std::size_t>(labels_[g]) == place) groups_.push_back(g);
