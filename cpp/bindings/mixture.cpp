@@ -126,14 +126,16 @@ py::tuple starts(const CountSlots& slots, const Labels& labels, std::size_t n_co
   return py::make_tuple(log_concentration, log_weights);
 }
 
-Labels seeds(const CountSlots& slots, const Doubles& uniforms, std::size_t n_iterations, int n_threads) {
-  refuse_if(uniforms.ndim() != 2 || slots.n_groups() == 0, "uniforms must have shape (S, C), and groups have counts");
+Labels seeds(const CountSlots& slots, const Doubles& uniforms, std::size_t n_candidates, std::size_t n_iterations,
+             int n_threads) {
+  refuse_if(uniforms.ndim() != 2 || slots.n_groups() == 0 || n_candidates < 1,
+            "uniforms must have shape (S, C), groups counts, and a seed a candidate");
   const std::size_t n = extent(uniforms, 0), n_components = extent(uniforms, 1);
   Labels labels(std::vector<std::size_t>{n, slots.n_groups()});
   std::int32_t* const to = labels.mutable_data();
   const bool interrupted = each_solution(n, n_threads, [&](std::size_t s, TimedPoll& poll) {
-    hellinger_labels(slots, n_components, uniforms.data() + s * n_components, n_iterations, to + s * slots.n_groups(),
-                     poll);
+    hellinger_labels(slots, n_components, uniforms.data() + s * n_components, n_candidates, n_iterations,
+                     to + s * slots.n_groups(), poll);
   });
   if (interrupted) {
     PyErr_SetNone(PyExc_KeyboardInterrupt);
@@ -250,7 +252,7 @@ void register_mixture(py::module_ m) {
       .def_property_readonly(
           "hash", [](const CountSlots& s) { return py::make_tuple(s.hash.high, s.hash.low); },
           "Of the groups, whatever the order of the rows.")
-      .def("seeds", &seeds, py::arg("uniforms"), py::arg("n_iterations"), py::arg("n_threads"),
+      .def("seeds", &seeds, py::arg("uniforms"), py::arg("n_candidates"), py::arg("n_iterations"), py::arg("n_threads"),
            "Labels (S, N) by k-means++ on the square roots of the proportions; uniforms (S, C).")
       .def("starts", &starts, py::arg("labels"), py::arg("n_components"), py::arg("totals"), py::arg("alpha"),
            py::arg("beta"), py::arg("weights"), py::arg("n_threads"),

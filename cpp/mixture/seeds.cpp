@@ -52,22 +52,37 @@ std::size_t drawn(const std::vector<double>& mass, double uniform) {
 }  // namespace
 
 void hellinger_labels(const CountSlots& slots, std::size_t n_components, const double* uniforms,
-                      std::size_t n_iterations, std::int32_t* labels, TimedPoll& poll) {
+                      std::size_t n_candidates, std::size_t n_iterations, std::int32_t* labels, TimedPoll& poll) {
   const HellingerRows rows(slots);
   const std::size_t n_groups = slots.n_groups(), n_categories = slots.n_categories;
-  std::vector<double> centres(n_categories * n_components, 0.0), distance(n_groups, 2.0), mass(slots.weights);
+  std::vector<double> centres(n_categories * n_components, 0.0), mass(slots.weights), centre(n_categories, 0.0);
+  std::vector<double> distance(n_groups, 2.0), shortened(n_groups), shortest(n_groups);
   for (std::size_t c = 0; c < n_components; ++c) {
-    if (c > 0) {
-      for (std::size_t g = 0; g < n_groups; ++g) mass[g] = slots.weights[g] * distance[g];
+    std::size_t seed = 0;
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t t = 0; t < (c == 0 ? 1 : n_candidates); ++t) {
+      const double uniform = uniforms[c] + static_cast<double>(t) / static_cast<double>(n_candidates);
+      const std::size_t candidate = drawn(mass, uniform - std::floor(uniform));
+      double sum = 0.0;
+      rows.each(candidate, [&](std::size_t k, double root) { centre[k] = root; });
+      for (std::size_t g = 0; g < n_groups; ++g) {
+        if (g % items_per_poll == 0) poll();
+        double alike = 0.0;
+        rows.each(g, [&](std::size_t k, double root) { alike += root * centre[k]; });
+        shortened[g] = std::min(distance[g], std::max(0.0, 2.0 - 2.0 * alike));
+        if (shortened[g] < 1e-12) shortened[g] = 0.0;
+        sum += slots.weights[g] * shortened[g];
+      }
+      rows.each(candidate, [&](std::size_t k, double) { centre[k] = 0.0; });
+      if (sum < least) {
+        least = sum;
+        seed = candidate;
+        std::swap(shortest, shortened);
+      }
     }
-    rows.each(drawn(mass, uniforms[c]), [&](std::size_t k, double root) { centres[k * n_components + c] = root; });
-    for (std::size_t g = 0; g < n_groups; ++g) {
-      if (g % items_per_poll == 0) poll();
-      double alike = 0.0;
-      rows.each(g, [&](std::size_t k, double root) { alike += root * centres[k * n_components + c]; });
-      distance[g] = std::min(distance[g], std::max(0.0, 2.0 - 2.0 * alike));
-      if (distance[g] < 1e-12) distance[g] = 0.0;
-    }
+    rows.each(seed, [&](std::size_t k, double root) { centres[k * n_components + c] = root; });
+    std::swap(distance, shortest);
+    for (std::size_t g = 0; g < n_groups; ++g) mass[g] = slots.weights[g] * distance[g];
   }
   std::vector<double> alike(n_components), sums, squares(n_components);
   for (std::size_t iteration = 0; iteration <= n_iterations; ++iteration) {

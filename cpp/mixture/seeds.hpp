@@ -10,8 +10,9 @@
 namespace hbm_fast {
 
 // Arthur & Vassilvitskii (2007): each seed is drawn by one of `uniforms` (C) with probability proportional to the
-// squared distance from the seeds before it. Writes labels (N).
+// squared distance from the seeds before it; of several candidates, spread evenly over that distribution, the one that
+// leaves the smallest sum of squared distances. Writes labels (N).
 void hellinger_labels(const CountSlots& slots, std::size_t n_components, const double* uniforms,
-                      std::size_t n_iterations, std::int32_t* labels, TimedPoll& poll);
+                      std::size_t n_candidates, std::size_t n_iterations, std::int32_t* labels, TimedPoll& poll);
 
 }  // namespace hbm_fast

@@ -88,14 +88,14 @@ def test_log_posterior_is_log_likelihood_and_log_prior(fit):
 
 
 def test_weights_of_another_dirichlet_enter_the_log_posterior():
-    counts, _ = simulated(3, (12, 6), 0)
+    counts, _ = simulated(3, (40, 20), 0)
     fit = hbm.fit(counts, hbm.MixtureModel(3, n_components=2, weights=3.0))
     log_prior = sum(map(model_density, fit.concentration))
     log_prior += math.lgamma(6.0) - 2 * math.lgamma(3.0) + 2.0 * np.log(fit.weights).sum()  # less that of Dirichlet(1)
     assert math.isclose(fit.log_posterior, fit.log_likelihood + log_prior, rel_tol=1e-10)
     assert fit.outcome == "maximum"
-    expected = (fit.responsibilities.sum(axis=0) + 2.0) / 22.0
-    np.testing.assert_allclose(fit.weights, expected, rtol=1e-7)
+    expected = (fit.responsibilities.sum(axis=0) + 2.0) / 64.0
+    np.testing.assert_allclose(fit.weights, expected, rtol=1e-5)
 
 
 def model_density(a):

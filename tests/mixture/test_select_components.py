@@ -97,7 +97,7 @@ def test_unknown_criteria_and_numbers(selection):
         selection[9]
 
 
-def test_figures(counts, selection):
+def test_plots(counts, selection):
     pytest.importorskip("matplotlib")
     pytest.importorskip("pandas")
     fit = selection[3]

@@ -3,13 +3,19 @@
 import csv
 import gzip
 import io
+import os
+import signal
+import subprocess
 import sys
+import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.tables import read_counts, read_labels
+from hbm_fast.tables import biom, child, h5ad, read_counts, read_labels
 
 TWINS = hbm.datasets.load_twins()
 
@@ -248,12 +254,12 @@ def write_biom(file, counts, groups, categories, **changes):
             stored.create_dataset(name, data=value, compression="gzip", **(text or {}))
 
 
-def cut_off_files_are_named(file):
+def cut_off_files_are_named(file, read):
     whole = file.read_bytes()
     for share in (0.1, 0.5, 0.9, 0.999):
         file.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(ValueError, match=rf"{file.name}: not a readable"):
-            read_counts(file)
+            read(file)
     file.write_bytes(whole)
 
 
@@ -264,7 +270,7 @@ def test_biom(tmp_path):
     same_as_twins(table)
     assert table.transposed
     assert read_counts(file, transpose=False).group_names == TWINS.category_names
-    cut_off_files_are_named(file)
+    cut_off_files_are_named(file, biom.read)
     counts, names = np.array([[3.0, 0.0], [1.0, 4.0]]), (("x", "y"), ("white", "black"))
     for changes, message in (
         ({"sample/matrix/data": [3.0, 0.5, 4.0]}, r"whole numbers; got 0\.5 at row 'y', column 'white'"),
@@ -278,7 +284,7 @@ def test_biom(tmp_path):
     ):
         write_biom(file, counts, *names, **changes)
         with pytest.raises(ValueError, match=rf"twins\.biom.*({message})"):
-            read_counts(file)
+            biom.read(file)
     with pytest.raises(ValueError, match="drop and labels name columns of text and Parquet"):
         read_counts(file, drop=["white"])
     file.write_text('{"format": "Biological Observation Matrix 1.0.0"}')
@@ -302,6 +308,61 @@ def test_hdf5_files_that_state_more_than_they_hold(tmp_path):
             read_counts(tmp_path / f"absent{name}")
 
 
+def looping_biom(file):
+    """A file of whose text libhdf5 never returns: the free space of its global heap has the size 0."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(file, "w") as stored:
+        for name, value in {"sample/ids": ["x", "y"], "observation/ids": ["white", "black"]}.items():
+            stored.create_dataset(name, data=value, dtype=h5py.string_dtype())
+        for name, value in {"data": [3.0, 1.0, 4.0], "indices": [0, 0, 1], "indptr": [0, 1, 3]}.items():
+            stored.create_dataset(f"sample/matrix/{name}", data=value)
+    assert read_counts(file).counts.tolist() == [[3, 0], [1, 4]]
+    content = bytearray(file.read_bytes())
+    at = content.index(b"GCOL") + 16
+    while content[at] != 0:  # objects: index, references, size, content in steps of 8
+        at += 16 + -(-int.from_bytes(content[at + 8 : at + 16], "little") // 8) * 8
+    content[at + 8 : at + 16] = bytes(8)
+    file.write_bytes(content)
+
+
+def test_files_that_libhdf5_reads_without_end(tmp_path):
+    file = tmp_path / "endless.biom"
+    looping_biom(file)
+    with pytest.raises(ValueError, match=r"endless\.biom: could not be read within 2 s: it is probably damaged"):
+        child.read(biom.read, file, seconds=2.0)
+    with pytest.raises(ValueError, match=r"false: reading it ended a process, with exit status 1: .* damaged"):
+        child.read(os.execlp, Path("false"), "false", seconds=600.0)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
+def test_interrupting_libhdf5(tmp_path):
+    file = tmp_path / "endless.biom"
+    looping_biom(file)
+    program = "import sys; from hbm_fast.tables import read_counts; print(flush=True); read_counts(sys.argv[1])"
+    command = [sys.executable, "-c", program, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (found := children.read_text().split()) and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(0.5)  # the child has begun by then
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.communicate(timeout=300)[1]
+    assert found
+    for _ in range(1000):
+        if not any(map(is_running, found)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{found} still run")
+
+
 def test_h5ad(tmp_path):
     anndata, pd = pytest.importorskip("anndata"), pytest.importorskip("pandas")
     sparse = pytest.importorskip("scipy.sparse")
@@ -313,18 +374,43 @@ def test_h5ad(tmp_path):
     )
     file = tmp_path / "twins.h5ad"
     data.write_h5ad(file)
-    same_as_twins(read_counts(file))
-    cut_off_files_are_named(file)
+    same_as_twins(h5ad.read(file, None, None))
+    cut_off_files_are_named(file, partial(h5ad.read, layer=None, labels=None))
     table = read_counts(file, layer="counts", labels="pheno")
     same_as_twins(table)
     assert table.labels == TWINS.labels
-    for options, message in (
-        ({"layer": "half"}, r"whole numbers; got \d*\.5 at row 'TS"),
-        ({"layer": "other"}, "layer must be one of the layers.*'counts', 'half'; got 'other'"),
-        ({"labels": "age"}, "labels must name a column of obs; got 'age', and there are 'pheno'"),
+    for layer, labels, message in (
+        ("half", None, r"whole numbers; got \d*\.5 at row 'TS"),
+        ("other", None, ": layer must be one of the layers of the file, 'counts', 'half'; got 'other'"),
+        (None, "age", "labels must name a column of obs; got 'age', and there are 'pheno'"),
     ):
-        with pytest.raises(ValueError, match=rf"twins\.h5ad.*{message}"):
-            read_counts(file, **options)
+        with pytest.raises(ValueError, match=rf"^[^ ]*twins\.h5ad.*{message}"):
+            h5ad.read(file, layer, labels)
+
+
+LINEAGES = ("k__Bacteria; p__Firmicutes; f__Rikenellaceae", "k__Bacteria; p__; f__S24-7", "k__Archaea; p__, x; f__")
+
+
+@pytest.mark.parametrize(("delimiter", "other"), [(",", ";"), ("\t", ";"), (";", ","), ("\t", ",")])
+def test_lineages_have_delimiters_of_their_own(write, delimiter, other):
+    names = tuple(name.replace(",", "").replace(";", other) for name in LINEAGES)
+    rows = [("x", "3", "1", "0"), ("y", "0", "4", "1"), ("z", "1", "2", "3")]
+    comment = "# a comment, of a; kind\n"
+    for header in (("sample", *names), ("#SampleID", *names), names):  # the last as R writes row names
+        table = read_counts(write(comment + "\n".join(map(delimiter.join, (header, *rows))) + "\n"))
+        assert (table.category_names, table.group_names) == (names, ("x", "y", "z"))
+        assert table.counts.tolist() == [[3, 1, 0], [0, 4, 1], [1, 2, 3]]
+    rows = zip(("#OTU ID", *names), *rows, strict=True)  # a category in each row
+    table = read_counts(write("\n".join(map(delimiter.join, rows))))
+    assert (table.category_names, table.transposed) == (names, True)
+
+
+def test_quoted_lineages_and_leading_blank_lines(write):
+    header = ",".join(f'"{name}"' for name in LINEAGES)
+    table = read_counts(write(f'\n"sample",{header}\n"x; y; z",3,1,0\n"y",0,4,1\n'))
+    assert (table.category_names, table.group_names) == (LINEAGES, ("x; y; z", "y"))
+    wide = write("sample\t" + "\t".join(f"g__{k}; s__{k}" for k in range(20_000)) + "\n" + "x" + "\t1" * 20_000)
+    assert read_counts(wide).counts.shape == (1, 20_000)
 
 
 def test_damaged_gzip(tmp_path):

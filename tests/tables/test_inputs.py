@@ -160,6 +160,16 @@ def test_names_of_datasets_in_xarray():
     assert tables.as_counts(xr.DataArray(COUNTS)).category_names is None
 
 
+def test_networks_keep_names_of_datasets(absent_extras_skip):
+    batch = xarray_of(np.stack([COUNTS, COUNTS]), "uv", GROUPS, CATEGORIES)
+    with absent_extras_skip():
+        networks = [hbm.amortize.load("marbles"), hbm.embedding.load("marbles")]
+    for network in networks:
+        post = network.sample(batch, n_draws=5, rng=0)
+        assert (post.dataset_names, post.group_names) == (("u", "v"), GROUPS)
+        assert post["v"].dataset_names == ("v",)
+
+
 def test_layers_of_anndata():
     data = anndata_of(COUNTS / 3, counts=sparse("csr_matrix", COUNTS), raw=COUNTS * 2.0)
     assert hbm.fit(data, layer="counts").category_names == CATEGORIES
@@ -182,7 +192,7 @@ def repeated_columns():
 
 
 REFUSED = {
-    "fraction": (lambda: [[1, 2], [3, 0.5]], r"whole numbers; got 0\.5 at row 1, column 1"),
+    "fraction": (lambda: [[1, 2], [3, 0.5]], r"whole numbers; got 0\.5 at row 1, column 1: pass the counts"),
     "fraction in a batch": (lambda: np.full((2, 1, 2), 0.5), r"got 0\.5 at dataset 0, row 0, column 0"),
     "fraction in a frame": (lambda: frame() / 3, r"got 6\.66\d+ at row 'first', column 'white'"),
     "fraction in a sparse matrix": (lambda: sparse("csr_array", COUNTS / 3), r"got 6\.66\d+ at row 0, column 0"),
@@ -198,6 +208,7 @@ REFUSED = {
     "ragged words": (lambda: [["red", "blue"], ["red"]], "from_lists"),
     "mapping": (lambda: {"bag": {"red": 3}}, "got dict.*from_lists"),
     "one string": (lambda: "red", "got str"),
+    "generator": (lambda: (row for row in COUNTS), r"got generator: pass list\(...\) of it"),
     "rows of several lengths": (lambda: [[1, 2], [3]], "rows of one length"),
     "text column": (lambda: frame().assign(pheno="x"), r"column 'pheno' holds text.*drop\(columns=\['pheno'\]\)"),
     "repeated columns": (repeated_columns, "two columns have one name"),
@@ -225,6 +236,14 @@ def test_other_objects_are_refused(make, message):
     for function in (hbm.fit, hbm.sample, hbm.exact_posterior, hbm.SufficientStatistics):
         with pytest.raises((TypeError, ValueError), match=message):
             function(value)
+
+
+def test_none_and_one_category_are_refused():
+    for function in (hbm.fit, hbm.sample, tables.as_datasets):
+        with pytest.raises(TypeError, match="counts must be an array or a table of counts; got NoneType"):
+            function(None)
+        with pytest.raises(ValueError, match=r"counts must have (at least )?two categories"):
+            function([[3], [4]])
 
 
 def test_numbers_name_nothing():

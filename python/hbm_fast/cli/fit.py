@@ -1,6 +1,7 @@
 """`hbm-fast fit`: maximum likelihood or posterior mode of a table of counts."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ def fit(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     prior: Annotated[
         str | None,
         typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration: the mode instead of the maximum."),
@@ -46,8 +48,9 @@ def fit(
     Example: hbm-fast fit counts.csv --prior 0.1,0.1 --out fit.csv
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
-    gamma = None if prior is None else _gamma(prior)
-    source = read(data, layout, transpose, drop, metadata, by)
+    stated = None if prior is None else gamma(prior)
+    source = read(data, layout, transpose, drop, metadata, by, layer)
+    output.check_labels(source.parts, out)
     for label in source.parts:
         options.check_target(output.of_label(out, label), "--out", (".csv", ".json"), force=force)
     answers: dict[str | None, output.Answer] = {}
@@ -55,13 +58,13 @@ def fit(
     for label, table in source.parts.items():
         messages: list[str] = []
         with collected(messages):
-            result = _fit(table, gamma)
+            result = _fit(table, stated)
         record = output.record(
             "fit",
             source,
             table,
-            model=f"Dirichlet-multinomial{'' if gamma is None else f', {gamma!r} prior of every concentration'}",
-            method="maximum likelihood" if gamma is None else "posterior mode",
+            model=f"Dirichlet-multinomial{'' if stated is None else f', {stated!r} prior of every concentration'}",
+            method="maximum likelihood" if stated is None else "posterior mode",
             parameters=_parameters(result),
             messages=messages,
             **_content(result),
@@ -74,9 +77,9 @@ def fit(
             _files.write_csv(target, columns, _rows(result))
         elif target is not None:
             _files.write_json(target, record)
+    output.publish(source, answers, as_json=as_json, wide=wide)
     if figure is not None:
         _draw(fits, figure)
-    output.publish(source, answers, as_json=as_json, wide=wide)
 
 
 def _fit(table: CountTable, prior: priors.Gamma | None) -> FitResult:
@@ -84,7 +87,8 @@ def _fit(table: CountTable, prior: priors.Gamma | None) -> FitResult:
     return replace(fit_counts(table.counts, weights=table.weights, prior=prior), category_names=names)
 
 
-def _gamma(text: str) -> priors.Gamma:
+def gamma(text: str) -> priors.Gamma:
+    """The prior that --prior states."""
     try:
         shape, rate = map(float, text.split(","))
     except ValueError:
@@ -179,8 +183,11 @@ def _draw(fits: Mapping[str | None, FitResult], target: Path) -> None:
     else:
         for label, result in fits.items():
             if not result.converged:
-                raise ValueError(f"{label}: there is nothing to draw: {result.message}")
-        names = next(iter(fits.values())).category_names or ()
-        series = [(str(label), f.concentration, *f.interval()) for label, f in fits.items()]
+                print(f"hbm-fast: warning: {label} is not in the figure: {result.message}", file=sys.stderr)
+        drawn = {str(label): result for label, result in fits.items() if result.converged}
+        if not drawn:
+            raise ValueError("there is nothing to draw: no label has a maximum")
+        names = next(iter(drawn.values())).category_names or ()
+        series = [(label, result.concentration, *result.interval()) for label, result in drawn.items()]
         figure = intervals(names, series, "concentration, with 95 % intervals", 30)
     _files.write_figure(target, figure, dpi=150)

@@ -19,7 +19,7 @@ from hbm_fast.models import MixtureModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts
 
-_STARTS, _CROSSOVERS = 24, 64
+_STARTS = 24
 _NO_MAXIMUM_LIKELIHOOD = (
     "Without it the priors of the model apply; maximum likelihood is not offered for a MixtureModel, because its "
     "supremum is infinite: a component of one group whose concentrations grow without bound"
@@ -68,7 +68,6 @@ def fit_mixture(
             n_components,
             generator,
             n_starts=_validate.positive_int(n_starts, "n_starts"),
-            n_crossovers=_CROSSOVERS,
             report=report,
             neighbours=None if neighbours is None else neighbours(problem, generator),
         )

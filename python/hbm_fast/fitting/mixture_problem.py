@@ -12,6 +12,8 @@ from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.models import MixtureModel
 from hbm_fast.tables.inputs import as_counts
 
+_CANDIDATES = (2, 4)  # for each seed of a plain start, of one that is refined
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -173,8 +175,10 @@ class MixtureProblem:
         return math.lgamma(j * d) - math.lgamma(j) - j * math.lgamma(d) + (d - 1.0) * float(np.log(weights).sum())
 
     def starts(self, uniforms: Floats, n_refined: int) -> tuple[Floats, Floats]:
-        """Log concentrations (S, J, K) and log weights (S, J) of k-means++ seeds, the last ``n_refined`` by Lloyd's
-        iterations too; with one component the starts have different total concentrations instead.
+        """Log concentrations (S, J, K) and log weights (S, J) of k-means++ seeds.
+
+        Each seed is the best of some candidates; the last ``n_refined`` starts have Lloyd's iterations too. With one
+        component the starts have different total concentrations instead.
         """
         n_starts, n_components = uniforms.shape
         if n_components == 1:
@@ -183,8 +187,8 @@ class MixtureProblem:
             totals, plain = np.full(n_starts, 20.0), n_starts - n_refined
             labels = np.concatenate(
                 [
-                    self.slots.seeds(uniforms[:plain], 0, self.n_threads),
-                    self.slots.seeds(uniforms[plain:], 10, self.n_threads),
+                    self.slots.seeds(uniforms[:plain], _CANDIDATES[0], 0, self.n_threads),
+                    self.slots.seeds(uniforms[plain:], _CANDIDATES[1], 10, self.n_threads),
                 ]
             )
         return self.slots.starts(labels, n_components, totals, *self._kernels, self.n_threads)

@@ -377,7 +377,7 @@ class MixtureFit(_display.Displayed):
         ['difference', 'cumulative', 'component 0', 'component 1']
         """
         pandas = import_optional("pandas", "report")
-        one = search(self._problem(), 1, np.random.default_rng(0), n_starts=_STARTS_OF_ONE, n_crossovers=0)
+        one = search(self._problem(), 1, np.random.default_rng(0), n_starts=_STARTS_OF_ONE)
         single = np.exp(one.modes.log_concentration[0, 0])
         difference = np.abs(self.beta - single / single.sum()).sum(axis=0)
         order = np.argsort(-difference, kind="stable")

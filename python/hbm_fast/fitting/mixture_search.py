@@ -11,10 +11,11 @@ from hbm_fast.fitting.mixture_problem import MixtureProblem, Solutions
 
 _SEARCH_TOLERANCE = 1e-4  # nats that one more step would gain, in the search
 _FINAL_TOLERANCE = 1e-10  # at a mode that has converged
-_FINEST_TOLERANCE = 1e-18  # in some more steps from there: concentrations within a billionth of their standard errors
+_FINEST_TOLERANCE = 1e-18  # of one component, whose steps are Newton's: two more reach it
 _SAME = 0.01  # nats between two values of one mode
 _REACHED = 1e-3  # nats: a start within them of the best has reached it
 _BATCH = 8  # offspring of one generation
+_STARTS_A_GENERATION = 3  # 24 starts are followed by up to 8 generations, one start by none
 # Even where the starts agree: on the twins 18 of 24 end in the same lower mode of two components.
 _LEAST_GENERATIONS = 1
 
@@ -35,7 +36,6 @@ def search(
     generator: np.random.Generator,
     *,
     n_starts: int,
-    n_crossovers: int,
     report: Callable[[float], object] = lambda share: None,
     neighbours: Solutions | None = None,
 ) -> Search:
@@ -54,7 +54,7 @@ def search(
     a, w = problem.starts(generator.random((n_starts, n_components)), n_starts - n_starts // 2)
     starts, interrupted = problem.maximize(a, w, _SEARCH_TOLERANCE)
     population = _distinct(starts, n_starts)
-    n_steps = 1 + math.ceil(n_crossovers / _BATCH)
+    n_steps = 1 + (n_starts // _STARTS_A_GENERATION if n_components > 1 else 0)
     try:
         report(1 / n_steps)
         if neighbours is not None and not interrupted:
@@ -62,7 +62,7 @@ def search(
                 neighbours.log_concentration, neighbours.log_weights, _SEARCH_TOLERANCE
             )
             population = _distinct(Solutions.joined([population, added]), n_starts)
-        for step in range(1, n_steps if n_components > 1 else 1):
+        for step in range(1, n_steps):
             if interrupted or (step > _LEAST_GENERATIONS and 2 * _reached(starts, population) >= n_starts):
                 break
             offspring = [_offspring(problem, population, generator) for _ in range(_BATCH)]
@@ -83,7 +83,7 @@ def search(
 def refined(problem: MixtureProblem, solution: Solutions) -> tuple[Solutions, bool]:
     """One solution, moved to its mode up to rounding, and whether Ctrl-C stopped the call."""
     mode, interrupted = problem.maximize(solution.log_concentration, solution.log_weights, _FINAL_TOLERANCE)
-    if interrupted or not mode.converged[0]:
+    if interrupted or not mode.converged[0] or mode.log_weights.shape[1] > 1:
         return mode, interrupted
     finest, interrupted = problem.maximize(mode.log_concentration, mode.log_weights, _FINEST_TOLERANCE)
     return replace(finest, n_iterations=mode.n_iterations + finest.n_iterations, converged=mode.converged), interrupted

@@ -1,7 +1,7 @@
 """as_counts: counts and their names from every object that a function takes; align: columns in the order of names."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +130,10 @@ def as_counts(
 def as_datasets(counts: Any, **options: Any) -> tuple[NamedCounts, bool]:
     """Checked counts (B, N, K) without weights, and whether there was a batch; options as `as_counts`."""
     given = as_counts(counts, **options).unweighted()
-    array = _validate.counts(given.dense(), ndim=(2, 3))
+    name = options.get("name", "counts")
+    array = _validate.counts(given.dense(), name=name, ndim=(2, 3))
+    if array.shape[-1] < 2:
+        raise ValueError(f"{name} must have two categories (columns) at least; got shape {array.shape}")
     batch = array.ndim == 3
     return dataclasses.replace(given, counts=array if batch else array[np.newaxis]), batch
 
@@ -205,6 +208,9 @@ def _of_object(value: Any, name: str, layer: str | None) -> NamedCounts | None:
         given = frames.of_object(value, name, layer)
         if given is not None:
             return given
+    if value is None or isinstance(value, Iterator):
+        made = "" if value is None else ": pass list(...) of it"
+        raise TypeError(f"{name} must be an array or a table of counts; got {type(value).__name__}{made}")
     if isinstance(value, Mapping | set | frozenset | str | bytes):
         raise TypeError(
             f"{name} must be an array or a table of counts; got {type(value).__name__}. To count words, or from "
@@ -251,6 +257,7 @@ def _of_list(value: Sequence[Any], name: str, layer: str | None) -> NamedCounts:
     if any(_is_dataset(v) for v in value) or len({len(v) for v in value if _nested(v)}) > 1:
         parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
         return _padded(parts, name)
+    _validate.no_masked(value, name)
     try:
         array = np.asarray(value)
     except ValueError:

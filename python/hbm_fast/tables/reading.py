@@ -71,7 +71,8 @@ def read_counts(
         line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9; ``3.0`` and ``1e3``
         are whole. A long table of more than 2**27 cells must list one in 1,000 of them; headers that state more than
         the file can hold are refused before memory is asked for. Of an npz file only the four arrays are unpacked, and
-        compared with its member ``checksum`` where `hbm-fast simulate` wrote one.
+        compared with its member ``checksum`` where `hbm-fast simulate` wrote one. BIOM and AnnData files are read in a
+        child process, which is ended after a minute and a second for each MB: some damaged ones would take for ever.
     ImportError
         For Parquet without pyarrow, BIOM without h5py, and AnnData without anndata.
 
@@ -132,13 +133,13 @@ def read_counts(
 def _of_arrays(file: Path, ending: str, layer: str | None, labels: str | None) -> CountTable:
     """The table of a file that holds arrays; each format imports what it needs."""
     if ending == ".biom":
-        from hbm_fast.tables import biom
+        from hbm_fast.tables import biom, child
 
-        return biom.read(file)
+        return child.read(biom.read, file)
     if ending == ".h5ad":
-        from hbm_fast.tables import h5ad
+        from hbm_fast.tables import child, h5ad
 
-        return h5ad.read(file, layer, labels)
+        return child.read(h5ad.read, file, layer, labels)
     from hbm_fast.tables import arrays
 
     return arrays.read(file)

@@ -19,6 +19,7 @@ class Table:
     group_names: tuple[str, ...] | None
     weights: NDArray[np.int64] | None
     labels: tuple[str, ...] | None
+    transposed: bool = False
 
     def by_label(self) -> "dict[str, CountTable]":
         """One table for each label, to compare the groups of one label with those of another.
@@ -52,7 +53,12 @@ class Table:
 
         weights = None if self.weights is None else self.weights[rows]
         return CountTable(
-            self.counts[rows], self.category_names, chosen(self.group_names), weights, chosen(self.labels)
+            self.counts[rows],
+            self.category_names,
+            chosen(self.group_names),
+            weights,
+            chosen(self.labels),
+            self.transposed,
         )
 
     def _repr_html_(self) -> str:
