@@ -6,7 +6,7 @@ import numpy as np
 
 from hbm_fast import _validate
 from hbm_fast._optional import import_optional
-from hbm_fast.tables import hdf5, inputs
+from hbm_fast.tables import hdf5, inputs, names
 from hbm_fast.tables.table import CountTable
 
 
@@ -22,7 +22,10 @@ def read(path: Path, layer: str | None, labels: str | None) -> CountTable:
         if labels is not None and labels not in data.obs:
             known = ", ".join(map(repr, data.obs)) or "none"
             raise ValueError(f"{path}: labels must name a column of obs; got {labels!r}, and there are {known}")
-        found = None if labels is None else tuple(map(str, data.obs[labels]))
+        found = None if labels is None else tuple(names.texts(data.obs[labels]))
+        if found is not None and "" in found:
+            group = (given.group_names or ())[found.index("")]
+            raise ValueError(f"{path}: labels: group {group!r} has none in column {labels!r} of obs")
         counts = _validate.counts(given.dense(), name=f"{path}: counts").astype(np.int64, copy=False)
     if not len(counts) or counts.shape[1] < 2:
         raise ValueError(f"{path}: a table needs a group and two categories; counts has shape {counts.shape}")
