@@ -189,6 +189,14 @@ EXAMPLES = {
     "Posterior, by Gibbs": (lambda: hbm.sample(BAGS, n_draws=200, method="gibbs", rng=1), answers_of_posterior),
     "Posterior, by MH": (lambda: hbm.sample(BAGS, n_draws=1000, method="mh", rng=1), answers_of_posterior),
     "Posterior, wide": (lambda: hbm.sample(WIDE, n_draws=200, rng=1), lambda p: [p.log_beta, p.predict(1), p.theta(2)]),
+    "RegressionPosterior": (
+        lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1),
+        lambda p: [p.coefficients, p.predict(), p.predictive_counts(), p.loo().pointwise, str(p.summary())],
+    ),
+    "LeaveOneOut": (
+        lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1).loo(),
+        lambda f: [repr(f), f.pointwise],
+    ),
     "Summary": (lambda: exact().summary(), lambda s: [str(s), *(list(row.values()) for row in s.values())]),
     "Summary, of a batch": (lambda: exact_batch().summary(), lambda s: [str(s)]),
     "NamedCounts": (lambda: hbm.tables.as_counts(hbm.datasets.load_pollen()), lambda n: [n.counts, n.category_names]),
