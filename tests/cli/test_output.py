@@ -182,6 +182,20 @@ def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
     assert json.loads(piped.stdout)["alpha"] == pytest.approx(expected, rel=1e-9)
 
 
+def test_layers_of_anndata(run, files):
+    anndata = pytest.importorskip("anndata")
+    pd = pytest.importorskip("pandas")
+    folder, names, counts = files
+    obs = pd.DataFrame({"kind": ["lean", "obese"] * 6}, index=[f"S{n}" for n in range(12)])
+    data = anndata.AnnData(counts / 3, obs=obs, var=pd.DataFrame(index=names), layers={"counts": counts})
+    data.write_h5ad(folder / "cells.h5ad")
+    table = ["fit", folder / "cells.h5ad", "--json"]
+    assert json.loads(run(*table, "--layer", "counts")[1])["alpha"] == hbm.fit(counts).alpha
+    assert list(json.loads(run(*table, "--layer", "counts", "--by", "kind")[1])["by"]) == ["lean", "obese"]
+    assert "This is X of AnnData, whose layers are 'counts': pass --layer," in run(*table)[2]
+    assert "--layer is for .h5ad; got --layer 'counts'" in run("fit", folder / "wide.csv", "--layer", "counts")[2]
+
+
 def test_mistakes_name_the_options(run, files):
     folder, _, _ = files
     for arguments, message in [

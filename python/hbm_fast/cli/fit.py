@@ -28,6 +28,7 @@ def fit(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     prior: Annotated[
         str | None,
         typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration: the mode instead of the maximum."),
@@ -48,7 +49,7 @@ def fit(
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     gamma = None if prior is None else _gamma(prior)
-    source = read(data, layout, transpose, drop, metadata, by)
+    source = read(data, layout, transpose, drop, metadata, by, layer)
     output.check_labels(source.parts, out)
     for label in source.parts:
         options.check_target(output.of_label(out, label), "--out", (".csv", ".json"), force=force)

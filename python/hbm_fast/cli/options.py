@@ -56,6 +56,10 @@ Metadata = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The table in which --by is a column, joined by the names of the groups."),
 ]
+Layer = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The layer of .h5ad that holds the counts; by default X.", show_default=False),
+]
 Wide = Annotated[bool, typer.Option("--wide", help="Every row and column, however wide.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 Alpha = Annotated[

@@ -18,6 +18,9 @@ _OPTIONS = {
     r"labels='([^']*)'": r"--by '\1'",
     r"\b(labels|column) must name": "--by must name",
     r"\bdrop must name": "--drop must name",
+    r"pass layer=,": "pass --layer,",
+    r"\blayer must be": "--layer must be",
+    r"\blayer is for (.*)layer='([^']*)'": r"--layer is for \1--layer '\2'",
     r"layout='(\w+)'": r"--format \1",
     r"HierarchicalModel\.for_table\(counts\)": "hbm-fast sample --for-table",
 }
@@ -54,6 +57,7 @@ def read(
     drop: list[str] | None,
     metadata: Path | None,
     by: str | None,
+    layer: str | None,
 ) -> Source:
     """Read the table, and split its groups by their labels where ``--by`` names a column."""
     if metadata is not None and by is None:
@@ -66,6 +70,7 @@ def read(
             transpose="auto" if transpose is None else transpose,
             drop=tuple(drop or ()),
             labels=by if metadata is None else None,
+            layer=layer,
         )
         if by is not None and metadata is not None:
             table = replace(table, labels=read_labels(metadata, by, table.group_names))

@@ -24,6 +24,7 @@ def report(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     category: Annotated[
         str | None, typer.Option(help="The category whose shrinkage is drawn; default the largest.", show_default=False)
     ] = None,
@@ -61,7 +62,7 @@ def report(
             raise missing_extra("matplotlib", "report")
         from hbm_fast.report import table as page
 
-        source = read(table, layout, transpose, drop, metadata, by)
+        source = read(table, layout, transpose, drop, metadata, by, layer)
         if source.table.weights is not None:
             raise ValueError("a report needs a group a row; the rows of a frequency table are kinds of groups")
         names = source.table.category_names or tuple(map(str, range(source.table.counts.shape[1])))

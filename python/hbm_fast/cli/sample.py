@@ -50,6 +50,7 @@ def sample(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
@@ -73,7 +74,7 @@ def sample(
     Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
-    source = read(data, layout, transpose, drop, metadata, by)
+    source = read(data, layout, transpose, drop, metadata, by, layer)
     posteriors.check_targets(source, out, groups, force=force)
     model = model_of(source.table, alpha, beta, for_table=for_table)
     if method is Method.EXACT and isinstance(model.beta, Dirichlet) and model.beta.is_learned:

@@ -47,10 +47,12 @@ def read(function: Callable[..., T], file: Path, *arguments: Any, seconds: float
             result, error = pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):  # of a process that has died
             process.wait()
-            reason = f"could not be read within {seconds:.0f} s"
-            if not expired.is_set():
-                reason = f"reading it ended a process, with exit status {process.returncode}"
-            raise ValueError(f"{file}: {reason}: it is probably damaged") from None
+            if expired.is_set():
+                reason = f"could not be read within {seconds:.0f} s: it is probably damaged"
+            else:
+                reason = f"reading it ended a process, with exit status {process.returncode}: it is probably damaged"
+                reason += ", or too large for the memory"
+            raise ValueError(f"{file}: {reason}") from None
         finally:  # by Ctrl-C too
             timer.cancel()
             process.kill()

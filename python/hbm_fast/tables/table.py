@@ -118,6 +118,7 @@ class CountTable(Table):
 
     def __repr__(self) -> str:
         n_groups, n_categories = self.counts.shape
-        given = {"weighted": self.weights is not None, "labelled": self.labels is not None}
+        given = {"weighted: each row is as many groups as its weight": self.weights is not None}
+        given["labelled"] = self.labels is not None
         given["transposed: the file has a category in each row"] = self.transposed
         return ", ".join([f"CountTable({n_groups} groups x {n_categories} categories", *filter(given.get, given)]) + ")"

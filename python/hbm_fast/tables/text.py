@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from hbm_fast.tables.columns import CHUNK, Column, Columns, is_number, names_categories, names_groups, names_rows
+from hbm_fast.tables.columns import CHUNK, Column, Columns, is_number
+from hbm_fast.tables.roles import names_categories, names_groups, names_rows
 
 STDIN = "standard input"
 _HEAD = 20  # lines that show the delimiter
@@ -156,6 +157,8 @@ def _has_header(first: list[str], where: str) -> bool:
         if len(first) > 2 and first == [str(k) for k in range(len(first))]:
             raise ValueError(f"{where}: 0, 1, 2, ... may be counts or a header; give the columns names")
         return False
+    if len(first) == 1:
+        raise ValueError(f"{where}: {first[0]!r} has no comma, semicolon or tab, by which the fields must be separated")
     if all(map(is_number, first[1:])) and not names_rows(first[0]):
         raise ValueError(f"{where}: {first[0]!r} and numbers look like a row without a header; give the columns names")
     return True
