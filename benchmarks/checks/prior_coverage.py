@@ -1,7 +1,7 @@
 """How often 90 % intervals of beta and alpha hold the truth in wide, sparse tables, under four priors.
 
 Each table is simulated: alpha = 20, beta ~ Dirichlet(0.1, ..., 0.1) of K = 500 categories, 300 groups with totals of
-5,000; about 88 % of its counts are zeros. `hbm.sample` runs with its defaults. An interval lies between the 5 % and the
+5,000; about 89 % of its counts are zeros. `hbm.sample` runs with its defaults. An interval lies between the 5 % and the
 95 % quantile; for the right prior of all parameters 90 % hold the truth, up to chance.
 
     python benchmarks/checks/prior_coverage.py --out benchmarks/results/prior_coverage.json

@@ -73,12 +73,17 @@ def threads(n_threads: Any) -> int:
     return positive_int(n_threads, "n_threads", maximum=MAX_THREADS)
 
 
-def unmasked(value: Any, name: str) -> NDArray[Any]:
-    """An array of ``value``; masked entries are refused, since `numpy.asarray` ignores the mask."""
+def no_masked(value: Any, name: str) -> None:
+    """Raise for masked entries of an array, or of the arrays in a list: `numpy.asarray` ignores the mask."""
     for part in value if isinstance(value, list | tuple) else (value,):
         if type(part) is not np.ndarray and isinstance(part, np.ndarray) and np.ma.is_masked(part):
             where = first_index(np.ma.getmaskarray(part))
             raise ValueError(f"{name} must not be masked; got a masked entry at {where}: fill it, or leave it out")
+
+
+def unmasked(value: Any, name: str) -> NDArray[Any]:
+    """An array of ``value`` without masked entries."""
+    no_masked(value, name)
     return np.asarray(value)
 
 
@@ -130,6 +135,7 @@ def whole_numbers(
                 raise ValueError(f"{name} must not be NaN; got NaN at {place(index)}: write 0 for none{hint}")
             if np.abs(found) > MAX_COUNT:
                 raise ValueError(f"{name} must be at most 2**53; got {found} at {place(index)}{hint}")
+            hint = hint or ": pass the counts, neither proportions nor scaled values"
             raise ValueError(f"{name} must be whole numbers; got {found} at {place(index)}{hint}")
         target[start : start + step] = converted
     return result

@@ -71,7 +71,8 @@ def test_the_plots_of_le2020(draw, tmp_path):
     pytest.importorskip("matplotlib")
     figure = draw()
     figure.savefig(tmp_path / "figure.png")
-    labels = {handle.get_label() for handle in figure.axes[0].get_legend().legend_handles}
+    (legend,) = filter(None, (axes.get_legend() for axes in figure.axes))
+    labels = {text.get_text() for text in legend.get_texts()}
     assert labels == {"exact", "top-down", "bottom-up"}
 
 

@@ -106,8 +106,8 @@ def test_bad_input(change, error, message):
 def test_exceedance_counts_refuse_bad_counts():
     with pytest.raises(ValueError, match="exceeds max_total = 3"):
         exceedance_counts([[[2, 2]]], 3)
-    with pytest.raises(TypeError, match="astype"):
-        exceedance_counts(np.ones((1, 1, 2)), 3)
+    with pytest.raises(ValueError, match="whole"):
+        exceedance_counts(np.full((1, 1, 2), 1.5), 3)
 
 
 def test_strided_counts():

@@ -108,7 +108,7 @@ def map_datasets(function: Callable[[Hashable, Any], T], datasets: Any) -> Any:
     >>> tables = [("a", [[3, 1]]), ("b", [[1.5, 2.0]])]
     >>> outcomes = hbm_dask.map_datasets(lambda name, counts: hbm.fit(counts).n_groups, tables)
     >>> [(o.key, o.value, o.error and o.error[:31]) for o in outcomes.compute(scheduler="synchronous")]
-    [('a', 1.0, None), ('b', None, 'TypeError: counts must be integ')]
+    [('a', 1.0, None), ('b', None, 'ValueError: counts must be whol')]
     """
     bag = datasets if isinstance(datasets, dask.bag.Bag) else dask.bag.from_sequence(datasets)
     return bag.map(_outcome, function)
