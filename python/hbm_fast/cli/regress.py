@@ -48,6 +48,7 @@ def regress(
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,
     drop: options.Drop = None,
+    layer: options.Layer = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the coefficients (.csv, 95 % intervals) or the result (.json) here.")
     ] = None,
@@ -60,7 +61,7 @@ def regress(
     Example: hbm-fast regress counts.csv --data people.csv --mean "~ group" --out coefficients.csv
     """
     options.check_target(out, "--out", (".csv", ".json"), force=force)
-    source = read(data, layout, transpose, drop, None, None)
+    source = read(data, layout, transpose, drop, None, None, layer)
     table = source.table
     frame = None if covariates is None else _covariates(covariates, source)
     given: dict[str, Any] = {"precision": precision, "link": link.value}
