@@ -28,12 +28,10 @@ if TYPE_CHECKING:
         select_components,
     )
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
     from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
-    from hbm_fast.regression_simulation import RegressionSimulation
     from hbm_fast.sampling import sample
-    from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.simulation import MixtureSimulation, RegressionSimulation, Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
     from hbm_fast.variates import dirichlet, multinomial
 
@@ -95,12 +93,12 @@ _EXPORTS = {
     "MixtureFit": "fitting",
     "MixtureModel": "models",
     "MixturePosterior": "posterior",
-    "MixtureSimulation": "mixture_simulation",
+    "MixtureSimulation": "simulation",
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",
     "RegressionPosterior": "posterior",
-    "RegressionSimulation": "regression_simulation",
+    "RegressionSimulation": "simulation",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",
