@@ -180,9 +180,12 @@ inline void poll_signals() {
 void register_config(py::module_ m);
 void register_likelihood(py::module_ m);
 void register_mcmc(py::module_ m);
+void register_mixture(py::module_ m);
+void register_mixture_sampler(py::module_ m);  // into the same submodule
 void register_networks(py::module_ m);
 void register_prediction(py::module_ m);
 void register_priors(py::module_ m);
+void register_regression(py::module_ m);
 void register_simulation(py::module_ m);
 void register_statistics(py::module_ m);
 

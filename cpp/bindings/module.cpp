@@ -9,8 +9,13 @@ PYBIND11_MODULE(_in_main_interpreter, m) {
   register_statistics(m.def_submodule("statistics", "Sufficient statistics, exceedances and their likelihood."));
   register_simulation(m.def_submodule("simulation", "Datasets from the model, Dirichlet and multinomial variates."));
   register_mcmc(m.def_submodule("mcmc", "Markov chains of the posterior."));
+  py::module_ mixture = m.def_submodule("mixture", "Mixtures of Dirichlet-multinomials: modes and Markov chains.");
+  register_mixture(mixture);
+  register_mixture_sampler(mixture);
   register_prediction(m.def_submodule("prediction", "Groups under draws of the posterior."));
   register_networks(m.def_submodule("networks", "Mixtures of Gaussians and tails of the normal distribution."));
+  register_regression(
+      m.def_submodule("regression", "Dirichlet-multinomial regression: derivatives and Newton's method."));
 }
 
 // pybind11's own entry takes the GIL by a call that never returns in a subinterpreter.

@@ -14,24 +14,47 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning, PriorWarning
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
+    from hbm_fast.evidence import Evidence, log_evidence
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.fitting import (
+        ComponentSelection,
+        FitResult,
+        ManyFits,
+        MixtureClassifier,
+        MixtureFit,
+        RegressionFit,
+        fit,
+        fit_many,
+        select_components,
+    )
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.models import HierarchicalModel
-    from hbm_fast.posterior import Posterior
+    from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
+    from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
     from hbm_fast.sampling import sample
-    from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.simulation import MixtureSimulation, RegressionSimulation, Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
     from hbm_fast.variates import dirichlet, multinomial
 
 __all__ = [
     "STREAM_VERSION",
+    "ComponentSelection",
     "ConvergenceWarning",
+    "Evidence",
     "FitResult",
     "HierarchicalModel",
+    "ManyFits",
+    "MixtureClassifier",
+    "MixtureFit",
+    "MixtureModel",
+    "MixturePosterior",
+    "MixtureSimulation",
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
+    "RegressionFit",
+    "RegressionModel",
+    "RegressionPosterior",
+    "RegressionSimulation",
     "Simulation",
     "SufficientStatistics",
     "__version__",
@@ -43,13 +66,16 @@ __all__ = [
     "embedding",
     "exact_posterior",
     "fit",
+    "fit_many",
     "integrations",
+    "log_evidence",
     "log_likelihood",
     "log_likelihood_gradient",
     "multinomial",
     "plots",
     "priors",
     "sample",
+    "select_components",
     "show_config",
     "simulate",
     "tables",
@@ -58,19 +84,34 @@ __all__ = [
 # The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
 # takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
+    "ComponentSelection": "fitting",
+    "Evidence": "evidence",
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "ManyFits": "fitting",
+    "MixtureClassifier": "fitting",
+    "MixtureFit": "fitting",
+    "MixtureModel": "models",
+    "MixturePosterior": "posterior",
+    "MixtureSimulation": "simulation",
     "Posterior": "posterior",
+    "RegressionFit": "fitting",
+    "RegressionModel": "models",
+    "RegressionPosterior": "posterior",
+    "RegressionSimulation": "simulation",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",
     "dirichlet_multinomial": "distribution",
     "exact_posterior": "exact",
     "fit": "fitting",
+    "fit_many": "fitting",
+    "log_evidence": "evidence",
     "log_likelihood": "likelihood",
     "log_likelihood_gradient": "likelihood",
     "multinomial": "variates",
     "sample": "sampling",
+    "select_components": "fitting",
     "simulate": "simulation",
 }
 _SUBPACKAGES = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}

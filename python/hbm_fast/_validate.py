@@ -323,7 +323,7 @@ def same_categories(n_categories: int, model: Any) -> None:
     if model.n_categories != n_categories:
         raise ValueError(
             f"counts has K = {n_categories} categories and the model {model.n_categories}: "
-            f"pass HierarchicalModel({n_categories}, ...)"
+            f"pass {type(model).__name__}({n_categories}, ...)"
         )
 
 

@@ -98,10 +98,34 @@ def pareto_k(log_ratios: Floats) -> float:
     if tail < 5:
         return float("inf")
     ordered = np.sort(log_ratios)
-    cut = np.exp(ordered[-tail - 1] - ordered[-1])
-    x = np.exp(ordered[-tail:] - ordered[-1]) - cut
+    x = np.exp(ordered[-tail:] - ordered[-1]) - np.exp(ordered[-tail - 1] - ordered[-1])
+    return _pareto_tail(x)[0]
+
+
+def pareto_smoothed(log_ratios: Floats) -> tuple[Floats, float]:
+    """Normalised log weights whose largest are quantiles of the fitted Pareto tail, and its shape (Vehtari et al. 2024,
+    arXiv:1507.02646), from the logs of ratios (S,)."""
+    n = log_ratios.size
+    tail = int(min(0.2 * n, 3.0 * np.sqrt(n)))
+    result = log_ratios - log_ratios.max()
+    if tail < 5:
+        return normalise(result), float("inf")
+    order = np.argsort(result)
+    largest = order[-tail:]
+    cut = np.exp(result[order[-tail - 1]])
+    k, scale = _pareto_tail(np.exp(result[largest]) - cut)
+    if np.isfinite(k):
+        p = (np.arange(tail) + 0.5) / tail
+        quantiles = np.expm1(-k * np.log1p(-p)) * scale / k if abs(k) > 1e-9 else -scale * np.log1p(-p)
+        result[largest] = np.minimum(np.log(quantiles + cut), 0.0)
+    return normalise(result), k
+
+
+def _pareto_tail(x: Floats) -> tuple[float, float]:
+    """Shape and scale of a generalised Pareto distribution of the sorted excesses x (S,)."""
+    tail = x.size
     if x[-1] <= 0.0:
-        return float("-inf")
+        return float("-inf"), 0.0
     x = np.maximum(x, np.finfo(float).tiny)
     m = 30 + int(np.sqrt(tail))
     quartile = x[int(tail / 4 + 0.5) - 1]
@@ -110,6 +134,7 @@ def pareto_k(log_ratios: Floats) -> float:
     log_likelihood = tail * (np.log(-b / k) - k - 1.0)
     weights = np.exp(log_likelihood - log_likelihood.max())
     weights /= weights.sum()
-    fitted = np.log1p(-float(weights @ b) * x).mean()
+    mean = float(weights @ b)
+    fitted = float(np.log1p(-mean * x).mean())
     # a weak prior towards 1/2, worth ten points of the tail
-    return float((tail * fitted + 5.0) / (tail + 10.0))
+    return (tail * fitted + 5.0) / (tail + 10.0), -fitted / mean

@@ -315,9 +315,61 @@ class FixedBeta(Displayed):
         return _core.priors.BetaPrior(True, np.asarray(self.value, dtype=np.float64))
 
 
+@dataclass(frozen=True)
+class DirichletProcess(Displayed):
+    """Partition of the groups by the Chinese restaurant process: the number of components of a mixture is open.
+
+    A group joins a component of n others with probability ``n / (n_all + concentration)`` and begins a new one with
+    probability ``concentration / (n_all + concentration)``.
+
+    Parameters
+    ----------
+    concentration : float or Gamma, default 1.0
+        A number, or its prior.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.DirichletProcess(hbm.priors.Gamma(1.0, rate=1.0))
+    DirichletProcess(concentration=Gamma(shape=1.0, rate=1.0))
+    """
+
+    concentration: float | Gamma = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.concentration, Gamma):
+            checked = finite_float(self.concentration, "DirichletProcess's concentration", positive=True)
+            object.__setattr__(self, "concentration", checked)
+
+
+@dataclass(frozen=True)
+class Normal(Displayed):
+    """A normal distribution of a coefficient, which may have either sign.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Normal(0, 2)
+    Normal(mu=0.0, sd=2.0)
+    """
+
+    mu: float = 0.0
+    sd: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mu", finite_float(self.mu, "Normal's mu"))
+        object.__setattr__(self, "sd", finite_float(self.sd, "Normal's sd", positive=True))
+
+
 __all__ = [
     "AlphaPrior",
     "Dirichlet",
+    "DirichletProcess",
     "Exponential",
     "Fixed",
     "FixedBeta",
@@ -327,5 +379,6 @@ __all__ = [
     "LogNormal",
     "LogUniform",
     "Lomax",
+    "Normal",
     "Power",
 ]

@@ -21,6 +21,7 @@ sufficient_statistics likelihood distribution simulation variates
 quadrature
 posterior
 sampling exact fitting
+evidence
 calibration
 plots
 report nn
@@ -37,11 +38,13 @@ COLUMNS = {
     "priors": ("priors.py", "priors", "models"),
     "likelihood": ("likelihood.py", "likelihood", "likelihood"),
     "statistics": ("sufficient_statistics.py", "statistics", "statistics"),
-    "simulation": ("simulation.py", "simulation", "simulation"),
+    "simulation": ("simulation", "simulation", "simulation"),
     "quadrature": ("quadrature", "statistics", "quadrature"),
     "posterior": ("posterior", "prediction", "posterior"),
     "sampling": ("sampling", "mcmc", "sampling"),
     "fitting": ("fitting", None, "fitting"),
+    "mixture": ("models/mixture.py", "mixture", "mixture"),
+    "regression": ("fitting/regression.py", "regression", "regression"),
     "networks": ("nn", "networks", "nn"),
     "amortize": ("amortize", "networks", "amortize"),
     "embedding": ("embedding", "networks", "embedding"),

@@ -18,6 +18,10 @@ WIDE = np.random.default_rng(3).multinomial(50, np.full(40, 1.0 / 40), 12)
 BAGS = np.array([[20, 0], [0, 20], [3, 1]])
 MODEL = hbm.HierarchicalModel(2, alpha=priors.Gamma(2.0, rate=0.1), beta=[0.5, 1.5])
 
+REGRESSION = hbm.RegressionModel(2)
+DESIGN = np.column_stack([np.ones(8), np.arange(8.0)])
+REGRESSED = np.array([[5, 1], [1, 5], [3, 3], [6, 0], [2, 7], [1, 6], [5, 3], [2, 9]])
+
 
 def draws(**changes):
     rng = np.random.default_rng(1)
@@ -119,12 +123,46 @@ EXAMPLES = {
     **{type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p.log_density(0.3)]) for prior in ALPHA},
     "Dirichlet": (lambda: priors.Dirichlet([1.0, 2.0]), lambda p: [repr(p)]),
     "FixedBeta": (lambda: priors.FixedBeta([0.25, 0.75]), lambda p: [repr(p)]),
+    "Normal": (lambda: priors.Normal(0.0, 2.0), lambda p: [repr(p)]),
+    "RegressionModel": (lambda: REGRESSION, lambda m: [repr(m)]),
+    "RegressionSimulation": (
+        lambda: hbm.simulate(REGRESSION, 2, design=DESIGN, totals=9, rng=0),
+        lambda s: [s.coefficients, s.counts],
+    ),
+    "RegressionFit": (
+        lambda: hbm.fit(REGRESSED, REGRESSION, design=DESIGN),
+        lambda f: [repr(f), f.coefficients, f.standard_error, f.predict(), str(f.summary())],
+    ),
+    "ManyFits": (
+        lambda: hbm.fit_many({"a": REGRESSED}, design=DESIGN, null_design=np.ones((8, 1))),
+        lambda f: [repr(f), f.p_value],
+    ),
     "HierarchicalModel": (lambda: MODEL, lambda m: [repr(m)]),
     "SufficientStatistics": (lambda: hbm.SufficientStatistics(BAGS, weights=[1.0, 2.5, 1.0]), STATISTICS[1]),
     "Simulation": (lambda: hbm.simulate(MODEL, 3, n_groups=2, totals=4, rng=0), *FIELDS),
     "FitResult": (
         lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]])),
         lambda f: [str(f), f.concentration, f.covariance()],
+    ),
+    "MixtureModel": (lambda: hbm.MixtureModel(2, n_components=3), lambda m: [repr(m)]),
+    "ComponentSelection": (
+        lambda: hbm.select_components(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), [1, 2]),
+        lambda s: [str(s), s.best("laplace").concentration, s.best().weights],
+    ),
+    "MixtureClassifier": (
+        lambda: hbm.fit(
+            np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=1), labels=[*"abab"]
+        ),
+        lambda c: [str(c), c.predict_proba(BAGS)],
+    ),
+    "MixtureSimulation": (
+        lambda: hbm.simulate(hbm.MixtureModel(2, n_components=2), 3, n_groups=2, totals=4, rng=0),
+        *FIELDS,
+    ),
+    "DirichletProcess": (lambda: priors.DirichletProcess(2.0), lambda p: [repr(p)]),
+    "MixtureFit": (
+        lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=2)),
+        lambda f: [str(f), f.concentration, f.standard_error, f.log_evidence, f.predict_proba(BAGS), str(f.summary())],
     ),
     "Dataset": (hbm.datasets.load_rat_tumors, *FIELDS),
     "CountTable": (lambda: hbm.tables.CountTable(BAGS, ("a", "b")), *FIELDS),
@@ -151,6 +189,26 @@ EXAMPLES = {
     "Posterior, by Gibbs": (lambda: hbm.sample(BAGS, n_draws=200, method="gibbs", rng=1), answers_of_posterior),
     "Posterior, by MH": (lambda: hbm.sample(BAGS, n_draws=1000, method="mh", rng=1), answers_of_posterior),
     "Posterior, wide": (lambda: hbm.sample(WIDE, n_draws=200, rng=1), lambda p: [p.log_beta, p.predict(1), p.theta(2)]),
+    "RegressionPosterior": (
+        lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1),
+        lambda p: [p.coefficients, p.predict(), p.predictive_counts(), p.loo().pointwise, str(p.summary())],
+    ),
+    "LeaveOneOut": (
+        lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1).loo(),
+        lambda f: [repr(f), f.pointwise],
+    ),
+    "MixturePosterior": (
+        lambda: hbm.sample(BAGS, hbm.MixtureModel(2, n_components=2), n_draws=200, rng=1, diagnostics=False),
+        lambda p: [
+            p.labels,
+            p.co_assignment(),
+            p.partition(),
+            p.predict(1),
+            p.responsibilities(),
+            p.log_predictive(BAGS),
+        ],
+    ),
+    "Evidence": (lambda: hbm.log_evidence(BAGS, MODEL), lambda e: [e.value, e.error, e.method]),
     "Summary": (lambda: exact().summary(), lambda s: [str(s), *(list(row.values()) for row in s.values())]),
     "Summary, of a batch": (lambda: exact_batch().summary(), lambda s: [str(s)]),
     "NamedCounts": (lambda: hbm.tables.as_counts(hbm.datasets.load_pollen()), lambda n: [n.counts, n.category_names]),

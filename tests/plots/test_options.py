@@ -30,6 +30,11 @@ def ranks():
     return hbm.calibration.Calibration(("a", "b"), np.random.default_rng(0).integers(63, size=(2, 500)), 63, 0.0)
 
 
+@functools.cache
+def mixtures():
+    return hbm.select_components([[20, 0, 1], [18, 2, 0], [19, 1, 1], [1, 9, 8], [0, 10, 9], [1, 11, 7]], [1, 2])
+
+
 # each plot with the number of its axes, and a name that its colors may hold
 PLOTS = {
     "posterior": (lambda **options: hbm.plots.posterior(post(), group=2, **options), 3, "black"),
@@ -49,6 +54,8 @@ PLOTS = {
         1,
         "black",
     ),
+    "mixture": (lambda **options: hbm.plots.mixture(mixtures()[2], **options), 2, "component 1"),
+    "components": (lambda **options: hbm.plots.components(mixtures(), **options), 1, "laplace"),
     "shrinkage": (lambda **options: hbm.plots.shrinkage(post(), **options), 1, "black"),
     "difference": (lambda **options: hbm.plots.difference(post(), post(), **options), 1, "black"),
 }

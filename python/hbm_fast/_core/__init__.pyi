@@ -8,6 +8,8 @@ from . import likelihood
 from . import statistics
 from . import simulation
 from . import mcmc
+from . import mixture
 from . import prediction
 from . import networks
-__all__: list[str] = ['config', 'likelihood', 'mcmc', 'networks', 'prediction', 'priors', 'simulation', 'statistics']
+from . import regression
+__all__: list[str] = ['config', 'likelihood', 'mcmc', 'mixture', 'networks', 'prediction', 'priors', 'regression', 'simulation', 'statistics']

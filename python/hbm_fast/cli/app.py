@@ -14,7 +14,9 @@ from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
 from hbm_fast.cli.fit import fit
 from hbm_fast.cli.infer import infer
+from hbm_fast.cli.mixture import mixture
 from hbm_fast.cli.question2 import question2
+from hbm_fast.cli.regress import regress
 from hbm_fast.cli.report import report
 from hbm_fast.cli.sample import sample
 from hbm_fast.cli.simulate import simulate
@@ -44,5 +46,5 @@ def options(
     """Hierarchical Dirichlet-multinomial models of counts: simulate, score and infer."""
 
 
-for command in (demo, simulate, sample, fit, train, infer, question2, benchmark, report, config):
+for command in (demo, simulate, sample, fit, mixture, regress, train, infer, question2, benchmark, report, config):
     app.command()(command)

@@ -48,7 +48,7 @@ def fit(
     Example: hbm-fast fit counts.csv --prior 0.1,0.1 --out fit.csv
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
-    gamma = None if prior is None else _gamma(prior)
+    stated = None if prior is None else gamma(prior)
     source = read(data, layout, transpose, drop, metadata, by, layer)
     output.check_labels(source.parts, out)
     for label in source.parts:
@@ -58,13 +58,13 @@ def fit(
     for label, table in source.parts.items():
         messages: list[str] = []
         with collected(messages):
-            result = _fit(table, gamma)
+            result = _fit(table, stated)
         record = output.record(
             "fit",
             source,
             table,
-            model=f"Dirichlet-multinomial{'' if gamma is None else f', {gamma!r} prior of every concentration'}",
-            method="maximum likelihood" if gamma is None else "posterior mode",
+            model=f"Dirichlet-multinomial{'' if stated is None else f', {stated!r} prior of every concentration'}",
+            method="maximum likelihood" if stated is None else "posterior mode",
             parameters=_parameters(result),
             messages=messages,
             **_content(result),
@@ -87,7 +87,8 @@ def _fit(table: CountTable, prior: priors.Gamma | None) -> FitResult:
     return replace(fit_counts(table.counts, weights=table.weights, prior=prior), category_names=names)
 
 
-def _gamma(text: str) -> priors.Gamma:
+def gamma(text: str) -> priors.Gamma:
+    """The prior that --prior states."""
     try:
         shape, rate = map(float, text.split(","))
     except ValueError:

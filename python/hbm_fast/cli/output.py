@@ -115,6 +115,11 @@ def publish(source: Source, answers: Mapping[str | None, Answer], *, as_json: bo
     messages = list(source.messages)
     for label, answer in answers.items():
         messages += [text if label is None else f"{label}: {text}" for text in answer.record["warnings"]]
+    warn(messages)
+
+
+def warn(messages: Sequence[str]) -> None:
+    """Print each warning once on stderr."""
     for text in dict.fromkeys(messages):
         print(f"hbm-fast: warning: {' '.join(text.split())}", file=sys.stderr)
 

@@ -2,41 +2,124 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, errors, priors
-from hbm_fast._typing import CountsLike, Floats
+from hbm_fast._typing import CountsLike, Floats, RNGLike
+from hbm_fast.fitting.gamma_prior import independent_gamma
+from hbm_fast.fitting.many import ManyFits, fit_many
+from hbm_fast.fitting.mixture import Progress, Start, fit_mixture
+from hbm_fast.fitting.mixture_classifier import MixtureClassifier, fit_classes
+from hbm_fast.fitting.mixture_result import MixtureFit
+from hbm_fast.fitting.mixture_selection import ComponentSelection, select_components
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
+from hbm_fast.fitting.regression import fit_regression
+from hbm_fast.fitting.regression_result import RegressionFit
 from hbm_fast.fitting.result import FitResult, Outcome
+from hbm_fast.models import MixtureModel, RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts, check_layer
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
 
+_MIXTURE_OPTIONS = ("group_names", "n_starts", "start", "rng", "n_threads", "progress", "labels")
+_REGRESSION_OPTIONS = ("data", "design", "precision_design", "n_threads", "integration")
+
+
+@overload
 def fit(
     counts: CountsLike | SufficientStatistics,
+    model: None = None,
     *,
     prior: priors.Gamma | priors.Exponential | None = None,
     weights: ArrayLike | None = None,
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
     layer: str | None = None,
-) -> FitResult:
-    """Fit one concentration to all groups: the highest maximum of the likelihood, or of the posterior under a prior.
+) -> FitResult: ...
+@overload
+def fit(
+    counts: CountsLike,
+    model: MixtureModel,
+    *,
+    prior: priors.Gamma | priors.Exponential | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    n_starts: int = 24,
+    start: Start | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: Progress = False,
+    labels: None = None,
+    layer: str | None = None,
+) -> MixtureFit: ...
+@overload
+def fit(
+    counts: CountsLike,
+    model: MixtureModel,
+    *,
+    prior: priors.Gamma | priors.Exponential | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    n_starts: int = 24,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: Progress = False,
+    labels: Sequence[Any],
+    layer: str | None = None,
+) -> MixtureClassifier: ...
+@overload
+def fit(
+    counts: Any,
+    model: RegressionModel,
+    *,
+    prior: Literal["model"] | priors.Normal | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
+    n_threads: int | None = None,
+    layer: str | None = None,
+    integration: Literal["laplace", "quadrature"] = "laplace",
+) -> RegressionFit: ...
+def fit(
+    counts: Any,
+    model: MixtureModel | RegressionModel | None = None,
+    *,
+    prior: Any = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    layer: str | None = None,
+    **options: Any,
+) -> FitResult | MixtureFit | MixtureClassifier | RegressionFit:
+    """Fit one concentration to all groups, or a model: maximum likelihood, or the posterior mode under a prior.
 
     Parameters
     ----------
     counts : array_like of whole numbers (N, K), a table (N, K), or SufficientStatistics
         One group a row. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and
         others. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
+    model : MixtureModel or RegressionModel, optional
+        Components, each with a concentration of its own; or mean proportions and precision that depend on covariates.
+        None: one concentration shared by all groups.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
-        concentration (Holmes, Harris & Quince 2012). None: maximum likelihood.
+        concentration (Holmes, Harris & Quince 2012). None: maximum likelihood. With a MixtureModel: in place of the
+        model's priors, which apply without it. With a RegressionModel: ``"model"``, its priors, or a `priors.Normal`
+        of the coefficients of the mean in place of the model's.
     weights : non-negative array (N,), optional
         Multiplicity of each row; default those of a CountTable.
     category_names : sequence of K str, optional
@@ -44,10 +127,35 @@ def fit(
     max_iterations : int, default 200
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
+    group_names : sequence of N str, optional
+        With a MixtureModel: kept in the result; default those of the table.
+    n_starts : int, default 24
+        With a MixtureModel: starts of the search, half by k-means++ in Hellinger distance, half refined by k-means.
+    start : (array_like (J,), array_like (J, K)), optional
+        With a MixtureModel: weights and concentrations to go on from, in place of a search.
+    rng : None, int, SeedSequence, BitGenerator or Generator
+        With a MixtureModel: seed of the search. None: a hash of the sorted rows, so that the same table gives the same
+        result in any order of its rows.
+    n_threads : int, optional
+        With a model; the result does not depend on it.
+    progress : bool or callable
+        With a MixtureModel: True writes the finished share to stderr; a function is called with it.
+    labels : sequence of N names, optional
+        With a MixtureModel: the known class of each group. Each class has a mixture of its own, and the result
+        classifies new groups.
+    data : data frame, optional
+        With a RegressionModel: the covariates of its formulas and its subjects, one row a group (pandas, polars,
+        pyarrow or a dict of columns).
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: the columns of the mean and of the precision as they are, in place of the formulas; no
+        intercept is added.
+    integration : ``"laplace"`` or ``"quadrature"``
+        How random intercepts are integrated out: by Laplace's approximation, or for K = 2 by adaptive Gauss-Hermite
+        quadrature with 25 nodes, which is nearly exact.
 
     Returns
     -------
-    FitResult
+    FitResult, MixtureFit for a MixtureModel, MixtureClassifier with labels, or RegressionFit for a RegressionModel
 
     Raises
     ------
@@ -60,7 +168,8 @@ def fit(
     Warns
     -----
     ConvergenceWarning
-        Where Newton's method used all iterations, or rounding stopped it short of a maximum.
+        Where Newton's method used all iterations, or rounding stopped it short of a maximum; where Ctrl-C
+        ended the search of a mixture (the result is then the best so far).
 
     Notes
     -----
@@ -75,6 +184,11 @@ def fit(
     where ``S = sum_nk x_nk (x_nk - 1) / beta_k - sum_n M_n (M_n - 1)`` is positive at the pooled proportions. Where no
     maximum is higher than the multinomial the outcome is ``"infinity"``. Groups that are all of one category have
     their maximum at alpha = 0.
+
+    The log posterior of a mixture has many maxima. L-BFGS in the metric of the complete data's information climbs from
+    every start; then two solutions are joined, the components whose loss costs least are dropped, and L-BFGS goes on
+    from there; the best distinct maxima are kept. Maximum likelihood of a mixture is not offered: its supremum is
+    infinite.
 
     References
     ----------
@@ -93,8 +207,27 @@ def fit(
     >>> hbm.fit([[5, 5], [5, 5], [5, 5]]).at_infinity
     True
     """
+    common: dict[str, Any] = {
+        "prior": prior,
+        "weights": weights,
+        "category_names": category_names,
+        "max_iterations": max_iterations,
+        "layer": layer,
+    }
+    if isinstance(model, MixtureModel):
+        _validate.keywords(options, _MIXTURE_OPTIONS, "fit with a MixtureModel")
+        labels = options.pop("labels", None)
+        if labels is not None:
+            return fit_classes(counts, model, labels, **common, **options)
+        return fit_mixture(counts, model, **common, **options)
+    if isinstance(model, RegressionModel):
+        _validate.keywords(options, _REGRESSION_OPTIONS, "fit with a RegressionModel")
+        return fit_regression(counts, model, **common, **options)
+    if model is not None:
+        raise TypeError(f"model must be a MixtureModel, a RegressionModel or None; got {model!r}")
+    _validate.keywords(options, (), "fit without a model")
     stats, names = _statistics(counts, weights, category_names, layer)
-    gamma = _gamma(prior)
+    gamma = independent_gamma(prior, "hbm.sample takes any prior, one with a learned concentration of beta too")
     steps = _validate.positive_int(max_iterations, "max_iterations")
     moments = MomentSums(stats)
     if moments.n_filled == 0:
@@ -129,17 +262,6 @@ def _statistics(
     if stats.n_categories < 2:
         raise ValueError(f"counts must have at least two categories; got {stats.n_categories}")
     return stats, names
-
-
-def _gamma(prior: priors.Gamma | priors.Exponential | None) -> priors.Gamma | None:
-    if prior is None or isinstance(prior, priors.Gamma):
-        return prior
-    if isinstance(prior, priors.Exponential):
-        return priors.Gamma(1.0, rate=prior.rate)
-    raise TypeError(
-        f"prior must be priors.Gamma, priors.Exponential or None; got {prior!r}. hbm.sample takes any prior, one with "
-        "a learned concentration of beta too"
-    )
 
 
 def _maximum_likelihood(
@@ -243,4 +365,14 @@ def _limit(
     )
 
 
-__all__ = ["FitResult", "fit"]
+__all__ = [
+    "ComponentSelection",
+    "FitResult",
+    "ManyFits",
+    "MixtureClassifier",
+    "MixtureFit",
+    "RegressionFit",
+    "fit",
+    "fit_many",
+    "select_components",
+]

@@ -5,26 +5,28 @@ from typing import Any
 
 from hbm_fast import priors
 from hbm_fast.models.hierarchical import HierarchicalModel
+from hbm_fast.models.mixture import MixtureModel
+from hbm_fast.models.regression import RegressionModel
+
+_MODELS = {model.__name__: model for model in (MixtureModel, RegressionModel)}  # beside HierarchicalModel, the first
 
 
-def to_dict(model: HierarchicalModel) -> dict[str, Any]:
+def to_dict(model: HierarchicalModel | MixtureModel | RegressionModel) -> dict[str, Any]:
     """The model as a dict that JSON can hold; `from_dict` is the inverse."""
-    return {
-        "n_categories": model.n_categories,
-        "alpha": _described(model.alpha),
-        "beta": _described(model.beta),
-    }
+    described = {field.name: _described(getattr(model, field.name)) for field in fields(model)}
+    return described if isinstance(model, HierarchicalModel) else {"model": type(model).__name__} | described
 
 
 def _described(value: Any) -> Any:
     """A prior as its name and its parameters, of which one may be a prior; anything else as it is."""
-    if not isinstance(value, priors.AlphaPrior | priors.Dirichlet | priors.FixedBeta):
+    described = priors.AlphaPrior | priors.Dirichlet | priors.FixedBeta | priors.DirichletProcess | priors.Normal
+    if not isinstance(value, described):
         return value
     parameters = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
     return {"prior": type(value).__name__, **parameters}
 
 
-def from_dict(description: dict[str, Any]) -> HierarchicalModel:
+def from_dict(description: dict[str, Any]) -> Any:
     """The model that `to_dict` describes; only classes of `hbm_fast.priors` are created.
 
     Also reads the form of netCDF files of hbm-fast 0.1.0, a prior as the list of its name and its parameters.
@@ -34,9 +36,14 @@ def from_dict(description: dict[str, Any]) -> HierarchicalModel:
     ValueError
         For a prior that this version does not have.
     """
-    return HierarchicalModel(
-        description["n_categories"], alpha=_prior(description["alpha"]), beta=_prior(description["beta"])
-    )
+    given = dict(description)
+    name = given.pop("model", "HierarchicalModel")
+    if name == "HierarchicalModel":
+        return HierarchicalModel(given["n_categories"], alpha=_prior(given["alpha"]), beta=_prior(given["beta"]))
+    if name not in _MODELS:
+        raise ValueError(f"the description is of a {name}, which this version of hbm_fast does not have")
+    arguments = {key: _parameter(value) for key, value in given.items()}
+    return _MODELS[name](arguments.pop("n_categories"), **arguments)
 
 
 def _prior(description: dict[str, Any] | list[Any]) -> Any:

@@ -14,6 +14,7 @@ from hbm_fast.plots.concentrations import concentrations
 from hbm_fast.plots.difference import difference
 from hbm_fast.plots.intervals import intervals as intervals
 from hbm_fast.plots.learning_curve import learning_curve
+from hbm_fast.plots.mixture import components, mixture
 from hbm_fast.plots.posterior import compare, posterior
 from hbm_fast.plots.prior_posterior import prior_posterior
 from hbm_fast.plots.proportions import proportions
@@ -22,9 +23,11 @@ from hbm_fast.plots.shrinkage import shrinkage
 __all__ = [
     "calibration",
     "compare",
+    "components",
     "concentrations",
     "difference",
     "learning_curve",
+    "mixture",
     "posterior",
     "prior_posterior",
     "proportions",

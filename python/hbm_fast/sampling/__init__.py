@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,13 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
-from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import Posterior
+from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
+from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
 from hbm_fast.sampling import convergence, prior_weight
+from hbm_fast.sampling.mixture import sample_mixture
+from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
+
+# Samplers of the other models, by class; each takes the keywords of `sample` but for `start` and `dataset_names`, and
+# its own.
+_SAMPLERS: dict[type, Callable[..., Any]] = {MixtureModel: sample_mixture, RegressionModel: sample_regression}
 
 # Gibbs mixes slowly where alpha is large, because the CRP table counts are then nearly determined by the counts;
 # its step stays cheap where K is large. Measured for K of 50, 200 and 1,000 with alpha of 2, 10 and 40, and for the
@@ -30,6 +36,7 @@ _SPARSE = 0.3
 _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
 
 
+@overload
 def sample(
     counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
     model: HierarchicalModel | None = None,
@@ -47,8 +54,63 @@ def sample(
     group_names: Sequence[str] | None = None,
     dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
-) -> Posterior:
-    """Draw from the posterior of (alpha, beta) given the counts.
+) -> Posterior: ...
+@overload
+def sample(
+    counts: CountsLike,
+    model: MixtureModel,
+    *,
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> MixturePosterior: ...
+@overload
+def sample(
+    counts: Any,
+    model: RegressionModel,
+    *,
+    data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
+    method: Literal["auto", "importance", "hmc"] = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> RegressionPosterior: ...
+def sample(
+    counts: Any,
+    model: HierarchicalModel | MixtureModel | RegressionModel | None = None,
+    *,
+    method: Any = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    start: tuple[ArrayLike, ArrayLike] | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
+    **options: Any,
+) -> Posterior | MixturePosterior | RegressionPosterior:
+    """Draw from the posterior of a model's parameters given the counts: of (alpha, beta), or of what the model names.
 
     Parameters
     ----------
@@ -57,10 +119,13 @@ def sample(
         scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
         datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
         the posterior then has no counts.
-    model : HierarchicalModel, optional
-        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
+    model : HierarchicalModel, MixtureModel or RegressionModel, optional
+        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1). Of a mixture the labels
+        of the groups are drawn too, of a regression its coefficients; both take one dataset, and neither ``start`` nor
+        ``dataset_names``.
     method : {"auto", "hmc", "gibbs", "mh"}
-        ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason.
+        ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason. With a RegressionModel
+        ``"auto"``, ``"importance"`` or ``"hmc"``; with a MixtureModel ``"auto"``.
     n_draws, n_chains : int
         D draws of each of C chains, after warm-up.
     n_warmup : int, optional
@@ -82,10 +147,14 @@ def sample(
         Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
+    data : data frame, optional
+        With a RegressionModel: the covariates of its formulas, one row a group, and the column of its random intercept.
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: the columns of the mean and of the precision as they are, in place of the formulas.
 
     Returns
     -------
-    Posterior
+    Posterior, MixturePosterior for a MixtureModel, or RegressionPosterior for a RegressionModel
         ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
         ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
@@ -141,6 +210,12 @@ def sample(
 
     R-hat and the effective sample sizes are rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
 
+    Of a mixture each sweep draws the labels one after the other, the weights integrated out, then alpha and beta of
+    each component by Gibbs. Of a Dirichlet process the labels are drawn by algorithm 8 of Neal (2000,
+    doi:10.2307/1390653) with auxiliary components that the whole sweep uses (Favaro & Teh 2013,
+    doi:10.1214/13-STS422). R-hat is of what does not depend on the numbers of the components; chains that disagree on
+    which groups belong together are reported too.
+
     Examples
     --------
     >>> import numpy as np
@@ -152,6 +227,34 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    if type(model) in _SAMPLERS:
+        refused = {"start": start is not None, "dataset_names": dataset_names is not None}
+        if isinstance(model, MixtureModel):
+            _validate.keywords(options, (), "sample with a MixtureModel")
+            refused["method"] = method != "auto"
+        else:
+            options["method"] = method
+        for name in [name for name, given in refused.items() if given]:
+            raise TypeError(f"{name} is of a HierarchicalModel; the model is {model!r}")
+        if isinstance(counts, SufficientStatistics):
+            raise TypeError(f"counts must be a table of groups for {model!r}: SufficientStatistics have no groups")
+        return _SAMPLERS[type(model)](  # type: ignore[no-any-return]
+            counts,
+            model,
+            n_draws=n_draws,
+            n_chains=n_chains,
+            n_warmup=n_warmup,
+            rng=rng,
+            n_threads=n_threads,
+            progress=progress,
+            diagnostics=diagnostics,
+            category_names=category_names,
+            group_names=group_names,
+            layer=layer,
+            **options,
+        )
+    assert not isinstance(model, MixtureModel | RegressionModel)
+    _validate.keywords(options, (), "sample with a HierarchicalModel")
     if isinstance(counts, SufficientStatistics):
         check_layer(counts, "counts", layer)
         category_names = counts.category_names if category_names is None else category_names

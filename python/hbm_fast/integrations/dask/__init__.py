@@ -12,7 +12,15 @@ try:
 except ImportError as error:
     raise missing_extra("dask", "dask") from error
 
-from hbm_fast.integrations.dask.datasets import Outcome, dataset_key, datasets_from_frame, fit, map_datasets, sample
+from hbm_fast.integrations.dask.datasets import (
+    Outcome,
+    dataset_key,
+    datasets_from_frame,
+    fit,
+    fit_many,
+    map_datasets,
+    sample,
+)
 from hbm_fast.integrations.dask.simulation import DaskSimulation, simulate
 from hbm_fast.integrations.dask.statistics import statistics
 
@@ -22,6 +30,7 @@ __all__ = [
     "dataset_key",
     "datasets_from_frame",
     "fit",
+    "fit_many",
     "map_datasets",
     "sample",
     "simulate",

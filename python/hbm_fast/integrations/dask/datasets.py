@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import dask
 import dask.bag
@@ -11,6 +11,7 @@ import numpy as np
 
 from hbm_fast import _random, fitting, sampling
 from hbm_fast._typing import Key, RNGLike
+from hbm_fast.fitting.many import Batch, Found
 from hbm_fast.models import HierarchicalModel
 
 T = TypeVar("T")
@@ -192,6 +193,55 @@ def fit(datasets: Any, **settings: Any) -> Any:
         return fitting.fit(counts, **settings)
 
     return map_datasets(one, datasets)
+
+
+def fit_many(
+    datasets: Any,
+    *,
+    mean: str = "~ 1",
+    null: str = "~ 1",
+    precision: str = "~ 1",
+    data: Any = None,
+    design: Any = None,
+    null_design: Any = None,
+    level: Literal["table", "category"] = "table",
+    small_sample: bool = True,
+    moderate: bool = False,
+    max_iterations: int = 200,
+) -> fitting.ManyFits:
+    """Test the same covariates in every dataset by `hbm_fast.fit_many`, one partition at a time.
+
+    Parameters
+    ----------
+    datasets : dask Bag of (name, counts (N, K)), or an iterable of such pairs
+    mean, null, precision, data, design, null_design, level, small_sample, moderate, max_iterations
+        As in `hbm_fast.fit_many`. With ``moderate=True`` the bag is read twice.
+
+    Returns
+    -------
+    ManyFits
+        The tests of all datasets, computed with the scheduler of dask that is set; the same numbers as on one machine.
+
+    Examples
+    --------
+    >>> from hbm_fast.integrations import dask as hbm_dask
+    >>> design = [[1.0, 0.0]] * 3 + [[1.0, 1.0]] * 3
+    >>> genes = [("a", [[9, 1], [8, 3], [9, 2], [2, 8], [1, 9], [3, 7]])]
+    >>> hbm_dask.fit_many(genes, design=design, null_design=[[1.0]] * 6).names
+    ('a',)
+    """
+    batch = Batch(mean, null, precision, data, design, null_design, level, moderate, max_iterations, n_threads=1)
+    bag = datasets if isinstance(datasets, dask.bag.Bag) else dask.bag.from_sequence(datasets)
+
+    def found(prior: tuple[float, float] | None = None) -> Found:
+        return Found.joined(bag.map_partitions(part, prior).compute())
+
+    def part(pairs: Any, prior: tuple[float, float] | None) -> list[Found]:
+        pairs = list(pairs)
+        return [batch.run(pairs, prior)] if pairs else []
+
+    whole = found()
+    return batch.tests(found(whole.spread_of_precision()) if moderate else whole, small_sample)
 
 
 def _outcome(pair: tuple[Hashable, Any], function: Callable[[Hashable, Any], Any]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Simulated datasets from a model: an endless, reproducible stream."""
+"""Simulated datasets of a HierarchicalModel: an endless, reproducible stream."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,7 @@ from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.priors import Dirichlet
-
-# Version 0.1.0 has the function in this module.
-from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_counts
-
-MAX_TOTAL = 2_000_000_000
+from hbm_fast.variates import MAX_TOTAL
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,7 +79,7 @@ class Simulation(Displayed):
         )
 
 
-def simulate(
+def simulate_hierarchical(
     model: HierarchicalModel,
     n_datasets: int,
     *,
@@ -101,63 +97,7 @@ def simulate(
     out: Simulation | None = None,
     n_threads: int | None = None,
 ) -> Simulation:
-    """Simulate datasets: alpha, beta (and its concentration, if learned), and theta and counts of every group.
-
-    Parameters
-    ----------
-    model : HierarchicalModel
-        The priors, K categories.
-    n_datasets : int
-        B.
-    n_groups : int, (low, high) or array_like (B,)
-        Groups of each dataset: fixed, uniform on an inclusive range (a tuple), or given (a list or an array). The
-        arrays have N rows, the largest possible number; rows after ``n_groups[b]`` are zero.
-    totals : int, (low, high) or array_like (N,) or (B, N)
-        Draws from each group, at most 2,000,000,000: fixed, uniform on an inclusive range, or given.
-    rng : None, int, SeedSequence, BitGenerator, Generator, or a key
-        Seed of the random stream, or a ``Simulation.key``, which continues its stream.
-    first : int, default 0
-        Index of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend only on (key, i,
-        n) and the settings.
-    alpha, beta : array_like, optional
-        Hyperparameters to condition on, () or (B,), and (K,) or (B, K) with rows that sum to one, as in posterior
-        predictive checks.
-    theta : bool, default True
-        Whether to return ``theta``; this does not change the other arrays.
-    log_theta : bool, optional
-        Whether to return ``log_theta``; by default as ``theta``.
-    counts : bool, default True
-        Whether to return the counts.
-    statistics : bool or ndarray (B, K + 1, J) float32, default False
-        Whether to return the exceedance counts of each dataset (J is the largest possible total), or the buffer for
-        them (J at least that).
-    dtype : dtype, default int32
-        Integer type of the counts.
-    out : Simulation, optional
-        An earlier result of the same shapes and dtypes, whose arrays are overwritten.
-    n_threads : int, optional
-        The results do not depend on it.
-
-    Returns
-    -------
-    Simulation
-
-    Raises
-    ------
-    TypeError, ValueError
-        For anything else, and where totals do not fit in ``dtype``.
-
-    Examples
-    --------
-    >>> import hbm_fast as hbm
-    >>> model = hbm.HierarchicalModel(2)
-    >>> sims = hbm.simulate(model, 1000, n_groups=21, totals=20, rng=0)
-    >>> sims.counts.shape, int(sims.counts[7].sum())
-    ((1000, 21, 2), 420)
-    >>> later = hbm.simulate(model, 100, n_groups=21, totals=20, rng=0, first=900)
-    >>> bool((later.counts == sims.counts[900:]).all())
-    True
-    """
+    """See `hbm_fast.simulate`."""
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - max(n_datasets, 1))
     k = model.n_categories

@@ -1,0 +1,160 @@
+#include "regression/arrow.hpp"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace hbm_fast {
+namespace {
+
+constexpr double lost_pivot = 1e-13;
+
+bool factor_in_place(double* a, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    double* row = a + i * n;
+    const double whole = row[i];
+    for (std::size_t j = 0; j <= i; ++j) {
+      const double* other = a + j * n;
+      double sum = row[j];
+      for (std::size_t k = 0; k < j; ++k) sum -= row[k] * other[k];
+      if (j < i) {
+        row[j] = sum / other[j];
+      } else {
+        if (!(sum > lost_pivot * whole) || !(sum < std::numeric_limits<double>::infinity())) return false;
+        row[i] = std::sqrt(sum);
+      }
+    }
+  }
+  return true;
+}
+
+void solve_lower(const double* l, std::size_t n, double* v) {
+  for (std::size_t i = 0; i < n; ++i) {
+    double sum = v[i];
+    for (std::size_t k = 0; k < i; ++k) sum -= l[i * n + k] * v[k];
+    v[i] = sum / l[i * n + i];
+  }
+}
+
+void solve_upper(const double* l, std::size_t n, double* v) {
+  for (std::size_t i = n; i-- > 0;) {
+    v[i] /= l[i * n + i];
+    for (std::size_t k = 0; k < i; ++k) v[k] -= l[i * n + k] * v[i];
+  }
+}
+
+void multiply_upper(const double* l, std::size_t n, double* v) {
+  for (std::size_t i = 0; i < n; ++i) {
+    double sum = 0.0;
+    for (std::size_t k = i; k < n; ++k) sum += l[k * n + i] * v[k];
+    v[i] = sum;
+  }
+}
+
+}  // namespace
+
+ArrowMatrix::ArrowMatrix(std::size_t n_blocks_, std::size_t block_, std::size_t common_)
+    : n_blocks(n_blocks_),
+      block(block_),
+      common(common_),
+      blocks(n_blocks * block * block),
+      cross(n_blocks * block * common),
+      corner(common * common) {}
+
+void ArrowMatrix::add_to_diagonal(double share) {
+  const auto add = [share](double* a, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) a[i * n + i] += share * (std::abs(a[i * n + i]) + 1.0);
+  };
+  for (std::size_t s = 0; s < n_blocks; ++s) add(blocks.data() + s * block * block, block);
+  add(corner.data(), common);
+}
+
+bool ArrowFactor::factor(ArrowMatrix matrix) {
+  matrix_ = std::move(matrix);
+  const std::size_t block = matrix_.block;
+  const std::size_t common = matrix_.common;
+  for (std::size_t s = 0; s < matrix_.n_blocks; ++s) {
+    double* own = matrix_.blocks.data() + s * block * block;
+    double* cross = matrix_.cross.data() + s * block * common;
+    if (!factor_in_place(own, block)) return false;
+    for (std::size_t i = 0; i < block; ++i) {  // L_s^-1 cross
+      double* row = cross + i * common;
+      for (std::size_t k = 0; k < i; ++k) {
+        for (std::size_t t = 0; t < common; ++t) row[t] -= own[i * block + k] * cross[k * common + t];
+      }
+      for (std::size_t t = 0; t < common; ++t) row[t] /= own[i * block + i];
+      for (std::size_t t = 0; t < common; ++t) {
+        for (std::size_t r = 0; r <= t; ++r) matrix_.corner[t * common + r] -= row[t] * row[r];
+      }
+    }
+  }
+  return factor_in_place(matrix_.corner.data(), common);
+}
+
+void ArrowFactor::solve(double* v) const {
+  const std::size_t block = matrix_.block;
+  const std::size_t common = matrix_.common;
+  for (std::size_t s = 0; s < matrix_.n_blocks; ++s) {
+    double* part = v + common + s * block;
+    solve_lower(matrix_.blocks.data() + s * block * block, block, part);
+    const double* cross = matrix_.cross.data() + s * block * common;
+    for (std::size_t i = 0; i < block; ++i) {
+      for (std::size_t t = 0; t < common; ++t) v[t] -= cross[i * common + t] * part[i];
+    }
+  }
+  solve_lower(matrix_.corner.data(), common, v);
+}
+
+void ArrowFactor::solve_transposed(double* v) const {
+  const std::size_t block = matrix_.block;
+  const std::size_t common = matrix_.common;
+  solve_upper(matrix_.corner.data(), common, v);
+  for (std::size_t s = 0; s < matrix_.n_blocks; ++s) {
+    double* part = v + common + s * block;
+    const double* cross = matrix_.cross.data() + s * block * common;
+    for (std::size_t i = 0; i < block; ++i) {
+      for (std::size_t t = 0; t < common; ++t) part[i] -= cross[i * common + t] * v[t];
+    }
+    solve_upper(matrix_.blocks.data() + s * block * block, block, part);
+  }
+}
+
+void ArrowFactor::multiply_transposed(double* v) const {
+  const std::size_t block = matrix_.block;
+  const std::size_t common = matrix_.common;
+  for (std::size_t s = 0; s < matrix_.n_blocks; ++s) {
+    double* part = v + common + s * block;
+    multiply_upper(matrix_.blocks.data() + s * block * block, block, part);
+    const double* cross = matrix_.cross.data() + s * block * common;
+    for (std::size_t i = 0; i < block; ++i) {
+      for (std::size_t t = 0; t < common; ++t) part[i] += cross[i * common + t] * v[t];
+    }
+  }
+  multiply_upper(matrix_.corner.data(), common, v);
+}
+
+double ArrowFactor::log_determinant() const {
+  double sum = 0.0;
+  const auto add = [&sum](const double* a, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) sum += std::log(a[i * n + i]);
+  };
+  for (std::size_t s = 0; s < matrix_.n_blocks; ++s)
+    add(matrix_.blocks.data() + s * matrix_.block * matrix_.block, matrix_.block);
+  add(matrix_.corner.data(), matrix_.common);
+  return sum;
+}
+
+void ArrowFactor::block_variances(std::size_t s, double* variances) const {
+  const std::size_t block = matrix_.block;
+  const double* own = matrix_.blocks.data() + s * block * block;
+  std::vector<double> column(block);
+  for (std::size_t i = 0; i < block; ++i) {
+    column.assign(block, 0.0);
+    column[i] = 1.0;
+    solve_lower(own, block, column.data());
+    variances[i] = 0.0;
+    for (const double c : column) variances[i] += c * c;
+  }
+}
+
+}  // namespace hbm_fast

@@ -1,0 +1,176 @@
+"""Bridge sampling: the evidence from draws of the posterior and of proposals that are fitted to it.
+
+Meng & Wong 1996, Statistica Sinica 6:831; the relative error as in Frühwirth-Schnatter 2004,
+doi:10.1111/j.1368-423X.2004.00125.x.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hbm_fast._typing import Counts, Floats
+from hbm_fast.evidence.proposals import (
+    Defensive,
+    Points,
+    Prior,
+    Proposal,
+    ScaledDirichlet,
+    TiltedGammas,
+    log_gammas,
+    log_sum_exp,
+)
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.posterior import diagnostics, predictive
+from hbm_fast.posterior.new_component import log_dirichlet, log_gamma
+from hbm_fast.priors import Fixed, FixedBeta
+
+MOST_COMPONENTS = 10  # the sum over all labellings takes 2^J J operations a point
+_VALUES_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class MixturePoints:
+    """S points: components (S, J) and log weights (S, J)."""
+
+    components: Points
+    log_weights: Floats
+
+    def __getitem__(self, index: Any) -> "MixturePoints":
+        return MixturePoints(self.components[index], self.log_weights[index])
+
+
+class Target:
+    """log p(counts, weights, components) of a finite mixture, the labels summed out, every constant in."""
+
+    def __init__(self, counts: Counts, component: HierarchicalModel, weights: float) -> None:
+        rows = np.ascontiguousarray(counts[counts.any(axis=1)], dtype=np.int64)
+        self._rows, self._times = np.unique(rows, axis=0, return_counts=True)
+        self._prior = Prior(component)
+        self._weights = weights
+        coefficient = log_gamma(rows.sum(axis=1) + 1.0) - log_gamma(rows + 1.0).sum(axis=1)
+        self._log_coefficient = float(coefficient.sum())
+
+    def __call__(self, points: MixturePoints) -> Floats:
+        size = max(1, _VALUES_AT_ONCE // (max(len(self._rows), 1) * points.log_weights.shape[1]))
+        parts = [self._part(points[first : first + size]) for first in range(0, len(points.log_weights), size)]
+        return np.concatenate(parts)
+
+    def _part(self, points: MixturePoints) -> Floats:
+        n, n_components = points.log_weights.shape
+        value = self._prior.log_density(points.components).sum(axis=1) + self._log_coefficient
+        if n_components > 1:
+            value = value + log_dirichlet(points.log_weights, np.full(n_components, self._weights))
+        if not len(self._rows):
+            return np.asarray(value)
+        one = points.components
+        k = one.log_beta.shape[-1]
+        pmf = predictive.log_pmf(
+            one.log_alpha.reshape(1, -1), one.log_beta.reshape(1, -1, k), self._rows[np.newaxis], False
+        ).reshape(n, n_components, -1)
+        return np.asarray(value + log_sum_exp(points.log_weights[..., np.newaxis] + pmf, axis=1) @ self._times)
+
+
+class MixtureProposal:
+    """A distribution of whole mixtures that is the same for every numbering of the components.
+
+    Its density is the mean over all numberings of the product of the components' densities, a permanent. With equal
+    probabilities all components come from tilted gammas, all from scaled Dirichlets, or each from one of these or the
+    prior.
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+        Of one component.
+    weights : float
+    draws : MixturePoints
+        Posterior draws whose components are numbered alike.
+    """
+
+    def __init__(self, model: HierarchicalModel, weights: float, draws: MixturePoints) -> None:
+        n_components = draws.log_weights.shape[1]
+        each = [draws.components[:, j] for j in range(n_components)]
+        plain: list[Proposal] = [ScaledDirichlet(model, one) for one in each]
+        self._families: list[list[Proposal]] = [plain]
+        mixed: list[list[Proposal]] = [[one, Prior(model)] for one in plain]
+        if not (isinstance(model.alpha, Fixed) or isinstance(model.beta, FixedBeta)):
+            tilted: list[Proposal] = [TiltedGammas(one) for one in each]
+            self._families.append(tilted)
+            mixed = [[*parts, one] for parts, one in zip(mixed, tilted, strict=True)]
+        self._families.append([Defensive(parts) for parts in mixed])
+        w = np.exp(draws.log_weights)
+        mean, variance = w.mean(axis=0), w.var(axis=0) + 1e-12
+        precision = float(np.median(mean * (1.0 - mean) / variance)) - 1.0 if n_components > 1 else 1.0
+        fitted = np.maximum(mean * max(precision, 1.0), 0.2)
+        last = len(self._families) - 1
+        self._concentrations = [
+            np.full(n_components, weights) if i == last else fitted for i in range(len(self._families))
+        ]
+
+    def draw(self, n: int, rng: np.random.Generator) -> MixturePoints:
+        parts = []
+        for i, (family, concentration) in enumerate(zip(self._families, self._concentrations, strict=True)):
+            m = n // len(self._families) + (i < n % len(self._families))
+            log_w = log_gammas(concentration, m, rng)
+            log_w -= log_sum_exp(log_w, axis=-1)[:, np.newaxis]
+            parts.append((Points.stacked([one.draw(m, rng) for one in family], axis=1), log_w))
+        return MixturePoints(Points.joined([p for p, _ in parts]), np.concatenate([w for _, w in parts]))
+
+    def log_density(self, points: MixturePoints) -> Floats:
+        each = []
+        n_components = points.log_weights.shape[1]
+        for family, concentration in zip(self._families, self._concentrations, strict=True):
+            value = np.stack([one.log_density(points.components) for one in family], axis=2)
+            if n_components > 1:
+                value = value + (concentration - 1.0) * points.log_weights[..., np.newaxis]
+            constant = math.lgamma(concentration.sum()) - log_gamma(concentration).sum()
+            each.append(log_permanent(value) - math.lgamma(n_components + 1.0) + constant)
+        return log_sum_exp(np.stack(each, axis=-1), axis=-1) - math.log(len(each))
+
+
+def log_permanent(log_values: Floats) -> Floats:
+    """log of the permanent of matrices exp(log_values) (S, J, J), by sums over subsets."""
+    n, size, _ = log_values.shape
+    of_subset = np.full((n, 1 << size), -np.inf)
+    of_subset[:, 0] = 0.0
+    for subset in range(1, 1 << size):
+        members = [j for j in range(size) if subset >> j & 1]
+        row = len(members) - 1
+        terms = [of_subset[:, subset ^ (1 << j)] + log_values[:, row, j] for j in members]
+        of_subset[:, subset] = log_sum_exp(np.stack(terms, axis=-1), axis=-1)
+    return of_subset[:, -1]
+
+
+def estimate(
+    target: Callable[[MixturePoints], Floats],
+    proposal: MixtureProposal,
+    draws: MixturePoints,
+    n_chains: int,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """log evidence and its standard error, from posterior draws (S) of chains one after the other.
+
+    The proposal must be fitted to other draws.
+    """
+    n = len(draws.log_weights)
+    own = target(draws) - proposal.log_density(draws)
+    proposed = proposal.draw(n, rng)
+    other = target(proposed) - proposal.log_density(proposed)
+    other = np.where(np.isnan(other), -np.inf, other)
+    ess = diagnostics.convergence(own.reshape(n_chains, -1)[..., np.newaxis])[1][0]
+    ess = min(float(n), float(ess)) if np.isfinite(ess) else float(n)
+    share = ess / (ess + n)
+    centre = float(np.median(own))
+    up, down = np.exp(np.clip(own - centre, -600, 600)), np.exp(np.clip(other - centre, -600, 600))
+    ratio = 1.0
+    for _ in range(1000):
+        before = ratio
+        numerator = down / (share * down + (1.0 - share) * ratio)
+        denominator = 1.0 / (share * up + (1.0 - share) * ratio)
+        ratio = float(numerator.mean() / denominator.mean())
+        if abs(ratio - before) < 1e-10 * ratio:
+            break
+    variance = numerator.var() / numerator.mean() ** 2 / n + denominator.var() / denominator.mean() ** 2 / ess
+    return centre + math.log(ratio), math.sqrt(variance)

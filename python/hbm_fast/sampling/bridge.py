@@ -1,0 +1,78 @@
+"""Log evidences from draws: of importance weights, and by bridge sampling."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from hbm_fast._typing import Floats, Key
+from hbm_fast.posterior import diagnostics
+
+FEWEST_DRAWS = 100
+_MOST_STEPS = 1000
+_TOLERANCE = 1e-10
+
+
+def importance(log_weights: Floats) -> tuple[float, float]:
+    """Log of the mean weight of independent draws (S,), and its standard error."""
+    largest = float(log_weights.max())
+    weights = np.exp(log_weights - largest)
+    mean = float(weights.mean())
+    return largest + math.log(mean), float(weights.std(ddof=1)) / (mean * math.sqrt(weights.size))
+
+
+def bridge(draws: Floats, log_density: Callable[[Floats], Floats], key: Key) -> tuple[float, float]:
+    """Log of the integral of a density from draws of it, and its standard error.
+
+    Parameters
+    ----------
+    draws : (C, D, d)
+        Of the normalised density. A normal distribution has the mean and covariance of the first half of each chain;
+        the bridge between it and the density is that of the second half (Meng & Wong 1996, Statistica Sinica 6:831).
+    log_density : callable
+        Of points (S, d): (S,).
+    key : (2,) uint64
+
+    Returns
+    -------
+    value, error
+        The error is that of Fruehwirth-Schnatter (2004, doi:10.1111/j.1368-423X.2004.00125.x), with the effective
+        number of draws of the chains.
+    """
+    half = draws.shape[1] // 2
+    fitted = draws[:, :half].reshape(-1, draws.shape[2])
+    kept = draws[:, half:]
+    centre = fitted.mean(axis=0)
+    factor = np.linalg.cholesky(np.atleast_2d(np.cov(fitted, rowvar=False)))
+    flat = kept.reshape(-1, draws.shape[2])
+    z = np.random.default_rng([*key.tolist(), 2]).standard_normal(flat.shape)
+    proposed = centre + z @ factor.T
+
+    def log_normal(y: Floats) -> Floats:
+        w = np.linalg.solve(factor, (y - centre).T)
+        constant = float(np.log(np.diag(factor)).sum()) + 0.5 * len(centre) * math.log(2.0 * math.pi)
+        return np.asarray(-0.5 * (w**2).sum(axis=0) - constant)
+
+    of_draws = log_density(flat) - log_normal(flat)
+    of_proposed = log_density(proposed) - log_normal(proposed)
+    _, ess = diagnostics.convergence(of_draws.reshape(*kept.shape[:2], 1))
+    n_draws = float(np.nan_to_num(ess[0], nan=flat.shape[0]))
+    n_proposed = float(len(proposed))
+    share = n_draws / (n_draws + n_proposed)
+    value = float(np.median(of_draws))
+    for _ in range(_MOST_STEPS):
+        # logs of l / (share l + (1 - share) r) and of 1 / the same, l the ratio of the densities
+        numerator = of_proposed - np.logaddexp(math.log(share) + of_proposed, math.log1p(-share) + value)
+        denominator = -np.logaddexp(math.log(share) + of_draws, math.log1p(-share) + value)
+        new = _log_mean(numerator) - _log_mean(denominator)
+        step, value = abs(new - value), new
+        if step < _TOLERANCE:
+            break
+    first = np.exp(numerator - _log_mean(numerator))
+    second = np.exp(denominator - _log_mean(denominator))
+    error = math.sqrt(first.var(ddof=1) / n_proposed + second.var(ddof=1) / n_draws)
+    return value, error
+
+
+def _log_mean(values: Floats) -> float:
+    return float(np.logaddexp.reduce(values) - math.log(values.size))
