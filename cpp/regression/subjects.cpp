@@ -4,6 +4,7 @@
 #include <limits>
 #include <numbers>
 
+#include "math/special.hpp"
 #include "regression/density.hpp"
 #include "regression/newton.hpp"
 #include "regression/row.hpp"
@@ -171,8 +172,8 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
   }
   constexpr double nu = degrees_of_freedom;
   const auto dimension = static_cast<double>(size);
-  const double log_density =
-      std::lgamma(0.5 * (nu + dimension)) - std::lgamma(0.5 * nu) - 0.5 * dimension * std::log(nu * std::numbers::pi);
+  const double log_density = log_abs_gamma(0.5 * (nu + dimension)) - log_abs_gamma(0.5 * nu) -
+                             0.5 * dimension * std::log(nu * std::numbers::pi);
   for (int d = 0; d < n_draws; ++d) {
     double product = 1.0;
     for (int i = 0; i < degrees_of_freedom / 2; ++i) product *= stream.uniform();
