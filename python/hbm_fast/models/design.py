@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import narwhals
 import numpy as np
 from numpy.typing import NDArray
 
@@ -172,6 +171,8 @@ def column_values(data: Any, column: str) -> list[Any]:
     if isinstance(data, dict):
         values = np.asarray(data[column]).tolist()
         return [None if value != value else value for value in values]
+    import narwhals  # only where there is a data frame
+
     series = narwhals.from_native(data, eager_only=True)[column]
     return [None if gap else value for value, gap in zip(series.to_list(), series.is_null().to_list(), strict=True)]
 
@@ -281,6 +282,8 @@ def _frame(data: Any, variables: Any, name: str) -> Any:
     elif isinstance(data, dict):
         frame = pandas.DataFrame({c: data[c] for c in wanted})
     else:
+        import narwhals  # only where there is a data frame
+
         table = narwhals.from_native(data, eager_only=True)
         frame = pandas.DataFrame({c: _pandas_values(table[c], pandas) for c in wanted}, index=range(len(table)))
     for column in wanted:
@@ -297,6 +300,8 @@ def _pandas_values(series: Any, pandas: Any) -> Any:
     if series.dtype.is_numeric():
         return series.to_numpy()
     values = series.to_list()
+    import narwhals
+
     if series.dtype == narwhals.Enum:
         return pandas.Categorical(values, categories=series.cat.get_categories().to_list())
     return values
