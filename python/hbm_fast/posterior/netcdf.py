@@ -4,7 +4,6 @@ A file is written whole, with a checksum behind what HDF5 reads. Every kind of d
 """
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
@@ -57,9 +56,11 @@ def to_arviz(
 
 def for_arviz(tree: Any) -> Any:
     """The DataTree, or what it becomes for an ArviZ below 1.0."""
+    from importlib import metadata  # which imports zipfile, so that only those who export draws wait for it
+
     try:
-        version = importlib.metadata.version("arviz")
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version("arviz")
+    except metadata.PackageNotFoundError:
         return tree
     if int(version.partition(".")[0]) >= 1:
         return tree
