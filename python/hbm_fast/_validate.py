@@ -346,7 +346,7 @@ def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
     for name in given:
         if name not in known:
             alike = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}"
+            hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}" if known else ""
             raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
 
 
