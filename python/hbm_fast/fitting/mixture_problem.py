@@ -30,14 +30,17 @@ class Rows:
         counts = as_counts(counts).counts
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
-            _validate.count_values(values, "counts")
+            _validate.count_values(values[:, np.newaxis], "counts")
         else:
             array = _validate.counts(counts)
             where, columns = np.nonzero(array)
             values, shape = array[where, columns], (array.shape[0], array.shape[1])
             offsets = np.searchsorted(where, np.arange(shape[0] + 1))
         values, columns, offsets = (np.ascontiguousarray(a, dtype=np.int64) for a in (values, columns, offsets))
-        order = np.lexsort((columns, np.repeat(np.arange(shape[0]), np.diff(offsets))))
+        row = np.repeat(np.arange(shape[0]), np.diff(offsets))
+        totals = np.bincount(row, values)  # of an array they are checked with the values
+        _validate.at_most(int(totals.max(initial=0.0)), "counts' total of each group", _validate.MAX_COUNT)
+        order = np.lexsort((columns, row))
         return cls(values[order], columns[order], offsets, shape)
 
     def __getitem__(self, rows: NDArray[np.intp]) -> "Rows":
