@@ -309,6 +309,8 @@ def test_refusals():
         hbm.sample(BAGS, hbm.MixtureModel(3, n_components=2))
     with pytest.raises(ValueError, match="negative"):
         hbm.sample([[1, -1]], model)
+    with pytest.raises(MemoryError, match="n_draws = 1000000000000 of the mixture takes"):
+        hbm.sample(BAGS, model, n_draws=10**12)
     post = hbm.sample(BAGS, model, n_draws=10, rng=1)
     with pytest.raises(TypeError, match="either group or counts"):
         post.predict(0, counts=[1, 0])

@@ -49,6 +49,10 @@ class Rows:
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Rows(self.values[index], self.columns[index], offsets, (len(rows), self.shape[1]))
 
+    def slots(self, weights: Floats | None = None) -> _core.mixture.CountSlots:
+        """The kernels' form of the rows with counts; the order of the rows has no effect on it."""
+        return _core.mixture.CountSlots(self.values, self.columns, self.offsets, self.shape[1], weights)
+
     def proportions(self, columns: list[int]) -> Floats:
         """Proportions (N, C) of some columns; NaN in rows without counts."""
         result = np.zeros((self.shape[0], len(columns)))
@@ -133,7 +137,7 @@ class MixtureProblem:
     ) -> None:
         self.rows, self.model, self.n_threads, self.max_iterations = rows, model, n_threads, max_iterations
         self.n_categories = rows.shape[1]
-        self.slots = _core.mixture.CountSlots(rows.values, rows.columns, rows.offsets, self.n_categories, weights)
+        self.slots = rows.slots(weights)
         if self.slots.n_groups == 0:
             raise ValueError("counts must hold at least one count; every group is empty")
         alpha, beta = model.alpha, model.beta
