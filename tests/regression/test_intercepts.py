@@ -300,3 +300,21 @@ def test_false_positives_of_a_covariate_between_subjects():
     # binomial(100, 0.05): at most 22 with probability 1 - 1e-9
     assert rejected["subject"] <= 22
     assert rejected["subject"] < rejected["ignored"]
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, "pandas.NA"])
+@pytest.mark.parametrize("frame", [False, True])
+def test_a_group_without_a_subject(gap, frame):
+    pandas = pytest.importorskip("pandas")
+    counts, model = table(2)
+    data = {"subject": [*map(str, DATA["subject"][:-1]), pandas.NA if gap == "pandas.NA" else gap]}
+    for function in (hbm.fit, hbm.sample):
+        with pytest.raises(ValueError, match="1 missing values, first in row 59"):
+            function(counts, model, design=DESIGN, data=pandas.DataFrame(data) if frame else data)
+
+
+def test_subjects_of_other_data_have_the_rows_of_the_design():
+    counts, model = table(2)
+    fit = hbm.fit(counts, model, design=DESIGN, data=DATA)
+    with pytest.raises(ValueError, match="3 rows; got 60"):
+        fit.predict(DATA, design=DESIGN[:3])
