@@ -318,3 +318,15 @@ def test_subjects_of_other_data_have_the_rows_of_the_design():
     fit = hbm.fit(counts, model, design=DESIGN, data=DATA)
     with pytest.raises(ValueError, match="3 rows; got 60"):
         fit.predict(DATA, design=DESIGN[:3])
+
+
+@pytest.mark.parametrize("value", [1e155, np.inf, np.nan])
+def test_parameters_that_overflow_have_no_value(value):
+    counts, model = table(3)
+    problem = _core.regression.Problem("softmax", counts.astype(float), DESIGN, np.ones((60, 1)))
+    theta = np.array([0.0, 0.0, 0.0, 0.0, 1.0, value, value])
+    begins = np.arange(0, 61, 6)
+    assert np.isnan(problem.marginal(theta, begins, np.zeros((10, 2)), None, 2, 1)[0])
+    post = hbm.sample(counts, model, design=DESIGN, data=DATA, n_chains=1, n_draws=1, diagnostics=False, rng=1)
+    post.random_scale[:] = value
+    assert np.isnan(post.subject_log_likelihood()).all()
