@@ -78,6 +78,19 @@ class Design:
         length = np.sqrt(len(self.matrix))
         return np.ascontiguousarray(q * length), r * scale / length
 
+    def shifted(self, mu: float) -> Floats | None:
+        """The offset of predictors whose coefficients are measured from mu."""
+        if mu == 0.0:
+            return self.offset
+        shift = mu * self.matrix.sum(axis=1)
+        return np.ascontiguousarray(shift if self.offset is None else shift + self.offset)
+
+
+def normal_penalty(r: Floats, sd: float) -> Floats:
+    """Normal(0, sd) of the coefficients as a quadratic form of those of the orthogonal columns, with R of `orthogonal`."""
+    inverse = np.linalg.inv(r)
+    return np.ascontiguousarray(inverse.T @ inverse / sd**2)
+
 
 def of_array(value: Any, name: str, n_groups: int, column_names: Sequence[str] | None = None) -> Design:
     """The design of an array (N, P); a data frame lends its column names."""
