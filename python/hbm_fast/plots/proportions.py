@@ -91,6 +91,13 @@ def proportions(
     return intervals(labels.categories(post), series, label, most, title=title, log=log, ax=ax)
 
 
+def side_by_side(posts: Mapping[str, Posterior], *, most: int, ax: Any = None) -> "Figure":
+    """Beta of several posteriors of the same categories with 90 % intervals, the largest of the first posterior."""
+    series = [(label, post.mean("beta"), *post.quantile("beta", [0.05, 0.95])) for label, post in posts.items()]
+    names, log = labels.categories(next(iter(posts.values()))), spans_decades(series[0][1])
+    return intervals(names, series, "proportion, with 90 % intervals", most, log=log, ax=ax)
+
+
 def _raw(counts: Any) -> Floats | None:
     """Counts (K,) as proportions; None where there are no counts."""
     return None if counts is None or counts.sum() == 0 else np.asarray(counts / counts.sum())

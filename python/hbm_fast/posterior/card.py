@@ -56,7 +56,7 @@ def _rows(post: "Posterior") -> list[tuple[str, ...]]:
         return [("mean of alpha, median [smallest, largest]", *(f"{value:.3g}" for value in values))]
     single = ("alpha", *post._learned)
     rows = [(name, some.mean(name), *some.quantile(name, _LEVELS)) for name in single]
-    labels = [_display.one_line(name) for name in post.category_names or map(str, range(post.n_categories))]
+    labels = [_display.one_line(name) for name in _display.labels(post.category_names, post.n_categories)]
     beta = some.mean("beta")
     bounds = some.quantile("beta", _LEVELS)
     for k in np.argsort(-beta, kind="stable")[:_MOST_BETA]:

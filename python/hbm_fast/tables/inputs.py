@@ -331,11 +331,12 @@ def _stacked(rows: list[NamedCounts], name: str) -> NamedCounts:
     for i, row in enumerate(rows):
         if row.category_names is None and not numbers:
             raise ValueError(f"{name}[{i}] must have names of its categories, as others have; or none has")
-        for category in row.category_names or map(str, range(len(row.counts))):
+        for category in _display.labels(row.category_names, len(row.counts)):
             places.setdefault(category, len(places))
     counts = np.zeros((len(rows), len(places)), np.int64)
     for target, row in zip(counts, rows, strict=True):
-        target[[places[category] for category in row.category_names or map(str, range(len(row.counts)))]] = row.counts
+        categories = _display.labels(row.category_names, len(row.counts))
+        target[[places[category] for category in categories]] = row.counts
     return NamedCounts(counts, tuple(places))
 
 
