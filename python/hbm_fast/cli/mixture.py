@@ -69,7 +69,7 @@ def mixture(
 
         _files.write_figure(figure, plots.mixture(best), dpi=150)
     if as_json:
-        output.print_json(record)
+        options.print_json(record)
     else:
         print("\n".join(_lines(record)))
     output.warn([*source.messages, *messages])
