@@ -124,16 +124,16 @@ def whole_numbers(
     step = max(1, _BLOCK * len(source) // max(source.size, 1))
     for start in range(0, len(source), step):  # between two blocks Python sees Ctrl-C
         part = source[start : start + step]
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):  # 2**53 is infinite in half precision
             converted = part.astype(np.int64)
-        bad = (converted != part) | (np.abs(part) > MAX_COUNT)
+            bad = (converted != part) | (np.abs(part) > MAX_COUNT)
         if bad.any():
             index = first_index(bad)
             index = (index[0] + start, *index[1:])
             found = source[index]
             if np.isnan(found):
                 raise ValueError(f"{name} must not be NaN; got NaN at {place(index)}: write 0 for none{hint}")
-            if np.abs(found) > MAX_COUNT:
+            if abs(float(found)) > MAX_COUNT:
                 raise ValueError(f"{name} must be at most 2**53; got {found} at {place(index)}{hint}")
             hint = hint or ": pass the counts, neither proportions nor scaled values"
             raise ValueError(f"{name} must be whole numbers; got {found} at {place(index)}{hint}")

@@ -302,6 +302,11 @@ def test_learning_curve():
     assert hbm.plots.learning_curve(again).axes[0].get_xlabel() == "datasets"
 
 
+def test_shrinkage_of_no_groups():
+    with pytest.raises(ValueError, match="of no groups"):
+        hbm.plots.shrinkage(hbm.exact_posterior(np.zeros((0, 2), np.int64), rng=0))
+
+
 def test_shrinkage(many):
     axes = hbm.plots.shrinkage(many, category="b").axes[0]
     raw = many.counts[:, 1] / many.counts.sum(axis=1)
