@@ -95,15 +95,7 @@ def _resampled(post: "Posterior") -> "Posterior":
         flat = values.reshape(*chosen.shape, *rest)
         return np.stack([rows[row] for rows, row in zip(flat, chosen, strict=True)]).reshape(*shape, *rest)
 
-    theta_draws = post._theta_draws
-    return post._replace(
-        log_alpha=pick(post.log_alpha),
-        log_beta=pick(post.log_beta),
-        log_weights=None,
-        sample_stats={name: pick(values) for name, values in post.sample_stats.items() if values.shape == shape},
-        latent={name: pick(values) for name, values in post.latent.items()},
-        _theta_draws=None if theta_draws is None else lambda group: pick(theta_draws(group)),
-    )
+    return post._with_draws(pick, None)
 
 
 def _tree(
