@@ -74,8 +74,10 @@ def threads(n_threads: Any) -> int:
 
 
 def no_masked(value: Any, name: str) -> None:
-    """Raise for masked entries of an array, or of the arrays in a list: `numpy.asarray` ignores the mask."""
+    """Raise for masked entries of an array, or of the arrays in lists: `numpy.asarray` ignores the mask."""
     for part in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(part, list | tuple) and part and not isinstance(part[0], int | float):
+            no_masked(part, name)
         if type(part) is not np.ndarray and isinstance(part, np.ndarray) and np.ma.is_masked(part):
             where = first_index(np.ma.getmaskarray(part))
             raise ValueError(f"{name} must not be masked; got a masked entry at {where}: fill it, or leave it out")
