@@ -165,6 +165,11 @@ def test_proportions(exact):
         hbm.plots.proportions(exact, probability=2.0)
 
 
+def test_one_group_by_an_integer_of_numpy(many):
+    axes = hbm.plots.proportions(many, groups=np.int64(3)).axes[0]
+    assert "group 3" in axes.get_legend().get_texts()[1].get_text()
+
+
 def test_proportions_are_where_the_numbers_are(many):
     axes = hbm.plots.proportions(many, groups=[3]).axes[0]
     order = np.argsort(-many.mean("beta"))

@@ -69,7 +69,7 @@ def proportions(
     ['over all groups', 'group 1 (of 0 to 1)', 'raw proportion']
     """
     labels.one_dataset(post)
-    groups = (groups,) if isinstance(groups, str | int) else groups
+    groups = (groups,) if isinstance(groups, str | int | np.integer) else groups
     tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
     levels = np.array([tail, 1.0 - tail])
     names = ["over all groups", *(labels.group_label(post, group) for group in groups)]

@@ -144,7 +144,7 @@ def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
             values = np.asarray(function(name))
             parts.append(values if name == "beta" else values[..., np.newaxis])
         joined = np.concatenate(parts, axis=-1)
-        return joined.reshape(*joined.shape[:-2], -1) if batch else joined
+        return joined.reshape(*joined.shape[:-2], len(names)) if batch else joined
 
     columns = {"mean": column(post.mean), "sd": column(post.sd)}
     columns |= zip((f"{100 * q:g}%" for q in levels), column(lambda name: post.quantile(name, levels)), strict=True)
