@@ -100,7 +100,7 @@ def named_counts(
     """Checked counts (N, K), and the same with the names of categories and groups."""
     given = as_counts(counts, layer=layer, category_names=category_names)
     table = _validate.counts(given.dense())
-    names = given.category_names or tuple(map(str, range(table.shape[1])))
+    names = _display.labels(given.category_names, table.shape[1])
     return table, dataclasses.replace(given, category_names=names)
 
 

@@ -92,7 +92,7 @@ class RegressionPosterior:
         self.log_evidence, self.log_evidence_error = log_evidence, log_evidence_error
         self.sample_stats = dict(sample_stats or {})
         given = _validate.names(category_names, "category_names", model.n_categories)
-        self.category_names = given or tuple(map(str, range(model.n_categories)))
+        self.category_names = _display.labels(given, model.n_categories)
         self.group_names = _validate.names(group_names, "group_names", len(counts))
         self._design, self._precision = design, precision_design
         self._subjects = subjects
