@@ -1,44 +1,10 @@
-#include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "bindings/array_arguments.hpp"
-#include "mixture/sampler.hpp"
+#include "bindings/mixture_chains.hpp"
 
 namespace hbm_fast::bindings {
 namespace {
-
-using Integers32 = Contiguous<std::int32_t>;
-
-constexpr double missing = std::numeric_limits<double>::quiet_NaN();
-
-// (C, D, J, ...) from the values of each draw's components, NaN where a draw has fewer than J.
-Doubles padded(const std::vector<MixtureChain>& chains, std::vector<double> MixtureChain::* values, std::size_t n_draws,
-               std::size_t most, std::size_t width, bool has_axis) {
-  std::vector<std::size_t> shape{chains.size(), n_draws, most};
-  if (has_axis) shape.push_back(width);
-  Doubles result(shape);
-  double* to = result.mutable_data();
-  std::fill_n(to, result.size(), missing);
-  for (const MixtureChain& chain : chains) {
-    const double* from = (chain.*values).data();
-    for (std::size_t d = 0; d < n_draws; ++d, to += most * width) {
-      const std::size_t n = static_cast<std::size_t>(chain.n_components[d]) * width;
-      std::copy_n(from, n, to);
-      from += n;
-    }
-  }
-  return result;
-}
-
-template <class T>
-Contiguous<T> joined(const std::vector<MixtureChain>& chains, std::vector<T> MixtureChain::* values,
-                     std::vector<std::size_t> shape) {
-  Contiguous<T> result(std::move(shape));
-  T* to = result.mutable_data();
-  for (const MixtureChain& chain : chains) to = std::copy((chain.*values).begin(), (chain.*values).end(), to);
-  return result;
-}
 
 py::dict sample(const CountSlots& slots, std::size_t n_empty, const AlphaPrior& alpha, const BetaPrior& beta,
                 std::size_t n_components, double weights, double concentration, double shape, double rate,
@@ -49,33 +15,14 @@ py::dict sample(const CountSlots& slots, std::size_t n_empty, const AlphaPrior& 
   const MixtureSamplerOptions options{n_components, weights, concentration, shape,       rate,     n_empty,
                                       n_chains,     n_draws, n_warmup,      to_key(key), n_threads};
   const ModelView model{alpha, beta};
-  std::vector<MixtureChain> chains;
-  without_gil([&] {
-    chains = sample_mixture(slots, model, options, [&](double share) {
-      poll_signals();
-      if (!progress.is_none()) {
-        const WithGil gil;
-        progress(share);
-      }
-    });
-  });
-  std::size_t most = std::max<std::size_t>(n_components, 1);
-  for (const MixtureChain& chain : chains) {
-    for (const std::int32_t n : chain.n_components) most = std::max(most, static_cast<std::size_t>(n));
-  }
-  const std::size_t k = slots.n_categories, n_rows = slots.n_groups() + n_empty;
-  py::dict result;
+  const std::vector<MixtureChain> chains =
+      chains_without_gil(progress, [&](const auto& poll) { return sample_mixture(slots, model, options, poll); });
+  const std::size_t k = slots.n_categories, most = most_components(chains, n_components);
+  py::dict result = of_labels(chains, options, slots.n_groups() + n_empty, most);
   result["log_alpha"] = padded(chains, &MixtureChain::log_alpha, n_draws, most, 1, false);
   result["log_beta"] = padded(chains, &MixtureChain::log_beta, n_draws, most, k, true);
-  result["log_weights"] = padded(chains, &MixtureChain::log_weights, n_draws, most, 1, false);
   if (beta.concentration) {
     result["log_concentration"] = padded(chains, &MixtureChain::log_concentration, n_draws, most, 1, false);
-  }
-  result["labels"] = joined(chains, &MixtureChain::labels, {n_chains, n_draws, n_rows});
-  result["n_components_used"] = joined(chains, &MixtureChain::n_used, {n_chains, n_draws});
-  result["log_likelihood"] = joined(chains, &MixtureChain::log_likelihood, {n_chains, n_draws});
-  if (n_components == 0) {
-    result["process_concentration"] = joined(chains, &MixtureChain::process_concentration, {n_chains, n_draws});
   }
   return result;
 }

@@ -1,14 +1,13 @@
 #include "mixture/sampler.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <numeric>
 #include <optional>
 #include <utility>
 
-#include "core/parallel.hpp"
 #include "math/special.hpp"
+#include "mixture/chains.hpp"
 #include "mixture/component.hpp"
 #include "mixture/seeds.hpp"
 #include "mixture/tilted_gammas.hpp"
@@ -24,8 +23,6 @@ constexpr std::size_t n_auxiliary = 3;
 constexpr std::size_t fewest_counts = 40;
 constexpr double slice_share = 0.25;       // of the Gibbs steps that a slice step on alpha follows
 constexpr double independent_share = 0.9;  // of the sweeps, whose parameters come from independence steps
-
-double gamma_variate(Stream& stream, double shape) { return std::exp(log_gamma_variate(stream, shape)); }
 
 class Chain {
  public:
@@ -69,7 +66,8 @@ class Chain {
   void sweep() {
     if (open_) {
       draw_labels_of_process();
-      draw_process_concentration();
+      process_concentration_ =
+          drawn_process_concentration(stream_, options_, process_concentration_, n_groups(), active_.size());
     } else if (options_.n_components > 1) {
       draw_labels();
     }
@@ -191,23 +189,6 @@ class Chain {
     }
     free_.insert(free_.end(), active_.begin() + static_cast<std::ptrdiff_t>(n_used), active_.end());
     active_.resize(n_used);
-  }
-
-  // Escobar & West 1995 (doi:10.1080/01621459.1995.10476550), section 6.
-  void draw_process_concentration() {
-    if (!(options_.rate > 0.0)) return;
-    if (n_groups() == 0) {
-      process_concentration_ = gamma_variate(stream_, options_.shape) / options_.rate;
-      return;
-    }
-    const double n = static_cast<double>(n_groups()), used = static_cast<double>(active_.size());
-    const double of_one[2] = {process_concentration_ + 1.0, n};
-    double log_share[2];
-    log_dirichlet(stream_, of_one, 2, log_share);
-    const double rate = options_.rate - log_share[0];
-    const double odds = (options_.shape + used - 1.0) / (n * rate);
-    const bool more = stream_.uniform() * (1.0 + odds) < odds;
-    process_concentration_ = gamma_variate(stream_, options_.shape + used - (more ? 0.0 : 1.0)) / rate;
   }
 
   // With `forced`, proposals are accepted whatever the density.
@@ -506,29 +487,9 @@ void Chain::record(MixtureChain& out) {
 std::vector<MixtureChain> sample_mixture(const CountSlots& slots, const ModelView& component,
                                          const MixtureSamplerOptions& options,
                                          const std::function<void(double)>& poll) {
-  const double n_sweeps =
-      static_cast<double>(options.n_chains) * static_cast<double>(options.n_warmup + options.n_draws);
-  std::atomic<std::size_t> done{0};
-  const Poll poll_with_share = [&] {
-    if (poll) poll(static_cast<double>(done) / n_sweeps);
-  };
-  TimedPoll timed_poll(poll_with_share);
-  std::vector<MixtureChain> chains(options.n_chains);
-  parallel_for(
-      options.n_chains, 1, options.n_threads,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t c = begin; c < end; ++c) {
-          Chain chain(slots, component, options, c, timed_poll);
-          for (std::size_t i = 0; i < options.n_warmup + options.n_draws; ++i) {
-            timed_poll();
-            chain.sweep();
-            if (i >= options.n_warmup) chain.record(chains[c]);
-            ++done;
-          }
-        }
-      },
-      [&] { timed_poll(); });
-  return chains;
+  return run_chains(
+      options, [&](std::size_t c, TimedPoll& timed_poll) { return Chain(slots, component, options, c, timed_poll); },
+      poll);
 }
 
 }  // namespace hbm_fast
