@@ -33,6 +33,61 @@ namespace {
 
 constexpr std::size_t groups_per_poll = 64;
 
+// What the groups that are in some component have in each: columns are components, in whole blocks.
+struct ComponentCounts {
+  explicit ComponentCounts(const MultinomialGroups& all) : groups(&all) {}
+
+  const MultinomialGroups* groups;
+  std::size_t stride = 0;
+  std::vector<std::int32_t> counts;  // (K, stride)
+  std::vector<std::int32_t> sizes;   // (stride) groups of each component
+  std::vector<std::int64_t> words;   // (stride) their counts
+  std::vector<double> totals;        // (stride) the same plus the sum of the prior
+
+  // Columns for at least n components; those there are keep their places.
+  void grow(std::size_t n) {
+    const std::size_t before = stride, k = groups->prior.size();
+    stride = (n + component_block - 1) / component_block * component_block;
+    std::vector<std::int32_t> wider(k * stride, 0);
+    for (std::size_t i = 0; i < k; ++i) {
+      std::copy_n(counts.begin() + static_cast<std::ptrdiff_t>(i * before), before,
+                  wider.begin() + static_cast<std::ptrdiff_t>(i * stride));
+    }
+    counts.swap(wider);
+    sizes.resize(stride, 0);
+    words.resize(stride, 0);
+    totals.resize(stride, groups->sum_of_prior);
+  }
+
+  void count(std::size_t g, std::size_t j, std::int32_t sign) {
+    for (const CategoryCount* at = groups->begin(g); at != groups->end(g); ++at) {
+      counts[at->category * stride + j] += sign * static_cast<std::int32_t>(at->count);
+    }
+    sizes[j] += sign;
+    words[j] += sign * static_cast<std::int64_t>(groups->totals[g]);
+    totals[j] = static_cast<double>(words[j]) + groups->sum_of_prior;
+  }
+
+  // out[j] = log of weight[j] times the probability of a group given the groups of component j; for a long text, whose
+  // products might leave the range of doubles.
+  void log_weigh(const MultinomialGroups& from, std::size_t g, const double* weight, std::size_t n, double* out) const {
+    const auto& rising = mixture_kernels().eight.log_rising;
+    constexpr std::size_t lanes = 8;
+    double a[lanes], term[lanes];
+    for (std::size_t j = 0; j < n; j += lanes) {
+      rising(totals.data() + j, &from.totals[g], 1, term);
+      for (std::size_t l = 0; l < lanes; ++l) out[j + l] = std::log(weight[j + l]) - term[l];
+      for (const CategoryCount* at = from.begin(g); at != from.end(g); ++at) {
+        const std::int32_t* const row = counts.data() + at->category * stride + j;
+        for (std::size_t l = 0; l < lanes; ++l) a[l] = static_cast<double>(row[l]) + at->prior;
+        const double value = at->count;
+        rising(a, &value, 1, term);
+        for (std::size_t l = 0; l < lanes; ++l) out[j + l] += term[l];
+      }
+    }
+  }
+};
+
 class MultinomialChain {
  public:
   MultinomialChain(const MultinomialGroups& groups, const MixtureSamplerOptions& options, std::size_t number,
@@ -43,27 +98,25 @@ class MultinomialChain {
         stream_(options.key, Site::chain, 0, number),
         open_(options.n_components == 0),
         process_concentration_(options.concentration),
-        labels_(groups.n_groups(), -1) {
+        labels_(groups.n_groups(), -1),
+        held_(groups) {
     if (open_ && options.rate > 0.0) process_concentration_ = gamma_variate(stream_, options.shape) / options.rate;
-    grow(open_ ? 2 * component_block : options.n_components);
-    n_columns_ = open_ ? component_block : stride_;
+    // Random labels: components that start alike part, while two kinds that start in one component stay there. Chains
+    // of a process start at two numbers of components, both large.
+    std::size_t n_start = options.n_components;
     if (open_) {
-      for (std::size_t j = n_columns_; j-- > 1;) free_.push_back(j);
-      prior_[0] = process_concentration_;
-    } else {
-      std::fill_n(prior_.begin(), options.n_components, options.weights);
+      const double n = static_cast<double>(groups.n_groups());
+      n_start =
+          static_cast<std::size_t>(std::clamp((number % 2 == 0 ? 2.0 : 8.0) * std::sqrt(n), 1.0, std::max(n, 1.0)));
     }
-    // Each group is placed given those before it, in random order: chains start at partitions of their own.
-    std::vector<std::size_t> order(groups.n_groups());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    for (std::size_t i = order.size(); i > 1; --i) {
-      std::swap(order[i - 1],
-                order[static_cast<std::size_t>(uniform_integer(stream_, 0, static_cast<std::int64_t>(i) - 1))]);
+    grow(open_ ? n_start + 1 : n_start);
+    n_columns_ = held_.stride;
+    if (!open_) std::fill_n(prior_.begin(), n_start, options.weights);
+    for (std::size_t g = 0; g < groups.n_groups(); ++g) {
+      labels_[g] = static_cast<std::int32_t>(uniform_integer(stream_, 0, static_cast<std::int64_t>(n_start) - 1));
+      count(g, static_cast<std::size_t>(labels_[g]), 1);
     }
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      if (i % groups_per_poll == 0) poll_();
-      place(order[i]);
-    }
+    if (open_) find_free();
   }
 
   void sweep() {
@@ -76,63 +129,81 @@ class MultinomialChain {
     process_concentration_ =
         drawn_process_concentration(stream_, options_, process_concentration_, groups_.n_groups(), n_used());
     prior_[fresh_] = process_concentration_;
+    if (2 * (n_used() + component_block) < n_columns_) compact();
   }
 
   void record(MixtureChain& out);
 
  private:
   std::size_t n_used() const {
-    return static_cast<std::size_t>(std::count_if(sizes_.begin(), sizes_.end(), [](std::int32_t n) { return n > 0; }));
+    return static_cast<std::size_t>(
+        std::count_if(held_.sizes.begin(), held_.sizes.end(), [](std::int32_t n) { return n > 0; }));
   }
 
-  // Columns for at least n components, in whole blocks; those there are keep their places.
   void grow(std::size_t n) {
-    const std::size_t before = stride_, k = groups_.prior.size();
-    stride_ = (n + component_block - 1) / component_block * component_block;
-    std::vector<std::int32_t> wider(k * stride_, 0);
-    for (std::size_t i = 0; i < k; ++i) {
-      std::copy_n(counts_.begin() + static_cast<std::ptrdiff_t>(i * before), before,
-                  wider.begin() + static_cast<std::ptrdiff_t>(i * stride_));
+    held_.grow(n);
+    prior_.resize(held_.stride, 0.0);
+    sums_.resize(held_.stride / component_block);
+    weights_.resize(held_.stride);
+  }
+
+  // Of a process: no more columns than the components and a new one need.
+  void compact() {
+    std::vector<std::int32_t> number(held_.stride, -1);
+    std::int32_t used = 0;
+    for (std::size_t j = 0; j < n_columns_; ++j) {
+      if (held_.sizes[j] > 0) number[j] = used++;
     }
-    counts_.swap(wider);
-    sizes_.resize(stride_, 0);
-    words_.resize(stride_, 0);
-    prior_.resize(stride_, 0.0);
-    totals_.resize(stride_, groups_.sum_of_prior);
-    sums_.resize(stride_ / component_block);
-    weights_.resize(stride_);
+    held_ = ComponentCounts(groups_);
+    prior_.clear();
+    grow(static_cast<std::size_t>(used) + 1);
+    n_columns_ = held_.stride;
+    for (std::size_t g = 0; g < groups_.n_groups(); ++g) {
+      labels_[g] = number[static_cast<std::size_t>(labels_[g])];
+      count(g, static_cast<std::size_t>(labels_[g]), 1);
+    }
+    find_free();
+  }
+
+  // Of a process: the unused columns, of which one stands for a new component.
+  void find_free() {
+    free_.clear();
+    for (std::size_t j = n_columns_; j-- > 0;) {
+      if (held_.sizes[j] == 0) free_.push_back(j);
+    }
+    take_fresh();
   }
 
   void count(std::size_t g, std::size_t j, std::int32_t sign) {
-    for (const CategoryCount* at = groups_.begin(g); at != groups_.end(g); ++at) {
-      counts_[at->category * stride_ + j] += sign * static_cast<std::int32_t>(at->count);
-    }
-    sizes_[j] += sign;
-    words_[j] += sign * static_cast<std::int64_t>(groups_.totals[g]);
-    totals_[j] = static_cast<double>(words_[j]) + groups_.sum_of_prior;
-    prior_[j] = static_cast<double>(sizes_[j]) + (open_ ? 0.0 : options_.weights);
+    held_.count(g, j, sign);
+    prior_[j] = static_cast<double>(held_.sizes[j]) + (open_ ? 0.0 : options_.weights);
   }
 
   void remove(std::size_t g) {
     const auto j = static_cast<std::size_t>(labels_[g]);
     count(g, j, -1);
-    if (open_ && sizes_[j] == 0) free_.push_back(j);
+    if (open_ && held_.sizes[j] == 0) free_.push_back(j);
   }
 
   // Draws the component of a group that is in none.
   void place(std::size_t g) {
     if (groups_.totals[g] <= groups_.most_factors) {
-      multinomial_kernels().weigh(counts_.data(), stride_, groups_.begin(g), groups_.end(g), groups_.totals[g],
-                                  prior_.data(), totals_.data(), n_columns_, weights_.data(), sums_.data());
+      multinomial_kernels().weigh(held_.counts.data(), held_.stride, groups_.begin(g), groups_.end(g),
+                                  groups_.totals[g], prior_.data(), held_.totals.data(), n_columns_, weights_.data(),
+                                  sums_.data());
     } else {
       weigh_by_logs(g);
     }
     const std::size_t j = drawn();
     labels_[g] = static_cast<std::int32_t>(j);
     count(g, j, 1);
-    if (!open_ || j != fresh_) return;
+    if (open_ && j == fresh_) take_fresh();
+  }
+
+  // The column of the next new component.
+  void take_fresh() {
     if (free_.empty()) {
-      if (n_columns_ == stride_) grow(2 * stride_);
+      if (n_columns_ == held_.stride) grow(2 * held_.stride);
       for (std::size_t i = n_columns_ + component_block; i-- > n_columns_;) free_.push_back(i);
       n_columns_ += component_block;
     }
@@ -141,22 +212,8 @@ class MultinomialChain {
     prior_[fresh_] = process_concentration_;
   }
 
-  // The same weights up to a factor for a long text, whose products might leave the range of doubles.
   void weigh_by_logs(std::size_t g) {
-    const auto& log_rising = mixture_kernels().eight.log_rising;
-    constexpr std::size_t lanes = 8;
-    double a[lanes], term[lanes];
-    for (std::size_t j = 0; j < n_columns_; j += lanes) {
-      log_rising(totals_.data() + j, &groups_.totals[g], 1, term);
-      for (std::size_t l = 0; l < lanes; ++l) weights_[j + l] = std::log(prior_[j + l]) - term[l];
-      for (const CategoryCount* at = groups_.begin(g); at != groups_.end(g); ++at) {
-        const std::int32_t* const row = counts_.data() + at->category * stride_ + j;
-        for (std::size_t l = 0; l < lanes; ++l) a[l] = static_cast<double>(row[l]) + at->prior;
-        const double value = at->count;
-        log_rising(a, &value, 1, term);
-        for (std::size_t l = 0; l < lanes; ++l) weights_[j + l] += term[l];
-      }
-    }
+    held_.log_weigh(groups_, g, prior_.data(), n_columns_, weights_.data());
     double log_sum;
     mixture_kernels().responsibilities(weights_.data(), 1, n_columns_, &log_sum);
     for (std::size_t b = 0; b < n_columns_ / component_block; ++b) {
@@ -196,13 +253,9 @@ class MultinomialChain {
   bool open_;
   double process_concentration_;
   std::vector<std::int32_t> labels_;  // columns
-  std::size_t stride_ = 0;            // columns there is space for
-  std::size_t n_columns_ = 0;         // columns that may be in use
-  std::vector<std::int32_t> counts_;  // (K, stride)
-  std::vector<std::int32_t> sizes_;   // (stride) groups of each component
-  std::vector<std::int64_t> words_;   // (stride) their counts
-  std::vector<double> totals_;        // (stride) the same plus the sum of the prior
-  std::vector<double> prior_;         // (stride) weight of each component without the group's counts; 0 of unused ones
+  ComponentCounts held_;
+  std::size_t n_columns_ = 0;  // columns that may be in use
+  std::vector<double> prior_;  // (stride) weight of each component without the group's counts; 0 of unused ones
   std::vector<double> weights_, sums_;
   std::vector<std::size_t> free_;  // of a process: unused columns
   std::size_t fresh_ = 0;          // the one that stands for a new component
@@ -211,14 +264,14 @@ class MultinomialChain {
 double MultinomialChain::log_likelihood() const {
   double sum = 0.0;
   for (std::size_t j = 0; j < n_columns_; ++j) {
-    if (words_[j] > 0) sum -= log_rising(groups_.sum_of_prior, static_cast<double>(words_[j]));
+    if (held_.words[j] > 0) sum -= log_rising(groups_.sum_of_prior, static_cast<double>(held_.words[j]));
   }
   std::vector<double> known;  // log rising factorials of one category's prior
   for (std::size_t k = 0; k < groups_.prior.size(); ++k) {
     if (k % groups_per_poll == 0) poll_();
     if (k > 0 && groups_.prior[k] != groups_.prior[k - 1]) known.clear();
     for (std::size_t j = 0; j < n_columns_; ++j) {
-      const auto n = static_cast<std::size_t>(counts_[k * stride_ + j]);
+      const auto n = static_cast<std::size_t>(held_.counts[k * held_.stride + j]);
       constexpr std::size_t most_known = 1024;
       if (n >= most_known) {
         sum += log_rising(groups_.prior[k], static_cast<double>(n));
@@ -234,7 +287,7 @@ double MultinomialChain::log_likelihood() const {
 // Components of a process are numbered in the order in which the groups use them.
 void MultinomialChain::record(MixtureChain& out) {
   std::vector<double> sizes;
-  std::vector<std::int32_t> number(stride_, -1);
+  std::vector<std::int32_t> number(held_.stride, -1);
   if (!open_) {
     sizes.assign(options_.n_components, 0.0);
     std::iota(number.begin(), number.begin() + static_cast<std::ptrdiff_t>(sizes.size()), 0);
@@ -287,6 +340,28 @@ std::vector<MixtureChain> sample_multinomial_mixture(const MultinomialGroups& gr
   return run_chains(
       options, [&](std::size_t c, TimedPoll& timed_poll) { return MultinomialChain(groups, options, c, timed_poll); },
       poll);
+}
+
+void log_predictive_given_labels(const MultinomialGroups& groups, const std::int32_t* labels, std::size_t n_components,
+                                 const MultinomialGroups& new_groups, double* out, TimedPoll& poll) {
+  ComponentCounts held(groups);
+  held.grow(n_components);
+  for (std::size_t g = 0; g < groups.n_groups(); ++g) held.count(g, static_cast<std::size_t>(labels[g]), 1);
+  const std::vector<double> one(held.stride, 1.0);
+  std::vector<double> values(held.stride), sums(held.stride / component_block);
+  const double most_factors = std::min(groups.most_factors, new_groups.most_factors);
+  for (std::size_t r = 0; r < new_groups.n_groups(); ++r) {
+    if (r % groups_per_poll == 0) poll();
+    if (new_groups.totals[r] <= most_factors) {
+      multinomial_kernels().weigh(held.counts.data(), held.stride, new_groups.begin(r), new_groups.end(r),
+                                  new_groups.totals[r], one.data(), held.totals.data(), held.stride, values.data(),
+                                  sums.data());
+      multinomial_kernels().logs(values.data(), held.stride);
+    } else {
+      held.log_weigh(new_groups, r, one.data(), held.stride, values.data());
+    }
+    for (std::size_t j = 0; j < n_components; ++j) out[j * new_groups.n_groups() + r] = values[j];
+  }
 }
 
 }  // namespace hbm_fast

@@ -8,6 +8,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/parallel.hpp"
 #include "mixture/multinomial_kernels.hpp"
 #include "mixture/sampler.hpp"
 
@@ -37,5 +38,9 @@ struct MultinomialGroups {
 std::vector<MixtureChain> sample_multinomial_mixture(const MultinomialGroups& groups,
                                                      const MixtureSamplerOptions& options,
                                                      const std::function<void(double)>& poll);
+
+// Log probability (J, R) of each new group given the groups of each component, without coefficients; labels (N).
+void log_predictive_given_labels(const MultinomialGroups& groups, const std::int32_t* labels, std::size_t n_components,
+                                 const MultinomialGroups& new_groups, double* out, TimedPoll& poll);
 
 }  // namespace hbm_fast

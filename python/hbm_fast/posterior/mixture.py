@@ -1,5 +1,6 @@
 """MixturePosterior: the result of `sample` for a mixture."""
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _random, _validate
+from hbm_fast import _memory, _random, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._display import names as shown_names
 from hbm_fast._typing import Counts, Floats, Key
@@ -81,7 +82,7 @@ class MixturePosterior(Displayed):
         group_names: Sequence[str] | None = None,
     ) -> None:
         self.model = model
-        self.counts: Counts = _validate.counts(counts)
+        self.counts: Any = _validate.counts(counts)
         self.labels = _validate.integers(labels, "labels")
         shape = self.labels.shape
         if len(shape) != 3 or shape[2] != len(self.counts):
@@ -120,6 +121,11 @@ class MixturePosterior(Displayed):
         return int(self.labels.shape[1])
 
     @property
+    def n_groups(self) -> int:
+        """N."""
+        return int(self.counts.shape[0])
+
+    @property
     def n_categories(self) -> int:
         """K."""
         return self.model.n_categories
@@ -145,14 +151,14 @@ class MixturePosterior(Displayed):
     def n_components_used(self) -> NDArray[np.int64]:
         """(C, D): components that groups belong to, those without counts included."""
         ordered = np.sort(self.labels, axis=-1)
-        return np.asarray(min(len(self.counts), 1) + np.count_nonzero(np.diff(ordered, axis=-1), axis=-1))
+        return np.asarray(min(self.n_groups, 1) + np.count_nonzero(np.diff(ordered, axis=-1), axis=-1))
 
     def __repr__(self) -> str:
         used, times = np.unique(self.n_components_used, return_counts=True)
         share = times / times.sum()
         shown = ", ".join(f"{n}: {p:.2f}" for n, p in zip(used, share, strict=True) if p >= 0.005)
         lines = [
-            f"MixturePosterior: {len(self.counts)} groups{shown_names(self.group_names)}, {self.n_categories} "
+            f"MixturePosterior: {self.n_groups} groups{shown_names(self.group_names)}, {self.n_categories} "
             f"categories{shown_names(self.category_names)}; {self.n_chains} x {self.n_draws} draws",
             f"  components used  {shown}",
         ]
@@ -184,10 +190,10 @@ class MixturePosterior(Displayed):
         The mean over all other groups of the absolute difference of two chains' probabilities that a group is with
         them: the largest over groups and pairs of chains.
         """
-        if self.n_chains < 2 or len(self.counts) < 2:
+        if self.n_chains < 2 or self.n_groups < 2:
             return 0.0
         each = [partition.co_assignment(labels) for labels in self.labels]
-        n = len(self.counts) - 1
+        n = self.n_groups - 1
         pairs = ((a, b) for i, a in enumerate(each) for b in each[:i])
         return float(max(np.abs(a - b).sum(axis=1).max() / n for a, b in pairs))
 
@@ -241,7 +247,9 @@ class MixturePosterior(Displayed):
             return self._predict_new(rows[0])
         if group is None:
             return self._predict_new(np.zeros(self.n_categories, np.int64))
-        n = self._index(group)
+        return self._predict_known(self._index(group))
+
+    def _predict_known(self, n: int) -> Floats:
         own = self._flat_labels[:, n]
         draws = np.arange(len(own))
         log_alpha, log_beta = (self._flat(values)[draws, own] for values in (self.log_alpha, self.log_beta))
@@ -335,9 +343,10 @@ class MixturePosterior(Displayed):
         rows = self._rows(counts)
         result = np.zeros((len(rows), n_columns))
         for part in self._parts(len(rows)):
-            joint, new = self._joint(rows[part])
+            joint, _ = self._joint(rows[part])
             weights = np.exp(joint - joint.max(axis=(0, 1)))
-            of_column = column if not new else np.pad(column, ((0, 0), (0, 1)), constant_values=n_columns - 1)
+            added = joint.shape[1] - column.shape[1]  # a new component, of a Dirichlet process
+            of_column = np.pad(column, ((0, 0), (0, added)), constant_values=n_columns - 1)
             for j in range(n_columns):
                 result[part, j] = np.where((of_column == j)[..., np.newaxis], weights, 0.0).sum(axis=(0, 1))
         return np.asarray(result / result.sum(axis=1, keepdims=True))
@@ -491,7 +500,7 @@ class MixturePosterior(Displayed):
     # all chains in one axis of S = C D draws ------------------------------------------------------------------------
     @property
     def _flat_labels(self) -> NDArray[Any]:
-        return self.labels.reshape(self.n_chains * self.n_draws, len(self.counts))
+        return self.labels.reshape(self.n_chains * self.n_draws, self.n_groups)
 
     @staticmethod
     def _flat(values: Floats) -> Floats:
@@ -502,7 +511,7 @@ class MixturePosterior(Displayed):
             return _validate.position(group, self.group_names, "group")
         if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
             raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-        index, n = operator.index(group), len(self.counts)
+        index, n = operator.index(group), self.n_groups
         if not -n <= index < n:
             raise IndexError(f"group must be below N = {n}; got {index}. For a group not seen use counts=row.")
         return index % n
@@ -531,7 +540,7 @@ class MixturePosterior(Displayed):
             return joint, []
         new = [NewComponent(self.model.component, row) for row in rows]
         c = self.process_concentration.reshape(-1, 1)
-        log_weight = np.log(c / (c + len(self.counts)))
+        log_weight = np.log(c / (c + self.n_groups))
         of_new = log_weight + np.array([one.log_evidence for one in new])
         return np.concatenate([joint, of_new[:, np.newaxis]], axis=1), new
 
@@ -540,11 +549,13 @@ class MixturePosterior(Displayed):
     def _shared(self) -> NDArray[np.int32]:
         """Groups that component j of a draw shares with component d of the partition (S, J, P)."""
         labels = self._flat_labels
-        n_draws, n_components = len(labels), self.log_alpha.shape[-1]
+        n_draws, n_components = len(labels), self.log_weights.shape[-1]
         n_parts = int(self._partition.max(initial=-1)) + 1
+        shape = (n_draws, n_components, n_parts)
+        _memory.check_fits(16 * math.prod(shape), f"groups shared by components, an array of shape {shape},")
         code = (np.arange(n_draws)[:, np.newaxis] * n_components + labels) * n_parts + self._partition
         counted = np.bincount(code.ravel(), minlength=n_draws * n_components * n_parts)
-        return counted.astype(np.int32).reshape(n_draws, n_components, n_parts)
+        return counted.astype(np.int32).reshape(shape)
 
     def _most_shared(self, number: int) -> NDArray[np.intp]:
         return np.asarray(self._shared[:, :, number].argmax(axis=1))

@@ -10,6 +10,8 @@ from hbm_fast._typing import Floats
 _MOST_REFERENCES = 1000  # drawn partitions that an expectation is taken over: its error is below that of the draws
 _MOST_CANDIDATES = 100  # partitions whose expectation is computed
 _MOST_PASSES = 10
+# of `nearest_draw`: draws that are compared, fewer of many groups
+_MOST_PAIRED, _FEWEST_PAIRED, _LABELS_PAIRED = 100, 10, 1_000_000
 
 Labels = NDArray[np.integer]
 
@@ -69,11 +71,34 @@ def least_variation(labels: Labels) -> NDArray[np.int32]:
                 shared = expectation.shared(best)
         if best is before:
             break
-    # the largest component first
-    sizes = np.bincount(best)
+    return _by_size(best)
+
+
+def nearest_draw(labels: Labels) -> NDArray[np.int32]:
+    """Of some draws of labels (S, N) the one (N,) whose expected variation of information to others is least.
+
+    For many groups, where `least_variation` has matrices that are too large.
+    """
+    n_draws, n_groups = labels.shape
+    if n_groups == 0:
+        return np.zeros(0, np.int32)
+    n_references = max(_FEWEST_PAIRED, min(_MOST_PAIRED, _LABELS_PAIRED // n_groups))
+    draws = canonical(labels[:: -(-n_draws // n_references)])
+    width = int(draws.max()) + 1
+    sizes = [_entropy_sum(np.bincount(draw)) for draw in draws]
+    joint = np.array(
+        [sum(_entropy_sum(np.bincount(a.astype(np.int64) * width + b)) for b in draws) / len(draws) for a in draws]
+    )
+    best = draws[int(np.argmin(sizes - 2.0 * joint))]
+    return _by_size(best)
+
+
+def _by_size(partition: Labels) -> NDArray[np.int32]:
+    """The largest component first."""
+    sizes = np.bincount(partition)
     rank = np.empty(len(sizes), np.int32)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    return np.asarray(rank[best])
+    return np.asarray(rank[partition])
 
 
 def _bound(partition: Labels, together: Floats) -> float:

@@ -1,5 +1,6 @@
 """Simulated datasets from a mixture model: `simulate` of each component, and labels."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from hbm_fast.simulation.hierarchical import Simulation, simulate_hierarchical
 
 # Random streams of one dataset: the labels, the weights or the process's concentration, then one for each component.
 _LABELS, _WEIGHTS, _COMPONENT = 0, 1, 2
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,6 +121,11 @@ def simulate_mixture(
     shape = (*labels.shape, model.n_categories)
     all_theta = np.zeros(shape) if theta else None
     all_counts = np.zeros(shape, dtype) if counts else None
+    # of multinomial components a concentration at which theta is beta to the last digit
+    multinomial = model.is_multinomial
+    component = (
+        HierarchicalModel(model.n_categories, alpha=_LARGEST, beta=model.beta) if multinomial else model.component
+    )
     alpha, beta = np.empty((n_datasets, n_components)), np.empty((n_datasets, n_components, model.n_categories))
     width = int(groups.n_groups.max(initial=0))  # of a range of n_groups the largest may not occur
     settings = {
@@ -129,8 +136,8 @@ def simulate_mixture(
         "dtype": dtype,
     }
     for j in range(n_components if n_datasets else 0):
-        part = draw(model.component, _COMPONENT + j, **settings)
-        alpha[:, j], beta[:, j] = part.alpha, part.beta
+        part = draw(component, _COMPONENT + j, **settings)
+        alpha[:, j], beta[:, j] = math.inf if multinomial else part.alpha, part.beta
         here = labels[:, :width] == j
         for whole, of_component in ((all_theta, part.theta), (all_counts, part.counts)):
             if whole is not None and of_component is not None:
