@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _memory, _random, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._display import names as shown_names
-from hbm_fast._typing import Counts, Floats, Key
+from hbm_fast._typing import Floats, Key
 from hbm_fast.models import MixtureModel
 from hbm_fast.posterior import diagnostics, mixture_files, partition, predictive
 from hbm_fast.posterior.new_component import NewComponent, log_gamma
@@ -83,31 +83,43 @@ class MixturePosterior(Displayed):
     ) -> None:
         self.model = model
         self.counts: Any = _validate.counts(counts)
-        self.labels = _validate.integers(labels, "labels")
-        shape = self.labels.shape
-        if len(shape) != 3 or shape[2] != len(self.counts):
-            raise ValueError(f"labels must have shape (C, D, N) with N = {len(self.counts)}; got {shape}")
-        self.log_weights = _validate.doubles(log_weights, "log_weights")
+        self._set_draws(labels, log_weights, log_likelihood)
         self.log_alpha = _validate.doubles(log_alpha, "log_alpha")
         self.log_beta = _validate.doubles(log_beta, "log_beta")
+        shape = self.log_weights.shape
+        for name, wanted in (("log_alpha", shape), ("log_beta", (*shape, model.n_categories))):
+            if getattr(self, name).shape != wanted:
+                raise ValueError(f"{name} must have shape {wanted}; got {getattr(self, name).shape}")
+        self.beta_concentration = None if beta_concentration is None else np.asarray(beta_concentration)
+        self._set_origin(process_concentration, details, key, category_names, group_names)
+
+    def _set_draws(self, labels: ArrayLike, log_weights: ArrayLike, log_likelihood: ArrayLike) -> None:
+        self.labels = _validate.integers(labels, "labels")
+        shape = self.labels.shape
+        if len(shape) != 3 or shape[2] != self.n_groups:
+            raise ValueError(f"labels must have shape (C, D, N) with N = {self.n_groups}; got {shape}")
+        self.log_weights = _validate.doubles(log_weights, "log_weights")
         self.log_likelihood = _validate.doubles(log_likelihood, "log_likelihood")
-        n_components = self.log_alpha.shape[-1]
-        for name, wanted in (
-            ("log_weights", (*shape[:2], n_components)),
-            ("log_alpha", (*shape[:2], n_components)),
-            ("log_beta", (*shape[:2], n_components, model.n_categories)),
-            ("log_likelihood", shape[:2]),
-        ):
+        n_components = self.log_weights.shape[-1]
+        for name, wanted in (("log_weights", (*shape[:2], n_components)), ("log_likelihood", shape[:2])):
             if getattr(self, name).shape != wanted:
                 raise ValueError(f"{name} must have shape {wanted}; got {getattr(self, name).shape}")
         if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < n_components:
             raise ValueError(f"labels must lie in 0..{n_components - 1}; got up to {self.labels.max()}")
+
+    def _set_origin(
+        self,
+        process_concentration: ArrayLike | None,
+        details: Mapping[str, Any] | None,
+        key: Key | None,
+        category_names: Sequence[str] | None,
+        group_names: Sequence[str] | None,
+    ) -> None:
         self.process_concentration = None if process_concentration is None else np.asarray(process_concentration)
-        self.beta_concentration = None if beta_concentration is None else np.asarray(beta_concentration)
         self.details = dict(details or {})
         self.key = _random.key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
-        self.category_names = _validate.names(category_names, "category_names", model.n_categories)
-        self.group_names = _validate.names(group_names, "group_names", len(self.counts))
+        self.category_names = _validate.names(category_names, "category_names", self.n_categories)
+        self.group_names = _validate.names(group_names, "group_names", self.n_groups)
 
     # shapes and parameters ------------------------------------------------------------------------------------------
     @property
@@ -192,8 +204,12 @@ class MixturePosterior(Displayed):
         """
         if self.n_chains < 2 or self.n_groups < 2:
             return 0.0
-        each = [partition.co_assignment(labels) for labels in self.labels]
-        n = self.n_groups - 1
+        return self._disagreement_of(self.labels)
+
+    @staticmethod
+    def _disagreement_of(labels: NDArray[Any]) -> float:
+        each = [partition.co_assignment(chain) for chain in labels]
+        n = labels.shape[-1] - 1
         pairs = ((a, b) for i, a in enumerate(each) for b in each[:i])
         return float(max(np.abs(a - b).sum(axis=1).max() / n for a, b in pairs))
 
@@ -435,6 +451,9 @@ class MixturePosterior(Displayed):
             one = self.component(j)
             rows[f"alpha[{j}]"] = one.alpha
             rows |= {f"beta[{j},{name}]": one.beta[..., k] for k, name in enumerate(category)}
+        return self._summary_of(rows, levels)
+
+    def _summary_of(self, rows: dict[str, Floats], levels: Floats) -> Summary:
         draws = np.stack(list(rows.values()), axis=-1)
         flat = draws.reshape(-1, draws.shape[-1])
         columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0)}

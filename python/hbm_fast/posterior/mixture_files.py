@@ -2,7 +2,7 @@
 
 import os
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from hbm_fast import models
 from hbm_fast._config import STREAM_VERSION, __version__
 from hbm_fast._optional import import_optional
 from hbm_fast.posterior import netcdf
+from hbm_fast.tables.inputs import as_counts
 
 if TYPE_CHECKING:
     from hbm_fast.posterior.mixture import MixturePosterior
 
 Kind = TypeVar("Kind", bound="MixturePosterior")
+_CLASS = "MixturePosterior"
 _OPTIONAL = ("process_concentration", "beta_concentration")
 
 
@@ -25,9 +27,9 @@ def _tree(post: "MixturePosterior") -> Any:
     coords = {
         "chain": range(post.n_chains),
         "draw": range(post.n_draws),
-        "component": range(post.log_alpha.shape[-1]),
+        "component": range(post.log_weights.shape[-1]),
         "category": list(post.category_names or range(post.n_categories)),
-        "group": list(post.group_names or range(len(post.counts))),
+        "group": list(post.group_names or range(post.n_groups)),
     }
 
     def dataset(variables: dict[str, tuple[tuple[str, ...], Any]]) -> Any:
@@ -40,11 +42,14 @@ def _tree(post: "MixturePosterior") -> Any:
         "n_components_used": (draw, post.n_components_used),
         "weights": (component, post.weights),
         "log_weights": (component, post.log_weights),
-        "alpha": (component, post.alpha),
-        "log_alpha": (component, post.log_alpha),
-        "beta": ((*component, "category"), post.beta),
-        "log_beta": ((*component, "category"), post.log_beta),
     }
+    if not post.model.is_multinomial:  # whose alpha is infinite, and whose beta follows from the labels
+        variables |= {
+            "alpha": (component, post.alpha),
+            "log_alpha": (component, post.log_alpha),
+            "beta": ((*component, "category"), post.beta),
+            "log_beta": ((*component, "category"), post.log_beta),
+        }
     for name, dims in zip(_OPTIONAL, (draw, component), strict=True):
         if getattr(post, name) is not None:
             variables[name] = (dims, getattr(post, name))
@@ -52,7 +57,7 @@ def _tree(post: "MixturePosterior") -> Any:
         {
             "posterior": dataset(variables),
             "sample_stats": dataset({"log_likelihood": (draw, post.log_likelihood)}),
-            "observed_data": dataset({"counts": (("group", "category"), post.counts)}),
+            "observed_data": dataset({"counts": (("group", "category"), as_counts(post.counts).dense())}),
         }
     )
 
@@ -70,7 +75,7 @@ def save(post: "MixturePosterior", path: str | PathLike[str]) -> None:
     tree = _tree(post)
     tree[netcdf.OWN] = xarray.DataTree(xarray.Dataset({"key": ("word", post.key)}))
     metadata = {
-        "class": type(post).__name__,
+        "class": _CLASS,
         "model": models.to_dict(post.model),
         "details": post.details,
         "category_names": post.category_names,
@@ -88,20 +93,22 @@ def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
 
 def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
     metadata, groups = netcdf.read(path)
-    if metadata.get("class") != kind.__name__:
+    if metadata.get("class") != _CLASS:
         raise ValueError(f"{os.fspath(path)} was written by {metadata.get('class', 'Posterior')}.save")
     drawn = groups["posterior"]
-    return kind(
-        drawn["labels"],
-        drawn["log_weights"],
-        drawn["log_alpha"],
-        drawn["log_beta"],
-        model=models.from_dict(metadata["model"]),
-        counts=groups["observed_data"]["counts"],
-        log_likelihood=groups["sample_stats"]["log_likelihood"],
-        details=metadata["details"],
-        key=np.asarray(groups[netcdf.OWN]["key"]),
-        category_names=metadata["category_names"],
-        group_names=metadata["group_names"],
+    model = models.from_dict(metadata["model"])
+    common = {
+        "model": model,
+        "counts": groups["observed_data"]["counts"],
+        "log_likelihood": groups["sample_stats"]["log_likelihood"],
+        "details": metadata["details"],
+        "key": np.asarray(groups[netcdf.OWN]["key"]),
+        "category_names": metadata["category_names"],
+        "group_names": metadata["group_names"],
         **{name: drawn[name] for name in _OPTIONAL if name in drawn},
-    )
+    }
+    if model.is_multinomial:
+        from hbm_fast.posterior.multinomial_mixture import MultinomialMixturePosterior  # which is a kind of `kind`
+
+        return cast(Kind, MultinomialMixturePosterior(drawn["labels"], drawn["log_weights"], **common))
+    return kind(drawn["labels"], drawn["log_weights"], drawn["log_alpha"], drawn["log_beta"], **common)

@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from hbm_fast import _core, _memory, _validate, errors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, RNGLike
-from hbm_fast.fitting.mixture_problem import Rows
 from hbm_fast.models import MixtureModel
-from hbm_fast.posterior import MixturePosterior, diagnostics
+from hbm_fast.posterior import MixturePosterior, MultinomialMixturePosterior, diagnostics
 from hbm_fast.posterior.convergence import FEWEST_DRAWS, r_hat_limit
 from hbm_fast.priors import DirichletProcess, Gamma
 from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.rows import Rows
 
 _WARMUP = 200
 _LEAST_ESS = 0.1  # effective draws of the chains, as a share of D for each chain, as in `sample`
@@ -43,16 +44,22 @@ def sample_mixture(
     doi:10.2307/1390653) with three auxiliary components, which the whole sweep uses (Favaro & Teh 2013,
     doi:10.1214/13-STS422). Chains of a finite mixture start at different labels by k-means++, those of a Dirichlet
     process at one component, at four and at sixteen.
+
+    Of multinomial components (``alpha=math.inf``) the proportions are integrated out too, and a sweep draws the labels
+    alone. Chains start at random labels: of a Dirichlet process of 2 sqrt(N) and of 8 sqrt(N) components.
     """
     given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
     if given.weights is not None:
         raise ValueError("counts of a mixture must have no weights: each row has a label of its own")
-    table = _validate.counts(given.dense())
-    _validate.same_categories(table.shape[1], model)
+    multinomial = model.is_multinomial
+    table: Any = given.counts if multinomial else _validate.counts(given.dense())
+    rows = Rows.of(table)
+    n_groups, n_categories = rows.shape
+    _validate.same_categories(n_categories, model)
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
-    slots = Rows.of(table).slots()
+    slots = rows.slots()
     n_components, concentration = 0, 1.0
     shape = rate = 0.0
     if isinstance(model.n_components, DirichletProcess):
@@ -63,50 +70,51 @@ def sample_mixture(
             concentration = prior
     else:
         n_components = model.n_components
-    values = 4 * len(table) + 8 * max(n_components, 1) * (table.shape[1] + 2)
+    n_columns = max(n_components, 1)
+    values = 4 * n_groups + 8 * n_columns * (1 if multinomial else n_categories + 2)
     _memory.check_fits(n_chains * n_draws * values, f"n_draws = {n_draws} of the mixture")
     key = new_key(rng)
-    empty = np.flatnonzero(~table.any(axis=1))
+    empty = np.flatnonzero(np.diff(rows.offsets) == 0)
     report = progress if callable(progress) else _report if progress else None
-    drawn = _core.mixture.sample(
-        slots,
-        len(empty),
-        model.alpha._kernel(),
-        model.beta._kernel(model.n_categories),
-        n_components,
-        model.weights,
-        concentration,
-        shape,
-        rate,
-        n_draws,
-        n_chains,
-        warmup,
-        key,
-        _validate.threads(n_threads),
-        report,
-    )
+    beta = model.beta._kernel(n_categories)
+    settings = (n_components, model.weights, concentration, shape, rate, n_draws, n_chains, warmup, key)
+    threads = _validate.threads(n_threads)
+    if multinomial:
+        _memory.check_fits(4 * n_categories * n_columns, f"the counts of {n_columns} components")
+        _validate.at_most(int(rows.values.sum()), "the sum of counts of multinomial components", 2**31 - 1)
+        drawn = _core.mixture.sample_multinomial(slots, len(empty), beta, *settings, threads, report)
+    else:
+        alpha = model.component.alpha._kernel()
+        drawn = _core.mixture.sample(slots, len(empty), alpha, beta, *settings, threads, report)
     if report is not None:
         report(1.0)
     if progress and not callable(progress):
         print(file=sys.stderr)
     labels = np.empty_like(drawn["labels"])
     labels[..., np.concatenate([slots.order, empty]).astype(np.intp)] = drawn["labels"]
-    log_concentration = drawn.get("log_concentration")
-    post = MixturePosterior(
-        labels,
-        drawn["log_weights"],
-        drawn["log_alpha"],
-        drawn["log_beta"],
-        model=model,
-        counts=table,
-        log_likelihood=drawn["log_likelihood"] + slots.log_coefficient,
-        process_concentration=drawn.get("process_concentration"),
-        beta_concentration=None if log_concentration is None else np.exp(log_concentration),
-        details={"n_warmup": warmup},
-        key=key,
-        category_names=given.category_names,
-        group_names=given.group_names,
-    )
+    common: dict[str, Any] = {
+        "model": model,
+        "counts": table,
+        "log_likelihood": drawn["log_likelihood"] + slots.log_coefficient,
+        "process_concentration": drawn.get("process_concentration"),
+        "details": {"n_warmup": warmup},
+        "key": key,
+        "category_names": given.category_names,
+        "group_names": given.group_names,
+    }
+    post: MixturePosterior
+    if multinomial:
+        post = MultinomialMixturePosterior(labels, drawn["log_weights"], **common)
+    else:
+        log_concentration = drawn.get("log_concentration")
+        post = MixturePosterior(
+            labels,
+            drawn["log_weights"],
+            drawn["log_alpha"],
+            drawn["log_beta"],
+            beta_concentration=None if log_concentration is None else np.exp(log_concentration),
+            **common,
+        )
     if diagnostics and n_chains > 1 and n_draws >= FEWEST_DRAWS:
         _check(post)
     return post
