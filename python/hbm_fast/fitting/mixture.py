@@ -12,14 +12,17 @@ from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.fitting import mixture_information
 from hbm_fast.fitting.gamma_prior import independent_gamma
-from hbm_fast.fitting.mixture_problem import MixtureProblem, Rows, Solutions
+from hbm_fast.fitting.mixture_problem import MixtureProblem, Solutions
 from hbm_fast.fitting.mixture_result import MixtureFit, outcome_of
 from hbm_fast.fitting.mixture_search import Search, refined, search
+from hbm_fast.fitting.multinomial_mixture import fit_multinomial_mixture
 from hbm_fast.models import MixtureModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts
+from hbm_fast.tables.rows import Rows
 
 _STARTS = 24
+_STARTS_OF_MULTINOMIALS = 8
 _NO_MAXIMUM_LIKELIHOOD = (
     "Without it the priors of the model apply; maximum likelihood is not offered for a MixtureModel, because its "
     "supremum is infinite: a component of one group whose concentrations grow without bound"
@@ -38,7 +41,7 @@ def fit_mixture(
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
     max_iterations: int = 200,
-    n_starts: int = _STARTS,
+    n_starts: int | None = None,
     start: Start | None = None,
     rng: RNGLike = None,
     n_threads: int | None = None,
@@ -48,37 +51,53 @@ def fit_mixture(
 ) -> MixtureFit:
     """The mode; arguments as of `fit`, and more starts for the search."""
     n_components = fixed_number(model)
+    if model.is_multinomial and prior is not None:
+        raise ValueError(
+            "prior is of finite concentrations; with alpha=math.inf pass the model's beta, such as beta=0.1"
+        )
     gamma = independent_gamma(prior, _NO_MAXIMUM_LIKELIHOOD)
     given = table_of(counts, layer, category_names, group_names)
     _validate.same_categories(given.counts.shape[-1], model)
     multiplicity = multiplicities(given, weights)
-    problem = MixtureProblem(
-        Rows.of(given.counts),
-        model,
-        gamma,
-        multiplicity,
-        _validate.threads(n_threads),
-        _validate.positive_int(max_iterations, "max_iterations"),
-    )
     report = progress if callable(progress) else _write_share if progress else _silent
-    if start is None:
-        generator = _generator(problem, rng)
-        found = search(
-            problem,
+    threads, most = _validate.threads(n_threads), _validate.positive_int(max_iterations, "max_iterations")
+    if n_starts is None:
+        n_starts = _STARTS_OF_MULTINOMIALS if model.is_multinomial else _STARTS
+    n_starts = _validate.positive_int(n_starts, "n_starts")
+    result: MixtureFit
+    if model.is_multinomial:
+        result = fit_multinomial_mixture(
+            given,
+            model,
             n_components,
-            generator,
-            n_starts=_validate.positive_int(n_starts, "n_starts"),
+            multiplicity,
+            max_iterations=most,
+            n_starts=n_starts,
+            start=start,
+            rng=rng,
+            n_threads=threads,
             report=report,
-            neighbours=None if neighbours is None else neighbours(problem, generator),
         )
     else:
-        mode, interrupted = refined(problem, _given_start(start, model, n_components))
-        if not np.isfinite(mode.value[0]):
-            raise KeyboardInterrupt
-        found = Search(mode, 0, 0, interrupted)
+        problem = MixtureProblem(Rows.of(given.counts), model, gamma, multiplicity, threads, most)
+        if start is None:
+            generator = _generator(problem, rng)
+            found = search(
+                problem,
+                n_components,
+                generator,
+                n_starts=n_starts,
+                report=report,
+                neighbours=None if neighbours is None else neighbours(problem, generator),
+            )
+        else:
+            mode, interrupted = refined(problem, _given_start(start, model, n_components))
+            if not np.isfinite(mode.value[0]):
+                raise KeyboardInterrupt
+            found = Search(mode, 0, 0, interrupted)
+        result = _result(problem, found, given, gamma, multiplicity)
     if report is _write_share:
         print(file=sys.stderr)
-    result = _result(problem, found, given, gamma, multiplicity)
     if result.outcome in ("unfinished", "interrupted"):
         errors.warn(f"the mixture of {n_components} components: {result.message}", errors.ConvergenceWarning)
     return result

@@ -182,7 +182,7 @@ class MixtureClassifier(_display.Displayed):
     def _refitted(self, fit: MixtureFit, kept: NDArray[np.bool_]) -> MixtureFit:
         part = _rows(self._counts, kept)
         weights = None if self._weights is None else self._weights[kept]
-        start = (fit.weights, fit.concentration)
+        start = (fit.weights, fit.beta if fit.model.is_multinomial else fit.concentration)
         return fit_mixture(part, fit.model, prior=fit.prior, weights=weights, start=start, **self._options)
 
     def _share(self, rows: NDArray[np.bool_]) -> float:

@@ -46,6 +46,18 @@ class Solutions:
         )
 
     @staticmethod
+    def none(n_components: int, n_categories: int) -> "Solutions":
+        """No solution."""
+        empty = np.zeros(0)
+        return Solutions(
+            np.zeros((0, n_components, n_categories)),
+            np.zeros((0, n_components)),
+            empty,
+            empty.astype(np.int64),
+            empty.astype(np.bool_),
+        )
+
+    @staticmethod
     def joined(parts: list["Solutions"]) -> "Solutions":
         """All solutions of the parts."""
         return Solutions(
@@ -84,7 +96,7 @@ class MixtureProblem:
         self.slots = rows.slots(weights)
         if self.slots.n_groups == 0:
             raise ValueError("counts must hold at least one count; every group is empty")
-        alpha, beta = model.alpha, model.beta
+        alpha, beta = model.component.alpha, model.beta
         if prior is not None:  # independent gammas: their sum is a gamma, and independent of the proportions
             alpha = priors.Gamma(self.n_categories * prior.shape, rate=prior.rate)
             beta = priors.Dirichlet(prior.shape)
@@ -121,11 +133,8 @@ class MixtureProblem:
         )
 
     def log_prior_of_weights(self, weights: Floats) -> float:
-        """Log density of the weights relative to the uniform one; 0 where they are Dirichlet(1)."""
-        d, j = self.model.weights, len(weights)
-        if d == 1.0:
-            return 0.0
-        return math.lgamma(j * d) - math.lgamma(j) - j * math.lgamma(d) + (d - 1.0) * float(np.log(weights).sum())
+        """As the function of this name, with the model's prior."""
+        return log_prior_of_weights(self.model.weights, weights)
 
     def starts(self, uniforms: Floats, n_refined: int) -> tuple[Floats, Floats]:
         """Log concentrations (S, J, K) and log weights (S, J) of k-means++ seeds.
@@ -172,3 +181,11 @@ class MixtureProblem:
     def scores(self, log_concentration: Floats, groups: NDArray[np.int64]) -> Floats:
         """Slopes of the log likelihood of groups in log concentration, (R, J, K)."""
         return self.slots.scores(np.ascontiguousarray(log_concentration), groups)
+
+
+def log_prior_of_weights(d: float, weights: Floats) -> float:
+    """Log density of weights ~ Dirichlet(d, ..., d) relative to the uniform one; 0 where d is 1."""
+    j = len(weights)
+    if d == 1.0:
+        return 0.0
+    return math.lgamma(j * d) - math.lgamma(j) - j * math.lgamma(d) + (d - 1.0) * float(np.log(weights).sum())

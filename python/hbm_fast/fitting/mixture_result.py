@@ -13,12 +13,13 @@ from hbm_fast import _display, priors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.fitting import mixture_information
-from hbm_fast.fitting.mixture_problem import MixtureProblem, Rows, Solutions
+from hbm_fast.fitting.mixture_problem import MixtureProblem, Solutions
 from hbm_fast.fitting.mixture_search import search
 from hbm_fast.likelihood import log_likelihood
 from hbm_fast.models import MixtureModel
 from hbm_fast.posterior.summary import Summary
 from hbm_fast.tables.inputs import align, as_counts
+from hbm_fast.tables.rows import Rows
 
 MixtureOutcome = Literal["maximum", "emptied", "single group", "identical", "unfinished", "interrupted"]
 
@@ -39,15 +40,23 @@ _MOST_LINES, _MOST_ROWS, _MOST_NAMES = 6, 40, 3
 
 def outcome_of(sizes: Floats, log_concentration: Floats, *, converged: bool, interrupted: bool) -> MixtureOutcome:
     """The outcome of a search that ended at components of these sizes (J,) and log concentrations (J, K)."""
+    outcome = outcome_of_sizes(sizes, converged=converged, interrupted=interrupted)
+    if outcome not in ("maximum", "single group"):
+        return outcome
+    apart = np.abs(log_concentration[:, np.newaxis] - log_concentration).max(axis=-1)
+    if (apart[np.triu_indices(len(sizes), 1)] < _ALIKE).any():
+        return "identical"
+    return outcome
+
+
+def outcome_of_sizes(sizes: Floats, *, converged: bool, interrupted: bool) -> MixtureOutcome:
+    """The same by the sizes alone."""
     if interrupted:
         return "interrupted"
     if not converged:
         return "unfinished"
     if sizes.min() < _FEW:
         return "emptied"
-    apart = np.abs(log_concentration[:, np.newaxis] - log_concentration).max(axis=-1)
-    if (apart[np.triu_indices(len(sizes), 1)] < _ALIKE).any():
-        return "identical"
     return "single group" if len(sizes) > 1 and sizes.min() < 1.0 + _FEW else "maximum"
 
 
@@ -140,9 +149,12 @@ class MixtureFit(_display.Displayed):
 
     @property
     def _heading(self) -> str:
+        return f"{self._shape}; log posterior {self.log_posterior:.4f}, laplace {self.laplace:.4f}"
+
+    @property
+    def _shape(self) -> str:
         names = _display.names(self.category_names)
-        shown = f"{self.n_groups:g} groups, {self.concentration.shape[1]} categories{names}"
-        return f"{shown}; log posterior {self.log_posterior:.4f}, laplace {self.laplace:.4f}"
+        return f"{self.n_groups:g} groups, {self.concentration.shape[1]} categories{names}"
 
     @property
     def _search(self) -> str:
@@ -378,9 +390,7 @@ class MixtureFit(_display.Displayed):
         ['difference', 'cumulative', 'component 0', 'component 1']
         """
         pandas = import_optional("pandas", "report")
-        one = search(self._problem(), 1, np.random.default_rng(0), n_starts=_STARTS_OF_ONE)
-        single = np.exp(one.modes.log_concentration[0, 0])
-        difference = np.abs(self.beta - single / single.sum()).sum(axis=0)
+        difference = np.abs(self.beta - self._pooled()).sum(axis=0)
         order = np.argsort(-difference, kind="stable")
         columns = {"difference": difference, "cumulative": np.zeros(len(difference))}
         columns |= {f"component {j}": row for j, row in enumerate(self.beta)}
@@ -388,6 +398,12 @@ class MixtureFit(_display.Displayed):
         frame = pandas.DataFrame(columns, index=index).iloc[order]
         frame["cumulative"] = frame["difference"].cumsum() / frame["difference"].sum()
         return frame
+
+    def _pooled(self) -> Floats:
+        """beta (K,) of the fit with one component."""
+        one = search(self._problem(), 1, np.random.default_rng(0), n_starts=_STARTS_OF_ONE)
+        single = np.exp(one.modes.log_concentration[0, 0])
+        return np.asarray(single / single.sum())
 
     def summary(self) -> Summary:
         """Every concentration with its standard error, its 95 % interval and its proportion, as a table.

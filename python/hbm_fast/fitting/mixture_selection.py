@@ -1,7 +1,9 @@
 """select_components(counts, range(1, 8)): fits with several numbers of components, side by side."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -198,6 +200,11 @@ def select_components(
     numbers = [_validate.positive_int(n, "n_components") for n in n_components]
     if not numbers or len(set(numbers)) < len(numbers):
         raise ValueError(f"n_components must be different numbers, at least one; got {numbers}")
+    if isinstance(alpha, Real) and alpha == math.inf:
+        raise ValueError(
+            "select_components compares mixtures by criteria of finite concentrations; with alpha=math.inf compare the "
+            "bic of fits, or sample with n_components=priors.DirichletProcess(1.0)"
+        )
     given = table_of(counts, layer, category_names, group_names)
     words = None if rng is None else new_key(rng).tolist()
     fits: list[MixtureFit] = []

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _core, _memory, _random, _validate, variates
+from hbm_fast import _core, _memory, _validate, variates
 from hbm_fast._typing import CountsLike, Floats, Key
 from hbm_fast.models import MixtureModel
-from hbm_fast.posterior import diagnostics, partition
+from hbm_fast.posterior import partition
 from hbm_fast.posterior.mixture import MixturePosterior
 from hbm_fast.posterior.new_component import NewComponent
 from hbm_fast.posterior.summary import Summary
@@ -20,7 +20,7 @@ from hbm_fast.tables.inputs import as_counts
 from hbm_fast.tables.rows import Rows
 
 _MOST_SEARCHED = 300  # groups of which partitions are searched as of other mixtures
-_MOST_COMPARED = 300  # groups on which chains are compared
+_MOST_COMPARED = 150  # groups on which chains are compared
 _MOST_CATEGORIES = 10  # of each component, in the summary
 
 
@@ -101,7 +101,7 @@ class MultinomialMixturePosterior(MixturePosterior):
 
     @cached_property
     def disagreement(self) -> float:
-        """As of `MixturePosterior`; of many groups the largest over 300 of them, evenly spaced."""
+        """As of `MixturePosterior`; of many groups the largest over 150 of them, evenly spaced."""
         n = self.n_groups
         if n <= _MOST_COMPARED:
             return super().disagreement
@@ -157,13 +157,14 @@ class MultinomialMixturePosterior(MixturePosterior):
         """Counts (J, K) of the components of one draw (N,)."""
         rows, size = self._rows_of_data, self.log_weights.shape[-1] * self.n_categories
         of_component = np.repeat(labels.astype(np.int64), np.diff(rows.offsets)) * self.n_categories
-        return np.bincount(of_component + rows.columns, rows.values, minlength=size).reshape(-1, self.n_categories)
+        counts = np.bincount(of_component + rows.columns, rows.values, minlength=size)
+        return np.asarray(counts, np.float64).reshape(-1, self.n_categories)
 
     def _weighted_counts(self, weights: Floats) -> Floats:
         """Sum (K,) of the groups' counts with weights (N,)."""
         rows = self._rows_of_data
         each = np.repeat(weights, np.diff(rows.offsets)) * rows.values
-        return np.bincount(rows.columns, each, minlength=self.n_categories)
+        return np.asarray(np.bincount(rows.columns, each, minlength=self.n_categories), np.float64)
 
     def _mean_beta(self, members: NDArray[np.bool_]) -> Floats:
         """Mean (K,) over the draws of the proportions of one component of each, with its groups (S, N)."""

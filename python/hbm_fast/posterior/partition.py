@@ -82,9 +82,9 @@ def nearest_draw(labels: Labels) -> NDArray[np.int32]:
     n_draws, n_groups = labels.shape
     if n_groups == 0:
         return np.zeros(0, np.int32)
-    n_references = max(_FEWEST_PAIRED, min(_MOST_PAIRED, _LABELS_PAIRED // n_groups))
+    width = int(labels.max()) + 1
+    n_references = max(_FEWEST_PAIRED, min(_MOST_PAIRED, _LABELS_PAIRED // (n_groups + width**2)))
     draws = canonical(labels[:: -(-n_draws // n_references)])
-    width = int(draws.max()) + 1
     sizes = [_entropy_sum(np.bincount(draw)) for draw in draws]
     joint = np.array(
         [sum(_entropy_sum(np.bincount(a.astype(np.int64) * width + b)) for b in draws) / len(draws) for a in draws]

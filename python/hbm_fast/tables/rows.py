@@ -1,5 +1,6 @@
 """Counts as compressed sparse rows, dense tables too: what depends on the positive counts alone takes no others."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,3 +65,12 @@ class Rows:
         part = slice(self.offsets[row], self.offsets[row + 1])
         result[self.columns[part]] = self.values[part]
         return result
+
+    def log_coefficients(self) -> Floats:
+        """Log multinomial coefficient (N,) of each row."""
+        distinct, index = np.unique(self.values, return_inverse=True)
+        log_factorials = np.array([math.lgamma(value + 1.0) for value in distinct.tolist()])[index]
+        row = np.repeat(np.arange(self.shape[0]), np.diff(self.offsets))
+        totals, which = np.unique(np.bincount(row, self.values, minlength=self.shape[0]), return_inverse=True)
+        of_totals = np.array([math.lgamma(total + 1.0) for total in totals.tolist()])[which]
+        return np.asarray(of_totals - np.bincount(row, log_factorials, minlength=self.shape[0]))
