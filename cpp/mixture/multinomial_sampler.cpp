@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "math/special.hpp"
+#include "math/sum.hpp"
 #include "mixture/chains.hpp"
 #include "mixture/kernels.hpp"
 
@@ -32,6 +33,8 @@ MultinomialGroups::MultinomialGroups(const CountSlots& slots, const std::vector<
 namespace {
 
 constexpr std::size_t groups_per_poll = 64;
+constexpr std::size_t components_per_move = 8;  // split-merge moves then take a fifth of a sweep
+constexpr int n_scans = 3;                      // of a split-merge move, after the first allocation
 
 // What the groups that are in some component have in each: columns are components, in whole blocks.
 struct ComponentCounts {
@@ -124,6 +127,9 @@ class MultinomialChain {
       if (g % groups_per_poll == 0) poll_();
       remove(g);
       place(g);
+    }
+    if (options_.n_components != 1 && groups_.n_groups() > 1) {
+      for (std::size_t i = 0; i < 1 + n_used() / components_per_move; ++i) split_or_merge();
     }
     if (!open_) return;
     process_concentration_ =
@@ -244,7 +250,65 @@ class MultinomialChain {
     return last;
   }
 
-  double log_likelihood() const;
+  // One of two sets of groups that a split-merge move parts.
+  struct Part {
+    std::vector<std::int32_t> counts;  // (K)
+    double size = 0.0, total = 0.0;
+  };
+
+  void add(Part& part, std::size_t g, std::int32_t sign) const {
+    for (const CategoryCount* at = groups_.begin(g); at != groups_.end(g); ++at) {
+      part.counts[at->category] += sign * static_cast<std::int32_t>(at->count);
+    }
+    part.size += sign;
+    part.total += sign * groups_.totals[g];
+  }
+
+  // How much more probable the first part is than the second for a group that is in neither.
+  double odds(std::size_t g) const {
+    const double more = open_ ? 0.0 : options_.weights, sum = groups_.sum_of_prior, total = groups_.totals[g];
+    const Part &a = parts_[0], &b = parts_[1];
+    double ratio = (a.size + more) / (b.size + more);
+    if (total > groups_.most_factors) {
+      double log_ratio = log_rising(b.total + sum, total) - log_rising(a.total + sum, total);
+      for (const CategoryCount* at = groups_.begin(g); at != groups_.end(g); ++at) {
+        log_ratio += log_rising(a.counts[at->category] + at->prior, at->count);
+        log_ratio -= log_rising(b.counts[at->category] + at->prior, at->count);
+      }
+      return ratio * std::exp(log_ratio);
+    }
+    double top = 1.0, bottom = 1.0, of_total = 1.0, of_other_total = 1.0;
+    for (const CategoryCount* at = groups_.begin(g); at != groups_.end(g); ++at) {
+      for (std::uint32_t t = 0; t < at->count; ++t) {
+        top *= a.counts[at->category] + at->prior + t;
+        bottom *= b.counts[at->category] + at->prior + t;
+      }
+    }
+    for (double t = 0.0; t < total; t += 1.0) {
+      of_total *= a.total + sum + t;
+      of_other_total *= b.total + sum + t;
+    }
+    return ratio * (top / of_total) / (bottom / of_other_total);
+  }
+
+  // Jain & Neal 2004 (doi:10.1198/1061860043001): two groups are parted, if they share a component, or their
+  // components merged. The launch state does not depend on the present allocation: the other groups are placed one
+  // after the other, in random order, and then by scans.
+  void split_or_merge();
+
+  // log of b (b+1) ... (b+n-1), b the prior of category k.
+  double rising(std::size_t k, std::int32_t n) {
+    constexpr std::int32_t most_known = 1024;
+    if (k != category_known_ && groups_.prior[k] != groups_.prior[category_known_]) known_.clear();
+    category_known_ = k;
+    if (n >= most_known) return log_rising(groups_.prior[k], static_cast<double>(n));
+    while (known_.size() <= static_cast<std::size_t>(n)) {
+      known_.push_back(log_rising(groups_.prior[k], static_cast<double>(known_.size())));
+    }
+    return known_[static_cast<std::size_t>(n)];
+  }
+
+  double log_likelihood();
 
   const MultinomialGroups& groups_;
   const MixtureSamplerOptions& options_;
@@ -257,31 +321,125 @@ class MultinomialChain {
   std::size_t n_columns_ = 0;  // columns that may be in use
   std::vector<double> prior_;  // (stride) weight of each component without the group's counts; 0 of unused ones
   std::vector<double> weights_, sums_;
+  Part parts_[2];
+  std::vector<double> known_;  // log rising factorials of the prior of one category
+  std::size_t category_known_ = 0;
   std::vector<std::size_t> free_;  // of a process: unused columns
   std::size_t fresh_ = 0;          // the one that stands for a new component
 };
 
-double MultinomialChain::log_likelihood() const {
-  double sum = 0.0;
-  for (std::size_t j = 0; j < n_columns_; ++j) {
-    if (held_.words[j] > 0) sum -= log_rising(groups_.sum_of_prior, static_cast<double>(held_.words[j]));
-  }
-  std::vector<double> known;  // log rising factorials of one category's prior
+// The numbers of the components change no bit of the sum: two chains at one partition have the same value, so that
+// their R-hat is not that of rounding.
+double MultinomialChain::log_likelihood() {
+  std::vector<double> of_column(n_columns_);
   for (std::size_t k = 0; k < groups_.prior.size(); ++k) {
     if (k % groups_per_poll == 0) poll_();
-    if (k > 0 && groups_.prior[k] != groups_.prior[k - 1]) known.clear();
-    for (std::size_t j = 0; j < n_columns_; ++j) {
-      const auto n = static_cast<std::size_t>(held_.counts[k * held_.stride + j]);
-      constexpr std::size_t most_known = 1024;
-      if (n >= most_known) {
-        sum += log_rising(groups_.prior[k], static_cast<double>(n));
-        continue;
+    for (std::size_t j = 0; j < n_columns_; ++j) of_column[j] += rising(k, held_.counts[k * held_.stride + j]);
+  }
+  ExactSum sum;
+  for (std::size_t j = 0; j < n_columns_; ++j) {
+    sum.add(of_column[j] - log_rising(groups_.sum_of_prior, static_cast<double>(held_.words[j])));
+  }
+  return sum.high + sum.low;
+}
+
+void MultinomialChain::split_or_merge() {
+  const std::size_t n = groups_.n_groups();
+  const auto below = [&](std::size_t end) {
+    return static_cast<std::size_t>(uniform_integer(stream_, 0, static_cast<std::int64_t>(end) - 1));
+  };
+  const std::size_t i = below(n);
+  const auto own_i = static_cast<std::size_t>(labels_[i]);
+  const auto size_i = static_cast<std::size_t>(held_.sizes[own_i]);
+  const bool split = stream_.uniform() < 0.5;
+  // the other group: one of i's component, or one of another
+  const std::size_t n_choices = split ? size_i - 1 : n - size_i;
+  if (n_choices == 0) return;
+  std::vector<std::size_t> empty;
+  if (!open_) {
+    for (std::size_t j = 0; j < options_.n_components; ++j) {
+      if (held_.sizes[j] == 0) empty.push_back(j);
+    }
+    if (split && empty.empty()) return;
+  }
+  std::size_t j = 0, left = below(n_choices);
+  for (;; ++j) {
+    if (j != i && (static_cast<std::size_t>(labels_[j]) == own_i) == split && left-- == 0) break;
+  }
+  const auto own_j = static_cast<std::size_t>(labels_[j]);
+
+  std::vector<std::size_t> others;
+  std::vector<std::uint8_t> sides;
+  for (std::size_t g = 0; g < n; ++g) {
+    const auto own = static_cast<std::size_t>(labels_[g]);
+    if ((own == own_i || own == own_j) && g != i && g != j) others.push_back(g);
+  }
+  for (std::size_t a = others.size(); a > 1; --a) std::swap(others[a - 1], others[below(a)]);
+  sides.resize(others.size());
+  for (Part& part : parts_) part.counts.resize(groups_.prior.size(), 0);
+  add(parts_[0], i, 1);
+  add(parts_[1], j, 1);
+  double log_allocation = 0.0;  // log probability of the last scan
+  for (int scan = 0; scan <= n_scans; ++scan) {
+    for (std::size_t a = 0; a < others.size(); ++a) {
+      if (a % groups_per_poll == 0) poll_();
+      const std::size_t g = others[a];
+      if (scan > 0) add(parts_[sides[a]], g, -1);
+      const double ratio = odds(g);
+      const double p[2] = {1.0 / (1.0 + 1.0 / ratio), 1.0 / (1.0 + ratio)};
+      if (scan == n_scans && !split) {
+        sides[a] = static_cast<std::size_t>(labels_[g]) == own_i ? 0 : 1;
+      } else {
+        sides[a] = stream_.uniform() < p[0] ? 0 : 1;
       }
-      while (known.size() <= n) known.push_back(log_rising(groups_.prior[k], static_cast<double>(known.size())));
-      sum += known[n];
+      if (scan == n_scans) log_allocation += std::log(p[sides[a]]);
+      add(parts_[sides[a]], g, 1);
     }
   }
-  return sum;
+
+  // log of the probability of the two parts over that of the whole, and of the choices
+  const double size[2] = {parts_[0].size, parts_[1].size}, all = size[0] + size[1];
+  const double more = open_ ? 0.0 : options_.weights, sum = groups_.sum_of_prior;
+  double gain = log_abs_gamma(size[0] + more) + log_abs_gamma(size[1] + more) - log_abs_gamma(all + more);
+  if (open_) {
+    gain += std::log(process_concentration_);
+  } else {
+    gain += std::log(static_cast<double>(empty.size() + (split ? 0 : 1))) - log_abs_gamma(more);
+  }
+  gain += log_rising(sum, parts_[0].total + parts_[1].total) - log_rising(sum, parts_[0].total) -
+          log_rising(sum, parts_[1].total);
+  const auto empty_out = [&](std::size_t g) {
+    for (const CategoryCount* at = groups_.begin(g); at != groups_.end(g); ++at) {
+      const std::size_t k = at->category;
+      std::int32_t &a = parts_[0].counts[k], &b = parts_[1].counts[k];
+      if (a > 0 && b > 0) gain += rising(k, a) + rising(k, b) - rising(k, a + b);
+      a = b = 0;
+    }
+  };
+  empty_out(i);
+  empty_out(j);
+  for (const std::size_t g : others) empty_out(g);
+  for (Part& part : parts_) part.size = part.total = 0.0;
+  gain += std::log((all - 1.0) / (static_cast<double>(n) - size[0])) - log_allocation;
+  if (!(std::log(stream_.uniform()) < (split ? gain : -gain))) return;
+
+  std::size_t place = own_i;
+  if (split) place = open_ ? fresh_ : empty[below(empty.size())];
+  const auto move = [&](std::size_t g) {
+    count(g, static_cast<std::size_t>(labels_[g]), -1);
+    count(g, place, 1);
+    labels_[g] = static_cast<std::int32_t>(place);
+  };
+  move(j);
+  for (std::size_t a = 0; a < others.size(); ++a) {
+    if (sides[a] == 1) move(others[a]);
+  }
+  if (!open_) return;
+  if (split) {
+    take_fresh();
+  } else {
+    free_.push_back(own_j);
+  }
 }
 
 // Components of a process are numbered in the order in which the groups use them.
