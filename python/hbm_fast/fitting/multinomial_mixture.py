@@ -152,7 +152,7 @@ def fit_multinomial_mixture(
     rows = Rows.of(given.counts)
     _validate.at_most(int(rows.values.sum()), "the sum of counts of multinomial components", 2**31 - 1)
     n_groups, n_categories = rows.shape
-    _memory.check_fits(8 * n_components * n_groups, f"the responsibilities of {n_groups} groups")
+    _memory.check_fits(16 * n_components * n_groups, f"the responsibilities of {n_groups} groups")
     _memory.check_fits(64 * n_components * n_categories, f"the proportions of {n_components} components")
     slots = rows.slots(multiplicity)
     if slots.n_groups == 0:
