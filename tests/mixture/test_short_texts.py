@@ -91,7 +91,7 @@ def assert_mean(draws, expected):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("longest", [1, 40])
-def test_the_law_of_labels(kind, longest):
+def test_the_distribution_of_labels(kind, longest):
     """Co-assignment, the number of components and the log likelihood; counts of 40 times more have no products."""
     texts = TEXTS.copy()
     texts[3] *= longest

@@ -130,9 +130,11 @@ def fit(
     group_names : sequence of N str, optional
         With a MixtureModel: kept in the result; default those of the table.
     n_starts : int, default 24
-        With a MixtureModel: starts of the search, half by k-means++ in Hellinger distance, half refined by k-means.
+        With a MixtureModel: starts of the search, half by k-means++ in Hellinger distance, half refined by k-means. Of
+        multinomial components (``alpha=math.inf``) 8 by default, each by Gibbs sampling of the labels.
     start : (array_like (J,), array_like (J, K)), optional
-        With a MixtureModel: weights and concentrations to go on from, in place of a search.
+        With a MixtureModel: weights and concentrations to go on from, in place of a search; of multinomial components
+        weights and proportions.
     rng : None, int, SeedSequence, BitGenerator or Generator
         With a MixtureModel: seed of the search. None: a hash of the sorted rows, so that the same table gives the same
         result in any order of its rows.
@@ -188,7 +190,8 @@ def fit(
     The log posterior of a mixture has many maxima. L-BFGS in the metric of the complete data's information climbs from
     every start; then two solutions are joined, the components whose loss costs least are dropped, and L-BFGS goes on
     from there; the best distinct maxima are kept. Maximum likelihood of a mixture is not offered: its supremum is
-    infinite.
+    infinite. Of multinomial components expectation-maximisation climbs, extrapolated (Varadhan & Roland 2008), in the
+    density of the logs of proportions: a Dirichlet of a concentration below 1 has no mode in the proportions.
 
     References
     ----------
@@ -197,6 +200,8 @@ def fit(
     Levin & Reeds (1977), Annals of Statistics 5:79, doi:10.1214/aos/1176343741.
 
     Minka (2000), "Estimating a Dirichlet distribution", technical report, MIT.
+
+    Varadhan & Roland (2008), Scandinavian Journal of Statistics 35:335, doi:10.1111/j.1467-9469.2007.00585.x.
 
     Examples
     --------

@@ -38,6 +38,15 @@ class MultinomialMixtureFit(MixtureFit):
     ----------
     proportions : float64 array (J, K)
         ``beta`` of each component.
+
+    Examples
+    --------
+    >>> import math
+    >>> import hbm_fast as hbm
+    >>> texts = [[1, 1, 0, 0], [2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 2, 1], [0, 0, 0, 2]]
+    >>> fit = hbm.fit(texts, hbm.MixtureModel(4, n_components=2, alpha=math.inf, beta=0.1))
+    >>> fit.predict([[1, 0, 0, 0], [0, 0, 1, 1]]).tolist()
+    [1, 0]
     """
 
     proportions: Floats = field(kw_only=True)

@@ -65,7 +65,7 @@ class MixtureModel(Displayed):
     >>> texts = [[1, 1, 0, 0], [2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 2, 1], [0, 0, 0, 2]]
     >>> fit = hbm.fit(texts, hbm.MixtureModel(4, n_components=2, alpha=math.inf, beta=0.1))
     >>> fit.labels.tolist(), fit.beta.round(2).tolist()
-    ([0, 0, 0, 1, 1, 1], [[0.48, 0.48, 0.02, 0.02], [0.01, 0.01, 0.42, 0.55]])
+    ([1, 1, 1, 0, 0, 0], [[0.01, 0.02, 0.42, 0.55], [0.49, 0.48, 0.02, 0.02]])
     """
 
     n_categories: int

@@ -41,6 +41,17 @@ class MultinomialMixturePosterior(MixturePosterior):
         Of the counts given the labels, the proportions integrated out, multinomial coefficients included.
     process_concentration, details, key, category_names, group_names
         As of `MixturePosterior`.
+
+    Examples
+    --------
+    >>> import math
+    >>> import hbm_fast as hbm
+    >>> texts = [[1, 1, 0, 0], [2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 2, 1], [0, 0, 0, 2]]
+    >>> post = hbm.sample(texts, hbm.MixtureModel(4, n_components=3, alpha=math.inf, beta=0.1), rng=1)
+    >>> post.partition().tolist(), post.beta.shape
+    ([0, 0, 0, 1, 1, 1], (4, 1000, 3, 4))
+    >>> post.predict(counts=[1, 0, 0, 0]).round(1).tolist()
+    [0.6, 0.4, 0.0, 0.0]
     """
 
     def __init__(

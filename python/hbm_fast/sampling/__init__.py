@@ -214,7 +214,9 @@ def sample(
     each component by Gibbs. Of a Dirichlet process the labels are drawn by algorithm 8 of Neal (2000,
     doi:10.2307/1390653) with auxiliary components that the whole sweep uses (Favaro & Teh 2013,
     doi:10.1214/13-STS422). R-hat is of what does not depend on the numbers of the components; chains that disagree on
-    which groups belong together are reported too.
+    which groups belong together are reported too. Of multinomial components (``alpha=math.inf``) the proportions are
+    integrated out too: a sweep draws the labels alone, and then proposes to split components and to merge them (Jain &
+    Neal 2004, doi:10.1198/1061860043001).
 
     Examples
     --------
