@@ -46,7 +46,8 @@ def sample_mixture(
     process at one component, at four and at sixteen.
 
     Of multinomial components (``alpha=math.inf``) the proportions are integrated out too, and a sweep draws the labels
-    alone, with split-merge moves. Chains start at random labels: of a Dirichlet process of 2 sqrt(N) and of 8 sqrt(N) components.
+    alone, with split-merge moves. Chains start at random labels: of a Dirichlet process of 2 sqrt(N) and of 8 sqrt(N)
+    components.
     """
     given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
     if given.weights is not None:
