@@ -52,6 +52,16 @@ def test_the_search_finds_the_best_known_mode_of_two_components():
     assert 0 <= fit.n_reached <= fit.n_starts == 24
 
 
+def test_a_single_start_is_the_best_of_several_seedings():
+    """Five kinds far apart: a seeding by itself has two seeds in one kind for a third of the keys."""
+    rng = np.random.default_rng(3)
+    beta = rng.dirichlet(np.full(40, 0.3), 5)
+    counts = np.stack([rng.multinomial(300, rng.dirichlet(40 * beta[n % 5] + 1e-9)) for n in range(150)])
+    kinds = hbm.MixtureModel(40, n_components=5, alpha=hbm.priors.HalfCauchy(10))
+    found = [hbm.fit(counts, kinds, n_starts=1, rng=key).log_posterior for key in range(12)]
+    assert np.sum(np.array(found) > max(found) - 1e-3) >= 11
+
+
 def test_a_model_with_the_same_priors_gives_the_same_fit():
     model = hbm.MixtureModel(130, n_components=2, alpha=hbm.priors.Gamma(13.0, rate=0.1), beta=0.1)
     start = (MODES["2"]["weights"], MODES["2"]["concentration"])

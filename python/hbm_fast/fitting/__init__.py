@@ -130,8 +130,9 @@ def fit(
     group_names : sequence of N str, optional
         With a MixtureModel: kept in the result; default those of the table.
     n_starts : int, default 24
-        With a MixtureModel: starts of the search, half by k-means++ in Hellinger distance, half refined by k-means. Of
-        multinomial components (``alpha=math.inf``) 8 by default, each by Gibbs sampling of the labels.
+        With a MixtureModel: starts of the search, half by k-means++ in Hellinger distance, half refined by k-means;
+        a single one is the best of three refined seedings. Of multinomial components (``alpha=math.inf``) 8 by default,
+        each by Gibbs sampling of the labels.
     start : (array_like (J,), array_like (J, K)), optional
         With a MixtureModel: weights and concentrations to go on from, in place of a search; of multinomial components
         weights and proportions.

@@ -12,6 +12,7 @@ from hbm_fast._typing import Floats
 from hbm_fast.models import MixtureModel
 from hbm_fast.tables.rows import Rows
 
+_TOTAL = 20.0  # concentration of a start
 _CANDIDATES = (2, 4)  # for each seed of a plain start, of one that is refined
 
 
@@ -146,7 +147,7 @@ class MixtureProblem:
         if n_components == 1:
             totals, labels = np.geomspace(0.01, 1e4, n_starts), np.zeros((n_starts, self.slots.n_groups), np.int32)
         else:
-            totals, plain = np.full(n_starts, 20.0), n_starts - n_refined
+            totals, plain = np.full(n_starts, _TOTAL), n_starts - n_refined
             labels = np.concatenate(
                 [
                     self.slots.seeds(uniforms[:plain], _CANDIDATES[0], 0, self.n_threads),
@@ -154,6 +155,25 @@ class MixtureProblem:
                 ]
             )
         return self.slots.starts(labels, n_components, totals, *self._kernels, self.n_threads)
+
+    def best_start(self, uniforms: Floats) -> tuple[Floats, Floats]:
+        """One start (1, J, K), (1, J): of some refined seedings (S, J) that whose components are narrowest."""
+        n_components, rows = uniforms.shape[1], self.rows
+        labels = self.slots.seeds(uniforms, _CANDIDATES[1], 10, self.n_threads)
+        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.offsets))
+        of_row, weights = np.zeros(rows.shape[0], np.int64), np.zeros(rows.shape[0])
+        weights[self.order] = self.group_weights
+        roots = weights[row] * np.sqrt(rows.values / np.bincount(row, rows.values)[row])
+        within = []
+        for own in labels:
+            of_row[self.order] = own
+            at = of_row[row] * rows.shape[1] + rows.columns
+            sums = np.bincount(at, roots, minlength=n_components * rows.shape[1]).reshape(n_components, -1)
+            sizes = np.bincount(of_row, weights, minlength=n_components)
+            squares = (sums**2).sum(axis=1)
+            within.append((squares / np.maximum(sizes, 1e-300)).sum())  # the squared roots less the distances
+        best = labels[[int(np.argmax(within))]]
+        return self.slots.starts(best, n_components, np.full(1, _TOTAL), *self._kernels, self.n_threads)
 
     def maximize(self, log_concentration: Floats, log_weights: Floats, tolerance: float) -> tuple[Solutions, bool]:
         """The modes that starts lead to, and whether Ctrl-C stopped the call: then those that were not begun have the
