@@ -1,5 +1,7 @@
 """`hbm-fast simulate`: parts, resuming, refusing."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,15 @@ def test_the_former_name_of_an_option(simulate, tmp_path):
     code, error = simulate(tmp_path / "c", *options, "--groups", "5", "--n-groups", "5")
     assert code == 2
     assert "--groups is the former name of --n-groups" in error
+
+
+def test_a_line_of_the_log_at_each_tenth(simulate, tmp_path):
+    log = tmp_path / "log.jsonl"
+    options = ("--datasets", 40, "--part", 2, "--format", "npz", "--quiet", "--log", log)
+    assert simulate(tmp_path / "a", *options) == (0, "")
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry["done"] for entry in entries] == [2, *range(4, 41, 4)]
+    assert {(entry["command"], entry["total"]) for entry in entries} == {("simulate", 40)}
+    code, error = simulate(tmp_path / "b", "--log", tmp_path / "log.txt")
+    assert code == 2
+    assert "--log must end in .jsonl" in error

@@ -90,6 +90,10 @@ Groups = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of the table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Log = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Append a line of JSON (.jsonl) at each tenth: what is done, and its metrics."),
+]
 Figure = Annotated[
     Path | None, typer.Option("--figure", help="Draw the proportions with their intervals here (.png, .pdf, .svg).")
 ]
@@ -132,6 +136,11 @@ def check_target(target: Path | None, option: str, endings: Sequence[str], *, fo
     for module in _NEEDS.get(target.suffix.lower(), ()):
         if find_spec(module) is None:
             raise missing_extra(module, "report")
+
+
+def check_log(target: Path | None) -> None:
+    """Raise what would keep lines from being appended to the file of --log."""
+    check_target(target, "--log", (".jsonl",), force=True)
 
 
 def check_results(target: Path, *, force: bool) -> None:

@@ -15,6 +15,7 @@ from hbm_fast._files import replacing, write_json
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
 from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.progress import log as progress_log
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 from hbm_fast.simulation import simulate as draw
@@ -57,6 +58,7 @@ def simulate(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
+    log: options.Log = None,
     groups: Annotated[str | None, typer.Option("--groups", hidden=True)] = None,
 ) -> None:
     """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.
@@ -65,6 +67,7 @@ def simulate(
     """
     if format is PartFormat.PARQUET and find_spec("pyarrow") is None:
         raise missing_extra("pyarrow", "report")
+    options.check_log(log)
     n_groups = options.of_renamed(n_groups, "--n-groups", groups, "--groups") or "21"
     model = HierarchicalModel(categories, alpha=parse_alpha(alpha), beta=beta)
     settings: dict[str, Any] = {
@@ -92,17 +95,16 @@ def simulate(
     }
     _open(folder, manifest, resume=resume)
     n_parts = -(-datasets // part)
-    for index in _progress(n_parts, quiet=quiet):
-        target = folder / f"part-{index:06d}.{format.value}"
-        if target.exists():
-            _check_part(target)
-            continue
-        n = min(part, datasets - index * part)
-        sims = draw(model, n, **settings, first=first + index * part)
-        if format is PartFormat.PARQUET:
-            write_parquet(target, sims)
-        else:
-            write_npz(target, sims)
+    with progress_log(log, "simulate") as logged:
+        for index in _progress(n_parts, quiet=quiet):
+            target = folder / f"part-{index:06d}.{format.value}"
+            n = min(part, datasets - index * part)
+            if target.exists():
+                _check_part(target)
+            else:
+                write = write_parquet if format is PartFormat.PARQUET else write_npz
+                write(target, draw(model, n, **settings, first=first + index * part))
+            logged(index * part + n, datasets, {})
     if as_json:
         options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
     elif not quiet:

@@ -9,6 +9,7 @@ import typer
 
 from hbm_fast.cli import options
 from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.progress import log as progress_log
 from hbm_fast.models import HierarchicalModel
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def train(
     pause_at: Annotated[int | None, typer.Option(help="Stop at this step, to go on with --resume.", min=1)] = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
+    log: options.Log = None,
     groups: Annotated[int | None, typer.Option("--groups", min=1, hidden=True)] = None,
     total: Annotated[int | None, typer.Option("--total", min=1, hidden=True)] = None,
 ) -> None:
@@ -68,11 +70,21 @@ def train(
     from hbm_fast import amortize
     from hbm_fast.nn.distributed import launched
 
-    n_groups = options.of_renamed(n_groups, "--n-groups", groups and f"1:{groups}", "--groups")
-    totals = options.of_renamed(totals, "--totals", total and f"0:{total}", "--total")
+    options.check_log(log)
+    n_groups = options.of_renamed(n_groups, "--n-groups", None if groups is None else f"1:{groups}", "--groups")
+    totals = options.of_renamed(totals, "--totals", None if total is None else f"0:{total}", "--total")
     source = resume or init_from
     earlier = None if source is None else amortize.load(source)
-    with launched(device) as ranks, warnings.catch_warnings(record=True) as caught:
+    end: float | None = steps or (60.0 * minutes if minutes else 300.0 if resume is None else None)
+    with (
+        launched(device) as ranks,
+        progress_log(log if ranks.rank == 0 else None, "train") as logged,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+
+        def callback(step: int, metrics: dict[str, float]) -> None:
+            logged(step if steps else metrics["seconds"], end, metrics)
+
         warnings.simplefilter("always", UserWarning)
         estimator = amortize.train(
             _model(categories, alpha, beta, factorization, earlier),
@@ -88,6 +100,7 @@ def train(
             init_from=init_from,
             pause_at=pause_at,
             checkpoint=out,
+            callback=callback,
             progress=not quiet and sys.stderr.isatty(),
         )
     if ranks.rank > 0:  # all ranks hold the same network
