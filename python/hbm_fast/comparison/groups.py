@@ -132,7 +132,7 @@ class GroupComparison(_display.Displayed):
             f"GroupComparison: {self._heading()}",
             f"  log Bayes factor {self.log_bayes_factor:.3f} +- {self.log_bayes_factor_error:.2g}, separate less "
             f"pooled; likelihood ratio {self.likelihood_ratio:.4f} on {self.df} df, p = {self.p_value:.3g}",
-            f"  priors {first.model!r}",
+            f"  priors {first.model!r}; alpha of the pooled fit {self.pooled_fit.alpha:.3g}",
         ]
         lines += [f"  {row[0]} in {row[1]}: log2 ratio {row[2]} [{row[3]}, {row[4]}]" for row in self._rows(_SHOWN)]
         return "\n".join(lines)

@@ -121,6 +121,7 @@ def _of_conditions(result: GroupComparison, probability: float) -> _Effects:
 def _of_regression(result: RegressionFit | RegressionPosterior, probability: float) -> _Effects:
     names = result.category_names
     reference = result.model.reference_index(names)
+    assert result._design is not None
     terms = np.flatnonzero(np.ptp(result._design.matrix, axis=0) > 0.0)
     if not terms.size:
         raise ValueError("result must have covariates; its only column is the intercept")
