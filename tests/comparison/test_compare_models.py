@@ -113,12 +113,18 @@ def test_subjects_are_not_compared_with_groups():
     assert np.isnan(found.to_frame().loc["subjects", "elpd_difference"])
 
 
-def test_warnings_name_the_model():
+def test_unreliable_groups_are_in_the_notes():
     counts = np.array([[200, 200]] * 8 + [[400, 0]])
     model = hbm.HierarchicalModel(2, alpha=hbm.priors.HalfCauchy(100))
-    with pytest.warns(hbm.ConvergenceWarning, match="odd one: the Pareto k of 1 of 9 groups exceeds"):
-        found = hbm.compare_models({"odd one": model}, counts, rng=1)
+    found = hbm.compare_models({"odd one": model}, counts, rng=1)
     assert found.notes == ("Pareto k of 1 of 9 groups above 0.7",)
+    assert "above 0.7" in repr(found)
+
+
+def test_warnings_name_the_model():
+    counts = np.random.default_rng(0).multinomial(3, np.full(30, 1 / 30), 6)
+    with pytest.warns(hbm.PriorWarning, match="^flat: the prior of beta adds"):
+        hbm.compare_models({"flat": hbm.HierarchicalModel(30)}, counts, rng=0)
 
 
 class PopulationModel:
