@@ -59,13 +59,14 @@ def test_the_frame(ranking):
 
 
 def test_leave_one_out_is_that_of_the_posteriors(ranking):
-    for name, loo in zip(ranking.names, ranking.loo, strict=True):
+    loo = dict(zip(ranking.names, ranking.loo, strict=True))
+    for name in ("one", "equal"):
         exact = sum(
             hbm.log_evidence(BAGS, MODELS[name]).value
             - hbm.log_evidence(np.delete(BAGS, n, axis=0), MODELS[name]).value
             for n in range(len(BAGS))
         )
-        assert loo.elpd == pytest.approx(exact, abs=0.3)
+        assert loo[name].elpd == pytest.approx(exact, abs=0.3)
 
 
 def test_an_order_of_the_models_changes_no_number(ranking):
