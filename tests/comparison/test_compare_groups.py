@@ -155,6 +155,14 @@ def test_labels_of_polars(found):
     assert hbm.compare_groups(ordered, by="side", rng=0).conditions == ("right", "left")
 
 
+def test_labels_of_pyarrow(found):
+    pyarrow = pytest.importorskip("pyarrow")
+    frame = pyarrow.table({"white": TABLE[:, 0], "black": TABLE[:, 1], "side": LABELS})
+    assert hbm.compare_groups(frame, by="side", rng=0).likelihood_ratio == found.likelihood_ratio
+    with pytest.raises(ValueError, match="1 have none, the first is group 5"):
+        hbm.compare_groups(TABLE, by=pyarrow.array([*LABELS[:5], None]))
+
+
 def test_labels_of_anndata(found):
     anndata = pytest.importorskip("anndata")
     pandas = pytest.importorskip("pandas")

@@ -70,11 +70,12 @@ def _column(counts: Any, by: Any) -> tuple[Any, Any]:
         return counts, by
     if hasattr(counts, "obs") and by in counts.obs:
         return counts, counts.obs[by]
-    if hasattr(counts, "columns") and by in counts.columns:
+    columns = getattr(counts, "column_names", getattr(counts, "columns", None))  # of pyarrow, of the others
+    if columns is not None and by in list(columns):
         from narwhals import from_native  # of any data frame
 
         return from_native(counts).drop(by).to_native(), counts[by]
-    where = "a column of counts" if hasattr(counts, "columns") or hasattr(counts, "obs") else "the labels of the groups"
+    where = "a column of counts" if columns is not None or hasattr(counts, "obs") else "the labels of the groups"
     raise ValueError(f"by must be {where}, or a sequence of labels, one a group; got {by!r}")
 
 
@@ -82,7 +83,7 @@ def _aligned(by: Any, counts: Any, group_names: Sequence[str] | None) -> list[st
     """The label of each group as text; those of a pandas Series by its index where the groups have the same names."""
     if not hasattr(by, "__iter__") or isinstance(by, bytes | dict):
         raise TypeError(f"by must be a sequence of labels, one a group; got {type(by).__name__}")
-    values = list(by)
+    values = by.to_pylist() if hasattr(by, "to_pylist") else list(by)  # of pyarrow, whose values are no text
     index = getattr(by, "index", None)
     if index is not None and not callable(index):
         own = list(map(str, index))
