@@ -62,6 +62,8 @@ def test_equal_conditions_are_not_told_apart():
     assert found.df == 6
     assert found.p_value > 1e-3
     assert found.log2_ratio.shape[::2] == (2, 3)
+    assert list(found.concentration_ratio) == ["b", "c"]
+    assert len(repr(found).splitlines()) == 8
 
 
 def test_intervals_cover():

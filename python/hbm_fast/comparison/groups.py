@@ -23,7 +23,7 @@ from hbm_fast.sampling import sample
 
 _POOLED = "all conditions"  # in warnings
 _N_DRAWS = 2000  # of each of four chains
-_SHOWN, _MOST_ROWS = 3, 39
+_SHOWN, _MOST_ROWS = 3, 37
 
 
 class Ratio(NamedTuple):
@@ -133,7 +133,7 @@ class GroupComparison(_display.Displayed):
             f"GroupComparison: {self._heading()}",
             f"  log Bayes factor {self.log_bayes_factor:.3f} +- {self.log_bayes_factor_error:.2g}, separate less "
             f"pooled; likelihood ratio {self.likelihood_ratio:.4f} on {self.df} df, p = {self.p_value:.3g}",
-            f"  priors {first.model!r}; alpha of the pooled fit {self.pooled_fit.alpha:.3g}",
+            f"  priors {first.model!r:.150}; alpha of the pooled fit {self.pooled_fit.alpha:.3g}",
         ]
         lines += [f"  {row[0]} in {row[1]}: log2 ratio {row[2]} [{row[3]}, {row[4]}]" for row in self._rows(_SHOWN)]
         return "\n".join(lines)
@@ -152,11 +152,11 @@ class GroupComparison(_display.Displayed):
         return f"groups of {', '.join(shown)}{more}; {len(self.category_names)} categories"
 
     def _rows(self, most: int) -> list[tuple[str, ...]]:
-        """The clearest ratios, those of the concentration first."""
+        """Ratios of the concentration, then so many of the mean proportions, the clearest first."""
         draws = self.log2_ratio
         clear = np.abs(draws.mean(axis=1)) / np.maximum(draws.std(axis=1), np.finfo(np.float64).tiny)
         rows = [("concentration", name, ratio) for name, ratio in self.concentration_ratio.items()][:_SHOWN]
-        for index in np.argsort(-clear, axis=None, kind="stable")[: most - len(rows) + 1]:
+        for index in np.argsort(-clear, axis=None, kind="stable")[:most]:
             g, k = divmod(int(index), len(self.category_names))
             ratio = Ratio(*(float(value[0]) for value in _summaries(draws[g][:, [k]], 0.9)))
             rows.append((_display.one_line(self.category_names[k]), self.conditions[g + 1], ratio))
