@@ -88,6 +88,14 @@ def record(setting, rows):
     return Record("two conditions", setting.name, metrics=metrics)
 
 
+def note(n_tables):
+    return (
+        f"{n_tables} tables of each kind. Shares of 90 % intervals of log2 ratios that hold the truth, over all "
+        "categories and tables, and their standard error over tables; shares of p-values below 0.05 and of Bayes "
+        "factors above 1; CPU seconds of a call."
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=500)
@@ -99,12 +107,7 @@ def main():
         records.append(record(setting, measured(setting, options.tables, options.seed)))
         print(setting.name, ", ".join(f"{k} {v:.4g}" for k, v in records[-1].metrics.items()), flush=True)
     if options.out is not None:
-        notes = [
-            f"{options.tables} tables of each kind. Shares of 90 % intervals of log2 ratios that hold the truth, over "
-            "all categories and tables, and their standard error over tables; shares of p-values below 0.05 and of "
-            "Bayes factors above 1; CPU seconds of a call."
-        ]
-        measured_here("Coverage of compare_groups", records, (), notes).write(options.out)
+        measured_here("Coverage of compare_groups", records, (), [note(options.tables)]).write(options.out)
 
 
 if __name__ == "__main__":
