@@ -32,6 +32,7 @@ ORDER = (
     "fit_against_starts",
     "sampling_hard_cases",
     "prior_coverage",
+    "group_comparison_coverage",
     "mixture_calibration",
     "regression_sbc",
     "regression_false_positives",

@@ -13,6 +13,7 @@ from hbm_fast.errors import ConvergenceWarning, PerformanceWarning, PriorWarning
 
 if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
+    from hbm_fast.comparison import GroupComparison, ModelRanking, compare_groups, compare_models
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.evidence import Evidence, log_evidence
     from hbm_fast.exact import exact_posterior
@@ -41,6 +42,7 @@ __all__ = [
     "ConvergenceWarning",
     "Evidence",
     "FitResult",
+    "GroupComparison",
     "HierarchicalModel",
     "ManyFits",
     "MixtureClassifier",
@@ -48,6 +50,7 @@ __all__ = [
     "MixtureModel",
     "MixturePosterior",
     "MixtureSimulation",
+    "ModelRanking",
     "PerformanceWarning",
     "Posterior",
     "PriorWarning",
@@ -60,6 +63,8 @@ __all__ = [
     "__version__",
     "amortize",
     "calibration",
+    "compare_groups",
+    "compare_models",
     "datasets",
     "dirichlet",
     "dirichlet_multinomial",
@@ -87,6 +92,7 @@ _EXPORTS = {
     "ComponentSelection": "fitting",
     "Evidence": "evidence",
     "FitResult": "fitting",
+    "GroupComparison": "comparison",
     "HierarchicalModel": "models",
     "ManyFits": "fitting",
     "MixtureClassifier": "fitting",
@@ -94,6 +100,7 @@ _EXPORTS = {
     "MixtureModel": "models",
     "MixturePosterior": "posterior",
     "MixtureSimulation": "simulation",
+    "ModelRanking": "comparison",
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",
@@ -101,6 +108,8 @@ _EXPORTS = {
     "RegressionSimulation": "simulation",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
+    "compare_groups": "comparison",
+    "compare_models": "comparison",
     "dirichlet": "variates",
     "dirichlet_multinomial": "distribution",
     "exact_posterior": "exact",

@@ -22,7 +22,7 @@ quadrature
 posterior
 sampling exact fitting
 evidence
-calibration
+comparison calibration
 plots
 report nn
 amortize embedding integrations
@@ -45,6 +45,7 @@ COLUMNS = {
     "fitting": ("fitting", None, "fitting"),
     "mixture": ("models/mixture.py", "mixture", "mixture"),
     "regression": ("fitting/regression.py", "regression", "regression"),
+    "comparison": ("comparison", None, "comparison"),
     "networks": ("nn", "networks", "nn"),
     "amortize": ("amortize", "networks", "amortize"),
     "embedding": ("embedding", "networks", "embedding"),

@@ -209,6 +209,14 @@ EXAMPLES = {
         ],
     ),
     "Evidence": (lambda: hbm.log_evidence(BAGS, MODEL), lambda e: [e.value, e.error, e.method]),
+    "GroupComparison": (
+        lambda: hbm.compare_groups(np.vstack([BAGS, BAGS[::-1]]), by=[*"aaabbb"], rng=1),
+        lambda c: [repr(c), c.log_bayes_factor, c.log2_ratio, c.likelihood_ratio, str(c.concentration_ratio)],
+    ),
+    "ModelRanking": (
+        lambda: hbm.compare_models({"one": MODEL, "other": hbm.HierarchicalModel(2)}, BAGS, rng=1),
+        lambda c: [repr(c), c.probability, c.names, c.loo[0].pointwise],
+    ),
     "Summary": (lambda: exact().summary(), lambda s: [str(s), *(list(row.values()) for row in s.values())]),
     "Summary, of a batch": (lambda: exact_batch().summary(), lambda s: [str(s)]),
     "NamedCounts": (lambda: hbm.tables.as_counts(hbm.datasets.load_pollen()), lambda n: [n.counts, n.category_names]),

@@ -31,6 +31,11 @@ def ranks():
 
 
 @functools.cache
+def groups():
+    return hbm.compare_groups([[9, 1], [8, 2], [7, 3], [2, 8], [1, 9], [3, 7]], by=[*"aaabbb"], rng=0)
+
+
+@functools.cache
 def mixtures():
     return hbm.select_components([[20, 0, 1], [18, 2, 0], [19, 1, 1], [1, 9, 8], [0, 10, 9], [1, 11, 7]], [1, 2])
 
@@ -57,6 +62,7 @@ PLOTS = {
     "mixture": (lambda **options: hbm.plots.mixture(mixtures()[2], **options), 2, "component 1"),
     "components": (lambda **options: hbm.plots.components(mixtures(), **options), 1, "laplace"),
     "shrinkage": (lambda **options: hbm.plots.shrinkage(post(), **options), 1, "black"),
+    "forest": (lambda **options: hbm.plots.forest(groups(), **options), 1, "b"),
     "difference": (lambda **options: hbm.plots.difference(post(), post(), **options), 1, "black"),
 }
 cases = pytest.mark.parametrize(("plot", "n_axes", "name"), PLOTS.values(), ids=PLOTS)

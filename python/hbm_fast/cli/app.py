@@ -10,6 +10,7 @@ except ImportError as error:
 
 from hbm_fast import __version__
 from hbm_fast.cli.benchmark import benchmark
+from hbm_fast.cli.compare import compare
 from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
 from hbm_fast.cli.fit import fit
@@ -46,5 +47,19 @@ def options(
     """Hierarchical Dirichlet-multinomial models of counts: simulate, score and infer."""
 
 
-for command in (demo, simulate, sample, fit, mixture, regress, train, infer, question2, benchmark, report, config):
+for command in (
+    demo,
+    simulate,
+    sample,
+    fit,
+    mixture,
+    regress,
+    compare,
+    train,
+    infer,
+    question2,
+    benchmark,
+    report,
+    config,
+):
     app.command()(command)

@@ -12,6 +12,7 @@ from hbm_fast.plots.calibration import calibration
 from hbm_fast.plots.colors import PALETTE as PALETTE
 from hbm_fast.plots.concentrations import concentrations
 from hbm_fast.plots.difference import difference
+from hbm_fast.plots.forest import forest
 from hbm_fast.plots.intervals import intervals as intervals
 from hbm_fast.plots.learning_curve import learning_curve
 from hbm_fast.plots.mixture import components, mixture
@@ -26,6 +27,7 @@ __all__ = [
     "components",
     "concentrations",
     "difference",
+    "forest",
     "learning_curve",
     "mixture",
     "posterior",

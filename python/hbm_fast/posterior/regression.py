@@ -8,14 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _display, _memory, _random, _validate, errors
+from hbm_fast import _display, _memory, _random, _validate
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.likelihood import log_likelihood
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
 from hbm_fast.posterior import convergence, diagnostics, regression_files
-from hbm_fast.posterior.loo import LARGEST_K, LeaveOneOut, leave_one_out
+from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.posterior.summary import Summary
 from hbm_fast.tables.inputs import align
@@ -23,7 +23,6 @@ from hbm_fast.variates import dirichlet, multinomial
 
 _VALUES_AT_ONCE = 4_000_000  # of concentrations in one step: 32 MB
 _MOST_SUBJECT_DRAWS = 1000  # for the likelihood of whole subjects, an integral for each draw
-_MOST_LOO_DRAWS = 4000
 _SHOWN = 5
 
 
@@ -413,17 +412,8 @@ class RegressionPosterior:
             Where a Pareto k exceeds 0.7.
         """
         if self.random_scale is None:
-            found = leave_one_out(self._flat(self._log_likelihood(_MOST_LOO_DRAWS)), "group")
-        else:
-            found = leave_one_out(self.subject_log_likelihood(), "subject")
-        high = int((found.pareto_k > LARGEST_K).sum())
-        if high:
-            errors.warn(
-                f"the Pareto k of {high} of {found.pareto_k.size} {found.unit}s exceeds {LARGEST_K}: their part of "
-                f"elpd is not reliable. Sample the data without such a {found.unit} to compute its part",
-                errors.ConvergenceWarning,
-            )
-        return found
+            return leave_one_out([self._flat(self._log_likelihood(MOST_DRAWS))], "group")
+        return leave_one_out([self.subject_log_likelihood()], "subject")
 
     # files ------------------------------------------------------------------------------------------------------------
     def to_arviz(self, *, log_likelihood: bool = False, posterior_predictive: bool = False) -> Any:
