@@ -10,11 +10,12 @@ from hbm_fast import _validate, priors
 from hbm_fast._display import Displayed
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import Counts, CountsLike, RNGLike
-from hbm_fast.evidence import bridge, enumeration
-from hbm_fast.evidence.proposals import Points
+from hbm_fast.evidence import enumeration
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
+from hbm_fast.sampling import mixture_bridge as bridge
 from hbm_fast.sampling import regression_evidence, sample
+from hbm_fast.sampling.proposals import Points
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 
 from hbm_fast._typing import Counts, Floats
-from hbm_fast.evidence.proposals import (
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.posterior import predictive
+from hbm_fast.posterior.new_component import log_dirichlet, log_gamma
+from hbm_fast.priors import Fixed, FixedBeta
+from hbm_fast.sampling.bridge import log_ratio
+from hbm_fast.sampling.proposals import (
     Defensive,
     Points,
     Prior,
@@ -18,11 +23,6 @@ from hbm_fast.evidence.proposals import (
     log_gammas,
     log_sum_exp,
 )
-from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import predictive
-from hbm_fast.posterior.new_component import log_dirichlet, log_gamma
-from hbm_fast.priors import Fixed, FixedBeta
-from hbm_fast.sampling.bridge import log_ratio
 
 MOST_COMPONENTS = 10  # the sum over all labellings takes 2^J J operations a point
 _VALUES_AT_ONCE = 4_000_000
