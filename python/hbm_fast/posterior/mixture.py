@@ -46,6 +46,8 @@ class MixturePosterior(Displayed):
         Of a Dirichlet process.
     beta_concentration : array (C, D, J), optional
         Of a model that learns the concentration of beta.
+    log_evidence, log_evidence_error : float, optional
+        As of ``hbm_fast.sample`` with ``evidence=True``.
     details : mapping, optional
     key : (2,) uint64, optional
         Of the chains.
@@ -75,6 +77,8 @@ class MixturePosterior(Displayed):
         log_likelihood: ArrayLike,
         process_concentration: ArrayLike | None = None,
         beta_concentration: ArrayLike | None = None,
+        log_evidence: float | None = None,
+        log_evidence_error: float | None = None,
         details: Mapping[str, Any] | None = None,
         key: Key | None = None,
         category_names: Sequence[str] | None = None,
@@ -103,6 +107,7 @@ class MixturePosterior(Displayed):
             raise ValueError(f"labels must lie in 0..{n_components - 1}; got up to {self.labels.max()}")
         self.process_concentration = None if process_concentration is None else np.asarray(process_concentration)
         self.beta_concentration = None if beta_concentration is None else np.asarray(beta_concentration)
+        self.log_evidence, self.log_evidence_error = log_evidence, log_evidence_error
         self.details = dict(details or {})
         self.key = _random.key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
         self.category_names = _validate.names(category_names, "category_names", model.n_categories)

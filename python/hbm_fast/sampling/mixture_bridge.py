@@ -39,35 +39,46 @@ class MixturePoints:
         return MixturePoints(self.components[index], self.log_weights[index])
 
 
-class Target:
-    """log p(counts, weights, components) of a finite mixture, the labels summed out, every constant in."""
+class MixtureLikelihood:
+    """log p(counts | weights, components) of a finite mixture, the labels summed out, every constant in."""
 
-    def __init__(self, counts: Counts, component: HierarchicalModel, weights: float) -> None:
+    def __init__(self, counts: Counts) -> None:
         rows = np.ascontiguousarray(counts[counts.any(axis=1)], dtype=np.int64)
         self._rows, self._times = np.unique(rows, axis=0, return_counts=True)
-        self._prior = Prior(component)
-        self._weights = weights
         coefficient = log_gamma(rows.sum(axis=1) + 1.0) - log_gamma(rows + 1.0).sum(axis=1)
         self._log_coefficient = float(coefficient.sum())
 
     def __call__(self, points: MixturePoints) -> Floats:
         size = max(1, _VALUES_AT_ONCE // (max(len(self._rows), 1) * points.log_weights.shape[1]))
         parts = [self._part(points[first : first + size]) for first in range(0, len(points.log_weights), size)]
-        return np.concatenate(parts)
+        return np.concatenate(parts) + self._log_coefficient
 
     def _part(self, points: MixturePoints) -> Floats:
         n, n_components = points.log_weights.shape
-        value = self._prior.log_density(points.components).sum(axis=1) + self._log_coefficient
-        if n_components > 1:
-            value = value + log_dirichlet(points.log_weights, np.full(n_components, self._weights))
         if not len(self._rows):
-            return np.asarray(value)
+            return np.zeros(n)
         one = points.components
         k = one.log_beta.shape[-1]
         pmf = predictive.log_pmf(
             one.log_alpha.reshape(1, -1), one.log_beta.reshape(1, -1, k), self._rows[np.newaxis], False
         ).reshape(n, n_components, -1)
-        return np.asarray(value + log_sum_exp(points.log_weights[..., np.newaxis] + pmf, axis=1) @ self._times)
+        return np.asarray(log_sum_exp(points.log_weights[..., np.newaxis] + pmf, axis=1) @ self._times)
+
+
+class Target:
+    """log p(counts, weights, components) of a finite mixture, every constant in."""
+
+    def __init__(
+        self, likelihood: Callable[[MixturePoints], Floats], component: HierarchicalModel, weights: float
+    ) -> None:
+        self._likelihood, self._prior, self._weights = likelihood, Prior(component), weights
+
+    def __call__(self, points: MixturePoints) -> Floats:
+        n_components = points.log_weights.shape[1]
+        value = self._likelihood(points) + self._prior.log_density(points.components).sum(axis=1)
+        if n_components > 1:
+            value = value + log_dirichlet(points.log_weights, np.full(n_components, self._weights))
+        return np.asarray(value)
 
 
 class MixtureProposal:
@@ -110,7 +121,7 @@ class MixtureProposal:
         parts = []
         for i, (family, concentration) in enumerate(zip(self._families, self._concentrations, strict=True)):
             m = n // len(self._families) + (i < n % len(self._families))
-            log_w = log_gammas(concentration, m, rng)
+            log_w = log_gammas(np.tile(concentration, (m, 1)), rng)
             log_w -= log_sum_exp(log_w, axis=-1)[:, np.newaxis]
             parts.append((Points.stacked([one.draw(m, rng) for one in family], axis=1), log_w))
         return MixturePoints(Points.joined([p for p, _ in parts]), np.concatenate([w for _, w in parts]))
