@@ -19,9 +19,11 @@ from hbm_fast.sampling.evidence import ComponentLikelihood
 from hbm_fast.sampling.proposals import Points, Prior, log_gammas, log_sum_exp
 from hbm_fast.sufficient_statistics import SufficientStatistics
 
-# Nodes of log A around the mode: a step of half a standard deviation up to seven of them, then ever longer ones.
-_NEAR, _STEP, _FAR, _N_FAR = 7.0, 0.5, 600.0, 8
-_DEPTH = 20.0  # nats: nodes further below the highest are left out
+# Nodes of log A reach seven standard deviations from the mode and on to where their weights are below the highest by
+# _DEPTH nats; between two of them are half a standard deviation or less.
+_NEAR, _LONGEST, _SHORTEST = 7.0, 0.5, 0.15
+_DEPTH, _MORE, _MOST_NODES = 16.0, 16, 250
+_FAR, _N_FAR = 600.0, 6  # distances at which other modes are looked for
 _MOST_STEPS, _LONGEST_STEP, _TOLERANCE = 30, 1.0, 1e-6  # of Newton's method
 _BLOCK, _MOST_BLOCKS = 1000, 20
 _ENOUGH = 0.001  # standard error
@@ -37,8 +39,8 @@ def estimate(
     The model's alpha and beta are not fixed, and the concentration of beta is known.
     """
     proposal = GammaMixture(statistics, model)
-    if not proposal.is_usable:
-        return "no proposals are near the posterior"
+    if proposal.fault:
+        return proposal.fault
     likelihood, prior = ComponentLikelihood(statistics), Prior(model)
     weights = np.empty(0)
     for _ in range(_MOST_BLOCKS):
@@ -72,31 +74,91 @@ class GammaMixture:
     def __init__(self, statistics: SufficientStatistics, model: HierarchicalModel) -> None:
         assert isinstance(model.beta, Dirichlet)
         k = model.n_categories
-        b = np.broadcast_to(np.asarray(model.beta.concentration, np.float64), (k,))
+        self.fault = ""
+        self._statistics, self._totals, self._model = statistics, _Totals(statistics), model
+        self._b = np.broadcast_to(np.asarray(model.beta.concentration, np.float64), (k,))
         mode, log_beta, spread = _core.mcmc.modes(
             [statistics._core], model.alpha._kernel(), model.beta._kernel(k), _validate.threads(None)
         )
-        node = np.clip(mode[0] + _nodes(float(spread[0])), -_FAR, _FAR)
-        totals = _Totals(statistics)
-        with np.errstate(all="ignore"):  # nodes at which something is not finite are left out
-            h, tilt, curvature = _of_sum(totals, model, float(b.sum()), node)
-            # h - tilt A of the node comes with the integrals: both may be large
-            weight = h - tilt * np.exp(node) + 0.5 * np.log(curvature) + node + np.log(np.gradient(node))
-            usable = np.isfinite(weight) & (tilt < 0.0)
-            weight, tilt = weight[usable], tilt[usable]
-            log_a, shape = _modes(statistics, totals, b, tilt, log_beta[0] + node[usable, np.newaxis])
+        self._log_beta = log_beta[0]
+        with np.errstate(all="ignore"):  # nodes at which something is not finite get no weight
+            step = self._step(mode[0], float(spread[0]))
+            if np.isfinite(step) and step > 0.0:
+                self._build(mode[0], step, float(spread[0]))
+            else:
+                self.fault = "the posterior of alpha is narrower than that of the sum of independent concentrations"
+
+    def _step(self, log_sum: float, spread: float) -> float:
+        """Between two nodes: as wide as A is spread given its tilt, or less."""
+        a = np.exp(log_sum + self._log_beta)
+        shape = self._b - a**2 * self._statistics.log_likelihood_hessian(a)[0]
+        curvature = _of_sum(self._totals, self._model, float(self._b.sum()), np.array([log_sum]))[2]
+        share = float(curvature[0] * (a**2 / shape).sum())  # of A's variance that the tilts make
+        return spread * float(np.clip(1.5 * np.sqrt(1.0 - share) / share, _SHORTEST, _LONGEST)) if share > 0.0 else 0.0
+
+    def _build(self, mode: float, step: float, spread: float) -> None:
+        n = int(np.ceil(_NEAR * spread / step))
+        far = np.geomspace(_NEAR * spread, max(_FAR, 2.0 * _NEAR * spread), _N_FAR)
+        grid = step * np.arange(-n, n + 1.0)
+        outside = np.concatenate([-far[:0:-1], far[1:]])
+        weight, shape, rate = self._at(mode + np.concatenate([grid, outside]))
+        outer, weight, shape, rate = weight[len(grid) :], weight[: len(grid)], shape[: len(grid)], rate[: len(grid)]
+        while len(grid) < _MOST_NODES:
+            low, high = (weight[end] > weight.max() - _DEPTH for end in (0, -1))
+            if not (low or high):
+                break
+            away = step * np.arange(1.0, _MORE + 1.0)
+            more = np.concatenate([(grid[0] - away)[::-1] if low else [], grid[-1] + away if high else []])
+            found = self._at(mode + more)
+            order = np.argsort(np.concatenate([grid, more]))
+            grid = np.concatenate([grid, more])[order]
+            weight, shape, rate = (
+                np.concatenate([old, new])[order] for old, new in zip((weight, shape, rate), found, strict=True)
+            )
+        beyond = (outside < grid[0]) | (outside > grid[-1])
+        if not np.isfinite(weight.max()):
+            self.fault = "no proposals are near the posterior"
+        elif max(weight[0], weight[-1], outer[beyond].max(initial=-np.inf)) > weight.max() - _DEPTH:
+            self.fault = "the posterior of alpha has several modes or a tail of many decades"
+        kept = weight > weight.max() - _DEPTH
+        self._shape, self._rate = shape[kept], rate[kept]
+        self._share = np.exp(weight[kept] - weight.max())
+        self._share /= self._share.sum()
+        self._constant = np.log(self._share) + (self._shape * np.log(self._rate) - log_gamma(self._shape)).sum(axis=1)
+
+    def _at(self, log_sum: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of each node the log weight, -inf where it has none, and the shapes and rates of the gammas."""
+        b, k = self._b, len(self._b)
+        log_sum = np.clip(log_sum, -_FAR, _FAR)
+        h, tilt, curvature = _of_sum(self._totals, self._model, float(b.sum()), log_sum)
+        # h - tilt A of the node comes with the integrals: both may be large
+        partial = h - tilt * np.exp(log_sum) + 0.5 * np.log(curvature) + log_sum
+        usable = np.isfinite(partial) & (tilt < 0.0)
+        weight = np.full(log_sum.shape, -np.inf)
+        shape, rate = np.ones((2, len(log_sum), k))
+        if usable.any():
+            tilt = tilt[usable, np.newaxis]
+            log_a, own = self._modes(tilt, self._log_beta + log_sum[usable, np.newaxis])
             a = np.exp(log_a)
             # the integral over log a_k of exp(f_k + tilt a_k), as of a gamma of the same mode and curvature
-            each = b * log_a + tilt[:, np.newaxis] * a + shape + log_gamma(shape) - shape * np.log(shape)
-            weight += statistics.log_likelihood(a, coefficient=False) + totals.log_rising(a.sum(axis=1))
-            weight += each.sum(axis=1)
-        largest = weight[np.isfinite(weight)].max(initial=-np.inf)
-        kept = np.isfinite(weight) & (weight > largest - _DEPTH)
-        self.is_usable = bool(kept.any())
-        self._shape, self._rate = shape[kept], shape[kept] / a[kept]
-        share = np.exp(weight[kept] - largest)
-        self._share = share / share.sum()
-        self._constant = np.log(self._share) + (self._shape * np.log(self._rate) - log_gamma(self._shape)).sum(axis=1)
+            each = b * log_a + tilt * a + own + log_gamma(own) - own * np.log(own)
+            value = self._statistics.log_likelihood(a, coefficient=False) + self._totals.log_rising(a.sum(axis=1))
+            total = partial[usable] + value + each.sum(axis=1)
+            weight[usable] = np.where(np.isfinite(total), total, -np.inf)
+            shape[usable], rate[usable] = own, own / a
+        return weight, shape, rate
+
+    def _modes(self, tilt: Floats, log_a: Floats) -> tuple[Floats, Floats]:
+        """Where each f_k + tilt a_k is highest, log a (J, K), and minus its curvature there, by Newton's method."""
+        for _ in range(_MOST_STEPS):
+            a = np.exp(log_a)
+            slope = self._statistics.log_likelihood_gradient(a)[1] + self._totals.slope(a.sum(axis=1))[:, np.newaxis]
+            shape = self._b - a**2 * self._statistics.log_likelihood_hessian(a)[0]  # the curvature at the mode
+            step = np.clip((self._b + a * (slope + tilt)) / shape, -_LONGEST_STEP, _LONGEST_STEP)
+            log_a = np.clip(log_a + np.nan_to_num(step), -_FAR, _FAR)
+            if np.abs(step).max() < _TOLERANCE:
+                break
+        return log_a, shape
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """log a (n, K)."""
@@ -132,13 +194,6 @@ class _Totals:
         return -np.asarray(self._table.log_likelihood_hessian(np.stack([a, a], axis=1) / 2.0)[1])
 
 
-def _nodes(spread: float) -> Floats:
-    """Distances of the nodes of log A from the mode."""
-    near = spread * np.arange(0.0, _NEAR, _STEP)
-    far = np.geomspace(spread * _NEAR, max(_FAR, 2.0 * spread * _NEAR), _N_FAR)
-    return np.concatenate([-far[::-1], -near[:0:-1], near, far])
-
-
 def _of_sum(totals: _Totals, model: HierarchicalModel, b: float, log_sum: Floats) -> tuple[Floats, Floats, Floats]:
     """h, and its first two derivatives with respect to A."""
     a, step = np.exp(log_sum), 1e-4
@@ -150,19 +205,3 @@ def _of_sum(totals: _Totals, model: HierarchicalModel, b: float, log_sum: Floats
         (slope - b) / a - totals.slope(a),
         (bend - slope + b) / a**2 - totals.curvature(a),
     )
-
-
-def _modes(
-    statistics: SufficientStatistics, totals: _Totals, b: Floats, tilt: Floats, log_a: Floats
-) -> tuple[Floats, Floats]:
-    """Where each f_k + tilt a_k is highest, log a (J, K), and minus its curvature there, by Newton's method."""
-    shape = np.ones_like(log_a)
-    for _ in range(_MOST_STEPS if len(log_a) else 0):
-        a = np.exp(log_a)
-        slope = statistics.log_likelihood_gradient(a)[1] + totals.slope(a.sum(axis=1))[:, np.newaxis]
-        shape = b - a**2 * statistics.log_likelihood_hessian(a)[0]  # the curvature at the mode
-        step = np.clip((b + a * (slope + tilt[:, np.newaxis])) / shape, -_LONGEST_STEP, _LONGEST_STEP)
-        log_a = np.clip(log_a + np.nan_to_num(step), -_FAR, _FAR)
-        if np.abs(step).max() < _TOLERANCE:
-            break
-    return log_a, shape
