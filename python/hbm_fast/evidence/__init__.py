@@ -21,6 +21,7 @@ Method = Literal["auto", "quadrature", "importance", "bridge", "enumeration"]
 
 _N_CHAINS = 4
 _N_DRAWS = 4000  # of each chain: half to fit the proposals, half for the bridge
+_MIXTURE_WARMUP = 1000  # a chain may begin in a lower mode
 _FEW_CATEGORIES = 200  # of more, a quarter of the draws: they would fill the memory
 
 
@@ -215,7 +216,7 @@ def _of_mixture(
         return _of_one(statistics, model.component, method, rng)
     if method not in ("auto", "bridge"):
         raise ValueError(f"method={method!r} is of one component; use 'bridge'")
-    post = sample(table, model, n_chains=_N_CHAINS, n_draws=_N_DRAWS, rng=rng, evidence=True)
+    post = sample(table, model, n_chains=_N_CHAINS, n_draws=_N_DRAWS, n_warmup=_MIXTURE_WARMUP, rng=rng, evidence=True)
     assert post.log_evidence is not None
     assert post.log_evidence_error is not None
     return Evidence(post.log_evidence, post.log_evidence_error, "bridge")
