@@ -9,6 +9,7 @@ import pytest
 from tests.mixture.exact_partitions import FINITE, OPEN
 
 import hbm_fast as hbm
+from hbm_fast.sampling.evidence import of_mixture
 
 ERRORS = Path(__file__).parents[2] / "benchmarks" / "checks" / "evidence_errors.py"
 PROCESS = hbm.MixtureModel(2, n_components=hbm.priors.DirichletProcess(1.0))
@@ -146,6 +147,33 @@ def test_the_smallest_concentrations():
         post = hbm.sample(bags, model, method="gibbs", n_draws=2000, rng=1, evidence=True, diagnostics=False)
         assert abs(post.log_evidence - hbm.exact_posterior(bags, model).log_evidence) < 6 * post.log_evidence_error
         assert post.log_evidence_error < 0.05
+
+
+def test_chains_in_a_lower_mode_are_left_out():
+    """Of three chains of a mixture one lies where both components are alike, a hundred nats below."""
+    rng = np.random.default_rng(1)
+    shape = np.repeat(rng.dirichlet(np.full(24, 0.3), 2), 12, axis=0) * 10 + 0.05
+    counts = np.stack([rng.multinomial(80, rng.dirichlet(a)) for a in shape])
+    model = hbm.MixtureModel(24, n_components=2)
+    options = {"n_chains": 3, "n_draws": 400, "rng": 1, "diagnostics": False}
+    post = hbm.sample(counts, model, evidence=True, **options)
+    one = hbm.sample(counts, **options)
+    log_alpha, log_beta, labels = post.log_alpha.copy(), post.log_beta.copy(), post.labels.copy()
+    log_alpha[2], log_beta[2] = one.log_alpha[2][:, np.newaxis], one.log_beta[2][:, np.newaxis]
+    labels[2] = rng.integers(2, size=labels[2].shape)
+    stuck = hbm.MixturePosterior(
+        labels,
+        post.log_weights,
+        log_alpha,
+        log_beta,
+        model=model,
+        counts=counts,
+        log_likelihood=post.log_likelihood,
+        key=post.key,
+    )
+    value, error = of_mixture(stuck)
+    assert error < 0.5
+    assert abs(value - post.log_evidence) < 6 * (error + post.log_evidence_error)
 
 
 # sample(evidence=True) ------------------------------------------------------------------------------------------------
