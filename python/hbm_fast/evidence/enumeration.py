@@ -7,9 +7,9 @@ import numpy as np
 
 from hbm_fast import priors
 from hbm_fast._typing import Counts, Floats
-from hbm_fast.evidence.proposals import log_sum_exp
 from hbm_fast.models import MixtureModel
 from hbm_fast.posterior.new_component import log_gamma
+from hbm_fast.sampling.proposals import log_sum_exp
 
 MOST_GROUPS = 10
 _N_REPLICATES = 32  # of the blocks' errors

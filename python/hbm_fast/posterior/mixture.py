@@ -48,6 +48,8 @@ class MixturePosterior(Displayed):
         Of a Dirichlet process.
     beta_concentration : array (C, D, J), optional
         Of a model that learns the concentration of beta.
+    log_evidence, log_evidence_error : float, optional
+        As of ``hbm_fast.sample`` with ``evidence=True``.
     details : mapping, optional
     key : (2,) uint64, optional
         Of the chains.
@@ -77,6 +79,8 @@ class MixturePosterior(Displayed):
         log_likelihood: ArrayLike,
         process_concentration: ArrayLike | None = None,
         beta_concentration: ArrayLike | None = None,
+        log_evidence: float | None = None,
+        log_evidence_error: float | None = None,
         details: Mapping[str, Any] | None = None,
         key: Key | None = None,
         category_names: Sequence[str] | None = None,
@@ -92,6 +96,7 @@ class MixturePosterior(Displayed):
             if getattr(self, name).shape != wanted:
                 raise ValueError(f"{name} must have shape {wanted}; got {getattr(self, name).shape}")
         self.beta_concentration = None if beta_concentration is None else np.asarray(beta_concentration)
+        self.log_evidence, self.log_evidence_error = log_evidence, log_evidence_error
         self._set_origin(process_concentration, details, key, category_names, group_names)
 
     def _set_draws(self, labels: ArrayLike, log_weights: ArrayLike, log_likelihood: ArrayLike) -> None:

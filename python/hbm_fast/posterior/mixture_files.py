@@ -78,6 +78,8 @@ def save(post: "MixturePosterior", path: str | PathLike[str]) -> None:
         "class": _CLASS,
         "model": models.to_dict(post.model),
         "details": post.details,
+        "log_evidence": post.log_evidence,
+        "log_evidence_error": post.log_evidence_error,
         "category_names": post.category_names,
         "group_names": post.group_names,
         "stream_version": STREAM_VERSION,
@@ -111,4 +113,12 @@ def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
         from hbm_fast.posterior.multinomial_mixture import MultinomialMixturePosterior  # which is a kind of `kind`
 
         return cast(Kind, MultinomialMixturePosterior(drawn["labels"], drawn["log_weights"], **common))
-    return kind(drawn["labels"], drawn["log_weights"], drawn["log_alpha"], drawn["log_beta"], **common)
+    return kind(
+        drawn["labels"],
+        drawn["log_weights"],
+        drawn["log_alpha"],
+        drawn["log_beta"],
+        log_evidence=metadata.get("log_evidence"),
+        log_evidence_error=metadata.get("log_evidence_error"),
+        **common,
+    )

@@ -71,7 +71,7 @@ class MultinomialMixturePosterior(MixturePosterior):
         self.model = model
         self.counts = as_counts(counts).counts
         self._rows_of_data = Rows.of(counts)
-        self.beta_concentration = None
+        self.beta_concentration = self.log_evidence = self.log_evidence_error = None
         self._set_draws(labels, log_weights, log_likelihood)
         self._set_origin(process_concentration, details, key, category_names, group_names)
 

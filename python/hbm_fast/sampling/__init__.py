@@ -13,6 +13,7 @@ from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
 from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
 from hbm_fast.sampling import convergence, prior_weight
+from hbm_fast.sampling.evidence import check_draws, of_datasets
 from hbm_fast.sampling.mixture import sample_mixture
 from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -50,6 +51,7 @@ def sample(
     n_threads: int | None = None,
     progress: bool | Callable[[float], object] = False,
     diagnostics: bool = True,
+    evidence: bool = False,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
     dataset_names: Sequence[str] | None = None,
@@ -67,6 +69,7 @@ def sample(
     n_threads: int | None = None,
     progress: bool | Callable[[float], object] = False,
     diagnostics: bool = True,
+    evidence: bool = False,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
     layer: str | None = None,
@@ -87,6 +90,7 @@ def sample(
     n_threads: int | None = None,
     progress: bool | Callable[[float], object] = False,
     diagnostics: bool = True,
+    evidence: bool = False,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
     layer: str | None = None,
@@ -104,6 +108,7 @@ def sample(
     n_threads: int | None = None,
     progress: bool | Callable[[float], object] = False,
     diagnostics: bool = True,
+    evidence: bool = False,
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
     dataset_names: Sequence[str] | None = None,
@@ -143,6 +148,9 @@ def sample(
         Compute R-hat and the bulk effective sample size of log alpha and of every beta, and warn where the chains have
         not converged, or the prior of beta weighs much. ``False`` saves about a millisecond for each parameter and
         4 x 1,000 draws.
+    evidence : bool
+        Fill ``log_evidence`` and ``log_evidence_error`` from the draws, by bridge sampling with proposals that are
+        fitted to half of them, as `log_evidence` does where nothing faster suits the model. Not of a Dirichlet process.
     category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
         Kept in the result: rows of its summary, coordinates of ``to_arviz``. Default those of the table.
     layer : str, optional
@@ -236,6 +244,8 @@ def sample(
             refused["method"] = method != "auto"
         else:
             options["method"] = method
+        if evidence:
+            options["evidence"] = True
         for name in [name for name, given in refused.items() if given]:
             raise TypeError(f"{name} is of a HierarchicalModel; the model is {model!r}")
         if isinstance(counts, SufficientStatistics):
@@ -285,6 +295,8 @@ def sample(
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP[method] if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
+    if evidence:
+        check_draws(n_chains, n_draws, model)
     _validate.names(category_names, "category_names", n_categories)  # before the long computation
     _validate.names(group_names, "group_names", None if padded is None else padded.shape[-2])
     _validate.names(dataset_names, "dataset_names", len(datasets))
@@ -325,12 +337,21 @@ def sample(
         details = {name: value.tolist()[0] for name, value in details.items()}
     log_alpha, log_beta = drawn.pop("log_alpha"), drawn.pop("log_beta")
     with np.errstate(over="ignore", under="ignore"):
-        latent = {"beta_concentration": np.exp(drawn.pop("log_concentration"))} if learned else None
+        log_c = drawn.pop("log_concentration") if learned else None
+        latent = None if log_c is None else {"beta_concentration": np.exp(log_c)}
+    found: tuple[Any, Any] = (None, None)
+    if evidence:
+        tables = [] if padded is None else padded if batch else [padded]
+        each = [counts] if isinstance(counts, SufficientStatistics) else [SufficientStatistics(x) for x in tables]
+        values, error = of_datasets(each, model, log_alpha, log_beta, log_c, key)
+        found = (values, error) if batch else (values[0], error[0])
     post = Posterior(
         log_alpha,
         log_beta,
         model=model,
         counts=padded,
+        log_evidence=found[0],
+        log_evidence_error=found[1],
         method=post_method,
         details={**details, "n_warmup": warmup},
         key=key,

@@ -8,7 +8,7 @@ import numpy as np
 from hbm_fast._typing import Floats, Key
 from hbm_fast.posterior import diagnostics
 
-FEWEST_DRAWS = 100
+FEWEST_DRAWS = 100  # of all chains
 _MOST_STEPS = 1000
 _TOLERANCE = 1e-10
 

@@ -13,6 +13,7 @@ from hbm_fast.models import MixtureModel
 from hbm_fast.posterior import MixturePosterior, MultinomialMixturePosterior, diagnostics
 from hbm_fast.posterior.convergence import FEWEST_DRAWS, r_hat_limit
 from hbm_fast.priors import DirichletProcess, Gamma
+from hbm_fast.sampling.evidence import check_draws, of_mixture
 from hbm_fast.tables.inputs import as_counts
 from hbm_fast.tables.rows import Rows
 
@@ -36,6 +37,7 @@ def sample_mixture(
     category_names: Sequence[str] | None,
     group_names: Sequence[str] | None,
     layer: str | None,
+    evidence: bool = False,
 ) -> MixturePosterior:
     """Draw labels and components of a mixture; see `hbm_fast.sample`.
 
@@ -60,6 +62,8 @@ def sample_mixture(
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
+    if evidence:
+        check_draws(n_chains, n_draws, model)
     slots = rows.slots()
     n_components, concentration = 0, 1.0
     shape = rate = 0.0
@@ -118,6 +122,8 @@ def sample_mixture(
         )
     if diagnostics and n_chains > 1 and n_draws >= FEWEST_DRAWS:
         _check(post)
+    if evidence:
+        post.log_evidence, post.log_evidence_error = of_mixture(post)
     return post
 
 

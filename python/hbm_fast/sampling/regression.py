@@ -48,6 +48,7 @@ def sample_regression(
     category_names: Sequence[str] | None = None,
     group_names: Sequence[str] | None = None,
     layer: str | None = None,
+    evidence: bool = False,
 ) -> RegressionPosterior:
     """`sample` for a `RegressionModel`; its parameters are described there."""
     if method not in ("auto", "importance", "hmc"):
@@ -59,12 +60,14 @@ def sample_regression(
     default = _WARMUP if model.random_intercept is None else _WARMUP_WITH_INTERCEPTS
     warmup = default if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
     threads = _validate.threads(n_threads)
+    if evidence and n_chains * n_draws < bridge.FEWEST_DRAWS:
+        raise ValueError(f"evidence=True needs {bridge.FEWEST_DRAWS} draws; got {n_chains} chains of {n_draws}")
     key = new_key(rng)
     problem = Problem(counts, model, data, design, precision_design, category_names, group_names, layer)
     coordinates = problem.coordinates()
-    theta, found = coordinates.mode(threads)
+    theta, has_mode = coordinates.mode(threads)
     kernel = coordinates.kernel(theta)
-    chosen, reason = _choose(method, model, found, kernel, key, threads)
+    chosen, reason = _choose(method, model, has_mode, kernel, key, threads)
     report = progress if callable(progress) else _reporter(chosen) if progress else None
     drawn = kernel.sample(chosen == "importance", n_draws, n_chains, warmup, key, threads, report)
     details: dict[str, Any] = {"method": chosen, "reason": reason}
@@ -83,11 +86,11 @@ def sample_regression(
         print(file=sys.stderr)
     drawn_theta = drawn.pop("theta")
     scales, intercepts = np.exp(drawn.pop("log_scale")), drawn.pop("intercepts")
-    evidence: tuple[float | None, float | None] = (None, None)
+    found: tuple[float | None, float | None] = (None, None)
     if chosen == "importance":
-        evidence = bridge.importance(weights.ravel())
+        found = bridge.importance(weights.ravel())
     elif model.random_intercept is None and n_chains * n_draws >= bridge.FEWEST_DRAWS:
-        evidence = bridge.bridge(drawn_theta, lambda y: _marginal(kernel, coordinates, y, key, threads), key)
+        found = bridge.bridge(drawn_theta, lambda y: _marginal(kernel, coordinates, y, key, threads), key)
     has_subjects = model.random_intercept is not None
     post = RegressionPosterior(
         coordinates.coefficients(drawn_theta),
@@ -108,13 +111,19 @@ def sample_regression(
             "n_divergences": int(drawn["diverging"].sum()),
             "n_warmup": warmup,
         },
-        log_evidence=evidence[0],
-        log_evidence_error=evidence[1],
+        log_evidence=found[0],
+        log_evidence_error=found[1],
         sample_stats=drawn,
         category_names=problem.names,
         group_names=problem.group_names,
         key=key,
     )
+    if evidence and post.log_evidence is None:
+        common = post.common()  # with random intercepts, which are integrated out subject by subject
+        kernel = coordinates.kernel(common[0, 0, : coordinates.n_theta])
+        post.log_evidence, post.log_evidence_error = bridge.bridge(
+            common, lambda y: _marginal(kernel, coordinates, y, key, threads), key
+        )
     if diagnostics:
         message = post.check()
         if message is not None:

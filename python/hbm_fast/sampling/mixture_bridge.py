@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hbm_fast._typing import Counts, Floats
-from hbm_fast.evidence.proposals import (
+from hbm_fast.models import HierarchicalModel
+from hbm_fast.posterior import predictive
+from hbm_fast.posterior.new_component import log_dirichlet, log_gamma
+from hbm_fast.priors import Fixed, FixedBeta
+from hbm_fast.sampling.bridge import log_ratio
+from hbm_fast.sampling.proposals import (
     Defensive,
     Points,
     Prior,
@@ -18,14 +24,12 @@ from hbm_fast.evidence.proposals import (
     log_gammas,
     log_sum_exp,
 )
-from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import predictive
-from hbm_fast.posterior.new_component import log_dirichlet, log_gamma
-from hbm_fast.priors import Fixed, FixedBeta
-from hbm_fast.sampling.bridge import log_ratio
 
 MOST_COMPONENTS = 10  # the sum over all labellings takes 2^J J operations a point
 _VALUES_AT_ONCE = 4_000_000
+_OF_ALL = 0.1  # share of the proposal that is fitted to all draws
+_N_CLUSTERS, _N_ROUNDS, _FEWEST = 8, 15, 100
+_SURE = 0.05  # a group whose indicator varies less belongs to one component
 
 
 @dataclass(frozen=True)
@@ -39,35 +43,46 @@ class MixturePoints:
         return MixturePoints(self.components[index], self.log_weights[index])
 
 
-class Target:
-    """log p(counts, weights, components) of a finite mixture, the labels summed out, every constant in."""
+class MixtureLikelihood:
+    """log p(counts | weights, components) of a finite mixture, the labels summed out, every constant in."""
 
-    def __init__(self, counts: Counts, component: HierarchicalModel, weights: float) -> None:
+    def __init__(self, counts: Counts) -> None:
         rows = np.ascontiguousarray(counts[counts.any(axis=1)], dtype=np.int64)
         self._rows, self._times = np.unique(rows, axis=0, return_counts=True)
-        self._prior = Prior(component)
-        self._weights = weights
         coefficient = log_gamma(rows.sum(axis=1) + 1.0) - log_gamma(rows + 1.0).sum(axis=1)
         self._log_coefficient = float(coefficient.sum())
 
     def __call__(self, points: MixturePoints) -> Floats:
         size = max(1, _VALUES_AT_ONCE // (max(len(self._rows), 1) * points.log_weights.shape[1]))
         parts = [self._part(points[first : first + size]) for first in range(0, len(points.log_weights), size)]
-        return np.concatenate(parts)
+        return np.concatenate(parts) + self._log_coefficient
 
     def _part(self, points: MixturePoints) -> Floats:
         n, n_components = points.log_weights.shape
-        value = self._prior.log_density(points.components).sum(axis=1) + self._log_coefficient
-        if n_components > 1:
-            value = value + log_dirichlet(points.log_weights, np.full(n_components, self._weights))
         if not len(self._rows):
-            return np.asarray(value)
+            return np.zeros(n)
         one = points.components
         k = one.log_beta.shape[-1]
         pmf = predictive.log_pmf(
             one.log_alpha.reshape(1, -1), one.log_beta.reshape(1, -1, k), self._rows[np.newaxis], False
         ).reshape(n, n_components, -1)
-        return np.asarray(value + log_sum_exp(points.log_weights[..., np.newaxis] + pmf, axis=1) @ self._times)
+        return np.asarray(log_sum_exp(points.log_weights[..., np.newaxis] + pmf, axis=1) @ self._times)
+
+
+class Target:
+    """log p(counts, weights, components) of a finite mixture, every constant in."""
+
+    def __init__(
+        self, likelihood: Callable[[MixturePoints], Floats], component: HierarchicalModel, weights: float
+    ) -> None:
+        self._likelihood, self._prior, self._weights = likelihood, Prior(component), weights
+
+    def __call__(self, points: MixturePoints) -> Floats:
+        n_components = points.log_weights.shape[1]
+        value = self._likelihood(points) + self._prior.log_density(points.components).sum(axis=1)
+        if n_components > 1:
+            value = value + log_dirichlet(points.log_weights, np.full(n_components, self._weights))
+        return np.asarray(value)
 
 
 class MixtureProposal:
@@ -84,9 +99,11 @@ class MixtureProposal:
     weights : float
     draws : MixturePoints
         Posterior draws whose components are numbered alike.
+    near : bool
+        Leave out all but one: tilted gammas, or scaled Dirichlets where alpha or beta is fixed.
     """
 
-    def __init__(self, model: HierarchicalModel, weights: float, draws: MixturePoints) -> None:
+    def __init__(self, model: HierarchicalModel, weights: float, draws: MixturePoints, *, near: bool = False) -> None:
         n_components = draws.log_weights.shape[1]
         each = [draws.components[:, j] for j in range(n_components)]
         plain: list[Proposal] = [ScaledDirichlet(model, one) for one in each]
@@ -97,20 +114,22 @@ class MixtureProposal:
             self._families.append(tilted)
             mixed = [[*parts, one] for parts, one in zip(mixed, tilted, strict=True)]
         self._families.append([Defensive(parts) for parts in mixed])
+        last = len(self._families) - 1
         w = np.exp(draws.log_weights)
         mean, variance = w.mean(axis=0), w.var(axis=0) + 1e-12
         precision = float(np.median(mean * (1.0 - mean) / variance)) - 1.0 if n_components > 1 else 1.0
         fitted = np.maximum(mean * max(precision, 1.0), 0.2)
-        last = len(self._families) - 1
         self._concentrations = [
             np.full(n_components, weights) if i == last else fitted for i in range(len(self._families))
         ]
+        if near:
+            self._families, self._concentrations = self._families[last - 1 : last], [fitted]
 
     def draw(self, n: int, rng: np.random.Generator) -> MixturePoints:
         parts = []
         for i, (family, concentration) in enumerate(zip(self._families, self._concentrations, strict=True)):
             m = n // len(self._families) + (i < n % len(self._families))
-            log_w = log_gammas(concentration, m, rng)
+            log_w = log_gammas(np.tile(concentration, (m, 1)), rng)
             log_w -= log_sum_exp(log_w, axis=-1)[:, np.newaxis]
             parts.append((Points.stacked([one.draw(m, rng) for one in family], axis=1), log_w))
         return MixturePoints(Points.joined([p for p, _ in parts]), np.concatenate([w for _, w in parts]))
@@ -125,6 +144,64 @@ class MixtureProposal:
             constant = math.lgamma(concentration.sum()) - log_gamma(concentration).sum()
             each.append(log_permanent(value) - math.lgamma(n_components + 1.0) + constant)
         return log_sum_exp(np.stack(each, axis=-1), axis=-1) - math.log(len(each))
+
+
+class ClusterProposal:
+    """A proposal for each of several clusters of draws, and one for all of them, which has one draw in ten.
+
+    Draws between which many groups change their components lie in modes of their own, of which a single proposal
+    covers more than all together.
+
+    Parameters
+    ----------
+    model : HierarchicalModel
+    weights : float
+    draws : MixturePoints
+    labels : integer array (S, N)
+        The component of each group, numbered alike.
+    rng : numpy.random.Generator
+    """
+
+    def __init__(
+        self,
+        model: HierarchicalModel,
+        weights: float,
+        draws: MixturePoints,
+        labels: NDArray[Any],
+        rng: np.random.Generator,
+    ) -> None:
+        self._parts = [MixtureProposal(model, weights, draws)]
+        shares = [_OF_ALL]
+        n = len(labels)
+        for members in _clusters(labels, draws.log_weights.shape[1], rng):
+            self._parts.append(MixtureProposal(model, weights, draws[members], near=True))
+            shares.append((1.0 - _OF_ALL) * len(members) / n)
+        self._shares = np.array(shares) / sum(shares)
+
+    def draw(self, n: int, rng: np.random.Generator) -> MixturePoints:
+        sizes = rng.multinomial(n, self._shares)
+        drawn = [part.draw(int(m), rng) for part, m in zip(self._parts, sizes, strict=True) if m]
+        return MixturePoints(
+            Points.joined([one.components for one in drawn]), np.concatenate([one.log_weights for one in drawn])
+        )
+
+    def log_density(self, points: MixturePoints) -> Floats:
+        each = np.stack([part.log_density(points) for part in self._parts], axis=-1)
+        return log_sum_exp(each + np.log(self._shares), axis=-1)
+
+
+def _clusters(labels: NDArray[Any], n_components: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Rows of similar labels, by k-means of their indicators; clusters of fewer than _FEWEST rows are left out."""
+    indicators = (labels[:, :, np.newaxis] == np.arange(n_components)).reshape(len(labels), -1).astype(np.float32)
+    indicators = indicators[:, indicators.std(axis=0) > _SURE]
+    centres = indicators[rng.choice(len(labels), _N_CLUSTERS, replace=False)]
+    for _ in range(_N_ROUNDS):
+        nearest = ((centres**2).sum(axis=1) - 2.0 * indicators @ centres.T).argmin(axis=1)
+        members = [np.flatnonzero(nearest == c) for c in range(_N_CLUSTERS)]
+        centres = np.stack(
+            [indicators[m].mean(axis=0) if len(m) else old for m, old in zip(members, centres, strict=True)]
+        )
+    return [m for m in members if len(m) >= _FEWEST]
 
 
 def log_permanent(log_values: Floats) -> Floats:
@@ -142,18 +219,16 @@ def log_permanent(log_values: Floats) -> Floats:
 
 def estimate(
     target: Callable[[MixturePoints], Floats],
-    proposal: MixtureProposal,
+    proposal: MixtureProposal | ClusterProposal,
     draws: MixturePoints,
-    n_chains: int,
+    of_draws: Floats,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
     """log evidence and its standard error, from posterior draws (S) of chains one after the other.
 
-    The proposal must be fitted to other draws.
+    The proposal must be fitted to other draws; the target at the draws is ``of_draws`` (C, D).
     """
-    n = len(draws.log_weights)
-    own = target(draws) - proposal.log_density(draws)
-    proposed = proposal.draw(n, rng)
+    proposed = proposal.draw(of_draws.size, rng)
     other = target(proposed) - proposal.log_density(proposed)
     other = np.where(np.isnan(other), -np.inf, other)
-    return log_ratio(own.reshape(n_chains, -1), other)
+    return log_ratio(of_draws - proposal.log_density(draws).reshape(of_draws.shape), other)

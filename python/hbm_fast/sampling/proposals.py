@@ -130,7 +130,7 @@ class ScaledDirichlet:
         log_c = None if self._log_c is None else self._log_c.draw(n, rng)
         if not self._free_beta:
             return Points(log_alpha, np.repeat(self._fixed[1], n, axis=0), log_c)
-        log_beta = log_gammas(self._shape, n, rng) - np.log(self._rate)
+        log_beta = log_gammas(np.tile(self._shape, (n, 1)), rng) - np.log(self._rate)
         log_beta -= log_sum_exp(log_beta, axis=-1)[:, np.newaxis]
         return Points(log_alpha, log_beta, log_c)
 
@@ -181,7 +181,7 @@ class TiltedGammas:
 
     def draw(self, n: int, rng: np.random.Generator) -> Points:
         node = rng.choice(_NODES, n, p=self._weight)
-        log_a = log_gammas(self._shape, n, rng) - np.log(self._rate - self._xi[node, np.newaxis])
+        log_a = log_gammas(np.tile(self._shape, (n, 1)), rng) - np.log(self._rate - self._xi[node, np.newaxis])
         log_alpha = log_sum_exp(log_a, axis=-1)
         log_c = None if self._log_c is None else self._log_c.draw(n, rng)
         return Points(log_alpha, log_a - log_alpha[:, np.newaxis], log_c)
@@ -215,11 +215,9 @@ class Defensive:
         return log_sum_exp(each, axis=-1) - math.log(len(self._parts))
 
 
-def log_gammas(shape: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """Logarithms of gamma variates (n, K), finite for small shapes too."""
-    size = (n, *shape.shape)
-    boosted = np.log(rng.standard_gamma(shape + 1.0, size))
-    return np.asarray(boosted - rng.standard_exponential(size) / shape)
+def log_gammas(shape: Floats, rng: np.random.Generator) -> Floats:
+    """Logarithms of gamma variates of each shape, finite for small ones too."""
+    return np.asarray(np.log(rng.standard_gamma(shape + 1.0)) - rng.standard_exponential(shape.shape) / shape)
 
 
 def log_sum_exp(values: Floats, axis: int | tuple[int, ...]) -> Floats:
