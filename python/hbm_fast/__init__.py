@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hbm_fast.exact import exact_posterior
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.models import HierarchicalModel
+    from hbm_fast.models import HierarchicalModel, PopulationModel
     from hbm_fast.posterior import Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
@@ -30,6 +30,7 @@ __all__ = [
     "FitResult",
     "HierarchicalModel",
     "PerformanceWarning",
+    "PopulationModel",
     "Posterior",
     "PriorWarning",
     "Simulation",
@@ -60,6 +61,7 @@ __all__ = [
 _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "PopulationModel": "models",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",

@@ -315,6 +315,25 @@ class FixedBeta(Displayed):
         return _core.priors.BetaPrior(True, np.asarray(self.value, dtype=np.float64))
 
 
+@dataclass(frozen=True)
+class Normal(Displayed):
+    """A normal distribution of a coefficient, which may have either sign.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.priors.Normal(0, 2)
+    Normal(mu=0.0, sd=2.0)
+    """
+
+    mu: float = 0.0
+    sd: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mu", finite_float(self.mu, "Normal's mu"))
+        object.__setattr__(self, "sd", finite_float(self.sd, "Normal's sd", positive=True))
+
+
 __all__ = [
     "AlphaPrior",
     "Dirichlet",
@@ -327,5 +346,6 @@ __all__ = [
     "LogNormal",
     "LogUniform",
     "Lomax",
+    "Normal",
     "Power",
 ]

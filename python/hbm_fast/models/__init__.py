@@ -1,6 +1,7 @@
 """Descriptions of models, without computation."""
 
 from hbm_fast.models.hierarchical import HierarchicalModel, known_concentration
+from hbm_fast.models.population import PopulationModel
 from hbm_fast.models.serialization import from_dict, to_dict
 
-__all__ = ["HierarchicalModel", "from_dict", "known_concentration", "to_dict"]
+__all__ = ["HierarchicalModel", "PopulationModel", "from_dict", "known_concentration", "to_dict"]
