@@ -181,6 +181,7 @@ void register_config(py::module_ m);
 void register_likelihood(py::module_ m);
 void register_mcmc(py::module_ m);
 void register_networks(py::module_ m);
+void register_population(py::module_ m);
 void register_prediction(py::module_ m);
 void register_priors(py::module_ m);
 void register_simulation(py::module_ m);

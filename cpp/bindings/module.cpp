@@ -9,6 +9,7 @@ PYBIND11_MODULE(_in_main_interpreter, m) {
   register_statistics(m.def_submodule("statistics", "Sufficient statistics, exceedances and their likelihood."));
   register_simulation(m.def_submodule("simulation", "Datasets from the model, Dirichlet and multinomial variates."));
   register_mcmc(m.def_submodule("mcmc", "Markov chains of the posterior."));
+  register_population(m.def_submodule("population", "Markov chains of a population of datasets."));
   register_prediction(m.def_submodule("prediction", "Groups under draws of the posterior."));
   register_networks(m.def_submodule("networks", "Mixtures of Gaussians and tails of the normal distribution."));
 }
