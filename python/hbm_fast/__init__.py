@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hbm_fast.fitting import FitResult, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.models import HierarchicalModel, PopulationModel
-    from hbm_fast.posterior import Posterior
+    from hbm_fast.posterior import PopulationPosterior, Posterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -31,6 +31,7 @@ __all__ = [
     "HierarchicalModel",
     "PerformanceWarning",
     "PopulationModel",
+    "PopulationPosterior",
     "Posterior",
     "PriorWarning",
     "Simulation",
@@ -62,6 +63,7 @@ _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
     "PopulationModel": "models",
+    "PopulationPosterior": "posterior",
     "Posterior": "posterior",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",

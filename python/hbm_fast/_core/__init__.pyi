@@ -8,6 +8,7 @@ from . import likelihood
 from . import statistics
 from . import simulation
 from . import mcmc
+from . import population
 from . import prediction
 from . import networks
-__all__: list[str] = ['config', 'likelihood', 'mcmc', 'networks', 'prediction', 'priors', 'simulation', 'statistics']
+__all__: list[str] = ['config', 'likelihood', 'mcmc', 'networks', 'population', 'prediction', 'priors', 'simulation', 'statistics']

@@ -163,10 +163,10 @@ def posterior_of(
         with progress(name, "draws of each chain", draws, quiet=quiet) as update:
             for size in block_sizes(table.counts, draws, chains):
                 done = sum(part.n_draws for part in parts)
-                post = sample_counts(
+                post = sample_counts(  # type: ignore[call-overload]
                     table,
                     model,
-                    method=method.value,  # type: ignore[arg-type]  # any but "exact"
+                    method=method.value,  # any but "exact"
                     n_draws=size,
                     n_chains=chains,
                     # the first block alone is what hbm.sample(..., rng=seed) gives

@@ -219,7 +219,7 @@ def exact_draws(
     n_chains = 4 if n_draws >= 400 else 1
     each = -(-n_draws // n_chains)
     start = starting_points(*network, n_chains, np.random.default_rng(key.tolist()))
-    post = sample(counts, model, n_draws=each, n_chains=n_chains, start=start, rng=key, n_threads=threads)  # type: ignore[arg-type]
+    post = sample(counts, model, n_draws=each, n_chains=n_chains, start=start, rng=key, n_threads=threads)  # type: ignore[call-overload]
     b, k = counts.shape[0], counts.shape[-1]
     return post.log_alpha.reshape(b, -1)[:, :n_draws], post.log_beta.reshape(b, -1, k)[:, :n_draws]
 

@@ -8,6 +8,7 @@ import importlib.metadata
 import io
 import json
 import os
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,11 +31,12 @@ Groups = dict[str, dict[str, NDArray[Any]]]
 _READERS = {
     "Posterior": "hbm_fast.Posterior.load",
     "EmbeddingPosterior": "hbm_fast.embedding.EmbeddingPosterior.load",
+    "PopulationPosterior": "hbm_fast.PopulationPosterior.load",
 }
 _ENDINGS = (".nc", ".nc4", ".netcdf")
 # deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html): a file that states more is damaged
 _MAX_RATIO = 1032
-_OWN = "hbm_fast"  # the group with the arrays and the metadata (attribute "facts") that only `load` reads
+OWN = "hbm_fast"  # the group with the arrays and the metadata (attribute "facts") that only `load` reads
 _MARK = b"\nhbm_fast sha256 "
 _STATED = b"hbm_fast: SHA-256 of all before it in the last line of the file"
 
@@ -47,6 +49,11 @@ def to_arviz(
     Without ArviZ it is a DataTree too, which needs xarray alone.
     """
     tree = to_datatree(post, log_likelihood=log_likelihood, theta=theta, posterior_predictive=posterior_predictive)
+    return for_arviz(tree)
+
+
+def for_arviz(tree: Any) -> Any:
+    """A DataTree as the installed ArviZ takes it."""
     try:
         version = importlib.metadata.version("arviz")
     except importlib.metadata.PackageNotFoundError:
@@ -149,7 +156,7 @@ def _tree(
 
 def save(post: "Posterior", path: str | PathLike[str]) -> None:
     """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
-    _check_ending(path)
+    check_ending(path)
     xarray = import_optional("xarray", "report")
     import_optional("h5netcdf", "report")
     tree = _tree(post)  # with its weights: `load` gives the same draws
@@ -165,7 +172,7 @@ def save(post: "Posterior", path: str | PathLike[str]) -> None:
         "class": type(post).__name__,
         "model": models.to_dict(post.model),
         "method": post.method,
-        "details": {name: _plain(value) for name, value in post.details.items()},
+        "details": {name: plain(value) for name, value in post.details.items()},
         "category_names": post.category_names,
         "group_names": post.group_names,
         "dataset_names": post.dataset_names,
@@ -173,19 +180,20 @@ def save(post: "Posterior", path: str | PathLike[str]) -> None:
         "stream_version": STREAM_VERSION,
         "version": __version__,
     }
-    tree[_OWN] = xarray.DataTree(xarray.Dataset(own))
+    tree[OWN] = xarray.DataTree(xarray.Dataset(own))
     write(tree, path, metadata)
 
 
-def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
+def load(path: str | PathLike[str], kind: Any, read_as: Callable[..., Any] | None = None) -> Any:
     """Read a posterior of this class that ``save`` wrote; see ``Posterior.load``.
 
-    What the libraries raise about a damaged or foreign file becomes a ValueError that begins with its name.
+    ``read_as(path, kind)`` makes the object of another class than a Posterior. What the libraries raise about a damaged
+    or foreign file becomes a ValueError that begins with its name.
     """
     with Path(path).open("rb"):  # the system's errors, such as FileNotFoundError, come first
         pass
     try:
-        return _posterior(path, kind)
+        return (read_as or _posterior)(path, kind)
     except ImportError:
         raise
     except Exception as error:  # h5py, xarray and HDF5 raise all kinds
@@ -198,9 +206,9 @@ def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
 
 
 def _posterior(path: str | PathLike[str], kind: type[Kind]) -> Kind:
-    metadata, groups = _read(path)
+    metadata, groups = read(path)
     _check_class(path, metadata, kind)
-    own, drawn, stats = groups[_OWN], groups["posterior"], groups.get("sample_stats", {})
+    own, drawn, stats = groups[OWN], groups["posterior"], groups.get("sample_stats", {})
     counts = groups["observed_data"]["counts"] if "observed_data" in groups else None
     model = models.from_dict(metadata["model"])
     log_theta = own.get("log_theta")
@@ -251,7 +259,7 @@ def _check_class(path: str | PathLike[str], metadata: dict[str, Any], kind: type
         raise ValueError(f"{path} was written by {written}.save, not by {kind.__name__}.save: it is read by {reader}")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A detail as JSON can hold it."""
     if isinstance(value, np.ndarray) and value.ndim:
         return {"ndarray": value.tolist(), "dtype": value.dtype.str}
@@ -263,13 +271,13 @@ def _plain(value: Any) -> Any:
 
 
 def _restored(value: Any, batch: bool) -> Any:
-    """The inverse of `_plain`; in files without marked arrays, the lists of a batch are arrays."""
+    """The inverse of `plain`; in files without marked arrays, the lists of a batch are arrays."""
     if isinstance(value, dict) and value.keys() == {"ndarray", "dtype"}:
         return np.array(value["ndarray"], dtype=value["dtype"])
     return np.array(value) if batch and isinstance(value, list) else value
 
 
-def _check_ending(path: Target) -> None:
+def check_ending(path: Target) -> None:
     """Refuse a name with the ending of another format."""
     file = Path(path)
     if file.suffix.lower() not in _ENDINGS and not (file.exists() and not file.is_file()):
@@ -286,12 +294,12 @@ def write(tree: Any, path: Target, metadata: dict[str, Any] | None = None) -> No
     checksum is a last line behind what HDF5 reads.
     """
     if metadata is not None:
-        tree[_OWN].attrs = {"facts": json.dumps(metadata), "checksum": _STATED.decode()}
+        tree[OWN].attrs = {"facts": json.dumps(metadata), "checksum": _STATED.decode()}
     content = bytes(tree.to_netcdf(engine="h5netcdf"))
     write_bytes(path, content if metadata is None else content + _last_line(content))
 
 
-def _read(path: Target) -> tuple[dict[str, Any], Groups]:
+def read(path: Target) -> tuple[dict[str, Any], Groups]:
     """The metadata and the arrays of every group that `write` wrote.
 
     The checksum is compared before HDF5 reads the file, because HDF5 can hang in a damaged one; files from before there
@@ -306,9 +314,9 @@ def _read(path: Target) -> tuple[dict[str, Any], Groups]:
     if not mark and _STATED in content:
         raise ValueError("its last line, the checksum, is missing: it was cut off, or written anew by another program")
     with h5py.File(io.BytesIO(hdf5 if mark else content)) as file:
-        if _OWN not in file:
-            raise ValueError(f"{os.fspath(path)} was not written by Posterior.save: it has no group {_OWN}")
-        metadata: dict[str, Any] = json.loads(file[_OWN].attrs["facts"])
+        if OWN not in file:
+            raise ValueError(f"{os.fspath(path)} was not written by Posterior.save: it has no group {OWN}")
+        metadata: dict[str, Any] = json.loads(file[OWN].attrs["facts"])
         stored = {
             # without coordinates ("scales" of HDF5): the metadata has the names
             name: {key: value for key, value in group.items() if "CLASS" not in value.attrs}

@@ -829,7 +829,8 @@ class Posterior:
             For a damaged file (its checksum is compared), one of another origin, or one of another class of posteriors
             (the message names the function that reads it); the message begins with the file's name.
         """
-        return netcdf.load(path, cls)
+        loaded: Self = netcdf.load(path, cls)
+        return loaded
 
     # a batch of B datasets with S = C D draws each, whether there is one dataset or several ---------------------------
     @property

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
-from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import Posterior
+from hbm_fast.models import HierarchicalModel, PopulationModel
+from hbm_fast.posterior import NewDataset, PopulationPosterior, Posterior
 from hbm_fast.sampling import convergence, prior_weight
+from hbm_fast.sampling.population import sample_new_dataset, sample_population
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
 
@@ -30,9 +31,10 @@ _SPARSE = 0.3
 _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
 
 
+@overload
 def sample(
     counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
-    model: HierarchicalModel | None = None,
+    model: HierarchicalModel | NewDataset | None = None,
     *,
     method: Method = "auto",
     n_draws: int = 1000,
@@ -47,8 +49,45 @@ def sample(
     group_names: Sequence[str] | None = None,
     dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
-) -> Posterior:
-    """Draw from the posterior of (alpha, beta) given the counts.
+) -> Posterior: ...
+@overload
+def sample(
+    counts: CountsLike | Sequence[CountsLike],
+    model: PopulationModel,
+    *,
+    method: Method = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    start: tuple[ArrayLike, ArrayLike] | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> PopulationPosterior: ...
+def sample(
+    counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
+    model: HierarchicalModel | PopulationModel | NewDataset | None = None,
+    *,
+    method: Method = "auto",
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    start: tuple[ArrayLike, ArrayLike] | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> Posterior | PopulationPosterior:
+    """Draw from the posterior of (alpha, beta) given the counts, or of a population of datasets.
 
     Parameters
     ----------
@@ -57,8 +96,10 @@ def sample(
         scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
         datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
         the posterior then has no counts.
-    model : HierarchicalModel, optional
-        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1).
+    model : HierarchicalModel, PopulationModel or NewDataset, optional
+        Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1). A PopulationModel takes
+        many datasets and learns the distribution of their (alpha, beta) too; ``r.new_dataset()`` of its result is the
+        model of one more dataset.
     method : {"auto", "hmc", "gibbs", "mh"}
         ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason.
     n_draws, n_chains : int
@@ -93,7 +134,7 @@ def sample(
         ``"reason"``, ``"acceptance_rate"``, ``"evaluations_per_draw"``, ``"n_divergences"``, ``"n_modes"`` (of
         log alpha) and, with ``diagnostics``, the largest ``"r_hat"`` and the smallest ``"ess_bulk"``.
         ``.sample_stats`` has ``"log_density"``, the posterior's at each draw up to a constant, unless a dataset is
-        sampled by Gibbs, which does not compute it.
+        sampled by Gibbs, which does not compute it. Of a PopulationModel a `PopulationPosterior`.
 
     Raises
     ------
@@ -152,6 +193,27 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    if isinstance(model, NewDataset):
+        return sample_new_dataset(counts, model, n_chains=_validate.positive_int(n_chains, "n_chains"))
+    if isinstance(model, PopulationModel):
+        if method != "auto" or start is not None:
+            raise ValueError("a PopulationModel has one sampler, which finds its starts: leave out method and start")
+        shown = progress if callable(progress) else _reporter("population") if progress else None
+        return sample_population(
+            counts,
+            model,
+            n_draws=n_draws,
+            n_chains=n_chains,
+            n_warmup=n_warmup,
+            rng=rng,
+            n_threads=n_threads,
+            report=shown,
+            check=diagnostics,
+            dataset_names=dataset_names,
+            category_names=category_names,
+            group_names=group_names,
+            layer=layer,
+        )
     if isinstance(counts, SufficientStatistics):
         check_layer(counts, "counts", layer)
     else:
