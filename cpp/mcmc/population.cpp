@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "core/limits.hpp"
@@ -13,6 +14,7 @@
 #include "mcmc/dirichlet_block.hpp"
 #include "mcmc/dual_averaging.hpp"
 #include "mcmc/laplace.hpp"
+#include "mcmc/level_terms.hpp"
 #include "mcmc/posterior_density.hpp"
 #include "mcmc/slice.hpp"
 #include "simulation/variates.hpp"
@@ -122,23 +124,45 @@ class Upper {
   bool diverging_ = false;
 };
 
+// What the chains of one dataset share.
+struct DatasetTerms {
+  explicit DatasetTerms(const SufficientStatistics& given)
+      : statistics(given), tables(given), levels(given), is_empty(given.total_value_weights().values.empty()) {}
+
+  const SufficientStatistics& statistics;
+  TableCounts tables;
+  LevelTerms levels;
+  bool is_empty;
+};
+
 // One dataset of one chain.
 struct Member {
-  Member(const SufficientStatistics& statistics, const ModelView& model, const TableCounts& crp_tables, Stream own)
-      : density(statistics, model), tables(crp_tables), stream(own), log_beta(statistics.n_categories()) {
-    is_empty = statistics.total_value_weights().values.empty();
+  Member(const DatasetTerms& given, const ModelView& model, Stream own)
+      : terms(given), stream(own), log_beta(given.statistics.n_categories()) {
+    if (!terms.levels.usable()) density.emplace(given.statistics, model);
   }
 
-  double log_likelihood(double at) { return is_empty ? 0.0 : density.log_likelihood(at, log_beta.data(), nullptr); }
+  // Of the dataset at its beta, up to a constant.
+  double log_likelihood(double at) {
+    if (terms.is_empty) return 0.0;
+    if (density) return density->log_likelihood(at, log_beta.data(), nullptr);
+    return constant + terms.levels.log_likelihood(at, scales);
+  }
 
-  PosteriorDensity density;
-  const TableCounts& tables;
+  // Takes log beta ~ Dirichlet(shape), and what the likelihood makes of it.
+  void draw_log_beta(const std::vector<double>& shape) {
+    log_dirichlet_block(stream, shape.data(), shape.size(), log_beta.data());
+    if (!terms.is_empty && !density) constant = terms.levels.scale(log_beta.data(), scales);
+  }
+
+  const DatasetTerms& terms;
+  std::optional<PosteriorDensity> density;  // where counts are large
   Stream stream;
   double log_alpha = 0.0;
-  std::vector<double> log_beta;
-  double value = 0.0;  // log-likelihood at the current state; after step 4 not up to date
+  std::vector<double> log_beta, scales;
+  double constant = 0.0;  // of the log-likelihood at this beta
+  double value = 0.0;     // the log-likelihood, after step 1
   SliceWidth width{2.0};
-  bool is_empty;
 };
 
 // Inside the support of a prior of a positive number, near `wanted`.
@@ -153,8 +177,8 @@ double log_of(std::size_t n) { return std::log(static_cast<double>(n)); }
 
 class PopulationChain {
  public:
-  PopulationChain(const std::vector<const SufficientStatistics*>& datasets, const std::vector<TableCounts>& tables,
-                  const PopulationPriors& priors, Key key, std::size_t chain, int n_threads, TimedPoll& poll)
+  PopulationChain(const std::vector<DatasetTerms>& datasets, const PopulationPriors& priors, Key key, std::size_t chain,
+                  int n_threads, TimedPoll& poll)
       : priors_(priors),
         n_categories_(priors.upper.beta.values.size()),
         n_threads_(n_threads),
@@ -167,11 +191,11 @@ class PopulationChain {
     mu_ = priors.mean + normal(stream_);
     log_tau_ = start_of(priors.tau, 0.5 * normal(stream_));
     for (std::size_t b = 0; b < n; ++b) {
-      Member& member = members_.emplace_back(*datasets[b], priors.upper, tables[b], Stream(key, Site::chain, b, chain));
+      Member& member = members_.emplace_back(datasets[b], priors.upper, Stream(key, Site::chain, b, chain));
       member.log_alpha = mu_ + std::exp(std::min(log_tau_, 1.0)) * normal(member.stream);
       std::vector<double> shape(n_categories_);
-      for (std::size_t k = 0; k < n_categories_; ++k) shape[k] = 0.5 + datasets[b]->n_positive(k);
-      log_dirichlet_block(member.stream, shape.data(), n_categories_, member.log_beta.data());
+      for (std::size_t k = 0; k < n_categories_; ++k) shape[k] = 0.5 + datasets[b].statistics.n_positive(k);
+      member.draw_log_beta(shape);
     }
     z_.resize(n);
     trial_.resize(n);
@@ -223,7 +247,7 @@ class PopulationChain {
 
   void draw_log_alpha(Member& member) {
     const double tau = std::exp(log_tau_);
-    if (member.is_empty) {
+    if (member.terms.is_empty) {
       member.log_alpha = mu_ + tau * normal(member.stream);
       return;
     }
@@ -303,7 +327,8 @@ class PopulationChain {
   void draw_tables(std::size_t b) {
     Member& member = members_[b];
     std::vector<double> tables(n_categories_);
-    if (!member.is_empty) member.tables.draw(member.stream, member.log_alpha, member.log_beta.data(), tables.data());
+    if (!member.terms.is_empty)
+      member.terms.tables.draw(member.stream, member.log_alpha, member.log_beta.data(), tables.data());
     for (std::size_t k = 0; k < n_categories_; ++k) {
       tables_[b * n_categories_ + k] = static_cast<std::int64_t>(tables[k]);
     }
@@ -315,7 +340,7 @@ class PopulationChain {
       const double prior = std::exp(std::clamp(upper_.log_kappa() + upper_.log_m()[k], -690.0, log_alpha_range));
       shape[k] = prior + static_cast<double>(tables_[b * n_categories_ + k]);
     }
-    log_dirichlet_block(members_[b].stream, shape.data(), n_categories_, members_[b].log_beta.data());
+    members_[b].draw_log_beta(shape);
   }
 
   const PopulationPriors& priors_;
@@ -344,16 +369,16 @@ void sample_population(const std::vector<const SufficientStatistics*>& datasets,
   std::atomic<std::size_t> done{0};
   const Poll poll_with_share = [&] { poll(static_cast<double>(done) / n_sweeps); };
   TimedPoll timed_poll(poll_with_share);
-  std::vector<TableCounts> tables;
-  tables.reserve(datasets.size());
-  for (const SufficientStatistics* dataset : datasets) tables.emplace_back(*dataset);
+  std::vector<DatasetTerms> terms;
+  terms.reserve(datasets.size());
+  for (const SufficientStatistics* dataset : datasets) terms.emplace_back(*dataset);
   const int outer = static_cast<int>(threads_for(options.n_chains, 1, options.n_threads));
   const int inner = std::max(options.n_threads / outer, 1);
   parallel_for(
       options.n_chains, 1, outer,
       [&](std::size_t begin, std::size_t end) {
         for (std::size_t c = begin; c < end; ++c) {
-          PopulationChain chain(datasets, tables, priors, options.key, c, inner, timed_poll);
+          PopulationChain chain(terms, priors, options.key, c, inner, timed_poll);
           for (std::size_t i = 0; i < options.n_warmup; ++i, ++done) chain.warm_up(i, options.n_warmup);
           for (std::size_t d = 0; d < options.n_draws; ++d, ++done) {
             chain.step();
