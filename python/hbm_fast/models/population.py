@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from hbm_fast import priors
 from hbm_fast._display import Displayed
 from hbm_fast._validate import positive_int
@@ -28,8 +31,8 @@ class PopulationModel(Displayed):
         Prior of the standard deviation of log alpha; a number fixes it.
     kappa : AlphaPrior or float, default ``priors.LogNormal(log K, 1)``
         Prior of the concentration of beta_b about m; a number fixes it.
-    m : Dirichlet, default ``priors.Dirichlet(1)``
-        Prior of the mean of beta_b (K,).
+    m : Dirichlet, float or array_like (K,), default ``priors.Dirichlet(1)``
+        Prior of the mean of beta_b (K,); a number or an array is the concentration of a Dirichlet.
 
     Raises
     ------
@@ -57,7 +60,7 @@ class PopulationModel(Displayed):
         mu: priors.Normal | None = None,
         tau: priors.AlphaPrior | float | None = None,
         kappa: priors.AlphaPrior | float | None = None,
-        m: priors.Dirichlet | float | None = None,
+        m: priors.Dirichlet | ArrayLike | None = None,
     ) -> None:
         k = positive_int(n_categories, "n_categories", minimum=2)
         object.__setattr__(self, "n_categories", k)
@@ -66,11 +69,7 @@ class PopulationModel(Displayed):
         object.__setattr__(self, "kappa", _positive(priors.LogNormal(math.log(k)) if kappa is None else kappa, "kappa"))
         if not isinstance(self.mu, priors.Normal):
             raise TypeError(f"mu must be priors.Normal; got {mu!r}")
-        if m is not None and not isinstance(m, priors.Dirichlet | float | int):
-            raise TypeError(f"m must be priors.Dirichlet or a number, its concentration; got {m!r}")
-        object.__setattr__(
-            self, "m", m if isinstance(m, priors.Dirichlet) else priors.Dirichlet(1.0 if m is None else m)
-        )
+        object.__setattr__(self, "m", m if isinstance(m, priors.Dirichlet) else _dirichlet(1.0 if m is None else m))
         if self.m.is_learned:
             raise ValueError(f"m must be a Dirichlet of known concentration, because kappa is learned; got {self.m}")
         if isinstance(self.m.concentration, tuple) and len(self.m.concentration) != k:
@@ -82,6 +81,14 @@ class PopulationModel(Displayed):
     def _upper(self) -> HierarchicalModel:
         """kappa and m as the alpha and the beta of a hierarchical model: of the datasets, as of groups."""
         return HierarchicalModel(self.n_categories, alpha=self.kappa, beta=self.m)
+
+
+def _dirichlet(m: ArrayLike) -> priors.Dirichlet:
+    try:
+        array = np.asarray(m, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"m must be priors.Dirichlet, a number or an array of K numbers; got {m!r}") from None
+    return priors.Dirichlet(float(array) if array.ndim == 0 else tuple(array.tolist()))
 
 
 def _positive(value: priors.AlphaPrior | float, name: str) -> priors.AlphaPrior:
