@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hbm_fast import amortize, calibration, datasets, embedding, integrations, plots, priors, tables
     from hbm_fast.distribution import dirichlet_multinomial
     from hbm_fast.exact import exact_posterior
-    from hbm_fast.fitting import FitResult, fit
+    from hbm_fast.fitting import FitResult, PopulationFit, fit
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.models import HierarchicalModel, PopulationModel
     from hbm_fast.posterior import PopulationPosterior, Posterior
@@ -30,6 +30,7 @@ __all__ = [
     "FitResult",
     "HierarchicalModel",
     "PerformanceWarning",
+    "PopulationFit",
     "PopulationModel",
     "PopulationPosterior",
     "Posterior",
@@ -62,6 +63,7 @@ __all__ = [
 _EXPORTS = {
     "FitResult": "fitting",
     "HierarchicalModel": "models",
+    "PopulationFit": "fitting",
     "PopulationModel": "models",
     "PopulationPosterior": "posterior",
     "Posterior": "posterior",

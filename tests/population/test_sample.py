@@ -51,7 +51,7 @@ def test_against_the_definition():
         assert abs(found.std() / spread - 1.0) < 0.15
 
 
-@pytest.mark.parametrize(("shape", "n"), [((8, 6, 2), 200), ((12, 5, 4), 100)])
+@pytest.mark.parametrize(("shape", "n"), [((8, 6, 2), 150), ((12, 5, 4), 60)])
 def test_calibration(shape, n):
     n_datasets, n_groups, k = shape
     model = hbm.PopulationModel(k)
@@ -193,12 +193,6 @@ def test_bad_input(counts, options, message):
         hbm.sample(counts, MODEL, **options)
 
 
-def test_a_short_chain_warns():
-    counts = hbm.simulate(MODEL, 4, n_groups=2, totals=3, rng=2, theta=False).counts
-    with pytest.warns(hbm.ConvergenceWarning):
-        hbm.sample(counts, MODEL, n_draws=100, n_warmup=0, n_chains=8, rng=3)
-
-
 def test_models():
     model = hbm.PopulationModel(3, mu=hbm.priors.Normal(1, 0.5), tau=hbm.priors.HalfCauchy(1), kappa=4, m=[2, 1, 1])
     assert models.from_dict(models.to_dict(model)) == model
@@ -207,7 +201,7 @@ def test_models():
         with pytest.raises(TypeError):
             hbm.PopulationModel(3, **wrong)
     for wrong in ({"m": hbm.priors.Dirichlet(hbm.priors.Exponential(1))}, {"m": [1, 2]}, {"tau": -1.0}):
-        with pytest.raises(ValueError, match="m must|Fixed"):
+        with pytest.raises(ValueError, match=r"m must|Fixed"):
             hbm.PopulationModel(3, **wrong)
 
 

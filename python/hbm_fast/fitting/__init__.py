@@ -2,38 +2,69 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate, errors, priors
-from hbm_fast._typing import CountsLike, Floats
+from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
+from hbm_fast.fitting.population import PopulationFit, fit_population
 from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.result import FitResult, Outcome
+from hbm_fast.models import PopulationModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts, check_layer
 
 _ROUNDING = 1e-12  # relative, of sums over groups
 
 
+@overload
 def fit(
     counts: CountsLike | SufficientStatistics,
+    model: None = None,
     *,
     prior: priors.Gamma | priors.Exponential | None = None,
     weights: ArrayLike | None = None,
     category_names: Sequence[str] | None = None,
     max_iterations: int = 200,
     layer: str | None = None,
-) -> FitResult:
-    """Fit one concentration to all groups: the highest maximum of the likelihood, or of the posterior under a prior.
+) -> FitResult: ...
+@overload
+def fit(
+    counts: Any,
+    model: PopulationModel,
+    *,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    layer: str | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+) -> PopulationFit: ...
+def fit(
+    counts: Any,
+    model: PopulationModel | None = None,
+    *,
+    prior: priors.Gamma | priors.Exponential | None = None,
+    weights: ArrayLike | None = None,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    layer: str | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+) -> FitResult | PopulationFit:
+    """Fit one concentration to all groups, or the population of many datasets: maximum likelihood, or a mode.
 
     Parameters
     ----------
     counts : array_like of whole numbers (N, K), a table (N, K), or SufficientStatistics
         One group a row. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and
         others. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
+    model : PopulationModel, optional
+        Empirical Bayes: counts are many datasets (N_b, K), and mu, tau, kappa and m maximise their marginal likelihood,
+        whatever their priors. None: one concentration shared by all groups.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
         concentration (Holmes, Harris & Quince 2012). None: maximum likelihood.
@@ -44,10 +75,14 @@ def fit(
     max_iterations : int, default 200
     layer : str, optional
         The layer of AnnData that holds the counts; default ``X``.
+    rng : None, int, SeedSequence, BitGenerator or Generator
+        With a PopulationModel: of the draws that approximate its marginal likelihood.
+    n_threads : int, optional
+        With a PopulationModel.
 
     Returns
     -------
-    FitResult
+    FitResult, or PopulationFit for a PopulationModel: ``.model`` is a HierarchicalModel with the learned priors
 
     Raises
     ------
@@ -93,6 +128,20 @@ def fit(
     >>> hbm.fit([[5, 5], [5, 5], [5, 5]]).at_infinity
     True
     """
+    if isinstance(model, PopulationModel):
+        if prior is not None or weights is not None:
+            raise ValueError("prior and weights are not for a PopulationModel, whose likelihood alone is maximised")
+        return fit_population(
+            counts,
+            model,
+            rng=rng,
+            n_threads=n_threads,
+            max_iterations=_validate.positive_int(max_iterations, "max_iterations"),
+            category_names=category_names,
+            layer=layer,
+        )
+    if model is not None:
+        raise TypeError(f"model must be a PopulationModel or None; got {model!r}")
     stats, names = _statistics(counts, weights, category_names, layer)
     gamma = _gamma(prior)
     steps = _validate.positive_int(max_iterations, "max_iterations")
@@ -242,4 +291,4 @@ def _limit(
     )
 
 
-__all__ = ["FitResult", "fit"]
+__all__ = ["FitResult", "PopulationFit", "fit"]
