@@ -107,9 +107,7 @@ def fit_population(
     if (sums == 0).any():
         empty = int(np.argmin(sums))
         name = given.category_names[empty] if given.category_names else empty
-        raise ValueError(
-            f"counts must hold every category, or its m has no positive maximum; {name!r} has none: drop it"
-        )
+        raise ValueError(f"counts must hold each category, or its m has no maximum; drop {name!r}, which has none")
     filled = given.counts[given.counts.any(axis=(1, 2))]
     seeds = np.random.SeedSequence(new_key(rng).tolist())
     here = np.concatenate([[0.0, math.log(0.7)], np.log(2.0 * k * (sums + 1.0) / (sums + 1.0).sum())])

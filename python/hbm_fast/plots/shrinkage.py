@@ -116,9 +116,7 @@ def _of_datasets(
     """beta of each dataset within the population, and by itself."""
     batch = post.datasets
     if alone is not None and alone.log_alpha.shape[:-2] != (len(post),):
-        raise ValueError(
-            f"alone must be the posteriors of the same {len(post)} datasets, as hbm.sample(counts) returns"
-        )
+        raise ValueError(f"alone must be the posteriors of the same {len(post)} datasets, as of hbm.sample(counts)")
     names, k = labels.categories(batch), labels.category_index(batch, category)
     tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
     sums = batch._data().sum(axis=1)
