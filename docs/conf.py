@@ -54,6 +54,8 @@ intersphinx_mapping = {
 html_theme = "pydata_sphinx_theme"
 html_title = f"hbm_fast {version}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["page.css"]
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "show_prev_next": True,

@@ -29,4 +29,10 @@ def names(given: Sequence[str] | None, most: int = 3) -> str:
     """Names in parentheses behind a number, the first few of them; nothing where there are none."""
     if given is None:
         return ""
-    return f" ({', '.join(given[:most])}{', ...' if len(given) > most else ''})"
+    return f" ({', '.join(map(one_line, given[:most]))}{', ...' if len(given) > most else ''})"
+
+
+def one_line(name: str, most: int = 40) -> str:
+    """A name without line breaks, its middle left out where it is long: lineages differ at their ends."""
+    text = " ".join(name.split()) if any(map(str.isspace, name)) else name
+    return text if len(text) <= most else f"{text[: most // 2 - 3]}...{text[-(most - most // 2) :]}"

@@ -135,6 +135,7 @@ def whole_numbers(
                 raise ValueError(f"{name} must not be NaN; got NaN at {place(index)}: write 0 for none{hint}")
             if np.abs(found) > MAX_COUNT:
                 raise ValueError(f"{name} must be at most 2**53; got {found} at {place(index)}{hint}")
+            hint = hint or ": pass the counts, neither proportions nor scaled values"
             raise ValueError(f"{name} must be whole numbers; got {found} at {place(index)}{hint}")
         target[start : start + step] = converted
     return result

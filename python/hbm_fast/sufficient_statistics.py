@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _memory, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, CountsLike, Floats
-from hbm_fast.tables.inputs import NamedCounts, as_counts
+from hbm_fast.tables.inputs import NamedCounts, aligned, as_counts
 
 _BLOCK = 2**22  # counts summed by one call of numpy: some hundredths of a second
 LARGEST_SUM = 1e18  # of weights times counts; beyond, the rounding of every slope exceeds one count
@@ -29,8 +30,8 @@ class SufficientStatistics(Displayed):
     Parameters
     ----------
     counts : array_like of whole numbers, shape (N, K) or (B, N, K), or a table (N, K), optional
-        All groups are pooled. A table is what `hbm_fast.tables.as_counts` takes; its weights are used. Integers of any
-        dtype are not copied, and scipy.sparse stays sparse.
+        All groups are pooled. A table is what `hbm_fast.tables.as_counts` takes; its weights are used, and its names of
+        the categories are kept. Integers of any dtype are not copied, and scipy.sparse stays sparse.
     weights : array_like, shape (N,) or (B, N), optional
         Weight of each group, at least 0.
     n_categories : int, optional
@@ -67,14 +68,19 @@ class SufficientStatistics(Displayed):
         if counts is None:
             if n_categories is None:
                 raise ValueError("counts or n_categories must be given: K is not known")
-            self._core = _core.statistics.SufficientStatistics(_validate.positive_int(n_categories, "n_categories"))
+            k = _validate.positive_int(n_categories, "n_categories")
+            self._hold(_core.statistics.SufficientStatistics(k))
             return
         given = as_counts(counts, layer=layer)
         k = _infer_n_categories(given.counts)
         if n_categories is not None and k != _validate.positive_int(n_categories, "n_categories"):
             raise ValueError(f"counts must have K = {n_categories} categories, the given n_categories; got {k}")
-        self._core = _core.statistics.SufficientStatistics(k)
+        self._hold(_core.statistics.SufficientStatistics(k))
         self.add(given, weights=weights)
+
+    def _hold(self, core: _core.statistics.SufficientStatistics, category_names: tuple[str, ...] | None = None) -> None:
+        self._core, self._category_names = core, category_names
+        self._naming = threading.Lock()  # held while the first groups, which may have names, are added
 
     def add(
         self, counts: CountsLike, *, weights: ArrayLike | None = None, layer: str | None = None
@@ -84,7 +90,8 @@ class SufficientStatistics(Displayed):
         Parameters
         ----------
         counts : array_like of whole numbers, shape (N, K) or (B, N, K), or a table (N, K)
-            As in the constructor; the names of a table are not compared with those of earlier ones.
+            As in the constructor. The columns of a table with names may stand in any order: they are aligned with the
+            names of the tables before. Counts without names are added as they are.
         weights : array_like, shape (N,) or (B, N), optional
             Weight of each group, at least 0.
         layer : str, optional
@@ -98,7 +105,7 @@ class SufficientStatistics(Displayed):
         Raises
         ------
         TypeError, ValueError
-            As the constructor.
+            As the constructor, and for a table of other categories.
 
         Examples
         --------
@@ -107,13 +114,23 @@ class SufficientStatistics(Displayed):
         11.0
         """
         given = as_counts(counts, layer=layer)
+        if given.category_names is not None:
+            with self._naming:
+                if self._category_names is None and not self.n_groups:
+                    self._add(given, weights)
+                    self._category_names = given.category_names
+                    return self
+        self._add(aligned(given, self._category_names, "counts"), weights)
+        return self
+
+    def _add(self, given: NamedCounts, weights: ArrayLike | None) -> None:
         counts, weights = given.counts, _weights_of(given, weights)
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
             _validate.count_values(values[:, np.newaxis], "counts")
             _check_n_categories(shape, self.n_categories)
             self._core.add_sparse(values, columns, offsets, _group_weights(weights, shape[:1]))
-            return self
+            return
         array = _count_table(counts, self.n_categories)
         w = _group_weights(weights, array.shape[:-1])
         try:
@@ -127,10 +144,9 @@ class SufficientStatistics(Displayed):
         except ValueError:
             _validate.count_values(array, "counts")
             raise
-        return self
 
     def merge(self, other: SufficientStatistics) -> SufficientStatistics:
-        """Add the groups of other statistics over the same categories; returns self.
+        """Add the groups of other statistics over the same categories, in the same order; returns self.
 
         Examples
         --------
@@ -140,8 +156,23 @@ class SufficientStatistics(Displayed):
         """
         if not isinstance(other, SufficientStatistics):
             raise TypeError(f"other must be SufficientStatistics; got {type(other).__name__}")
-        self._core.merge(other._core)
+        names = self._category_names, other._category_names
+        if None not in names and names[0] != names[1]:
+            raise ValueError(
+                f"other must have the categories {names[0]} in this order; got {names[1]}: statistics cannot be "
+                "reordered, so add the tables, which can"
+            )
+        with self._naming:
+            empty = not self.n_groups
+            self._core.merge(other._core)
+            if empty and names[0] is None:
+                self._category_names = names[1]
         return self
+
+    @property
+    def category_names(self) -> tuple[str, ...] | None:
+        """Names of the K categories, those of the first table, or None."""
+        return self._category_names
 
     @property
     def n_groups(self) -> float:
@@ -270,19 +301,20 @@ class SufficientStatistics(Displayed):
         return diagonal, constant[()]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_state, (self._core.__getstate__(),)
+        return _from_state, (self._core.__getstate__(), self._category_names)
 
     def __repr__(self) -> str:
         return f"SufficientStatistics(n_groups={self.n_groups:g}, n_categories={self.n_categories})"
 
 
-def _from_state(state: tuple[Any, ...]) -> SufficientStatistics:
+def _from_state(state: tuple[Any, ...], category_names: tuple[str, ...] | None = None) -> SufficientStatistics:
     """Statistics from their kernel's state; arrays of a message, which may lie at odd addresses, are aligned."""
     *numbers, pairs = state
     aligned = [tuple(_validate.native(array) for array in pair) for pair in pairs]
+    core = _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics)
+    core.__setstate__((*numbers, aligned))
     stats = SufficientStatistics.__new__(SufficientStatistics)
-    stats._core = _core.statistics.SufficientStatistics.__new__(_core.statistics.SufficientStatistics)
-    stats._core.__setstate__((*numbers, aligned))
+    stats._hold(core, category_names)
     return stats
 
 

@@ -131,7 +131,8 @@ def test_by_gives_one_result_a_label(run, files, command):
 
 
 def test_by_writes_a_file_a_label_and_one_figure(run, files):
-    pytest.importorskip("matplotlib")
+    for module in ("matplotlib", "pandas", "scipy"):
+        pytest.importorskip(module)
     folder, names, counts = files
     targets = ["--out", folder / "d.csv", "--groups", folder / "g.csv", "--figure", folder / "f.png"]
     arguments = ["sample", folder / "kinds.csv", "--by", "kind", "--draws", 100, "--chains", 2, "--quiet", *targets]
@@ -141,12 +142,26 @@ def test_by_writes_a_file_a_label_and_one_figure(run, files):
         rows = list(csv.DictReader(io.StringIO((folder / f"g-{label}.csv").read_text())))
         assert len(rows) == 7 * 3
         assert (rows[0]["group"], rows[0]["category"]) == (f"S{first}", names[0])
+        assert [row["group"] for row in rows[-3:]] == ["(new group)"] * 3
+        post = hbm.sample(counts[first::2], n_draws=100, n_chains=2, rng=0, diagnostics=False)
+        for name in ("mean", "lower", "upper"):
+            found = [float(row[name]) for row in rows]
+            np.testing.assert_allclose(found[:-3], post.proportions()[name], rtol=1e-3)
+        np.testing.assert_allclose([float(row["mean"]) for row in rows[-3:]], post.predict(), rtol=1e-3)
+        assert all(float(row["lower"]) < float(row["mean"]) < float(row["upper"]) for row in rows[-3:])
         assert int(rows[0]["count"]) == counts[first, 0]
         assert float(rows[0]["raw"]) == pytest.approx(counts[first, 0] / 20, abs=5e-5)
         assert max(len(row["mean"].replace("0.", "").lstrip("0")) for row in rows if "e" not in row["mean"]) <= 4
     assert (folder / "f.png").read_bytes().startswith(b"\x89PNG")
     code, _, err = run(*arguments[:-2])
     assert (code, err.count("\n"), "d-lean.csv" in err) == (2, 1, True)
+
+
+def test_proportions_of_groups_need_pandas(run, files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    target = files[0] / "g.csv"
+    assert "pip install 'hbm-fast[report]'" in run("sample", files[0] / "wide.csv", "--groups", target)[2]
+    assert not target.exists()
 
 
 def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
@@ -156,12 +171,29 @@ def test_tables_of_qiime_standard_input_and_dropped_columns(run, files):
         found = json.loads(run("fit", *arguments, "--json")[1])
         assert found["alpha"] == pytest.approx(expected, rel=1e-9)
     assert "12 groups x 3 categories (the rows of the file)" in run("fit", folder / "otu.tsv")[1]
+    labelled = ["fit", folder / "otu.tsv", "--metadata", folder / "meta.csv", "--by", "kind"]
+    assert run(*labelled)[1].count("6 groups x 3 categories (the rows of the") == 2
+    assert all(record["transposed"] for record in json.loads(run(*labelled, "--json")[1])["by"].values())
     assert json.loads(run("fit", folder / "wide.csv", "--transpose", "--json")[1])["n_groups"] == 3
     command = [sys.executable, "-m", "hbm_fast", "fit", "-", "--json"]
     text = (folder / "wide.csv").read_text()
     piped = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     assert json.loads(piped.stdout)["data"] == "stdin"
     assert json.loads(piped.stdout)["alpha"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_layers_of_anndata(run, files):
+    anndata = pytest.importorskip("anndata")
+    pd = pytest.importorskip("pandas")
+    folder, names, counts = files
+    obs = pd.DataFrame({"kind": ["lean", "obese"] * 6}, index=[f"S{n}" for n in range(12)])
+    data = anndata.AnnData(counts / 3, obs=obs, var=pd.DataFrame(index=names), layers={"counts": counts})
+    data.write_h5ad(folder / "cells.h5ad")
+    table = ["fit", folder / "cells.h5ad", "--json"]
+    assert json.loads(run(*table, "--layer", "counts")[1])["alpha"] == hbm.fit(counts).alpha
+    assert list(json.loads(run(*table, "--layer", "counts", "--by", "kind")[1])["by"]) == ["lean", "obese"]
+    assert "This is X of AnnData, whose layers are 'counts': pass --layer," in run(*table)[2]
+    assert "--layer is for .h5ad; got --layer 'counts'" in run("fit", folder / "wide.csv", "--layer", "counts")[2]
 
 
 def test_mistakes_name_the_options(run, files):
@@ -179,8 +211,8 @@ def test_mistakes_name_the_options(run, files):
 
 
 def test_infer_writes_what_sample_writes(run, tmp_path):
-    pytest.importorskip("torch")
-    pytest.importorskip("matplotlib")
+    for module in ("torch", "matplotlib", "pandas", "scipy"):
+        pytest.importorskip(module)
     (tmp_path / "bags.csv").write_text("bag,white,black\na,3,0\nb,0,4\n")
     targets = ["--out", tmp_path / "d.csv", "--groups", tmp_path / "g.csv", "--figure", tmp_path / "f.svg"]
     code, out, _ = run("infer", tmp_path / "bags.csv", "--network", "marbles", "--draws", 60, *targets)
@@ -191,6 +223,43 @@ def test_infer_writes_what_sample_writes(run, tmp_path):
     assert sum(math.exp(float(row["log_weight"])) for row in rows) == pytest.approx(1.0)
     assert (tmp_path / "g.csv").read_text().splitlines()[1].startswith("a,white,3,1.0,")
     assert (tmp_path / "f.svg").stat().st_size > 1000
+
+
+def test_learned_concentration_and_priors_for_a_table(run, tmp_path):
+    twins = hbm.datasets.load_twins()
+    file = tmp_path / "twins.npz"
+    np.savez(file, counts=twins.counts[:10], category_names=twins.category_names)
+    command = ["sample", file, "--draws", 150, "--chains", 2, "--quiet"]
+    code, out, err = run(*command)
+    assert code == 0
+    assert "hbm-fast sample --for-table learns the concentration" in err
+    assert "beta_concentration" not in out
+    found = json.loads(run(*command, "--json")[1])
+    assert [text.split(" adds")[0] for text in found["warnings"] if "pseudo" in text] == ["the prior of beta"]
+    code, out, err = run(*command, "--for-table", "--out", tmp_path / "d.csv")
+    assert (code, "pseudo-counts" in err) == (0, False)
+    rows = out.splitlines()
+    assert max(map(len, rows)) <= 80
+    at = next(n for n, row in enumerate(rows) if row.startswith("alpha "))
+    assert [row.split()[0] for row in rows[at : at + 3]] == ["alpha", "log_alpha", "beta_concentration"]
+    model = hbm.HierarchicalModel.for_table(twins.counts[:10])
+    post = hbm.sample(twins.counts[:10], model, n_draws=150, n_chains=2, rng=0, diagnostics=False)
+    with (tmp_path / "d.csv").open(newline="") as stream:
+        draws = [float(row["beta_concentration"]) for row in csv.DictReader(stream)]
+    assert draws == post.beta_concentration.ravel().tolist()
+    learned = json.loads(run(*command, "--beta", "gamma:2,4", "--json")[1])
+    assert "concentration=Gamma(shape=2.0, rate=4.0)" in learned["model"]
+    assert learned["parameters"]["beta_concentration"]["mean"] < 0.3
+    assert "Dirichlet(concentration=0.1)" in json.loads(run(*command, "--beta", "0.1", "--json")[1])["model"]
+    for options, message in (
+        (["--for-table", "--alpha", "fixed:3"], "--for-table chooses both priors"),
+        (["--beta", "none"], "--beta must be the concentration of a Dirichlet, a positive number such as 0.5, or"),
+        (["--beta", "-1"], "--beta must be"),
+        (["--beta", "exponential:x"], "--beta exponential:rate: could not convert"),
+        (["--beta", "exponential:1", "--method", "exact"], "--method exact needs a known concentration of beta"),
+    ):
+        code, _, err = run(*command, *options)
+        assert (code, err.count("\n"), message in err) == (2, 1, True)
 
 
 def test_version_and_short_help(run):
@@ -232,3 +301,39 @@ def test_progress_on_a_terminal_is_one_line_of_80_columns(monkeypatch):
     assert "100%" in shown
     assert "R-hat 1.004" in shown
     assert "hbm-fast:" not in shown
+
+
+LABELLED = "group,kind,a,b\nx,p q,5,5\ny,p q,4,6\nz,p_q,9,1\nw,p_q,1,9\n"
+
+
+@pytest.mark.parametrize("command", ["sample", "fit"])
+def test_labels_that_have_one_file_are_refused(run, tmp_path, command):
+    (tmp_path / "t.csv").write_text(LABELLED)
+    code, _, err = run(command, tmp_path / "t.csv", "--by", "kind", "--out", tmp_path / "d.csv")
+    assert (code, "'p q' and 'p_q' have one file" in err) == (2, True)
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_the_figure_of_labels_leaves_out_what_has_no_maximum(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "t.csv").write_text(LABELLED)
+    code, out, err = run("fit", tmp_path / "t.csv", "--by", "kind", "--figure", tmp_path / "f.png")
+    assert (code, out.count("2 groups x 2 categories"), "p q is not in the figure" in err) == (0, 2, True)
+    assert (tmp_path / "f.png").exists()
+
+
+def test_a_report_of_an_empty_table_and_of_a_numbered_category(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "page.html"
+    for content, more in (("g,a,b\nx,0,0\ny,0,0\n", []), ("5,5\n3,4\n", ["--category", "0"])):
+        (tmp_path / "t.csv").write_text(content)
+        options = ["--draws", 100, "--out", page, "--quiet", "--force", *more]
+        assert run("report", tmp_path / "t.csv", *options)[0] == 0
+        assert ("Posterior predictive check" in page.read_text()) == bool(more)
+        assert ("Shrinkage of 0" in page.read_text()) == bool(more)
+
+
+def test_groups_of_a_frequency_table_are_counted_by_weight(run, tmp_path):
+    (tmp_path / "t.csv").write_text("kind,a,b,weight\np,3,1,10\np,1,3,3\nq,2,2,2\nq,0,4,1\n")
+    found = json.loads(run("fit", tmp_path / "t.csv", "--by", "kind", "--json")[1])
+    assert (found["n_groups"], [record["n_groups"] for record in found["by"].values()]) == (16, [13, 3])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
+from hbm_fast.plots.axes import log_axis
 
 pytest.importorskip("matplotlib")
 
@@ -45,6 +46,13 @@ def rows(axes):
 
 def line(axes, label):
     return next(drawn for drawn in axes.get_lines() if drawn.get_label() == label)
+
+
+def points(axes, marker):
+    """The points with a marker, from top to bottom."""
+    found = [line.get_data() for line in axes.get_lines() if line.get_marker() == marker]
+    x, y = np.concatenate(found, axis=1)
+    return x[np.argsort(y)]
 
 
 def test_posterior(exact):
@@ -159,17 +167,14 @@ def test_proportions(exact):
 
 def test_proportions_are_where_the_numbers_are(many):
     axes = hbm.plots.proportions(many, groups=[3]).axes[0]
-    lines = [drawn for drawn in axes.get_lines() if len(drawn.get_xdata()) == 1]
-    bars = [drawn.get_xdata()[0] for drawn in lines if drawn.get_marker() == "|"]
-    circles = [drawn.get_xdata()[0] for drawn in lines if drawn.get_marker() == "o"]
     order = np.argsort(-many.mean("beta"))
-    np.testing.assert_allclose(bars[:10], many.mean("beta")[order])
-    np.testing.assert_allclose(bars[10:], many.predict(3)[order])
-    totals = many.counts.sum(axis=0)
-    np.testing.assert_allclose(circles[:10], (totals / totals.sum())[order])
-    np.testing.assert_allclose(circles[10:], (many.counts[3] / many.counts[3].sum())[order])
-    heights = np.array([drawn.get_ydata()[0] for drawn in lines if drawn.get_marker() == "|"]).reshape(2, 10)
-    np.testing.assert_allclose(heights.mean(axis=0), axes.get_yticks())  # each name is in the middle of its rows
+    bars, circles = points(axes, "|").reshape(10, 2).T, points(axes, "o").reshape(10, 2).T
+    np.testing.assert_allclose(bars, [many.mean("beta")[order], many.predict(3)[order]])
+    raw = [counts / counts.sum() for counts in (many.counts.sum(axis=0), many.counts[3])]
+    np.testing.assert_allclose(circles, np.array(raw)[:, order])
+    # each name is in the middle of its rows
+    heights = [line.get_ydata() for line in axes.get_lines() if line.get_marker() == "|"]
+    np.testing.assert_allclose(np.mean(heights, axis=0), axes.get_yticks())
 
 
 def test_the_axis_is_logarithmic_where_proportions_span_decades():
@@ -178,16 +183,31 @@ def test_the_axis_is_logarithmic_where_proportions_span_decades():
     assert hbm.plots.proportions(post).axes[0].get_xscale() == "log"
     assert hbm.plots.proportions(post, log=False).axes[0].get_xscale() == "linear"
     assert hbm.plots.proportions(hbm.exact_posterior(COUNTS, rng=0)).axes[0].get_xscale() == "linear"
-    assert hbm.plots.proportions(hbm.exact_posterior(COUNTS, rng=0), log=True).axes[0].get_xscale() == "log"
+    axes = hbm.plots.proportions(hbm.exact_posterior(COUNTS, rng=0), groups=[0, 1], log=True).axes[0]
+    assert axes.get_xscale() == "log"
+    low, high = axes.get_xlim()
+    assert 0.0 < low < points(axes, "|").min() < 1.0 < high < 1.5
 
 
 def test_concentrations():
     data = hbm.datasets.load_pollen()
     figure = hbm.plots.concentrations(hbm.fit(data.counts, category_names=data.category_names))
     assert rows(figure.axes[0]) == ["Pinus", "Quercus", "Alnus", "Abies"]
+    assert figure.axes[0].get_title(loc="left").startswith("4 categories, alpha = ")
+    assert "; the 2 largest" in hbm.plots.concentrations(hbm.fit(data.counts), most=2).axes[0].get_title(loc="left")
     assert drawn(figure) > 1000
     with pytest.raises(ValueError, match="nothing to draw"):
         hbm.plots.concentrations(hbm.fit([[5, 5], [5, 5]]))
+
+
+def test_a_log_axis_holds_the_intervals_of_every_series():
+    first, second = np.array([0.9, 0.09, 0.01]), np.array([0.9, 0.0999, 0.0001])
+    series = [(name, values, 0.5 * values, values) for name, values in (("a", first), ("b", second))]
+    figure = hbm.plots.intervals(["x", "y", "z"], series, "share", 3, log=True)
+    assert figure.axes[0].get_xlim()[0] < 0.5 * second.min()
+    second[2] = 1e-30  # is no reason to squeeze the others
+    figure = hbm.plots.intervals(["x", "y", "z"], series, "share", 3, log=True)
+    assert 1e-6 < figure.axes[0].get_xlim()[0] < 1e-4
 
 
 def test_intervals_of_plain_tuples():
@@ -195,12 +215,6 @@ def test_intervals_of_plain_tuples():
     figure = hbm.plots.intervals(["a", "b", "c"], [("all", values, values - 0.1, values + 0.1)], "share", 2)
     assert rows(figure.axes[0]) == ["b", "c"]
     assert figure.axes[0].get_title(loc="left") == "the 2 largest of 3 categories"
-
-
-def points(axes, marker):
-    """The single points with a marker, from top to bottom."""
-    found = [line for line in axes.get_lines() if line.get_marker() == marker and len(line.get_xdata()) == 1]
-    return np.array([line.get_xdata()[0] for line in found])
 
 
 def test_the_prior_is_exact(exact):
@@ -231,6 +245,42 @@ def test_the_prior_of_a_fixed_beta_has_no_line():
     assert set(line(beta, "1").get_xdata()) == {0.75}
 
 
+def test_a_learned_concentration_has_a_panel(many):
+    model = hbm.HierarchicalModel(10, beta=hbm.priors.Dirichlet(hbm.priors.Exponential(1)))
+    learned = hbm.sample(many.counts, model, rng=0, n_draws=200, diagnostics=False, category_names=many.category_names)
+    posterior = hbm.plots.posterior(learned)
+    prior = hbm.plots.prior_posterior(learned)
+    both = hbm.plots.compare({"fixed": many, "learned": learned})
+    for figure, n_axes in ((posterior, 4), (prior, 3), (both, 4)):
+        assert len(figure.axes) == n_axes
+        last = figure.axes[-1]
+        assert last.get_xlabel() == "concentration of beta"
+        assert last.get_xscale() == "log"
+        x, density = last.get_lines()[-1].get_data()
+        assert np.trapezoid(density, np.log(x)) == pytest.approx(1.0, abs=0.02)
+        assert last.get_ylim()[0] == 0.0
+        assert drawn(figure) > 1000
+    x, density = line(prior.axes[-1], "prior").get_data()
+    np.testing.assert_allclose(density, x * np.exp(-x), rtol=1e-9)
+    assert legend(posterior.axes[-1]) == list("cdefghij")
+    assert [line.get_label() for line in both.axes[-1].get_lines()] == ["learned"]
+    assert legend(both.axes[-1]) == ["fixed", "learned"]
+    assert len(hbm.plots.compare({"fixed": many}).axes) == 3
+    for n_axes in (3, 4):
+        axes = hbm.plots.panels(n_axes)[1]
+        assert len(hbm.plots.posterior(learned, ax=axes).axes) == n_axes
+        assert bool(axes[-1].get_xlabel() == "concentration of beta") == (n_axes == 4)
+
+
+def test_ticks_of_a_log_axis_are_plain_and_apart():
+    for low, high, ticks in ((0.1, 10_000.0, "0.1 10 1000"), (1e-9, 1.0, "1e-9 1e-5 0.1"), (12.0, 28.0, "15 20 25")):
+        figure, (axes,) = hbm.plots.panels(1, size=(2.2, 2.0))
+        log_axis(axes.xaxis)
+        axes.set_xlim(low, high)
+        figure.draw_without_rendering()
+        assert " ".join(label.get_text() for label in axes.get_xticklabels()) == ticks
+
+
 def test_learning_curve():
     bags = hbm.datasets.load_marbles()
     number = np.arange(21)[:, np.newaxis]
@@ -257,7 +307,7 @@ def test_shrinkage(many):
     raw = many.counts[:, 1] / many.counts.sum(axis=1)
     order = np.argsort(-raw)
     assert rows(axes) == [f"group {n}" for n in order]
-    np.testing.assert_allclose(points(axes, "|"), [many.predict(n)[1] for n in order], rtol=0.02)
+    np.testing.assert_allclose(points(axes, "|"), [many.predict(n)[1] for n in order])
     np.testing.assert_allclose(points(axes, "o"), raw[order])
     assert line(axes, "mean of beta").get_xdata()[0] == many.mean("beta")[1]
     assert axes.get_title(loc="left") == f"groups 0 to 7, {many.counts.sum():,} counts"
@@ -306,7 +356,7 @@ def test_difference():
 def test_the_draws_of_a_difference_are_independent():
     """A posterior beside itself has twice the variance, also where both come from the same random stream."""
     post = hbm.exact_posterior([[50, 50]] * 20, rng=0, n_draws=20_000)
-    width = np.ptp(hbm.plots.difference(post, post, ratio=False, most=1).axes[0].get_lines()[0].get_xdata())
+    width = np.ptp(hbm.plots.difference(post, post, ratio=False, most=1).axes[0].get_lines()[0].get_xdata()[:2])
     lower, upper = post.quantile("beta", [0.05, 0.95])
     assert width == pytest.approx(np.sqrt(2.0) * (upper - lower)[0], rel=0.05)
 

@@ -38,6 +38,13 @@ def tables():
     yield "sparse", rng.multinomial(6, rng.dirichlet(np.full(20, 0.05)), size=12), hbm.HierarchicalModel(20)
     yield "wide", rng.multinomial(300, rng.dirichlet(np.full(60, 0.1)), size=20), hbm.HierarchicalModel(60)
     fixed = hbm.HierarchicalModel(2, alpha=hbm.priors.LogNormal(0.0, 2.0), beta=hbm.priors.FixedBeta([0.3, 0.7]))
+    wide_alpha = hbm.priors.LogUniform(1e-3, 1e6)
+    yield (
+        "alpha over decades",
+        np.array([[5, 5, 5]] * 3 + [[0, 0, 0], [2, 0, 0]]),
+        hbm.HierarchicalModel(3, alpha=wide_alpha),
+    )
+    yield "two categories", np.array([[10, 10]] * 3 + [[0, 0]]), hbm.HierarchicalModel(2, alpha=wide_alpha)
     yield "beta fixed", np.array([[3, 0], [1, 4], [0, 0]]), fixed
 
 
@@ -53,7 +60,7 @@ def test_bounds_are_those_of_the_mixture(name):
     if model.n_categories == 2:
         posts.append(hbm.exact_posterior(counts, model, rng=1))
     cells = [(n, k) for n in range(len(counts)) for k in range(model.n_categories)]
-    chosen = np.random.default_rng(0).permutation(len(cells))[:25]
+    chosen = np.random.default_rng(0).permutation(len(cells))[:12]
     for post in posts:
         found = post.proportions()
         mean = found["mean"].to_numpy().reshape(counts.shape)
@@ -81,6 +88,12 @@ def test_columns_names_and_batches():
     assert ((found.lower < found["mean"]) & (found["mean"] < found.upper)).all()
     wider = batch.proportions()
     assert ((wider.lower < found.lower) & (found.upper < wider.upper)).all()
+
+
+def test_padding_is_no_group():
+    found = hbm.exact_posterior([[[3, 0], [0, 0], [1, 1]], [[0, 4]]], rng=1).proportions()
+    assert found.dataset.tolist() == [0] * 6 + [1] * 2
+    assert found.group.tolist() == [0, 0, 1, 1, 2, 2, 0, 0]
 
 
 def test_extreme_draws():

@@ -102,3 +102,30 @@ def test_one_warning_about_a_batch():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         good.summary()
+
+
+@pytest.mark.parametrize("n_draws", [50, 40_000])
+def test_the_card_has_a_learned_concentration(n_draws):
+    rng = np.random.default_rng(1)
+    shape = (2, n_draws)
+    log_beta = np.log(rng.dirichlet(np.ones(20), shape))  # of the second kind some draws are shown
+    concentration = rng.gamma(100.0, 0.01, shape)
+    model = hbm.HierarchicalModel(20, beta=hbm.priors.Dirichlet(hbm.priors.Exponential(1)))
+    post = hbm.Posterior(rng.normal(size=shape), log_beta, model=model, latent={"beta_concentration": concentration})
+    lines = repr(post).splitlines()
+    assert len(lines) <= 10
+    assert lines[2].split()[0] == "beta_concentration"
+    assert float(lines[2].split()[1]) == pytest.approx(1.0, abs=0.05)
+    assert "beta_concentration" in post._repr_html_()
+
+
+def test_long_names_and_line_breaks_keep_the_lines():
+    names = ["first\nsecond\nthird", "k__Bacteria; p__Firmicutes; c__Clostridia; o__Clostridiales; f__A; g__B"]
+    post = hbm.exact_posterior([[3, 1], [0, 4]], category_names=names, group_names=["a\nb", "c"])
+    fitted = hbm.fit([[3, 1], [0, 4], [2, 2]], category_names=names)
+    for shown in (post, fitted, post.summary()):
+        lines = repr(shown).splitlines()
+        assert len(lines) <= 10
+        assert max(map(len, lines)) <= 200
+        assert any("first second third" in line for line in lines)
+    assert post.summary()[f"beta[{names[0]}]"]["mean"] > 0

@@ -49,7 +49,7 @@ def test_the_page_of_a_table(tmp_path):
     for label, rows in {"early": slice(0, 30), "late": slice(30, 73)}.items():
         names = {"category_names": data.category_names, "group_names": data.group_names[rows]}
         post = hbm.sample(data.counts[rows], n_draws=200, rng=0, diagnostics=False, **names)
-        analyses[label] = page.Analysis(post, post.summary(), ["a <warning>"])
+        analyses[label] = page.Analysis(post, post.summary(), ["a <warning>"], transposed=label == "late")
     text = page.write(tmp_path / "page.html", "pollen.csv", analyses).read_text()
     assert re.findall("<h2[^>]*>(.*?)</h2>", text) == [
         "The labels side by side",
@@ -57,6 +57,8 @@ def test_the_page_of_a_table(tmp_path):
         "Environment",
     ]
     assert text.count("Warning: a &lt;warning&gt;") == 2
+    assert "The rows are groups (sample 1, sample 2, sample 3, ...), the columns categories (Pinus, " in text
+    assert "The columns are groups (sample 31, sample 32, sample 33, ...), the rows categories (Pinus, " in text
     assert not re.findall(r"""(?:src|href|srcset)\s*=\s*["'](?!data:|#part-)""", text)
     assert "<script" not in text
     images = re.findall(r'<img src="data:image/svg\+xml;base64,[^"]+" style="[^"]*" alt="([^"]+)"', text)

@@ -234,3 +234,45 @@ def test_bad_arguments():
 def test_totals_of_blocks_are_those_of_the_whole(shape):
     counts = np.random.default_rng(0).integers(0, 9, shape, dtype=np.int8)[..., ::-1]
     np.testing.assert_array_equal(group_totals(counts), counts.sum(axis=-1, dtype=np.int64))
+
+
+def test_names_align_the_columns_of_tables():
+    pd = pytest.importorskip("pandas")
+    sparse = pytest.importorskip("scipy.sparse")
+    anndata = pytest.importorskip("anndata")
+    frame = pd.DataFrame([[3, 1, 0], [0, 4, 2]], columns=["a", "b", "c"])
+    other = frame[["c", "a", "b"]]
+    names = {"obs": pd.DataFrame(index=["x", "y"]), "var": pd.DataFrame(index=list(other))}
+    stored = anndata.AnnData(sparse.csr_matrix(other.to_numpy(np.float32)), **names)
+    twice = hbm.SufficientStatistics(np.repeat(frame.to_numpy(), 2, axis=0))
+    concentration = [0.5, 2.0, 1.0]
+    for table in (other, stored):
+        for stats in (
+            hbm.SufficientStatistics(frame).add(table),
+            hbm.SufficientStatistics(n_categories=3).add(frame).add(table),
+            hbm.SufficientStatistics(n_categories=3).merge(hbm.SufficientStatistics(frame)).add(table),
+            pickle.loads(pickle.dumps(hbm.SufficientStatistics(frame))).add(table),
+        ):
+            assert stats.category_names == ("a", "b", "c")
+            assert stats.log_likelihood(concentration) == twice.log_likelihood(concentration)
+    stats = hbm.SufficientStatistics(frame).add([[1, 2, 3]])
+    assert stats.n_groups == 3
+    with pytest.raises(ValueError, match="must have the categories of the result; they lack 'c' and add 'd'"):
+        stats.add(frame.rename(columns={"c": "d"}))
+    with pytest.raises(ValueError, match=r"other must have the categories \('a', 'b', 'c'\) in this order"):
+        stats.merge(hbm.SufficientStatistics(other))
+    assert stats.n_groups == 3
+    with pytest.raises(ValueError, match="not be negative"):
+        hbm.SufficientStatistics(n_categories=3).add(-frame)
+
+
+def test_names_go_into_results():
+    stats = hbm.SufficientStatistics(hbm.datasets.load_marbles())
+    for result in (
+        hbm.fit(stats),
+        hbm.exact_posterior(stats),
+        hbm.sample(stats, n_draws=20, n_chains=1, diagnostics=False),
+    ):
+        assert result.category_names == ("white", "black")
+    assert hbm.fit(stats, category_names=["w", "b"]).category_names == ("w", "b")
+    assert hbm.SufficientStatistics([[1, 2]]).category_names is None

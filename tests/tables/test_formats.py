@@ -3,13 +3,20 @@
 import csv
 import gzip
 import io
+import itertools
+import os
+import signal
+import subprocess
 import sys
+import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import hbm_fast as hbm
-from hbm_fast.tables import read_counts, read_labels
+from hbm_fast.tables import biom, child, h5ad, read_counts, read_labels
 
 TWINS = hbm.datasets.load_twins()
 
@@ -177,6 +184,54 @@ def test_labels_and_columns_to_leave_out(write):
         read_counts(write("white,black,weight\n3,1,10\n0,4,7\n"), transpose=True)
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("sample,c,a,b\nx,,3,1\ny,z,0,4\n", {"labels": "c"}, "line 2, column 'c': missing; each row needs a label"),
+        ("sample,taxon,n,c\nx,a,3,z\nx,b,1,\n", {"labels": "c"}, "line 3, column 'c': missing; .* a label"),
+        ("sample,a,b\nx,3,1\n,0,4\n", {}, "line 3, column 'sample': missing; each row needs a name"),
+        ("sample,taxon,n\nx,a,3\nx,,1\n", {}, "line 3, column 'taxon': missing; each row needs a category"),
+        ("a,b,c\n1,2,3\n", {"drop": ["c", "c"]}, "drop names column 'c' a second time"),
+        ("a,b,c\n1,2,3\n", {"drop": ["c"], "labels": "c"}, "labels and drop both name column 'c'"),
+        ("a,b,c\n1,2,3\n", {"drop": ["d"]}, "drop must name columns; got 'd', and there are 'a', 'b', 'c'"),
+        ("sample white black\nx 3 1\n", {}, "line 1: 'sample white black' has no comma, semicolon or tab"),
+        (
+            "#OTU ID\tS1\tS2\ttaxonomy\nx\t3\t1\tk__A\n",
+            {"transpose": False},
+            r"column 'taxonomy': counts must be .* text; got 'k__A'. To leave it out: drop=\['taxonomy'\]",
+        ),
+        ("a,b\n1,True\n2,False\n", {}, r"column 'b': .* holds text; got 'True'.*drop=\['b'\].*labels='b'"),
+    ],
+)
+def test_columns_that_cannot_be_read(write, text, options, message):
+    with pytest.raises(ValueError, match=message):
+        read_counts(write(text), **options)
+
+
+def test_weights_are_shown(write):
+    file = write("a,b,frequency\n1,2,3\n")
+    assert "weighted: each row is as many groups as its weight" in repr(read_counts(file))
+    assert read_counts(file, layout="wide").category_names == ("a", "b", "frequency")
+
+
+def test_missing_entries_of_columns_that_are_not_read(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = {"sample": ["x", "y"], "a": [3, 0], "b": [1, 4], "age": [30, None], "pheno": ["lean", None]}
+    file = tmp_path / "counts.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(columns), file)
+    assert read_counts(file, drop=["age", "pheno"]).counts.tolist() == [[3, 1], [0, 4]]
+    assert read_labels(file, "pheno", ["x"]) == ("lean",)
+    assert read_labels(file, "a", ["x", "y"]) == ("3", "0")
+    for options, message in (
+        ({"drop": ["pheno"]}, "row 2, column 'age': missing; write 0 for none"),
+        ({"drop": ["age"], "labels": "pheno"}, "row 2, column 'pheno': missing; each row needs a label"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_counts(file, **options)
+    with pytest.raises(ValueError, match="1 of 2 groups have no label: 'y'"):
+        read_labels(file, "pheno", ["x", "y"])
+
+
 def test_labels_of_metadata(write):
     file = write("row,id,pheno\n1,a,lean\n2,b,obese\n3,c,\n4,d,lean\n5,d,obese\n", "metadata.csv")
     assert read_labels(file, "pheno", ["b", "a"]) == ("obese", "lean")
@@ -213,12 +268,77 @@ def test_long_form_of_unknown_columns(write):
     with pytest.warns(UserWarning, match="column 'x' is read as the groups and 'y' as the categories"):
         assert read_counts(file).group_names == ("first", "second")
     assert read_counts(file, transpose=True).group_names == ("white", "black")
-    numbered = write("subject,word,n\n1,white,3\n2,black,4\n1,black,2\n")
-    assert read_counts(numbered, layout="long").group_names == ("1", "2")
     labelled = write("sample,taxon,reads,pheno\na,x,1,lean\nb,x,2,obese\na,y,3,lean\n")
     assert read_counts(labelled, labels="pheno").labels == ("lean", "obese")
     with pytest.raises(ValueError, match="line 4, column 'pheno': group 'a' has the labels 'lean' and 'obese'"):
         read_counts(write("sample,taxon,reads,pheno\na,x,1,lean\nb,x,2,obese\na,y,3,obese\n"), labels="pheno")
+
+
+@pytest.mark.parametrize(
+    ("header", "category"),
+    [
+        ("subject,taxon,count", "A"),
+        ("subject,taxon,count", "7"),
+        ("patient,genus,reads", "A"),
+        ("sample,OTU,n", "7"),
+        ("group,category,x", "7"),
+    ],
+)
+def test_long_form_of_numbers(write, header, category):
+    rows = [line.replace("A", category) for line in ("1,A,3", "1,8,2", "2,A,1")]
+    for order in itertools.permutations(range(3)):
+        text = "\n".join(",".join(line.split(",")[i] for i in order) for line in [header, *rows])
+        table = read_counts(write(text))
+        assert (table.group_names, table.category_names) == (("1", "2"), (category, "8"))
+        assert table.counts.tolist() == [[3, 2], [1, 0]]
+
+
+def test_long_form_beside_other_columns(write):
+    file = write("sample,taxon,count,percent\n1,7,3,60\n1,8,2,40\n2,7,1,100\n")
+    with pytest.warns(UserWarning, match=r"read as a long table, without its columns 'percent'. Pass layout='long'"):
+        table = read_counts(file)
+    assert (table.group_names, table.category_names) == (("1", "2"), ("7", "8"))
+    assert read_counts(file, layout="long").counts.tolist() == read_counts(file, drop=["percent"]).counts.tolist()
+    file = write("sample,code,reads\n1,7,3\n2,8,4\n")
+    with pytest.warns(UserWarning, match=r"categories are read from 'reads' too.*layout='wide'.*layout='long'.*drop="):
+        assert read_counts(file).category_names == ("code", "reads")
+    assert read_counts(file, layout="wide").category_names == ("code", "reads")
+    file = write("sample,code,reads\n1,7,3\n1,8,4\n")
+    with pytest.raises(ValueError, match=r"'1' stands on line 2 already.*layout='long'.*labels='sample'"):
+        read_counts(file)
+    with pytest.raises(ValueError, match=r"missing group, category: rename the columns, or .*drop="):
+        read_counts(write("subject,sample,taxon,count\n1,4,A,3\n"), layout="long")
+
+
+NUMBERED = ["subject", "participant", "Patient", "patient id", "donor", "cell", "barcode", "index", "Unnamed: 0"]
+
+
+@pytest.mark.parametrize("header", NUMBERED)
+def test_numbers_that_name_groups(write, header):
+    table = read_counts(write(f"{header},white,black\n101,3,1\n102,0,4\n"))
+    assert (table.group_names, table.category_names, table.transposed) == (("101", "102"), ("white", "black"), False)
+
+
+@pytest.mark.parametrize("header", ["OTU", "gene", "Taxon", "feature", "#OTU ID"])
+def test_numbers_that_name_categories(write, header):
+    table = read_counts(write(f"{header},s1,s2\n1,3,4\n2,0,1\n"))
+    assert (table.group_names, table.category_names, table.transposed) == (("s1", "s2"), ("1", "2"), True)
+    assert table.counts.tolist() == [[3, 0], [4, 1]]
+
+
+def test_numbers_that_may_be_names(write):
+    for header, name in (("child,adult", "child"), ("person,place", "person"), ("sample,patient_id", "patient_id")):
+        file = write(f"{header},white,black\n1,3,4,0\n2,0,1,4\n")
+        with pytest.warns(UserWarning, match=f"counts of categories are read from '{name}' too"):
+            table = read_counts(file)
+        assert name in table.category_names
+        assert read_counts(file, drop=[name]).category_names[-2:] == ("white", "black")
+    assert read_counts(write("genes,proteins\n1,3\n")).category_names == ("genes", "proteins")
+
+
+def test_a_table_of_one_sample_with_its_lineages(write):
+    table = read_counts(write("#OTU ID\tS1\ttaxonomy\nx\t3\tk__A\ny\t1\tk__B\n"))
+    assert (table.group_names, table.category_names, table.counts.tolist()) == (("S1",), ("x", "y"), [[3, 1]])
 
 
 def test_index_of_pandas_in_parquet(tmp_path):
@@ -248,12 +368,12 @@ def write_biom(file, counts, groups, categories, **changes):
             stored.create_dataset(name, data=value, compression="gzip", **(text or {}))
 
 
-def cut_off_files_are_named(file):
+def cut_off_files_are_named(file, read):
     whole = file.read_bytes()
     for share in (0.1, 0.5, 0.9, 0.999):
         file.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(ValueError, match=rf"{file.name}: not a readable"):
-            read_counts(file)
+            read(file)
     file.write_bytes(whole)
 
 
@@ -264,7 +384,7 @@ def test_biom(tmp_path):
     same_as_twins(table)
     assert table.transposed
     assert read_counts(file, transpose=False).group_names == TWINS.category_names
-    cut_off_files_are_named(file)
+    cut_off_files_are_named(file, biom.read)
     counts, names = np.array([[3.0, 0.0], [1.0, 4.0]]), (("x", "y"), ("white", "black"))
     for changes, message in (
         ({"sample/matrix/data": [3.0, 0.5, 4.0]}, r"whole numbers; got 0\.5 at row 'y', column 'white'"),
@@ -278,7 +398,7 @@ def test_biom(tmp_path):
     ):
         write_biom(file, counts, *names, **changes)
         with pytest.raises(ValueError, match=rf"twins\.biom.*({message})"):
-            read_counts(file)
+            biom.read(file)
     with pytest.raises(ValueError, match="drop and labels name columns of text and Parquet"):
         read_counts(file, drop=["white"])
     file.write_text('{"format": "Biological Observation Matrix 1.0.0"}')
@@ -302,29 +422,112 @@ def test_hdf5_files_that_state_more_than_they_hold(tmp_path):
             read_counts(tmp_path / f"absent{name}")
 
 
+def looping_biom(file):
+    """A file of whose text libhdf5 never returns: the free space of its global heap has the size 0."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(file, "w") as stored:
+        for name, value in {"sample/ids": ["x", "y"], "observation/ids": ["white", "black"]}.items():
+            stored.create_dataset(name, data=value, dtype=h5py.string_dtype())
+        for name, value in {"data": [3.0, 1.0, 4.0], "indices": [0, 0, 1], "indptr": [0, 1, 3]}.items():
+            stored.create_dataset(f"sample/matrix/{name}", data=value)
+    assert read_counts(file).counts.tolist() == [[3, 0], [1, 4]]
+    content = bytearray(file.read_bytes())
+    at = content.index(b"GCOL") + 16
+    while content[at] != 0:  # objects: index, references, size, content in steps of 8
+        at += 16 + -(-int.from_bytes(content[at + 8 : at + 16], "little") // 8) * 8
+    content[at + 8 : at + 16] = bytes(8)
+    file.write_bytes(content)
+
+
+def test_files_that_libhdf5_reads_without_end(tmp_path):
+    file = tmp_path / "endless.biom"
+    looping_biom(file)
+    with pytest.raises(ValueError, match=r"endless\.biom: could not be read within 2 s: it is probably damaged"):
+        child.read(biom.read, file, seconds=2.0)
+    with pytest.raises(ValueError, match=r"false: reading it ended a process, with exit status 1: .* damaged"):
+        child.read(os.execlp, Path("false"), "false", seconds=600.0)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
+def test_interrupting_libhdf5(tmp_path):
+    file = tmp_path / "endless.biom"
+    looping_biom(file)
+    program = "import sys; from hbm_fast.tables import read_counts; print(flush=True); read_counts(sys.argv[1])"
+    command = [sys.executable, "-c", program, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (found := children.read_text().split()) and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(0.5)  # the child has begun by then
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.communicate(timeout=300)[1]
+    assert found
+    for _ in range(1000):
+        if not any(map(is_running, found)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{found} still run")
+
+
 def test_h5ad(tmp_path):
     anndata, pd = pytest.importorskip("anndata"), pytest.importorskip("pandas")
     sparse = pytest.importorskip("scipy.sparse")
     data = anndata.AnnData(
         sparse.csr_matrix(TWINS.counts.astype(np.float32)),
-        obs=pd.DataFrame({"pheno": list(TWINS.labels)}, index=list(TWINS.group_names)),
+        obs=pd.DataFrame(
+            {"pheno": list(TWINS.labels), "some": [*TWINS.labels[:5], *[None] * 273]}, index=list(TWINS.group_names)
+        ),
         var=pd.DataFrame(index=list(TWINS.category_names)),
         layers={"counts": TWINS.counts, "half": TWINS.counts / 2},
     )
     file = tmp_path / "twins.h5ad"
     data.write_h5ad(file)
-    same_as_twins(read_counts(file))
-    cut_off_files_are_named(file)
+    same_as_twins(h5ad.read(file, None, None))
+    cut_off_files_are_named(file, partial(h5ad.read, layer=None, labels=None))
     table = read_counts(file, layer="counts", labels="pheno")
     same_as_twins(table)
     assert table.labels == TWINS.labels
-    for options, message in (
-        ({"layer": "half"}, r"whole numbers; got \d*\.5 at row 'TS"),
-        ({"layer": "other"}, "layer must be one of the layers.*'counts', 'half'; got 'other'"),
-        ({"labels": "age"}, "labels must name a column of obs; got 'age', and there are 'pheno'"),
+    for layer, labels, message in (
+        ("half", None, r"whole numbers; got \d*\.5 at row 'TS"),
+        ("other", None, ": layer must be one of the layers of the file, 'counts', 'half'; got 'other'"),
+        (None, "age", "labels must name a column of obs; got 'age', and there are 'pheno', 'some'"),
+        (None, "some", "labels: group 'TS103.2' has none in column 'some' of obs"),
     ):
-        with pytest.raises(ValueError, match=rf"twins\.h5ad.*{message}"):
-            read_counts(file, **options)
+        with pytest.raises(ValueError, match=rf"^[^ ]*twins\.h5ad.*{message}"):
+            h5ad.read(file, layer, labels)
+
+
+LINEAGES = ("k__Bacteria; p__Firmicutes; f__Rikenellaceae", "k__Bacteria; p__; f__S24-7", "k__Archaea; p__, x; f__")
+
+
+@pytest.mark.parametrize(("delimiter", "other"), [(",", ";"), ("\t", ";"), (";", ","), ("\t", ",")])
+def test_lineages_have_delimiters_of_their_own(write, delimiter, other):
+    names = tuple(name.replace(",", "").replace(";", other) for name in LINEAGES)
+    rows = [("x", "3", "1", "0"), ("y", "0", "4", "1"), ("z", "1", "2", "3")]
+    comment = "# a comment, of a; kind\n"
+    for header in (("sample", *names), ("#SampleID", *names), names):  # the last as R writes row names
+        table = read_counts(write(comment + "\n".join(map(delimiter.join, (header, *rows))) + "\n"))
+        assert (table.category_names, table.group_names) == (names, ("x", "y", "z"))
+        assert table.counts.tolist() == [[3, 1, 0], [0, 4, 1], [1, 2, 3]]
+    rows = zip(("#OTU ID", *names), *rows, strict=True)  # a category in each row
+    table = read_counts(write("\n".join(map(delimiter.join, rows))))
+    assert (table.category_names, table.transposed) == (names, True)
+
+
+def test_quoted_lineages_and_leading_blank_lines(write):
+    header = ",".join(f'"{name}"' for name in LINEAGES)
+    table = read_counts(write(f'\n"sample",{header}\n"x; y; z",3,1,0\n"y",0,4,1\n'))
+    assert (table.category_names, table.group_names) == (LINEAGES, ("x; y; z", "y"))
+    wide = write("sample\t" + "\t".join(f"g__{k}; s__{k}" for k in range(20_000)) + "\n" + "x" + "\t1" * 20_000)
+    assert read_counts(wide).counts.shape == (1, 20_000)
 
 
 def test_damaged_gzip(tmp_path):

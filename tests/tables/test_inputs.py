@@ -1,5 +1,8 @@
 """Every object with counts goes through every function that takes counts, its names with it; others are refused."""
 
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -160,6 +163,16 @@ def test_names_of_datasets_in_xarray():
     assert tables.as_counts(xr.DataArray(COUNTS)).category_names is None
 
 
+def test_networks_keep_names_of_datasets(absent_extras_skip):
+    batch = xarray_of(np.stack([COUNTS, COUNTS]), "uv", GROUPS, CATEGORIES)
+    with absent_extras_skip():
+        networks = [hbm.amortize.load("marbles"), hbm.embedding.load("marbles")]
+    for network in networks:
+        post = network.sample(batch, n_draws=5, rng=0)
+        assert (post.dataset_names, post.group_names) == (("u", "v"), GROUPS)
+        assert post["v"].dataset_names == ("v",)
+
+
 def test_layers_of_anndata():
     data = anndata_of(COUNTS / 3, counts=sparse("csr_matrix", COUNTS), raw=COUNTS * 2.0)
     assert hbm.fit(data, layer="counts").category_names == CATEGORIES
@@ -182,7 +195,7 @@ def repeated_columns():
 
 
 REFUSED = {
-    "fraction": (lambda: [[1, 2], [3, 0.5]], r"whole numbers; got 0\.5 at row 1, column 1"),
+    "fraction": (lambda: [[1, 2], [3, 0.5]], r"whole numbers; got 0\.5 at row 1, column 1: pass the counts"),
     "fraction in a batch": (lambda: np.full((2, 1, 2), 0.5), r"got 0\.5 at dataset 0, row 0, column 0"),
     "fraction in a frame": (lambda: frame() / 3, r"got 6\.66\d+ at row 'first', column 'white'"),
     "fraction in a sparse matrix": (lambda: sparse("csr_array", COUNTS / 3), r"got 6\.66\d+ at row 0, column 0"),
@@ -198,10 +211,38 @@ REFUSED = {
     "ragged words": (lambda: [["red", "blue"], ["red"]], "from_lists"),
     "mapping": (lambda: {"bag": {"red": 3}}, "got dict.*from_lists"),
     "one string": (lambda: "red", "got str"),
+    "path": (lambda: Path("twins.tsv"), r"got \w*Path. To read a file: hbm_fast.tables.read_counts\('twins.tsv'\)"),
+    "tables by label": (
+        lambda: tables.CountTable(COUNTS, labels=("x", "y", "x")).by_label(),
+        r"got dict. Several tables: list\(counts.values\(\)\), with dataset_names=list\(counts\)",
+    ),
+    "counts by name": (lambda: {"white": 3, "black": 1}, r"got dict.*by their names: pandas.Series\(counts\)"),
+    "AnnData without X": (lambda: anndata_of(None, raw=COUNTS), "counts has no X; pass layer= .*its layers, 'raw'"),
+    "rows of which one has no names": (
+        lambda: [frame().iloc[0], pytest.importorskip("pandas").Series([3, 4])],
+        r"counts\[1\] must have names of its categories",
+    ),
+    "generator": (lambda: (row for row in COUNTS), r"got generator: pass list\(...\) of it"),
     "rows of several lengths": (lambda: [[1, 2], [3]], "rows of one length"),
     "text column": (lambda: frame().assign(pheno="x"), r"column 'pheno' holds text.*drop\(columns=\['pheno'\]\)"),
     "repeated columns": (repeated_columns, "two columns have one name"),
     "repeated index": (lambda: frame().iloc[[0, 0]], "names in the index of counts must differ.*'first' occurs twice"),
+    "missing name": (
+        lambda: frame().rename({"third": None}),
+        "names in the index of counts must not be missing.*position 2",
+    ),
+    "text column of polars": (
+        lambda: pytest.importorskip("polars").DataFrame({"a": [1], "b": ["x"]}),
+        r"column 'b' holds text: leave it out, as in counts.drop\('b'\)",
+    ),
+    "text column of pyarrow": (
+        lambda: pytest.importorskip("pyarrow").table({"a": [1], "b": ["x"]}),
+        r"leave it out, as in counts.drop_columns\(\['b'\]\)",
+    ),
+    "series of several levels": (
+        lambda: frame().stack(),
+        r"index of categories; got one of 2 levels: counts.unstack\(fill_value=0\)",
+    ),
     "dates": (lambda: frame().assign(day=np.datetime64("2026-11-30")), "column 'day' is Datetime.*int64"),
     "xarray.Dataset": (lambda: xarray_of(COUNTS, GROUPS, CATEGORIES).to_dataset(name="x"), "one of its variables"),
     "lazy frame": (lambda: pytest.importorskip("polars").LazyFrame({"a": [1], "b": [2]}), "collect"),
@@ -227,12 +268,105 @@ def test_other_objects_are_refused(make, message):
             function(value)
 
 
+def test_none_and_one_category_are_refused():
+    for function in (hbm.fit, hbm.sample, tables.as_datasets):
+        with pytest.raises(TypeError, match="counts must be an array or a table of counts; got NoneType"):
+            function(None)
+        with pytest.raises(ValueError, match=r"counts must have (at least )?two categories"):
+            function([[3], [4]])
+
+
 def test_numbers_name_nothing():
     pd = pytest.importorskip("pandas")
     given = tables.as_counts(pd.DataFrame(COUNTS))
     assert (given.category_names, given.group_names) == (None, None)
     given = tables.as_counts(pd.DataFrame(COUNTS, columns=[7, 8], index=pd.Index([4, 5, 6], name="bag")))
     assert (given.category_names, given.group_names) == (("7", "8"), ("4", "5", "6"))
+
+
+FRAMES = {
+    "pandas": lambda columns: pytest.importorskip("pandas").DataFrame(columns),
+    "polars": lambda columns: pytest.importorskip("polars").DataFrame(columns),
+    "pyarrow": lambda columns: pytest.importorskip("pyarrow").table(columns),
+}
+DATES = np.array(["2020-01-01", "2020-01-02"], "M8[ns]")
+TWO = {"a": [3, 0], "b": [1, 4]}
+ROLES = {
+    "numeric names": ({"sample": [0, 1], **TWO}, ("0", "1"), ("a", "b"), None),
+    "names of dates": ({"day": DATES, **TWO}, ("2020-01-01", "2020-01-02"), ("a", "b"), None),
+    "weights": ({**TWO, "weight": [5, 6]}, None, ("a", "b"), "column 'weight' is read as the weights"),
+    "categories": ({"taxon": ["x", "y"], **TWO}, ("a", "b"), ("x", "y"), "read as categories, by the header 'taxon'"),
+    "names of categories": ({"": ["ASV1", "ASV2"], **TWO}, ("a", "b"), ("ASV1", "ASV2"), "categories, by their names"),
+    "lineages": ({"#OTU ID": [7, 8], **TWO, "taxonomy": ["k", "l"]}, ("a", "b"), ("7", "8"), "header '#OTU ID'"),
+    "long": ({"sample": [1, 1, 2], "taxon": ["a", "b", "b"], "n": [3, 1, 4]}, ("1", "2"), ("a", "b"), None),
+    "long, and more": (
+        {"sample": ["x", "x"], "taxon": ["a", "b"], "count": [3, 1], "percent": [75.0, 25.0]},
+        ("x",),
+        ("a", "b"),
+        "long table, without its columns 'percent'",
+    ),
+    "later ids": ({**TWO, "patient": [8, 9]}, None, ("a", "b", "patient"), "categories are read from 'patient' too"),
+}
+
+
+@pytest.mark.parametrize("library", FRAMES)
+@pytest.mark.parametrize(("columns", "groups", "categories", "message"), ROLES.values(), ids=ROLES)
+def test_frames_have_the_roles_of_files(library, columns, groups, categories, message, tmp_path):
+    frame = FRAMES[library](columns)
+    if message is None:
+        given = tables.as_counts(frame)
+    else:
+        with pytest.warns(UserWarning, match=message):
+            given = tables.as_counts(frame)
+    file = tmp_path / "counts.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(FRAMES["pyarrow"](columns), file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        table = tables.read_counts(file)
+    for found in (given, table):
+        assert (found.group_names, found.category_names) == (groups, categories)
+        assert (found.weights is None) == ("weight" not in columns)
+    np.testing.assert_array_equal(given.counts, table.counts)
+    np.testing.assert_array_equal(given.weights, table.weights)
+
+
+def test_names_of_an_index():
+    pd = pytest.importorskip("pandas")
+    by_taxon = pd.DataFrame(TWO, index=pd.Index(["x", "y"], name="taxon"))
+    with pytest.warns(UserWarning, match="by the header 'taxon'"):
+        given = tables.as_counts(by_taxon)
+    transposed = tables.as_counts(by_taxon.T)
+    np.testing.assert_array_equal(given.counts, transposed.counts)
+    assert given.category_names == transposed.category_names == ("x", "y")
+    days = pd.date_range("2020-01-01", periods=2)
+    for index in (days, days.to_period("D")):
+        assert tables.as_counts(pd.DataFrame(TWO, index=index)).group_names == ("2020-01-01", "2020-01-02")
+    assert tables.as_counts(pd.DataFrame(TWO, index=days).T).category_names == ("2020-01-01", "2020-01-02")
+    levels = pd.DataFrame([[3, 1], [0, 4]], columns=pd.MultiIndex.from_tuples([("u", 1), ("u", 2)]))
+    assert tables.as_counts(levels).category_names == ("('u', 1)", "('u', 2)")
+    crossed = pd.crosstab(pd.Series(list("xxy"), name="sample"), pd.Series(list("uvu"), name="taxon"))
+    assert tables.as_counts(crossed).category_names == ("u", "v")
+
+
+def test_coordinates_that_are_positions_are_no_names():
+    for groups, expected in ((range(3), None), ([4, 5, 6], ("4", "5", "6")), ([1, 0, 2], ("1", "0", "2"))):
+        given = tables.as_counts(xarray_of(COUNTS, groups, range(2)))
+        assert (given.group_names, given.category_names) == (expected, None)
+    days = tables.as_counts(xarray_of(COUNTS[:2], DATES, CATEGORIES))
+    assert days.group_names == ("2020-01-01", "2020-01-02")
+
+
+def test_lists_of_series():
+    pd = pytest.importorskip("pandas")
+    first, second = (pd.Series(list(text)).value_counts() for text in ("aaab", "abbbc"))
+    given = tables.as_counts([first, second])
+    assert (given.category_names, given.counts.tolist()) == (("a", "b", "c"), [[3, 1, 0], [1, 3, 1]])
+    assert hbm.fit([first, second]).category_names == ("a", "b", "c")
+    numbers = [pd.Series(values).value_counts() for values in ([0, 0, 1], [1, 1, 0], [1, 1, 2])]
+    given = tables.as_counts(numbers)
+    assert (given.category_names, given.counts.tolist()) == (("0", "1", "2"), [[2, 1, 0], [1, 2, 0], [0, 2, 1]])
+    unnamed = tables.as_counts([pd.Series([3, 1]), pd.Series([0, 4])])
+    assert (unnamed.category_names, unnamed.counts.tolist()) == (None, [[3, 1], [0, 4]])
 
 
 def test_predictions_align_names():

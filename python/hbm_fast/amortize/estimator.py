@@ -93,6 +93,7 @@ class Estimator(TrainedNetwork):
         n_threads: int | None = None,
         category_names: Sequence[str] | None = None,
         group_names: Sequence[str] | None = None,
+        dataset_names: Sequence[str] | None = None,
         layer: str | None = None,
     ) -> Posterior:
         """Draw from the posterior of (alpha, beta) given the counts.
@@ -110,7 +111,7 @@ class Estimator(TrainedNetwork):
             same where the weights are even enough, otherwise, and for data outside the range of the training, draws
             of the exact sampler, whose chains start from these draws where there are any.
         n_threads : int, optional
-        category_names, group_names : sequence of K, of N str, optional
+        category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
             Kept in the result; default those of the table.
         layer : str, optional
             The layer of AnnData that holds the counts; default ``X``.
@@ -208,7 +209,7 @@ class Estimator(TrainedNetwork):
             theta_draws=None if log_theta is None else partial(one_chain, log_theta, batch),
             category_names=given.category_names,
             group_names=given.group_names,
-            dataset_names=given.dataset_names,
+            dataset_names=given.dataset_names if dataset_names is None else dataset_names,
         )
 
     def outside(self, counts: NDArray[Any]) -> list[str]:

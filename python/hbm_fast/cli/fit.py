@@ -1,6 +1,7 @@
 """`hbm-fast fit`: maximum likelihood or posterior mode of a table of counts."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ def fit(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     prior: Annotated[
         str | None,
         typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration: the mode instead of the maximum."),
@@ -47,7 +49,8 @@ def fit(
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     gamma = None if prior is None else _gamma(prior)
-    source = read(data, layout, transpose, drop, metadata, by)
+    source = read(data, layout, transpose, drop, metadata, by, layer)
+    output.check_labels(source.parts, out)
     for label in source.parts:
         options.check_target(output.of_label(out, label), "--out", (".csv", ".json"), force=force)
     answers: dict[str | None, output.Answer] = {}
@@ -74,9 +77,9 @@ def fit(
             _files.write_csv(target, columns, _rows(result))
         elif target is not None:
             _files.write_json(target, record)
+    output.publish(source, answers, as_json=as_json, wide=wide)
     if figure is not None:
         _draw(fits, figure)
-    output.publish(source, answers, as_json=as_json, wide=wide)
 
 
 def _fit(table: CountTable, prior: priors.Gamma | None) -> FitResult:
@@ -179,8 +182,11 @@ def _draw(fits: Mapping[str | None, FitResult], target: Path) -> None:
     else:
         for label, result in fits.items():
             if not result.converged:
-                raise ValueError(f"{label}: there is nothing to draw: {result.message}")
-        names = next(iter(fits.values())).category_names or ()
-        series = [(str(label), f.concentration, *f.interval()) for label, f in fits.items()]
+                print(f"hbm-fast: warning: {label} is not in the figure: {result.message}", file=sys.stderr)
+        drawn = {str(label): result for label, result in fits.items() if result.converged}
+        if not drawn:
+            raise ValueError("there is nothing to draw: no label has a maximum")
+        names = next(iter(drawn.values())).category_names or ()
+        series = [(label, result.concentration, *result.interval()) for label, result in drawn.items()]
         figure = intervals(names, series, "concentration, with 95 % intervals", 30)
     _files.write_figure(target, figure, dpi=150)

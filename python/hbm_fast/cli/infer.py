@@ -22,6 +22,7 @@ def infer(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     draws: Annotated[int, typer.Option(help="Number of draws.", min=1)] = 4000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
     raw: Annotated[bool, typer.Option("--raw", help="The network's own draws, uncorrected.")] = False,
@@ -37,7 +38,7 @@ def infer(
     Example: hbm-fast infer counts.csv --network marbles
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
-    source = read(data, layout, transpose, drop, metadata, by)
+    source = read(data, layout, transpose, drop, metadata, by, layer)
     posteriors.check_targets(source, out, groups, force=force)
     tables = {label: _one_row_a_group(table, source.name) for label, table in source.parts.items()}
     from hbm_fast import amortize

@@ -56,10 +56,31 @@ Metadata = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The table in which --by is a column, joined by the names of the groups."),
 ]
+Layer = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The layer of .h5ad that holds the counts; by default X.", show_default=False),
+]
 Wide = Annotated[bool, typer.Option("--wide", help="Every row and column, however wide.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
-Alpha = Annotated[str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.")]
-Beta = Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")]
+Alpha = Annotated[
+    str | None,
+    typer.Option(
+        help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.", show_default="exponential:1"
+    ),
+]
+Beta = Annotated[
+    str | None,
+    typer.Option(
+        help="Concentration of the Dirichlet prior of the proportions, or its prior, to learn it: exponential:1.",
+        show_default="1",
+    ),
+]
+ForTable = Annotated[
+    bool,
+    typer.Option(
+        "--for-table", help="Priors for wide tables: heavy-tailed for alpha, a learned concentration for --beta."
+    ),
+]
 Draws = Annotated[Path | None, typer.Option("--out", help="Write the draws (.nc, .csv) or the summary (.json) here.")]
 Groups = Annotated[
     Path | None, typer.Option("--groups", help="Write the proportions of every group with 90 % intervals here (.csv).")

@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from hbm_fast.tables import CountTable
 WIDTH = 80
 _LARGEST = 20  # proportions shown without --wide
 _NAME = 26  # and four columns of 10, two of 7
-_LIMIT = 1.01  # of R-hat: Vehtari et al. 2021
 _HEADINGS = {"mean": "mean", "sd": "sd", "lower": "5 %", "upper": "95 %", "ess": "ESS", "r_hat": "R-hat"}
 
 Row = dict[str, float | None]
@@ -47,13 +46,11 @@ def record(
     **more: Any,
 ) -> dict[str, Any]:
     """The JSON of one table: the keys that the three commands share, then those of the command."""
-    n_rows, n_categories = table.counts.shape
     return {
         "command": command,
         "version": __version__,
         "data": source.name,
-        "n_groups": n_rows if table.weights is None else sum(table.weights.tolist()),
-        "n_categories": n_categories,
+        **_size(table),
         "transposed": table.transposed,
         "model": model,
         "method": method,
@@ -61,6 +58,11 @@ def record(
         "parameters": parameters,
         **{name: number(value) if isinstance(value, float) else value for name, value in more.items()},
     }
+
+
+def _size(table: CountTable) -> dict[str, int]:
+    n_rows, n_categories = table.counts.shape
+    return {"n_groups": n_rows if table.weights is None else sum(table.weights.tolist()), "n_categories": n_categories}
 
 
 def number(value: float | None) -> float | None:
@@ -97,8 +99,7 @@ def whole(source: Source, answers: Mapping[str | None, Answer]) -> dict[str, Any
     first = next(iter(answers.values())).record
     return {
         **{key: first[key] for key in ("command", "version", "data")},
-        "n_groups": source.table.counts.shape[0],
-        "n_categories": source.table.counts.shape[1],
+        **_size(source.table),
         "warnings": list(source.messages),
         "column": source.column,
         "by": {label: answer.record for label, answer in answers.items()},
@@ -182,13 +183,24 @@ def _cell(column: str, value: float | None) -> str:
 
 
 def _worst(parameters: Parameters) -> list[str]:
-    """The worst R-hat, and how many exceed its limit: of many parameters some do by chance."""
+    """The worst R-hat; the note of the summary has the number of those that exceed the limit."""
     known = {name: row["r_hat"] for name, row in parameters.items() if row["r_hat"] is not None}
     if not known:
         return []
     worst = max(known, key=lambda name: known[name] or 0.0)
-    above = sum((value or 0.0) > _LIMIT for value in known.values())
-    return [f"worst R-hat {known[worst]:.3f} ({worst}); {above} of {len(known)} above {_LIMIT}"]
+    return [f"worst R-hat {known[worst]:.3f} ({worst})"]
+
+
+def check_labels(labels: Iterable[str | None], *targets: Path | None) -> None:
+    """Raise where two labels have one file, so that no result overwrites another."""
+    for target in filter(None, targets):
+        of_file: dict[str, str | None] = {}
+        for label in labels:
+            name = str(of_label(target, label)).casefold()
+            if name in of_file:
+                both = f"{of_file[name]!r} and {label!r}"
+                raise ValueError(f"--by: the labels {both} have one file, {of_label(target, label)}: rename one")
+            of_file[name] = label
 
 
 def of_label(target: Path | None, label: str | None) -> Path | None:

@@ -1,14 +1,17 @@
 """What `sample` and `infer` write of a posterior: its draws, the proportions of its groups, and the figure."""
 
+import math
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hbm_fast import _files, _weighted
+from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
-from hbm_fast.cli.output import of_label
+from hbm_fast.cli.output import check_labels, of_label
 from hbm_fast.cli.reading import Source
 from hbm_fast.posterior import Posterior, netcdf
 
@@ -19,6 +22,10 @@ def check_targets(source: Source, out: Path | None, groups: Path | None, *, forc
     """Raise, for the file of each label, what would keep it from being written."""
     if groups is not None and source.table.weights is not None:
         raise ValueError("--groups needs a group a row; the rows of a frequency table are kinds of groups")
+    for module in ("pandas", "scipy"):
+        if groups is not None and find_spec(module) is None:
+            raise missing_extra(module, "report")
+    check_labels(source.parts, out, groups)
     for label in source.parts:
         options.check_target(of_label(out, label), "--out", (".nc", ".csv", ".json"), force=force)
         options.check_target(of_label(groups, label), "--groups", (".csv",), force=force)
@@ -42,39 +49,34 @@ def write_record(record: dict[str, Any], out: Path | None) -> None:
 
 def _write_draws(post: Posterior, out: Path) -> None:
     """Every draw; weighted draws with their weights."""
-    weighted = post.log_weights is not None
+    weights = {} if post.log_weights is None else {"log_weight": post.log_weights}
+    single = {**weights, "alpha": post.alpha, **post.latent}
 
     def rows() -> Iterator[list[Any]]:
-        alpha, beta = post.alpha, post.beta
+        beta = post.beta
         for c in range(post.n_chains):
             for start in range(0, post.n_draws, _CHUNK):
                 part = slice(start, start + _CHUNK)
-                columns = [alpha[c, part, None], beta[c, part]]
-                if post.log_weights is not None:
-                    columns.insert(0, post.log_weights[c, part, None])
+                columns = [*(values[c, part, None] for values in single.values()), beta[c, part]]
                 for d, values in enumerate(zip(*(column.tolist() for column in columns), strict=True), start):
                     yield [c, d, *(value for column in values for value in column)]
 
     names = (f"beta[{name}]" for name in _labels(post))
-    _files.write_csv(out, ["chain", "draw", *(["log_weight"] if weighted else []), "alpha", *names], rows())
+    _files.write_csv(out, ["chain", "draw", *single, *names], rows())
 
 
 def _write_groups(post: Posterior, target: Path) -> None:
     """Proportions of every group and of a new group, in the long form, with four digits."""
-    counts = post.counts
-    assert counts is not None
-    names = post.group_names or tuple(map(str, range(len(counts))))
     log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
 
     def rows() -> Iterator[list[Any]]:
-        for index, name in [*enumerate(names), (None, "(new group)")]:
-            theta = post.theta(index).reshape(1, -1, post.n_categories)
-            bounds = _weighted.quantile(theta, log_weights, np.array([0.05, 0.95]))[:, 0].tolist()
-            observed = [""] * post.n_categories if index is None else counts[index].tolist()
-            total = 0 if index is None else sum(observed)
-            columns = (_labels(post), observed, post.predict(index).tolist(), *bounds)
-            for label, count, *values in zip(*columns, strict=True):
-                yield [name, label, count, _digits(count / total) if total else "", *map(_digits, values)]
+        frame = post.proportions()
+        for group, category, count, raw, *values in zip(*(frame[name].tolist() for name in frame), strict=True):
+            yield [group, category, count, "" if math.isnan(raw) else _digits(raw), *map(_digits, values)]
+        theta = post.theta().reshape(1, -1, post.n_categories)
+        bounds = _weighted.quantile(theta, log_weights, np.array([0.05, 0.95]))[:, 0].tolist()
+        for category, *values in zip(_labels(post), post.predict().tolist(), *bounds, strict=True):
+            yield ["(new group)", category, "", "", *map(_digits, values)]
 
     _files.write_csv(target, ["group", "category", "count", "raw", "mean", "lower", "upper"], rows())
 

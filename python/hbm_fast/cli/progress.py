@@ -58,7 +58,7 @@ def _plain(name: str, unit: str, total: int) -> Update:
         last, tenths = now, int(10.0 * share)
         left = (now - start) * (1.0 - share) / share if share else 0.0
         parts = [
-            f"hbm-fast: {name} {share:.0%} ({int(share * total)} of {total} {unit})",
+            f"hbm-fast: {name} {int(100.0 * share)}% ({int(share * total)} of {total} {unit})",
             f"{timedelta(seconds=round(left))} left" if share < 1.0 else f"{timedelta(seconds=round(now - start))}",
         ]
         print(", ".join(parts + ([] if r_hat is None else [f"R-hat {r_hat:.3f}"])), file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hbm_fast.cli import options
 from hbm_fast.tables import CountTable, read_counts, read_labels
 
-# What messages of read_counts and read_labels say, and the option that says the same.
+# What messages say, and the option that says the same.
 _OPTIONS = {
     r"transpose=True": "--transpose",
     r"transpose=False": "--no-transpose",
@@ -18,7 +18,11 @@ _OPTIONS = {
     r"labels='([^']*)'": r"--by '\1'",
     r"\b(labels|column) must name": "--by must name",
     r"\bdrop must name": "--drop must name",
+    r"pass layer=,": "pass --layer,",
+    r"\blayer must be": "--layer must be",
+    r"\blayer is for (.*)layer='([^']*)'": r"--layer is for \1--layer '\2'",
     r"layout='(\w+)'": r"--format \1",
+    r"HierarchicalModel\.for_table\(counts\)": "hbm-fast sample --for-table",
 }
 
 
@@ -43,7 +47,7 @@ def collected(messages: list[str]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    messages += [text for text in dict.fromkeys(str(w.message) for w in caught) if text not in messages]
+    messages += [text for text in dict.fromkeys(_as_options(str(w.message)) for w in caught) if text not in messages]
 
 
 def read(
@@ -53,6 +57,7 @@ def read(
     drop: list[str] | None,
     metadata: Path | None,
     by: str | None,
+    layer: str | None,
 ) -> Source:
     """Read the table, and split its groups by their labels where ``--by`` names a column."""
     if metadata is not None and by is None:
@@ -65,12 +70,13 @@ def read(
             transpose="auto" if transpose is None else transpose,
             drop=tuple(drop or ()),
             labels=by if metadata is None else None,
+            layer=layer,
         )
         if by is not None and metadata is not None:
             table = replace(table, labels=read_labels(metadata, by, table.group_names))
     parts: dict[str | None, CountTable] = {None: table} if by is None else dict(table.by_label().items())
     name = "stdin" if str(data) == "-" else data.name
-    return Source(name, table, by, parts, tuple(map(_as_options, messages)))
+    return Source(name, table, by, parts, tuple(messages))
 
 
 @contextmanager

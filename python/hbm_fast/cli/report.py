@@ -9,10 +9,9 @@ import typer
 
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
-from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.priors import model_of
 from hbm_fast.cli.reading import collected, read
 from hbm_fast.cli.sample import Method, posterior_of
-from hbm_fast.models import HierarchicalModel
 
 
 def report(
@@ -25,13 +24,15 @@ def report(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     category: Annotated[
         str | None, typer.Option(help="The category whose shrinkage is drawn; default the largest.", show_default=False)
     ] = None,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
-    alpha: options.Alpha = "exponential:1",
-    beta: options.Beta = 1.0,
+    alpha: options.Alpha = None,
+    beta: options.Beta = None,
+    for_table: options.ForTable = False,
     network: Annotated[
         list[str] | None,
         typer.Option(help="Le (2020): a trained network to show beside the shipped ones, a file. Repeatable."),
@@ -61,12 +62,15 @@ def report(
             raise missing_extra("matplotlib", "report")
         from hbm_fast.report import table as page
 
-        source = read(table, layout, transpose, drop, metadata, by)
+        source = read(table, layout, transpose, drop, metadata, by, layer)
         if source.table.weights is not None:
             raise ValueError("a report needs a group a row; the rows of a frequency table are kinds of groups")
-        if category is not None and category not in (source.table.category_names or ()):
-            raise ValueError(f"--category must be the name of a category of {source.name}; got {category!r}")
-        model = HierarchicalModel(source.table.counts.shape[1], alpha=parse_alpha(alpha), beta=beta)
+        names = source.table.category_names or tuple(map(str, range(source.table.counts.shape[1])))
+        if category is not None and category not in names:
+            raise ValueError(
+                f"--category must be a category of {source.name}, {names[0]} to {names[-1]}; got {category!r}"
+            )
+        model = model_of(source.table, alpha, beta, for_table=for_table)
         analyses = {}
         for label, part in source.parts.items():
             messages = list(source.messages)
@@ -74,8 +78,8 @@ def report(
                 post, interrupted = posterior_of(part, model, Method.AUTO, draws, chains, seed, quiet, label)
                 if interrupted:
                     raise KeyboardInterrupt
-                analyses[label] = page.Analysis(post, post.summary(), messages)
-        page.write(out, source.name, analyses, category=category, rng=seed)
+                analyses[label] = page.Analysis(post, post.summary(), messages, part.transposed)
+        page.write(out, source.name, analyses, category=None if category is None else names.index(category), rng=seed)
     if as_json:
         options.print_json({"page": str(out), "bytes": out.stat().st_size})
     else:

@@ -10,14 +10,18 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from hbm_fast import errors
 from hbm_fast.cli import options, output, posteriors
-from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.priors import model_of
 from hbm_fast.cli.progress import Update, progress
 from hbm_fast.cli.reading import collected, read
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import Posterior, diagnostics
+from hbm_fast.priors import Dirichlet
+from hbm_fast.sampling import prior_weight
 from hbm_fast.sampling import sample as sample_counts
+from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables import CountTable
 
 # Table entries visited for one block of draws, after which Ctrl-C keeps the draws so far: a few seconds. The size is
@@ -46,12 +50,14 @@ def sample(
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
+    layer: options.Layer = None,
     method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
     draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
-    alpha: options.Alpha = "exponential:1",
-    beta: options.Beta = 1.0,
+    alpha: options.Alpha = None,
+    beta: options.Beta = None,
+    for_table: options.ForTable = False,
     out: options.Draws = None,
     groups: options.Groups = None,
     figure: options.Figure = None,
@@ -68,10 +74,14 @@ def sample(
     Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
-    prior = parse_alpha(alpha)
-    source = read(data, layout, transpose, drop, metadata, by)
+    source = read(data, layout, transpose, drop, metadata, by, layer)
     posteriors.check_targets(source, out, groups, force=force)
-    model = HierarchicalModel(source.table.counts.shape[1], alpha=prior, beta=beta)
+    model = model_of(source.table, alpha, beta, for_table=for_table)
+    if method is Method.EXACT and isinstance(model.beta, Dirichlet) and model.beta.is_learned:
+        raise ValueError(
+            "--method exact needs a known concentration of beta: leave the method to --method auto, or pass a number, "
+            "such as --beta 0.5"
+        )
     answers: dict[str | None, output.Answer] = {}
     found: dict[str | None, Posterior] = {}
     interrupted = False
@@ -172,7 +182,7 @@ def posterior_of(
                     # the first block alone is what hbm.sample(..., rng=seed) gives
                     rng=np.random.SeedSequence([seed, len(parts)]) if parts else seed,
                     progress=_in_block(update, done, size, draws, r_hat),
-                    diagnostics=False,  # the summary is of all blocks
+                    diagnostics=False,  # of all blocks, below and in the summary
                 )
                 parts.append(post)
                 if done + size >= min(measured + draws // 10, draws):
@@ -183,7 +193,11 @@ def posterior_of(
     if not parts:
         print("hbm-fast: interrupted before the first draws", file=sys.stderr)
         raise typer.Exit(130)
-    return parts[0] if len(parts) == 1 else _joined(parts), interrupted
+    post = parts[0] if len(parts) == 1 else _joined(parts)
+    message = prior_weight.message([SufficientStatistics(table)._core], post)
+    if message is not None:
+        errors.warn(message, errors.PriorWarning)
+    return post, interrupted
 
 
 def _in_block(update: Update, done: int, size: int, draws: int, r_hat: float | None) -> Callable[[float], None]:

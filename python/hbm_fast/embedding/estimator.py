@@ -99,6 +99,7 @@ class Embedding(TrainedNetwork):
         n_threads: int | None = None,
         category_names: Sequence[str] | None = None,
         group_names: Sequence[str] | None = None,
+        dataset_names: Sequence[str] | None = None,
         layer: str | None = None,
     ) -> EmbeddingPosterior:
         """Draw z given the counts.
@@ -115,7 +116,7 @@ class Embedding(TrainedNetwork):
             otherwise, and where a total exceeds the range of q, draws from the posterior by quadrature (two
             dimensions) or around its mode (more), again with weights.
         n_threads : int, optional
-        category_names, group_names : sequence of K, of N str, optional
+        category_names, group_names, dataset_names : sequence of K, of N, of B str, optional
             Kept in the result; default those of the table.
         layer : str, optional
             The layer of AnnData that holds the counts; default ``X``.
@@ -190,6 +191,7 @@ class Embedding(TrainedNetwork):
             key=key,
             category_names=given.category_names,
             group_names=given.group_names,
+            dataset_names=given.dataset_names if dataset_names is None else dataset_names,
         )
 
     def log_evidence(self, counts: ArrayLike | Sequence[ArrayLike], *, n_draws: int = 4000, rng: RNGLike = 0) -> Any:

@@ -80,6 +80,7 @@ class EmbeddingPosterior(Posterior):
         key: Key,
         category_names: Sequence[str] | None = None,
         group_names: Sequence[str] | None = None,
+        dataset_names: Sequence[str] | None = None,
     ) -> "EmbeddingPosterior":
         """Build from draws z (B, S, dim) and f of them: log weights (B, S, M) and log concentrations (B, S, M, K)."""
         latent, theta = {"z": z}, None
@@ -112,6 +113,7 @@ class EmbeddingPosterior(Posterior):
             latent={name: shaped(value[:, None]) for name, value in latent.items()},
             category_names=category_names,
             group_names=group_names,
+            dataset_names=dataset_names,
         )
 
     def log_predictive(

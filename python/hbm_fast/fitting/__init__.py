@@ -168,7 +168,8 @@ def _statistics(
         if weights is not None:
             raise ValueError("weights belong to rows: pass them where the statistics are added up")
         check_layer(counts, "counts", layer)
-        stats, names = counts, _validate.names(category_names, "category_names", counts.n_categories)
+        names = _validate.names(category_names, "category_names", counts.n_categories) or counts.category_names
+        stats = counts
     else:
         given = as_counts(counts, layer=layer, category_names=category_names)
         if not _validate.is_sparse(given.counts):

@@ -108,7 +108,10 @@ class FitResult:
         """The largest concentrations."""
         labels = self.category_names or range(len(self.beta))
         largest = np.argsort(-np.nan_to_num(self.concentration), kind="stable")[:most]
-        return [(str(labels[k]), f"{self.concentration[k]:.4g}", f"{self.standard_error[k]:.2g}") for k in largest]
+        return [
+            (_display.one_line(str(labels[k])), f"{self.concentration[k]:.4g}", f"{self.standard_error[k]:.2g}")
+            for k in largest
+        ]
 
     def rename(self, *, category_names: Sequence[str]) -> "FitResult":
         """The same result with other names of its categories.

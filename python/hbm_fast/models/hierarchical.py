@@ -5,13 +5,13 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import priors
+from hbm_fast import _core, priors
 from hbm_fast._display import Displayed
 from hbm_fast._validate import counts as _counts
 from hbm_fast._validate import positive_int
-from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.inputs import as_counts, check_layer
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +63,7 @@ class HierarchicalModel(Displayed):
             raise ValueError(f"beta must have K = {self.n_categories} values; got {len(stated)}")
 
     @classmethod
-    def for_table(cls, counts: Any) -> Self:
+    def for_table(cls, counts: Any, *, layer: str | None = None) -> Self:
         """Weakly informative priors for a table's K and totals: a heavy-tailed alpha, a learned concentration of beta.
 
         The default priors are those of Le (2020), for bags of marbles: in a table of many categories their beta,
@@ -71,8 +71,11 @@ class HierarchicalModel(Displayed):
 
         Parameters
         ----------
-        counts : array_like (N, K) or (B, N, K), list of (N_b, K), or any table that `hbm_fast.sample` takes
-            Only K and the median total of the groups with counts are used.
+        counts : array_like (N, K) or (B, N, K), list of (N_b, K), table or SufficientStatistics
+            As `hbm_fast.sample` takes them. Only K and the median total of the groups with counts are used; weights
+            are numbers of groups.
+        layer : str, optional
+            The layer of AnnData that holds the counts; default ``X``.
 
         Returns
         -------
@@ -97,13 +100,22 @@ class HierarchicalModel(Displayed):
         >>> hbm.HierarchicalModel.for_table([[60, 30, 10], [0, 100, 0]])  # doctest: +NORMALIZE_WHITESPACE
         HierarchicalModel(3, alpha=HalfCauchy(scale=10.0), beta=Dirichlet(concentration=Exponential(rate=1.0)))
         """
-        table = _counts(as_counts(counts).dense(), ndim=(2, 3))
-        totals = table.sum(axis=-1).ravel()
-        if not (totals > 0).any():
+        statistics = getattr(counts, "_core", None)
+        if isinstance(statistics, _core.statistics.SufficientStatistics):
+            check_layer(counts, "counts", layer)
+            n_categories = statistics.n_categories
+            totals, weights = statistics.pairs(n_categories)
+        else:
+            given = as_counts(counts, layer=layer)
+            table = _counts(given.dense(), ndim=(2, 3))
+            n_categories = table.shape[-1]
+            totals = table.sum(axis=-1).ravel()
+            weights = np.ones(totals.size) if given.weights is None else given.weights
+        filled = (totals > 0) & (weights > 0)
+        if not filled.any():
             raise ValueError("counts must hold at least one count: the totals of its groups set the scale of alpha")
-        n_categories = table.shape[-1]
         beta = priors.Dirichlet(priors.Exponential(1.0) if n_categories > 2 else 1.0)
-        scale = float(np.sqrt(np.median(totals[totals > 0])))
+        scale = float(np.sqrt(_median(totals[filled], weights[filled])))
         return cls(n_categories, alpha=priors.HalfCauchy(scale), beta=beta)
 
     def __repr__(self) -> str:
@@ -118,6 +130,15 @@ def known_concentration(model: HierarchicalModel, name: str, instead: str) -> Hi
             "the concentration, such as beta=0.5"
         )
     return model
+
+
+def _median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """The median of values of which each occurs as often as its weight."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order], dtype=np.float64)
+    half = reached[-1] / 2.0
+    middle = [np.searchsorted(reached, half, side=side) for side in ("left", "right")]
+    return float(np.mean(values[order][middle]))
 
 
 def _alpha_prior(alpha: priors.AlphaPrior | float | None) -> priors.AlphaPrior:

@@ -2,8 +2,8 @@
 
 Every function takes ``ax=`` (the Axes to draw in) and ``colors=`` (colours by name) and returns its Figure, which a
 notebook shows without ``%matplotlib inline``. The figures are made without pyplot, so that they need no display. Names
-that are colours, such as those of marbles, have that colour; the others have the palette of Okabe and Ito (2008), which
-colour-blind people can read.
+that are colours, such as those of marbles, have that colour; the others have colours of Okabe and Ito (2008) and of Tol
+(2021), which colour-blind people can tell apart.
 """
 
 from hbm_fast.plots.axes import legend as legend

@@ -58,7 +58,7 @@ def calibration(result: Calibration, *, ax: Any = None, colors: Mapping[Any, Any
         bars = np.bincount(ranks * _BINS // result.n_ranks, minlength=_BINS)
         axes.axhspan(expected - half, expected + half, color="0.5", alpha=0.3, linewidth=0.0, label="99 % band")
         axes.axhline(expected, color="0.5", linewidth=1.0)
-        axes.stairs(bars, np.arange(_BINS + 1), color=color, linewidth=1.6, label="datasets")
+        axes.stairs(bars, np.arange(_BINS + 1), baseline=None, color=color, linewidth=1.6, label="datasets")
         axes.set(
             xlabel=f"rank of {name}", xlim=(0, _BINS), xticks=[0, _BINS], xticklabels=["0", str(result.n_ranks - 1)]
         )

@@ -16,18 +16,22 @@ class Figure(matplotlib.figure.Figure):
     >>> from hbm_fast.plots.canvas import Figure
     >>> image, size = Figure(figsize=(3.0, 2.0), dpi=100)._repr_png_()
     >>> size
-    {'width': 300, 'height': 200}
+    {'width': 300}
     """
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=2.0 * self.dpi)  # sharp on screens of two pixels a point
-        width, height = self.bbox.size
-        return buffer.getvalue(), {"width": round(width), "height": round(height)}
+        return buffer.getvalue(), {"width": round(self.bbox.width)}  # a page that is narrower keeps the aspect
 
 
 class LogTicks(ticker.LogLocator):
-    """At most six ticks: powers of ten, with multiples of them on a short axis, round numbers on a very short one."""
+    """At most six ticks, fewer on a narrow axis: powers of ten, also multiples of them, else round numbers."""
+
+    def __init__(self, characters: int) -> None:
+        """For an axis of so many characters."""
+        super().__init__()
+        self._characters = characters
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
         """Ticks between the two ends."""
@@ -39,12 +43,14 @@ class LogTicks(ticker.LogLocator):
             if ticks.size > 2:
                 break
         else:
-            ticks = np.array(ticker.MaxNLocator(4).tick_values(low, high))
+            ticks = np.array(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high))
             ticks = ticks[(ticks >= low) & (ticks <= high)]
-        thinned: list[float] = ticks[:: -(-ticks.size // 6)].tolist()
+        longest = max((len(plain(tick)) for tick in ticks), default=0)
+        most = min(6, max(2, self._characters // (longest + 3)))
+        thinned: list[float] = ticks[:: max(1, -(-ticks.size // most))].tolist()
         return thinned
 
 
 def plain(value: float, position: Any = None) -> str:
     """A number without an exponent from 0.0001 to 99,999: 0.001, 10; else as 1e-6."""
-    return f"{value:.5g}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:.5g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")

@@ -9,8 +9,9 @@ from hbm_fast._optional import import_optional
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito 2008, Color Universal Design, https://jfly.uni-koeln.de/color/; the palest are last.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+# Okabe and Ito 2008, Color Universal Design, https://jfly.uni-koeln.de/color/, with wine and indigo of Tol 2021, Colour
+# schemes, https://sronpersonalpages.nl/~pault/, for their yellow, pale on white, and their black, the colour of text.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#332288")
 # Categories with these names have the palette's shade of the colour; with other names of CSS, the colour itself.
 _SHADES = {
     "blue": "#0072B2",

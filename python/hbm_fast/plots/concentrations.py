@@ -64,6 +64,14 @@ def concentrations(
     lower, upper = fit.interval(probability)
     log = spans_decades(fit.concentration) if log is None else log
     chosen = colors_of(names, colors, other=PALETTE[:1])
-    series = [Series(f"alpha = {fit.alpha:.4g}", fit.concentration, lower, upper, colors=chosen)]
-    label = f"concentration, with {100.0 * probability:g} % intervals"
-    return intervals(names, series, label, _validate.positive_int(most, "most"), log=log, ax=ax)
+    most = _validate.positive_int(most, "most")
+    shown = f"; the {most} largest" if len(names) > most else ""
+    return intervals(
+        names,
+        [Series("concentration", fit.concentration, lower, upper, colors=chosen)],
+        f"concentration, with {100.0 * probability:g} % intervals",
+        most,
+        title=f"{len(names):,} categories, alpha = {fit.alpha:.4g}{shown}",
+        log=log,
+        ax=ax,
+    )

@@ -79,6 +79,11 @@ def beta(post: Posterior, k: int, label: str | None, color: Any) -> Marginal:
     return Marginal(label, color, values, _flat(post.log_weights), curve if exact else None)
 
 
+def log_concentration(post: Posterior, label: str | None, color: Any) -> Marginal:
+    """The marginal of the logarithm of the concentration of beta, where it is learned."""
+    return draws(post, np.log(post.beta_concentration), label, color)
+
+
 def draws(post: Posterior, values: Floats, label: str | None, color: Any) -> Marginal:
     """The marginal of values (C, D) that were drawn with the posterior's draws, such as theta of a category."""
     return Marginal(label, color, values.ravel(), _flat(post.log_weights))
@@ -106,6 +111,8 @@ def draw_proportions(axes: "Axes", marginals: Sequence[Marginal]) -> None:
     if high - low > 0.5:
         low, high = 0.0, 1.0
     edges = np.linspace(low, high, _SHARE_BINS + 1)
+    axes.set_yscale("linear")  # axes that are drawn in again
+    plot_axes.bare(axes)
     by_draws = high == 1.0 and all(marginal.curve is None for marginal in marginals)
     if by_draws and any(marginal.shares(edges)[-1] > _NEARLY_PURE for marginal in marginals):
         _plot(axes, [_steps(edges, marginal.shares(edges)) for marginal in marginals], marginals)
@@ -117,7 +124,6 @@ def draw_proportions(axes: "Axes", marginals: Sequence[Marginal]) -> None:
     else:
         curves = [_line(marginal) for marginal in marginals]
         _plot(axes, curves, marginals)
-        axes.set_yscale("linear")  # axes that are drawn in again
         _stand(axes, curves, marginals)
     axes.set_xlim(low, high)
 
@@ -149,7 +155,7 @@ def _plot(axes: "Axes", curves: Sequence[tuple[Floats, Floats]], marginals: Sequ
     for (x, y), marginal in zip(curves, marginals, strict=True):
         effects = outline(axes, marginal.color, _WIDTH)
         style: dict[str, Any] = {"linewidth": _WIDTH, "linestyle": marginal.dashes, "path_effects": effects}
-        axes.plot(x, y, color=marginal.color, label=marginal.label, **style)
+        axes.plot(x, y, color=marginal.color, label=plot_axes.in_legend(marginal.label), **style)
 
 
 def _stand(axes: "Axes", curves: Sequence[tuple[Floats, Floats]], marginals: Sequence[Marginal]) -> None:

@@ -74,7 +74,7 @@ def difference(
         labels.one_dataset(post)
     categories = labels.categories(a)
     first, second = _independent(a, b)
-    second = second[:, _order(a, b)]
+    second = second[:, labels.aligned(a, b)]
     logs = first - second
     clear = np.abs(logs.mean(axis=0)) / np.maximum(logs.std(axis=0), np.finfo(np.float64).tiny)
     order = np.argsort(-clear, kind="stable")[: _validate.positive_int(most, "most")]
@@ -102,18 +102,6 @@ def difference(
         log=ratio,
         ax=ax,
     )
-
-
-def _order(a: Posterior, b: Posterior) -> list[int]:
-    """For each category of a its index in b."""
-    if a.category_names is None or b.category_names is None:
-        if a.n_categories != b.n_categories:
-            raise ValueError(f"a and b must have the same categories; got K = {a.n_categories} and {b.n_categories}")
-        return list(range(a.n_categories))
-    only = set(a.category_names) ^ set(b.category_names)
-    if only:
-        raise ValueError(f"a and b must have the same categories; only one has {', '.join(sorted(only)[:5])}")
-    return [b.category_names.index(name) for name in a.category_names]
 
 
 def _independent(a: Posterior, b: Posterior) -> tuple[Floats, Floats]:

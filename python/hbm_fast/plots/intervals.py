@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LOG_FROM = 30.0  # ratio of the largest and the smallest point from which the axis is logarithmic
-_DECADES_BELOW = 1.0  # of a log axis below the smallest point: an interval that reaches further is cut
+_DECADES_BELOW = 1.0  # of a log axis below the smallest point: what reaches further is cut
+_MOST_DECADES = 3.0  # below the smallest point of the first series: a group may have a proportion of 1e-30
+_MARGIN = 1.2  # factor between the outermost value and the end of a log axis
 _MOST_NAMES = 60  # more names in a figure of this height are not legible
 _MOST_INCHES = 12.0
 _INCHES_WITHOUT_NAMES = 6.0
@@ -87,13 +89,14 @@ def intervals(
         _draw(axes, row, order, 0.7 * ((n + 0.5) / len(rows) - 0.5), PALETTE[n % len(PALETTE)])
     if any(row.raw is not None for row in rows):
         axes.plot([], [], "o", color="0.4", markersize=4.5, markerfacecolor="none", label="raw proportion")
-    _value_axis(axes, rows[0], order, log)
+    _value_axis(axes, rows, order, log, [] if reference is None else [reference[0]])
     if reference is not None:
         axes.axvline(reference[0], color="0.5", linewidth=1.0, linestyle="--", zorder=0.5, label=reference[1])
     if len(order) <= _MOST_NAMES:
-        axes.set_yticks(range(len(order)), [names[k] for k in order])
+        shown = [plot_axes.short(names[k], plot_axes.LONGEST_NAME) for k in order]
+        axes.set_yticks(range(len(order)), shown, parse_math=False)
     axes.set_ylim(len(order) - 0.4, -0.6)
-    axes.set_xlabel(label)
+    plot_axes.xlabel(axes, label)
     if len(axes.get_legend_handles_labels()[0]) > 1:
         plot_axes.legend(axes)
     if title is not None:
@@ -102,17 +105,23 @@ def intervals(
 
 
 def _draw(axes: "Axes", row: Series, order: NDArray[np.intp], shift: float, color: Any) -> None:
-    """One series: a line for each interval, a bar at its point, a circle at the raw proportion."""
+    """One series: a line for each interval, a bar at its point, a circle at the raw proportion.
+
+    The rows of one colour are drawn together: several hundred groups take three artists.
+    """
     width = 1.8 if len(order) <= _MOST_NAMES else 1.0
-    for position, k in enumerate(order):
-        one = color if row.colors is None else row.colors[k]
+    chosen = [color if row.colors is None else row.colors[k] for k in order]
+    label = plot_axes.in_legend(row.label)
+    for one in {str(color): color for color in chosen}.values():
+        positions = np.array([n for n, color in enumerate(chosen) if str(color) == str(one)])
+        k, y = order[positions], positions + shift
         style: dict[str, Any] = {"color": one, "path_effects": outline(axes, one, width)}
-        y = position + shift
-        axes.plot([row.lower[k], row.upper[k]], [y, y], linewidth=width, solid_capstyle="butt", **style)
-        label = None if position else row.label
+        ends = np.stack([row.lower[k], row.upper[k], np.full(k.size, np.nan)], axis=1)  # NaN ends a line
+        axes.plot(ends.ravel(), np.repeat(y, 3), linewidth=width, solid_capstyle="butt", **style)
         axes.plot(row.middle[k], y, "|", markersize=4.0 * width, markeredgewidth=1.2 * width, label=label, **style)
         if row.raw is not None:
             axes.plot(row.raw[k], y, "o", markersize=2.5 * width, markerfacecolor="none", markeredgewidth=1.0, **style)
+        label = None
 
 
 def spans_decades(values: Floats) -> bool:
@@ -121,11 +130,17 @@ def spans_decades(values: Floats) -> bool:
     return positive.size > 1 and bool(positive.max() > _LOG_FROM * positive.min())
 
 
-def _value_axis(axes: "Axes", row: Series, order: NDArray[np.intp], log: bool) -> None:
-    """The axis of the values: logarithmic, or from 0 where none is negative."""
-    middle, lowest = row.middle[order], float(row.lower[order].min())
+def _value_axis(axes: "Axes", rows: Sequence[Series], order: NDArray[np.intp], log: bool, seen: list[float]) -> None:
+    """The axis of the values: logarithmic, or from 0 where none is negative; ``seen`` are further values on it."""
+    parts = [part for row in rows for part in (row.middle, row.lower, row.upper, row.raw) if part is not None]
+    values = np.concatenate([part[order] for part in parts])
     if log:
         plot_axes.log_axis(axes.xaxis)
-        axes.set_xlim(left=max(0.8 * lowest, middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW))
-    elif lowest >= 0.0:
+        first, middle = rows[0].middle[order], np.concatenate([row.middle[order] for row in rows])
+        lowest = max(
+            middle[middle > 0.0].min() * 10.0**-_DECADES_BELOW, first[first > 0.0].min() * 10.0**-_MOST_DECADES
+        )
+        values = values[np.isfinite(values) & (values >= lowest)]
+        axes.set_xlim(min([values.min(), *seen]) / _MARGIN, max([values.max(), *seen]) * _MARGIN)
+    elif np.nanmin(values) >= 0.0:
         axes.set_xlim(left=-0.01 * axes.get_xlim()[1])  # circles at 0 are whole

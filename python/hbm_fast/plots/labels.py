@@ -43,6 +43,26 @@ def category_index(post: Posterior, category: int | str) -> int:
     return index % len(names)
 
 
+def aligned(first: Posterior, post: Posterior) -> list[int]:
+    """For each category of the first posterior its index in the other, by name where both have names.
+
+    Raises
+    ------
+    ValueError
+        For other categories.
+    """
+    if first.category_names is None or post.category_names is None:
+        if first.n_categories != post.n_categories:
+            both = f"{first.n_categories} and {post.n_categories}"
+            raise ValueError(f"the posteriors must have the same categories; got K = {both}")
+        return list(range(first.n_categories))
+    only = set(first.category_names) ^ set(post.category_names)
+    if only:
+        raise ValueError(f"the posteriors must have the same categories; only one has {', '.join(sorted(only)[:5])}")
+    place = {name: k for k, name in enumerate(post.category_names)}
+    return [place[name] for name in first.category_names]
+
+
 def group_label(post: Posterior, group: Group) -> str:
     """The name of a group, else its number among those of all groups."""
     if group is None:
@@ -57,6 +77,11 @@ def counts_of(post: Posterior, group: Group) -> NDArray[np.int64]:
     """The counts (K,) of a group; zeros for a new one."""
     rows: NDArray[np.int64] = post._rows(group, None)[0]
     return np.asarray(rows[0])
+
+
+def learned(post: Posterior) -> bool:
+    """Whether the concentration of beta is a parameter of the posterior."""
+    return "beta_concentration" in post.latent
 
 
 def largest(post: Posterior, most: int, colors: Mapping[Any, Any] | None) -> list[tuple[int, str, Any]]:

@@ -87,7 +87,8 @@ def learning_curve(
     axes.fill_between(x, lower, upper, label=f"{100.0 * probability:g} % of theta", **band)
     style: dict[str, Any] = {"color": color, "markersize": 3.5, "path_effects": effects}
     axes.plot(x, batch.predict(group)[:, k], "o-", label="prediction", **style)
-    axes.set(xlabel=label, ylabel=f"next is {names[k]}", ylim=(-0.02, 1.02), yticks=[0.0, 0.25, 0.5, 0.75, 1.0])
+    axes.set(xlabel=label, ylim=(-0.02, 1.02), yticks=[0.0, 0.25, 0.5, 0.75, 1.0])
+    axes.set_ylabel(f"next is {names[k]}", parse_math=False)
     axes.xaxis.get_major_locator().set_params(integer=True)
     plot_axes.title(axes, f"{labels.group_label(batch, group)}, after {x[0]} to {x[-1]} {label}")
     plot_axes.legend(axes)

@@ -11,7 +11,7 @@ from hbm_fast._typing import Floats
 from hbm_fast.plots import axes as plot_axes
 from hbm_fast.plots import densities, labels
 from hbm_fast.plots.colors import text_color
-from hbm_fast.plots.posterior import MOST_CATEGORIES, PANEL
+from hbm_fast.plots.posterior import CONCENTRATION, MOST_CATEGORIES, PANEL
 from hbm_fast.posterior import Posterior
 from hbm_fast.priors import AlphaPrior, Fixed, FixedBeta
 
@@ -60,9 +60,8 @@ def prior_posterior(post: Posterior, *, ax: Any = None, colors: Mapping[Any, Any
     """
     labels.one_dataset(post)
     lines = labels.largest(post, MOST_CATEGORIES, colors)
-    concentration = post.latent.get("beta_concentration")
     beta_prior: Any = post.model.beta
-    figure, all_axes = plot_axes.axes_for(ax, 2 if concentration is None else 3, PANEL)
+    figure, all_axes = plot_axes.axes_for(ax, 3 if labels.learned(post) else 2, PANEL)
     of_alpha = densities.log_alpha(post, "posterior", text_color())
     densities.draw_log(all_axes[0], [*_log_positive(post.model.alpha), of_alpha])
     densities.draw_proportions(
@@ -70,12 +69,13 @@ def prior_posterior(post: Posterior, *, ax: Any = None, colors: Mapping[Any, Any
     )
     all_axes[0].set(xlabel="alpha", ylabel="density")
     all_axes[1].set_xlabel("beta")
-    if concentration is not None:
-        drawn = densities.draws(post, np.log(concentration), "posterior", text_color())
-        densities.draw_log(all_axes[2], [*_log_positive(beta_prior.concentration), drawn])
-        all_axes[2].set_xlabel("concentration of beta")
+    for axes in all_axes[2:]:
+        drawn = densities.log_concentration(post, "posterior", text_color())
+        densities.draw_log(axes, [*_log_positive(beta_prior.concentration), drawn])
+        axes.set_xlabel(CONCENTRATION)
     plot_axes.title(all_axes[0], labels.data_of(post))
-    plot_axes.legend(all_axes[1], title=labels.largest_title(post, MOST_CATEGORIES))
+    title = labels.largest_title(post, MOST_CATEGORIES)
+    plot_axes.legend(all_axes[-1], handles=all_axes[1].get_lines(), title=title)
     return figure
 
 

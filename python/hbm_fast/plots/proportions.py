@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def proportions(
     post: Posterior,
     *,
-    groups: Sequence[int | str] = (),
+    groups: int | str | Sequence[int | str] = (),
     probability: float = 0.9,
     most: int = 30,
     log: bool | None = None,
@@ -35,7 +35,7 @@ def proportions(
     ----------
     post : Posterior
         Of one dataset.
-    groups : sequence of int or str
+    groups : int, str or a sequence of them
         Groups whose theta is shown beside beta.
     probability : float
         Probability of the intervals.
@@ -69,6 +69,7 @@ def proportions(
     ['over all groups', 'group 1 (of 0 to 1)', 'raw proportion']
     """
     labels.one_dataset(post)
+    groups = (groups,) if isinstance(groups, str | int) else groups
     tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
     levels = np.array([tail, 1.0 - tail])
     names = ["over all groups", *(labels.group_label(post, group) for group in groups)]

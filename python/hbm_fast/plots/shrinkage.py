@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _validate, _weighted
-from hbm_fast._typing import Floats
+from hbm_fast import _validate
 from hbm_fast.plots import labels
 from hbm_fast.plots.colors import PALETTE, colors_of
 from hbm_fast.plots.intervals import Series, intervals, spans_decades
@@ -31,6 +30,7 @@ def shrinkage(
 
     It shows how far the posterior of a group is from its own counts and how near to the mean over all groups: the
     farther, the fewer counts the group has and the more alike the groups are. Groups are ordered by the raw proportion.
+    Means and intervals are those of `Posterior.proportions`.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def shrinkage(
     Raises
     ------
     ImportError
-        Without matplotlib (extra ``report``).
+        Without matplotlib, pandas and scipy (extra ``report``).
     TypeError, ValueError
-        For a batch, a posterior without counts, a probability outside [0, 1], or where ``ax`` or ``colors`` is
+        For a batch, a posterior without counts, a probability outside (0, 1), or where ``ax`` or ``colors`` is
         something else.
 
     Examples
@@ -79,7 +79,6 @@ def shrinkage(
         raise ValueError("alone is for a PopulationPosterior, whose datasets have posteriors by themselves")
     labels.one_dataset(post)
     names, k = labels.categories(post), labels.category_index(post, category)
-    tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
     counts = post._data()
     n_groups = counts.shape[0]
     totals = counts.sum(axis=1)
@@ -87,7 +86,7 @@ def shrinkage(
     order = np.lexsort((-totals, -raw))
     step = -(-n_groups // _validate.positive_int(most, "most"))
     order = order[::step]
-    mean, lower, upper = _of_groups(post, k, order, np.array([tail, 1.0 - tail]))
+    mean, lower, upper = _of_groups(post, k, float(_validate.probabilities(probability, "probability")))
     seen = f"{n_groups:,} groups" if post.group_names else f"groups 0 to {n_groups - 1}"
     shown = f"; one in {step} is shown" if step > 1 else ""
     chosen = colors_of([names[k]], colors, known=names, other=PALETTE[:1])
@@ -142,12 +141,7 @@ def _of_datasets(
     )
 
 
-def _of_groups(post: Posterior, k: int, groups: Any, levels: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean and quantiles (N,) of theta of category k; NaN for the groups that are left out."""
-    log_weights = None if post.log_weights is None else post.log_weights.reshape(1, -1)
-    result = np.full((3, post._data().shape[0]), np.nan)
-    for group in groups.tolist():
-        theta = post.theta(group)[..., k].reshape(1, -1)
-        result[0, group] = post.predict(group)[k]
-        result[1:, group] = _weighted.quantile(theta, log_weights, levels)[:, 0]
-    return result[0], result[1], result[2]
+def _of_groups(post: Posterior, k: int, probability: float) -> Any:
+    """Mean, lower and upper bound (3, N) of theta of category k."""
+    table = post.proportions(probability)[["mean", "lower", "upper"]].to_numpy()
+    return table.reshape(-1, post.n_categories, 3)[:, k].T

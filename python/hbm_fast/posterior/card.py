@@ -35,7 +35,11 @@ def _batch(post: "Posterior") -> bool:
 
 def _heading(post: "Posterior") -> str:
     names = post.dataset_names
-    parts = [f"{len(post)} datasets{_display.names(names)}"] if _batch(post) else list(names or ())
+    parts = (
+        [f"{len(post)} datasets{_display.names(names)}"]
+        if _batch(post)
+        else [_display.one_line(name) for name in names or ()]
+    )
     if post.counts is not None:
         parts.append(f"{post.counts.shape[-2]} groups{_display.names(post.group_names)}")
     parts.append(f"{post.n_categories} categories{_display.names(post.category_names)}")
@@ -44,14 +48,15 @@ def _heading(post: "Posterior") -> str:
 
 
 def _rows(post: "Posterior") -> list[tuple[str, ...]]:
-    """The mean and a 90 % interval of alpha and of the largest beta; of a batch, the range of the means of alpha."""
+    """Mean and 90 % interval of alpha, a learned concentration and the largest beta; of a batch, the range of alpha."""
     some = _thinned(post)
     if _batch(post):
         means = np.atleast_1d(some.mean("alpha"))
         values = (np.median(means), means.min(), means.max())
         return [("mean of alpha, median [smallest, largest]", *(f"{value:.3g}" for value in values))]
-    rows = [("alpha", some.mean("alpha"), *some.quantile("alpha", _LEVELS))]
-    labels = post.category_names or range(post.n_categories)
+    single = ("alpha", *post._learned)
+    rows = [(name, some.mean(name), *some.quantile(name, _LEVELS)) for name in single]
+    labels = [_display.one_line(name) for name in post.category_names or map(str, range(post.n_categories))]
     beta = some.mean("beta")
     bounds = some.quantile("beta", _LEVELS)
     for k in np.argsort(-beta, kind="stable")[:_MOST_BETA]:
@@ -72,7 +77,10 @@ def _thinned(post: "Posterior") -> "Posterior":
             return post
         log_weights = _weighted.normalise(flat).reshape(kept.shape)
     return post._replace(
-        log_alpha=post.log_alpha[..., ::step], log_beta=post.log_beta[..., ::step, :], log_weights=log_weights
+        log_alpha=post.log_alpha[..., ::step],
+        log_beta=post.log_beta[..., ::step, :],
+        log_weights=log_weights,
+        latent={name: post.latent[name][..., ::step] for name in post._learned},
     )
 
 

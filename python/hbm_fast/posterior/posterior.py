@@ -599,7 +599,8 @@ class Posterior:
         pandas.DataFrame
             One row a group and category (in front a column ``dataset``, of a batch): ``group``, ``category``,
             ``count``, ``raw`` (the count over the group's total, NaN for an empty group), ``mean``, ``lower``,
-            ``upper``.
+            ``upper``. Of a batch without group names, the empty groups at the end of each dataset, its padding, are
+            left out.
 
         Raises
         ------

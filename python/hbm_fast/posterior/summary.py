@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,11 +49,15 @@ class Summary(Mapping[Any, dict[str, float]]):
 
     def __getitem__(self, name: Any) -> dict[str, float]:
         """One row."""
-        if name not in self.names:
+        row = self._rows.get(name)
+        if row is None:
             shown = ", ".join(map(str, self.names[:4]))
             raise KeyError(f"{name!r} is none of the rows {shown} ...")
-        row = self.names.index(name)
         return {column: float(values[row]) for column, values in self.columns.items()}
+
+    @cached_property
+    def _rows(self) -> dict[Any, int]:
+        return {name: row for row, name in enumerate(self.names)}
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.names)
@@ -91,7 +96,7 @@ class Summary(Mapping[Any, dict[str, float]]):
 
     def _repr_html_(self) -> str:
         rows = [
-            (" ".join(map(str, name)) if isinstance(name, tuple) else name, *cells)
+            (_label(name), *cells)
             for name, *cells in zip(
                 self.names[:_MOST_ROWS],
                 *([_cell(column, value) for value in values[:_MOST_ROWS]] for column, values in self.columns.items()),
@@ -106,7 +111,7 @@ class Summary(Mapping[Any, dict[str, float]]):
         shown = list(range(len(self)))
         if len(shown) > most:
             shown = [*shown[:first], *shown[-last:]]
-        labels = {i: " ".join(map(str, name)) if isinstance(name := self.names[i], tuple) else name for i in shown}
+        labels = {i: _label(self.names[i]) for i in shown}
         width = max(map(len, labels.values()))
         lines = [" " * width + "".join(f"{column:>11}" for column in self.columns)]
         for position, i in enumerate(shown):
@@ -115,6 +120,11 @@ class Summary(Mapping[Any, dict[str, float]]):
             cells = "".join(f"{_cell(column, values[i]):>11}" for column, values in self.columns.items())
             lines.append(f"{labels[i]:<{width}}{cells}")
         return "\n".join([*lines, self.note])
+
+
+def _label(name: Any) -> str:
+    """The name of a row, of a batch that of its dataset and of its parameter."""
+    return " ".join(_display.one_line(str(part)) for part in (name if isinstance(name, tuple) else (name,)))
 
 
 def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:

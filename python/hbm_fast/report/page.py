@@ -60,7 +60,7 @@ def _html(section: Section, matplotlib: Any) -> str:
         )
     if section.rows:
         head = "".join(f"<th>{html.escape(c)}</th>" for c in section.columns)
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in section.rows)
+        rows = "".join("<tr>" + "".join(f"<td>{_cell(c)}</td>" for c in row) + "</tr>" for row in section.rows)
         scrolled = " scrolled" if len(section.columns) > _PHONE_COLUMNS else ""
         parts.append(f'<div class="wide{scrolled}"><table><tr>{head}</tr>{rows}</table></div>')
     if section.notes:
@@ -68,6 +68,11 @@ def _html(section: Section, matplotlib: Any) -> str:
             '<ul class="faint">' + "".join(f"<li>{html.escape(note)}</li>" for note in section.notes) + "</ul>"
         )
     return "\n".join([*parts, "</section>"])
+
+
+def _cell(text: str) -> str:
+    """The text, which a narrow screen may break after a parenthesis, as in the long names of priors."""
+    return html.escape(text).replace("(", "(<wbr>")
 
 
 def _dark() -> dict[str, Any]:

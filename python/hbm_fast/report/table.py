@@ -1,6 +1,7 @@
 """The report of one table of counts: the table, the model, the answer, its accuracy, and whether the model fits."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from hbm_fast._files import write_text
 from hbm_fast._optional import import_optional
 from hbm_fast.plots.intervals import intervals, spans_decades
 from hbm_fast.posterior import Posterior
+from hbm_fast.posterior.convergence import r_hat_limit
 from hbm_fast.posterior.summary import Summary
 from hbm_fast.report.page import Section, render
 from hbm_fast.report.predictive_check import Check, predictive_checks
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 5.0  # inches: readable on a phone too
 _MOST = 20  # categories, and groups in the figure of shrinkage
-_LIMIT = 1.01  # of R-hat: Vehtari et al. 2021
 _INTRODUCTION = "The posterior of a hierarchical Dirichlet-multinomial model; intervals hold 90 % of the probability."
 _MODEL = (
     "alpha is the concentration: how alike the groups are (small: each group is of one category; large: all groups "
@@ -35,11 +36,15 @@ _MODEL = (
 
 @dataclass(frozen=True)
 class Analysis:
-    """A posterior with counts, its summary (5, 50 and 95 %), and the warnings of the reading and of the inference."""
+    """A posterior with counts, its summary (5, 50 and 95 %), and the warnings of the reading and of the inference.
+
+    ``transposed`` is whether the file had a category in each row.
+    """
 
     post: Posterior
     summary: Summary
     warnings: Sequence[str] = ()
+    transposed: bool = False
 
 
 def write(
@@ -72,13 +77,10 @@ def write(
         content += _sections(analysis, label, category, rng)
     settings = [(key, str(value)) for key, value in show_config().items()]
     content.append(
-        Section("Environment", "Versions of this run.", columns=("", ""), rows=settings, chapter="Environment")
+        Section("Versions", "The software of this run.", columns=("", ""), rows=settings, chapter="Environment")
     )
     target = Path(path)
-    introduction = (
-        "The posterior of a hierarchical Dirichlet-multinomial model; intervals hold 90 % of the probability."
-    )
-    write_text(target, render(content, name, introduction))
+    write_text(target, render(content, name, _INTRODUCTION))
     return target
 
 
@@ -117,13 +119,13 @@ def _side_by_side(posts: Mapping[str, Posterior]) -> "Figure":
 
 def _sections(analysis: Analysis, label: str | None, category: int | str | None, rng: int) -> Iterator[Section]:
     post = analysis.post
-    yield _table(post, _chapter(label, "The table"))
+    yield _table(post, analysis.transposed, _chapter(label, "The table"))
     yield Section(
         "The model and its priors",
         _MODEL,
         partial(_prior_posterior, post),
         columns=("", "prior"),
-        rows=[("alpha", repr(post.model.alpha)), ("beta", repr(post.model.beta))],
+        rows=[("alpha", _prior(post.model.alpha)), ("beta", _prior(post.model.beta))],
         notes=[*(f"Warning: {text}" for text in analysis.warnings), "Dashed in the figure: the priors."],
         chapter=_chapter(label, "The answer"),
     )
@@ -144,14 +146,21 @@ def _sections(analysis: Analysis, label: str | None, category: int | str | None,
         f"{f'; the {_MOST} largest of {len(means)}' if len(means) > _MOST else ''}.",
         partial(_proportions, post),
     )
-    yield _check(predictive_checks(post, rng=rng), _chapter(label, "Does the model fit?"))
+    assert post.counts is not None
+    if post.counts.any():
+        yield _check(predictive_checks(post, rng=rng), _chapter(label, "Does the model fit?"))
+
+
+def _prior(prior: object) -> str:
+    """The prior with numbers of four digits."""
+    return re.sub(r"\d+\.\d{4,}", lambda found: f"{float(found[0]):.4g}", repr(prior))
 
 
 def _chapter(label: str | None, title: str) -> str:
     return title if label is None else f"{label}: {title[0].lower()}{title[1:]}"
 
 
-def _table(post: Posterior, chapter: str) -> Section:
+def _table(post: Posterior, transposed: bool, chapter: str) -> Section:
     assert post.counts is not None
     counts = post.counts
     totals = counts.sum(axis=1)
@@ -167,8 +176,10 @@ def _table(post: Posterior, chapter: str) -> Section:
         ("groups without a count", f"{int((totals == 0).sum()):,}"),
         ("categories without a count", f"{unseen:,}"),
     ]
-    names = ", ".join((post.group_names or tuple(map(str, range(len(counts)))))[:3])
-    text = f"Rows are groups ({names}, ...), columns are categories ({', '.join(_categories(post)[:3])}, ...)."
+    axes = ("columns", "rows") if transposed else ("rows", "columns")
+    names = (post.group_names or tuple(map(str, range(len(counts)))), _categories(post))
+    some = [", ".join([*part[:3], *(["..."] if len(part) > 3 else [])]) for part in names]
+    text = f"The {axes[0]} are groups ({some[0]}), the {axes[1]} categories ({some[1]})."
     return Section("What was read", text, columns=("", ""), rows=rows, chapter=chapter)
 
 
@@ -203,12 +214,12 @@ def _accuracy(analysis: Analysis) -> Section:
         rows.append(("chosen because", str(post.details["reason"])))
     if "r_hat" in columns and not np.isnan(columns["r_hat"]).all():
         r_hat = columns["r_hat"]
-        worst = int(np.nanargmax(r_hat))
+        worst, limit = int(np.nanargmax(r_hat)), r_hat_limit(post.n_draws)
         ess = np.fmin(columns["ess_bulk"], columns["ess_tail"])
         fewest = int(np.nanargmin(ess))
         rows += [
             ("largest R-hat", f"{r_hat[worst]:.3f} ({analysis.summary.names[worst]})"),
-            (f"parameters with R-hat above {_LIMIT}", f"{int((r_hat > _LIMIT).sum())} of {len(r_hat)}"),
+            (f"parameters with R-hat above {limit:.4g}", f"{int((r_hat > limit).sum())} of {len(r_hat)}"),
             ("fewest effective draws", f"{ess[fewest]:,.0f} ({analysis.summary.names[fewest]})"),
         ]
     if "n_divergences" in post.details:
@@ -225,7 +236,8 @@ def _check(checks: Sequence[Check], chapter: str) -> Section:
     rows = []
     for check in checks:
         lower, upper = np.quantile(check.simulated, [0.05, 0.95])
-        rows.append((check.name, _number(check.observed), _number(lower), _number(upper), f"{check.p_value:.3f}"))
+        simulated = f"{_number(lower)} to {_number(upper)}"
+        rows.append((check.name, _number(check.observed), simulated, f"{check.p_value:.3f}"))
     failed = [check.name for check in checks if not 0.01 <= check.p_value <= 0.99]
     n = len(checks[0].simulated)
     return Section(
@@ -234,7 +246,7 @@ def _check(checks: Sequence[Check], chapter: str) -> Section:
         "of simulated tables with a larger value: near 0 or 1 the model does not reproduce that property of the table. "
         "The dispersion is Pearson's chi-squared over its degrees of freedom: 1 for groups of equal proportions.",
         partial(_histograms, checks),
-        ("", "observed", "simulated, 5 %", "95 %", "p"),
+        ("", "observed", "simulated, 90 %", "p"),
         rows,
         [f"Not reproduced: {', '.join(failed)}." if failed else "All of them are reproduced (0.01 <= p <= 0.99)."],
         chapter,

@@ -216,6 +216,7 @@ def sample(
         )
     if isinstance(counts, SufficientStatistics):
         check_layer(counts, "counts", layer)
+        category_names = counts.category_names if category_names is None else category_names
     else:
         given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
         category_names = given.category_names

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hbm_fast import _validate
 from hbm_fast.tables import npz
-from hbm_fast.tables.columns import distinct
+from hbm_fast.tables.names import distinct
 from hbm_fast.tables.table import CountTable
 
 

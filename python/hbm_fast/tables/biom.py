@@ -6,7 +6,8 @@ import numpy as np
 
 from hbm_fast import _validate
 from hbm_fast.tables import hdf5
-from hbm_fast.tables.columns import MANY_CELLS, distinct
+from hbm_fast.tables.columns import MANY_CELLS
+from hbm_fast.tables.names import distinct
 from hbm_fast.tables.table import CountTable
 
 

@@ -1,6 +1,5 @@
 """The columns of a file, their names and their counts; a message names the file, the line and the column."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -10,20 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm_fast import _validate
+from hbm_fast.tables import names
 
 CHUNK = 2**16  # cells or rows between two checks for Ctrl-C
 # A table of more cells than this (1 GiB) must have one entry, or one byte of its file, for each 1,000 cells.
 MANY_CELLS = 2**27
 
-_ID = r"([ _.-]?(id|name|label)s?)"
-_GROUP = r"group|sample|bag|subject|participant|patient|person|individual|donor|cell|barcode|document|speaker|child"
-_CATEGORY = r"z?otu|asv|taxon|taxa|taxonomy|lineage|feature|gene|transcript|category|categorie"
-_GROUP_WORD = re.compile(rf"#?\s*({_GROUP})s?{_ID}?", re.IGNORECASE)
-_CATEGORY_WORD = re.compile(rf"#?\s*({_CATEGORY})s?{_ID}?", re.IGNORECASE)
-_ID_WORD = re.compile(rf"#.*|({_GROUP}|{_CATEGORY})s?{_ID}|groups?|samples?|bag|name|id|", re.IGNORECASE)
+
+_MISSING = ("", "None", "nan", "NaN", "NA")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """One column of a file: its cells as text or as an array, and the position of each."""
 
@@ -75,44 +71,69 @@ class Column:
 
     def _count(self, index: int) -> int:
         """The count in a cell, written as an integer or as a whole float; raises if it is none."""
-        where, text = self.where(index), str(self.cells[index]).strip()
-        if text in ("", "None", "nan", "NaN", "NA"):
-            raise ValueError(f"{where}: missing; write 0 for none")
-        shown = text if len(text) <= 40 else f"{text[:40]}..."
-        if not text.isascii() or "_" in text:
-            raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}: write the digits 0 to 9 alone")
+        text = str(self.cells[index]).strip()
         try:
             number = Decimal(text)
         except InvalidOperation:
-            hint = ""
-            if self.is_text():
-                hint = f". To leave the column out: drop=[{self.name!r}]; as labels of the groups: labels={self.name!r}"
-            raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}{hint}") from None
-        if not number.is_finite():
-            raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}")
-        if number < 0:
-            raise ValueError(f"{where}: counts must not be negative; got {shown}")
-        if number >= 2**63:
-            raise ValueError(f"{where}: the count {shown} is beyond 64 bits")
-        if number > _validate.MAX_COUNT:
-            raise ValueError(f"{where}: the count {shown} is beyond 2**53, from where on a float64 skips whole numbers")
-        if number != int(number):
-            raise ValueError(f"{where}: counts must be whole numbers; got {shown!r}")
-        return int(number)
+            number = Decimal("nan")
+        if text.isascii() and "_" not in text and number.is_finite():
+            if number == int(number) and 0 <= number <= _validate.MAX_COUNT:
+                return int(number)
+        elif self.is_text() and (word := self._word()):
+            raise ValueError(
+                f"{self.file}, column {self.name!r}: counts must be whole numbers, and the column holds text; got "
+                f"{_short(word)!r}. To leave it out: drop=[{self.name!r}]; as labels of groups: labels={self.name!r}"
+            )
+        raise ValueError(f"{self.where(index)}: {_refusal(text, number)}")
+
+    def _word(self) -> str:
+        """The first cell that is neither missing nor a number."""
+        return next((cell for cell in self.texts() if cell not in _MISSING and not is_number(cell)), "")
 
     def texts(self) -> list[str]:
-        return [str(cell).strip() for cell in self.cells]
+        """The cells as text, "" where one is missing."""
+        return names.texts(self.cells) if isinstance(self.cells, np.ndarray) else [cell.strip() for cell in self.cells]
+
+    def given(self, what: str) -> list[str]:
+        """The cells as text; raises for the first that is missing, where each row needs one."""
+        found = self.texts()
+        if "" in found:
+            raise ValueError(f"{self.where(found.index(''))}: missing; each row needs {what}")
+        return found
 
     def unique(self) -> tuple[str, ...]:
         """The cells as different names."""
-        names = self.texts()
+        found = self.given("a name")
         seen: dict[str, int] = {}
-        for index, name in enumerate(names):
+        for index, name in enumerate(found):
             if name in seen:
-                first = self.lines[seen[name]]
-                raise ValueError(f"{self.where(index)}: the name {name!r} stands on {self.unit} {first} already")
+                first = f"{self.unit} {self.lines[seen[name]]}"
+                raise ValueError(
+                    f"{self.where(index)}: the name {name!r} stands on {first} already. For a row of each group and "
+                    f"category: layout='long'; for labels of groups: labels={self.name!r}"
+                )
             seen[name] = index
-        return tuple(names)
+        return tuple(found)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def _refusal(text: str, number: Decimal) -> str:
+    """Why a cell is no count."""
+    shown = _short(text)
+    if text in _MISSING:
+        return "missing; write 0 for none"
+    if not text.isascii() or "_" in text:
+        return f"counts must be whole numbers; got {shown!r}: write the digits 0 to 9 alone"
+    if number.is_finite() and number < 0:
+        return f"counts must not be negative; got {shown}"
+    if number.is_finite() and number >= 2**63:
+        return f"the count {shown} is beyond 64 bits"
+    if number.is_finite() and number > _validate.MAX_COUNT:
+        return f"the count {shown} is beyond 2**53, from where on a float64 skips whole numbers"
+    return f"counts must be whole numbers; got {shown!r}"
 
 
 @dataclass(frozen=True)
@@ -125,10 +146,13 @@ class Columns:
     indexed: bool = False
 
     def without(self, names: Iterable[str], argument: str) -> "Columns":
-        """The other columns; raises for a name that no column has."""
+        """The other columns; raises for a name that no column has, and for one that stands twice."""
         left = list(self.columns)
         for name in names:
-            left.remove(self.find(name, argument))
+            column = self.find(name, argument)
+            if column not in left:
+                raise ValueError(f"{self.file}: {argument} names column {name!r} a second time")
+            left.remove(column)
         return Columns(self.file, left, self.named, self.indexed and left[:1] == self.columns[:1])
 
     def find(self, name: str, argument: str) -> Column:
@@ -141,34 +165,9 @@ class Columns:
         return found[0]
 
 
-def names_groups(header: str) -> bool:
-    """Whether the header of a column says that it names groups."""
-    return _GROUP_WORD.fullmatch(header.strip()) is not None
-
-
-def names_categories(header: str) -> bool:
-    """Whether the header of a column says that it names categories."""
-    return _CATEGORY_WORD.fullmatch(header.strip()) is not None
-
-
-def names_rows(header: str) -> bool:
-    """Whether a column of this header holds names even where they are numbers."""
-    return _ID_WORD.fullmatch(header.strip()) is not None
-
-
 def is_number(cell: str) -> bool:
     try:
         float(cell)
     except ValueError:
         return False
     return True
-
-
-def distinct(names: Iterable[str], message: str) -> tuple[str, ...]:
-    """The names; raises with the message and the first that occurs twice."""
-    seen: dict[str, None] = {}
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{message} {name!r}")
-        seen[name] = None
-    return tuple(seen)

@@ -26,6 +26,8 @@ def opened(path: Path, kind: str) -> Iterator[Any]:
         with h5py.File(path, "r") as stored:
             _check_sizes(stored, h5py, path.stat().st_size)
             yield stored
+    except (ImportError, MemoryError):
+        raise
     except Exception as error:  # h5py and anndata raise many kinds, anndata its own
         text = str(error) or type(error).__name__
         raise ValueError(

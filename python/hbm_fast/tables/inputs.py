@@ -1,7 +1,8 @@
 """as_counts: counts and their names from every object that a function takes; align: columns in the order of names."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,9 +77,11 @@ def as_counts(
     ----------
     counts : array_like, list, CountTable, Dataset, data frame, xarray.DataArray, AnnData or scipy.sparse
         Whole numbers, of a floating type too. A list of datasets (N_b, K), arrays or tables, becomes one array
-        (B, N, K), in which rows of zeros pad the shorter ones. Of a data frame (pandas, polars, pyarrow) the first
-        column, if it is text, or an index that has a name or is text, names the groups. In xarray the last dimension
-        is that of the categories, and coordinates are names.
+        (B, N, K), in which rows of zeros pad the shorter ones; a list of pandas Series one table (N, K), by their
+        names. The columns of a data frame (pandas, polars, pyarrow) have the roles that `read_counts` gives them: the
+        first, if it is text, a date, or headed ``sample`` or the like, or an index that has a name or is text, names
+        the groups; ``weight`` weighs them; a table of categories in its rows is transposed, and a long one is made
+        wide. In xarray the last dimension is that of the categories, and coordinates other than 0, 1, 2, ... are names.
     name : str
         The name of the argument, for messages.
     layer : str, optional
@@ -94,7 +97,12 @@ def as_counts(
     ------
     TypeError, ValueError
         For words, mappings, masked, missing or fractional entries (the message names the first by row and column),
-        names that repeat, and a layer that there is not.
+        names that repeat or are missing, and a layer that there is not.
+
+    Warns
+    -----
+    UserWarning
+        Where a data frame has weights or is transposed, and where names may have been read as counts.
 
     Examples
     --------
@@ -130,7 +138,10 @@ def as_counts(
 def as_datasets(counts: Any, **options: Any) -> tuple[NamedCounts, bool]:
     """Checked counts (B, N, K) without weights, and whether there was a batch; options as `as_counts`."""
     given = as_counts(counts, **options).unweighted()
-    array = _validate.counts(given.dense(), ndim=(2, 3))
+    name = options.get("name", "counts")
+    array = _validate.counts(given.dense(), name=name, ndim=(2, 3))
+    if array.shape[-1] < 2:
+        raise ValueError(f"{name} must have two categories (columns) at least; got shape {array.shape}")
     batch = array.ndim == 3
     return dataclasses.replace(given, counts=array if batch else array[np.newaxis]), batch
 
@@ -168,18 +179,25 @@ def align(
     given = as_counts(counts, name=name, layer=layer)
     if given.weights is not None:
         raise ValueError(f"{name} must have no weights here: pass its rows, each once")
-    array = given.dense()
-    if given.category_names is None:
-        return array
-    if category_names is not None and given.category_names != tuple(category_names):
-        place = {category: k for k, category in enumerate(given.category_names)}
-        missing = [category for category in category_names if category not in place]
-        unknown = sorted(set(place) - set(category_names), key=place.__getitem__)
-        if missing or unknown:
-            found = [f"{what} {_some(names)}" for what, names in (("lack", missing), ("add", unknown)) if names]
-            raise ValueError(f"{name} must have the categories of the result; they {' and '.join(found)}")
-        array = np.ascontiguousarray(array[..., [place[category] for category in category_names]])
-    return array
+    return aligned(given, category_names, name).dense()
+
+
+def aligned(given: NamedCounts, category_names: Sequence[str] | None, name: str) -> NamedCounts:
+    """The counts, sparse ones too, with their columns in the order of the names, where they have names themselves."""
+    if category_names is None or given.category_names in (None, tuple(category_names)):
+        return given
+    place = {category: k for k, category in enumerate(given.category_names or ())}
+    missing = [category for category in category_names if category not in place]
+    unknown = sorted(set(place) - set(category_names), key=place.__getitem__)
+    if missing or unknown:
+        found = [f"{what} {_some(names)}" for what, names in (("lack", missing), ("add", unknown)) if names]
+        raise ValueError(f"{name} must have the categories of the result; they {' and '.join(found)}")
+    order = [place[category] for category in category_names]
+    if _validate.is_sparse(given.counts):
+        counts = given.counts.tocsr()[:, order]
+    else:
+        counts = np.ascontiguousarray(given.counts[..., order])
+    return dataclasses.replace(given, counts=counts, category_names=tuple(category_names))
 
 
 def _some(names: Sequence[str]) -> str:
@@ -205,12 +223,26 @@ def _of_object(value: Any, name: str, layer: str | None) -> NamedCounts | None:
         given = frames.of_object(value, name, layer)
         if given is not None:
             return given
-    if isinstance(value, Mapping | set | frozenset | str | bytes):
+    if value is None or isinstance(value, Iterator):
+        made = "" if value is None else ": pass list(...) of it"
+        raise TypeError(f"{name} must be an array or a table of counts; got {type(value).__name__}{made}")
+    if isinstance(value, Mapping | set | frozenset | str | bytes | os.PathLike):
         raise TypeError(
-            f"{name} must be an array or a table of counts; got {type(value).__name__}. To count words, or from "
-            "{group: {word: count}}: hbm_fast.tables.from_lists(...)."
+            f"{name} must be an array or a table of counts; got {type(value).__name__}. {_instead_of(value, name)}"
         )
     return None
+
+
+def _instead_of(value: Any, name: str) -> str:
+    """What to pass in the place of an object that is no table."""
+    if isinstance(value, str | bytes | os.PathLike):
+        return f"To read a file: hbm_fast.tables.read_counts({os.fspath(value)!r})."
+    entries = list(value.values()) if isinstance(value, Mapping) else []
+    if entries and all(map(_is_table, entries)):
+        return f"Several tables: list({name}.values()), with dataset_names=list({name})."
+    if entries and all(isinstance(entry, int | float | np.number) for entry in entries):
+        return f"The counts of one group by their names: pandas.Series({name})."
+    return "To count words, or from {group: {word: count}}: hbm_fast.tables.from_lists(...)."
 
 
 def _of_table(table: Table, name: str) -> NamedCounts:
@@ -248,6 +280,9 @@ def sparse_integers(value: Any, name: str, rows: Names = None, columns: Names = 
 
 def _of_list(value: Sequence[Any], name: str, layer: str | None) -> NamedCounts:
     """Counts of nested lists, or of a list of datasets."""
+    if any(_is_row(v) for v in value):
+        parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
+        return _stacked(parts, name)
     if any(_is_dataset(v) for v in value) or len({len(v) for v in value if _nested(v)}) > 1:
         parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
         return _padded(parts, name)
@@ -270,11 +305,38 @@ def _is_dataset(value: Any) -> bool:
         return value.ndim == 2
     if isinstance(value, list | tuple | int | float | np.generic):
         return False
-    return isinstance(value, Table | Mapping | str) or len(getattr(value, "shape", ())) == 2
+    return isinstance(value, Mapping | str) or _is_table(value)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Table) or len(getattr(value, "shape", ())) == 2
+
+
+def _is_row(value: Any) -> bool:
+    """Whether an entry of a list is one group that may have names, such as a pandas Series."""
+    return not isinstance(value, np.ndarray) and len(getattr(value, "shape", ())) == 1
 
 
 def _nested(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], list | tuple)
+
+
+def _stacked(rows: list[NamedCounts], name: str) -> NamedCounts:
+    """Groups (K,) as one array (N, K): by the names of their categories, of which one that a group lacks is 0."""
+    named = [row.category_names for row in rows if row.category_names is not None]
+    if not named:
+        return as_counts([row.counts.tolist() for row in rows], name=name)
+    numbers = all(category.isdigit() for names in named for category in names)
+    places: dict[str, int] = {}
+    for i, row in enumerate(rows):
+        if row.category_names is None and not numbers:
+            raise ValueError(f"{name}[{i}] must have names of its categories, as others have; or none has")
+        for category in row.category_names or map(str, range(len(row.counts))):
+            places.setdefault(category, len(places))
+    counts = np.zeros((len(rows), len(places)), np.int64)
+    for target, row in zip(counts, rows, strict=True):
+        target[[places[category] for category in row.category_names or map(str, range(len(row.counts)))]] = row.counts
+    return NamedCounts(counts, tuple(places))
 
 
 def _padded(parts: list[NamedCounts], name: str) -> NamedCounts:
@@ -290,7 +352,7 @@ def _padded(parts: list[NamedCounts], name: str) -> NamedCounts:
         if part.category_names != first.category_names:
             if part.category_names is None or first.category_names is None:
                 raise ValueError(f"{name}[{i}] and {name}[0]: either both have category names or none has")
-            array = align(part, first.category_names, name=f"{name}[{i}]")
+            array = aligned(part, first.category_names, f"{name}[{i}]").dense()
         arrays.append(array)
     dtype = np.result_type(*(a.dtype for a in arrays))
     if dtype.kind == "f":  # uint64 beside a signed type: no total may exceed 2**53, so int64 holds what is valid

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from hbm_fast._optional import import_optional
 from hbm_fast.tables.columns import CHUNK, MANY_CELLS, Column, Columns
 
@@ -39,10 +37,6 @@ def read(path: Path) -> Columns:
         raise ValueError(f"{path}: two columns have one name")
     if len(index) > 1:
         raise ValueError(f"{path}: the index has {len(index)} columns, {index}; write it with one")
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.null_count:
-            row = int(np.argmax(column.is_null().to_numpy())) + 1
-            raise ValueError(f"{path}, row {row}, column {name!r}: missing; write 0 for none")
     unnamed = [name for name in index if name.startswith("__index_level_") and arrays[name].dtype.kind in "iu"]
     names = index + [name for name in table.column_names if name not in index]
     lines = range(1, table.num_rows + 1)

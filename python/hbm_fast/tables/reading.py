@@ -9,14 +9,14 @@ from typing import Literal
 import numpy as np
 
 from hbm_fast import errors
-from hbm_fast.tables import long, orientation, parquet, text
-from hbm_fast.tables.columns import Column, Columns, distinct, names_rows
+from hbm_fast.tables import long, parquet, roles, text
+from hbm_fast.tables.columns import Column, Columns
+from hbm_fast.tables.names import distinct
 from hbm_fast.tables.table import CountTable
 
 Layout = Literal["auto", "wide", "long", "frequency"]
 Transpose = bool | Literal["auto"]
 
-_WEIGHTS = ("weight", "weights", "frequency", "freq")
 _TEXT = (".csv", ".tsv", ".tab", ".txt")
 
 
@@ -41,10 +41,11 @@ def read_counts(
         comment; one before the first row may be the header, as QIIME and BIOM write it.
     layout : {"auto", "wide", "long", "frequency"}
         ``"wide"``: one group a row, one category a column; a first column of names (text, or headed ``group``,
-        ``sample``, ``name``, ``id``, ``... id`` or nothing), or the index of pandas, names the groups. ``"long"``:
-        columns ``group``, ``category``, ``count``, or two columns of names and one of counts; a pair that is not
+        ``sample``, ``subject``, ``taxon``, ``gene``, ``name``, ``... id``, nothing or the like), or the index of
+        pandas, names the rows, by numbers too. ``"long"``: columns ``group``, ``category``, ``count`` or with such
+        headers (``subject``, ``taxon``, ``reads``), or two columns of names and one of counts; a pair that is not
         listed has count 0. ``"frequency"``: wide, with a column ``weight`` or ``frequency``, the number of groups with
-        the counts of the row. ``"auto"`` decides by the columns.
+        the counts of the row. ``"auto"`` decides by the columns; ``"wide"`` counts a column ``weight`` too.
     transpose : {"auto", True, False}
         Whether the rows of a wide table are categories (in the long form: whether to exchange groups and categories).
         ``"auto"``: they are where the first column is headed ``#OTU ID``, ``taxon``, ``feature``, ``gene``, ``ASV``,
@@ -67,11 +68,13 @@ def read_counts(
     OSError
         If the file cannot be read.
     TypeError, ValueError
-        For an unknown ending or layout, a damaged file, repeated names, and a bad cell: the message names the file, the
-        line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits 0 to 9; ``3.0`` and ``1e3``
-        are whole. A long table of more than 2**27 cells must list one in 1,000 of them; headers that state more than
-        the file can hold are refused before memory is asked for. Of an npz file only the four arrays are unpacked, and
-        compared with its member ``checksum`` where `hbm-fast simulate` wrote one.
+        For an unknown ending or layout, a damaged file, repeated or missing names and labels, and a bad cell: the
+        message names the file, the line or row, and the column. Counts are whole numbers from 0 to 2**53 in the digits
+        0 to 9; ``3.0`` and ``1e3`` are whole. A long table of more than 2**27 cells must list one in 1,000 of them;
+        headers that state more than the file can hold are refused before memory is asked for. Of an npz file only the
+        four arrays are unpacked, and compared with its member ``checksum`` where `hbm-fast simulate` wrote one. BIOM
+        and AnnData files are read in a child process, which is ended after a minute and a second for each MB: some
+        damaged ones would take for ever.
     ImportError
         For Parquet without pyarrow, BIOM without h5py, and AnnData without anndata.
 
@@ -79,7 +82,9 @@ def read_counts(
     -----
     UserWarning
         Where it cannot be known whether rows are groups or categories: the header is no word for either, and a table
-        has many more columns than rows, or a long form has two columns of names. The message says what to pass.
+        has many more columns than rows, or a long form has two columns of names. Where columns that are read as
+        categories may be names (``patient id`` behind the first column, ``reads``), and where a long form leaves
+        columns out. The message says what to pass.
 
     Examples
     --------
@@ -118,76 +123,76 @@ def read_counts(
             f"{file}: the ending must be .csv, .tsv, .tab, .txt (or with .gz), .parquet, .h5ad, .biom, .npz or .npy; "
             f"got {ending!r}"
         )
+    if labels is not None and labels in drop:
+        raise ValueError(f"{content.file}: labels and drop both name column {labels!r}; name it in one of them")
     label_column = None if labels is None else content.find(labels, "labels")
-    content = content.without([*drop, *([] if labels is None else [labels])], "drop")
+    content = content.without(() if labels is None else [labels], "labels").without(drop, "drop")
     if not content.columns or not len(content.columns[0].cells):
         raise ValueError(f"{content.file}: no rows")
-    if layout == "auto":
-        layout = _guess(content)
-    if layout == "long":
-        return long.read(content, label_column, transpose)
-    return _wide(content, label_column, transpose, weighted=layout == "frequency")
+    if layout == "long" or (layout == "auto" and roles.is_long(content.columns, content.named)):
+        return long.read(content, label_column, transpose, stated=layout == "long")
+    return _wide(content, label_column, transpose, layout)
 
 
 def _of_arrays(file: Path, ending: str, layer: str | None, labels: str | None) -> CountTable:
     """The table of a file that holds arrays; each format imports what it needs."""
     if ending == ".biom":
-        from hbm_fast.tables import biom
+        from hbm_fast.tables import biom, child
 
-        return biom.read(file)
+        return child.read(biom.read, file)
     if ending == ".h5ad":
-        from hbm_fast.tables import h5ad
+        from hbm_fast.tables import child, h5ad
 
-        return h5ad.read(file, layer, labels)
+        return child.read(h5ad.read, file, layer, labels)
     from hbm_fast.tables import arrays
 
     return arrays.read(file)
 
 
-def _guess(content: Columns) -> Layout:
-    if long.is_long(content):
-        return "long"
-    weighted = any(column.name.strip().lower() in _WEIGHTS for column in content.columns)
-    return "frequency" if weighted else "wide"
-
-
-def _wide(content: Columns, labels: Column | None, transpose: Transpose, *, weighted: bool) -> CountTable:
-    file, columns, weights = content.file, content.columns, None
-    if weighted:
-        found = [c for c in columns if c.name.strip().lower() in _WEIGHTS]
-        if len(found) > 1:
-            raise ValueError(f"{file}: more than one column of weights: {[c.name for c in found]}")
-        weight_column = found[0] if found else columns[-1]
-        weights = weight_column.integers()
-        columns = [c for c in columns if c is not weight_column]
-    lineage = orientation.lineage(columns)
-    rows = header = None
-    if columns and (content.indexed or (content.named and names_rows(columns[0].name)) or columns[0].is_text()):
-        rows = columns[0].unique()
-        header = columns[0].name
-        columns = columns[1:]
-    known = None
-    if not weighted:
-        known = orientation.rows_are_categories(header, rows or (), [c.name for c in columns] if content.named else ())
-        known = True if known is None and lineage is not None else known
+def _wide(content: Columns, labels: Column | None, transpose: Transpose, layout: Layout) -> CountTable:
+    file, columns, weighted = content.file, content.columns, {"wide": False, "frequency": True}.get(layout)
+    try:
+        form = roles.wide_form(columns, named=content.named, indexed=content.indexed, weighted=weighted)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    rows = None if form.names is None else form.names.unique()
+    weights = None if form.weights is None else form.weights.integers()
+    known, columns = None, form.counts
+    if weights is None:
+        headers = [c.name for c in columns] if content.named else ()
+        header = None if form.names is None else form.names.name
+        known = roles.rows_are_categories(header, rows or (), headers)
+        known = True if known is None and form.lineage is not None else known
     swap = bool(known) if transpose == "auto" else transpose
-    if swap and lineage is not None:
-        columns = [c for c in columns if c is not lineage]
+    if swap:
+        columns = [c for c in columns if c is not form.lineage]
     if len(columns) < (1 if swap else 2):
         raise ValueError(f"{file}: a table needs two categories at least; found {[c.name for c in columns]}")
     names = distinct([c.name.strip() for c in columns], f"{file}: two columns are named") if content.named else None
     table = CountTable(np.column_stack([c.integers() for c in columns]), names, rows, weights)
+    if layout == "auto" and content.named and not swap:
+        _warn_of_names(file, columns)
     if labels is not None:
         if swap:
             raise ValueError(f"{labels.where(0)}: the rows are categories, and labels are of groups: use read_labels")
-        table = replace(table, labels=tuple(labels.texts()))
-    if transpose == "auto" and known is None and not weighted and orientation.is_doubtful(*table.counts.shape):
+        table = replace(table, labels=tuple(labels.given("a label")))
+    if transpose == "auto" and known is None and weights is None and roles.is_doubtful(*table.counts.shape):
         errors.warn(
             f"{file}: {table.counts.shape[0]} rows are read as groups and {table.counts.shape[1]} columns as "
             "categories. Pass transpose=False if that is right, transpose=True if the rows are categories",
             UserWarning,
         )
     return _transposed(table, file, True) if swap else table
+
+
+def _warn_of_names(file: str, columns: list[Column]) -> None:
+    names = [column.name for column in roles.may_be_names(columns)]
+    if names:
+        errors.warn(
+            f"{file}: the counts of categories are read from {', '.join(map(repr, names))} too. Pass layout='wide' if "
+            f"that is right, layout='long' for a row of each group and category; drop=[{names[0]!r}] leaves one out",
+            UserWarning,
+        )
 
 
 def _transposed(table: CountTable, file: str, transposed: bool) -> CountTable:

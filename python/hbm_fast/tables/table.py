@@ -19,6 +19,7 @@ class Table:
     group_names: tuple[str, ...] | None
     weights: NDArray[np.int64] | None
     labels: tuple[str, ...] | None
+    transposed: bool = False
 
     def by_label(self) -> "dict[str, CountTable]":
         """One table for each label, to compare the groups of one label with those of another.
@@ -52,7 +53,12 @@ class Table:
 
         weights = None if self.weights is None else self.weights[rows]
         return CountTable(
-            self.counts[rows], self.category_names, chosen(self.group_names), weights, chosen(self.labels)
+            self.counts[rows],
+            self.category_names,
+            chosen(self.group_names),
+            weights,
+            chosen(self.labels),
+            self.transposed,
         )
 
     def _repr_html_(self) -> str:
@@ -112,6 +118,7 @@ class CountTable(Table):
 
     def __repr__(self) -> str:
         n_groups, n_categories = self.counts.shape
-        given = {"weighted": self.weights is not None, "labelled": self.labels is not None}
+        given = {"weighted: each row is as many groups as its weight": self.weights is not None}
+        given["labelled"] = self.labels is not None
         given["transposed: the file has a category in each row"] = self.transposed
         return ", ".join([f"CountTable({n_groups} groups x {n_categories} categories", *filter(given.get, given)]) + ")"

@@ -6,14 +6,16 @@ import io
 import itertools
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from hbm_fast.tables.columns import CHUNK, Column, Columns, is_number, names_categories, names_groups, names_rows
+from hbm_fast.tables.columns import CHUNK, Column, Columns, is_number
+from hbm_fast.tables.roles import names_categories, names_groups, names_rows
 
 STDIN = "standard input"
+_HEAD = 20  # lines that show the delimiter
 
 
 def read(path: Path | None) -> Columns:
@@ -27,10 +29,11 @@ def read(path: Path | None) -> Columns:
         lines = _Lines(stream)
         rows: list[tuple[int, list[str]]] = []
         try:
+            head = lines.head()
             body = iter(lines)
             first = next(body, "")
-            header = _header_in_comments(lines.comments, first)
-            delimiter = _delimiter(header or first)
+            header = _header_in_comments(lines.comments, head)
+            delimiter = _delimiter(head if header is None else [header, *head])
             for row in csv.reader(itertools.chain([first], body), delimiter=delimiter):
                 if any(cell.strip() for cell in row):
                     rows.append((lines.number, row))
@@ -60,13 +63,25 @@ class _Lines:
     """The lines of a table, without those that begin with # where a row begins."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream = iter(stream)
+        self._ahead: list[str] = []
         self.number = 0
         self.row_begins = True  # set again after each row: a quoted cell may go on over several lines
         self.comments: list[str] = []
 
+    def head(self) -> list[str]:
+        """The first lines that are no comments, which are read ahead."""
+        found: list[str] = []
+        while len(found) < _HEAD and (line := next(self._stream, None)) is not None:
+            self._ahead.append(line)
+            self.number = len(self._ahead)  # for the message, where the next line cannot be read
+            if not line.startswith("#"):
+                found.append(line)
+        self.number = 0
+        return found
+
     def __iter__(self) -> Iterator[str]:
-        for line in self._stream:
+        for line in itertools.chain(self._ahead, self._stream):
             self.number += 1
             if self.row_begins and line.startswith("#"):
                 self.comments.append(line)
@@ -86,18 +101,32 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
         yield io.TextIOWrapper(stream, "utf-8-sig", newline="")
 
 
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
+def _delimiter(lines: Sequence[str]) -> str:
+    """The delimiter by which most rows have as many fields as the first line, or one more, as R writes row names.
+
+    It is not the most frequent one: lineages such as ``k__Bacteria; f__Rikenellaceae`` have delimiters of their own.
+    """
+
+    def score(delimiter: str) -> tuple[int, int]:
+        try:
+            first, *widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if any(map(str.strip, row))]
+        except (csv.Error, ValueError):  # a line that is one field, too long for csv; no line
+            return 0, 0
+        alike = max(widths.count(first) if first > 1 else 0, widths.count(first + 1))
+        return alike, first
+
+    return max(",;\t", key=score)
 
 
-def _header_in_comments(comments: list[str], first: str) -> str | None:
+def _header_in_comments(comments: list[str], head: list[str]) -> str | None:
     """The comment before the first row that has the names of the columns, if one has.
 
     Either its first name is a word for rows, as in ``#OTU ID`` and ``#SampleID``, or it is the last comment and the
     first row has a name and numbers.
     """
     for line in reversed(comments):
-        names, row = (next(csv.reader([text], delimiter=_delimiter(line))) for text in (line, first or "\n"))
+        delimiter = _delimiter([line, *head])
+        names, row = (next(csv.reader([text], delimiter=delimiter)) for text in (line, *(head[:1] or ["\n"])))
         if len(names) < 2 or len(names) != len(row):
             continue
         word = names[0].removeprefix("#")
@@ -128,6 +157,8 @@ def _has_header(first: list[str], where: str) -> bool:
         if len(first) > 2 and first == [str(k) for k in range(len(first))]:
             raise ValueError(f"{where}: 0, 1, 2, ... may be counts or a header; give the columns names")
         return False
+    if len(first) == 1:
+        raise ValueError(f"{where}: {first[0]!r} has no comma, semicolon or tab, by which the fields must be separated")
     if all(map(is_number, first[1:])) and not names_rows(first[0]):
         raise ValueError(f"{where}: {first[0]!r} and numbers look like a row without a header; give the columns names")
     return True
