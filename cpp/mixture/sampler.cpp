@@ -89,7 +89,7 @@ class Chain {
     if (n_groups() > 0 && n_start > 1) {
       std::vector<double> uniforms(n_start);
       for (double& u : uniforms) u = stream_.uniform();
-      hellinger_labels(slots_, n_start, uniforms.data(), 3, labels_.data(), poll);
+      hellinger_labels(slots_, n_start, uniforms.data(), 1, 3, labels_.data(), poll);
     }
     for (std::size_t c = 0; c < n_start; ++c) active_.push_back(fresh());
     for (const std::int32_t z : labels_) ++pool_[static_cast<std::size_t>(z)].size;

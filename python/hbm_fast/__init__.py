@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ManyFits,
         MixtureClassifier,
         MixtureFit,
+        PopulationFit,
         RegressionFit,
         fit,
         fit_many,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     )
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
     from hbm_fast.mixture_simulation import MixtureSimulation
-    from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
-    from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
+    from hbm_fast.models import HierarchicalModel, MixtureModel, PopulationModel, RegressionModel
+    from hbm_fast.posterior import MixturePosterior, PopulationPosterior, Posterior, RegressionPosterior
     from hbm_fast.regression_simulation import RegressionSimulation
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import Simulation, simulate
@@ -51,6 +52,9 @@ __all__ = [
     "MixturePosterior",
     "MixtureSimulation",
     "PerformanceWarning",
+    "PopulationFit",
+    "PopulationModel",
+    "PopulationPosterior",
     "Posterior",
     "PriorWarning",
     "RegressionFit",
@@ -96,6 +100,9 @@ _EXPORTS = {
     "MixtureModel": "models",
     "MixturePosterior": "posterior",
     "MixtureSimulation": "mixture_simulation",
+    "PopulationFit": "fitting",
+    "PopulationModel": "models",
+    "PopulationPosterior": "posterior",
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",

@@ -16,6 +16,7 @@ from hbm_fast import priors
 
 WIDE = np.random.default_rng(3).multinomial(50, np.full(40, 1.0 / 40), 12)
 BAGS = np.array([[20, 0], [0, 20], [3, 1]])
+MANY = np.array([[[9, 1], [7, 3]], [[4, 6], [8, 2]], [[1, 9], [5, 5]], [[6, 4], [2, 8]]])
 MODEL = hbm.HierarchicalModel(2, alpha=priors.Gamma(2.0, rate=0.1), beta=[0.5, 1.5])
 
 REGRESSION = hbm.RegressionModel(2)
@@ -53,6 +54,10 @@ def batch_with_own_theta():
 
 def exact():
     return hbm.exact_posterior(BAGS, MODEL, n_draws=200, rng=1, group_names=["a", "b", "c"])
+
+
+def population():
+    return hbm.sample(MANY, hbm.PopulationModel(2), n_draws=100, n_chains=2, rng=1, diagnostics=False)
 
 
 def exact_batch():
@@ -122,8 +127,8 @@ ALPHA = [
 EXAMPLES = {
     **{type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p.log_density(0.3)]) for prior in ALPHA},
     "Dirichlet": (lambda: priors.Dirichlet([1.0, 2.0]), lambda p: [repr(p)]),
+    "Normal": (lambda: priors.Normal(1.0, 2.0), lambda p: [repr(p)]),
     "FixedBeta": (lambda: priors.FixedBeta([0.25, 0.75]), lambda p: [repr(p)]),
-    "Normal": (lambda: priors.Normal(0.0, 2.0), lambda p: [repr(p)]),
     "RegressionModel": (lambda: REGRESSION, lambda m: [repr(m)]),
     "RegressionSimulation": (
         lambda: hbm.simulate(REGRESSION, 2, design=DESIGN, totals=9, rng=0),
@@ -189,6 +194,11 @@ EXAMPLES = {
     "Posterior, by Gibbs": (lambda: hbm.sample(BAGS, n_draws=200, method="gibbs", rng=1), answers_of_posterior),
     "Posterior, by MH": (lambda: hbm.sample(BAGS, n_draws=1000, method="mh", rng=1), answers_of_posterior),
     "Posterior, wide": (lambda: hbm.sample(WIDE, n_draws=200, rng=1), lambda p: [p.log_beta, p.predict(1), p.theta(2)]),
+    "PopulationModel": (lambda: hbm.PopulationModel(2), lambda m: [repr(m)]),
+    "PopulationPosterior": (population, lambda r: [r.population.m, r[1].theta(0), r.log_predictive(BAGS), repr(r)]),
+    "Population": (lambda: population().population, lambda p: [p.mu, str(p.summary())]),
+    "NewDataset": (lambda: population().new_dataset(), lambda n: [n.predict(BAGS), n.log_predictive(BAGS)]),
+    "PopulationFit": (lambda: hbm.fit(MANY, hbm.PopulationModel(2), rng=1), lambda f: [f.m, repr(f)]),
     "Summary": (lambda: exact().summary(), lambda s: [str(s), *(list(row.values()) for row in s.values())]),
     "Summary, of a batch": (lambda: exact_batch().summary(), lambda s: [str(s)]),
     "NamedCounts": (lambda: hbm.tables.as_counts(hbm.datasets.load_pollen()), lambda n: [n.counts, n.category_names]),

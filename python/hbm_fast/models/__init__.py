@@ -2,7 +2,16 @@
 
 from hbm_fast.models.hierarchical import HierarchicalModel, known_concentration
 from hbm_fast.models.mixture import MixtureModel
+from hbm_fast.models.population import PopulationModel
 from hbm_fast.models.regression import RegressionModel
 from hbm_fast.models.serialization import from_dict, to_dict
 
-__all__ = ["HierarchicalModel", "MixtureModel", "RegressionModel", "from_dict", "known_concentration", "to_dict"]
+__all__ = [
+    "HierarchicalModel",
+    "MixtureModel",
+    "PopulationModel",
+    "RegressionModel",
+    "from_dict",
+    "known_concentration",
+    "to_dict",
+]

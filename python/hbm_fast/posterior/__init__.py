@@ -2,8 +2,20 @@
 
 from hbm_fast.posterior.loo import LeaveOneOut
 from hbm_fast.posterior.mixture import MixturePosterior
+from hbm_fast.posterior.new_dataset import NewDataset
+from hbm_fast.posterior.population import Population, PopulationPosterior
 from hbm_fast.posterior.posterior import Group, Posterior
 from hbm_fast.posterior.regression import RegressionPosterior
 from hbm_fast.posterior.summary import Summary
 
-__all__ = ["Group", "LeaveOneOut", "MixturePosterior", "Posterior", "RegressionPosterior", "Summary"]
+__all__ = [
+    "Group",
+    "LeaveOneOut",
+    "MixturePosterior",
+    "NewDataset",
+    "Population",
+    "PopulationPosterior",
+    "Posterior",
+    "RegressionPosterior",
+    "Summary",
+]

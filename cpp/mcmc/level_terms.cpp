@@ -1,0 +1,62 @@
+#include "mcmc/level_terms.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/limits.hpp"
+#include "mcmc/level_terms_kernels.hpp"
+
+namespace hbm_fast {
+namespace {
+
+constexpr std::size_t most_terms = 4096;
+// Above it all factors alpha + j are alpha, to double precision.
+constexpr double highest_log_alpha = 80.0;
+
+}  // namespace
+
+LevelTerms::LevelTerms(const SufficientStatistics& statistics) : present_(statistics.n_categories()) {
+  const std::size_t n_categories = statistics.n_categories();
+  for (std::size_t k = 0; k <= n_categories && usable_; ++k) {
+    const CountColumn& column = statistics.column(k);
+    if (column.empty()) continue;
+    if (column.value_weights().values.back() + static_cast<double>(level_.size()) > static_cast<double>(most_terms)) {
+      usable_ = false;
+      break;
+    }
+    const auto exceedances = column.exceedances();
+    const double sign = k < n_categories ? 1.0 : -1.0;
+    exponent_ += sign * exceedances[0];
+    if (k < n_categories) present_[k] = exceedances[0];
+    for (std::size_t j = 1; j < exceedances.size(); ++j) {
+      column_.push_back(static_cast<std::uint32_t>(k));
+      level_.push_back(static_cast<double>(j));
+      weight_.push_back(sign * exceedances[j]);
+    }
+  }
+  const std::size_t padded = (level_.size() + level_block - 1) / level_block * level_block;
+  column_.resize(padded, static_cast<std::uint32_t>(n_categories));
+  level_.resize(padded, 1.0);
+  weight_.resize(padded, 0.0);
+}
+
+double LevelTerms::scale(const double* log_beta, std::vector<double>& scales) const {
+  const std::size_t n_categories = present_.size();
+  double constant = 0.0;
+  std::vector<double> beta(n_categories + 1, 1.0);
+  for (std::size_t k = 0; k < n_categories; ++k) {
+    constant += present_[k] * log_beta[k];
+    beta[k] = std::exp(log_beta[k]);
+  }
+  scales.resize(column_.size());
+  for (std::size_t i = 0; i < scales.size(); ++i) scales[i] = beta[column_[i]];
+  return constant;
+}
+
+double LevelTerms::log_likelihood(double log_alpha, const std::vector<double>& scales) const {
+  const double above = std::min(log_alpha, highest_log_alpha);
+  const double alpha = std::exp(std::max(above, -log_alpha_range));
+  return exponent_ * above + sum_of_levels()(scales.data(), level_.data(), weight_.data(), scales.size(), alpha);
+}
+
+}  // namespace hbm_fast

@@ -1,0 +1,36 @@
+// The likelihood of one dataset along log alpha, beta fixed, as one sum over levels of the exceedances:
+//   sum_k c_k0 log(alpha beta_k) - C_0 log alpha + sum_{k, j >= 1} c_kj log(alpha beta_k + j) - sum_{j >= 1} C_j
+//   log(alpha + j).
+// Where counts are small it is evaluated in one vector loop, without a call for each category.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "statistics/sufficient_statistics.hpp"
+
+namespace hbm_fast {
+
+// What depends on the dataset alone; chains share it.
+class LevelTerms {
+ public:
+  explicit LevelTerms(const SufficientStatistics& statistics);
+
+  // Whether the levels are few enough for this form.
+  bool usable() const { return usable_; }
+
+  // The factor of alpha in each term, for proportions (K,); returns sum_k c_k0 log beta_k.
+  double scale(const double* log_beta, std::vector<double>& scales) const;
+  // The log-likelihood without coefficients, but for what `scale` returned.
+  double log_likelihood(double log_alpha, const std::vector<double>& scales) const;
+
+ private:
+  bool usable_ = true;
+  double exponent_ = 0.0;  // sum_k c_k0 - C_0
+  std::vector<double> present_;
+  std::vector<std::uint32_t> column_;
+  std::vector<double> level_, weight_;
+};
+
+}  // namespace hbm_fast

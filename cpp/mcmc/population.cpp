@@ -1,0 +1,404 @@
+#include "mcmc/population.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "core/limits.hpp"
+#include "core/parallel.hpp"
+#include "mcmc/crp_tables.hpp"
+#include "mcmc/dirichlet_block.hpp"
+#include "mcmc/dual_averaging.hpp"
+#include "mcmc/laplace.hpp"
+#include "mcmc/level_terms.hpp"
+#include "mcmc/posterior_density.hpp"
+#include "mcmc/slice.hpp"
+#include "simulation/variates.hpp"
+
+namespace hbm_fast {
+namespace {
+
+constexpr std::size_t datasets_per_chunk = 64;  // of the loops that threads share
+
+// The first interval of a slice step: in warm-up it approaches a multiple of the mean distance of a step, at which a
+// step takes the fewest evaluations.
+class SliceWidth {
+ public:
+  explicit SliceWidth(double first) : width_(first) {}
+  double value() const { return width_; }
+  void observe(double distance) { width_ = std::clamp(0.9 * width_ + 0.1 * 2.5 * distance, 0.01, 8.0); }
+
+ private:
+  double width_;
+};
+
+// log kappa and log m given the table counts of the datasets.
+class Upper {
+ public:
+  Upper(const ModelView& model, double log_kappa, std::vector<double> log_m)
+      : model_(model),
+        coordinate_(AlphaCoordinate::around(model.alpha, log_kappa)),
+        log_kappa_(log_kappa),
+        log_m_(std::move(log_m)),
+        adaptation_(1.5 * std::pow(static_cast<double>(log_m_.size()), -0.25), target_acceptance),
+        step_size_(adaptation_.step()) {}
+
+  double log_kappa() const { return log_kappa_; }
+  const std::vector<double>& log_m() const { return log_m_; }
+  double acceptance() const { return acceptance_; }
+  bool diverging() const { return diverging_; }
+
+  // One trajectory; in warm-up the coordinates are those of the posterior at some sweeps, and the step size adapts.
+  void draw(const SufficientStatistics& tables, Stream& stream, bool reshape, const KeepOn& keep_on) {
+    PosteriorDensity density(tables, model_);
+    density.use(coordinate_);
+    std::vector<double> y(density.dimension());
+    density.coordinates(log_kappa_, log_m_.data(), y.data());
+    if (density.alpha_fixed()) {  // logsumexp(y) is auxiliary
+      const double v = normal(stream);
+      for (double& value : y) value += v;
+    }
+    if (reshape) {
+      std::vector<double> mode = y;
+      climb(density, mode, keep_on);
+      whitening_ = whitening_at(density, mode.data());
+    }
+    trajectory(density, stream, y);
+    log_kappa_ = density.parameters(y.data(), log_m_.data());
+  }
+
+  void adapt() {
+    adaptation_.add(acceptance_);
+    step_size_ = adaptation_.step();
+  }
+  void freeze() { step_size_ = adaptation_.average(); }
+
+ private:
+  static constexpr double target_acceptance = 0.85;
+  static constexpr double divergence = 1000.0;
+
+  void trajectory(PosteriorDensity& density, Stream& stream, std::vector<double>& y) {
+    const std::size_t dimension = y.size();
+    std::vector<double> z(dimension), momentum(dimension), gradient(dimension), new_y = y;
+    whitening_.from_coordinates(y.data(), z.data());
+    const double start = density.value(y.data(), gradient.data());
+    whitening_.pull_back(gradient.data(), gradient.data());
+    for (double& p : momentum) p = normal(stream);
+    const auto kinetic = [&] {
+      return 0.5 * std::inner_product(momentum.begin(), momentum.end(), momentum.begin(), 0.0);
+    };
+    const double energy = kinetic() - start;
+    const double length = 1.5 + 1.5 * stream.uniform();
+    const int n_steps = static_cast<int>(std::clamp(std::ceil(length / step_size_), 1.0, 1000.0));
+    const double epsilon = std::min(length / n_steps, step_size_);
+    double value = start;
+    for (int i = 0; i < n_steps; ++i) {
+      for (std::size_t k = 0; k < dimension; ++k) {
+        momentum[k] += 0.5 * epsilon * gradient[k];
+        z[k] += epsilon * momentum[k];
+      }
+      whitening_.to_coordinates(z.data(), new_y.data());
+      value = density.value(new_y.data(), gradient.data());
+      if (!(std::abs(value - start) < divergence)) break;
+      whitening_.pull_back(gradient.data(), gradient.data());
+      for (std::size_t k = 0; k < dimension; ++k) momentum[k] += 0.5 * epsilon * gradient[k];
+    }
+    const double error = kinetic() - value - energy;
+    diverging_ = !(error < divergence);
+    acceptance_ = diverging_ ? 0.0 : std::min(1.0, std::exp(-error));
+    if (!diverging_ && stream.uniform() < acceptance_) y = new_y;
+  }
+
+  const ModelView& model_;
+  AlphaCoordinate coordinate_;
+  double log_kappa_;
+  std::vector<double> log_m_;
+  Whitening whitening_;
+  DualAveraging adaptation_;
+  double step_size_;
+  double acceptance_ = 1.0;
+  bool diverging_ = false;
+};
+
+// What the chains of one dataset share.
+struct DatasetTerms {
+  explicit DatasetTerms(const SufficientStatistics& given)
+      : statistics(given), tables(given), levels(given), is_empty(given.total_value_weights().values.empty()) {}
+
+  const SufficientStatistics& statistics;
+  TableCounts tables;
+  LevelTerms levels;
+  bool is_empty;
+};
+
+// One dataset of one chain.
+struct Member {
+  Member(const DatasetTerms& given, const ModelView& model, Stream own)
+      : terms(given), stream(own), log_beta(given.statistics.n_categories()) {
+    if (!terms.levels.usable()) density.emplace(given.statistics, model);
+  }
+
+  // Of the dataset at its beta, up to a constant.
+  double log_likelihood(double at) {
+    if (terms.is_empty) return 0.0;
+    if (density) return density->log_likelihood(at, log_beta.data(), nullptr);
+    return constant + terms.levels.log_likelihood(at, scales);
+  }
+
+  // Takes log beta ~ Dirichlet(shape), and what the likelihood makes of it.
+  void draw_log_beta(const std::vector<double>& shape) {
+    log_dirichlet_block(stream, shape.data(), shape.size(), log_beta.data());
+    if (!terms.is_empty && !density) constant = terms.levels.scale(log_beta.data(), scales);
+  }
+
+  const DatasetTerms& terms;
+  std::optional<PosteriorDensity> density;  // where counts are large
+  Stream stream;
+  double log_alpha = 0.0;
+  std::vector<double> log_beta, scales;
+  double constant = 0.0;  // of the log-likelihood at this beta
+  double value = 0.0;     // the log-likelihood, after step 1
+  SliceWidth width{2.0};
+};
+
+// Inside the support of a prior of a positive number, near `wanted`.
+double start_of(const AlphaPrior& prior, double wanted) {
+  if (prior.kind == AlphaKind::fixed) return std::log(prior.a);
+  if (!prior.bounded()) return wanted;
+  const double low = std::log(prior.lower), high = std::log(prior.upper);
+  return std::clamp(wanted, low + 0.1 * (high - low), high - 0.1 * (high - low));
+}
+
+double log_of(std::size_t n) { return std::log(static_cast<double>(n)); }
+
+class PopulationChain {
+ public:
+  PopulationChain(const std::vector<DatasetTerms>& datasets, const PopulationPriors& priors, Key key, std::size_t chain,
+                  int n_threads, TimedPoll& poll)
+      : priors_(priors),
+        n_categories_(priors.upper.beta.values.size()),
+        n_threads_(n_threads),
+        poll_(poll),
+        stream_(key, Site::chain, datasets.size(), chain),
+        upper_(priors.upper, start_of(priors.upper.alpha, log_of(n_categories_) + 0.5 * normal(stream_)),
+               std::vector<double>(n_categories_, -log_of(n_categories_))) {
+    const std::size_t n = datasets.size();
+    members_.reserve(n);
+    mu_ = priors.mean + normal(stream_);
+    log_tau_ = start_of(priors.tau, 0.5 * normal(stream_));
+    for (std::size_t b = 0; b < n; ++b) {
+      Member& member = members_.emplace_back(datasets[b], priors.upper, Stream(key, Site::chain, b, chain));
+      member.log_alpha = mu_ + std::exp(std::min(log_tau_, 1.0)) * normal(member.stream);
+      std::vector<double> shape(n_categories_);
+      for (std::size_t k = 0; k < n_categories_; ++k) shape[k] = 0.5 + datasets[b].statistics.n_positive(k);
+      member.draw_log_beta(shape);
+    }
+    z_.resize(n);
+    trial_.resize(n);
+    tables_.resize(n * n_categories_);
+  }
+
+  void warm_up(std::size_t i, std::size_t n) {
+    // the coordinates of (kappa, m) are made anew after 0, 8, 16, 32, ... sweeps
+    adapting_ = true;
+    sweep(i == 0 || (i >= 8 && (i & (i - 1)) == 0), i >= first_sweeps);
+    upper_.adapt();
+    adapting_ = false;
+    if (i + 1 == n) upper_.freeze();
+  }
+  void step() { sweep(!shaped_, true); }
+
+  double mu() const { return mu_; }
+  double log_tau() const { return log_tau_; }
+  const Upper& upper() const { return upper_; }
+  const std::vector<Member>& members() const { return members_; }
+
+ private:
+  // Before each dataset has found its own alpha, tau near 0 may look best, from where a chain takes long to return.
+  static constexpr std::size_t first_sweeps = 10;
+
+  void sweep(bool reshape, bool interweave) {
+    shaped_ = true;
+    for_members([&](std::size_t b) { draw_log_alpha(members_[b]); });
+    centred();
+    if (interweave) not_centred();
+    for_members([&](std::size_t b) { draw_tables(b); });
+    SufficientStatistics statistics(n_categories_);
+    const auto k = static_cast<std::ptrdiff_t>(n_categories_);
+    statistics.add({tables_.data(), CountType::int64, members_.size(), n_categories_, k, 1});
+    upper_.draw(statistics, stream_, reshape, [&] {
+      poll_();
+      return true;
+    });
+    for_members([&](std::size_t b) { draw_log_beta(b); });
+  }
+
+  template <class Body>
+  void for_members(const Body& body) {
+    parallel_for(members_.size(), datasets_per_chunk, n_threads_, [&](std::size_t begin, std::size_t end) {
+      poll_();
+      for (std::size_t b = begin; b < end; ++b) body(b);
+    });
+  }
+
+  void draw_log_alpha(Member& member) {
+    const double tau = std::exp(log_tau_);
+    if (member.terms.is_empty) {
+      member.log_alpha = mu_ + tau * normal(member.stream);
+      return;
+    }
+    const double before = member.log_alpha;
+    double first = 0.0, last = 0.0;
+    bool is_first = true;
+    const auto density = [&](double at) {
+      last = member.log_likelihood(at);
+      if (std::exchange(is_first, false)) first = last;
+      const double z = (at - mu_) / tau;
+      return last - 0.5 * z * z;
+    };
+    StepStatistics unused;
+    member.log_alpha = slice(member.stream, before, member.width.value(), density, unused);
+    member.value = member.log_alpha == before ? first : last;
+    if (adapting_) member.width.observe(std::abs(member.log_alpha - before));
+  }
+
+  // mu and tau given log alpha_b; mu is integrated out for the step of tau.
+  void centred() {
+    const double n = static_cast<double>(members_.size());
+    double mean = 0.0, squares = 0.0;
+    for (const Member& member : members_) mean += member.log_alpha / n;
+    for (const Member& member : members_) squares += (member.log_alpha - mean) * (member.log_alpha - mean);
+    if (priors_.tau.kind != AlphaKind::fixed) {
+      const auto density = [&](double log_tau) {
+        const double variance = std::exp(2.0 * log_tau);
+        const double spread = priors_.sd * priors_.sd + variance / n;
+        const double away = mean - priors_.mean;
+        return priors_.tau.log_density(log_tau) - (n - 1.0) * log_tau - 0.5 * squares / variance -
+               0.5 * (std::log(spread) + away * away / spread);
+      };
+      StepStatistics unused;
+      log_tau_ = slice(stream_, log_tau_, std::min(3.0 / std::sqrt(n), 1.0), density, unused);
+    }
+    const double of_prior = 1.0 / (priors_.sd * priors_.sd), of_data = n * std::exp(-2.0 * log_tau_);
+    mu_ = (of_prior * priors_.mean + of_data * mean) / (of_prior + of_data) +
+          normal(stream_) / std::sqrt(of_prior + of_data);
+  }
+
+  // mu, then tau, given z_b.
+  void not_centred() {
+    double current = 0.0;
+    for (std::size_t b = 0; b < members_.size(); ++b) {
+      z_[b] = (members_[b].log_alpha - mu_) * std::exp(-log_tau_);
+      current += members_[b].value;
+    }
+    StepStatistics unused;
+    const double old_mu = mu_;
+    const auto of_mu = [&](double mu) {
+      const double away = (mu - priors_.mean) / priors_.sd;
+      return (mu == old_mu ? current : log_likelihood(mu, log_tau_)) - 0.5 * away * away;
+    };
+    mu_ = slice(stream_, old_mu, mu_width_.value(), of_mu, unused);
+    if (mu_ != old_mu) current = std::accumulate(trial_.begin(), trial_.end(), 0.0);
+    if (adapting_) mu_width_.observe(std::abs(mu_ - old_mu));
+    if (priors_.tau.kind != AlphaKind::fixed) {
+      const double old = log_tau_;
+      const auto of_tau = [&](double log_tau) {
+        const double prior = priors_.tau.log_density(log_tau);
+        if (!std::isfinite(prior)) return prior;
+        return prior + (log_tau == old ? current : log_likelihood(mu_, log_tau));
+      };
+      log_tau_ = slice(stream_, old, tau_width_.value(), of_tau, unused);
+      if (adapting_) tau_width_.observe(std::abs(log_tau_ - old));
+    }
+    for (std::size_t b = 0; b < members_.size(); ++b) members_[b].log_alpha = mu_ + std::exp(log_tau_) * z_[b];
+  }
+
+  // Of all datasets, at log alpha_b = mu + tau z_b; the terms are left in trial_, to be added in one order.
+  double log_likelihood(double mu, double log_tau) {
+    const double tau = std::exp(log_tau);
+    for_members([&](std::size_t b) { trial_[b] = members_[b].log_likelihood(mu + tau * z_[b]); });
+    return std::accumulate(trial_.begin(), trial_.end(), 0.0);
+  }
+
+  void draw_tables(std::size_t b) {
+    Member& member = members_[b];
+    std::vector<double> tables(n_categories_);
+    if (!member.terms.is_empty)
+      member.terms.tables.draw(member.stream, member.log_alpha, member.log_beta.data(), tables.data());
+    for (std::size_t k = 0; k < n_categories_; ++k) {
+      tables_[b * n_categories_ + k] = static_cast<std::int64_t>(tables[k]);
+    }
+  }
+
+  void draw_log_beta(std::size_t b) {
+    std::vector<double> shape(n_categories_);
+    for (std::size_t k = 0; k < n_categories_; ++k) {
+      const double prior = std::exp(std::clamp(upper_.log_kappa() + upper_.log_m()[k], -690.0, log_alpha_range));
+      shape[k] = prior + static_cast<double>(tables_[b * n_categories_ + k]);
+    }
+    members_[b].draw_log_beta(shape);
+  }
+
+  const PopulationPriors& priors_;
+  std::size_t n_categories_;
+  int n_threads_;
+  TimedPoll& poll_;
+  Stream stream_;
+  Upper upper_;
+  std::vector<Member> members_;
+  double mu_ = 0.0;
+  double log_tau_ = 0.0;
+  SliceWidth mu_width_{1.0}, tau_width_{1.0};
+  bool adapting_ = false;
+  bool shaped_ = false;
+  std::vector<double> z_, trial_;
+  std::vector<std::int64_t> tables_;  // (B, K)
+};
+
+}  // namespace
+
+void sample_population(const std::vector<const SufficientStatistics*>& datasets, const PopulationPriors& priors,
+                       const PopulationOptions& options, const PopulationArrays& out,
+                       const std::function<void(double)>& poll) {
+  const std::size_t n_categories = priors.upper.beta.values.size();
+  const double n_sweeps = static_cast<double>(options.n_chains * (options.n_warmup + options.n_draws));
+  std::atomic<std::size_t> done{0};
+  const Poll poll_with_share = [&] { poll(static_cast<double>(done) / n_sweeps); };
+  TimedPoll timed_poll(poll_with_share);
+  std::vector<DatasetTerms> terms;
+  terms.reserve(datasets.size());
+  for (const SufficientStatistics* dataset : datasets) terms.emplace_back(*dataset);
+  const int outer = static_cast<int>(threads_for(options.n_chains, 1, options.n_threads));
+  const int inner = std::max(options.n_threads / outer, 1);
+  parallel_for(
+      options.n_chains, 1, outer,
+      [&](std::size_t begin, std::size_t end) {
+        for (std::size_t c = begin; c < end; ++c) {
+          PopulationChain chain(terms, priors, options.key, c, inner, timed_poll);
+          for (std::size_t i = 0; i < options.n_warmup; ++i, ++done) chain.warm_up(i, options.n_warmup);
+          for (std::size_t d = 0; d < options.n_draws; ++d, ++done) {
+            chain.step();
+            const std::size_t at = c * options.n_draws + d;
+            out.mu[at] = chain.mu();
+            out.log_tau[at] = chain.log_tau();
+            out.log_kappa[at] = chain.upper().log_kappa();
+            std::copy(chain.upper().log_m().begin(), chain.upper().log_m().end(), out.log_m + at * n_categories);
+            out.acceptance[at] = chain.upper().acceptance();
+            out.diverging[at] = chain.upper().diverging();
+            for (std::size_t b = 0; b < datasets.size(); ++b) {
+              const Member& member = chain.members()[b];
+              const std::size_t place = b * options.n_chains * options.n_draws + at;
+              out.log_alpha[place] = member.log_alpha;
+              std::copy(member.log_beta.begin(), member.log_beta.end(), out.log_beta + place * n_categories);
+            }
+          }
+        }
+      },
+      poll_with_share);
+}
+
+}  // namespace hbm_fast
