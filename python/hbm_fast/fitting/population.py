@@ -225,7 +225,7 @@ def _highest(objective: _Draws, start: Floats) -> Floats:
         moved, bend = there - here, slope - gradient
         gain, here, value, slope = found - value, there, found, gradient
         if gain < 1e-7:
-            return here
+            return np.asarray(here)
         along = float(moved @ bend)
         if along > 1e-12:
             change = np.eye(len(here)) - np.outer(moved, bend) / along
