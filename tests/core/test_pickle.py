@@ -169,6 +169,11 @@ EXAMPLES = {
         lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=2)),
         lambda f: [str(f), f.concentration, f.standard_error, f.log_evidence, f.predict_proba(BAGS), str(f.summary())],
     ),
+    "MixturePosterior": (
+        lambda: hbm.sample(BAGS, hbm.MixtureModel(2, n_components=2), n_draws=50, rng=1, diagnostics=False),
+        lambda p: [p.labels, p.log_weights, p.alpha, p.co_assignment(), p.log_predictive([3, 1])],
+    ),
+    "Evidence": (lambda: hbm.log_evidence(BAGS, MODEL), lambda e: [repr(e), e.value, e.error]),
     "Dataset": (hbm.datasets.load_rat_tumors, *FIELDS),
     "CountTable": (lambda: hbm.tables.CountTable(BAGS, ("a", "b")), *FIELDS),
     "Posterior": (draws, answers_of_posterior),
@@ -199,6 +204,14 @@ EXAMPLES = {
     "Population": (lambda: population().population, lambda p: [p.mu, str(p.summary())]),
     "NewDataset": (lambda: population().new_dataset(), lambda n: [n.predict(BAGS), n.log_predictive(BAGS)]),
     "PopulationFit": (lambda: hbm.fit(MANY, hbm.PopulationModel(2), rng=1), lambda f: [f.m, repr(f)]),
+    "RegressionPosterior": (
+        lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1),
+        lambda p: [p.coefficients, p.predict(), p.predictive_counts(), p.loo().pointwise, str(p.summary())],
+    ),
+    "LeaveOneOut": (
+        lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1).loo(),
+        lambda f: [repr(f), f.pointwise],
+    ),
     "Summary": (lambda: exact().summary(), lambda s: [str(s), *(list(row.values()) for row in s.values())]),
     "Summary, of a batch": (lambda: exact_batch().summary(), lambda s: [str(s)]),
     "NamedCounts": (lambda: hbm.tables.as_counts(hbm.datasets.load_pollen()), lambda n: [n.counts, n.category_names]),

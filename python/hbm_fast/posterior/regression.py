@@ -58,8 +58,8 @@ class RegressionPosterior:
     >>> twins = hbm.datasets.load_twins()
     >>> obese = [[1.0, float(label == "Obese")] for label in twins.labels]
     >>> post = hbm.sample(twins.counts[:, [20, 40, 60]], hbm.RegressionModel(3), design=obese, rng=1)
-    >>> post.coefficients.shape, post.precision_coefficients.shape, post.method
-    ((4, 1000, 2, 3), (4, 1000, 1), 'importance')
+    >>> post.coefficients.shape, post.precision_coefficients.shape
+    ((4, 1000, 2, 3), (4, 1000, 1))
     """
 
     def __init__(
