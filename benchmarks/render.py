@@ -32,6 +32,7 @@ ORDER = (
     "fit_against_starts",
     "sampling_hard_cases",
     "prior_coverage",
+    "mixture_calibration",
     "regression_false_positives",
 )
 OURS = ("hbm_fast", "hbm.")  # how the names of our methods begin

@@ -5,18 +5,20 @@ K = 3 categories and totals from 0 to 20, which are sampled by Gibbs; and N = 12
 are sampled by independence steps and by splits and merges too. The ranks of the true values among 99 draws must be
 uniform.
 
-`python benchmarks/checks/mixture_calibration.py [datasets]` prints p-values of chi-square tests and writes
-benchmarks/results/mixture_calibration.json; of the larger tables it takes a quarter as many datasets.
+    python benchmarks/checks/mixture_calibration.py --out benchmarks/results/mixture_calibration.json
+    python benchmarks/checks/mixture_calibration.py --datasets 200    # a first look
+
+Of the larger tables it takes a quarter as many datasets.
 """
 
-import json
+import argparse
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import hbm_fast as hbm
+from hbm_fast.benchmark.records import Record, measured_here
 
 N_RANKS, THIN = 100, 10
 PROCESS = hbm.priors.DirichletProcess(1.0)
@@ -106,14 +108,22 @@ def chi_square_p(values, n_bins=20):
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 
-if __name__ == "__main__":
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
-    target = Path(__file__).parents[1] / "results" / "mixture_calibration.json"
-    table = {}
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--datasets", type=int, default=4000)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    records = []
     for case, (_, _, largest_total) in CASES.items():
-        m = n if largest_total == 20 else n // 4
-        p_values = {quantity: chi_square_p(values) for quantity, values in ranks(case, m).items()}
-        table[case] = {"datasets": m, "p_values": p_values}
-        for quantity, p in p_values.items():
-            print(f"{case:26s} {m} datasets, {quantity:26s} p = {p:.4g}", flush=True)
-        target.write_text(json.dumps(table, indent=1) + "\n")
+        n = options.datasets if largest_total == 20 else options.datasets // 4
+        found = {quantity: chi_square_p(values) for quantity, values in ranks(case, n).items()}
+        for quantity, p in found.items():
+            print(f"{case:26s} {n} datasets, {quantity:26s} p = {p:.4g}", flush=True)
+        records.append(Record(f"{n} datasets", case, metrics={"smallest_p": min(found.values()), **found}))
+        if options.out is not None:
+            notes = ["p-values of the chi-squared test that the ranks of each quantity are uniform."]
+            measured_here("Simulation-based calibration of mixtures", records, (), notes).write(options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -90,7 +90,8 @@ void fuzz_simulate(fuzz::Input& input) {
                                           counts.buffer.get(),
                                           type,
                                           tabulated ? statistics.get() : nullptr,
-                                          static_cast<std::size_t>(max_total)};
+                                          static_cast<std::size_t>(max_total),
+                                          nullptr};
   hbm_fast::simulate(request, arrays, static_cast<int>(input.range(1, 2)));
 
   for (std::size_t b = 0; b < b_count; ++b) {

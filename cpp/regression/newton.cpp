@@ -124,8 +124,8 @@ RegressionOptimum maximize(const RegressionObjective& objective, std::vector<dou
     while (fraction > 1e-10) {
       for (std::size_t i = 0; i < p; ++i) next[i] = here.theta[i] + fraction * step[i];
       const double value = objective.derivatives(next.data(), next_gradient.data(), next_information.data());
-      const double least = here.value + (drifts ? 0.0 : 1e-4 * fraction * gain);
-      accepted = value >= least || (gain < resolved && std::isfinite(value));
+      const double lowest = here.value + (drifts ? 0.0 : 1e-4 * fraction * gain);
+      accepted = value >= lowest || (gain < resolved && std::isfinite(value));
       if (accepted) {
         here.theta.swap(next);
         gradient.swap(next_gradient);

@@ -29,12 +29,10 @@ if TYPE_CHECKING:
         select_components,
     )
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.mixture_simulation import MixtureSimulation
     from hbm_fast.models import HierarchicalModel, MixtureModel, PopulationModel, RegressionModel
     from hbm_fast.posterior import MixturePosterior, PopulationPosterior, Posterior, RegressionPosterior
-    from hbm_fast.regression_simulation import RegressionSimulation
     from hbm_fast.sampling import sample
-    from hbm_fast.simulation import Simulation, simulate
+    from hbm_fast.simulation import MixtureSimulation, RegressionSimulation, Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
     from hbm_fast.variates import dirichlet, multinomial
 
@@ -99,7 +97,7 @@ _EXPORTS = {
     "MixtureFit": "fitting",
     "MixtureModel": "models",
     "MixturePosterior": "posterior",
-    "MixtureSimulation": "mixture_simulation",
+    "MixtureSimulation": "simulation",
     "PopulationFit": "fitting",
     "PopulationModel": "models",
     "PopulationPosterior": "posterior",
@@ -107,7 +105,7 @@ _EXPORTS = {
     "RegressionFit": "fitting",
     "RegressionModel": "models",
     "RegressionPosterior": "posterior",
-    "RegressionSimulation": "regression_simulation",
+    "RegressionSimulation": "simulation",
     "Simulation": "simulation",
     "SufficientStatistics": "sufficient_statistics",
     "dirichlet": "variates",

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._typing import Floats, RNGLike
-from hbm_fast.simulation import MAX_TOTAL
 
+MAX_TOTAL = 2_000_000_000  # of a group: a simulated count is an int32
 _LARGEST_SIZE = 2**48  # one byte for each is more than any memory holds
 
 

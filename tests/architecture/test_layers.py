@@ -17,7 +17,7 @@ tables
 datasets
 priors
 models
-sufficient_statistics likelihood distribution simulation mixture_simulation regression_simulation variates
+sufficient_statistics likelihood distribution simulation variates
 quadrature
 posterior
 sampling exact fitting
@@ -38,7 +38,7 @@ COLUMNS = {
     "priors": ("priors.py", "priors", "models"),
     "likelihood": ("likelihood.py", "likelihood", "likelihood"),
     "statistics": ("sufficient_statistics.py", "statistics", "statistics"),
-    "simulation": ("simulation.py", "simulation", "simulation"),
+    "simulation": ("simulation", "simulation", "simulation"),
     "quadrature": ("quadrature", "statistics", "quadrature"),
     "posterior": ("posterior", "prediction", "posterior"),
     "sampling": ("sampling", "mcmc", "sampling"),

@@ -341,3 +341,17 @@ def test_ranks_are_uniform(case):
     spec.loader.exec_module(module)
     found = module.ranks(module.CASES[case], 40, 1)
     assert min(module.p_value(values) for values in found.values()) > 1e-9
+
+
+def test_evidence_by_its_public_name():
+    rng = np.random.default_rng(2)
+    design = np.column_stack([np.ones(12), rng.normal(size=12)])
+    counts = rng.multinomial(20, [0.2, 0.3, 0.5], size=12)
+    model = hbm.RegressionModel(3)
+    evidence = hbm.log_evidence(counts, model, design=design, rng=1)
+    post = hbm.sample(counts, model, design=design, rng=1)
+    assert evidence.value == pytest.approx(
+        post.log_evidence, abs=6.5 * np.hypot(evidence.error, post.log_evidence_error)
+    )
+    with pytest.raises(ValueError, match="by method='auto'"):
+        hbm.log_evidence(counts, model, design=design, method="bridge")

@@ -80,7 +80,7 @@ def test_formulas_and_refusals():
         hbm.simulate(hbm.RegressionModel(3, random_intercept="subject"), 2, data=data, totals=9)
     with pytest.raises(TypeError, match="data= or design="):
         hbm.simulate(hbm.RegressionModel(3), 2, totals=9)
-    with pytest.raises(ValueError, match="alpha is not for"):
+    with pytest.raises(ValueError, match="simulate takes alpha with"):
         hbm.simulate(hbm.RegressionModel(3), 2, totals=9, n_groups=4, alpha=1.0)
     with pytest.raises(ValueError, match="coefficients must have a shape"):
         hbm.simulate(hbm.RegressionModel(3), 2, totals=9, n_groups=4, coefficients=np.ones((2, 4)))

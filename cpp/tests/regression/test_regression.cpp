@@ -1,8 +1,8 @@
 // The rising factorial's derivatives over all its branches, against sums term by term.
 #include <cmath>
 
-#include "check.hpp"
 #include "regression/rising.hpp"
+#include "tests/check.hpp"
 
 using namespace hbm_fast;
 

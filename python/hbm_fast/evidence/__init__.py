@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hbm_fast import _validate, priors
 from hbm_fast._display import Displayed
@@ -12,8 +13,8 @@ from hbm_fast._typing import Counts, CountsLike, RNGLike
 from hbm_fast.evidence import bridge, enumeration
 from hbm_fast.evidence.proposals import Points
 from hbm_fast.exact import exact_posterior
-from hbm_fast.models import HierarchicalModel, MixtureModel
-from hbm_fast.sampling import sample
+from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
+from hbm_fast.sampling import regression_evidence, sample
 from hbm_fast.tables.inputs import as_counts
 
 Method = Literal["auto", "quadrature", "bridge", "enumeration"]
@@ -52,8 +53,11 @@ class Evidence(Displayed):
 
 def log_evidence(
     counts: CountsLike,
-    model: HierarchicalModel | MixtureModel,
+    model: HierarchicalModel | MixtureModel | RegressionModel,
+    *,
     data: Any = None,
+    design: ArrayLike | None = None,
+    precision_design: ArrayLike | None = None,
     method: Method = "auto",
     rng: RNGLike = 0,
 ) -> Evidence:
@@ -62,14 +66,17 @@ def log_evidence(
     Parameters
     ----------
     counts : integer array (N, K), or any table that `hbm_fast.sample` takes
-    model : HierarchicalModel or MixtureModel
+    model : HierarchicalModel, MixtureModel or RegressionModel
     data : data frame, optional
-        Covariates, of a model that has some; else None.
+        With a RegressionModel: the covariates, one row a group.
+    design, precision_design : array_like (N, P), (N, Q), optional
+        With a RegressionModel: columns in place of its formulas.
     method : {"auto", "quadrature", "bridge", "enumeration"}
         ``"auto"`` is quadrature for one component and K = 2, enumeration for a Dirichlet process, else bridge sampling.
-        Enumeration sums over all partitions, of at most ten groups with counts.
+        Enumeration sums over all partitions, of at most ten groups with counts. A RegressionModel has ``"auto"`` alone:
+        importance sampling at the mode where that is nearly exact, else bridge sampling.
     rng : None, int, SeedSequence, BitGenerator or Generator
-        Of bridge sampling.
+        Of bridge and importance sampling.
 
     Returns
     -------
@@ -100,10 +107,16 @@ def log_evidence(
     >>> round(one.value, 3), round(kinds.value, 3), kinds.method
     (-9.041, -8.532, 'enumeration')
     """
-    if not isinstance(model, HierarchicalModel | MixtureModel):
-        raise TypeError(f"model must be a HierarchicalModel or a MixtureModel; got {model!r}")
-    if data is not None:
-        raise TypeError(f"data holds covariates, and {model!r} has none: leave data out")
+    if not isinstance(model, HierarchicalModel | MixtureModel | RegressionModel):
+        raise TypeError(f"model must be a HierarchicalModel, a MixtureModel or a RegressionModel; got {model!r}")
+    covariates = {"data": data, "design": design, "precision_design": precision_design}
+    if isinstance(model, RegressionModel):
+        if method != "auto":
+            raise ValueError(f"the evidence of a RegressionModel is by method='auto'; got {method!r}")
+        return Evidence(*regression_evidence.log_evidence(counts, model, rng=rng, **covariates))
+    for name, value in covariates.items():
+        if value is not None:
+            raise TypeError(f"{name} holds covariates, and {model!r} has none: leave {name} out")
     if method not in ("auto", "quadrature", "bridge", "enumeration"):
         raise ValueError(f"method must be 'auto', 'quadrature', 'bridge' or 'enumeration'; got {method!r}")
     table = _validate.counts(as_counts(counts).unweighted().dense())

@@ -21,7 +21,7 @@ from hbm_fast.fitting.regression_quantiles import quantile_residuals
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design, Subjects
-from hbm_fast.regression_simulation import RegressionDraws, dataset_stream
+from hbm_fast.simulation.regression import RegressionDraws, dataset_stream
 
 MESSAGES = {
     "converged": "a maximum was found",

@@ -56,7 +56,7 @@ class MixturePosterior(Displayed):
     >>> import hbm_fast as hbm
     >>> bags = [[20, 0]] * 3 + [[0, 20]] * 3 + [[10, 10]] * 6  # pure bags and mixed ones
     >>> model = hbm.MixtureModel(2, n_components=2, alpha=hbm.priors.HalfCauchy(10))
-    >>> post = hbm.sample(bags, model, rng=1)
+    >>> post = hbm.sample(bags, model, rng=2)
     >>> post.labels.shape, post.weights.shape
     ((4, 1000, 12), (4, 1000, 2))
     >>> post.partition().tolist()
@@ -228,7 +228,7 @@ class MixturePosterior(Displayed):
         >>> import hbm_fast as hbm
         >>> bags = [[20, 0]] * 3 + [[0, 20]] * 3 + [[10, 10]] * 6  # pure bags and mixed ones
         >>> model = hbm.MixtureModel(2, n_components=2, alpha=hbm.priors.HalfCauchy(10))
-        >>> post = hbm.sample(bags, model, rng=1)
+        >>> post = hbm.sample(bags, model, rng=2)
         >>> post.predict(counts=[1, 0]).round(1), post.predict(counts=[3, 0]).round(1)
         (array([0.7, 0.3]), array([0.9, 0.1]))
         """

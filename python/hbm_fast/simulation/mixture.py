@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hbm_fast import _random, _validate
 from hbm_fast._display import Displayed
-from hbm_fast._typing import Counts, Floats, Key
+from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import HierarchicalModel, MixtureModel
 from hbm_fast.priors import DirichletProcess, Fixed, FixedBeta, Gamma
-from hbm_fast.simulation import Simulation, simulate
+from hbm_fast.simulation.hierarchical import Simulation, simulate_hierarchical
 
 # Random streams of one dataset: the labels, the weights or the process's concentration, then one for each component.
 _LABELS, _WEIGHTS, _COMPONENT = 0, 1, 2
@@ -78,7 +79,7 @@ def simulate_mixture(
     *,
     n_groups: Any,
     totals: Any,
-    key: Key,
+    rng: RNGLike | Key,
     first: int,
     theta: bool,
     counts: bool,
@@ -86,11 +87,13 @@ def simulate_mixture(
     n_threads: int | None,
 ) -> MixtureSimulation:
     """The datasets; arguments as of `simulate`."""
+    n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
+    key = _random.key(rng)
 
     def draw(one: HierarchicalModel, stream: int, **options: Any) -> Simulation:
         words = np.random.SeedSequence([*key.tolist(), stream]).generate_state(2, np.uint64).astype(np.uint64)
         settings = {"log_theta": False, "first": first, "n_threads": n_threads, "counts": False, **options}
-        return simulate(one, n_datasets, rng=words, **settings)
+        return simulate_hierarchical(one, n_datasets, rng=words, **settings)
 
     even = HierarchicalModel(2, alpha=Fixed(2.0), beta=FixedBeta([0.5, 0.5]))  # theta is uniform
     groups = draw(even, _LABELS, n_groups=n_groups, totals=totals, counts=True)

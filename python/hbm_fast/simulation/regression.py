@@ -12,8 +12,7 @@ from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
-from hbm_fast.simulation import MAX_TOTAL
-from hbm_fast.variates import dirichlet, multinomial
+from hbm_fast.variates import MAX_TOTAL, dirichlet, multinomial
 
 _LARGEST = 40.0  # log precision from which on a Dirichlet distribution is a point in float64
 

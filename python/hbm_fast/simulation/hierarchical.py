@@ -1,7 +1,7 @@
-"""Simulated datasets from a model: an endless, reproducible stream."""
+"""Simulated datasets of a HierarchicalModel: an endless, reproducible stream."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -9,17 +9,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
-from hbm_fast.models import HierarchicalModel, MixtureModel, PopulationModel, RegressionModel
+from hbm_fast.models import HierarchicalModel, PopulationModel
 from hbm_fast.priors import Dirichlet, LogNormal
+from hbm_fast.variates import MAX_TOTAL
 
-# Version 0.1.0 has the function in this module.
-from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_counts
-
-if TYPE_CHECKING:
-    from hbm_fast.mixture_simulation import MixtureSimulation
-    from hbm_fast.regression_simulation import RegressionSimulation
-
-MAX_TOTAL = 2_000_000_000
 _LOG_SMALLEST = -690.0  # of a concentration
 
 
@@ -92,8 +85,7 @@ class Simulation(Displayed):
         )
 
 
-@overload
-def simulate(
+def simulate_hierarchical(
     model: HierarchicalModel | PopulationModel,
     n_datasets: int,
     *,
@@ -110,158 +102,10 @@ def simulate(
     dtype: DTypeLike = np.int32,
     out: Simulation | None = None,
     n_threads: int | None = None,
-) -> Simulation: ...
-@overload
-def simulate(
-    model: MixtureModel,
-    n_datasets: int,
-    *,
-    n_groups: int | tuple[int, int] | ArrayLike,
-    totals: int | tuple[int, int] | ArrayLike,
-    rng: RNGLike | Key = None,
-    first: int = 0,
-    theta: bool = True,
-    counts: bool = True,
-    dtype: DTypeLike = np.int32,
-    n_threads: int | None = None,
-) -> "MixtureSimulation": ...
-@overload
-def simulate(
-    model: RegressionModel,
-    n_datasets: int,
-    *,
-    totals: int | tuple[int, int] | ArrayLike,
-    n_groups: int | None = None,
-    rng: RNGLike | Key = None,
-    first: int = 0,
-    dtype: DTypeLike = np.int32,
-    n_threads: int | None = None,
-    data: Any = None,
-    design: ArrayLike | None = None,
-    precision_design: ArrayLike | None = None,
-    coefficients: ArrayLike | None = None,
-    precision_coefficients: ArrayLike | None = None,
-    random_scale: ArrayLike | None = None,
-) -> "RegressionSimulation": ...
-def simulate(
-    model: HierarchicalModel | MixtureModel | PopulationModel | RegressionModel,
-    n_datasets: int,
-    *,
-    n_groups: int | tuple[int, int] | ArrayLike | None = None,
-    totals: int | tuple[int, int] | ArrayLike,
-    rng: RNGLike | Key = None,
-    first: int = 0,
-    alpha: ArrayLike | None = None,
-    beta: ArrayLike | None = None,
-    theta: bool = True,
-    log_theta: bool | None = None,
-    counts: bool = True,
-    statistics: bool | NDArray[np.float32] = False,
-    dtype: DTypeLike = np.int32,
-    out: Simulation | None = None,
-    n_threads: int | None = None,
-    **options: Any,
-) -> "Simulation | MixtureSimulation | RegressionSimulation":
-    """Simulate datasets: alpha, beta (and its concentration, if learned), and theta and counts of every group.
-
-    Parameters
-    ----------
-    model : HierarchicalModel, MixtureModel, RegressionModel or PopulationModel
-        The priors, K categories. Of a mixture alpha and beta of each component, and the label of each group. The
-        datasets of a PopulationModel come from one population, that of the key.
-    n_datasets : int
-        B.
-    n_groups : int, (low, high) or array_like (B,)
-        Groups of each dataset: fixed, uniform on an inclusive range (a tuple), or given (a list or an array). The
-        arrays have N rows, the largest possible number; rows after ``n_groups[b]`` are zero. With a RegressionModel the
-        rows of the covariates.
-    totals : int, (low, high) or array_like (N,) or (B, N)
-        Draws from each group, at most 2,000,000,000: fixed, uniform on an inclusive range, or given.
-    rng : None, int, SeedSequence, BitGenerator, Generator, or a key
-        Seed of the random stream, or a ``Simulation.key``, which continues its stream.
-    first : int, default 0
-        Index of the first dataset, at most 2**64 - n_datasets. The bits of dataset i, group n depend only on (key, i,
-        n) and the settings.
-    alpha, beta : array_like, optional
-        Hyperparameters to condition on, () or (B,), and (K,) or (B, K) with rows that sum to one, as in posterior
-        predictive checks.
-    theta : bool, default True
-        Whether to return ``theta``; this does not change the other arrays.
-    log_theta : bool, optional
-        Whether to return ``log_theta``; by default as ``theta``.
-    counts : bool, default True
-        Whether to return the counts.
-    statistics : bool or ndarray (B, K + 1, J) float32, default False
-        Whether to return the exceedance counts of each dataset (J is the largest possible total), or the buffer for
-        them (J at least that).
-    dtype : dtype, default int32
-        Integer type of the counts.
-    out : Simulation, optional
-        An earlier result of the same shapes and dtypes, whose arrays are overwritten.
-    n_threads : int, optional
-        The results do not depend on it.
-    data : data frame, optional
-        With a RegressionModel: the covariates of its formulas and its subjects, one row a group.
-    design, precision_design : array_like (N, P), (N, Q), optional
-        With a RegressionModel: columns in place of the formulas.
-    coefficients, precision_coefficients, random_scale : array_like, optional
-        With a RegressionModel: parameters to condition on, of shapes (P, K), (Q,), (K,), or with B in front. Those that
-        are not given are drawn from their priors.
-
-    Returns
-    -------
-    Simulation, MixtureSimulation for a MixtureModel, or RegressionSimulation for a RegressionModel
-
-    Raises
-    ------
-    TypeError, ValueError
-        For anything else, where totals do not fit in ``dtype``, and for ``alpha``, ``beta``, ``log_theta``,
-        ``statistics`` or ``out`` with a MixtureModel.
-
-    Examples
-    --------
-    >>> import hbm_fast as hbm
-    >>> model = hbm.HierarchicalModel(2)
-    >>> sims = hbm.simulate(model, 1000, n_groups=21, totals=20, rng=0)
-    >>> sims.counts.shape, int(sims.counts[7].sum())
-    ((1000, 21, 2), 420)
-    >>> later = hbm.simulate(model, 100, n_groups=21, totals=20, rng=0, first=900)
-    >>> bool((later.counts == sims.counts[900:]).all())
-    True
-    """
-    if isinstance(model, RegressionModel):
-        others = {"alpha": alpha, "beta": beta, "log_theta": log_theta, "out": out}
-        unused = [name for name, value in others.items() if value is not None]
-        if unused or not theta or not counts or statistics is not False:
-            raise ValueError(f"{(unused or ['theta=, counts= or statistics='])[0]} is not for a RegressionModel")
-        from hbm_fast.regression_simulation import simulate_regression
-
-        common: dict[str, Any] = {"totals": totals, "n_groups": n_groups, "rng": rng, "first": first, "dtype": dtype}
-        return simulate_regression(model, n_datasets, **common, n_threads=n_threads, **options)
-    _validate.keywords(options, (), "simulate with a HierarchicalModel")
-    if n_groups is None:
-        raise TypeError("simulate needs n_groups, the number of groups of each dataset")
+) -> Simulation:
+    """See `hbm_fast.simulate`."""
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0, maximum=2**64 - max(n_datasets, 1))
-    if isinstance(model, MixtureModel):
-        refused = {"alpha": alpha, "beta": beta, "log_theta": log_theta, "statistics": statistics, "out": out}
-        for name, value in refused.items():
-            if value is not None and value is not False:
-                raise ValueError(f"simulate takes {name} with a HierarchicalModel only; leave it out for {model!r}")
-        from hbm_fast.mixture_simulation import simulate_mixture
-
-        return simulate_mixture(
-            model,
-            n_datasets,
-            n_groups=n_groups,
-            totals=totals,
-            key=_random.key(rng),
-            first=first,
-            theta=theta,
-            counts=counts,
-            dtype=dtype,
-            n_threads=n_threads,
-        )
     k = model.n_categories
     groups = _integer_source(n_groups, "n_groups", minimum=1, maximum=2**31 - 1)
     draws = _integer_source(totals, "totals", minimum=0, maximum=MAX_TOTAL)
