@@ -212,18 +212,6 @@ EXAMPLES = {
         lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1).loo(),
         lambda f: [repr(f), f.pointwise],
     ),
-    "MixturePosterior": (
-        lambda: hbm.sample(BAGS, hbm.MixtureModel(2, n_components=2), n_draws=200, rng=1, diagnostics=False),
-        lambda p: [
-            p.labels,
-            p.co_assignment(),
-            p.partition(),
-            p.predict(1),
-            p.responsibilities(),
-            p.log_predictive(BAGS),
-        ],
-    ),
-    "Evidence": (lambda: hbm.log_evidence(BAGS, MODEL), lambda e: [e.value, e.error, e.method]),
     "Summary": (lambda: exact().summary(), lambda s: [str(s), *(list(row.values()) for row in s.values())]),
     "Summary, of a batch": (lambda: exact_batch().summary(), lambda s: [str(s)]),
     "NamedCounts": (lambda: hbm.tables.as_counts(hbm.datasets.load_pollen()), lambda n: [n.counts, n.category_names]),

@@ -188,8 +188,8 @@ def _draw_population(model: PopulationModel, key: Key) -> tuple[HierarchicalMode
     """The model of each dataset of one population, and the parameters of that population."""
     rng = np.random.default_rng([*key.tolist(), 1])  # a stream apart from that of the datasets
     sizes: dict[str, Any] = {"n_groups": 1, "totals": 0, "theta": False, "counts": False}
-    upper = simulate(model._upper(), 1, rng=rng, **sizes)
-    tau = float(simulate(HierarchicalModel(2, alpha=model.tau), 1, rng=rng, **sizes).alpha[0])
+    upper = simulate_hierarchical(model._upper(), 1, rng=rng, **sizes)
+    tau = float(simulate_hierarchical(HierarchicalModel(2, alpha=model.tau), 1, rng=rng, **sizes).alpha[0])
     mu, kappa = float(rng.normal(model.mu.mu, model.mu.sd)), float(upper.alpha[0])
     beta = Dirichlet(np.exp(np.maximum(upper.log_alpha + upper.log_beta[0], _LOG_SMALLEST)).tolist())
     return (
