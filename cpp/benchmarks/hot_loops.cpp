@@ -80,7 +80,8 @@ double simulator(int repeats) {
                                           counts.data(),
                                           hbm_fast::CountType::int32,
                                           nullptr,
-                                          20};
+                                          20,
+                                          nullptr};
   double sum = 0.0;
   for (int r = 0; r < repeats; ++r) {
     request.first = static_cast<std::uint64_t>(r) * n_datasets;

@@ -235,6 +235,15 @@ double difference_of_products(double a, double b, double c, double d) {
   return std::fma(a, b, -cd) + std::fma(-c, d, cd);
 }
 
+double log_abs_gamma(double x) {
+#ifdef _WIN32
+  return std::lgamma(x);  // writes no sign
+#else
+  int sign = 0;
+  return ::lgamma_r(x, &sign);
+#endif
+}
+
 double log_gamma_remainder(double z) {
   if (z >= 8.0) return half_log_two_pi - 0.5 * std::log(z) + stirling_tail(z);
   double product = 1.0;

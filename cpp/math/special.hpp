@@ -32,6 +32,9 @@ double log_choose(double a, double n);
 // a b - c d with one rounding of the result.
 double difference_of_products(double a, double b, double c, double d);
 
+// log |Gamma(x)|: std::lgamma also writes the sign to a global variable, which is a data race between threads.
+double log_abs_gamma(double x);
+
 // log Gamma(z) - z log z + z: what is left of log-gamma after its leading part; z > 0.
 double log_gamma_remainder(double z);
 

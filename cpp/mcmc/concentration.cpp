@@ -88,7 +88,7 @@ void Concentration::draw(Stream& stream, const TableCounts& crp_tables, Posterio
 
 double Concentration::log_density() const {
   const double k = static_cast<double>(log_beta_.size());
-  return prior_.log_density(log_concentration_) + std::lgamma(k * value()) - k * std::lgamma(value());
+  return prior_.log_density(log_concentration_) + log_abs_gamma(k * value()) - k * log_abs_gamma(value());
 }
 
 }  // namespace hbm_fast

@@ -59,9 +59,9 @@ ComponentSampler::ComponentSampler(const CountSlots& slots, const ModelView& mod
   double sum = 0.0;
   for (const double b : model.beta.values) {
     sum += b;
-    log_normalizer_ -= std::lgamma(b);
+    log_normalizer_ -= log_abs_gamma(b);
   }
-  log_normalizer_ += std::lgamma(sum);
+  log_normalizer_ += log_abs_gamma(sum);
 }
 
 double ComponentSampler::log_prior(const Component& component) const {

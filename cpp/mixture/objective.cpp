@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/limits.hpp"
+#include "math/special.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -37,9 +38,9 @@ MixtureObjective::MixtureObjective(const CountSlots& slots, const MixturePrior& 
       kernels_(lanes_ == 4 ? mixture_kernels().four : mixture_kernels().eight) {
   for (const double b : prior.beta) {
     sum_beta_ += b;
-    log_normalizer_ -= std::lgamma(b);
+    log_normalizer_ -= log_abs_gamma(b);
   }
-  log_normalizer_ += std::lgamma(sum_beta_);
+  log_normalizer_ += log_abs_gamma(sum_beta_);
   a_.resize(slots.n_categories * stride_);
   total_.resize(stride_);
   terms_.resize(slots.n_slots() * stride_);
@@ -102,7 +103,7 @@ double MixtureObjective::log_prior(const MixturePoint& point) const {
     const double log_alpha = std::log(total_[c]);
     result += log_normalizer_ + prior_.alpha.log_density(log_alpha) - sum_beta_ * log_alpha;
     if (prior_.weights != 1.0) {
-      result += (prior_.weights - 1.0) * log_weights[c] - std::lgamma(prior_.weights);
+      result += (prior_.weights - 1.0) * log_weights[c] - log_abs_gamma(prior_.weights);
     }
   }
   for (std::size_t k = 0; k < slots_.n_categories; ++k) {
@@ -110,7 +111,7 @@ double MixtureObjective::log_prior(const MixturePoint& point) const {
   }
   if (prior_.weights != 1.0) {  // relative to the uniform density
     const auto n = static_cast<double>(n_components_);
-    result += std::lgamma(n * prior_.weights) - std::lgamma(n);
+    result += log_abs_gamma(n * prior_.weights) - log_abs_gamma(n);
   }
   return result;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/parallel.hpp"
+#include "math/special.hpp"
 #include "mixture/component.hpp"
 #include "mixture/seeds.hpp"
 #include "mixture/tilted_gammas.hpp"
@@ -391,11 +392,11 @@ void Chain::split_or_merge() {
   if (!parts[0] || !parts[1] || !whole[0]) return;
 
   // log prior probability of the two parts over that of the whole, with the choice of an empty place
-  double log_prior = std::lgamma(sizes[0] + more) + std::lgamma(sizes[1] + more) - std::lgamma(all + more);
+  double log_prior = log_abs_gamma(sizes[0] + more) + log_abs_gamma(sizes[1] + more) - log_abs_gamma(all + more);
   if (open_) {
     log_prior += std::log(process_concentration_);
   } else {
-    log_prior += std::log(static_cast<double>(empty.size() + (split ? 0 : 1))) - std::lgamma(more);
+    log_prior += std::log(static_cast<double>(empty.size() + (split ? 0 : 1))) - log_abs_gamma(more);
   }
   double gain = log_prior - log_allocation;
   if (split) {

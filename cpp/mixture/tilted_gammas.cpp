@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/limits.hpp"
+#include "math/special.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -23,7 +24,7 @@ TiltedGammas::TiltedGammas(const std::vector<double>& mode, const std::vector<do
     rate_[k] = shape_[k] / mode[k];
     smallest = std::min(smallest, rate_[k]);
     sum += mode[k] * mode[k] / shape_[k];
-    log_gammas += std::lgamma(shape_[k]);
+    log_gammas += log_abs_gamma(shape_[k]);
   }
   // standard normal nodes, a third of a standard deviation apart
   constexpr int half = 12;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/limits.hpp"
+#include "math/special.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -36,7 +37,7 @@ double AlphaPrior::log_density(double t) const {
   switch (kind) {
     case AlphaKind::fixed: return 0.0;
     case AlphaKind::exponential: return std::log(a) + t - a * alpha;
-    case AlphaKind::gamma: return a * (t + std::log(b)) - b * alpha - std::lgamma(a);
+    case AlphaKind::gamma: return a * (t + std::log(b)) - b * alpha - log_abs_gamma(a);
     case AlphaKind::log_normal: {
       const double z = (t - a) / b;
       return -0.5 * z * z - std::log(b) - half_log_two_pi;

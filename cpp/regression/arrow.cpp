@@ -1,40 +1,14 @@
 #include "regression/arrow.hpp"
 
 #include <cmath>
-#include <limits>
 #include <utility>
+
+#include "math/cholesky.hpp"
 
 namespace hbm_fast {
 namespace {
 
 constexpr double lost_pivot = 1e-13;
-
-bool factor_in_place(double* a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    double* row = a + i * n;
-    const double whole = row[i];
-    for (std::size_t j = 0; j <= i; ++j) {
-      const double* other = a + j * n;
-      double sum = row[j];
-      for (std::size_t k = 0; k < j; ++k) sum -= row[k] * other[k];
-      if (j < i) {
-        row[j] = sum / other[j];
-      } else {
-        if (!(sum > lost_pivot * whole) || !(sum < std::numeric_limits<double>::infinity())) return false;
-        row[i] = std::sqrt(sum);
-      }
-    }
-  }
-  return true;
-}
-
-void solve_lower(const double* l, std::size_t n, double* v) {
-  for (std::size_t i = 0; i < n; ++i) {
-    double sum = v[i];
-    for (std::size_t k = 0; k < i; ++k) sum -= l[i * n + k] * v[k];
-    v[i] = sum / l[i * n + i];
-  }
-}
 
 void solve_upper(const double* l, std::size_t n, double* v) {
   for (std::size_t i = n; i-- > 0;) {
@@ -76,7 +50,7 @@ bool ArrowFactor::factor(ArrowMatrix matrix) {
   for (std::size_t s = 0; s < matrix_.n_blocks; ++s) {
     double* own = matrix_.blocks.data() + s * block * block;
     double* cross = matrix_.cross.data() + s * block * common;
-    if (!factor_in_place(own, block)) return false;
+    if (!cholesky(own, block, lost_pivot)) return false;
     for (std::size_t i = 0; i < block; ++i) {  // L_s^-1 cross
       double* row = cross + i * common;
       for (std::size_t k = 0; k < i; ++k) {
@@ -88,7 +62,7 @@ bool ArrowFactor::factor(ArrowMatrix matrix) {
       }
     }
   }
-  return factor_in_place(matrix_.corner.data(), common);
+  return cholesky(matrix_.corner.data(), common, lost_pivot);
 }
 
 void ArrowFactor::solve(double* v) const {

@@ -29,7 +29,7 @@ class ArrowFactor {
   void solve_transposed(double* v) const;
   void multiply_transposed(double* v) const;
   double log_determinant() const;  // of L
-  // Adds the squares of column r of the inverse of each block's own factor: the diagonal of its inverse.
+  // The diagonal (I,) of the inverse of block s alone.
   void block_variances(std::size_t s, double* variances) const;
 
  private:

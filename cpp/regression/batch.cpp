@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "math/cholesky.hpp"
+
 namespace hbm_fast {
 namespace {
 
@@ -46,10 +48,10 @@ std::vector<double> enlarged(const std::vector<double>& theta, const RegressionD
 
 // 1 / variance of the parameter at `index`, from the information of all; 0 where that is singular.
 double profiled(std::vector<double> information, std::size_t p, std::size_t index) {
-  if (!cholesky(information, p)) return 0.0;
+  if (!cholesky(information.data(), p)) return 0.0;
   std::vector<double> unit(p, 0.0);
   unit[index] = 1.0;
-  cholesky_solve(information, p, unit.data());
+  cholesky_solve(information.data(), p, unit.data());
   return 1.0 / unit[index];
 }
 

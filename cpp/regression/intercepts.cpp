@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "regression/newton.hpp"
+#include "math/cholesky.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -13,6 +13,7 @@ constexpr std::size_t subjects_per_chunk = 32;  // that are summed in one go, wh
 constexpr int most_steps = 100;
 constexpr double converged_gain = 1e-18;  // squared length of the last step in standard deviations
 constexpr double longest_step = 4.0;      // of a linear predictor
+constexpr double largest_damping = 1e300;
 
 // One subject at a time: the mode of its v, and its part of the value and the gradient.
 class Subject {
@@ -105,11 +106,16 @@ class Subject {
     double least = 0.0;  // damping, more than 0 after a step along which the value did not rise
     for (int i = 0; i < most_steps; ++i) {
       double damping = least;
-      for (set_hessian(damping); !cholesky(hessian_, free_); set_hessian(damping))
+      for (set_hessian(damping); !cholesky(hessian_.data(), free_); set_hessian(damping)) {
         damping = damping > 0.0 ? 10.0 * damping : 0.1;
+        if (damping > largest_damping) {  // overflow, or NaN: so is the value
+          hessian_.assign(free_ * free_, std::numeric_limits<double>::quiet_NaN());
+          return;
+        }
+      }
       for (std::size_t j = 0; j < free_; ++j) slope[j] = scale_[j] * slopes_[j] - v[j];
       step = slope;
-      cholesky_solve(hessian_, free_, step.data());
+      cholesky_solve(hessian_.data(), free_, step.data());
       double gain = 0.0;
       double longest = 0.0;
       for (std::size_t j = 0; j < free_; ++j) {
@@ -137,7 +143,7 @@ class Subject {
     inverse_.assign(free_ * free_, 0.0);
     for (std::size_t j = 0; j < free_; ++j) {
       inverse_[j * free_ + j] = 1.0;
-      cholesky_solve(hessian_, free_, inverse_.data() + j * free_);
+      cholesky_solve(hessian_.data(), free_, inverse_.data() + j * free_);
     }
     for (std::size_t j = 0; j < free_; ++j) {
       for (std::size_t l = 0; l < free_; ++l)

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "math/cholesky.hpp"
+
 namespace hbm_fast {
 namespace {
 
@@ -11,9 +13,8 @@ constexpr double converged_gain = 1e-12;  // squared length of the last step in 
 constexpr double longest_step = 4.0;      // of a linear predictor
 constexpr double drift = 0.5;             // of log proportions or log precision, a step that does not shorten
 constexpr double drifting_gain = 1e-3;
-// Where a step is long and promises less than this, the rest of the rise is of its size: there is no maximum.
+// Where a step is long and its expected rise is less than this, the rest of the rise is as small: there is no maximum.
 constexpr double limit_gain = 1e-9;
-constexpr double lost_pivot = 1e-14;
 constexpr double smallest_damping = 1e-4;
 constexpr double largest_damping = 1e8;
 
@@ -33,12 +34,12 @@ double newton_step(const std::vector<double>& information, const std::vector<dou
     factor = information;
     for (std::size_t i = 0; i < p && damping > 0.0; ++i)
       factor[i * p + i] += damping * (std::abs(information[i * p + i]) + 1e-8);
-    if (cholesky(factor, p)) break;
+    if (cholesky(factor.data(), p)) break;
     damping = damping > 0.0 ? 10.0 * damping : usual;
     if (damping > largest_damping) return -1.0;
   }
   step = gradient;
-  cholesky_solve(factor, p, step.data());
+  cholesky_solve(factor.data(), p, step.data());
   return damping;
 }
 
@@ -48,38 +49,6 @@ Ending limit_of(const RegressionObjective::Change& change) {
 }
 
 }  // namespace
-
-bool cholesky(std::vector<double>& a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    double* row = a.data() + i * n;
-    const double whole = row[i];
-    for (std::size_t j = 0; j <= i; ++j) {
-      const double* other = a.data() + j * n;
-      double sum = row[j];
-      for (std::size_t k = 0; k < j; ++k) sum -= row[k] * other[k];
-      if (j < i) {
-        row[j] = sum / other[j];
-      } else {
-        if (!(sum > lost_pivot * whole) || !(sum < std::numeric_limits<double>::infinity())) return false;
-        row[i] = std::sqrt(sum);
-      }
-    }
-  }
-  return true;
-}
-
-void cholesky_solve(const std::vector<double>& factor, std::size_t n, double* b) {
-  for (std::size_t i = 0; i < n; ++i) {
-    double sum = b[i];
-    for (std::size_t k = 0; k < i; ++k) sum -= factor[i * n + k] * b[k];
-    b[i] = sum / factor[i * n + i];
-  }
-  for (std::size_t i = n; i-- > 0;) {
-    double sum = b[i];
-    for (std::size_t k = i + 1; k < n; ++k) sum -= factor[k * n + i] * b[k];
-    b[i] = sum / factor[i * n + i];
-  }
-}
 
 RegressionOptimum maximize(const RegressionObjective& objective, std::vector<double> start, int max_iterations) {
   const std::size_t p = start.size();

@@ -28,9 +28,4 @@ RegressionOptimum maximize(const RegressionObjective& objective, std::vector<dou
 std::vector<double> pooled_start(const RegressionObjective& objective, const double* unit,
                                  const double* precision_unit);
 
-// Cholesky factor, in place in the lower triangle; false where a pivot is lost in rounding.
-bool cholesky(std::vector<double>& matrix, std::size_t n);
-// Solves L L' x = b in place.
-void cholesky_solve(const std::vector<double>& factor, std::size_t n, double* b);
-
 }  // namespace hbm_fast

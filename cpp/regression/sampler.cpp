@@ -7,6 +7,7 @@
 #include <numbers>
 #include <vector>
 
+#include "math/special.hpp"
 #include "mcmc/chain.hpp"
 #include "mcmc/dual_averaging.hpp"
 #include "mcmc/slice.hpp"
@@ -105,7 +106,7 @@ class RegressionChain {
     const double square = 2.0 * half_square(new_w_);
     const auto dimension = static_cast<double>(new_w_.size());
     constexpr double nu = degrees_of_freedom;
-    const double log_proposal = std::lgamma(0.5 * (nu + dimension)) - std::lgamma(0.5 * nu) -
+    const double log_proposal = log_abs_gamma(0.5 * (nu + dimension)) - log_abs_gamma(0.5 * nu) -
                                 0.5 * dimension * std::log(nu * std::numbers::pi) + log_determinant_ -
                                 0.5 * (nu + dimension) * std::log1p(square / nu);
     to_coordinates(new_w_, new_y_);

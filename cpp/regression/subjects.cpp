@@ -4,8 +4,9 @@
 #include <limits>
 #include <numbers>
 
+#include "math/cholesky.hpp"
+#include "math/special.hpp"
 #include "regression/density.hpp"
-#include "regression/newton.hpp"
 #include "regression/row.hpp"
 #include "simulation/variates.hpp"
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int most_steps = 50;
 constexpr double settled_gain = 1e-12;
+constexpr double largest_damping = 1e300;
 constexpr int n_draws = 128;
 constexpr int degrees_of_freedom = 8;  // even: chi-squared is a sum of exponentials
 constexpr double log_two_pi = 1.8378770664093454836;
@@ -116,10 +118,11 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
     for (double damping = 0.0;; damping = damping == 0.0 ? 1.0 : 4.0 * damping) {
       factor = information;
       for (std::size_t i = 0; i < size; ++i) factor[i * size + i] += damping;
-      if (cholesky(factor, size)) break;
+      if (cholesky(factor.data(), size)) break;
+      if (damping > largest_damping) return std::numeric_limits<double>::quiet_NaN();  // overflow, or NaN
     }
     step = gradient;
-    cholesky_solve(factor, size, step.data());
+    cholesky_solve(factor.data(), size, step.data());
     double gain = 0.0;
     for (std::size_t i = 0; i < size; ++i) gain += step[i] * gradient[i];
     if (gain < settled_gain) break;
@@ -171,8 +174,8 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
   }
   constexpr double nu = degrees_of_freedom;
   const auto dimension = static_cast<double>(size);
-  const double log_density =
-      std::lgamma(0.5 * (nu + dimension)) - std::lgamma(0.5 * nu) - 0.5 * dimension * std::log(nu * std::numbers::pi);
+  const double log_density = log_abs_gamma(0.5 * (nu + dimension)) - log_abs_gamma(0.5 * nu) -
+                             0.5 * dimension * std::log(nu * std::numbers::pi);
   for (int d = 0; d < n_draws; ++d) {
     double product = 1.0;
     for (int i = 0; i < degrees_of_freedom / 2; ++i) product *= stream.uniform();

@@ -18,7 +18,7 @@ ArrowFactor factor_of(ArrowMatrix information) {
   return factor;
 }
 
-// One Newton step of (theta, z) with known scales; returns the gain it promised.
+// One Newton step of (theta, z) with known scales; returns its gain by the quadratic approximation.
 double newton_step(RegressionDensity& density, std::vector<double>& y, const ArrowFactor& factor) {
   std::vector<double> gradient(y.size());
   const double before = density.value(y.data(), gradient.data());

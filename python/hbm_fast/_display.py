@@ -32,6 +32,11 @@ def names(given: Sequence[str] | None, most: int = 3) -> str:
     return f" ({', '.join(map(one_line, given[:most]))}{', ...' if len(given) > most else ''})"
 
 
+def labels(given: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    """The n names, or where there are none the numbers 0, 1, ... as text."""
+    return tuple(given or map(str, range(n)))
+
+
 def one_line(name: str, most: int = 40) -> str:
     """A name without line breaks, its middle left out where it is long: lineages differ at their ends."""
     text = " ".join(name.split()) if any(map(str.isspace, name)) else name

@@ -74,8 +74,10 @@ def threads(n_threads: Any) -> int:
 
 
 def no_masked(value: Any, name: str) -> None:
-    """Raise for masked entries of an array, or of the arrays in a list: `numpy.asarray` ignores the mask."""
+    """Raise for masked entries of an array, or of the arrays in lists: `numpy.asarray` ignores the mask."""
     for part in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(part, list | tuple) and part and not isinstance(part[0], int | float):
+            no_masked(part, name)
         if type(part) is not np.ndarray and isinstance(part, np.ndarray) and np.ma.is_masked(part):
             where = first_index(np.ma.getmaskarray(part))
             raise ValueError(f"{name} must not be masked; got a masked entry at {where}: fill it, or leave it out")
@@ -124,16 +126,16 @@ def whole_numbers(
     step = max(1, _BLOCK * len(source) // max(source.size, 1))
     for start in range(0, len(source), step):  # between two blocks Python sees Ctrl-C
         part = source[start : start + step]
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):  # 2**53 is infinite in half precision
             converted = part.astype(np.int64)
-        bad = (converted != part) | (np.abs(part) > MAX_COUNT)
+            bad = (converted != part) | (np.abs(part) > MAX_COUNT)
         if bad.any():
             index = first_index(bad)
             index = (index[0] + start, *index[1:])
             found = source[index]
             if np.isnan(found):
                 raise ValueError(f"{name} must not be NaN; got NaN at {place(index)}: write 0 for none{hint}")
-            if np.abs(found) > MAX_COUNT:
+            if abs(float(found)) > MAX_COUNT:
                 raise ValueError(f"{name} must be at most 2**53; got {found} at {place(index)}{hint}")
             hint = hint or ": pass the counts, neither proportions nor scaled values"
             raise ValueError(f"{name} must be whole numbers; got {found} at {place(index)}{hint}")
@@ -346,7 +348,7 @@ def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
     for name in given:
         if name not in known:
             alike = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}"
+            hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}" if known else ""
             raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
 
 

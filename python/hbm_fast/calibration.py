@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _validate, _weighted, errors
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats, RNGLike
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, check_hierarchical
 from hbm_fast.posterior import Posterior
 from hbm_fast.priors import Dirichlet, Fixed, FixedBeta
 from hbm_fast.quadrature import Quadrature
@@ -166,6 +166,7 @@ def simulation_based_calibration(
     if n_ranks % _BINS:
         raise ValueError(f"n_ranks must be a multiple of {_BINS}, so that its bins are equal; got {n_ranks}")
     batch = _validate.positive_int(batch, "batch")
+    check_hierarchical(model, "simulation_based_calibration")
     sims = simulate(model, n_datasets, n_groups=n_groups, totals=totals, rng=rng, theta=False, log_theta=True)
     assert sims.counts is not None
     assert sims.log_theta is not None

@@ -7,7 +7,7 @@ import numpy as np
 
 from hbm_fast import _random, _validate
 from hbm_fast._typing import CountsLike, RNGLike
-from hbm_fast.models import HierarchicalModel, known_concentration
+from hbm_fast.models import HierarchicalModel, check_hierarchical, known_concentration
 from hbm_fast.posterior import Posterior
 from hbm_fast.quadrature import Quadrature, QuadratureBatch
 from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -100,6 +100,7 @@ def exact_posterior(
         n_categories, batch = table.shape[-1], table.ndim == 3
         datasets = table if batch else table[np.newaxis]  # type: ignore[assignment]  # an array of datasets
     model = HierarchicalModel(n_categories) if model is None else model
+    check_hierarchical(model, "exact_posterior")
     if model.n_categories != 2:
         raise ValueError(f"exact_posterior needs K = 2 categories; got {model.n_categories}. Use hbm.sample.")
     if n_categories != 2:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from hbm_fast import _core
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Floats
-from hbm_fast._validate import concentration, finite_float
+from hbm_fast._validate import concentration, finite_float, no_masked
 
 
 @dataclass(frozen=True)
@@ -257,6 +257,7 @@ class Dirichlet(Displayed):
         if isinstance(self.concentration, AlphaPrior):
             self.concentration._kernel()  # refuses the abstract class
             return
+        no_masked(self.concentration, "Dirichlet's concentration")
         try:
             value = np.asarray(self.concentration, dtype=np.float64)
         except (TypeError, ValueError):
@@ -343,6 +344,11 @@ class DirichletProcess(Displayed):
 
     def __post_init__(self) -> None:
         if not isinstance(self.concentration, Gamma):
+            if isinstance(self.concentration, AlphaPrior):
+                raise TypeError(
+                    "DirichletProcess's concentration must be a number, or a priors.Gamma to learn it; got "
+                    f"{self.concentration!r}"
+                )
             checked = finite_float(self.concentration, "DirichletProcess's concentration", positive=True)
             object.__setattr__(self, "concentration", checked)
 

@@ -27,6 +27,14 @@ def test_counts(value, error, message):
         hbm.fit(value)
 
 
+def test_counts_of_half_precision():
+    counts = np.array([[1.0, 2048.0]], np.float16)
+    assert hbm.tables.as_counts(counts).counts.tolist() == [[1, 2048]]
+    for bad, message in ((0.5, "whole numbers; got 0.5"), (np.inf, "at most 2..53; got inf")):
+        with pytest.raises(ValueError, match=message):
+            hbm.tables.as_counts(np.array([[1.0, bad]], np.float16))
+
+
 def test_counts_are_not_copied():
     model = hbm.HierarchicalModel(4)
     for dtype in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"):

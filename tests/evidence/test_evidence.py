@@ -108,6 +108,8 @@ def test_refusals_and_repr():
         hbm.log_evidence(bags, hbm.HierarchicalModel(2), method="laplace")
     with pytest.raises(TypeError, match="model must be"):
         hbm.log_evidence(bags, 3)
+    with pytest.raises(TypeError, match="SufficientStatistics have no groups"):
+        hbm.log_evidence(hbm.SufficientStatistics(bags), hbm.HierarchicalModel(2))
     with pytest.raises(TypeError, match="data holds covariates"):
         hbm.log_evidence(bags, hbm.HierarchicalModel(2), data=bags)
     with pytest.raises(ValueError, match="at most 10 components"):

@@ -78,7 +78,7 @@ def test_nothing_is_fetched(page):
 
 def test_headings_and_numbers(page):
     pytest.importorskip("torch")
-    text = page.read_text()
+    text = page.read_text().replace("<wbr>", "")  # where a long word may break
     assert re.findall("<h2[^>]*>(.*?)</h2>", text) == [
         "Question 1: can inference be amortized? Yes, top-down",
         "Question 2: can the abstract knowledge be learned as an embedding? Yes, with another link",

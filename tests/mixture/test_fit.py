@@ -271,3 +271,14 @@ def test_counts_that_are_refused():
         hbm.fit(hbm.SufficientStatistics(PURE_AND_MIXED), model)
     with pytest.raises(TypeError, match="model must be"):
         hbm.fit(PURE_AND_MIXED, "mixture")
+
+
+def test_sparse_tables_are_limited_by_the_total_of_each_group_only():
+    sparse = pytest.importorskip("scipy.sparse")
+    large = np.array([[2**51, 2**51, 0], [0, 2**51, 2**51], [2**51, 2**51, 1], [2**51, 0, 2**51], [2, 3, 4]])
+    model = hbm.MixtureModel(3, n_components=1)
+    with pytest.warns(hbm.ConvergenceWarning, match="the totals are so large"):
+        dense, rows = (hbm.fit(counts, model, max_iterations=1) for counts in (large, sparse.csr_array(large)))
+    assert dense.log_likelihood == rows.log_likelihood
+    with pytest.raises(ValueError, match="total of each group must be at most"):
+        hbm.fit(sparse.csr_array([[2**53, 2], [1, 2]]), hbm.MixtureModel(2, n_components=1))

@@ -84,6 +84,7 @@ def test_sparse_tables_names_and_weights(data, classifier):
         ("aabb", {}, "labels must be a sequence"),
         ([None, 0, 1, 1], {}, "that of group 0 is missing"),
         ([0.0, 1.0, float("nan"), 1.0], {}, "that of group 2 is missing"),
+        (np.ma.array([0, 0, 1, 1], mask=[0, 1, 0, 0]), {}, r"labels must not be masked; got a masked entry at \(1,\)"),
         ([0, 0, 1, 1], {"start": ([1.0], [[1.0, 1.0]])}, "start is for one mixture"),
         ([0, 0, 0, 1], {}, "class '1': counts must hold at least one count"),
     ],
@@ -91,6 +92,13 @@ def test_sparse_tables_names_and_weights(data, classifier):
 def test_what_is_refused(labels, options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         hbm.fit([[3, 1], [2, 2], [4, 0], [0, 0]], hbm.MixtureModel(2, n_components=1), labels=labels, **options)
+
+
+def test_missing_labels_of_pandas_are_refused():
+    pandas = pytest.importorskip("pandas")
+    labels = pandas.Series(["a", None, "b", "b"], dtype="string")
+    with pytest.raises(ValueError, match="that of group 1 is missing"):
+        hbm.fit([[3, 1], [2, 2], [4, 0], [0, 1]], hbm.MixtureModel(2, n_components=1), labels=labels)
 
 
 def test_folds_that_leave_nothing_are_refused():

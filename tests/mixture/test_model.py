@@ -23,6 +23,11 @@ def test_a_dict_describes_the_model(model):
     assert models.from_dict(json.loads(json.dumps(models.to_dict(model)))) == model
 
 
+def test_the_concentration_of_a_process():
+    with pytest.raises(TypeError, match=r"a number, or a priors\.Gamma to learn it; got Exponential"):
+        priors.DirichletProcess(priors.Exponential(1.0))
+
+
 def test_what_a_model_refuses():
     for options, message in (
         ({"n_components": 0}, "n_components must be at least 1"),

@@ -309,6 +309,8 @@ def test_refusals():
         hbm.sample(BAGS, hbm.MixtureModel(3, n_components=2))
     with pytest.raises(ValueError, match="negative"):
         hbm.sample([[1, -1]], model)
+    with pytest.raises(MemoryError, match="n_draws = 1000000000000 of the mixture takes"):
+        hbm.sample(BAGS, model, n_draws=10**12)
     post = hbm.sample(BAGS, model, n_draws=10, rng=1)
     with pytest.raises(TypeError, match="either group or counts"):
         post.predict(0, counts=[1, 0])
@@ -316,6 +318,51 @@ def test_refusals():
         post.predict(9)
     with pytest.raises(ValueError, match="K = 2"):
         post.log_predictive([1, 2, 3])
+
+
+@pytest.mark.parametrize("model", [hbm.MixtureModel(2, n_components=2), PROCESS])
+def test_a_table_without_groups_has_draws_from_the_prior(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        post = hbm.sample(np.zeros((0, 2), int), model, n_draws=50, rng=2)
+        assert (post.n_components_used == 0).all()
+        assert post.partition().shape == (0,)
+        assert post.co_assignment().shape == (0, 0)
+        assert post.responsibilities([[1, 0]]).sum() == pytest.approx(1.0)
+        assert post.summary()["n_components_used"]["mean"] == 0.0
+    with pytest.raises(IndexError, match="a component of partition"):
+        post.component(0)
+
+
+def test_the_partition_of_many_groups_is_a_minimum():
+    """Each move of one group to another component, or to one of its own, has a larger expected distance."""
+    rng = np.random.default_rng(5)
+    kinds = rng.integers(0, 4, 200)
+    labels = np.where(rng.random((2, 100, 200)) < 0.2, rng.integers(0, 5, (2, 100, 200)), kinds)
+    post = hbm.MixturePosterior(
+        labels,
+        np.full((2, 100, 5), math.log(0.2)),
+        np.zeros((2, 100, 5)),
+        np.full((2, 100, 5, 2), math.log(0.5)),
+        model=hbm.MixtureModel(2, n_components=5),
+        counts=np.ones((200, 2), int),
+        log_likelihood=np.zeros((2, 100)),
+    )
+    found = post.partition()
+
+    def distance(partition):
+        """Expected variation of information, up to a constant."""
+        code = labels.reshape(200, 200) * 8 + partition
+        shared = (code[:, :, np.newaxis] == code[:, np.newaxis]).sum(axis=-1)
+        same = (partition[:, np.newaxis] == partition).sum(axis=-1)
+        return np.log(same).mean() - 2.0 * np.log(shared).mean()
+
+    least = distance(found)
+    for n in rng.choice(200, 10, replace=False):
+        for j in range(found.max() + 2):
+            moved = found.copy()
+            moved[n] = j
+            assert distance(moved) >= least - 1e-9
 
 
 def test_no_counts_is_the_prior():

@@ -165,6 +165,11 @@ def test_proportions(exact):
         hbm.plots.proportions(exact, probability=2.0)
 
 
+def test_one_group_by_an_integer_of_numpy(many):
+    axes = hbm.plots.proportions(many, groups=np.int64(3)).axes[0]
+    assert "group 3" in axes.get_legend().get_texts()[1].get_text()
+
+
 def test_proportions_are_where_the_numbers_are(many):
     axes = hbm.plots.proportions(many, groups=[3]).axes[0]
     order = np.argsort(-many.mean("beta"))
@@ -300,6 +305,11 @@ def test_learning_curve():
     assert hbm.plots.learning_curve(batch).axes[0].get_xlabel() == "groups"
     again = hbm.exact_posterior(np.stack([bags.counts, bags.counts]), rng=0)
     assert hbm.plots.learning_curve(again).axes[0].get_xlabel() == "datasets"
+
+
+def test_shrinkage_of_no_groups():
+    with pytest.raises(ValueError, match="of no groups"):
+        hbm.plots.shrinkage(hbm.exact_posterior(np.zeros((0, 2), np.int64), rng=0))
 
 
 def test_shrinkage(many):

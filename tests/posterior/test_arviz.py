@@ -75,3 +75,13 @@ def test_the_version_decides(post, monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
     assert isinstance(post.to_arviz(), xarray.DataTree)
+
+
+def test_groups_that_are_not_there():
+    pytest.importorskip("xarray")
+    none = hbm.exact_posterior(np.zeros((0, 2), np.int64), n_draws=100, rng=1)
+    tree = to_datatree(none, theta=True, posterior_predictive=True)
+    assert tree["posterior"]["theta"].shape == tree["posterior_predictive"]["counts"].shape == (1, 100, 0, 2)
+    draws = hbm.Posterior(none.log_alpha, none.log_beta, model=none.model)
+    with pytest.raises(ValueError, match="has no counts"):
+        to_datatree(draws, theta=True)

@@ -37,6 +37,11 @@ def test_a_batch_s_summary_is_that_of_its_datasets(k):
                     np.testing.assert_allclose(value, row[column], rtol=1e-9, err_msg=f"{dataset} {name} {column}")
 
 
+def test_a_batch_s_summary_without_quantiles():
+    batch = hbm.exact_posterior([[[3, 0]], [[0, 4]]], rng=0)
+    assert list(batch.summary(()).columns) == ["mean", "sd"]
+
+
 def test_a_summary_is_a_mapping_and_a_table():
     pandas = pytest.importorskip("pandas")
     post = draws(1, 3)[0].rename(category_names=["x", "y", "z"])

@@ -123,3 +123,13 @@ def test_refusals():
         hbm.fit_many({"a": np.ones((12, 2), int)}, design=DESIGN, null_design=NULL, level="gene")
     with pytest.raises(TypeError, match="two passes"):
         hbm.fit_many(iter([("a", np.ones((12, 2), int))]), design=DESIGN, null_design=NULL, moderate=True)
+
+
+def test_a_table_with_weights_fails_by_name():
+    counts = null_tables(2, 3, 10.0, 8)
+    weighted = hbm.tables.CountTable(counts[0], weights=np.arange(12))
+    tests = hbm.fit_many({"weighted": weighted, "plain": counts[1]}, design=DESIGN, null_design=NULL)
+    assert "weights" in tests.failures["weighted"]
+    assert np.isnan(tests.p_value).tolist() == [True, False]
+    with pytest.raises(ValueError, match="design must have shape"):
+        hbm.fit_many({"plain": counts[1]}, design=5.0)

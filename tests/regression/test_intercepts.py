@@ -300,3 +300,33 @@ def test_false_positives_of_a_covariate_between_subjects():
     # binomial(100, 0.05): at most 22 with probability 1 - 1e-9
     assert rejected["subject"] <= 22
     assert rejected["subject"] < rejected["ignored"]
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, "pandas.NA"])
+@pytest.mark.parametrize("frame", [False, True])
+def test_a_group_without_a_subject(gap, frame):
+    pandas = pytest.importorskip("pandas")
+    counts, model = table(2)
+    data = {"subject": [*map(str, DATA["subject"][:-1]), pandas.NA if gap == "pandas.NA" else gap]}
+    for function in (hbm.fit, hbm.sample):
+        with pytest.raises(ValueError, match="1 missing values, first in row 59"):
+            function(counts, model, design=DESIGN, data=pandas.DataFrame(data) if frame else data)
+
+
+def test_subjects_of_other_data_have_the_rows_of_the_design():
+    counts, model = table(2)
+    fit = hbm.fit(counts, model, design=DESIGN, data=DATA)
+    with pytest.raises(ValueError, match="3 rows; got 60"):
+        fit.predict(DATA, design=DESIGN[:3])
+
+
+@pytest.mark.parametrize("value", [1e155, np.inf, np.nan])
+def test_parameters_that_overflow_have_no_value(value):
+    counts, model = table(3)
+    problem = _core.regression.Problem("softmax", counts.astype(float), DESIGN, np.ones((60, 1)))
+    theta = np.array([0.0, 0.0, 0.0, 0.0, 1.0, value, value])
+    begins = np.arange(0, 61, 6)
+    assert np.isnan(problem.marginal(theta, begins, np.zeros((10, 2)), None, 2, 1)[0])
+    post = hbm.sample(counts, model, design=DESIGN, data=DATA, n_chains=1, n_draws=1, diagnostics=False, rng=1)
+    post.random_scale[:] = value
+    assert np.isnan(post.subject_log_likelihood()).all()

@@ -356,3 +356,44 @@ def test_a_prior_of_the_precision_may_have_an_offset_and_a_mean():
     prior = hbm.priors.Normal(3.0, 0.01)
     model = hbm.RegressionModel(3, precision="~ 1 + offset(t)", precision_coefficients=prior)
     assert hbm.fit(counts, model, data=offset, prior="model").precision_coefficients[0] == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_nested_model_has_the_weights_and_the_offsets_of_the_larger():
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("formulaic")
+    counts, design = table()
+    data = pandas.DataFrame({"x": design[:, 1], "t": np.linspace(0.0, 1.0, 60)})
+    large, small, shifted = (
+        hbm.fit(counts, hbm.RegressionModel(3, mean), data=data) for mean in ("~ x", "~ 1", "~ x + offset(t)")
+    )
+    ones = hbm.fit(counts, hbm.RegressionModel(3), weights=np.ones(60))
+    statistic = large.likelihood_ratio_test(small).statistic
+    assert large.likelihood_ratio_test(ones).statistic == pytest.approx(statistic, rel=1e-9)
+    with pytest.raises(ValueError, match="offset"):
+        shifted.likelihood_ratio_test(small)
+    weights = np.arange(60) % 3
+    weighted = hbm.fit(counts, hbm.RegressionModel(3, "~ x"), data=data, weights=weights)
+    with pytest.raises(ValueError, match="same weights"):
+        weighted.likelihood_ratio_test(hbm.fit(counts, hbm.RegressionModel(3), weights=weights[::-1]))
+
+
+def test_masked_designs_and_infinite_offsets():
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("formulaic")
+    counts, design = table()
+    fit = hbm.fit(counts, hbm.RegressionModel(3), design=design)
+    with pytest.raises(ValueError, match="design must not be masked"):
+        fit.predict(design=np.ma.masked_greater(design, 1.5))
+    data = pandas.DataFrame({"t": [np.inf, *np.linspace(0.0, 1.0, 59)]})
+    with pytest.raises(ValueError, match="finite offsets; got inf in row 0"):
+        hbm.fit(counts, hbm.RegressionModel(3, precision="~ 1 + offset(t)"), data=data)
+    with pytest.raises(ValueError, match="design must have shape"):
+        hbm.simulate(hbm.RegressionModel(3), 1, design=5.0, totals=10)
+
+
+def test_walds_test_takes_a_column_once():
+    counts, design = table()
+    fit = hbm.fit(counts, hbm.RegressionModel(3), design=design)
+    assert fit.wald_test(["design[1]", "design[1]"]) == fit.wald_test("design[1]")
+    with pytest.raises(ValueError, match="it is empty"):
+        fit.wald_test([])

@@ -355,3 +355,36 @@ def test_evidence_by_its_public_name():
     )
     with pytest.raises(ValueError, match="by method='auto'"):
         hbm.log_evidence(counts, model, design=design, method="bridge")
+
+
+def test_offsets_of_the_precision_are_those_of_the_data():
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("formulaic")
+    counts, data = visits()
+    frame = pandas.DataFrame({"t": data["x"]})
+    model = hbm.RegressionModel(2, precision="~ 1 + offset(t)")
+    post = hbm.sample(counts, model, data=frame, n_draws=50, rng=1)
+    np.testing.assert_array_equal(post.log_predictive(counts, frame), post.log_predictive(counts))
+    with pytest.raises(ValueError, match="totals must not be negative"):
+        post.predictive_counts(-1)
+    with pytest.raises(ValueError, match="totals must not be masked"):
+        post.predictive_counts(np.ma.masked_equal(counts.sum(axis=1), 40))
+
+
+def test_covariates_that_are_times_pass_through_files(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("formulaic")
+    pytest.importorskip("h5netcdf")
+    counts, _ = visits()
+    day = pandas.to_datetime(["2026-01-01", "2026-01-02 12:30"] * 12, format="ISO8601", utc=True)
+    data = pandas.DataFrame({"day": day, "wait": pandas.to_timedelta([1, 1, 2] * 8, unit="h")})
+    post = hbm.sample(counts, hbm.RegressionModel(2, "~ C(day) + C(wait)"), data=data, n_draws=50, rng=1)
+    post.save(tmp_path / "post.nc")
+    again = hbm.RegressionPosterior.load(tmp_path / "post.nc")
+    np.testing.assert_array_equal(again.predict(data[3:]), post.predict(data[3:]))
+
+
+def test_the_summary_of_one_draw():
+    counts, _ = visits()
+    post = hbm.sample(counts, hbm.RegressionModel(2), method="hmc", n_chains=1, n_draws=1, rng=1)
+    assert (post.summary().columns["sd"] == 0.0).all()

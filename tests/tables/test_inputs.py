@@ -206,6 +206,7 @@ REFUSED = {
     "large float": (lambda: [[1.0, 1e17]], r"at most 2\*\*53; got 1e\+17 at row 0, column 1"),
     "negative float": (lambda: [[1.0, -1.0]], r"not be negative; got -1 at index \(0, 1\)"),
     "masked": (lambda: np.ma.masked_equal(COUNTS, 0), r"not be masked; got a masked entry at \(0, 1\): fill it"),
+    "masked rows of a dataset": (lambda: [[np.ma.masked_equal([1, 0], 0), [1, 2]], [[3, 4], [5, 6]]], "not be masked"),
     "bool": (lambda: COUNTS > 3, "integers; got bool"),
     "words": (lambda: [["red", "blue"], ["red", "red"]], "words.*from_lists"),
     "ragged words": (lambda: [["red", "blue"], ["red"]], "from_lists"),
@@ -225,6 +226,14 @@ REFUSED = {
     "generator": (lambda: (row for row in COUNTS), r"got generator: pass list\(...\) of it"),
     "rows of several lengths": (lambda: [[1, 2], [3]], "rows of one length"),
     "text column": (lambda: frame().assign(pheno="x"), r"column 'pheno' holds text.*drop\(columns=\['pheno'\]\)"),
+    "negative weights in a frame": (
+        lambda: frame().assign(weight=[1, -2, 1]),
+        r"the weights of counts must not be negative; got -2",
+    ),
+    "fractional weights in a frame": (
+        lambda: frame().assign(weight=[1.0, 2.5, 1.0]),
+        r"the weights of counts must be whole numbers; got 2\.5 at row 'second', column 'weight'",
+    ),
     "repeated columns": (repeated_columns, "two columns have one name"),
     "repeated index": (lambda: frame().iloc[[0, 0]], "names in the index of counts must differ.*'first' occurs twice"),
     "missing name": (

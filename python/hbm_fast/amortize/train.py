@@ -7,7 +7,7 @@ from hbm_fast import _validate, errors
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.amortize.estimator import NETWORKS, Estimator
 from hbm_fast.errors import ConvergenceWarning
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, check_hierarchical
 from hbm_fast.nn import resuming
 from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, AnyKStream, TrainingStream
 from hbm_fast.nn.distributed import ProcessGroup
@@ -139,8 +139,8 @@ def _checked(model: Any, factorization: str, n_groups: Any, totals: Any, setting
         raise TypeError("train uses simulated datasets; for datasets of your own: hbm_fast.embedding.train(data=...)")
     known = [*resuming.arguments(train), *resuming.defaults(NETWORKS[factorization])]
     _validate.keywords(settings, known, "train")
-    if model is not None and not isinstance(model, HierarchicalModel):
-        raise TypeError(f"model must be a HierarchicalModel; got {model!r:.60}")
+    if model is not None:
+        check_hierarchical(model, "train")
     given: dict[str, Any] = {"model": model, "factorization": factorization}
     if n_groups is not None:
         given["n_groups"] = _validate.inclusive_range(n_groups, "n_groups", 1, MOST_GROUPS)

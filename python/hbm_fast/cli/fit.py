@@ -11,12 +11,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from hbm_fast import _files, priors
+from hbm_fast import _display, _files, priors
 from hbm_fast.cli import options, output
 from hbm_fast.cli.reading import collected, read
 from hbm_fast.fitting import FitResult
 from hbm_fast.fitting import fit as fit_counts
-from hbm_fast.tables import CountTable
 
 _WIDTH = NormalDist().inv_cdf(0.95)  # of a 90 % interval, in standard errors
 
@@ -58,7 +57,9 @@ def fit(
     for label, table in source.parts.items():
         messages: list[str] = []
         with collected(messages):
-            result = _fit(table, stated)
+            result = fit_counts(table, prior=stated)
+        names = _display.labels(result.category_names, len(result.beta))
+        result = replace(result, category_names=names)
         record = output.record(
             "fit",
             source,
@@ -80,11 +81,6 @@ def fit(
     output.publish(source, answers, as_json=as_json, wide=wide)
     if figure is not None:
         _draw(fits, figure)
-
-
-def _fit(table: CountTable, prior: priors.Gamma | None) -> FitResult:
-    names = table.category_names or tuple(map(str, range(table.counts.shape[1])))
-    return replace(fit_counts(table.counts, weights=table.weights, prior=prior), category_names=names)
 
 
 def gamma(text: str) -> priors.Gamma:

@@ -1,17 +1,13 @@
 """`hbm-fast infer`: the posterior of a table of counts, by a trained network."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from hbm_fast.cli import options, output, posteriors
-from hbm_fast.cli.reading import collected, read
+from hbm_fast.cli.reading import collected, options_named, read
 from hbm_fast.posterior import Posterior
-from hbm_fast.tables import CountTable
-
-_MANY_COUNTS = 2**27  # 1 GiB
+from hbm_fast.tables.inputs import as_counts
 
 
 def infer(
@@ -40,16 +36,17 @@ def infer(
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
     source = read(data, layout, transpose, drop, metadata, by, layer)
     posteriors.check_targets(source, out, groups, force=force)
-    tables = {label: _one_row_a_group(table, source.name) for label, table in source.parts.items()}
+    with options_named():
+        given = {label: as_counts(table).unweighted(source.name) for label, table in source.parts.items()}
     from hbm_fast import amortize
 
     estimator = amortize.load(network)
     answers: dict[str | None, output.Answer] = {}
     found: dict[str | None, Posterior] = {}
-    for label, table in tables.items():
+    for label, table in source.parts.items():
         messages: list[str] = []
         with collected(messages):
-            post = estimator.sample(table, n_draws=draws, rng=seed, correct=False if raw else "auto")
+            post = estimator.sample(given[label], n_draws=draws, rng=seed, correct=False if raw else "auto")
             summary = post.summary()
         details: dict[str, Any] = {name: str(post.details[name]) for name in ("path", "reason")}
         details["ess_share"] = None if raw else float(post.details["ess_share"])
@@ -82,17 +79,3 @@ def _how(path: str, reason: str, ess_share: float | None) -> str:
     if path == "network" or ess_share is None:
         return "the network's own draws"
     return f"the network's draws, weighted: {ess_share:.1%} of them are effective"
-
-
-def _one_row_a_group(table: CountTable, name: str) -> CountTable:
-    """A row for every group, which networks need: a row of weight w is w groups, without names."""
-    if table.weights is None:
-        return table
-    n_groups = sum(table.weights.tolist())  # of Python's integers, which do not overflow
-    if n_groups * table.counts.shape[1] > _MANY_COUNTS:
-        raise ValueError(
-            f"{name}: the weights add up to {n_groups} groups, which a network takes one by one: more than "
-            f"{_MANY_COUNTS} counts. Use hbm-fast sample, which takes weights as they are"
-        )
-    counts = np.repeat(table.counts, table.weights, axis=0)
-    return replace(table, counts=counts, weights=None, group_names=None, labels=None)

@@ -69,7 +69,7 @@ def mixture(
 
         _files.write_figure(figure, plots.mixture(best), dpi=150)
     if as_json:
-        output.print_json(record)
+        options.print_json(record)
     else:
         print("\n".join(_lines(record)))
     output.warn([*source.messages, *messages])
@@ -94,7 +94,7 @@ def _members(fit: MixtureFit) -> list[tuple[Any, ...]]:
 def _record(
     source: Source, found: ComponentSelection, best: MixtureFit, criterion: str, messages: list[str]
 ) -> dict[str, Any]:
-    names = best.category_names or tuple(map(str, range(best.concentration.shape[1])))
+    names = _display.labels(best.category_names, best.concentration.shape[1])
     parameters: output.Parameters = {}
     for j in range(best.n_components):
         values = {f"weight[{j}]": best.weights[j], f"alpha[{j}]": best.alpha[j]}

@@ -1,6 +1,5 @@
 """What `sample`, `fit` and `infer` print: one JSON schema, and a table of parameters that fits 80 columns."""
 
-import json
 import math
 import sys
 import textwrap
@@ -12,8 +11,9 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from hbm_fast import __version__
+from hbm_fast.cli import options
 from hbm_fast.cli.reading import Source
-from hbm_fast.posterior.summary import Summary
+from hbm_fast.posterior.summary import Summary, cell
 from hbm_fast.tables import CountTable
 
 WIDTH = 80
@@ -109,7 +109,7 @@ def whole(source: Source, answers: Mapping[str | None, Answer]) -> dict[str, Any
 def publish(source: Source, answers: Mapping[str | None, Answer], *, as_json: bool, wide: bool) -> None:
     """Print every result, as JSON or as tables, and the warnings on stderr."""
     if as_json:
-        print_json(whole(source, answers))
+        options.print_json(whole(source, answers))
     else:
         print("\n\n".join(screen(answer, label, wide=wide) for label, answer in answers.items()))
     messages = list(source.messages)
@@ -156,7 +156,7 @@ def _lines(names: list[str], columns: Mapping[str, Any], *, wide: bool) -> Itera
     width = width if wide else min(width, _NAME)
     yield " " * width + "".join(f"{column:>{_width(column)}}" for column in columns)
     for i in shown:
-        cells = "".join(f"{_cell(column, values[i]):>{_width(column)}}" for column, values in columns.items())
+        cells = "".join(f"{cell(column, values[i]):>{_width(column)}}" for column, values in columns.items())
         yield set_cell_size(_cut(names[i], width), width) + cells
     left = sum(name.startswith("beta[") for name in names) + len(single) - len(shown)
     if left > 0:
@@ -177,14 +177,6 @@ def _cut(name: str, width: int) -> str:
     while cell_len(end) > tail:
         end = end[1:]
     return f"{start}...{end}"
-
-
-def _cell(column: str, value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    if column.lower().startswith("ess"):
-        return f"{value:.0f}"
-    return f"{value:.3f}" if column in ("R-hat", "r_hat") else f"{value:.4g}"
 
 
 def _worst(parameters: Parameters) -> list[str]:
@@ -214,8 +206,3 @@ def of_label(target: Path | None, label: str | None) -> Path | None:
         return target
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in label)
     return target.with_name(f"{target.stem}-{safe}{target.suffix}")
-
-
-def print_json(content: Mapping[str, Any]) -> None:
-    """One line of JSON."""
-    print(json.dumps(content, ensure_ascii=False, allow_nan=False))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_fast import _files, _weighted
+from hbm_fast import _display, _files, _weighted
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
 from hbm_fast.cli.output import check_labels, of_label
@@ -61,7 +61,7 @@ def _write_draws(post: Posterior, out: Path) -> None:
                 for d, values in enumerate(zip(*(column.tolist() for column in columns), strict=True), start):
                     yield [c, d, *(value for column in values for value in column)]
 
-    names = (f"beta[{name}]" for name in _labels(post))
+    names = (f"beta[{name}]" for name in _display.labels(post.category_names, post.n_categories))
     _files.write_csv(out, ["chain", "draw", *single, *names], rows())
 
 
@@ -75,7 +75,8 @@ def _write_groups(post: Posterior, target: Path) -> None:
             yield [group, category, count, "" if math.isnan(raw) else _digits(raw), *map(_digits, values)]
         theta = post.theta().reshape(1, -1, post.n_categories)
         bounds = _weighted.quantile(theta, log_weights, np.array([0.05, 0.95]))[:, 0].tolist()
-        for category, *values in zip(_labels(post), post.predict().tolist(), *bounds, strict=True):
+        names = _display.labels(post.category_names, post.n_categories)
+        for category, *values in zip(names, post.predict().tolist(), *bounds, strict=True):
             yield ["(new group)", category, "", "", *map(_digits, values)]
 
     _files.write_csv(target, ["group", "category", "count", "raw", "mean", "lower", "upper"], rows())
@@ -88,16 +89,10 @@ def _digits(value: float) -> float:
 def draw(found: Mapping[str | None, Posterior], target: Path) -> None:
     """The proportions over all groups, those of the labels side by side."""
     from hbm_fast import plots
-    from hbm_fast.plots.intervals import intervals, spans_decades
+    from hbm_fast.plots.proportions import side_by_side
 
     if None in found:
         figure = plots.proportions(found[None])
     else:
-        series = [(str(label), p.mean("beta"), *p.quantile("beta", [0.05, 0.95])) for label, p in found.items()]
-        names, log = _labels(next(iter(found.values()))), spans_decades(series[0][1])
-        figure = intervals(names, series, "proportion, with 90 % intervals", 30, log=log)
+        figure = side_by_side({str(label): post for label, post in found.items()}, most=30)
     _files.write_figure(target, figure, dpi=150)
-
-
-def _labels(post: Posterior) -> tuple[str, ...]:
-    return post.category_names or tuple(map(str, range(post.n_categories)))

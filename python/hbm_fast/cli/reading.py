@@ -22,6 +22,7 @@ _OPTIONS = {
     r"\blayer must be": "--layer must be",
     r"\blayer is for (.*)layer='([^']*)'": r"--layer is for \1--layer '\2'",
     r"layout='(\w+)'": r"--format \1",
+    r"hbm_fast\.sample\b": "hbm-fast sample",
     r"HierarchicalModel\.for_table\(counts\)": "hbm-fast sample --for-table",
 }
 
@@ -63,7 +64,7 @@ def read(
     if metadata is not None and by is None:
         raise ValueError("--metadata needs --by: the column of that file whose labels split the groups")
     messages: list[str] = []
-    with collected(messages), _options_named():
+    with collected(messages), options_named():
         table = read_counts(
             str(data),
             layout=layout.value,
@@ -80,7 +81,7 @@ def read(
 
 
 @contextmanager
-def _options_named() -> Iterator[None]:
+def options_named() -> Iterator[None]:
     """Errors name the options of the command line in the place of the arguments of read_counts."""
     try:
         yield

@@ -82,7 +82,7 @@ def regress(
     elif out is not None:
         _files.write_json(out, record)
     if as_json:
-        output.print_json(record)
+        options.print_json(record)
     else:
         lines = str(result.summary()).splitlines()
         if not wide and len(lines) > _MOST_LINES:

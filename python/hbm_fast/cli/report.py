@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hbm_fast import _display
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
 from hbm_fast.cli.priors import model_of
@@ -65,7 +66,7 @@ def report(
         source = read(table, layout, transpose, drop, metadata, by, layer)
         if source.table.weights is not None:
             raise ValueError("a report needs a group a row; the rows of a frequency table are kinds of groups")
-        names = source.table.category_names or tuple(map(str, range(source.table.counts.shape[1])))
+        names = _display.labels(source.table.category_names, source.table.counts.shape[1])
         if category is not None and category not in names:
             raise ValueError(
                 f"--category must be a category of {source.name}, {names[0]} to {names[-1]}; got {category!r}"

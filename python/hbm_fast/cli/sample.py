@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,7 +98,7 @@ def sample(
         posteriors.write(post, *targets)
         step = _step(post) if interrupted else 1
         with collected(messages):
-            summary = (post if step == 1 else _thinned(post, step)).summary()
+            summary = (post if step == 1 else post._with_draws(itemgetter(np.s_[:, ::step]), None)).summary()
         record = output.record(
             "sample",
             source,
@@ -139,17 +140,6 @@ def _step(post: Posterior) -> int:
     """Step between the draws that are summarised after Ctrl-C, so that the summary is quick."""
     values = post.n_chains * post.n_draws * (2 + post.n_categories)
     return max(1, min(values // _QUICK_VALUES, post.n_draws // _SMALLEST_BLOCK))
-
-
-def _thinned(post: Posterior, step: int) -> Posterior:
-    return Posterior(
-        post.log_alpha[:, ::step],
-        post.log_beta[:, ::step],
-        model=post.model,
-        method=post.method,
-        category_names=post.category_names,
-        latent={name: value[:, ::step] for name, value in post.latent.items()},
-    )
 
 
 def posterior_of(

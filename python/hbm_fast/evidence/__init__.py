@@ -15,6 +15,7 @@ from hbm_fast.evidence.proposals import Points
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
 from hbm_fast.sampling import regression_evidence, sample
+from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
 Method = Literal["auto", "quadrature", "bridge", "enumeration"]
@@ -117,6 +118,8 @@ def log_evidence(
     for name, value in covariates.items():
         if value is not None:
             raise TypeError(f"{name} holds covariates, and {model!r} has none: leave {name} out")
+    if isinstance(counts, SufficientStatistics):
+        raise TypeError("counts must be a table of groups: SufficientStatistics have no groups, nor their coefficients")
     if method not in ("auto", "quadrature", "bridge", "enumeration"):
         raise ValueError(f"method must be 'auto', 'quadrature', 'bridge' or 'enumeration'; got {method!r}")
     table = _validate.counts(as_counts(counts).unweighted().dense())

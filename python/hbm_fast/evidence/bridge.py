@@ -1,8 +1,4 @@
-"""Bridge sampling: the evidence from draws of the posterior and of proposals that are fitted to it.
-
-Meng & Wong 1996, Statistica Sinica 6:831; the relative error as in Frühwirth-Schnatter 2004,
-doi:10.1111/j.1368-423X.2004.00125.x.
-"""
+"""Bridge sampling: the evidence from draws of the posterior and of proposals that are fitted to it."""
 
 import math
 from collections.abc import Callable
@@ -23,9 +19,10 @@ from hbm_fast.evidence.proposals import (
     log_sum_exp,
 )
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.posterior import diagnostics, predictive
+from hbm_fast.posterior import predictive
 from hbm_fast.posterior.new_component import log_dirichlet, log_gamma
 from hbm_fast.priors import Fixed, FixedBeta
+from hbm_fast.sampling.bridge import log_ratio
 
 MOST_COMPONENTS = 10  # the sum over all labellings takes 2^J J operations a point
 _VALUES_AT_ONCE = 4_000_000
@@ -159,18 +156,4 @@ def estimate(
     proposed = proposal.draw(n, rng)
     other = target(proposed) - proposal.log_density(proposed)
     other = np.where(np.isnan(other), -np.inf, other)
-    ess = diagnostics.convergence(own.reshape(n_chains, -1)[..., np.newaxis])[1][0]
-    ess = min(float(n), float(ess)) if np.isfinite(ess) else float(n)
-    share = ess / (ess + n)
-    centre = float(np.median(own))
-    up, down = np.exp(np.clip(own - centre, -600, 600)), np.exp(np.clip(other - centre, -600, 600))
-    ratio = 1.0
-    for _ in range(1000):
-        before = ratio
-        numerator = down / (share * down + (1.0 - share) * ratio)
-        denominator = 1.0 / (share * up + (1.0 - share) * ratio)
-        ratio = float(numerator.mean() / denominator.mean())
-        if abs(ratio - before) < 1e-10 * ratio:
-            break
-    variance = numerator.var() / numerator.mean() ** 2 / n + denominator.var() / denominator.mean() ** 2 / ess
-    return centre + math.log(ratio), math.sqrt(variance)
+    return log_ratio(own.reshape(n_chains, -1), other)

@@ -235,7 +235,7 @@ class Batch:
             raise ValueError(f"moderate needs precision='~ 1', one precision a table; got {precision!r}")
         if design is None and data is None:
             raise ValueError("fit_many needs covariates: pass data= for the formulas, or design= and null_design=")
-        self.n_rows = designs.n_rows(data) if design is None else len(np.asarray(design))
+        self.n_rows = designs.n_rows(data) if design is None else len(np.atleast_1d(np.asarray(design)))
         self.level, self.n_threads = level, _validate.threads(n_threads)
         self.row_names = designs.row_names(data)
         self.max_iterations = _validate.positive_int(max_iterations, "max_iterations")
@@ -264,6 +264,8 @@ class Batch:
         for name, value in pairs:
             try:
                 table, given = named_counts(value)
+                if given.weights is not None:
+                    raise ValueError("the table must have no weights in fit_many: repeat its rows, and those of data")
                 if len(table) != self.n_rows:
                     raise ValueError(f"the table must have {self.n_rows} groups, as data has rows; got {len(table)}")
                 if given.group_names is not None and self.row_names not in (None, given.group_names):

@@ -248,11 +248,12 @@ def class_names(labels: Any, n: int) -> list[str]:
     """N labels as str; a missing one is an error."""
     if isinstance(labels, str | bytes) or not hasattr(labels, "__len__"):
         raise TypeError(f"labels must be a sequence of N names; got {type(labels).__name__}")
+    _validate.no_masked(labels, "labels")
     values = list(labels)
     if len(values) != n:
         raise ValueError(f"labels must hold {n} names, one a group; got {len(values)}")
     for i, value in enumerate(values):
-        if value is None or value != value:  # NaN
+        if value is None or type(value).__name__ == "NAType" or value != value:  # NaN
             raise ValueError(f"labels must name the class of every group; that of group {i} is missing")
     return [str(value) for value in values]
 

@@ -30,14 +30,17 @@ class Rows:
         counts = as_counts(counts).counts
         if _validate.is_sparse(counts):
             values, columns, offsets, shape = _validate.csr(counts)
-            _validate.count_values(values, "counts")
+            _validate.count_values(values[:, np.newaxis], "counts")
         else:
             array = _validate.counts(counts)
             where, columns = np.nonzero(array)
             values, shape = array[where, columns], (array.shape[0], array.shape[1])
             offsets = np.searchsorted(where, np.arange(shape[0] + 1))
         values, columns, offsets = (np.ascontiguousarray(a, dtype=np.int64) for a in (values, columns, offsets))
-        order = np.lexsort((columns, np.repeat(np.arange(shape[0]), np.diff(offsets))))
+        row = np.repeat(np.arange(shape[0]), np.diff(offsets))
+        totals = np.bincount(row, values)  # of an array they are checked with the values
+        _validate.at_most(int(totals.max(initial=0.0)), "counts' total of each group", _validate.MAX_COUNT)
+        order = np.lexsort((columns, row))
         return cls(values[order], columns[order], offsets, shape)
 
     def __getitem__(self, rows: NDArray[np.intp]) -> "Rows":
@@ -45,6 +48,10 @@ class Rows:
         offsets = np.append(0, np.cumsum(lengths))
         index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Rows(self.values[index], self.columns[index], offsets, (len(rows), self.shape[1]))
+
+    def slots(self, weights: Floats | None = None) -> _core.mixture.CountSlots:
+        """The kernels' form of the rows with counts; the order of the rows has no effect on it."""
+        return _core.mixture.CountSlots(self.values, self.columns, self.offsets, self.shape[1], weights)
 
     def proportions(self, columns: list[int]) -> Floats:
         """Proportions (N, C) of some columns; NaN in rows without counts."""
@@ -130,7 +137,7 @@ class MixtureProblem:
     ) -> None:
         self.rows, self.model, self.n_threads, self.max_iterations = rows, model, n_threads, max_iterations
         self.n_categories = rows.shape[1]
-        self.slots = _core.mixture.CountSlots(rows.values, rows.columns, rows.offsets, self.n_categories, weights)
+        self.slots = rows.slots(weights)
         if self.slots.n_groups == 0:
             raise ValueError("counts must hold at least one count; every group is empty")
         alpha, beta = model.alpha, model.beta

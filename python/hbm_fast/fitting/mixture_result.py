@@ -152,7 +152,7 @@ class MixtureFit(_display.Displayed):
 
     def _components(self, most: int) -> list[tuple[str, str, str, str, str]]:
         """Number, weight, groups, alpha and the largest proportions of the first components."""
-        names = self.category_names or tuple(map(str, range(self.concentration.shape[1])))
+        names = _display.labels(self.category_names, self.concentration.shape[1])
         multiplicity = np.diff(self._rows.offsets) > 0 if self._multiplicity is None else self._multiplicity
         groups = np.bincount(self.labels, multiplicity, minlength=self.n_components)
         rows = []

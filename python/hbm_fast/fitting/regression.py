@@ -38,12 +38,7 @@ def fit_regression(
     _validate.same_categories(table.shape[1], model)
     n_rows = len(table)
     data = aligned(data, given.group_names)
-    mean = designs.of_model(model, "mean", data, design, n_rows)
-    precision = None
-    if model.link == "softmax":
-        precision = designs.of_model(model, "precision", data, precision_design, n_rows)
-    elif precision_design is not None:
-        raise ValueError("precision_design is for link='softmax'; with link='log' design changes the precision already")
+    mean, precision = designs.both_of_model(model, data, design, precision_design, n_rows)
     multiplicity = _weights(given.weights if weights is None else weights, n_rows)
     if integration not in ("laplace", "quadrature"):
         raise ValueError(f"integration must be 'laplace' or 'quadrature'; got {integration!r}")
@@ -105,7 +100,7 @@ def named_counts(
     """Checked counts (N, K), and the same with the names of categories and groups."""
     given = as_counts(counts, layer=layer, category_names=category_names)
     table = _validate.counts(given.dense())
-    names = given.category_names or tuple(map(str, range(table.shape[1])))
+    names = _display.labels(given.category_names, table.shape[1])
     return table, dataclasses.replace(given, category_names=names)
 
 

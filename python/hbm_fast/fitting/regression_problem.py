@@ -12,7 +12,7 @@ from hbm_fast.fitting.regression_curvature import Curvature
 from hbm_fast.fitting.regression_result import MESSAGES, Intercepts, RegressionFit
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
-from hbm_fast.models.design import Design
+from hbm_fast.models.design import Design, normal_penalty
 
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 
@@ -102,17 +102,16 @@ class Problem:
         offset = self.mean.offset
         if self.prior is not None:
             mean, _ = self.prior
-            options["penalty"] = _penalty(self.r, mean.sd)
-            if mean.mu != 0.0:
-                offset = self.mean.matrix.sum(axis=1) * mean.mu + (0.0 if offset is None else offset)
+            options["penalty"] = normal_penalty(self.r, mean.sd)
+            offset = self.mean.shifted(mean.mu)
         if link == "softmax":
             assert self.precision is not None
             options["precision_design"] = rows(self.precision_q)
             shift = self.precision.offset
             if self.prior is not None:
                 _, precision = self.prior
-                options["precision_penalty"] = _penalty(self.precision_r, precision.sd)
-                shift = self.precision.matrix.sum(axis=1) * precision.mu + (0.0 if shift is None else shift)
+                options["precision_penalty"] = normal_penalty(self.precision_r, precision.sd)
+                shift = self.precision.shifted(precision.mu)
             options["precision_offset"] = rows(shift)
         return _core.regression.Problem(link, self.counts[order], self.q[order], offset=rows(offset), **options)
 
@@ -122,13 +121,13 @@ class Problem:
             return None
         mean, precision = self.prior
         share = 0.0 if self.model.link == "log" else 1.0 / len(self.order)
-        result = np.asarray(np.kron(np.eye(len(self.free)) - share, _penalty(self.r, mean.sd)), dtype=np.float64)
+        result = np.asarray(np.kron(np.eye(len(self.free)) - share, normal_penalty(self.r, mean.sd)), dtype=np.float64)
         if link != "softmax":
             return result
         size, q = len(result), len(self.precision_r)
         whole = np.zeros((size + q, size + q))
         whole[:size, :size] = result
-        whole[size:, size:] = _penalty(self.precision_r, precision.sd)
+        whole[size:, size:] = normal_penalty(self.precision_r, precision.sd)
         return whole
 
     def _maximize(self, link: str, max_iterations: int, limit: str | None = None) -> Maximum:
@@ -262,8 +261,3 @@ class Problem:
         sd = self.model.random_scale.scale
         value = np.log(scales) - 0.5 * (scales / sd) ** 2 - math.log(sd) + math.log(2.0) - 0.5 * _LOG_TWO_PI
         return float(value.sum()), 1.0 / scales - scales / sd**2
-
-
-def _penalty(r: Floats, sd: float) -> Floats:
-    inverse = np.linalg.inv(r)
-    return np.ascontiguousarray(inverse.T @ inverse / sd**2)

@@ -340,7 +340,7 @@ class RegressionFit(Displayed):
         matrix, offset = self._covariates(data, design)
         eta = self._predictors(matrix, offset)
         codes = self._codes(data, design, len(matrix))
-        nodes, weights = self._nodes()
+        nodes, weights = self._nodes
         mean = _softmax(eta + self._values(codes))
         unseen = [] if self._intercepts is None else np.flatnonzero(codes < 0).tolist()
         for n in unseen:
@@ -382,9 +382,10 @@ class RegressionFit(Displayed):
         assert self._precision is not None
         if data is None and precision_design is None:
             matrix, offset = self._precision.matrix, self._precision.offset
+        elif precision_design is None:
+            matrix, offset = self._precision.apply(data, "data")
         else:
-            given = data if precision_design is None else np.asarray(precision_design)
-            matrix, offset = self._precision.apply(given, "data" if precision_design is None else "precision_design")
+            matrix, offset = self._precision.apply_array(precision_design, "precision_design")
         return np.asarray(np.exp(matrix @ self.precision_coefficients + (0.0 if offset is None else offset)))
 
     def residuals(self, kind: Literal["pearson", "response", "quantile"] = "pearson", *, rng: RNGLike = None) -> Floats:
@@ -443,15 +444,17 @@ class RegressionFit(Displayed):
         self._need_maximum("Wald's test")
         assert self._design is not None
         columns: list[int] = []
-        for name in [term] if isinstance(term, str) else term:
+        for name in [term] if isinstance(term, str) else dict.fromkeys(term):
             if name in self._design.terms:
                 columns += self._design.terms[name]
             elif name in self.column_names:
                 columns.append(self.column_names.index(name))
             else:
                 raise ValueError(f"term must be one of {', '.join(map(repr, self._design.terms))}; got {name!r}")
+        if not columns:
+            raise ValueError("term must name a term or a column at least; it is empty")
         n_columns = len(self.column_names)
-        index = np.array([k * n_columns + p for k in self._free for p in columns])
+        index = np.array([k * n_columns + p for k in self._free for p in dict.fromkeys(columns)])
         values = self.coefficients.T.reshape(-1)[index]
         statistic = float(values @ np.linalg.solve(self._covariance[np.ix_(index, index)], values))
         return RegressionTest(statistic, len(index), chi_squared_tail(statistic, len(index)))
@@ -517,8 +520,11 @@ class RegressionFit(Displayed):
             raise TypeError(
                 f"nested must be a RegressionFit, the fit of the smaller model; got {type(nested).__name__}"
             )
-        if not np.array_equal(nested._counts, self._counts) or nested.n_groups != self.n_groups:
+        if not np.array_equal(nested._counts, self._counts):
             raise ValueError("nested must be fitted to the same counts")
+        n_rows = len(self._counts)
+        if not _same_rows(nested._weights, self._weights, np.ones(n_rows)):
+            raise ValueError("nested must be fitted to the same counts with the same weights")
         if nested.model.link != self.model.link or (nested.log_posterior is None) != (self.log_posterior is None):
             raise ValueError("nested must have the same link, and be fitted without a prior like this fit")
         if self.log_posterior is not None:
@@ -529,8 +535,12 @@ class RegressionFit(Displayed):
             (nested._design, self._design, "mean"),
             (nested._precision, self._precision, "precision"),
         ):
-            if small is not None and large is not None and not designs.spans(large.matrix, small.matrix):
+            if small is None or large is None:
+                continue
+            if not designs.spans(large.matrix, small.matrix):
                 raise ValueError(f"nested has columns of its {name} that this model lacks: swap the two, or drop them")
+            if not _same_rows(small.offset, large.offset, np.zeros(n_rows)):
+                raise ValueError(f"nested must have the offset of this model in its {name}")
         mine, other = self._intercepts, nested._intercepts
         if other is not None and (
             mine is None
@@ -621,7 +631,7 @@ class RegressionFit(Displayed):
         if data is None and design is None:
             return self._design.matrix, self._design.offset
         if design is not None:
-            return self._design.apply(np.asarray(design), "design")
+            return self._design.apply_array(design, "design")
         return self._design.apply(data, "data")
 
     def _predictors(self, matrix: Floats, offset: Floats | None) -> Floats:
@@ -659,6 +669,7 @@ class RegressionFit(Displayed):
             return np.zeros((len(codes), len(self.category_names)))
         return np.where(codes[:, None] < 0, 0.0, self._intercepts.values[codes])
 
+    @cached_property
     def _nodes(self) -> tuple[Floats, Floats]:
         """Intercepts (L, K) of a subject that is not in the fit, and their weights (L,).
 
@@ -693,7 +704,7 @@ class RegressionFit(Displayed):
                 extra[np.ix_(free, free)] = self._intercepts.covariance[code]
             slopes, more = jacobian @ slopes, np.einsum("kj,jl,kl->k", jacobian, extra, jacobian)
         else:
-            nodes, weights = self._nodes()
+            nodes, weights = self._nodes
             each = _softmax(eta + nodes)
             with np.errstate(invalid="ignore", divide="ignore"):
                 ratio = np.where(mean > 0.0, each / mean, 1.0) / (1.0 - mean)
@@ -720,6 +731,11 @@ def small_sample_factor(n_groups: float, n_columns: int) -> float:
     if n_groups <= n_columns:
         raise ValueError(f"small_sample needs more groups with counts than columns; got {n_groups:g} and {n_columns}")
     return (n_groups - n_columns) / n_groups
+
+
+def _same_rows(one: Floats | None, other: Floats | None, default: Floats) -> bool:
+    """Whether two arrays (N,) are the same, with a default for those that are not given."""
+    return np.array_equal(default if one is None else one, default if other is None else other)
 
 
 def _softmax(eta: Floats) -> Floats:

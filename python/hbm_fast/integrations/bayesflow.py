@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hbm_fast import _random, _validate
 from hbm_fast._typing import Key, RNGLike
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, check_hierarchical
 from hbm_fast.simulation import simulate
 
 
@@ -51,6 +51,7 @@ class Simulator:
         statistics: bool = False,
         n_threads: int | None = 1,
     ) -> None:
+        check_hierarchical(model, "Simulator")
         self.model = model
         self._key = _random.key(rng)
         self._settings: dict[str, Any] = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hbm_fast._optional import missing_extra
 from hbm_fast._typing import Key
-from hbm_fast.models import HierarchicalModel, known_concentration
+from hbm_fast.models import HierarchicalModel, check_hierarchical, known_concentration
 from hbm_fast.priors import FixedBeta
 from hbm_fast.simulation import simulate
 
@@ -49,6 +49,7 @@ class Prior(Distribution):
     has_rsample = False
 
     def __init__(self, model: HierarchicalModel) -> None:
+        check_hierarchical(model, "Prior")
         if model.alpha.kind == "fixed" or isinstance(model.beta, FixedBeta):
             raise ValueError(f"Prior needs a prior for alpha and for beta; got {model}")
         known_concentration(model, "Prior", "Use hbm.sample")
@@ -139,6 +140,7 @@ class Simulator:
     ) -> None:
         if output not in ("statistics", "counts"):
             raise ValueError(f'output must be "statistics" or "counts"; got {output!r}')
+        check_hierarchical(model, "Simulator")
         self.model = model
         self._settings: dict[str, Any] = {"n_groups": n_groups, "totals": totals, "n_threads": n_threads}
         self._output = output

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from hbm_fast import _core, _random, _validate
 from hbm_fast._optional import missing_extra
 from hbm_fast._typing import Key, RNGLike
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, check_hierarchical
 from hbm_fast.simulation import simulate
 
 try:
@@ -98,6 +98,7 @@ class SimulationStream(IterableDataset[Batch]):
         n_threads: int | None = 1,
     ) -> None:
         super().__init__()
+        check_hierarchical(model, "SimulationStream")
         self.model = model
         self.batch_size = _validate.positive_int(batch_size, "batch_size")
         self.key = _random.key(rng)

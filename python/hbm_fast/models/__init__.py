@@ -1,6 +1,6 @@
 """Descriptions of models, without computation."""
 
-from hbm_fast.models.hierarchical import HierarchicalModel, known_concentration
+from hbm_fast.models.hierarchical import HierarchicalModel, check_hierarchical, known_concentration
 from hbm_fast.models.mixture import MixtureModel
 from hbm_fast.models.population import PopulationModel
 from hbm_fast.models.regression import RegressionModel
@@ -11,6 +11,7 @@ __all__ = [
     "MixtureModel",
     "PopulationModel",
     "RegressionModel",
+    "check_hierarchical",
     "from_dict",
     "known_concentration",
     "to_dict",

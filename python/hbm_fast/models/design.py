@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import narwhals
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _validate
 from hbm_fast._optional import import_optional
@@ -56,8 +55,12 @@ class Design:
                 f"{name} must be an array (N, {n_columns}): the model was fitted to a design, not a formula"
             )
         frame = _frame(data, self._spec.required_variables, name)
-        matrix, offset = _split(_materialize(self._spec.get_model_matrix, frame, name), self._spec)
+        matrix, offset = _split(_materialize(self._spec.get_model_matrix, frame, name), self._spec, name)
         return _finite(matrix, name, self.column_names), offset
+
+    def apply_array(self, value: ArrayLike, name: str) -> tuple[Floats, Floats | None]:
+        """The columns of an array (N, P), or of what numpy makes an array of, such as a data frame of the columns."""
+        return self.apply(_validate.unmasked(value, name), name)
 
     @cached_property
     def _factors(self) -> tuple[Floats, Floats, Floats]:
@@ -74,6 +77,19 @@ class Design:
         q, r, scale = self._factors
         length = np.sqrt(len(self.matrix))
         return np.ascontiguousarray(q * length), r * scale / length
+
+    def shifted(self, mu: float) -> Floats | None:
+        """The offset of predictors whose coefficients are measured from mu."""
+        if mu == 0.0:
+            return self.offset
+        shift = mu * self.matrix.sum(axis=1)
+        return np.ascontiguousarray(shift if self.offset is None else shift + self.offset)
+
+
+def normal_penalty(r: Floats, sd: float) -> Floats:
+    """Normal(0, sd) of the coefficients as a quadratic form of those of the orthogonal columns, with R of `orthogonal`."""
+    inverse = np.linalg.inv(r)
+    return np.ascontiguousarray(inverse.T @ inverse / sd**2)
 
 
 def of_array(value: Any, name: str, n_groups: int, column_names: Sequence[str] | None = None) -> Design:
@@ -106,7 +122,7 @@ def of_formula(formula: str, data: Any, name: str, n_groups: int) -> Design:
         raise ValueError(f"data must have one row a group, {n_groups} rows; got {len(frame)}")
     created = _materialize(lambda table, **options: formulaic.model_matrix(terms, table, **options), frame, name)
     spec = created.model_spec
-    matrix, offset = _split(created, spec)
+    matrix, offset = _split(created, spec, name)
     kept = [i for i, column in enumerate(spec.column_names) if not _is_offset(column)]
     names = tuple(spec.column_names[i] for i in kept)
     place = {old: new for new, old in enumerate(kept)}
@@ -130,6 +146,18 @@ def of_model(
     return of_array(array, "design" if part == "mean" else "precision_design", n_groups)
 
 
+def both_of_model(
+    model: RegressionModel, data: Any, design: Any, precision_design: Any, n_groups: int
+) -> tuple[Design, Design | None]:
+    """The designs of the mean and, with the softmax, of the precision."""
+    mean = of_model(model, "mean", data, design, n_groups)
+    if model.link == "softmax":
+        return mean, of_model(model, "precision", data, precision_design, n_groups)
+    if precision_design is not None:
+        raise ValueError("precision_design is for link='softmax'; with link='log' design changes the precision already")
+    return mean, None
+
+
 @dataclass(frozen=True, eq=False)
 class Subjects:
     """Which subject each group belongs to: its code (N,), an index into the labels."""
@@ -142,13 +170,16 @@ class Subjects:
         if data is None or column not in _column_names(data):
             return np.full(n_groups, -1)
         place = {label: i for i, label in enumerate(self.labels)}
-        return np.array([place.get(label, -1) for label in column_values(data, column)], dtype=np.int64)
+        values = column_values(data, column)
+        if len(values) != n_groups:
+            raise ValueError(f"data must have one row a row of design, {n_groups} rows; got {len(values)}")
+        return np.array([place.get(label, -1) for label in values], dtype=np.int64)
 
 
 def subjects_of(data: Any, column: str, n_groups: int) -> Subjects:
     """The subjects in a column of a data frame or of a dict of columns, in the order of their first rows."""
     if data is None:
-        raise ValueError(f"random_intercept={column!r} needs data, a data frame with that column: pass data=")
+        raise ValueError(f"random_intercept={column!r} needs data with that column, one row a group: pass data=")
     if column not in _column_names(data):
         raise ValueError(
             f"random_intercept needs the column {column!r}, which data lacks; it has {', '.join(_column_names(data))}"
@@ -170,10 +201,17 @@ def subjects_of(data: Any, column: str, n_groups: int) -> Subjects:
 def column_values(data: Any, column: str) -> list[Any]:
     """The values of a column of a data frame or of a dict of columns; None where there is none."""
     if isinstance(data, dict):
-        values = np.asarray(data[column]).tolist()
-        return [None if value != value else value for value in values]
-    series = narwhals.from_native(data, eager_only=True)[column]
-    return [None if gap else value for value, gap in zip(series.to_list(), series.is_null().to_list(), strict=True)]
+        given = data[column]
+        values = given.tolist() if hasattr(given, "tolist") else list(given)
+    else:
+        import narwhals  # only where there is a data frame
+
+        values = narwhals.from_native(data, eager_only=True)[column].to_list()
+    return [None if _is_gap(value) else value for value in values]
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)  # pandas.NA has no truth value
 
 
 def _column_names(data: Any) -> list[str]:
@@ -221,32 +259,26 @@ def row_names(data: Any) -> tuple[str, ...] | None:
 
 def has_column(data: Any, column: str) -> bool:
     """Whether a data frame or a dict of columns has the column."""
-    columns = getattr(data, "column_names", None) or (list(data) if isinstance(data, dict) else data.columns)
-    return column in map(str, columns)
+    return column in _column_names(data)
 
 
-def labels(data: Any, column: str, name: str, n_groups: int) -> list[str]:
-    """The values of a column that names something, one a group, as text."""
-    if data is None or not has_column(data, column):
-        raise ValueError(f"{name}={column!r} needs data with that column, one row a group")
-    values = data[column]
-    given = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
-    if len(given) != n_groups:
-        raise ValueError(f"data must have one row a group, {n_groups} rows; got {len(given)}")
-    for row, value in enumerate(given):
-        if value is None or value != value:  # NaN
-            raise ValueError(f"data must have no gaps in the covariates: column {column!r} has none in row {row}")
-    return [str(value) for value in given]
+def subject_names(data: Any, column: str, n_groups: int) -> list[str]:
+    """The subject of each group as text."""
+    subjects = subjects_of(data, column, n_groups)
+    return [str(subjects.labels[code]) for code in subjects.codes]
 
 
 def _is_offset(column: str) -> bool:
     return column.startswith("offset(")
 
 
-def _split(created: Any, spec: Any) -> tuple[Floats, Floats | None]:
+def _split(created: Any, spec: Any, name: str) -> tuple[Floats, Floats | None]:
     values = np.asarray(created, dtype=np.float64)
     is_offset = np.array([_is_offset(c) for c in spec.column_names], dtype=np.bool_)
     offset = np.ascontiguousarray(values[:, is_offset].sum(axis=1)) if is_offset.any() else None
+    if offset is not None and not np.isfinite(offset).all():
+        row = int(np.argmin(np.isfinite(offset)))
+        raise ValueError(f"{name} must have finite offsets; got {offset[row]} in row {row}")
     return np.ascontiguousarray(values[:, ~is_offset]), offset
 
 
@@ -281,6 +313,8 @@ def _frame(data: Any, variables: Any, name: str) -> Any:
     elif isinstance(data, dict):
         frame = pandas.DataFrame({c: data[c] for c in wanted})
     else:
+        import narwhals  # only where there is a data frame
+
         table = narwhals.from_native(data, eager_only=True)
         frame = pandas.DataFrame({c: _pandas_values(table[c], pandas) for c in wanted}, index=range(len(table)))
     for column in wanted:
@@ -297,6 +331,8 @@ def _pandas_values(series: Any, pandas: Any) -> Any:
     if series.dtype.is_numeric():
         return series.to_numpy()
     values = series.to_list()
+    import narwhals
+
     if series.dtype == narwhals.Enum:
         return pandas.Categorical(values, categories=series.cat.get_categories().to_list())
     return values

@@ -122,8 +122,15 @@ class HierarchicalModel(Displayed):
         return f"HierarchicalModel({self.n_categories}, alpha={self.alpha}, beta={self.beta})"
 
 
+def check_hierarchical(model: Any, name: str) -> None:
+    """Raise for a model of another class; ``name`` is that of the function, which takes a HierarchicalModel alone."""
+    if not isinstance(model, HierarchicalModel):
+        raise TypeError(f"model must be a HierarchicalModel, the only one that {name} takes; got {model!r:.100}")
+
+
 def known_concentration(model: HierarchicalModel, name: str, instead: str) -> HierarchicalModel:
     """The model, refused where the concentration of beta is learned; the message names the function and what to use."""
+    check_hierarchical(model, name)
     if isinstance(model.beta, priors.Dirichlet) and model.beta.is_learned:
         raise ValueError(
             f"{name} needs a known concentration of beta; the model learns it, beta={model.beta}. {instead}, or fix "

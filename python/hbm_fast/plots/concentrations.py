@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hbm_fast import _validate
+from hbm_fast import _display, _validate
 from hbm_fast.fitting import FitResult
 from hbm_fast.plots.colors import PALETTE, colors_of
 from hbm_fast.plots.intervals import Series, intervals, spans_decades
@@ -60,7 +60,7 @@ def concentrations(
     """
     if not fit.converged:
         raise ValueError(f"there is nothing to draw: {fit.message}")
-    names = fit.category_names or tuple(map(str, range(len(fit.beta))))
+    names = _display.labels(fit.category_names, len(fit.beta))
     lower, upper = fit.interval(probability)
     log = spans_decades(fit.concentration) if log is None else log
     chosen = colors_of(names, colors, other=PALETTE[:1])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast import _display
 from hbm_fast.plots.colors import colors_of
 from hbm_fast.posterior import Group, Posterior
 
@@ -19,7 +20,7 @@ def one_dataset(post: Posterior) -> None:
 
 def categories(post: Posterior) -> tuple[str, ...]:
     """The names of the categories, else their numbers."""
-    return post.category_names or tuple(map(str, range(post.n_categories)))
+    return _display.labels(post.category_names, post.n_categories)
 
 
 def category_index(post: Posterior, category: int | str) -> int:

@@ -69,7 +69,7 @@ def proportions(
     ['over all groups', 'group 1 (of 0 to 1)', 'raw proportion']
     """
     labels.one_dataset(post)
-    groups = (groups,) if isinstance(groups, str | int) else groups
+    groups = (groups,) if isinstance(groups, str | int | np.integer) else groups
     tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
     levels = np.array([tail, 1.0 - tail])
     names = ["over all groups", *(labels.group_label(post, group) for group in groups)]
@@ -89,6 +89,13 @@ def proportions(
     shown = f"; the {most} largest" if post.n_categories > most else ""
     title = labels.data_of(post) + shown
     return intervals(labels.categories(post), series, label, most, title=title, log=log, ax=ax)
+
+
+def side_by_side(posts: Mapping[str, Posterior], *, most: int, ax: Any = None) -> "Figure":
+    """Beta of several posteriors of the same categories with 90 % intervals, the largest of the first posterior."""
+    series = [(label, post.mean("beta"), *post.quantile("beta", [0.05, 0.95])) for label, post in posts.items()]
+    names, log = labels.categories(next(iter(posts.values()))), spans_decades(series[0][1])
+    return intervals(names, series, "proportion, with 90 % intervals", most, log=log, ax=ax)
 
 
 def _raw(counts: Any) -> Floats | None:

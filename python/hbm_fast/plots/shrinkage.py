@@ -81,6 +81,8 @@ def shrinkage(
     names, k = labels.categories(post), labels.category_index(post, category)
     counts = post._data()
     n_groups = counts.shape[0]
+    if not n_groups:
+        raise ValueError("there is nothing to draw: the posterior is of no groups")
     totals = counts.sum(axis=1)
     raw = np.where(totals > 0, counts[:, k] / np.maximum(totals, 1), np.nan)
     order = np.lexsort((-totals, -raw))

@@ -1,5 +1,6 @@
 """The result card of a posterior: what a console prints and a notebook shows."""
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,7 @@ def _rows(post: "Posterior") -> list[tuple[str, ...]]:
         return [("mean of alpha, median [smallest, largest]", *(f"{value:.3g}" for value in values))]
     single = ("alpha", *post._learned)
     rows = [(name, some.mean(name), *some.quantile(name, _LEVELS)) for name in single]
-    labels = [_display.one_line(name) for name in post.category_names or map(str, range(post.n_categories))]
+    labels = [_display.one_line(name) for name in _display.labels(post.category_names, post.n_categories)]
     beta = some.mean("beta")
     bounds = some.quantile("beta", _LEVELS)
     for k in np.argsort(-beta, kind="stable")[:_MOST_BETA]:
@@ -76,12 +77,8 @@ def _thinned(post: "Posterior") -> "Posterior":
         if not (flat.max(axis=-1) > -np.inf).all():
             return post
         log_weights = _weighted.normalise(flat).reshape(kept.shape)
-    return post._replace(
-        log_alpha=post.log_alpha[..., ::step],
-        log_beta=post.log_beta[..., ::step, :],
-        log_weights=log_weights,
-        latent={name: post.latent[name][..., ::step] for name in post._learned},
-    )
+    before = (slice(None),) * (post.log_alpha.ndim - 1)  # the axes before that of the draws
+    return post._with_draws(itemgetter((*before, slice(None, None, step))), log_weights)
 
 
 def _notes(post: "Posterior") -> list[str]:

@@ -145,7 +145,7 @@ class MixturePosterior(Displayed):
     def n_components_used(self) -> NDArray[np.int64]:
         """(C, D): components that groups belong to, those without counts included."""
         ordered = np.sort(self.labels, axis=-1)
-        return np.asarray(1 + np.count_nonzero(np.diff(ordered, axis=-1), axis=-1))
+        return np.asarray(min(len(self.counts), 1) + np.count_nonzero(np.diff(ordered, axis=-1), axis=-1))
 
     def __repr__(self) -> str:
         used, times = np.unique(self.n_components_used, return_counts=True)
@@ -328,7 +328,7 @@ class MixturePosterior(Displayed):
         column = self.columns
         n_columns = self.model.n_components
         if isinstance(n_columns, DirichletProcess):
-            n_columns = int(self._partition.max()) + 2
+            n_columns = int(self._partition.max(initial=-1)) + 2
         if counts is None:
             own = np.take_along_axis(column, self._flat_labels, axis=1)
             return np.stack([(own == j).mean(axis=0) for j in range(n_columns)], axis=1)
@@ -372,8 +372,9 @@ class MixturePosterior(Displayed):
         True
         """
         labels = self._partition
-        if not 0 <= operator.index(number) <= labels.max():
-            raise IndexError(f"number must be in 0..{labels.max()}, a component of partition(); got {number}")
+        last = labels.max(initial=-1)
+        if not 0 <= operator.index(number) <= last:
+            raise IndexError(f"number must be in 0..{last}, a component of partition(); got {number}")
         own = self._most_shared(number)
         pick = own.reshape(*self.labels.shape[:2], 1)
         names = self.group_names
@@ -439,7 +440,7 @@ class MixturePosterior(Displayed):
         rows = {"log_likelihood": self.log_likelihood, "n_components_used": self.n_components_used.astype(np.float64)}
         if self.process_concentration is not None:
             rows["process_concentration"] = self.process_concentration
-        return rows | {"largest_weight": np.nanmax(self.weights, axis=-1)}
+        return rows | {"largest_weight": np.fmax.reduce(self.weights, axis=-1)}
 
     # files ------------------------------------------------------------------------------------------------------------
     def to_arviz(self) -> Any:
@@ -490,7 +491,7 @@ class MixturePosterior(Displayed):
     # all chains in one axis of S = C D draws ------------------------------------------------------------------------
     @property
     def _flat_labels(self) -> NDArray[Any]:
-        return self.labels.reshape(-1, self.labels.shape[-1])
+        return self.labels.reshape(self.n_chains * self.n_draws, len(self.counts))
 
     @staticmethod
     def _flat(values: Floats) -> Floats:

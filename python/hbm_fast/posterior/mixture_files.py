@@ -1,6 +1,5 @@
 """Posteriors of mixtures as the objects that ArviZ plots, and as netCDF files."""
 
-import importlib.metadata
 import os
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,15 +59,7 @@ def _tree(post: "MixturePosterior") -> Any:
 
 def to_arviz(post: "MixturePosterior") -> Any:
     """See ``MixturePosterior.to_arviz``."""
-    tree = _tree(post)
-    try:
-        version = importlib.metadata.version("arviz")
-    except importlib.metadata.PackageNotFoundError:
-        return tree
-    if int(version.partition(".")[0]) >= 1:
-        return tree
-    groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    return import_optional("arviz", "report").InferenceData(**groups)
+    return netcdf.for_arviz(_tree(post))
 
 
 def save(post: "MixturePosterior", path: str | PathLike[str]) -> None:

@@ -4,7 +4,6 @@ A file is written whole, with a checksum behind what HDF5 reads. Every kind of d
 """
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
@@ -58,9 +57,11 @@ def to_arviz(
 
 def for_arviz(tree: Any) -> Any:
     """The DataTree, or what it becomes for an ArviZ below 1.0."""
+    from importlib import metadata  # which imports zipfile, so that only those who export draws wait for it
+
     try:
-        version = importlib.metadata.version("arviz")
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version("arviz")
+    except metadata.PackageNotFoundError:
         return tree
     if int(version.partition(".")[0]) >= 1:
         return tree
@@ -95,15 +96,7 @@ def _resampled(post: "Posterior") -> "Posterior":
         flat = values.reshape(*chosen.shape, *rest)
         return np.stack([rows[row] for rows, row in zip(flat, chosen, strict=True)]).reshape(*shape, *rest)
 
-    theta_draws = post._theta_draws
-    return post._replace(
-        log_alpha=pick(post.log_alpha),
-        log_beta=pick(post.log_beta),
-        log_weights=None,
-        sample_stats={name: pick(values) for name, values in post.sample_stats.items() if values.shape == shape},
-        latent={name: pick(values) for name, values in post.latent.items()},
-        _theta_draws=None if theta_draws is None else lambda group: pick(theta_draws(group)),
-    )
+    return post._with_draws(pick, None)
 
 
 def _tree(
@@ -148,13 +141,17 @@ def _tree(
         tree["observed_data"] = dataset({"counts": ((*lead, "group", "category"), post.counts)})
     if log_likelihood:
         tree["log_likelihood"] = dataset({"counts": (groups, post.log_likelihood())})
-    n_groups = 0 if post.counts is None else post.counts.shape[-2]
+
+    def of_groups(draws: Callable[[int], NDArray[Any]], dtype: type) -> tuple[tuple[str, ...], NDArray[Any]]:
+        result = np.empty((*post.log_alpha.shape, post._data().shape[-2], post.n_categories), dtype)
+        for n in range(result.shape[-2]):
+            result[..., n, :] = draws(n)
+        return groups + category, result
+
     if theta:
-        drawn = np.stack([post.theta(n) for n in range(n_groups)], axis=-2)
-        tree["posterior"] = tree["posterior"].merge(dataset({"theta": (groups + category, drawn)}))
+        tree["posterior"] = tree["posterior"].merge(dataset({"theta": of_groups(post.theta, np.float64)}))
     if posterior_predictive:
-        replicated = np.stack([post.predictive_counts(n) for n in range(n_groups)], axis=-2)
-        tree["posterior_predictive"] = dataset({"counts": (groups + category, replicated)})
+        tree["posterior_predictive"] = dataset({"counts": of_groups(post.predictive_counts, np.int64)})
     return xarray.DataTree.from_dict(tree)
 
 

@@ -47,6 +47,8 @@ def least_variation(labels: Labels) -> NDArray[np.int32]:
     co-assignment alone; the expectation itself is computed of the first of them, and then of those that differ from
     the best by one group.
     """
+    if labels.shape[1] == 0:
+        return np.zeros(0, np.int32)
     draws = canonical(labels)
     partitions = np.unique(draws, axis=0)
     together = co_assignment(draws)
@@ -54,20 +56,18 @@ def least_variation(labels: Labels) -> NDArray[np.int32]:
     candidates = partitions[np.argsort(bound, kind="stable")[:_MOST_CANDIDATES]]
     expectation = _Expectation(draws[:: -(-len(draws) // _MOST_REFERENCES)])
     values = [expectation(one) for one in candidates]
-    best, least = candidates[int(np.argmin(values))], min(values)
+    best = candidates[int(np.argmin(values))]
     for _ in range(_MOST_PASSES):
-        before = least
+        before = best
+        shared = expectation.shared(best)
         for n in range(len(best)):
-            for j in range(int(best.max()) + 2):
-                if j == best[n]:
-                    continue
+            better = np.flatnonzero(expectation.changes(best, shared, n) < -1e-12)
+            if len(better):
                 moved = best.copy()
-                moved[n] = j
-                value = expectation(moved)
-                if value < least - 1e-12:
-                    best, least = canonical(moved[np.newaxis])[0], value
-                    break
-        if least == before:
+                moved[n] = better[0]
+                best = canonical(moved[np.newaxis])[0]
+                shared = expectation.shared(best)
+        if best is before:
             break
     # the largest component first
     sizes = np.bincount(best)
@@ -85,17 +85,33 @@ class _Expectation:
     """Expected variation of information, up to a constant, from a partition to the draws (R, N)."""
 
     def __init__(self, draws: Labels) -> None:
+        self._n_draws, n_groups = draws.shape
         n_labels = int(draws.max()) + 1
         own = draws.T[:, :, np.newaxis] == np.arange(n_labels)
-        self._own = own.reshape(draws.shape[1], -1).astype(np.float32)  # (N, R * labels)
-        self._n_draws = len(draws)
+        self._own = own.reshape(n_groups, self._n_draws * n_labels).astype(np.float32)
+        self._column = (draws + n_labels * np.arange(self._n_draws)[:, np.newaxis]).T  # (N, R), into R * labels
+        sizes = np.arange(1.0, n_groups + 1)
+        self._growth = np.diff(sizes * np.log(sizes), prepend=0.0)  # of n log n, from n to n + 1
 
     def __call__(self, partition: Labels) -> float:
+        joint = float(_entropy_sum(self.shared(partition))) / self._n_draws
+        return (float(_entropy_sum(np.bincount(partition))) - 2.0 * joint) / len(partition)
+
+    def shared(self, partition: Labels) -> NDArray[np.float32]:
+        """Groups that each component of the partition shares with each one of each draw (P, R * labels)."""
         own = partition == np.arange(int(partition.max()) + 1)[:, np.newaxis]
-        shared = own.astype(np.float32) @ self._own
-        sizes = own.sum(axis=1)
-        joint = float(_entropy_sum(shared)) / self._n_draws
-        return (float(_entropy_sum(sizes)) - 2.0 * joint) / len(partition)
+        return np.asarray(own.astype(np.float32) @ self._own)
+
+    def changes(self, partition: Labels, shared: NDArray[np.float32], n: int) -> Floats:
+        """Change of the expectation by moving group n to each component, and to one of its own (P + 1)."""
+        own = partition[n]
+        joined = np.append(np.bincount(partition), 0)
+        joint = np.zeros((len(joined), self._n_draws), np.int64)
+        joint[:-1] = shared[:, self._column[n]]
+        joined[own] -= 1
+        joint[own] -= 1
+        gain = self._growth[joined] - 2.0 * self._growth[joint].mean(axis=1)
+        return np.asarray((gain - gain[own]) / len(partition))
 
 
 def _entropy_sum(sizes: NDArray[Any]) -> np.floating:

@@ -324,6 +324,18 @@ class Posterior:
         result.__dict__.update(changes)
         return result
 
+    def _with_draws(self, pick: Callable[[NDArray[Any]], NDArray[Any]], log_weights: Floats | None) -> Self:
+        """The same posterior with other draws: those that ``pick`` takes of each array of draws (C, D, ...)."""
+        shape, theta_draws = self.log_alpha.shape, self._theta_draws
+        return self._replace(
+            log_alpha=pick(self.log_alpha),
+            log_beta=pick(self.log_beta),
+            log_weights=log_weights,
+            sample_stats={name: pick(values) for name, values in self.sample_stats.items() if values.shape == shape},
+            latent={name: pick(values) for name, values in self.latent.items()},
+            _theta_draws=None if theta_draws is None else lambda group: pick(theta_draws(group)),
+        )
+
     # summaries of alpha and beta --------------------------------------------------------------------------------------
     @_weighted.far_tails
     def mean(self, name: str) -> Any:

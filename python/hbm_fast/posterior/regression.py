@@ -15,7 +15,7 @@ from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
 from hbm_fast.posterior import convergence, diagnostics, regression_files
-from hbm_fast.posterior.loo import LeaveOneOut, leave_one_out
+from hbm_fast.posterior.loo import LARGEST_K, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.posterior.summary import Summary
 from hbm_fast.tables.inputs import align
@@ -92,7 +92,7 @@ class RegressionPosterior:
         self.log_evidence, self.log_evidence_error = log_evidence, log_evidence_error
         self.sample_stats = dict(sample_stats or {})
         given = _validate.names(category_names, "category_names", model.n_categories)
-        self.category_names = given or tuple(map(str, range(model.n_categories)))
+        self.category_names = _display.labels(given, model.n_categories)
         self.group_names = _validate.names(group_names, "group_names", len(counts))
         self._design, self._precision = design, precision_design
         self._subjects = subjects
@@ -185,7 +185,7 @@ class RegressionPosterior:
         names, draws = zip(*self._parameters(), strict=True)
         joined = np.stack(draws, axis=-1)
         flat = joined.reshape(-1, joined.shape[-1])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=1)}
+        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=min(1, len(flat) - 1))}
         columns |= zip((f"{100 * q:g}%" for q in levels), np.quantile(flat, levels, axis=0), strict=True)
         columns |= diagnostics.diagnostics(joined)
         note = f"{self.n_chains} x {self.n_draws} draws, method {self.method}"
@@ -294,8 +294,9 @@ class RegressionPosterior:
         int64 array (C, D, N, K)
         """
         rows = self._rows(data, design, subjects, precision_design, with_precision=True)
-        given = self.counts.sum(axis=1) if totals is None else np.asarray(totals)
-        sizes = _validate.broadcast(_validate.integers(given, "totals"), "totals", (len(rows),))
+        given = _validate.integers(self.counts.sum(axis=1) if totals is None else totals, "totals")
+        _validate.no_negative(given, "totals")
+        sizes = _validate.broadcast(given, "totals", (len(rows),))
         result = _memory.empty((self.n_chains * self.n_draws, len(rows), self.n_categories), np.int64)
         generator = np.random.default_rng(self._key.tolist() if rng is None else rng)
         for part in self._parts(len(rows)):
@@ -415,11 +416,11 @@ class RegressionPosterior:
             found = leave_one_out(self._flat(self._log_likelihood(_MOST_LOO_DRAWS)), "group")
         else:
             found = leave_one_out(self.subject_log_likelihood(), "subject")
-        high = int((found.pareto_k > 0.7).sum())
+        high = int((found.pareto_k > LARGEST_K).sum())
         if high:
             errors.warn(
-                f"the Pareto k of {high} of {found.pareto_k.size} {found.unit}s exceeds 0.7: their part of elpd is not "
-                "reliable. Sample without them to have it",
+                f"the Pareto k of {high} of {found.pareto_k.size} {found.unit}s exceeds {LARGEST_K}: their part of "
+                f"elpd is not reliable. Sample the data without such a {found.unit} to compute its part",
                 errors.ConvergenceWarning,
             )
         return found
@@ -492,7 +493,7 @@ class RegressionPosterior:
         if own:
             matrix, offset = self._design.matrix, self._design.offset
         elif design is not None:
-            matrix, offset = self._design.apply(np.asarray(design), "design")
+            matrix, offset = self._design.apply_array(design, "design")
         else:
             matrix, offset = self._design.apply(data, "data")
         zeta = None
@@ -500,8 +501,8 @@ class RegressionPosterior:
             if own and precision_design is None:
                 columns, shift = self._precision.matrix, self._precision.offset
             elif precision_design is not None:
-                columns, shift = self._precision.apply(np.asarray(precision_design), "precision_design")
-            elif self._precision.column_names == ("Intercept",):
+                columns, shift = self._precision.apply_array(precision_design, "precision_design")
+            elif self._precision.column_names == ("Intercept",) and self._precision.offset is None:
                 columns, shift = np.ones((len(matrix), 1)), None
             else:
                 columns, shift = self._precision.apply(data, "data")
@@ -525,10 +526,10 @@ class RegressionPosterior:
                 raise ValueError(f"subjects must have one value a row, {n_rows}; got {len(labels)}")
         elif own:
             return self._subjects
-        elif data is None or isinstance(data, np.ndarray | list) or not designs.has_column(data, column):
+        elif data is None or not designs.has_column(data, column):
             return np.full(n_rows, -1)
         else:
-            labels = designs.labels(data, column, "random_intercept", n_rows)
+            labels = designs.subject_names(data, column, n_rows)
         place = {name: i for i, name in enumerate(self.subject_names or ())}
         return np.array([place.get(label, -1) for label in labels], dtype=np.int64)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hbm_fast import _core
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.models import RegressionModel
-from hbm_fast.models.design import Design
+from hbm_fast.models.design import Design, normal_penalty
 
 _MAX_ITERATIONS = 200
 _NODES = {1: 21, 2: 11, 3: 7}  # by the number of intercepts of a subject
@@ -65,15 +65,15 @@ class Coordinates:
         """The likelihood with the prior as a penalty."""
         coefficients = self.model.coefficients
         options: dict[str, Any] = {
-            "offset": _shifted(self.mean, coefficients.mu),
-            "penalty": _penalty(self.r, coefficients.sd),
+            "offset": self.mean.shifted(coefficients.mu),
+            "penalty": normal_penalty(self.r, coefficients.sd),
         }
         if self.precision is not None:
             of_precision = self.model.precision_coefficients
             options |= {
                 "precision_design": self.precision_q,
-                "precision_offset": _shifted(self.precision, of_precision.mu),
-                "precision_penalty": _penalty(self.precision_r, of_precision.sd),
+                "precision_offset": self.precision.shifted(of_precision.mu),
+                "precision_penalty": normal_penalty(self.precision_r, of_precision.sd),
             }
         return _core.regression.Problem(self.model.link, self.counts, self.q, **options)
 
@@ -169,18 +169,5 @@ class Coordinates:
         return result
 
 
-def _penalty(r: Floats, sd: float) -> Floats:
-    inverse = np.linalg.inv(r)
-    return np.ascontiguousarray(inverse.T @ inverse / sd**2)
-
-
 def _log_volume(r: Floats) -> float:
     return float(np.log(np.abs(np.diag(r))).sum())
-
-
-def _shifted(design: Design, mu: float) -> Floats | None:
-    """The offset of the predictors with coefficients that are measured from mu."""
-    if mu == 0.0:
-        return design.offset
-    shift = mu * design.matrix.sum(axis=1)
-    return np.ascontiguousarray(shift if design.offset is None else shift + design.offset)

@@ -90,11 +90,16 @@ def _columns(frame: Any) -> dict[str, Any] | None:
         return None
     return {
         str(name): {
-            "values": frame[name].tolist(),
+            "values": (frame[name].astype("int64") if _is_time(frame[name]) else frame[name]).tolist(),
             "levels": frame[name].cat.categories.tolist() if hasattr(frame[name], "cat") else None,
+            "time": str(frame[name].dtype) if _is_time(frame[name]) else None,
         }
         for name in frame.columns
     }
+
+
+def _is_time(column: Any) -> bool:
+    return column.dtype.kind in "mM"  # times and differences of times, which JSON has not
 
 
 def _design(kept: dict[str, Any], matrix: Any, formula: str, name: str) -> Design:
@@ -113,6 +118,7 @@ def _design(kept: dict[str, Any], matrix: Any, formula: str, name: str) -> Desig
             for name, column in kept["frame"].items()
         }
     )
+    frame = frame.astype({name: column["time"] for name, column in kept["frame"].items() if column.get("time")})
     return designs.of_formula(formula, frame, name, len(matrix))
 
 

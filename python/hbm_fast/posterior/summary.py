@@ -99,7 +99,7 @@ class Summary(Mapping[Any, dict[str, float]]):
             (_label(name), *cells)
             for name, *cells in zip(
                 self.names[:_MOST_ROWS],
-                *([_cell(column, value) for value in values[:_MOST_ROWS]] for column, values in self.columns.items()),
+                *([cell(column, value) for value in values[:_MOST_ROWS]] for column, values in self.columns.items()),
                 strict=True,
             )
         ]
@@ -117,7 +117,7 @@ class Summary(Mapping[Any, dict[str, float]]):
         for position, i in enumerate(shown):
             if position and i != shown[position - 1] + 1:
                 lines.append(f"... {i - shown[position - 1] - 1} rows ...")
-            cells = "".join(f"{_cell(column, values[i]):>11}" for column, values in self.columns.items())
+            cells = "".join(f"{cell(column, values[i]):>11}" for column, values in self.columns.items())
             lines.append(f"{labels[i]:<{width}}{cells}")
         return "\n".join([*lines, self.note])
 
@@ -130,7 +130,7 @@ def _label(name: Any) -> str:
 def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
     """The summary of one posterior or of a batch; see ``Posterior.summary``."""
     batch = post.log_alpha.ndim == 3
-    labels = post.category_names or tuple(map(str, range(post.n_categories)))
+    labels = _display.labels(post.category_names, post.n_categories)
     single = ("alpha", "log_alpha", *post._learned)
     parameters = (*single, *(f"beta[{label}]" for label in labels))
     datasets: Sequence[Any] = post.dataset_names or range(len(post) if batch else 1)
@@ -144,7 +144,7 @@ def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
             values = np.asarray(function(name))
             parts.append(values if name == "beta" else values[..., np.newaxis])
         joined = np.concatenate(parts, axis=-1)
-        return joined.reshape(*joined.shape[:-2], -1) if batch else joined
+        return joined.reshape(*joined.shape[:-2], len(names)) if batch else joined
 
     columns = {"mean": column(post.mean), "sd": column(post.sd)}
     columns |= zip((f"{100 * q:g}%" for q in levels), column(lambda name: post.quantile(name, levels)), strict=True)
@@ -216,12 +216,13 @@ def _diagnostics_of_batch(post: "Posterior") -> dict[str, Floats]:
     return result
 
 
-def _cell(column: str, value: float) -> str:
-    if np.isnan(value):
+def cell(column: str, value: float | None) -> str:
+    """A number of a summary as text, by the name of its column: whole effective sizes, R-hat with three decimals."""
+    if value is None or np.isnan(value):
         return "-"
-    if column.startswith("ess"):
+    if column.lower().startswith("ess"):
         return f"{value:.0f}"
-    return f"{value:.3f}" if column == "r_hat" else f"{value:.4g}"
+    return f"{value:.3f}" if column in ("R-hat", "r_hat") else f"{value:.4g}"
 
 
 def _weighted_error(post: "Posterior", name: str) -> Floats:

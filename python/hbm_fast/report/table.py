@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import plots
+from hbm_fast import _display, plots
 from hbm_fast._config import show_config
 from hbm_fast._files import write_text
 from hbm_fast._optional import import_optional
-from hbm_fast.plots.intervals import intervals, spans_decades
+from hbm_fast.plots.labels import categories
+from hbm_fast.plots.proportions import side_by_side
 from hbm_fast.posterior import Posterior
 from hbm_fast.posterior.convergence import r_hat_limit
 from hbm_fast.posterior.summary import Summary
@@ -109,11 +110,9 @@ def _labels(analyses: Mapping[str | None, Analysis]) -> Iterator[Section]:
 
 
 def _side_by_side(posts: Mapping[str, Posterior]) -> "Figure":
-    series = [(label, post.mean("beta"), *post.quantile("beta", [0.05, 0.95])) for label, post in posts.items()]
-    figure, axes = _axes(1.2 + (0.14 + 0.08 * len(posts)) * min(_MOST, len(series[0][1])))
-    names = _categories(next(iter(posts.values())))
-    log = spans_decades(series[0][1])
-    intervals(names, series, "proportion, with 90 % intervals", _MOST, log=log, ax=axes)
+    n_categories = next(iter(posts.values())).n_categories
+    figure, axes = _axes(1.2 + (0.14 + 0.08 * len(posts)) * min(_MOST, n_categories))
+    side_by_side(posts, most=_MOST, ax=axes)
     return _legend_below(figure, axes)
 
 
@@ -133,7 +132,7 @@ def _sections(analysis: Analysis, label: str | None, category: int | str | None,
     yield _accuracy(analysis)
     means = post.mean("beta")
     chosen = int(np.argmax(means)) if category is None else category
-    shown = chosen if isinstance(chosen, str) else _categories(post)[chosen]
+    shown = chosen if isinstance(chosen, str) else categories(post)[chosen]
     yield Section(
         f"Shrinkage of {shown}",
         f"Proportion of {shown} in each group: circles are the raw proportions, bars the posterior means with 90 % "
@@ -177,7 +176,7 @@ def _table(post: Posterior, transposed: bool, chapter: str) -> Section:
         ("categories without a count", f"{unseen:,}"),
     ]
     axes = ("columns", "rows") if transposed else ("rows", "columns")
-    names = (post.group_names or tuple(map(str, range(len(counts)))), _categories(post))
+    names = (_display.labels(post.group_names, len(counts)), categories(post))
     some = [", ".join([*part[:3], *(["..."] if len(part) > 3 else [])]) for part in names]
     text = f"The {axes[0]} are groups ({some[0]}), the {axes[1]} categories ({some[1]})."
     return Section("What was read", text, columns=("", ""), rows=rows, chapter=chapter)
@@ -187,7 +186,7 @@ def _answer(analysis: Analysis) -> Section:
     """Rows of the summary: parameters that are one number, then the largest proportions."""
     summary, post = analysis.summary, analysis.post
     assert post.counts is not None
-    raw = dict(zip(_categories(post), post.counts.sum(axis=0) / max(int(post.counts.sum()), 1), strict=True))
+    raw = dict(zip(categories(post), post.counts.sum(axis=0) / max(int(post.counts.sum()), 1), strict=True))
     single = [name for name in summary.names if "[" not in name]
     several = sorted((name for name in summary.names if "[" in name), key=lambda name: -summary[name]["mean"])
     rows = []
@@ -306,10 +305,6 @@ def _legend_below(figure: "Figure", axes: Any) -> "Figure":
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     return figure
-
-
-def _categories(post: Posterior) -> tuple[str, ...]:
-    return post.category_names or tuple(map(str, range(post.n_categories)))
 
 
 def _number(value: float, form: str = "{:.3g}") -> str:

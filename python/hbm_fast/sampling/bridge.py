@@ -36,8 +36,7 @@ def bridge(draws: Floats, log_density: Callable[[Floats], Floats], key: Key) -> 
     Returns
     -------
     value, error
-        The error is that of Fruehwirth-Schnatter (2004, doi:10.1111/j.1368-423X.2004.00125.x), with the effective
-        number of draws of the chains.
+        As of `log_ratio`.
     """
     half = draws.shape[1] // 2
     fitted = draws[:, :half].reshape(-1, draws.shape[2])
@@ -54,10 +53,29 @@ def bridge(draws: Floats, log_density: Callable[[Floats], Floats], key: Key) -> 
         return np.asarray(-0.5 * (w**2).sum(axis=0) - constant)
 
     of_draws = log_density(flat) - log_normal(flat)
-    of_proposed = log_density(proposed) - log_normal(proposed)
-    _, ess = diagnostics.convergence(of_draws.reshape(*kept.shape[:2], 1))
-    n_draws = float(np.nan_to_num(ess[0], nan=flat.shape[0]))
-    n_proposed = float(len(proposed))
+    return log_ratio(of_draws.reshape(kept.shape[:2]), log_density(proposed) - log_normal(proposed))
+
+
+def log_ratio(of_draws: Floats, of_proposed: Floats) -> tuple[float, float]:
+    """Log of the ratio of two normalising constants by the optimal bridge of Meng & Wong, and its standard error.
+
+    Parameters
+    ----------
+    of_draws : (C, D)
+        Log of the ratio of both unnormalised densities, at draws from the first by Markov chains.
+    of_proposed : (S,)
+        The same at independent draws from the second; -inf where the first density is 0.
+
+    Returns
+    -------
+    value, error
+        The error is that of Fruehwirth-Schnatter (2004, doi:10.1111/j.1368-423X.2004.00125.x), with the effective
+        number of draws of the chains.
+    """
+    _, ess = diagnostics.convergence(of_draws[..., np.newaxis])
+    of_draws = of_draws.ravel()
+    n_draws = min(float(np.nan_to_num(ess[0], nan=np.inf)), float(of_draws.size))
+    n_proposed = float(of_proposed.size)
     share = n_draws / (n_draws + n_proposed)
     value = float(np.median(of_draws))
     for _ in range(_MOST_STEPS):

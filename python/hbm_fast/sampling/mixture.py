@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hbm_fast import _core, _validate, errors
+from hbm_fast import _core, _memory, _validate, errors
 from hbm_fast._random import key as new_key
-from hbm_fast._typing import Counts, CountsLike, RNGLike
+from hbm_fast._typing import CountsLike, RNGLike
+from hbm_fast.fitting.mixture_problem import Rows
 from hbm_fast.models import MixtureModel
 from hbm_fast.posterior import MixturePosterior, diagnostics
 from hbm_fast.posterior.convergence import FEWEST_DRAWS, r_hat_limit
@@ -51,7 +52,7 @@ def sample_mixture(
     n_draws = _validate.positive_int(n_draws, "n_draws")
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
-    slots = count_slots(table)
+    slots = Rows.of(table).slots()
     n_components, concentration = 0, 1.0
     shape = rate = 0.0
     if isinstance(model.n_components, DirichletProcess):
@@ -62,6 +63,8 @@ def sample_mixture(
             concentration = prior
     else:
         n_components = model.n_components
+    values = 4 * len(table) + 8 * max(n_components, 1) * (table.shape[1] + 2)
+    _memory.check_fits(n_chains * n_draws * values, f"n_draws = {n_draws} of the mixture")
     key = new_key(rng)
     empty = np.flatnonzero(~table.any(axis=1))
     report = progress if callable(progress) else _report if progress else None
@@ -107,16 +110,6 @@ def sample_mixture(
     if diagnostics and n_chains > 1 and n_draws >= FEWEST_DRAWS:
         _check(post)
     return post
-
-
-def count_slots(table: Counts) -> _core.mixture.CountSlots:
-    """The kernel's form of counts (N, K)."""
-    where, columns = np.nonzero(table)
-    offsets = np.searchsorted(where, np.arange(len(table) + 1))
-    values, columns, offsets = (
-        np.ascontiguousarray(part, dtype=np.int64) for part in (table[where, columns], columns, offsets)
-    )
-    return _core.mixture.CountSlots(values, columns, offsets, table.shape[1], None)
 
 
 def _report(share: float) -> None:

@@ -13,7 +13,6 @@ from hbm_fast._typing import Floats, Key, RNGLike
 from hbm_fast.fitting.regression import aligned, named_counts
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
-from hbm_fast.models.design import Design
 from hbm_fast.posterior import RegressionPosterior
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.sampling import bridge
@@ -148,14 +147,7 @@ class Problem:
         self.group_names = _validate.names(group_names, "group_names", len(self.table)) or given.group_names
         n_rows = len(self.table)
         data = aligned(data, given.group_names)
-        self.mean = _design(model, "mean", data, design, "design", n_rows)
-        self.precision: Design | None = None
-        if model.link == "softmax":
-            self.precision = _design(model, "precision", data, precision_design, "precision_design", n_rows)
-        elif precision_design is not None:
-            raise ValueError(
-                "precision_design is for link='softmax'; with link='log' design changes the precision already"
-            )
+        self.mean, self.precision = designs.both_of_model(model, data, design, precision_design, n_rows)
         filled = self.table.any(axis=1)
         for part, name in ((self.mean, "mean"), (self.precision, "precision")):
             if part is not None:
@@ -163,7 +155,7 @@ class Problem:
         self.subject_names: tuple[str, ...] | None = None
         self.subjects: np.ndarray[Any, np.dtype[np.int64]] | None = None
         if model.random_intercept is not None:
-            labels = designs.labels(data, model.random_intercept, "random_intercept", n_rows)
+            labels = designs.subject_names(data, model.random_intercept, n_rows)
             self.subject_names = tuple(dict.fromkeys(labels))
             place = {name: i for i, name in enumerate(self.subject_names)}
             self.subjects = np.array([place[label] for label in labels], dtype=np.int64)
@@ -172,19 +164,6 @@ class Problem:
         """As the kernels take it."""
         n_subjects = len(self.subject_names or ())
         return Coordinates(self.table, self.model, self.mean, self.precision, self.names, self.subjects, n_subjects)
-
-
-def _design(
-    model: RegressionModel,
-    part: Literal["mean", "precision"],
-    data: Any,
-    given: ArrayLike | None,
-    name: str,
-    n_rows: int,
-) -> Design:
-    if given is not None:
-        return designs.of_array(given, name, n_rows)
-    return designs.of_formula(getattr(model, part), data, part, n_rows)
 
 
 def _choose(

@@ -153,6 +153,8 @@ def simulate(
     >>> bool((later.counts == sims.counts[900:]).all())
     True
     """
+    if not isinstance(model, HierarchicalModel | MixtureModel | RegressionModel):
+        raise TypeError(f"model must be a HierarchicalModel, a MixtureModel or a RegressionModel; got {model!r:.100}")
     own = {"alpha": alpha, "beta": beta, "log_theta": log_theta, "statistics": statistics, "out": out}
     given = [name for name, value in own.items() if value is not None and value is not False]
     common: dict[str, Any] = {

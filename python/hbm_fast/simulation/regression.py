@@ -91,12 +91,7 @@ def simulate_regression(
     n_datasets = _validate.positive_int(n_datasets, "n_datasets", minimum=0)
     first = _validate.positive_int(first, "first", minimum=0, maximum=2**63 - 1 - n_datasets)
     n_rows = _number_of_groups(n_groups, data, design)
-    mean = designs.of_model(model, "mean", data, design, n_rows)
-    precision = None
-    if model.link == "softmax":
-        precision = designs.of_model(model, "precision", data, precision_design, n_rows)
-    elif precision_design is not None:
-        raise ValueError("precision_design is for link='softmax'; with link='log' design changes the precision already")
+    mean, precision = designs.both_of_model(model, data, design, precision_design, n_rows)
     subjects = None
     if model.random_intercept is not None:
         subjects = designs.subjects_of(data, model.random_intercept, n_rows)
@@ -218,7 +213,7 @@ class RegressionDraws:
 
 def _number_of_groups(n_groups: int | None, data: Any, design: ArrayLike | None) -> int:
     if design is not None:
-        found = len(np.asarray(design))
+        found = len(np.atleast_1d(np.asarray(design)))
     elif data is not None:
         found = designs.n_rows(data)
     elif n_groups is None:

@@ -102,7 +102,9 @@ def _of_wide(frame: nw.DataFrame[Any], form: roles.Wide[_Header], name: str) -> 
         where = "the index" if form.names.position < 0 else f"column {header!r}"
         rows = _names(form.names.values(frame), f"the names in {where} of {name}")
     if form.weights is not None:
-        weights = _matrix(frame, [form.weights], name, partial(_validate.cell, rows=rows))[:, 0]
+        place = partial(_validate.cell, rows=rows, columns=(form.weights.name,))
+        weights = _matrix(frame, [form.weights], f"the weights of {name}", place)[:, 0]
+        _validate.no_negative(weights, f"the weights of {name}")
         errors.warn(
             f"{name}: column {form.weights.name!r} is read as the weights of the rows; rename it if it is a category",
             UserWarning,

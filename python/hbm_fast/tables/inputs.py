@@ -49,7 +49,7 @@ class NamedCounts(_display.Displayed):
         _memory.check_fits(shape[0] * shape[1] * values.dtype.itemsize, what)
         return np.asarray(self.counts.toarray())
 
-    def unweighted(self) -> "NamedCounts":
+    def unweighted(self, name: str = "counts") -> "NamedCounts":
         """The same groups without weights: a group of weight w is repeated w times, and groups lose their names."""
         if self.weights is None:
             return self
@@ -57,7 +57,7 @@ class NamedCounts(_display.Displayed):
         counts = self.dense()
         if n_groups * counts.shape[1] > _MANY_COUNTS:
             raise ValueError(
-                f"counts have weights that add up to {n_groups} groups, which a network takes one by one: more than "
+                f"{name}: the weights add up to {n_groups} groups, which a network takes one by one: more than "
                 f"{_MANY_COUNTS} counts. Use hbm_fast.sample, which takes weights as they are"
             )
         return NamedCounts(np.repeat(counts, self.weights, axis=0), self.category_names)
@@ -331,11 +331,12 @@ def _stacked(rows: list[NamedCounts], name: str) -> NamedCounts:
     for i, row in enumerate(rows):
         if row.category_names is None and not numbers:
             raise ValueError(f"{name}[{i}] must have names of its categories, as others have; or none has")
-        for category in row.category_names or map(str, range(len(row.counts))):
+        for category in _display.labels(row.category_names, len(row.counts)):
             places.setdefault(category, len(places))
     counts = np.zeros((len(rows), len(places)), np.int64)
     for target, row in zip(counts, rows, strict=True):
-        target[[places[category] for category in row.category_names or map(str, range(len(row.counts)))]] = row.counts
+        categories = _display.labels(row.category_names, len(row.counts))
+        target[[places[category] for category in categories]] = row.counts
     return NamedCounts(counts, tuple(places))
 
 

@@ -1,12 +1,11 @@
 """CountTable: counts with the names of their groups and categories."""
 
-import html
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hbm_fast import _display
 
 _ROWS, _COLUMNS = 6, 8  # of the HTML representation
 
@@ -65,19 +64,12 @@ class Table:
         rows, columns = self.counts[:_ROWS, :_COLUMNS].shape
         categories = (self.category_names or range(columns))[:columns]
         groups = (self.group_names or range(rows))[:rows]
-        more = "<td>...</td>" if self.counts.shape[1] > columns else ""
-        lines = [_html_row("", categories, "th", more)]
-        lines += [
-            _html_row(name, counts, "td", more) for name, counts in zip(groups, self.counts.tolist(), strict=False)
-        ]
+        more = ["..."] if self.counts.shape[1] > columns else []
+        shown = self.counts[:rows, :columns].tolist()
+        lines = [[name, *counts, *more] for name, counts in zip(groups, shown, strict=True)]
         if self.counts.shape[0] > rows:
-            lines.append(_html_row("...", ["..."] * columns, "td", more))
-        return f"<table><caption>{html.escape(repr(self))}</caption>{''.join(lines)}</table>"
-
-
-def _html_row(name: Any, cells: Sequence[Any], tag: str, more: str) -> str:
-    shown = "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells[:_COLUMNS])
-    return f"<tr><th>{html.escape(str(name))}</th>{shown}{more}</tr>"
+            lines.append(["...", *["..."] * columns, *more])
+        return _display.table(repr(self), ["", *categories, *more], lines)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from hbm_fast import _config, _random, _validate, simulation
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.integrations.dask import parquet
-from hbm_fast.models import HierarchicalModel
+from hbm_fast.models import HierarchicalModel, check_hierarchical
 from hbm_fast.simulation import Simulation
 
 
@@ -165,6 +165,7 @@ def simulate(
     for name, value in given.items():
         if isinstance(value, np.ndarray) and value.ndim == per_dataset[name] and len(value) != n_datasets:
             raise ValueError(f"{name} must have B = {n_datasets} in front; got shape {value.shape}")
+    check_hierarchical(model, "simulate of dask")
     widest = int(np.max(np.asarray(given["n_groups"])))
     constant = {"theta": theta, "dtype": dtype, "rng": key, "n_threads": 1}
 
