@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hbm_fast import _files
+from hbm_fast import _display, _files
 from hbm_fast.cli import options, output
 from hbm_fast.cli.fit import gamma
 from hbm_fast.cli.progress import progress

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from hbm_fast import _validate, priors
+from hbm_fast import _display, _validate, priors
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting.regression_intercepts import fit_intercepts
 from hbm_fast.fitting.regression_problem import Problem

@@ -87,7 +87,7 @@ class Design:
 
 
 def normal_penalty(r: Floats, sd: float) -> Floats:
-    """Normal(0, sd) of the coefficients as a quadratic form of those of the orthogonal columns, with R of `orthogonal`."""
+    """Normal(0, sd) as a quadratic form of the coefficients of the orthogonal columns; r is the R of `orthogonal`."""
     inverse = np.linalg.inv(r)
     return np.ascontiguousarray(inverse.T @ inverse / sd**2)
 
