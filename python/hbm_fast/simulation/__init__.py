@@ -153,8 +153,11 @@ def simulate(
     >>> bool((later.counts == sims.counts[900:]).all())
     True
     """
-    if not isinstance(model, HierarchicalModel | MixtureModel | RegressionModel):
-        raise TypeError(f"model must be a HierarchicalModel, a MixtureModel or a RegressionModel; got {model!r:.100}")
+    if not isinstance(model, HierarchicalModel | MixtureModel | PopulationModel | RegressionModel):
+        raise TypeError(
+            "model must be a HierarchicalModel, a MixtureModel, a PopulationModel or a RegressionModel; got "
+            f"{model!r:.100}"
+        )
     own = {"alpha": alpha, "beta": beta, "log_theta": log_theta, "statistics": statistics, "out": out}
     given = [name for name, value in own.items() if value is not None and value is not False]
     common: dict[str, Any] = {
@@ -180,7 +183,7 @@ def simulate(
 
 
 def _refuse(names: list[str], model: Any) -> None:
-    """Raise for arguments that a HierarchicalModel alone takes."""
+    """Raise for arguments of the hierarchical model."""
     if names:
         raise ValueError(f"simulate takes {names[0]} with a HierarchicalModel only; leave it out for {model!r}")
 
