@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/limits.hpp"
-#include "mcmc/level_terms_kernels.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -19,6 +18,7 @@ LevelTerms::LevelTerms(const SufficientStatistics& statistics) : present_(statis
   const std::size_t n_categories = statistics.n_categories();
   for (std::size_t k = 0; k <= n_categories && usable_; ++k) {
     const CountColumn& column = statistics.column(k);
+    first_.push_back(level_.size());
     if (column.empty()) continue;
     if (column.value_weights().values.back() + static_cast<double>(level_.size()) > static_cast<double>(most_terms)) {
       usable_ = false;
@@ -29,34 +29,33 @@ LevelTerms::LevelTerms(const SufficientStatistics& statistics) : present_(statis
     exponent_ += sign * exceedances[0];
     if (k < n_categories) present_[k] = exceedances[0];
     for (std::size_t j = 1; j < exceedances.size(); ++j) {
-      column_.push_back(static_cast<std::uint32_t>(k));
       level_.push_back(static_cast<double>(j));
       weight_.push_back(sign * exceedances[j]);
     }
   }
   const std::size_t padded = (level_.size() + level_block - 1) / level_block * level_block;
-  column_.resize(padded, static_cast<std::uint32_t>(n_categories));
   level_.resize(padded, 1.0);
   weight_.resize(padded, 0.0);
 }
 
 double LevelTerms::scale(const double* log_beta, std::vector<double>& scales) const {
-  const std::size_t n_categories = present_.size();
   double constant = 0.0;
-  std::vector<double> beta(n_categories + 1, 1.0);
-  for (std::size_t k = 0; k < n_categories; ++k) {
+  scales.assign(level_.size(), 1.0);
+  for (std::size_t k = 0; k < present_.size(); ++k) {
+    if (present_[k] == 0.0) continue;
     constant += present_[k] * log_beta[k];
-    beta[k] = std::exp(log_beta[k]);
+    std::fill(scales.data() + first_[k], scales.data() + first_[k + 1], std::exp(log_beta[k]));
   }
-  scales.resize(column_.size());
-  for (std::size_t i = 0; i < scales.size(); ++i) scales[i] = beta[column_[i]];
   return constant;
 }
 
-double LevelTerms::log_likelihood(double log_alpha, const std::vector<double>& scales) const {
+Expansion LevelTerms::log_likelihood(double log_alpha, const std::vector<double>& scales) const {
   const double above = std::min(log_alpha, highest_log_alpha);
   const double alpha = std::exp(std::max(above, -log_alpha_range));
-  return exponent_ * above + sum_of_levels()(scales.data(), level_.data(), weight_.data(), scales.size(), alpha);
+  Expansion sum = sum_of_levels()(scales.data(), level_.data(), weight_.data(), scales.size(), alpha);
+  sum.value += exponent_ * above;
+  sum.slope += exponent_;
+  return sum;
 }
 
 }  // namespace hbm_fast

@@ -5,9 +5,9 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
+#include "mcmc/level_terms_kernels.hpp"
 #include "statistics/sufficient_statistics.hpp"
 
 namespace hbm_fast {
@@ -23,13 +23,13 @@ class LevelTerms {
   // The factor of alpha in each term, for proportions (K,); returns sum_k c_k0 log beta_k.
   double scale(const double* log_beta, std::vector<double>& scales) const;
   // The log-likelihood without coefficients, but for what `scale` returned.
-  double log_likelihood(double log_alpha, const std::vector<double>& scales) const;
+  Expansion log_likelihood(double log_alpha, const std::vector<double>& scales) const;
 
  private:
   bool usable_ = true;
   double exponent_ = 0.0;  // sum_k c_k0 - C_0
   std::vector<double> present_;
-  std::vector<std::uint32_t> column_;
+  std::vector<std::size_t> first_;  // terms of category k are first_[k] .. first_[k + 1]; those of the totals follow
   std::vector<double> level_, weight_;
 };
 

@@ -2,14 +2,16 @@
 //   log alpha_b ~ Normal(mu, tau),  beta_b ~ Dirichlet(kappa m),  priors of mu, tau, kappa, m.
 //
 // One sweep of a chain:
-//   1. log alpha_b given beta_b, mu, tau: a slice step on the likelihood of the dataset, theta integrated out;
+//   1. log alpha_b given beta_b, mu, tau, on the likelihood of the dataset, theta integrated out;
 //   2. (mu, tau) given log alpha_b (centred): tau by a slice step with mu integrated out, mu exactly;
-//   3. mu, then tau, given z_b = (log alpha_b - mu) / tau (not centred): slice steps on the likelihood of all datasets;
+//   3. (mu, tau) given z_b = (log alpha_b - mu) / tau (not centred), on the likelihood of all datasets;
 //   4. the CRP table counts of every dataset given (alpha_b, beta_b), which are a sample from beta_b; (kappa, m) given
 //      them by Hamiltonian Monte Carlo, every beta_b integrated out: the model of mcmc/posterior_density.hpp with the
 //      datasets as its groups; beta_b ~ Dirichlet(kappa m + tables), exactly.
 // Steps 2 and 3 interweave a sufficient and an ancillary augmentation (Yu & Meng 2011, doi:10.1198/jcgs.2011.203main),
-// so that mu and tau move freely whether the datasets say much about their alpha or little.
+// so that mu and tau move freely whether the datasets say much about their alpha or little. Steps 1 and 3 propose from
+// the normal approximation at the present point, one evaluation of each dataset, and accept by Metropolis and Hastings;
+// one sweep in eight takes slice steps instead, which move wherever that approximation is bad.
 #pragma once
 
 #include <cstddef>
