@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/stream.hpp"
 #include "mcmc/level_terms_kernels.hpp"
 #include "statistics/sufficient_statistics.hpp"
 
@@ -25,8 +26,14 @@ class LevelTerms {
   // The log-likelihood without coefficients, but for what `scale` returned.
   Expansion log_likelihood(double log_alpha, const std::vector<double>& scales) const;
 
+  // Whether draw_tables may be called: groups are few.
+  bool draws_tables() const { return usable_ && draws_tables_; }
+  // The table counts of mcmc/crp_tables.hpp at these proportions (as `scale` left them), one binomial for each level.
+  void draw_tables(Stream& stream, double log_alpha, const std::vector<double>& scales, double* tables) const;
+
  private:
   bool usable_ = true;
+  bool draws_tables_ = true;
   double exponent_ = 0.0;  // sum_k c_k0 - C_0
   std::vector<double> present_;
   std::vector<std::size_t> first_;  // terms of category k are first_[k] .. first_[k + 1]; those of the totals follow

@@ -128,11 +128,13 @@ class Upper {
 // What the chains of one dataset share.
 struct DatasetTerms {
   explicit DatasetTerms(const SufficientStatistics& given)
-      : statistics(given), tables(given), levels(given), is_empty(given.total_value_weights().values.empty()) {}
+      : statistics(given), levels(given), is_empty(given.total_value_weights().values.empty()) {
+    if (!levels.draws_tables()) tables.emplace(given);
+  }
 
   const SufficientStatistics& statistics;
-  TableCounts tables;
   LevelTerms levels;
+  std::optional<TableCounts> tables;  // where `levels` does not draw them
   bool is_empty;
 };
 
@@ -523,8 +525,11 @@ class PopulationChain {
   void draw_tables(std::size_t b) {
     Member& member = members_[b];
     double* const tables = &tables_[b * n_categories_];
-    if (!member.terms.is_empty)
-      member.terms.tables.draw(member.stream, member.log_alpha, member.log_beta.data(), tables);
+    if (const DatasetTerms& terms = member.terms; terms.tables) {
+      terms.tables->draw(member.stream, member.log_alpha, member.log_beta.data(), tables);
+    } else if (!terms.is_empty) {
+      terms.levels.draw_tables(member.stream, member.log_alpha, member.scales, tables);
+    }
     std::copy(tables, tables + n_categories_, &whole_tables_[b * n_categories_]);
   }
 
