@@ -10,6 +10,7 @@ namespace hbm_fast {
 namespace {
 
 constexpr std::size_t most_terms = 4096;
+constexpr double largest_float = 0x1.0p24;  // up to here whole numbers are exact
 constexpr std::size_t most_at_once = 128;
 // Above it all factors alpha + j are alpha, to double precision.
 constexpr double highest_log_alpha = 80.0;
@@ -22,7 +23,8 @@ LevelTerms::LevelTerms(const SufficientStatistics& statistics) : present_(statis
     const CountColumn& column = statistics.column(k);
     first_.push_back(level_.size());
     if (column.empty()) continue;
-    if (column.value_weights().values.back() + static_cast<double>(level_.size()) > static_cast<double>(most_terms)) {
+    if (column.value_weights().values.back() + static_cast<double>(level_.size()) > static_cast<double>(most_terms) ||
+        column.n_positive() > largest_float) {
       usable_ = false;
       break;
     }
@@ -34,13 +36,13 @@ LevelTerms::LevelTerms(const SufficientStatistics& statistics) : present_(statis
       draws_tables_ = draws_tables_ && exceedances[0] <= most_trials;
     }
     for (std::size_t j = 1; j < exceedances.size(); ++j) {
-      level_.push_back(static_cast<double>(j));
-      weight_.push_back(sign * exceedances[j]);
+      level_.push_back(static_cast<float>(j));
+      weight_.push_back(static_cast<float>(sign * exceedances[j]));
     }
   }
   const std::size_t padded = (level_.size() + level_block - 1) / level_block * level_block;
-  level_.resize(padded, 1.0);
-  weight_.resize(padded, 0.0);
+  level_.resize(padded, 1.0f);
+  weight_.resize(padded, 0.0f);
 }
 
 double LevelTerms::scale(const double* log_beta, std::vector<double>& scales) const {

@@ -36,8 +36,8 @@ class LevelTerms {
   bool draws_tables_ = true;
   double exponent_ = 0.0;  // sum_k c_k0 - C_0
   std::vector<double> present_;
-  std::vector<std::size_t> first_;  // terms of category k are first_[k] .. first_[k + 1]; those of the totals follow
-  std::vector<double> level_, weight_;
+  std::vector<std::size_t> first_;     // terms of category k are first_[k] .. first_[k + 1]; those of the totals follow
+  std::vector<float> level_, weight_;  // whole numbers, exact
 };
 
 }  // namespace hbm_fast

@@ -13,7 +13,7 @@ namespace {
 
 }  // namespace
 
-Expansion sum_of_levels(const double* scale, const double* level, const double* weight, std::size_t n, double alpha) {
+Expansion sum_of_levels(const double* scale, const float* level, const float* weight, std::size_t n, double alpha) {
   constexpr std::size_t most = 64;  // at a time
   alignas(64) double x[most];
   alignas(64) double logs[most];
@@ -22,14 +22,16 @@ Expansion sum_of_levels(const double* scale, const double* level, const double* 
   alignas(64) double curvatures[level_block] = {};
   for (std::size_t begin = 0; begin < n; begin += most) {
     const std::size_t end = n - begin < most ? n - begin : most;
-    for (std::size_t i = 0; i < end; ++i) x[i] = multiply_add(alpha, scale[begin + i], level[begin + i]);
+    for (std::size_t i = 0; i < end; ++i)
+      x[i] = multiply_add(alpha, scale[begin + i], static_cast<double>(level[begin + i]));
     logs_of<most>(x, end, logs);
     for (std::size_t block = 0; block < end; block += level_block) {
       for (std::size_t i = 0; i < level_block; ++i) {
         const std::size_t at = begin + block + i;
+        const double times = weight[at];
         const double share = level[at] / x[block + i];  // 1 - d log x / d log alpha
-        const double slope = weight[at] - weight[at] * share;
-        values[i] = multiply_add(weight[at], logs[block + i], values[i]);
+        const double slope = times - times * share;
+        values[i] = multiply_add(times, logs[block + i], values[i]);
         slopes[i] += slope;
         curvatures[i] = multiply_add(slope, share, curvatures[i]);
       }
@@ -45,7 +47,7 @@ Expansion sum_of_levels(const double* scale, const double* level, const double* 
   return {values[0], slopes[0], curvatures[0]};
 }
 
-void binomials_of_levels(const double* scale, const double* level, const double* weight, std::size_t n, double alpha,
+void binomials_of_levels(const double* scale, const float* level, const float* weight, std::size_t n, double alpha,
                          double* uniform, double* successes) {
   for (std::size_t begin = 0; begin < n; begin += level_block) {
     alignas(64) double odds[level_block];  // of the rarer outcome, which is what is counted
@@ -56,7 +58,7 @@ void binomials_of_levels(const double* scale, const double* level, const double*
     for (std::size_t i = 0; i < level_block; ++i) {
       const double a = alpha * scale[begin + i], j = level[begin + i];
       odds[i] = a < j ? a / j : j / a;
-      trials[i] = weight[begin + i] > 0.0 ? weight[begin + i] : 0.0;
+      trials[i] = weight[begin + i] > 0.0f ? weight[begin + i] : 0.0f;
       left[i] = uniform[begin + i];
       mass[i] = 1.0 + odds[i];
     }

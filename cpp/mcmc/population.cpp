@@ -179,10 +179,8 @@ struct Member {
   const DatasetTerms& terms;
   std::optional<PosteriorDensity> density;  // where counts are large
   Stream stream;
-  double log_alpha = 0.0;
   std::vector<double> log_beta, scales, slopes;
   double constant = 0.0;  // of the log-likelihood at this beta
-  Expansion here;         // the log-likelihood at log alpha after step 1; its derivatives after a Newton step
   SliceWidth width{2.0};
 };
 
@@ -294,10 +292,11 @@ class PopulationChain {
     log_tau_ = start_of(priors.tau, 0.5 * normal(stream_));
     for (std::size_t b = 0; b < n; ++b) {
       Member& member = members_.emplace_back(datasets[b], priors.upper, Stream(key, Site::chain, b, chain));
-      member.log_alpha = mu_ + std::exp(std::min(log_tau_, 1.0)) * normal(member.stream);
+      log_alpha_.push_back(mu_ + std::exp(std::min(log_tau_, 1.0)) * normal(member.stream));
       std::vector<double> shape(n_categories_);
       for (std::size_t k = 0; k < n_categories_; ++k) shape[k] = 0.5 + datasets[b].statistics.n_positive(k);
       member.draw_log_beta(shape);
+      here_.push_back({.value = member.log_likelihood(log_alpha_[b])});
     }
     z_.resize(n);
     trial_.resize(n);
@@ -319,7 +318,8 @@ class PopulationChain {
   double mu() const { return mu_; }
   double log_tau() const { return log_tau_; }
   const Upper& upper() const { return upper_; }
-  const std::vector<Member>& members() const { return members_; }
+  double log_alpha(std::size_t b) const { return log_alpha_[b]; }
+  const std::vector<double>& log_beta(std::size_t b) const { return members_[b].log_beta; }
 
  private:
   // Before each dataset has found its own alpha, tau near 0 may look best, from where a chain takes long to return.
@@ -330,10 +330,13 @@ class PopulationChain {
 
   void sweep(bool reshape, bool interweave) {
     shaped_ = true;
-    const bool by_slices = !interweave || n_sweeps_++ % sweeps_by_slices == 0;
-    for_members([&](std::size_t b) { by_slices ? slice_log_alpha(members_[b]) : move_log_alpha(members_[b]); });
     centred();
-    if (interweave) by_slices ? slice_population() : move_population();
+    if (interweave) {
+      const double tau = std::exp(log_tau_);
+      for (std::size_t b = 0; b < members_.size(); ++b) z_[b] = (log_alpha_[b] - mu_) / tau;
+      by_slices_ ? slice_population() : move_population();
+      for (std::size_t b = 0; b < members_.size(); ++b) log_alpha_[b] = mu_ + std::exp(log_tau_) * z_[b];
+    }
     for_members([&](std::size_t b) { draw_tables(b); });
     SufficientStatistics statistics(n_categories_);
     const auto k = static_cast<std::ptrdiff_t>(n_categories_);
@@ -345,7 +348,15 @@ class PopulationChain {
     for (std::size_t i = 0; i < n_categories_; ++i) {
       concentration_[i] = std::exp(std::clamp(upper_.log_kappa() + upper_.log_m()[i], -690.0, log_alpha_range));
     }
-    for_members([&](std::size_t b) { draw_log_beta(b); });
+    by_slices_ = !interweave || n_sweeps_++ % sweeps_by_slices == 0;
+    for_members([&](std::size_t b) {
+      draw_log_beta(b);
+      if (members_[b].terms.is_empty) {
+        log_alpha_[b] = mu_ + std::exp(log_tau_) * normal(members_[b].stream);
+      } else {
+        by_slices_ ? slice_log_alpha(b) : move_log_alpha(b);
+      }
+    });
   }
 
   template <class Body>
@@ -356,13 +367,9 @@ class PopulationChain {
     });
   }
 
-  void slice_log_alpha(Member& member) {
-    const double tau = std::exp(log_tau_);
-    if (member.terms.is_empty) {
-      member.log_alpha = mu_ + tau * normal(member.stream);
-      return;
-    }
-    const double before = member.log_alpha;
+  void slice_log_alpha(std::size_t b) {
+    Member& member = members_[b];
+    const double tau = std::exp(log_tau_), before = log_alpha_[b];
     double first = 0.0, last = 0.0;
     bool is_first = true;
     const auto density = [&](double at) {
@@ -372,18 +379,14 @@ class PopulationChain {
       return last - 0.5 * z * z;
     };
     StepStatistics unused;
-    member.log_alpha = slice(member.stream, before, member.width.value(), density, unused);
-    member.here.value = member.log_alpha == before ? first : last;
-    if (adapting_) member.width.observe(std::abs(member.log_alpha - before));
+    log_alpha_[b] = slice(member.stream, before, member.width.value(), density, unused);
+    here_[b].value = log_alpha_[b] == before ? first : last;
+    if (adapting_) member.width.observe(std::abs(log_alpha_[b] - before));
   }
 
-  void move_log_alpha(Member& member) {
-    const double tau = std::exp(log_tau_);
-    if (member.terms.is_empty) {
-      member.log_alpha = mu_ + tau * normal(member.stream);
-      return;
-    }
-    const double precision = 1.0 / (tau * tau);
+  void move_log_alpha(std::size_t b) {
+    Member& member = members_[b];
+    const double precision = std::exp(-2.0 * log_tau_);
     const auto proposal = [&](double at, const Expansion& sum) {
       return NewtonProposal(at, sum.slope - precision * (at - mu_),
                             precision - std::min(sum.curvature, 0.5 * precision));
@@ -391,16 +394,16 @@ class PopulationChain {
     const auto log_density = [&](double at, const Expansion& sum) {
       return sum.value - 0.5 * precision * (at - mu_) * (at - mu_);
     };
-    const double before = member.log_alpha;
-    member.here = member.expand(before);
-    const NewtonProposal forward = proposal(before, member.here);
+    const double before = log_alpha_[b];
+    here_[b] = member.expand(before);
+    const NewtonProposal forward = proposal(before, here_[b]);
     const double there = forward.draw(member.stream);
     const Expansion sum = member.expand(there);
     const double gain = log_density(there, sum) + proposal(there, sum).log_density(before) -
-                        log_density(before, member.here) - forward.log_density(there);
+                        log_density(before, here_[b]) - forward.log_density(there);
     if (exponential(member.stream) > -gain) {
-      member.log_alpha = there;
-      member.here = sum;
+      log_alpha_[b] = there;
+      here_[b] = sum;
     }
   }
 
@@ -408,8 +411,8 @@ class PopulationChain {
   void centred() {
     const double n = static_cast<double>(members_.size());
     double mean = 0.0, squares = 0.0;
-    for (const Member& member : members_) mean += member.log_alpha / n;
-    for (const Member& member : members_) squares += (member.log_alpha - mean) * (member.log_alpha - mean);
+    for (const double x : log_alpha_) mean += x / n;
+    for (const double x : log_alpha_) squares += (x - mean) * (x - mean);
     const auto of_mu = [&] {  // its mean and its standard deviation given log alpha_b and tau
       const double of_prior = 1.0 / (priors_.sd * priors_.sd),
                    of_data = n * std::exp(-2.0 * std::max(log_tau_, -300.0));
@@ -434,16 +437,10 @@ class PopulationChain {
     mu_ = center + spread * (noise - overrelaxation * u);
   }
 
-  void standardise() {
-    const double tau = std::exp(log_tau_);
-    for (std::size_t b = 0; b < members_.size(); ++b) z_[b] = (members_[b].log_alpha - mu_) / tau;
-  }
-
   // mu, then tau, given z_b.
   void slice_population() {
-    standardise();
     double current = 0.0;
-    for (const Member& member : members_) current += member.here.value;
+    for (const Expansion& here : here_) current += here.value;
     StepStatistics unused;
     const double old_mu = mu_;
     const auto of_mu = [&](double mu) {
@@ -463,18 +460,16 @@ class PopulationChain {
       log_tau_ = slice(stream_, old, tau_width_.value(), of_tau, unused);
       if (adapting_) tau_width_.observe(std::abs(log_tau_ - old));
     }
-    for (std::size_t b = 0; b < members_.size(); ++b) members_[b].log_alpha = mu_ + std::exp(log_tau_) * z_[b];
   }
 
   // mu and tau given z_b in one step.
   void move_population() {
-    standardise();
     using Pair = NewtonProposal2::Pair;
     const bool fixed = priors_.tau.kind == AlphaKind::fixed;
     const double of_mu = 1.0 / (priors_.sd * priors_.sd);
-    const auto at_members = [&](const auto& expansion) {
+    const auto at_members = [&](const std::vector<Expansion>& each) {
       Sums sums;
-      for (std::size_t b = 0; b < members_.size(); ++b) sums.add(expansion(b), z_[b]);
+      for (std::size_t b = 0; b < each.size(); ++b) sums.add(each[b], z_[b]);
       return sums;
     };
     const auto proposal = [&](const Pair& at, const Sums& sums) {
@@ -493,7 +488,7 @@ class PopulationChain {
              priors_.tau.log_density(at[1]);
     };
     const Pair before{mu_, log_tau_};
-    const Sums here = at_members([&](std::size_t b) { return members_[b].here; });
+    const Sums here = at_members(here_);
     const NewtonProposal2 forward = proposal(before, here);
     Pair there = forward.draw(stream_);
     if (fixed) there[1] = log_tau_;
@@ -501,13 +496,12 @@ class PopulationChain {
     if (!std::isfinite(priors_.tau.log_density(there[1]))) return;
     const double tau = std::exp(there[1]);
     for_members([&](std::size_t b) { trial_[b] = members_[b].expand(there[0] + tau * z_[b]); });
-    const Sums sums = at_members([&](std::size_t b) { return trial_[b]; });
+    const Sums sums = at_members(trial_);
     const double gain = log_density(there, sums) + proposal(there, sums).log_density(before) -
                         log_density(before, here) - forward.log_density(there);
     if (!(threshold > -gain)) return;
     mu_ = there[0];
     log_tau_ = there[1];
-    for (std::size_t b = 0; b < members_.size(); ++b) members_[b].log_alpha = mu_ + tau * z_[b];
   }
 
   // Of all datasets, at log alpha_b = mu + tau z_b; the terms are left in trial_, to be added in one order.
@@ -526,9 +520,9 @@ class PopulationChain {
     Member& member = members_[b];
     double* const tables = &tables_[b * n_categories_];
     if (const DatasetTerms& terms = member.terms; terms.tables) {
-      terms.tables->draw(member.stream, member.log_alpha, member.log_beta.data(), tables);
+      terms.tables->draw(member.stream, log_alpha_[b], member.log_beta.data(), tables);
     } else if (!terms.is_empty) {
-      terms.levels.draw_tables(member.stream, member.log_alpha, member.scales, tables);
+      terms.levels.draw_tables(member.stream, log_alpha_[b], member.scales, tables);
     }
     std::copy(tables, tables + n_categories_, &whole_tables_[b * n_categories_]);
   }
@@ -553,7 +547,9 @@ class PopulationChain {
   bool adapting_ = false;
   bool shaped_ = false;
   std::size_t n_sweeps_ = 0;
-  std::vector<double> z_, concentration_;
+  bool by_slices_ = true;  // in the last step of log alpha_b
+  std::vector<double> log_alpha_, z_, concentration_;
+  std::vector<Expansion> here_;  // the log-likelihoods at log alpha_b; derivatives after a Newton step
   std::vector<Expansion> trial_;
   std::vector<double> tables_;  // (B, K)
   std::vector<std::int64_t> whole_tables_;
@@ -590,10 +586,9 @@ void sample_population(const std::vector<const SufficientStatistics*>& datasets,
             out.acceptance[at] = chain.upper().acceptance();
             out.diverging[at] = chain.upper().diverging();
             for (std::size_t b = 0; b < datasets.size(); ++b) {
-              const Member& member = chain.members()[b];
               const std::size_t place = b * options.n_chains * options.n_draws + at;
-              out.log_alpha[place] = member.log_alpha;
-              std::copy(member.log_beta.begin(), member.log_beta.end(), out.log_beta + place * n_categories);
+              out.log_alpha[place] = chain.log_alpha(b);
+              std::copy(chain.log_beta(b).begin(), chain.log_beta(b).end(), out.log_beta + place * n_categories);
             }
           }
         }
