@@ -45,6 +45,7 @@ COLUMNS = {
     "fitting": ("fitting", None, "fitting"),
     "mixture": ("models/mixture.py", "mixture", "mixture"),
     "regression": ("fitting/regression.py", "regression", "regression"),
+    "population": ("models/population.py", "mcmc", "population"),
     "networks": ("nn", "networks", "nn"),
     "amortize": ("amortize", "networks", "amortize"),
     "embedding": ("embedding", "networks", "embedding"),

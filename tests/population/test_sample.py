@@ -101,7 +101,7 @@ def test_large_counts_and_fixed_parameters():
     theta = rng.dirichlet([40.0, 20.0, 40.0], (6, 8))
     counts = np.array([[rng.multinomial(50_000, row) for row in table] for table in theta])
     model = hbm.PopulationModel(3, tau=0.2, kappa=30.0)
-    r = hbm.sample(counts, model, n_draws=400, rng=1)
+    r = hbm.sample(counts, model, n_draws=150, n_chains=2, n_warmup=100, rng=1, diagnostics=False)
     assert (r.population.tau == 0.2).all()
     assert np.allclose(r.population.kappa, 30.0)
     assert abs(r.population.mu.mean() - np.log(100.0)) < 1.0
@@ -120,19 +120,25 @@ def test_a_new_dataset_is_as_one_among_the_data():
     r = hbm.sample(COUNTS, MODEL, n_draws=5000, rng=1)
     within = hbm.sample([*COUNTS, new], MODEL, n_draws=5000, rng=2)[3]
     model = r.new_dataset()
-    apart = hbm.sample(new, model)
+    apart = hbm.sample(new, model, n_draws=5000)
     assert abs(apart.mean("log_alpha") - within.mean("log_alpha")) < 0.12
     assert np.abs(apart.mean("beta") - within.mean("beta")).max() < 0.02
-    assert np.abs(model.predict(new) - apart.mean("beta")).max() < 1e-12
+    assert np.abs(model.predict(new) - apart.mean("beta")).max() < 1e-12  # the same draws
+    few = hbm.sample(new, model, n_draws=50, n_chains=2, rng=3, group_names=["a", "b", "c"], diagnostics=False)
+    assert few.log_alpha.shape == (2, 50)
+    assert few.group_names == ("a", "b", "c")
+    again, other = (hbm.sample(new, model, n_draws=50, n_chains=2, rng=key, diagnostics=False) for key in (3, 4))
+    assert (again.log_alpha == few.log_alpha).all()
+    assert (other.log_alpha != few.log_alpha).any()
 
 
 def test_the_probability_of_a_new_dataset():
-    r = hbm.sample(COUNTS, MODEL, n_draws=4000, rng=1)
+    r = hbm.sample(COUNTS, MODEL, n_draws=1500, rng=1, diagnostics=False)
     # two groups of two draws: the probabilities of all tables add up to 1
     groups = [[2, 0], [1, 1], [0, 2]]
     tables = [[a, b] for a in groups for b in groups]
     values, sizes = zip(*(r.log_predictive(table, return_ess=True) for table in tables), strict=True)
-    assert min(sizes) > 2000
+    assert min(sizes) > 1000
     assert abs(np.exp(values).sum() - 1.0) < 0.02
     ordered = r.log_predictive(tables[1], coefficient=False)
     assert r.log_predictive(tables[1]) == pytest.approx(ordered + np.log(2.0))
@@ -196,6 +202,32 @@ def test_refused_by_name():
     for options in ({"method": "gibbs"}, {"start": (1, 2)}, {"data": {}}):
         with pytest.raises(TypeError, match=next(iter(options))):
             hbm.sample(COUNTS, MODEL, **options)
+
+
+def test_refused_with_a_new_dataset():
+    new = hbm.sample(COUNTS, MODEL, n_draws=10, rng=1, diagnostics=False).new_dataset()
+    wrong = {"method": "hmc", "start": (1, 2), "n_warmup": 5, "category_names": ["a", "b"], "dataset_names": ["a"]}
+    for name, value in (wrong | {"data": {}}).items():
+        with pytest.raises(TypeError, match=name):
+            hbm.sample([[3, 1]], new, **{name: value})
+    with pytest.raises(TypeError, match="SufficientStatistics"):
+        hbm.sample(hbm.SufficientStatistics([[3, 1]]), new)
+    with pytest.raises(ValueError, match="one dataset"):
+        hbm.sample(COUNTS, new)
+    with pytest.raises(ValueError, match="K = 2"):
+        hbm.sample([[3, 1, 1]], new)
+
+
+def test_refused_by_functions_of_one_dataset():
+    functions = {
+        "exact_posterior": lambda: hbm.exact_posterior([[3, 1]], MODEL),
+        "simulation_based_calibration": lambda: hbm.calibration.simulation_based_calibration(
+            hbm.sample, MODEL, n_groups=3, totals=5
+        ),
+    }
+    for name, function in functions.items():
+        with pytest.raises(TypeError, match=rf"HierarchicalModel, the only one that {name} takes"):
+            function()
 
 
 def test_models():

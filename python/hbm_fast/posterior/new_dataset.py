@@ -1,6 +1,7 @@
 """A dataset of a population that is not among the data, by importance sampling over all draws of the population."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,8 @@ class NewDataset(_display.Displayed):
         """
         if counts is None:
             return np.asarray(self.m.mean(axis=0))
-        _, log_beta, log_weights = self._weighted_draws(self._table(counts, "counts"))
+        table = self._table(counts, "counts")
+        _, log_beta, log_weights = self._weighted_draws(table, self._enough(), self._key)
         return np.asarray(np.exp(_weighted.normalise(log_weights)) @ np.exp(log_beta))
 
     def log_predictive(self, new_table: Any, *, coefficient: bool = True, return_ess: bool = False) -> Any:
@@ -111,32 +113,35 @@ class NewDataset(_display.Displayed):
             Where fewer than 100 effective draws are left.
         """
         table = self._table(new_table, "new_table")
-        _, _, log_weights = self._weighted_draws(table)
+        _, _, log_weights = self._weighted_draws(table, self._enough(), self._key)
         value = float(np.logaddexp.reduce(log_weights) - np.log(len(log_weights)))
         if coefficient:
             value += SufficientStatistics(table).log_coefficient
         return (value, float(_effective_size(log_weights))) if return_ess else value
 
-    def _draw(self, counts: Any, n_chains: int) -> Posterior:
-        """The posterior of the dataset given its counts, weighted draws; without counts the prior."""
-        if counts is None:
-            rng = np.random.default_rng([*self._key.tolist(), 3])
-            log_alpha = self.mu + self.tau * rng.standard_normal(len(self.mu))
-            log_beta, table, log_weights = _log_dirichlet(rng, self._concentration()), None, None
-        else:
-            table = self._table(counts, "counts")
-            log_alpha, log_beta, log_weights = self._weighted_draws(table)
-        shape = (n_chains, len(log_alpha) // n_chains)
-        used = shape[0] * shape[1]
+    def _draw(
+        self,
+        counts: Any,
+        shape: tuple[int, int],
+        *,
+        key: Key | None = None,
+        group_names: Sequence[str] | None = None,
+        diagnostics: bool = True,
+    ) -> Posterior:
+        """The posterior of the dataset given its counts: weighted draws (C, D)."""
+        table, key = self._table(counts, "counts"), self._key if key is None else key
+        drawn = self._weighted_draws(table, shape[0] * shape[1], key, diagnostics=diagnostics)
+        log_alpha, log_beta, log_weights = drawn
         return Posterior(
-            log_alpha[:used].reshape(shape),
-            log_beta[:used].reshape(*shape, -1),
+            log_alpha.reshape(shape),
+            log_beta.reshape(*shape, -1),
             model=self.model,
             counts=table,
-            log_weights=None if log_weights is None else log_weights[:used].reshape(shape),
+            log_weights=log_weights.reshape(shape),
             method="importance",
-            key=self._key,
+            key=key,
             category_names=self.category_names,
+            group_names=group_names,
         )
 
     @property
@@ -156,12 +161,18 @@ class NewDataset(_display.Displayed):
     def _concentration(self) -> Floats:
         return np.maximum(self.kappa[:, np.newaxis] * self.m, 1e-300)
 
-    def _weighted_draws(self, table: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    def _enough(self) -> int:
+        """A multiple of the number of draws of the population."""
+        return -(-_FEWEST // len(self.mu)) * len(self.mu)
+
+    def _weighted_draws(
+        self, table: NDArray[np.int64], n_draws: int, key: Key, *, diagnostics: bool = True
+    ) -> tuple[Floats, Floats, Floats]:
         """log alpha (R,), log beta (R, K) and log weights (R,), without the multinomial coefficients."""
-        rng = np.random.default_rng([*self._key.tolist(), predictive.stream_of_counts(table)])
-        times = -(-_FEWEST // len(self.mu))
-        mu, tau = np.tile(self.mu, times), np.maximum(np.tile(self.tau, times), 1e-12)
-        prior = np.tile(self._concentration(), (times, 1))
+        rng = np.random.default_rng([*key.tolist(), predictive.stream_of_counts(table)])
+        of_population = np.arange(n_draws) * len(self.mu) // n_draws
+        mu, tau = self.mu[of_population], np.maximum(self.tau[of_population], 1e-12)
+        prior = self._concentration()[of_population]
         stats = SufficientStatistics(table)
         edges = np.linspace((mu - 7 * tau).min(), (mu + 7 * tau).max(), _CELLS + 1)
         width, centre = edges[1] - edges[0], 0.5 * (edges[:-1] + edges[1:])
@@ -188,7 +199,8 @@ class NewDataset(_display.Displayed):
             - np.take_along_axis(log_cell, cell[:, np.newaxis], axis=1)[:, 0]
             + np.log(width)
         )
-        predictive.warn_of_reweighting(_effective_size(log_weights), len(log_weights), "the table")
+        if diagnostics:
+            predictive.warn_of_reweighting(_effective_size(log_weights), n_draws, "the table")
         return log_alpha, log_beta, log_weights
 
 

@@ -161,7 +161,7 @@ class PopulationPosterior(_display.Displayed):
         """A dataset of the same population that is not among the data: its (alpha, beta) has no counts yet.
 
         It integrates over all draws of mu, tau, kappa and m. ``hbm.sample(table, r.new_dataset())`` draws its posterior
-        given a table; `NewDataset.predict` and `NewDataset.log_predictive` need no chain.
+        given a table; `NewDataset.predict` and `NewDataset.log_predictive` sum over weighted draws.
         """
         p, k = self.population, self.n_categories
         mu, tau, kappa = (value.reshape(-1) for value in (p.mu, p.tau, p.kappa))

@@ -145,7 +145,8 @@ def sample(
         Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1). Of a mixture the labels
         of the groups are drawn too, of a regression its coefficients; both take one dataset, and no ``dataset_names``.
         A PopulationModel takes many datasets and learns the distribution of their (alpha, beta) too;
-        ``r.new_dataset()`` of its result is the model of one more dataset. ``start`` is of a HierarchicalModel.
+        ``r.new_dataset()`` of its result is the model of one more dataset, of which weighted draws are made without a
+        chain, with the key of ``r`` where ``rng`` is None. ``start`` is of a HierarchicalModel.
     method : {"auto", "hmc", "gibbs", "mh"}
         ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason. With a RegressionModel
         ``"auto"``, ``"importance"`` or ``"hmc"``; with a MixtureModel or a PopulationModel ``"auto"``.
@@ -252,7 +253,21 @@ def sample(
     """
     if isinstance(model, NewDataset):
         _validate.keywords(options, (), "sample with a NewDataset")
-        return sample_new_dataset(counts, model, n_chains=_validate.positive_int(n_chains, "n_chains"))
+        own = {"start": start, "n_warmup": n_warmup, "category_names": category_names, "dataset_names": dataset_names}
+        for name in [*(["method"] if method != "auto" else []), *(n for n, value in own.items() if value is not None)]:
+            raise TypeError(f"{name} is not for a NewDataset, of which weighted draws are made without a chain")
+        if isinstance(counts, SufficientStatistics):
+            raise TypeError("counts must be a table of groups for a NewDataset: SufficientStatistics have no groups")
+        return sample_new_dataset(
+            counts,
+            model,
+            n_draws=n_draws,
+            n_chains=n_chains,
+            rng=rng,
+            diagnostics=diagnostics,
+            group_names=group_names,
+            layer=layer,
+        )
     if type(model) in _SAMPLERS:
         refused = {"start": start is not None}
         if isinstance(model, RegressionModel):

@@ -13,7 +13,7 @@ from hbm_fast.models import PopulationModel
 from hbm_fast.posterior import NewDataset, PopulationPosterior, Posterior, diagnostics
 from hbm_fast.posterior.convergence import ADVICE, FEWEST_DRAWS, problems
 from hbm_fast.posterior.population import assemble
-from hbm_fast.tables.inputs import as_datasets
+from hbm_fast.tables.inputs import aligned, as_datasets
 
 _WARMUP = 200
 
@@ -94,9 +94,25 @@ def sample_population(
     return _check(result) if diagnostics else result
 
 
-def sample_new_dataset(counts: Any, dataset: NewDataset, *, n_chains: int) -> Posterior:
+def sample_new_dataset(
+    counts: Any,
+    dataset: NewDataset,
+    *,
+    n_draws: int,
+    n_chains: int,
+    rng: RNGLike,
+    diagnostics: bool,
+    group_names: Sequence[str] | None,
+    layer: str | None,
+) -> Posterior:
     """Weighted draws of (alpha, beta) of a dataset not seen, given its counts; see `NewDataset`."""
-    return dataset._draw(counts, n_chains)
+    given, batch = as_datasets(counts, layer=layer, group_names=group_names)
+    if batch:
+        raise ValueError(f"counts must be one dataset (N, K) for a NewDataset; got shape {given.counts.shape}")
+    given = aligned(given, dataset.category_names, "counts")
+    shape = _validate.positive_int(n_chains, "n_chains"), _validate.positive_int(n_draws, "n_draws")
+    key = None if rng is None else new_key(rng)
+    return dataset._draw(given.counts[0], shape, key=key, group_names=given.group_names, diagnostics=diagnostics)
 
 
 def _report(share: float) -> None:
