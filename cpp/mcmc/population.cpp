@@ -214,7 +214,7 @@ class NewtonProposal2 {
   // `precision`: minus the Hessian's (0, 0), (0, 1) and (1, 1), made positive definite here.
   NewtonProposal2(const Pair& at, const Pair& slope, const std::array<double, 3>& precision, const Pair& least) {
     const double first = std::max(precision[0], least[0]), second = std::max(precision[2], least[1]);
-    const double most = 0.9 * std::sqrt(first * second);
+    const double most = 0.99 * std::sqrt(first * second);
     const double both = std::clamp(precision[1], -most, most);
     root_[0] = std::sqrt(first);
     root_[1] = both / root_[0];
@@ -326,7 +326,7 @@ class PopulationChain {
   static constexpr std::size_t first_sweeps = 10;
 
   // One sweep in so many takes slice steps, which move from anywhere, in place of Newton proposals, which are faster.
-  static constexpr std::size_t sweeps_by_slices = 8;
+  static constexpr std::size_t sweeps_by_slices = 4;
 
   void sweep(bool reshape, bool interweave) {
     shaped_ = true;
@@ -462,7 +462,8 @@ class PopulationChain {
     }
   }
 
-  // mu and tau given z_b in one step.
+  // mu and tau given z_b in one step: in them the likelihood of a dataset is as near to normal as it is in log alpha. A
+  // step to tau < 0 is one to |tau| with every z_b of the other sign, which has the same density.
   void move_population() {
     using Pair = NewtonProposal2::Pair;
     const bool fixed = priors_.tau.kind == AlphaKind::fixed;
@@ -472,36 +473,38 @@ class PopulationChain {
       for (std::size_t b = 0; b < each.size(); ++b) sums.add(each[b], z_[b]);
       return sums;
     };
+    const auto prior_slope = [&](double tau) {  // of the log density of tau
+      return fixed ? 0.0 : (priors_.tau.log_density_slope(std::log(std::abs(tau))) - 1.0) / tau;
+    };
     const auto proposal = [&](const Pair& at, const Sums& sums) {
-      const double tau = std::exp(at[1]), step = 1e-3;
-      const auto prior = [&](double log_tau) { return priors_.tau.log_density_slope(log_tau); };
-      const Pair slope{sums.slope - of_mu * (at[0] - priors_.mean), fixed ? 0.0 : tau * sums.slope_z + prior(at[1])};
-      const double bend = (prior(at[1] - step) - prior(at[1] + step)) / (2.0 * step);
-      if (fixed) return NewtonProposal2(at, slope, {of_mu - sums.curvature, 0.0, 1.0}, {0.5 * of_mu, 1.0});
-      return NewtonProposal2(
-          at, slope,
-          {of_mu - sums.curvature, -tau * sums.curvature_z, bend - tau * tau * sums.curvature_zz - tau * sums.slope_z},
-          {0.5 * of_mu, 0.25});
+      const double size = std::abs(at[1]), step = 1e-3 * at[1];
+      const Pair slope{sums.slope - of_mu * (at[0] - priors_.mean), fixed ? 0.0 : sums.slope_z + prior_slope(at[1])};
+      const double bend = (prior_slope(at[1] - step) - prior_slope(at[1] + step)) / (2.0 * step);
+      const std::array<double, 3> precision{of_mu - sums.curvature, fixed ? 0.0 : -sums.curvature_z,
+                                            fixed ? 1.0 : bend - sums.curvature_zz};
+      return NewtonProposal2(at, slope, precision, {0.5 * of_mu, 0.25 / ((size + 0.3) * (size + 0.3))});
     };
-    const auto log_density = [&](const Pair& at, const Sums& sums) {
-      return sums.value - 0.5 * of_mu * (at[0] - priors_.mean) * (at[0] - priors_.mean) +
-             priors_.tau.log_density(at[1]);
+    const auto log_prior = [&](const Pair& at) {
+      const double log_tau = std::log(std::abs(at[1])), z = (at[0] - priors_.mean) / priors_.sd;
+      return priors_.tau.log_density(log_tau) - log_tau - 0.5 * z * z;
     };
-    const Pair before{mu_, log_tau_};
+    const Pair before{mu_, std::exp(log_tau_)};
     const Sums here = at_members(here_);
     const NewtonProposal2 forward = proposal(before, here);
     Pair there = forward.draw(stream_);
-    if (fixed) there[1] = log_tau_;
+    if (fixed) there[1] = before[1];
     const double threshold = exponential(stream_);
-    if (!std::isfinite(priors_.tau.log_density(there[1]))) return;
-    const double tau = std::exp(there[1]);
-    for_members([&](std::size_t b) { trial_[b] = members_[b].expand(there[0] + tau * z_[b]); });
+    if (!std::isfinite(log_prior(there))) return;
+    for_members([&](std::size_t b) { trial_[b] = members_[b].expand(there[0] + there[1] * z_[b]); });
     const Sums sums = at_members(trial_);
-    const double gain = log_density(there, sums) + proposal(there, sums).log_density(before) -
-                        log_density(before, here) - forward.log_density(there);
+    const double gain = sums.value + log_prior(there) + proposal(there, sums).log_density(before) - here.value -
+                        log_prior(before) - forward.log_density(there);
     if (!(threshold > -gain)) return;
     mu_ = there[0];
-    log_tau_ = there[1];
+    if (!fixed) log_tau_ = std::log(std::abs(there[1]));
+    if (there[1] < 0.0) {
+      for (double& z : z_) z = -z;
+    }
   }
 
   // Of all datasets, at log alpha_b = mu + tau z_b; the terms are left in trial_, to be added in one order.

@@ -11,7 +11,7 @@
 // Steps 2 and 3 interweave a sufficient and an ancillary augmentation (Yu & Meng 2011, doi:10.1198/jcgs.2011.203main),
 // so that mu and tau move freely whether the datasets say much about their alpha or little. Steps 1 and 3 propose from
 // the normal approximation at the present point, one evaluation of each dataset, and accept by Metropolis and Hastings;
-// one sweep in eight takes slice steps instead, which move wherever that approximation is bad.
+// one sweep in four takes slice steps instead, which move wherever that approximation is bad.
 #pragma once
 
 #include <cstddef>
