@@ -34,6 +34,7 @@ ORDER = (
     "prior_coverage",
     "mixture_calibration",
     "population_calibration",
+    "regression_sbc",
     "regression_false_positives",
 )
 OURS = ("hbm_fast", "hbm.")  # how the names of our methods begin
