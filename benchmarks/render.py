@@ -34,6 +34,7 @@ ORDER = (
     "prior_coverage",
     "group_comparison_coverage",
     "mixture_calibration",
+    "population_calibration",
     "regression_sbc",
     "regression_false_positives",
 )

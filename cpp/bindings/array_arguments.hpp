@@ -184,6 +184,7 @@ void register_mixture(py::module_ m);
 void register_mixture_multinomial(py::module_ m);  // into the same submodule, as the next
 void register_mixture_sampler(py::module_ m);
 void register_networks(py::module_ m);
+void register_population(py::module_ m);
 void register_prediction(py::module_ m);
 void register_priors(py::module_ m);
 void register_regression(py::module_ m);

@@ -13,6 +13,7 @@ PYBIND11_MODULE(_in_main_interpreter, m) {
   register_mixture(mixture);
   register_mixture_sampler(mixture);
   register_mixture_multinomial(mixture);
+  register_population(m.def_submodule("population", "Markov chains of a population of datasets."));
   register_prediction(m.def_submodule("prediction", "Groups under draws of the posterior."));
   register_networks(m.def_submodule("networks", "Mixtures of Gaussians and tails of the normal distribution."));
   register_regression(

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
         ManyFits,
         MixtureClassifier,
         MixtureFit,
+        PopulationFit,
         RegressionFit,
         fit,
         fit_many,
         select_components,
     )
     from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
-    from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
-    from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
+    from hbm_fast.models import HierarchicalModel, MixtureModel, PopulationModel, RegressionModel
+    from hbm_fast.posterior import MixturePosterior, PopulationPosterior, Posterior, RegressionPosterior
     from hbm_fast.sampling import sample
     from hbm_fast.simulation import MixtureSimulation, RegressionSimulation, Simulation, simulate
     from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -52,6 +53,9 @@ __all__ = [
     "MixtureSimulation",
     "ModelRanking",
     "PerformanceWarning",
+    "PopulationFit",
+    "PopulationModel",
+    "PopulationPosterior",
     "Posterior",
     "PriorWarning",
     "RegressionFit",
@@ -101,6 +105,9 @@ _EXPORTS = {
     "MixturePosterior": "posterior",
     "MixtureSimulation": "simulation",
     "ModelRanking": "comparison",
+    "PopulationFit": "fitting",
+    "PopulationModel": "models",
+    "PopulationPosterior": "posterior",
     "Posterior": "posterior",
     "RegressionFit": "fitting",
     "RegressionModel": "models",

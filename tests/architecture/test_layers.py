@@ -46,6 +46,7 @@ COLUMNS = {
     "mixture": ("models/mixture.py", "mixture", "mixture"),
     "regression": ("fitting/regression.py", "regression", "regression"),
     "comparison": ("comparison", None, "comparison"),
+    "population": ("models/population.py", "mcmc", "population"),
     "networks": ("nn", "networks", "nn"),
     "amortize": ("amortize", "networks", "amortize"),
     "embedding": ("embedding", "networks", "embedding"),

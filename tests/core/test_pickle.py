@@ -16,6 +16,7 @@ from hbm_fast import priors
 
 WIDE = np.random.default_rng(3).multinomial(50, np.full(40, 1.0 / 40), 12)
 BAGS = np.array([[20, 0], [0, 20], [3, 1]])
+MANY = np.array([[[9, 1], [7, 3]], [[4, 6], [8, 2]], [[1, 9], [5, 5]], [[6, 4], [2, 8]]])
 MODEL = hbm.HierarchicalModel(2, alpha=priors.Gamma(2.0, rate=0.1), beta=[0.5, 1.5])
 
 REGRESSION = hbm.RegressionModel(2)
@@ -53,6 +54,10 @@ def batch_with_own_theta():
 
 def exact():
     return hbm.exact_posterior(BAGS, MODEL, n_draws=200, rng=1, group_names=["a", "b", "c"])
+
+
+def population():
+    return hbm.sample(MANY, hbm.PopulationModel(2), n_draws=100, n_chains=2, rng=1, diagnostics=False)
 
 
 def exact_batch():
@@ -122,8 +127,8 @@ ALPHA = [
 EXAMPLES = {
     **{type(prior).__name__: (lambda prior=prior: prior, lambda p: [repr(p), p.log_density(0.3)]) for prior in ALPHA},
     "Dirichlet": (lambda: priors.Dirichlet([1.0, 2.0]), lambda p: [repr(p)]),
+    "Normal": (lambda: priors.Normal(1.0, 2.0), lambda p: [repr(p)]),
     "FixedBeta": (lambda: priors.FixedBeta([0.25, 0.75]), lambda p: [repr(p)]),
-    "Normal": (lambda: priors.Normal(0.0, 2.0), lambda p: [repr(p)]),
     "RegressionModel": (lambda: REGRESSION, lambda m: [repr(m)]),
     "RegressionSimulation": (
         lambda: hbm.simulate(REGRESSION, 2, design=DESIGN, totals=9, rng=0),
@@ -164,6 +169,11 @@ EXAMPLES = {
         lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=2)),
         lambda f: [str(f), f.concentration, f.standard_error, f.log_evidence, f.predict_proba(BAGS), str(f.summary())],
     ),
+    "MixturePosterior": (
+        lambda: hbm.sample(BAGS, hbm.MixtureModel(2, n_components=2), n_draws=50, rng=1, diagnostics=False),
+        lambda p: [p.labels, p.log_weights, p.alpha, p.co_assignment(), p.log_predictive([3, 1])],
+    ),
+    "Evidence": (lambda: hbm.log_evidence(BAGS, MODEL), lambda e: [repr(e), e.value, e.error]),
     "Dataset": (hbm.datasets.load_rat_tumors, *FIELDS),
     "CountTable": (lambda: hbm.tables.CountTable(BAGS, ("a", "b")), *FIELDS),
     "Posterior": (draws, answers_of_posterior),
@@ -189,6 +199,11 @@ EXAMPLES = {
     "Posterior, by Gibbs": (lambda: hbm.sample(BAGS, n_draws=200, method="gibbs", rng=1), answers_of_posterior),
     "Posterior, by MH": (lambda: hbm.sample(BAGS, n_draws=1000, method="mh", rng=1), answers_of_posterior),
     "Posterior, wide": (lambda: hbm.sample(WIDE, n_draws=200, rng=1), lambda p: [p.log_beta, p.predict(1), p.theta(2)]),
+    "PopulationModel": (lambda: hbm.PopulationModel(2), lambda m: [repr(m)]),
+    "PopulationPosterior": (population, lambda r: [r.population.m, r[1].theta(0), r.log_predictive(BAGS), repr(r)]),
+    "Population": (lambda: population().population, lambda p: [p.mu, str(p.summary())]),
+    "NewDataset": (lambda: population().new_dataset(), lambda n: [n.predict(BAGS), n.log_predictive(BAGS)]),
+    "PopulationFit": (lambda: hbm.fit(MANY, hbm.PopulationModel(2), rng=1), lambda f: [f.m, repr(f)]),
     "RegressionPosterior": (
         lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1),
         lambda p: [p.coefficients, p.predict(), p.predictive_counts(), p.loo().pointwise, str(p.summary())],
@@ -197,18 +212,6 @@ EXAMPLES = {
         lambda: hbm.sample(BAGS, hbm.RegressionModel(BAGS.shape[1]), n_draws=200, rng=1).loo(),
         lambda f: [repr(f), f.pointwise],
     ),
-    "MixturePosterior": (
-        lambda: hbm.sample(BAGS, hbm.MixtureModel(2, n_components=2), n_draws=200, rng=1, diagnostics=False),
-        lambda p: [
-            p.labels,
-            p.co_assignment(),
-            p.partition(),
-            p.predict(1),
-            p.responsibilities(),
-            p.log_predictive(BAGS),
-        ],
-    ),
-    "Evidence": (lambda: hbm.log_evidence(BAGS, MODEL), lambda e: [e.value, e.error, e.method]),
     "GroupComparison": (
         lambda: hbm.compare_groups(np.vstack([BAGS, BAGS[::-1]]), by=[*"aaabbb"], rng=1),
         lambda c: [repr(c), c.log_bayes_factor, c.log2_ratio, c.likelihood_ratio, str(c.concentration_ratio)],

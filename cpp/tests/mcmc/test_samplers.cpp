@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mcmc/crp_tables.hpp"
+#include "mcmc/level_terms.hpp"
 #include "mcmc/posterior_density.hpp"
 #include "mcmc/profile.hpp"
 #include "mcmc/sample.hpp"
@@ -132,28 +133,81 @@ void table_counts_have_their_mean() {
                           {{5000, 3, 5000, 70, 900, 1}, 1.0},
                           {{90000, 2, 5, 40000}, 3.0},
                           {{30, 3, 30, 3, 1, 1}, 132.0}};
-  for (const Case& c : cases) {
+  for (std::size_t i = 0; i < 2 * cases.size(); ++i) {
+    const Case& c = cases[i / 2];
     const auto statistics = statistics_of(c.counts, 2);
     const TableCounts tables(statistics);
+    const LevelTerms levels(statistics);
+    const bool by_levels = i % 2 == 1;
+    if (by_levels && !levels.draws_tables()) continue;
     const std::array<double, 2> log_beta{std::log(0.3), std::log(0.7)};
+    std::vector<double> scales;
+    if (by_levels) levels.scale(log_beta.data(), scales);
     Stream stream({1, 2}, Site::chain, 3, 4);
     constexpr int n = 20000;
     std::array<double, 2> m{}, sum{}, expected{}, variance{};
-    for (int i = 0; i < n; ++i) {
-      tables.draw(stream, c.log_alpha, log_beta.data(), m.data());
+    for (int draw = 0; draw < n; ++draw) {
+      if (by_levels) {
+        levels.draw_tables(stream, c.log_alpha, scales, m.data());
+      } else {
+        tables.draw(stream, c.log_alpha, log_beta.data(), m.data());
+      }
       for (std::size_t k = 0; k < 2; ++k) sum[k] += m[k];
     }
-    for (std::size_t i = 0; i < c.counts.size(); ++i) {
-      const double a = std::exp(c.log_alpha + log_beta[i % 2]);
-      for (int j = 0; j < c.counts[i]; ++j) {
+    for (std::size_t at = 0; at < c.counts.size(); ++at) {
+      const double a = std::exp(c.log_alpha + log_beta[at % 2]);
+      for (int j = 0; j < c.counts[at]; ++j) {
         const double p = a / (a + j);
-        expected[i % 2] += p;
-        variance[i % 2] += p * (1.0 - p);
+        expected[at % 2] += p;
+        variance[at % 2] += p * (1.0 - p);
       }
     }
     for (std::size_t k = 0; k < 2; ++k) {
       CHECK(std::abs(sum[k] / n - expected[k]) <= 6.5 * std::sqrt(variance[k] / n) + 1e-9 * expected[k]);
     }
+  }
+}
+
+// The number of tables of 40 groups of two draws is 40 + Binomial(40, a / (a + 1)): its variance too.
+void table_counts_by_levels_are_binomial() {
+  std::vector<std::int32_t> counts;
+  for (int i = 0; i < 40; ++i) counts.insert(counts.end(), {2, 0});
+  const auto statistics = statistics_of(counts, 2);
+  const LevelTerms levels(statistics);
+  CHECK(levels.draws_tables());
+  const std::array<double, 2> log_beta{std::log(0.5), std::log(0.5)};
+  std::vector<double> scales;
+  levels.scale(log_beta.data(), scales);
+  Stream stream({1, 2}, Site::chain, 5, 6);
+  for (const double alpha : {0.2, 2.0, 30.0}) {
+    const double p = 0.5 * alpha / (0.5 * alpha + 1.0), expected = 40.0 * p * (1.0 - p);
+    constexpr int n = 20000;
+    double sum = 0.0, squares = 0.0;
+    std::array<double, 2> m{};
+    for (int i = 0; i < n; ++i) {
+      levels.draw_tables(stream, std::log(alpha), scales, m.data());
+      sum += m[0] - 40.0;
+      squares += (m[0] - 40.0 - 40.0 * p) * (m[0] - 40.0 - 40.0 * p);
+    }
+    CHECK(std::abs(sum / n - 40.0 * p) <= 6.5 * std::sqrt(expected / n));
+    CHECK(std::abs(squares / n / expected - 1.0) <= 0.07);
+    CHECK(m[1] == 0.0);
+  }
+}
+
+void derivatives_along_log_alpha() {
+  const auto statistics = statistics_of({9, 4, 30, 0, 2, 2}, 2);
+  const LevelTerms levels(statistics);
+  const std::array<double, 2> log_beta{std::log(0.3), std::log(0.7)};
+  std::vector<double> scales;
+  const double constant = levels.scale(log_beta.data(), scales);
+  for (const double at : {-3.0, 0.0, 4.0}) {
+    const auto value = [&](double x) { return levels.log_likelihood(x, scales).value; };
+    const Expansion here = levels.log_likelihood(at, scales);
+    const std::array<double, 2> concentration{0.3 * std::exp(at), 0.7 * std::exp(at)};
+    CHECK_CLOSE(here.value + constant, statistics.log_likelihood(concentration.data()), 1e-12);
+    CHECK_CLOSE(here.slope, (value(at + 1e-4) - value(at - 1e-4)) / 2e-4, 1e-6);
+    CHECK_CLOSE(here.curvature, (value(at + 1e-3) - 2.0 * here.value + value(at - 1e-3)) / 1e-6, 1e-5);
   }
 }
 
@@ -216,6 +270,8 @@ int main() {
   profile_finds_two_modes();
   density_is_a_power_where_concentrations_underflow();
   table_counts_have_their_mean();
+  table_counts_by_levels_are_binomial();
+  derivatives_along_log_alpha();
   expected_tables_are_their_sum();
   fractions_of_groups_have_no_tables();
   chains_find_the_exact_posterior(true);

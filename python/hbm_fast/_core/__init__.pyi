@@ -9,7 +9,8 @@ from . import statistics
 from . import simulation
 from . import mcmc
 from . import mixture
+from . import population
 from . import prediction
 from . import networks
 from . import regression
-__all__: list[str] = ['config', 'likelihood', 'mcmc', 'mixture', 'networks', 'prediction', 'priors', 'regression', 'simulation', 'statistics']
+__all__: list[str] = ['config', 'likelihood', 'mcmc', 'mixture', 'networks', 'population', 'prediction', 'priors', 'regression', 'simulation', 'statistics']

@@ -17,11 +17,12 @@ from hbm_fast.fitting.mixture_result import MixtureFit
 from hbm_fast.fitting.mixture_selection import ComponentSelection, select_components
 from hbm_fast.fitting.newton import Optimum, maximize
 from hbm_fast.fitting.objective import MomentSums, Objective
+from hbm_fast.fitting.population import PopulationFit, fit_population
 from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.regression import fit_regression
 from hbm_fast.fitting.regression_result import RegressionFit
 from hbm_fast.fitting.result import FitResult, Outcome
-from hbm_fast.models import MixtureModel, RegressionModel
+from hbm_fast.models import MixtureModel, PopulationModel, RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts, check_layer
 
@@ -29,6 +30,7 @@ _ROUNDING = 1e-12  # relative, of sums over groups
 
 
 _MIXTURE_OPTIONS = ("group_names", "n_starts", "start", "rng", "n_threads", "progress", "labels")
+_POPULATION_OPTIONS = ("rng", "n_threads")
 _REGRESSION_OPTIONS = ("data", "design", "precision_design", "n_threads", "integration")
 
 
@@ -94,9 +96,20 @@ def fit(
     layer: str | None = None,
     integration: Literal["laplace", "quadrature"] = "laplace",
 ) -> RegressionFit: ...
+@overload
 def fit(
     counts: Any,
-    model: MixtureModel | RegressionModel | None = None,
+    model: PopulationModel,
+    *,
+    category_names: Sequence[str] | None = None,
+    max_iterations: int = 200,
+    layer: str | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+) -> PopulationFit: ...
+def fit(
+    counts: Any,
+    model: MixtureModel | PopulationModel | RegressionModel | None = None,
     *,
     prior: Any = None,
     weights: ArrayLike | None = None,
@@ -104,7 +117,7 @@ def fit(
     max_iterations: int = 200,
     layer: str | None = None,
     **options: Any,
-) -> FitResult | MixtureFit | MixtureClassifier | RegressionFit:
+) -> FitResult | MixtureFit | MixtureClassifier | PopulationFit | RegressionFit:
     """Fit one concentration to all groups, or a model: maximum likelihood, or the posterior mode under a prior.
 
     Parameters
@@ -112,9 +125,10 @@ def fit(
     counts : array_like of whole numbers (N, K), a table (N, K), or SufficientStatistics
         One group a row. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and
         others. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
-    model : MixtureModel or RegressionModel, optional
-        Components, each with a concentration of its own; or mean proportions and precision that depend on covariates.
-        None: one concentration shared by all groups.
+    model : MixtureModel, RegressionModel or PopulationModel, optional
+        Components, each with a concentration of its own; mean proportions and precision that depend on covariates; or
+        empirical Bayes: counts are many datasets (N_b, K), and mu, tau, kappa and m maximise their marginal likelihood,
+        whatever their priors. None: one concentration shared by all groups.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
         concentration (Holmes, Harris & Quince 2012). None: maximum likelihood. With a MixtureModel: in place of the
@@ -138,7 +152,7 @@ def fit(
         weights and proportions.
     rng : None, int, SeedSequence, BitGenerator or Generator
         With a MixtureModel: seed of the search. None: a hash of the sorted rows, so that the same table gives the same
-        result in any order of its rows.
+        result in any order of its rows. With a PopulationModel: of the draws that approximate its marginal likelihood.
     n_threads : int, optional
         With a model; the result does not depend on it.
     progress : bool or callable
@@ -158,7 +172,8 @@ def fit(
 
     Returns
     -------
-    FitResult, MixtureFit for a MixtureModel, MixtureClassifier with labels, or RegressionFit for a RegressionModel
+    FitResult, or MixtureFit, PopulationFit or RegressionFit for the model of that name; MixtureClassifier with labels
+        ``.model`` of a PopulationFit is a HierarchicalModel with the learned priors.
 
     Raises
     ------
@@ -229,8 +244,11 @@ def fit(
     if isinstance(model, RegressionModel):
         _validate.keywords(options, _REGRESSION_OPTIONS, "fit with a RegressionModel")
         return fit_regression(counts, model, **common, **options)
+    if isinstance(model, PopulationModel):
+        _validate.keywords(options, _POPULATION_OPTIONS, "fit with a PopulationModel")
+        return fit_population(counts, model, **common, **options)
     if model is not None:
-        raise TypeError(f"model must be a MixtureModel, a RegressionModel or None; got {model!r}")
+        raise TypeError(f"model must be a MixtureModel, a PopulationModel, a RegressionModel or None; got {model!r}")
     _validate.keywords(options, (), "fit without a model")
     stats, names = _statistics(counts, weights, category_names, layer)
     gamma = independent_gamma(prior, "hbm.sample takes any prior, one with a learned concentration of beta too")
@@ -377,6 +395,7 @@ __all__ = [
     "ManyFits",
     "MixtureClassifier",
     "MixtureFit",
+    "PopulationFit",
     "RegressionFit",
     "fit",
     "fit_many",

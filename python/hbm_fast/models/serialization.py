@@ -6,12 +6,14 @@ from typing import Any
 from hbm_fast import priors
 from hbm_fast.models.hierarchical import HierarchicalModel
 from hbm_fast.models.mixture import MixtureModel
+from hbm_fast.models.population import PopulationModel
 from hbm_fast.models.regression import RegressionModel
 
-_MODELS = {model.__name__: model for model in (MixtureModel, RegressionModel)}  # beside HierarchicalModel, the first
+# Beside HierarchicalModel, the first.
+_MODELS = {model.__name__: model for model in (MixtureModel, PopulationModel, RegressionModel)}
 
 
-def to_dict(model: HierarchicalModel | MixtureModel | RegressionModel) -> dict[str, Any]:
+def to_dict(model: HierarchicalModel | MixtureModel | PopulationModel | RegressionModel) -> dict[str, Any]:
     """The model as a dict that JSON can hold; `from_dict` is the inverse."""
     described = {field.name: _described(getattr(model, field.name)) for field in fields(model)}
     return described if isinstance(model, HierarchicalModel) else {"model": type(model).__name__} | described

@@ -9,15 +9,16 @@ from hbm_fast import _validate
 from hbm_fast.plots import labels
 from hbm_fast.plots.colors import PALETTE, colors_of
 from hbm_fast.plots.intervals import Series, intervals, spans_decades
-from hbm_fast.posterior import Posterior
+from hbm_fast.posterior import PopulationPosterior, Posterior
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def shrinkage(
-    post: Posterior,
+    post: Posterior | PopulationPosterior,
     *,
+    alone: Posterior | None = None,
     category: int | str = -1,
     probability: float = 0.9,
     most: int = 300,
@@ -33,8 +34,11 @@ def shrinkage(
 
     Parameters
     ----------
-    post : Posterior
-        Of one dataset with counts.
+    post : Posterior or PopulationPosterior
+        Of one dataset with counts. Of a population a row is a dataset: its raw proportion and its beta.
+    alone : Posterior, optional
+        With a PopulationPosterior: the posteriors of the same datasets each by itself, such as ``hbm.sample(counts)``,
+        drawn below those within the population.
     category : int or str
         The category.
     probability : float
@@ -69,6 +73,10 @@ def shrinkage(
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['group 2', 'group 1', 'group 0']
     """
+    if isinstance(post, PopulationPosterior):
+        return _of_datasets(post, alone, category, probability, most, log, ax)
+    if alone is not None:
+        raise ValueError("alone is for a PopulationPosterior, whose datasets have posteriors by themselves")
     labels.one_dataset(post)
     names, k = labels.categories(post), labels.category_index(post, category)
     counts = post._data()
@@ -92,6 +100,44 @@ def shrinkage(
         order=order,
         title=f"{seen}, {int(totals.sum()):,} counts{shown}",
         reference=(float(post.mean("beta")[k]), "mean of beta"),
+        log=spans_decades(raw[order]) if log is None else log,
+        ax=ax,
+    )
+
+
+def _of_datasets(
+    post: PopulationPosterior,
+    alone: Posterior | None,
+    category: int | str,
+    probability: float,
+    most: int,
+    log: bool | None,
+    ax: Any,
+) -> "Figure":
+    """beta of each dataset within the population, and by itself."""
+    batch = post.datasets
+    if alone is not None and alone.log_alpha.shape[:-2] != (len(post),):
+        raise ValueError(f"alone must be the posteriors of the same {len(post)} datasets, as of hbm.sample(counts)")
+    names, k = labels.categories(batch), labels.category_index(batch, category)
+    tail = 0.5 * (1.0 - float(_validate.probabilities(probability, "probability")))
+    sums = batch._data().sum(axis=1)
+    totals = sums.sum(axis=1)
+    raw = np.where(totals > 0, sums[:, k] / np.maximum(totals, 1), np.nan)
+    order = np.lexsort((-totals, -raw))
+    order = order[:: -(-len(post) // _validate.positive_int(most, "most"))]
+    series = []
+    for label, one in (("within the population", batch), ("by itself", alone)):
+        if one is not None:
+            lower, upper = one.quantile("beta", [tail, 1.0 - tail])[..., k]
+            series.append(Series(label, one.mean("beta")[:, k], lower, upper, raw if one is batch else None))
+    return intervals(
+        post.dataset_names or tuple(f"dataset {b}" for b in range(len(post))),
+        series,
+        f"mean proportion of {names[k]}, with {100.0 * probability:g} % intervals",
+        len(order),
+        order=order,
+        title=f"{len(post)} datasets, {int(totals.sum()):,} counts",
+        reference=(float(post.population.m[..., k].mean()), "mean of m"),
         log=spans_decades(raw[order]) if log is None else log,
         ax=ax,
     )

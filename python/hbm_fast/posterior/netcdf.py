@@ -32,6 +32,7 @@ _READERS = {
     "Posterior": "hbm_fast.Posterior.load",
     "EmbeddingPosterior": "hbm_fast.embedding.EmbeddingPosterior.load",
     "MixturePosterior": "hbm_fast.MixturePosterior.load",
+    "PopulationPosterior": "hbm_fast.PopulationPosterior.load",
     "RegressionPosterior": "hbm_fast.RegressionPosterior.load",
 }
 _ENDINGS = (".nc", ".nc4", ".netcdf")
@@ -272,7 +273,7 @@ def plain(value: Any) -> Any:
 
 
 def _restored(value: Any, batch: bool) -> Any:
-    """The inverse of `_plain`; in files without marked arrays, the lists of a batch are arrays."""
+    """The inverse of `plain`; in files without marked arrays, the lists of a batch are arrays."""
     if isinstance(value, dict) and value.keys() == {"ndarray", "dtype"}:
         return np.array(value["ndarray"], dtype=value["dtype"])
     return np.array(value) if batch and isinstance(value, list) else value

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
-from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
-from hbm_fast.posterior import MixturePosterior, Posterior, RegressionPosterior
+from hbm_fast.models import HierarchicalModel, MixtureModel, PopulationModel, RegressionModel
+from hbm_fast.posterior import MixturePosterior, NewDataset, PopulationPosterior, Posterior, RegressionPosterior
 from hbm_fast.sampling import convergence, prior_weight
 from hbm_fast.sampling.evidence import check_draws, of_datasets
 from hbm_fast.sampling.mixture import sample_mixture
+from hbm_fast.sampling.population import sample_new_dataset, sample_population
 from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
@@ -23,7 +24,11 @@ Method = Literal["auto", "hmc", "gibbs", "mh"]
 
 # Samplers of the other models, by class; each takes the keywords of `sample` but for `start` and `dataset_names`, and
 # its own.
-_SAMPLERS: dict[type, Callable[..., Any]] = {MixtureModel: sample_mixture, RegressionModel: sample_regression}
+_SAMPLERS: dict[type, Callable[..., Any]] = {
+    MixtureModel: sample_mixture,
+    PopulationModel: sample_population,
+    RegressionModel: sample_regression,
+}
 
 # Gibbs mixes slowly where alpha is large, because the CRP table counts are then nearly determined by the counts;
 # its step stays cheap where K is large. Measured for K of 50, 200 and 1,000 with alpha of 2, 10 and 40, and for the
@@ -40,7 +45,7 @@ _WARMUP = {"auto": 100, "hmc": 100, "gibbs": 100, "mh": 200}
 @overload
 def sample(
     counts: CountsLike | Sequence[CountsLike] | SufficientStatistics,
-    model: HierarchicalModel | None = None,
+    model: HierarchicalModel | NewDataset | None = None,
     *,
     method: Method = "auto",
     n_draws: int = 1000,
@@ -95,9 +100,26 @@ def sample(
     group_names: Sequence[str] | None = None,
     layer: str | None = None,
 ) -> RegressionPosterior: ...
+@overload
+def sample(
+    counts: CountsLike | Sequence[CountsLike],
+    model: PopulationModel,
+    *,
+    n_draws: int = 1000,
+    n_chains: int = 4,
+    n_warmup: int | None = None,
+    rng: RNGLike = None,
+    n_threads: int | None = None,
+    progress: bool | Callable[[float], object] = False,
+    diagnostics: bool = True,
+    category_names: Sequence[str] | None = None,
+    group_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> PopulationPosterior: ...
 def sample(
     counts: Any,
-    model: HierarchicalModel | MixtureModel | RegressionModel | None = None,
+    model: HierarchicalModel | MixtureModel | PopulationModel | RegressionModel | NewDataset | None = None,
     *,
     method: Any = "auto",
     n_draws: int = 1000,
@@ -114,7 +136,7 @@ def sample(
     dataset_names: Sequence[str] | None = None,
     layer: str | None = None,
     **options: Any,
-) -> Posterior | MixturePosterior | RegressionPosterior:
+) -> Posterior | MixturePosterior | PopulationPosterior | RegressionPosterior:
     """Draw from the posterior of a model's parameters given the counts: of (alpha, beta), or of what the model names.
 
     Parameters
@@ -124,13 +146,15 @@ def sample(
         scipy.sparse and others. Groups with total 0 change nothing: that is how ragged data is padded; a list of
         datasets is padded here. SufficientStatistics may replace the data; so do those of a table with weights, and
         the posterior then has no counts.
-    model : HierarchicalModel, MixtureModel or RegressionModel, optional
+    model : HierarchicalModel, MixtureModel, RegressionModel, PopulationModel or NewDataset, optional
         Default ``HierarchicalModel(K)``: alpha ~ Exponential(1), beta ~ Dirichlet(1, ..., 1). Of a mixture the labels
-        of the groups are drawn too, of a regression its coefficients; both take one dataset, and neither ``start`` nor
-        ``dataset_names``.
+        of the groups are drawn too, of a regression its coefficients; both take one dataset, and no ``dataset_names``.
+        A PopulationModel takes many datasets and learns the distribution of their (alpha, beta) too;
+        ``r.new_dataset()`` of its result is the model of one more dataset, of which weighted draws are made without a
+        chain, with the key of ``r`` where ``rng`` is None. ``start`` is of a HierarchicalModel.
     method : {"auto", "hmc", "gibbs", "mh"}
         ``"auto"`` chooses for each dataset; ``.details`` has its choice and the reason. With a RegressionModel
-        ``"auto"``, ``"importance"`` or ``"hmc"``; with a MixtureModel ``"auto"``.
+        ``"auto"``, ``"importance"`` or ``"hmc"``; with a MixtureModel or a PopulationModel ``"auto"``.
     n_draws, n_chains : int
         D draws of each of C chains, after warm-up.
     n_warmup : int, optional
@@ -162,7 +186,7 @@ def sample(
 
     Returns
     -------
-    Posterior, MixturePosterior for a MixtureModel, or RegressionPosterior for a RegressionModel
+    Posterior, or MixturePosterior, PopulationPosterior or RegressionPosterior for the model of that name
         ``.log_alpha`` (C, D) and ``.log_beta`` (C, D, K), with B in front for many datasets, and
         ``.beta_concentration`` (C, D), where the model learns it. ``.method`` is the
         sampler, or ``"mixed"`` for a batch of which ``"auto"`` samples some datasets by one and some by another;
@@ -237,13 +261,40 @@ def sample(
     >>> bool(abs(post.mean("log_alpha") + 4.147) < 0.2)
     True
     """
+    if isinstance(model, NewDataset):
+        _validate.keywords(options, (), "sample with a NewDataset")
+        own = {
+            "start": start,
+            "n_warmup": n_warmup,
+            "category_names": category_names,
+            "dataset_names": dataset_names,
+            "evidence": evidence or None,
+        }
+        for name in [*(["method"] if method != "auto" else []), *(n for n, value in own.items() if value is not None)]:
+            raise TypeError(f"{name} is not for a NewDataset, of which weighted draws are made without a chain")
+        if isinstance(counts, SufficientStatistics):
+            raise TypeError("counts must be a table of groups for a NewDataset: SufficientStatistics have no groups")
+        return sample_new_dataset(
+            counts,
+            model,
+            n_draws=n_draws,
+            n_chains=n_chains,
+            rng=rng,
+            diagnostics=diagnostics,
+            group_names=group_names,
+            layer=layer,
+        )
     if type(model) in _SAMPLERS:
-        refused = {"start": start is not None, "dataset_names": dataset_names is not None}
-        if isinstance(model, MixtureModel):
-            _validate.keywords(options, (), "sample with a MixtureModel")
-            refused["method"] = method != "auto"
-        else:
+        refused = {"start": start is not None, "evidence": evidence and isinstance(model, PopulationModel)}
+        if isinstance(model, RegressionModel):
             options["method"] = method
+        else:
+            _validate.keywords(options, (), f"sample with a {type(model).__name__}")
+            refused["method"] = method != "auto"
+        if isinstance(model, PopulationModel):
+            options["dataset_names"] = dataset_names
+        else:
+            refused["dataset_names"] = dataset_names is not None
         if evidence:
             options["evidence"] = True
         for name in [name for name, given in refused.items() if given]:
@@ -265,7 +316,7 @@ def sample(
             layer=layer,
             **options,
         )
-    assert not isinstance(model, MixtureModel | RegressionModel)
+    assert not isinstance(model, MixtureModel | PopulationModel | RegressionModel)
     _validate.keywords(options, (), "sample with a HierarchicalModel")
     if isinstance(counts, SufficientStatistics):
         check_layer(counts, "counts", layer)

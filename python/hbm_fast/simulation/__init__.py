@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hbm_fast import _validate
 from hbm_fast._typing import Key, RNGLike
-from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
+from hbm_fast.models import HierarchicalModel, MixtureModel, PopulationModel, RegressionModel
 from hbm_fast.simulation.hierarchical import Simulation, simulate_hierarchical
 from hbm_fast.simulation.mixture import MixtureSimulation, simulate_mixture
 from hbm_fast.simulation.regression import RegressionSimulation, simulate_regression
@@ -18,7 +18,7 @@ from hbm_fast.sufficient_statistics import exceedance_counts as exceedance_count
 
 @overload
 def simulate(
-    model: HierarchicalModel,
+    model: HierarchicalModel | PopulationModel,
     n_datasets: int,
     *,
     n_groups: int | tuple[int, int] | ArrayLike,
@@ -68,7 +68,7 @@ def simulate(
     random_scale: ArrayLike | None = None,
 ) -> RegressionSimulation: ...
 def simulate(
-    model: HierarchicalModel | MixtureModel | RegressionModel,
+    model: HierarchicalModel | MixtureModel | PopulationModel | RegressionModel,
     n_datasets: int,
     *,
     n_groups: int | tuple[int, int] | ArrayLike | None = None,
@@ -90,8 +90,9 @@ def simulate(
 
     Parameters
     ----------
-    model : HierarchicalModel, MixtureModel or RegressionModel
-        The priors, K categories. Of a mixture alpha and beta of each component, and the label of each group.
+    model : HierarchicalModel, MixtureModel, RegressionModel or PopulationModel
+        The priors, K categories. Of a mixture alpha and beta of each component, and the label of each group. The
+        datasets of a PopulationModel come from one population, that of the key.
     n_datasets : int
         B.
     n_groups : int, (low, high) or array_like (B,)
@@ -152,8 +153,11 @@ def simulate(
     >>> bool((later.counts == sims.counts[900:]).all())
     True
     """
-    if not isinstance(model, HierarchicalModel | MixtureModel | RegressionModel):
-        raise TypeError(f"model must be a HierarchicalModel, a MixtureModel or a RegressionModel; got {model!r:.100}")
+    if not isinstance(model, HierarchicalModel | MixtureModel | PopulationModel | RegressionModel):
+        raise TypeError(
+            "model must be a HierarchicalModel, a MixtureModel, a PopulationModel or a RegressionModel; got "
+            f"{model!r:.100}"
+        )
     own = {"alpha": alpha, "beta": beta, "log_theta": log_theta, "statistics": statistics, "out": out}
     given = [name for name, value in own.items() if value is not None and value is not False]
     common: dict[str, Any] = {
@@ -179,7 +183,7 @@ def simulate(
 
 
 def _refuse(names: list[str], model: Any) -> None:
-    """Raise for arguments that a HierarchicalModel alone takes."""
+    """Raise for arguments of the hierarchical model."""
     if names:
         raise ValueError(f"simulate takes {names[0]} with a HierarchicalModel only; leave it out for {model!r}")
 

@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from hbm_fast import _core, _memory, _random, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
-from hbm_fast.models import HierarchicalModel
-from hbm_fast.priors import Dirichlet
+from hbm_fast.models import HierarchicalModel, PopulationModel
+from hbm_fast.priors import Dirichlet, LogNormal
 from hbm_fast.variates import MAX_TOTAL
+
+_LOG_SMALLEST = -690.0  # of a concentration
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +41,9 @@ class Simulation(Displayed):
         Key of the random stream: pass it as ``rng`` with ``first`` to continue the stream.
     first, stream_version : int
     model : HierarchicalModel
+        The model of each dataset; of a PopulationModel with the mu, tau, kappa and m that were drawn.
+    population : dict of str to float or ndarray, or None
+        ``"mu"``, ``"tau"``, ``"kappa"`` and ``"m"`` (K,), drawn from the priors of a PopulationModel.
 
     Examples
     --------
@@ -62,6 +67,7 @@ class Simulation(Displayed):
     stream_version: int
     model: HierarchicalModel
     beta_concentration: Floats | None = None
+    population: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.alpha)
@@ -80,7 +86,7 @@ class Simulation(Displayed):
 
 
 def simulate_hierarchical(
-    model: HierarchicalModel,
+    model: HierarchicalModel | PopulationModel,
     n_datasets: int,
     *,
     n_groups: int | tuple[int, int] | ArrayLike,
@@ -114,6 +120,9 @@ def simulate_hierarchical(
             f"with B = {n_datasets}, N = {max_groups}; got {draws.shape}"
         )
     key = _random.key(rng)
+    population = None
+    if isinstance(model, PopulationModel):
+        model, population = _draw_population(model, key)
 
     shape = (n_datasets, max_groups, k)
     log_alpha = _buffer(out, "log_alpha", (n_datasets,), np.float64)
@@ -144,6 +153,7 @@ def simulate_hierarchical(
         stream_version=_core.config.stream_version,
         model=model,
         beta_concentration=_buffer(out, "beta_concentration", (n_datasets,), np.float64) if learned else None,
+        population=population,
     )
     _core.simulation.simulate(
         key,
@@ -172,6 +182,20 @@ def simulate_hierarchical(
     if beta is not None:
         result.beta[...] = beta
     return result
+
+
+def _draw_population(model: PopulationModel, key: Key) -> tuple[HierarchicalModel, dict[str, Any]]:
+    """The model of each dataset of one population, and the parameters of that population."""
+    rng = np.random.default_rng([*key.tolist(), 1])  # a stream apart from that of the datasets
+    sizes: dict[str, Any] = {"n_groups": 1, "totals": 0, "theta": False, "counts": False}
+    upper = simulate_hierarchical(model._upper(), 1, rng=rng, **sizes)
+    tau = float(simulate_hierarchical(HierarchicalModel(2, alpha=model.tau), 1, rng=rng, **sizes).alpha[0])
+    mu, kappa = float(rng.normal(model.mu.mu, model.mu.sd)), float(upper.alpha[0])
+    beta = Dirichlet(np.exp(np.maximum(upper.log_alpha + upper.log_beta[0], _LOG_SMALLEST)).tolist())
+    return (
+        HierarchicalModel(model.n_categories, alpha=LogNormal(mu, tau), beta=beta),
+        {"mu": mu, "tau": tau, "kappa": kappa, "m": upper.beta[0]},
+    )
 
 
 def _range(values: NDArray[Any]) -> str:
