@@ -10,7 +10,6 @@ import numpy as np
 
 from hbm_fast import _validate
 from hbm_fast._optional import missing_extra
-from hbm_fast._typing import Floats
 from hbm_fast.likelihood import log_likelihood as _log_likelihood
 from hbm_fast.likelihood import log_likelihood_gradient
 from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -118,7 +117,7 @@ def _statistics(counts: Any, concentration_ndim: int) -> SufficientStatistics | 
 
 
 class _LogLikelihood(Op):  # type: ignore[misc]
-    """Value and gradient of one call of the kernel; rewriting leaves the value alone where nothing uses the gradient."""
+    """Value and gradient by one call of the kernel; rewriting drops a gradient that is not used."""
 
     __props__ = ("held", "coefficient", "n_threads", "gradient")
 
@@ -163,7 +162,7 @@ class _EachGroup(_LogLikelihood):
 
     def functions(self, counts: Any = None) -> tuple[Any, Any]:
         x = counts if self.held is None else self.held.counts
-        return partial(_evaluate, _log_likelihood, x), partial(_evaluate, log_likelihood_gradient, x)
+        return partial(_log_likelihood, x), partial(log_likelihood_gradient, x)
 
     def leading_shape(self, *inputs: Any) -> tuple[int, ...]:
         counts, a = self._both(*inputs)
@@ -215,18 +214,11 @@ class _AllGroups(_LogLikelihood):
         return grad_value[..., np.newaxis] * slopes
 
 
-def _evaluate(function: Any, counts: Any, a: Floats, **options: Any) -> Any:
-    return function(counts, a, **options)
-
-
 def _common_factor(grad: Any) -> Any:
     """The scalar that `grad` repeats for every group, as the gradient of a sum does; None where it is no such."""
-    while (
-        grad.owner is not None and isinstance(grad.owner.op, Elemwise) and isinstance(grad.owner.op.scalar_op, Second)
-    ):
+    while grad.owner is not None and isinstance(getattr(grad.owner.op, "scalar_op", None), Second):
         grad = grad.owner.inputs[1]
-    is_repeated = grad.owner is not None and isinstance(grad.owner.op, DimShuffle) and all(grad.type.broadcastable)
-    return grad.squeeze() if is_repeated else None
+    return grad.squeeze() if all(grad.type.broadcastable) else None
 
 
 @register_canonicalize

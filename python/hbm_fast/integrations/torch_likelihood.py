@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from hbm_fast import _validate
 from hbm_fast._optional import missing_extra
 from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
+from hbm_fast.sufficient_statistics import SufficientStatistics
+from hbm_fast.tables.inputs import as_counts
 
 try:
     import torch
@@ -18,16 +21,21 @@ try:
 except ImportError:
     raise missing_extra("torch", "amortize") from None
 
+__all__ = ["DirichletMultinomial", "log_prob", "series_log_prob"]
 
-def log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
-    """Log probability of every group, differentiable twice with respect to the concentration.
+
+def log_prob(counts: Any, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
+    """Log probability of every group, or of all groups by their statistics, differentiable twice in the concentration.
 
     On the CPU the compiled kernel computes it; on another device torch does, in float64, from differences of Stirling's
-    series (never from the difference of two log-gammas).
+    series (never from the difference of two log-gammas). ``torch.func`` (grad, vmap, jvp, hessian) and
+    ``torch.compile(fullgraph=True)`` take it.
 
     Parameters
     ----------
-    counts : integer Tensor, shape (..., K)
+    counts : integer Tensor (..., K), scipy.sparse or another table (N, K), or SufficientStatistics
+        SufficientStatistics give one value for all groups, at a cost that does not depend on their number; the CPU
+        evaluates them.
     concentration : float32 or float64 Tensor, shape (..., K)
     coefficient : bool, default True
         Include the multinomial coefficient.
@@ -53,53 +61,173 @@ def log_prob(counts: Tensor, concentration: Tensor, *, coefficient: bool = True)
     >>> a.grad.tolist()
     [0.25, -0.25]
     """
-    if counts.is_floating_point() or counts.dtype == torch.bool or counts.is_complex():
-        raise TypeError(f"counts must be an integer tensor; got {counts.dtype}. Use counts.to(torch.int64).")
     if not concentration.is_floating_point():
         raise TypeError(f"concentration must be a floating tensor; got {concentration.dtype}")
+    wide = concentration.double()
+    if isinstance(counts, SufficientStatistics):
+        return _evaluate(counts, wide.cpu(), coefficient).to(concentration)
+    if not isinstance(counts, Tensor):
+        counts = torch.as_tensor(as_counts(counts).dense(), device=concentration.device)
+    if counts.is_floating_point() or counts.dtype == torch.bool or counts.is_complex():
+        raise TypeError(f"counts must be an integer tensor; got {counts.dtype}. Use counts.to(torch.int64).")
     if counts.device != concentration.device:
         raise ValueError(
             f"counts and concentration must be on one device; got {counts.device} and {concentration.device}"
         )
-    counts, wide = torch.broadcast_tensors(counts, concentration.double())
+    counts, wide = torch.broadcast_tensors(counts, wide)
     if concentration.device.type == "cpu":
-        value: Tensor = _LogProb.apply(counts, wide, coefficient)
+        value = _evaluate(counts, wide, coefficient)
     else:
         value = series_log_prob(counts, wide, coefficient=coefficient)
     return value.to(concentration.dtype)
 
 
-class _LogProb(torch.autograd.Function):
+def _evaluate(counts: Any, concentration: Tensor, coefficient: bool) -> Tensor:
+    if not torch.compiler.is_compiling():
+        return _LogProb.apply(counts, concentration, coefficient)  # type: ignore[no-any-return]
+    if isinstance(counts, Tensor):
+        return _compiled_log_prob(counts, 0, concentration, coefficient)
+    return _compiled_log_prob(None, _number_of(counts), concentration, coefficient)
+
+
+class _Differentiable(torch.autograd.Function):
+    """A function of counts, or statistics, and concentrations, for reverse and forward mode and for vmap."""
+
     @staticmethod
-    def forward(ctx: Any, counts: Tensor, concentration: Tensor, coefficient: bool) -> Tensor:
-        ctx.save_for_backward(counts, concentration)
-        value = log_likelihood(counts.numpy(), concentration.detach().numpy(), coefficient=coefficient)
-        return torch.as_tensor(np.asarray(value))
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        counts, concentration, *_ = inputs
+        ctx.statistics = None if isinstance(counts, Tensor) else counts
+        saved = (concentration,) if ctx.statistics is not None else (counts, concentration)
+        ctx.save_for_backward(*saved)
+        ctx.save_for_forward(*saved)
+
+    @staticmethod
+    def arguments(ctx: Any) -> tuple[Any, Tensor]:
+        return ctx.saved_tensors if ctx.statistics is None else (ctx.statistics, *ctx.saved_tensors)
+
+    @classmethod
+    def vmap(cls, info: Any, in_dims: Any, *inputs: Any) -> tuple[Any, Any]:
+        # the leading axes of counts and concentrations are the same but for that of vmap, which comes first
+        moved = (x if dim is None else x.movedim(dim, 0) for x, dim in zip(inputs, in_dims, strict=True))
+        return cls.apply(*moved), 0
+
+
+class _LogProb(_Differentiable):
+    @staticmethod
+    def forward(counts: Any, concentration: Tensor, coefficient: bool) -> Tensor:
+        return _value(counts, concentration, coefficient)
 
     @staticmethod
     def backward(ctx: Any, grad_value: Tensor) -> tuple[None, Tensor, None]:
-        counts, concentration = ctx.saved_tensors
-        return None, _Gradient.apply(counts, concentration, grad_value), None
-
-
-class _Gradient(torch.autograd.Function):
-    """grad_value times the gradient; its derivative is the Hessian, a diagonal matrix plus one of rank one."""
+        return None, grad_value.unsqueeze(-1) * _Gradient.apply(*_LogProb.arguments(ctx)), None
 
     @staticmethod
-    def forward(ctx: Any, counts: Tensor, concentration: Tensor, grad_value: Tensor) -> Tensor:
-        _, gradient = log_likelihood_gradient(counts.numpy(), concentration.detach().numpy())
-        slopes = torch.as_tensor(gradient)
-        ctx.save_for_backward(counts, concentration, grad_value, slopes)
-        return grad_value.unsqueeze(-1) * slopes
+    def jvp(ctx: Any, _: None, tangent: Tensor, *__: None) -> Tensor:
+        return (_Gradient.apply(*_LogProb.arguments(ctx)) * tangent).sum(-1)  # type: ignore[no-any-return]
+
+
+class _Gradient(_Differentiable):
+    """The gradient; its derivative is the Hessian, a diagonal matrix plus one of rank one."""
+
+    @staticmethod
+    def forward(counts: Any, concentration: Tensor) -> Tensor:
+        return _slopes(counts, concentration)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
+        return None, _hessian_product(*_Gradient.arguments(ctx), grad)
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, tangent: Tensor) -> Tensor:
+        return _hessian_product(*_Gradient.arguments(ctx), tangent)
+
+
+class _Curvature(_Differentiable):
+    """Diagonal (..., K) and constant (..., 1) of the Hessian of statistics, of which nothing is differentiated."""
+
+    @staticmethod
+    def forward(statistics: SufficientStatistics, concentration: Tensor) -> Tensor:
+        diagonal, constant = statistics.log_likelihood_hessian(concentration.detach().numpy())
+        return torch.as_tensor(np.concatenate([diagonal, np.expand_dims(constant, -1)], axis=-1))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor]:
-        counts, concentration, grad_value, slopes = ctx.saved_tensors
-        own = _trigamma_difference(concentration, counts)
-        shared = _trigamma_difference(concentration.sum(-1), counts.sum(-1))
-        product = shared.unsqueeze(-1) * grad.sum(-1, keepdim=True) - own * grad
-        return None, grad_value.unsqueeze(-1) * product, (grad * slopes).sum(-1)
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        raise NotImplementedError("log_prob of SufficientStatistics has no third derivative")
+
+
+def _value(counts: Any, concentration: Tensor, coefficient: bool) -> Tensor:
+    a = concentration.detach().numpy()
+    if isinstance(counts, SufficientStatistics):
+        return torch.as_tensor(counts.log_likelihood(a, coefficient=coefficient))
+    return torch.as_tensor(np.asarray(log_likelihood(counts.numpy(), a, coefficient=coefficient)))
+
+
+def _slopes(counts: Any, concentration: Tensor) -> Tensor:
+    a = concentration.detach().numpy()
+    if isinstance(counts, SufficientStatistics):
+        return torch.as_tensor(counts.log_likelihood_gradient(a)[1])
+    return torch.as_tensor(log_likelihood_gradient(counts.numpy(), a)[1])
+
+
+def _hessian_product(counts: Any, concentration: Tensor, vector: Tensor) -> Tensor:
+    if isinstance(counts, Tensor):
+        diagonal = -_trigamma_difference(concentration, counts)
+        constant = _trigamma_difference(concentration.sum(-1), counts.sum(-1)).unsqueeze(-1)
+    else:
+        both = _Curvature.apply(counts, concentration)
+        diagonal, constant = both[..., :-1], both[..., -1:]
+    return diagonal * vector + constant * vector.sum(-1, keepdim=True)
+
+
+# torch.compile takes no autograd.Function that has a jvp: for it the same by operators, whose statistics are numbers.
+_numbered: WeakValueDictionary[int, SufficientStatistics] = WeakValueDictionary()
+_SIGNATURE = "(Tensor? counts, int statistics, Tensor concentration"
+
+
+@torch.compiler.assume_constant_result
+def _number_of(statistics: SufficientStatistics) -> int:
+    _numbered[id(statistics)] = statistics
+    return id(statistics)
+
+
+@torch.library.custom_op("hbm_fast::log_prob", mutates_args=(), schema=f"{_SIGNATURE}, bool coefficient) -> Tensor")
+def _compiled_log_prob(counts: Tensor | None, statistics: int, concentration: Tensor, coefficient: bool) -> Tensor:
+    return _value(_numbered[statistics] if counts is None else counts, concentration, coefficient)
+
+
+@torch.library.custom_op("hbm_fast::log_prob_gradient", mutates_args=(), schema=f"{_SIGNATURE}) -> Tensor")
+def _compiled_gradient(counts: Tensor | None, statistics: int, concentration: Tensor) -> Tensor:
+    return _slopes(_numbered[statistics] if counts is None else counts, concentration)
+
+
+@torch.library.custom_op("hbm_fast::log_prob_hessian", mutates_args=(), schema=f"{_SIGNATURE}, Tensor vector) -> Tensor")
+def _compiled_hessian_product(counts: Tensor | None, statistics: int, concentration: Tensor, vector: Tensor) -> Tensor:
+    return _hessian_product(_numbered[statistics] if counts is None else counts, concentration, vector)
+
+
+_compiled_log_prob.register_fake(lambda counts, number, a, coefficient: a.new_empty(a.shape[:-1]))
+_compiled_gradient.register_fake(lambda counts, number, a: a.new_empty(a.shape))
+_compiled_hessian_product.register_fake(lambda counts, number, a, vector: a.new_empty(a.shape))
+
+
+def _save(ctx: Any, inputs: Any, output: Any) -> None:
+    counts, ctx.number, concentration, *_ = inputs
+    ctx.save_for_backward(counts, concentration)
+
+
+def _pull_back_value(ctx: Any, grad: Tensor) -> Any:
+    counts, concentration = ctx.saved_tensors
+    return None, None, grad.unsqueeze(-1) * _compiled_gradient(counts, ctx.number, concentration), None
+
+
+def _pull_back_gradient(ctx: Any, grad: Tensor) -> Any:
+    counts, concentration = ctx.saved_tensors
+    return None, None, _compiled_hessian_product(counts, ctx.number, concentration, grad)
+
+
+_compiled_log_prob.register_autograd(_pull_back_value, setup_context=_save)
+_compiled_gradient.register_autograd(_pull_back_gradient, setup_context=_save)
 
 
 def _trigamma_difference(a: Tensor, n: Tensor) -> Tensor:
