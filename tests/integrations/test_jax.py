@@ -1,0 +1,134 @@
+"""The likelihood in JAX: bits, transformations, and the declarations of XLA's interface."""
+
+import doctest
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import hbm_fast as hbm
+
+jax = pytest.importorskip("jax")
+import jax.numpy as jnp  # noqa: E402
+
+from hbm_fast.integrations import jax as integration  # noqa: E402
+from hbm_fast.integrations.jax import log_likelihood  # noqa: E402
+
+pytestmark = pytest.mark.peers
+
+ROOT = Path(__file__).parents[2]
+GENERATOR = np.random.default_rng(6)
+COUNTS = GENERATOR.multinomial(20, GENERATOR.dirichlet(np.full(4, 0.5), size=30))
+EACH = GENERATOR.gamma(1.0, size=(30, 4)) + 0.01
+SHARED = np.array([0.3, 1.2, 0.7, 2.0])
+STATISTICS = hbm.SufficientStatistics(COUNTS)
+DIAGONAL, CONSTANT = STATISTICS.log_likelihood_hessian(SHARED)
+HESSIAN = np.diag(DIAGONAL) + CONSTANT
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, np.uint64])
+def test_bits_are_the_numpy_functions(dtype):
+    counts = jnp.asarray(COUNTS.astype(dtype))
+    function = jax.jit(lambda x, a: (log_likelihood(x, a), jax.grad(lambda b: log_likelihood(x, b).sum())(a)))
+    value, slopes = function(counts, EACH)
+    np.testing.assert_array_equal(value, hbm.log_likelihood(COUNTS, EACH))
+    np.testing.assert_array_equal(slopes, hbm.log_likelihood_gradient(COUNTS, EACH)[1])
+    assert value.dtype == np.float64
+    plain = log_likelihood(COUNTS, SHARED, coefficient=False, n_threads=2)
+    np.testing.assert_array_equal(plain, hbm.log_likelihood(COUNTS, SHARED, coefficient=False))
+
+
+@pytest.mark.parametrize("source", [jnp.asarray(COUNTS), scipy.sparse.csr_array(COUNTS), STATISTICS], ids=str)
+def test_transformations(source):
+    def total(a):
+        return log_likelihood(source, a).sum()
+
+    value, slopes = jax.jit(jax.value_and_grad(total))(SHARED)
+    expected = STATISTICS.log_likelihood_gradient(SHARED)
+    np.testing.assert_allclose(value, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(slopes, expected[1], rtol=1e-11)
+    direction = np.array([1.0, -2.0, 0.5, 3.0])
+    np.testing.assert_allclose(jax.jvp(total, (SHARED,), (direction,))[1], expected[1] @ direction, rtol=1e-11)
+    np.testing.assert_allclose(jax.hessian(total)(SHARED), HESSIAN, rtol=1e-10)
+    np.testing.assert_allclose(jax.jacrev(jax.jacrev(total))(SHARED), HESSIAN, rtol=1e-10)
+    several = SHARED * np.array([[0.1], [1.0], [30.0]])
+    np.testing.assert_allclose(jax.vmap(jax.grad(total))(several), [jax.grad(total)(a) for a in several], rtol=1e-12)
+    np.testing.assert_allclose(jax.vmap(total, in_axes=1)(several.T), jax.vmap(total)(several), rtol=1e-13)
+
+
+def test_leading_axes_and_batches():
+    counts = jnp.asarray(COUNTS[:6].reshape(2, 3, 4))
+    a = EACH[:6].reshape(2, 3, 4)
+    np.testing.assert_array_equal(
+        log_likelihood(counts, a[:, :1]), hbm.log_likelihood(COUNTS[:6].reshape(2, 3, 4), a[:, :1])
+    )
+    slopes = jax.grad(lambda b: log_likelihood(counts, b).sum())(jnp.asarray(a[:1]))
+    expected = hbm.log_likelihood_gradient(np.asarray(counts), a[:1])[1].sum(0, keepdims=True)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-12)
+    np.testing.assert_array_equal(
+        jax.vmap(log_likelihood, in_axes=(1, None))(counts, SHARED).T, log_likelihood(counts, SHARED)
+    )
+    several = jnp.asarray(EACH[:3])
+    np.testing.assert_array_equal(
+        jax.vmap(lambda b: log_likelihood(counts, b))(several), np.stack([log_likelihood(counts, b) for b in several])
+    )
+    assert log_likelihood([3, 4], [1.0, 2.0]) == hbm.log_likelihood([3, 4], [1.0, 2.0])
+    assert log_likelihood(STATISTICS, EACH[:6].reshape(2, 3, 4)).shape == (2, 3)
+
+
+def test_single_precision():
+    with jax.enable_x64(False):
+        a = jnp.asarray(EACH)
+        value, slopes = jax.jit(jax.value_and_grad(lambda b: log_likelihood(COUNTS, b).sum()))(a)
+        each = log_likelihood(jnp.asarray(COUNTS), a)
+        assert value.dtype == slopes.dtype == each.dtype == np.float32
+        np.testing.assert_array_equal(each, hbm.log_likelihood(COUNTS, np.asarray(a, float)).astype(np.float32))
+        with pytest.raises(ValueError, match="jax_enable_x64"):
+            log_likelihood([[2**40, 1]], a[0, :2])
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-8, 0.5, 1.0, 1e3, 1e15, 1e100])
+def test_series_of_other_devices(scale):
+    a = scale * SHARED
+    series = integration._series(jnp.asarray(COUNTS), jnp.asarray(a), coefficient=True)
+    np.testing.assert_allclose(series, hbm.log_likelihood(COUNTS, a), rtol=2e-12)
+    np.testing.assert_allclose(log_likelihood(STATISTICS, a), STATISTICS.log_likelihood(a), rtol=1e-11)
+
+
+def test_bad_values():
+    assert np.isnan(jax.jit(log_likelihood)(jnp.asarray(COUNTS), -EACH)).all()
+    assert np.isnan(log_likelihood(-jnp.asarray(COUNTS), EACH)).all()
+    assert np.isnan(jax.grad(lambda a: log_likelihood(COUNTS, a).sum())(np.full(4, np.inf))).all()
+    with pytest.raises(ValueError, match="negative"):
+        log_likelihood(-COUNTS, EACH)
+    with pytest.raises(TypeError, match="astype"):
+        log_likelihood(jnp.asarray(COUNTS) / 1.0, EACH)
+    with pytest.raises(TypeError, match="floating"):
+        log_likelihood(COUNTS, np.array([1, 2, 3, 4]))
+    with pytest.raises(ValueError, match="K = 3"):
+        log_likelihood(COUNTS, SHARED[:3])
+    with pytest.raises(ValueError, match="K = 4"):
+        log_likelihood(STATISTICS, SHARED[:3])
+
+
+def test_our_declarations_are_those_of_the_installed_library():
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None or not (ROOT / "cpp").exists():
+        pytest.skip("needs a compiler and the sources")
+    source = Path(__file__).with_name("xla_layout.cpp")
+    command = [compiler, "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'cpp'}", f"-I{jax.ffi.include_dir()}", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_examples():
+    assert doctest.testmod(integration).failed == 0
