@@ -169,6 +169,7 @@ def _statistics_series(statistics: SufficientStatistics, a: Any, coefficient: bo
     return value + statistics.log_coefficient if coefficient else value
 
 
+@jax.custom_jvp
 def _log_rising(a: Any, n: Any, scale: Any) -> Any:
     """lgamma(a + n) - lgamma(a) - n log(scale), by the difference of Stirling's series at 8 or more (DLMF 5.11.1)."""
     a = jnp.where(n > 0, a, 1.0)
@@ -183,6 +184,12 @@ def _log_rising(a: Any, n: Any, scale: Any) -> Any:
     return jnp.where(n > 0, d * (jnp.log(z1 / scale) - 1) + series + below - above, 0.0)
 
 
+@_log_rising.defjvp
+def _log_rising_jvp(primals: Any, tangents: Any) -> Any:
+    # the terms with the scale cancel in the sum over categories and total
+    return _log_rising(*primals), _digamma_difference(*primals[:2]) * tangents[0]
+
+
 def _log_eight_factors(z: Any) -> Any:
     return jnp.log(z) + jnp.log(jnp.stack([z + j for j in range(1, 8)]).prod(0))
 
@@ -193,6 +200,34 @@ def _tail(z: Any) -> Any:
     return r * (
         1 / 12 - q * (1 / 360 - q * (1 / 1260 - q * (1 / 1680 - q * (1 / 1188 - q * (691 / 360360 - q / 156)))))
     )
+
+
+@jax.custom_jvp
+def _digamma_difference(a: Any, n: Any) -> Any:
+    """digamma(a + n) - digamma(a), from the differences of the terms of its series at 8 or more (DLMF 5.11.2)."""
+    a = jnp.where(n > 0, a, 1.0)
+    top = a + n
+    low0, low1 = a < 8, top < 8
+    z0, z1 = jnp.where(low0, a + 8, a), jnp.where(low1, top + 8, top)
+    d = n - 8.0 * low0 + 8.0 * low1
+    below = jnp.where(low0, _eight_inverses(jnp.where(low0, a, 1.0)), 0.0)
+    above = jnp.where(low1, _eight_inverses(jnp.where(low1, top, 1.0)), 0.0)
+    series = jnp.log1p(d / z0) + 0.5 * (d / z0 / z1) + _digamma_tail(z0) - _digamma_tail(z1)
+    return jnp.where(n > 0, below - above + series, 0.0)
+
+
+@_digamma_difference.defjvp
+def _digamma_difference_jvp(primals: Any, tangents: Any) -> Any:
+    return _digamma_difference(*primals), -_trigamma_difference(*primals) * tangents[0]
+
+
+def _eight_inverses(z: Any) -> Any:
+    return jnp.stack([1 / (z + j) for j in range(8)]).sum(0)
+
+
+def _digamma_tail(z: Any) -> Any:
+    q = 1 / z / z
+    return q * (1 / 12 - q * (1 / 120 - q * (1 / 252 - q * (1 / 240 - q * (1 / 132 - q * (691 / 32760 - q / 12))))))
 
 
 def _trigamma_difference(a: Any, n: Any) -> Any:

@@ -199,7 +199,8 @@ class _AllGroups(_LogLikelihood):
     """One value for all groups, by the statistics held."""
 
     def functions(self) -> tuple[Any, Any]:
-        return self.held.statistics.log_likelihood, self.held.statistics.log_likelihood_gradient
+        statistics: Any = None if self.held is None else self.held.statistics
+        return statistics.log_likelihood, statistics.log_likelihood_gradient
 
     def leading_shape(self, a: Any) -> tuple[int, ...]:
         return tuple(a.shape[:-1])
