@@ -109,6 +109,15 @@ def test_series(scale):
         np.testing.assert_allclose(log_likelihood(statistics, a), hbm.log_likelihood(group, a), rtol=2e-12)
 
 
+@pytest.mark.parametrize(("platform", "called"), [("cpu", True), ("cuda", False)])
+def test_the_kernel_is_of_the_cpu(platform, called):
+    function = jax.jit(jax.value_and_grad(lambda a: log_likelihood(jnp.asarray(COUNTS), a).sum()))
+    exported = jax.export.export(
+        function, platforms=[platform], disabled_checks=[jax.export.DisabledSafetyCheck.custom_call("hbm_fast_log_pmf")]
+    )(SHARED)
+    assert ("hbm_fast_log_pmf" in exported.mlir_module()) == called
+
+
 def test_bad_values():
     assert np.isnan(jax.jit(log_likelihood)(jnp.asarray(COUNTS), -EACH)).all()
     assert np.isnan(log_likelihood(-jnp.asarray(COUNTS), EACH)).all()
