@@ -1,4 +1,5 @@
 #include "bindings/array_arguments.hpp"
+#include "bindings/xla_likelihood.hpp"
 #include "likelihood/log_pmf.hpp"
 
 namespace hbm_fast::bindings {
@@ -63,6 +64,7 @@ void sparse_log_pmf(const py::array& values, const Contiguous<Index>& columns, c
 void register_likelihood(py::module_ m) {
   m.def("log_pmf_rows_address", [] { return reinterpret_cast<std::uintptr_t>(&log_pmf_rows); });
   m.def("log_pmf_group_address", [] { return reinterpret_cast<std::uintptr_t>(&log_pmf_group); });
+  m.def("log_pmf_xla_address", [] { return reinterpret_cast<std::uintptr_t>(&xla::log_pmf); });
   m.def(
       "log_pmf",
       [](const py::array& counts, const StridedDoubles& concentration, bool coefficient, Doubles out, int n_threads) {

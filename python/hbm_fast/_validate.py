@@ -83,9 +83,25 @@ def no_masked(value: Any, name: str) -> None:
             raise ValueError(f"{name} must not be masked; got a masked entry at {where}: fill it, or leave it out")
 
 
+def no_symbol(value: Any, name: str) -> None:
+    """Raise for an object that another library differentiates or compiles; does not import that library."""
+    package = type(value).__module__.partition(".")[0]
+    if package == "torch" and getattr(value, "requires_grad", False):
+        found, use = "a tensor that requires grad", "hbm_fast.integrations.torch_likelihood, or detach the tensor"
+    elif package == "jax" and any(parent.__name__ == "Tracer" for parent in type(value).__mro__):
+        found, use = "a tracer of JAX", "hbm_fast.integrations.jax inside functions that JAX transforms"
+    elif package == "pytensor":
+        found, use = "a variable of PyTensor", "hbm_fast.integrations.pymc"
+    else:
+        return
+    raise TypeError(f"{name} must be an array of numbers; got {found} ({type(value).__name__}): use {use}")
+
+
 def unmasked(value: Any, name: str) -> NDArray[Any]:
     """An array of ``value`` without masked entries."""
     no_masked(value, name)
+    if not isinstance(value, np.ndarray | list):
+        no_symbol(value, name)
     return np.asarray(value)
 
 

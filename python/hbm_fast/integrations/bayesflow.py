@@ -12,6 +12,8 @@ from hbm_fast._typing import Key, RNGLike
 from hbm_fast.models import HierarchicalModel, check_hierarchical
 from hbm_fast.simulation import simulate
 
+__all__ = ["Simulator"]
+
 
 class Simulator:
     """Consecutive simulated datasets, as a dict of float32 arrays.

@@ -18,6 +18,8 @@ try:
 except ImportError:
     raise missing_extra("numba", "numba") from None
 
+__all__ = ["log_dirichlet", "log_likelihood", "multinomial"]
+
 _pointer, _integer = ctypes.c_void_p, ctypes.c_int64
 _group = ctypes.CFUNCTYPE(ctypes.c_double, _pointer, _pointer, _integer, _integer)(
     _core.likelihood.log_pmf_group_address()

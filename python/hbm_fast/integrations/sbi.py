@@ -21,6 +21,8 @@ try:
 except ImportError:
     raise missing_extra("torch", "amortize") from None
 
+__all__ = ["Prior", "Simulator", "log_beta"]
+
 
 class Prior(Distribution):
     """The prior of (alpha, beta) on the unconstrained coordinates, with its density.

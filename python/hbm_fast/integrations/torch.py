@@ -20,6 +20,8 @@ try:
 except ImportError:
     raise missing_extra("torch", "amortize") from None
 
+__all__ = ["SimulationStream"]
+
 Batch = dict[str, torch.Tensor]
 
 

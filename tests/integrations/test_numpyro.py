@@ -1,0 +1,80 @@
+"""The distribution in NumPyro, and statistics as a factor."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+import hbm_fast as hbm
+
+jax = pytest.importorskip("jax")
+numpyro = pytest.importorskip("numpyro")
+import jax.numpy as jnp  # noqa: E402
+import numpyro.distributions as dist  # noqa: E402
+from numpyro.infer import MCMC, NUTS, Predictive  # noqa: E402
+from numpyro.infer.util import log_density  # noqa: E402
+
+from hbm_fast.integrations import numpyro as integration  # noqa: E402
+from hbm_fast.integrations.jax import log_likelihood  # noqa: E402
+from hbm_fast.integrations.numpyro import DirichletMultinomial  # noqa: E402
+
+pytestmark = pytest.mark.peers
+
+GENERATOR = np.random.default_rng(6)
+COUNTS = GENERATOR.multinomial(20, GENERATOR.dirichlet(np.full(4, 0.5), size=30))
+STATISTICS = hbm.SufficientStatistics(COUNTS)
+SHARED = jnp.array([0.3, 1.2, 0.7, 2.0])
+
+
+def with_plate(distribution, observed):
+    a = numpyro.sample("a", dist.Exponential(1.0).expand([4]).to_event(1))
+    with numpyro.plate("groups", 30):
+        numpyro.sample("x", distribution(a, 20), obs=observed)
+
+
+def with_statistics():
+    a = numpyro.sample("a", dist.Exponential(1.0).expand([4]).to_event(1))
+    numpyro.factor("x", log_likelihood(STATISTICS, a))
+
+
+def test_the_interface_is_that_of_the_library():
+    totals = np.array([20, 5])
+    ours, theirs = (
+        d(jnp.stack([SHARED, 2 * SHARED]), totals, total_count_max=20, validate_args=True)
+        for d in (DirichletMultinomial, dist.DirichletMultinomial)
+    )
+    assert (ours.batch_shape, ours.event_shape) == (theirs.batch_shape, theirs.event_shape)
+    np.testing.assert_array_equal(ours.mean, theirs.mean)
+    np.testing.assert_array_equal(ours.variance, theirs.variance)
+    draws = ours.sample(jax.random.key(1), (7,))
+    np.testing.assert_array_equal(draws, theirs.sample(jax.random.key(1), (7,)))
+    np.testing.assert_allclose(ours.log_prob(draws), theirs.log_prob(draws), rtol=1e-4)
+    np.testing.assert_array_equal(ours.log_prob(draws.astype(float)), ours.log_prob(draws))
+    assert ours.expand((3, 2)).log_prob(draws[0]).shape == (3, 2)
+    with pytest.raises(ValueError, match="concentration"):
+        DirichletMultinomial(-SHARED, 20, validate_args=True)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_agree():
+    point = {"a": SHARED}
+    values = [
+        log_density(with_plate, (DirichletMultinomial, COUNTS), {}, point)[0],
+        log_density(with_plate, (dist.DirichletMultinomial, COUNTS), {}, point)[0],
+        log_density(with_statistics, (), {}, point)[0],
+    ]
+    np.testing.assert_allclose(values, values[0], rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sampling_and_prediction():
+    chain = MCMC(NUTS(with_plate), num_warmup=100, num_samples=100, progress_bar=False)
+    chain.run(jax.random.key(0), DirichletMultinomial, COUNTS)
+    samples = chain.get_samples()
+    drawn = Predictive(with_plate, samples)(jax.random.key(2), DirichletMultinomial, None)["x"]
+    assert drawn.shape == (100, 30, 4)
+    assert (drawn.sum(-1) == 20).all()
+
+
+def test_examples():
+    assert doctest.testmod(integration).failed == 0
