@@ -125,7 +125,7 @@ def as_bags(data: Any, name: str = "data", shape: Shape | None = None) -> Bags:
 def _cells(one: Any, name: str) -> tuple[Cells, Shape]:
     given = as_counts(one, name=name).unweighted(name)
     counts = _validate.counts(given.dense(), name=name, ndim=(2, 3))
-    flat = counts.reshape(len(counts), -1)
+    flat = counts.reshape(len(counts), int(np.prod(counts.shape[1:])))
     filled = np.flatnonzero(flat.any(axis=1))
     if not filled.size:
         raise ValueError(f"{name} must hold a bag with counts; got {len(counts)} bags without any")

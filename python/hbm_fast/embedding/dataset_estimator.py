@@ -213,23 +213,33 @@ class DatasetEmbedding(TrainedNetwork):
             ratios.append(self.exact.log_joint(counts, z[-1]) - self.network.head.log_density(parameters, drawn))
         return torch.cat(z), torch.cat(ratios)
 
-    def mode_draws(self, pooled: NDArray[np.int64], n_draws: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        """z (B, S, dim) of a Student t at the mode, and log p(x, z) less its log density (B, S)."""
-        z, ratios = [], []
-        for counts in self._parts(pooled, n_draws):
-            start = self._q_mean(counts)
-            drawn, ratio = proposals.laplace(lambda z, x=counts: self.exact.log_joint(x, z), start, n_draws, draws)  # type: ignore[misc]
-            z.append(drawn)
-            ratios.append(ratio)
+    def mode_draws(
+        self, pooled: NDArray[np.int64], n_draws: int, draws: torch.Generator, start: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """z (B, S, dim) of a Student t at the mode, and log p(x, z) less its log density (B, S).
+
+        The search begins at ``start`` (B, dim), by default the mean of q.
+        """
+        pairs = [
+            proposals.laplace(lambda z, x=counts: self.exact.log_joint(x, z), at, n_draws, draws)  # type: ignore[misc]
+            for counts, at in self._starts(pooled, n_draws, start)
+        ]
+        z, ratios = zip(*pairs, strict=True)
         return torch.cat(z), torch.cat(ratios)
 
-    def modes(self, pooled: NDArray[np.int64]) -> Tensor:
+    def modes(self, pooled: NDArray[np.int64], start: Tensor | None = None) -> Tensor:
         """Mode of z of each dataset, (B, C, K) -> (B, dim)."""
         found = [
-            proposals.find_mode(lambda z, x=counts: self.exact.log_joint(x, z), self._q_mean(counts))  # type: ignore[misc]
-            for counts in self._parts(pooled, 2 * self.dim + 1)
+            proposals.find_mode(lambda z, x=counts: self.exact.log_joint(x, z), at)  # type: ignore[misc]
+            for counts, at in self._starts(pooled, 2 * self.dim + 1, start)
         ]
         return torch.cat(found)
+
+    def _starts(self, pooled: NDArray[np.int64], n_draws: int, start: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        parts = self._parts(pooled, n_draws)
+        if start is None:
+            return [(counts, self._q_mean(counts)) for counts in parts]
+        return list(zip(parts, torch.split(start, len(parts[0])), strict=True))  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def _q_mean(self, counts: Tensor) -> Tensor:

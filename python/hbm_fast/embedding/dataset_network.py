@@ -5,16 +5,20 @@
 The bags of a dataset share theta, so that the sum of their counts is all that the model reads of them.
 """
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hbm_fast._typing import Floats
-from hbm_fast.embedding import dirichlet_rows, objectives
+from hbm_fast.embedding import dirichlet_rows
 from hbm_fast.embedding.generative import GenerativeModel
 from hbm_fast.nn import heads
 from hbm_fast.nn.encoders import ExceedanceEncoder
-from hbm_fast.nn.objectives import inference_compilation, log_normal
+from hbm_fast.nn.objectives import log_normal
+
+_STEP = 1e-4  # of the central differences of f
 
 
 class Gaussian(heads.GaussianMixture):
@@ -49,12 +53,14 @@ class DatasetNetwork(nn.Module):
     """f, and a Gaussian q(z | x) whose mean and precision an encoder of pooled counts puts out.
 
     ``n_contexts`` is C, None without contexts; ``n_datasets`` the number of training datasets, whose z it keeps;
-    ``width`` and ``depth`` are those of f, ``n_draws`` the draws of q for each dataset and step; ``encoder_width`` and
-    ``encoder_depth`` those of the network from pooled counts (B, C, K) to the parameters of q.
+    ``width`` and ``depth`` are those of f, ``n_draws`` the draws of q for each dataset and step; ``n_anchors`` the
+    points of z at which the input of q is computed; ``encoder_width`` and ``encoder_depth`` are those of the network
+    from it to the parameters of q.
     """
 
     base: Tensor  # (C, K), concentrations of the Dirichlet fitted to the training datasets
     places: Tensor  # (n_datasets, dim), the modes of their z
+    anchors: Tensor  # (M, dim)
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class DatasetNetwork(nn.Module):
         width: int = 128,
         depth: int = 2,
         n_draws: int = 4,
+        n_anchors: int = 8,
         encoder_width: int = 128,
         encoder_depth: int = 1,
     ) -> None:
@@ -77,12 +84,15 @@ class DatasetNetwork(nn.Module):
         self.register_buffer("base", torch.ones(self.shape))
         self.register_buffer("places", torch.zeros(n_datasets, dim))
         self.head = Gaussian(dim)
-        n_features = n_cells + self.shape[0] + 1
+        self.register_buffer("anchors", torch.zeros(n_anchors, dim))
+        self.linear: tuple[Tensor, Tensor] | None = None
+        n_features = n_anchors * (2 * dim + 1) + self.shape[0] + 1
         self.encoder = ExceedanceEncoder(n_features, self.head.n_parameters, width=encoder_width, depth=encoder_depth)
         heads.start(self.encoder.mlp.last, self.head)
 
-    def start_at(self, concentration: Floats) -> None:
-        """Let f begin at the fitted Dirichlet (C, K), whatever z."""
+    def start_at(self, concentration: Floats, generator: torch.Generator) -> None:
+        """Let f begin at the fitted Dirichlet (C, K), whatever z, and draw the anchors; the first is z = 0."""
+        self.anchors[1:] = torch.randn(self.anchors[1:].shape, generator=generator)
         self.base.copy_(torch.from_numpy(concentration))
         last = self.generative.layers[-1]
         assert isinstance(last, nn.Linear)
@@ -90,13 +100,35 @@ class DatasetNetwork(nn.Module):
             last.bias.copy_(torch.from_numpy(np.log(concentration)).flatten())
 
     def features(self, counts: Tensor) -> Tensor:
-        """Features (B, F) of pooled counts (B, C, K): how far the fitted Dirichlet's shares move, and the totals."""
-        x = counts.double()
-        a = self.base.double()
-        totals = x.sum(-1)
-        moved = ((x + a) / (totals + a.sum(-1))[..., None] * (a.sum(-1, keepdim=True) / a)).log()
-        size = torch.cat([totals, totals.sum(-1, keepdim=True)], -1).log1p()
-        return torch.cat([moved.flatten(1), size], -1).to(self.encoder.mlp.last.weight.dtype)
+        """Features (B, F) of pooled counts (B, C, K): the slopes of log p(x | z) in z at the anchors, and the totals.
+
+        With f nearly linear, a slope at one point is nearly all that the counts say of z.
+        """
+        if self.linear is None:
+            self.linear = self._linearized()
+        log_a, slopes = self.linear
+        n = counts.sum((-1, -2))[:, None, None] + 1.0
+        with torch.no_grad():
+            value, slope = dirichlet_rows.log_likelihood_slope(counts, log_a)
+            moved = torch.einsum("bsck,sckd->bsd", slope, slopes)
+            totals = counts.sum(-1)
+            size = torch.cat([totals, totals.sum(-1, keepdim=True)], -1).log1p()
+            parts = [moved / n.sqrt(), moved / n, value[..., None] / n.sqrt()]
+            features = torch.cat([*(part.flatten(1) for part in parts), size], -1)
+        return features.to(self.encoder.mlp.last.weight.dtype)
+
+    @torch.no_grad()
+    def _linearized(self) -> tuple[Tensor, Tensor]:
+        """Log f at the anchors, (M, C, K), and its derivatives, (M, C, K, dim)."""
+        z = self.anchors.double()
+        f = copy.deepcopy(self.generative).double()
+        step = _STEP * torch.eye(self.dim, dtype=torch.float64)
+
+        def log_f(at: Tensor) -> Tensor:
+            log_a: Tensor = f(at)[1]
+            return log_a.view(*at.shape[:-1], *self.shape)
+
+        return log_f(z), ((log_f(z[:, None] + step) - log_f(z[:, None] - step)) / (2.0 * _STEP)).movedim(1, -1)
 
     def log_concentration(self, z: Tensor) -> Tensor:
         """log f(z), (..., dim) -> (..., C, K)."""
@@ -107,15 +139,30 @@ class DatasetNetwork(nn.Module):
         """log p(x, z) without the multinomial coefficients, (B, C, K), (B, S, dim) -> (B, S) float64."""
         return dirichlet_rows.log_likelihood(counts, self.log_concentration(z)) + log_normal(z.double())
 
-    # training -------------------------------------------------------------------------------------------------------
-    def bound(self, counts: Tensor, generator: torch.Generator) -> Tensor:
-        """Minus the evidence lower bound of pooled counts, averaged over the datasets."""
-        parameters = self.encoder(self.features(counts))
-        value, _ = objectives.loss(
-            "elbo", lambda z: self.log_joint(counts, z), self.head, parameters, self.n_draws, generator
-        )
-        return value
 
-    def simulated_loss(self, counts: Tensor, z: Tensor) -> Tensor:
-        """-log q(z | x) of simulated pairs, averaged over the datasets."""
-        return inference_compilation(self.head, self.encoder(self.features(counts)), z)
+class FirstEncoder(nn.Module):
+    """From pooled counts to the parameters of a q that is trained together with f, before f is known."""
+
+    base: Tensor
+
+    def __init__(self, network: DatasetNetwork, *, width: int = 128, depth: int = 1) -> None:
+        super().__init__()
+        self.register_buffer("base", network.base.clone())
+        n_contexts, n_categories = network.shape
+        n_features = n_contexts * (n_categories + 1) + 1
+        self.encoder = ExceedanceEncoder(n_features, network.head.n_parameters, width=width, depth=depth)
+        heads.start(self.encoder.mlp.last, network.head)
+
+    def features(self, counts: Tensor) -> Tensor:
+        """How far the shares of the fitted Dirichlet move, and the totals, (B, C, K) -> (B, F)."""
+        x = counts.double()
+        a = self.base.double()
+        totals = x.sum(-1)
+        moved = ((x + a) / (totals + a.sum(-1))[..., None] * (a.sum(-1, keepdim=True) / a)).log()
+        size = torch.cat([totals, totals.sum(-1, keepdim=True)], -1).log1p()
+        return torch.cat([moved.flatten(1), size], -1).float()
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """(B, C, K) -> (B, P)."""
+        out: Tensor = self.encoder(self.features(counts))
+        return out

@@ -12,15 +12,16 @@ from torch import Tensor
 from hbm_fast import _memory, _validate, errors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import Floats, Key, RNGLike
-from hbm_fast.embedding import dirichlet_rows
+from hbm_fast.embedding import dirichlet_rows, objectives
 from hbm_fast.embedding.bags import Bags, as_bags
 from hbm_fast.embedding.dataset_estimator import DatasetEmbedding
-from hbm_fast.embedding.dataset_network import DatasetNetwork
+from hbm_fast.embedding.dataset_network import DatasetNetwork, FirstEncoder
 from hbm_fast.fitting import fit
 from hbm_fast.nn import resuming, training
 from hbm_fast.nn.data import MOST_TOTAL, split
 from hbm_fast.nn.estimator import seeds_of
 from hbm_fast.nn.importance import effective_share, log_mean_exp
+from hbm_fast.nn.objectives import inference_compilation
 from hbm_fast.nn.training import WARM_UP, EarlyStopping, Trainable, TrainingOptions
 
 Shared = Literal["bag", "dataset", "auto"]
@@ -28,7 +29,8 @@ SHARED: tuple[str, ...] = get_args(Shared)
 FEW_DATASETS = 40  # below it a fitted Dirichlet does as well
 SIZES = (1, 5, 20)  # numbers of bags at which held-out datasets are scored
 PATIENCE = 3  # evaluations, of about ten in all
-DRAWS = 128  # for each held-out dataset
+DRAWS = 64  # for each held-out dataset
+N_SIMULATED = 20_480  # datasets for the training of q
 MOST_DIM = 12
 _DEFAULTS: dict[str, Any] = {"steps": 800, "batch_size": 64, "learning_rate": 4e-3}
 _INFERENCE_RATE = 2e-3
@@ -67,8 +69,8 @@ def train_datasets(
 ) -> DatasetEmbedding:
     """`hbm_fast.embedding.train` with ``shared="dataset"``."""
     options = _options(options)
-    inference_steps = settings.pop("inference_steps", None)
-    _validate.keywords(settings, [*resuming.defaults(DatasetNetwork), "inference_steps"], "train")
+    inference_steps, n_simulated = settings.pop("inference_steps", None), settings.pop("n_simulated", N_SIMULATED)
+    _validate.keywords(settings, [*resuming.defaults(DatasetNetwork), "inference_steps", "n_simulated"], "train")
     bags = as_bags(data)
     if len(bags) < 2:
         raise ValueError(f"data must hold at least 2 datasets; got {len(bags)}")
@@ -103,7 +105,7 @@ def train_datasets(
         {"names": [names[i] for i in learn]},
     )
     training_bags, held = bags.rows(learn), HeldOut(bags.rows(test), emb, int(seeds[1]))
-    _learn(emb, training_bags, held, options, key, seeds, inference_steps)
+    _learn(emb, training_bags, held, options, key, seeds, inference_steps, n_simulated)
     if len(learn) < FEW_DATASETS:
         own, other = emb.metrics["log_evidence"], emb.metrics["dirichlet_log_evidence"]
         errors.warn(
@@ -157,15 +159,17 @@ class HeldOut:
         self.sizes = [n for n in SIZES if n <= most]
         shape = (len(self.bags), -1, self.emb.n_categories)
         self.counts = [self.bags.first(n).reshape(shape) for n in self.sizes]
+        self.modes = [torch.zeros(len(self.bags), self.emb.dim, dtype=torch.float64)] * len(self.sizes)
         self.n_bags = [np.minimum(n, [cells.n_bags for cells in self.bags.cells]) for n in self.sizes]
 
     def log_evidence(self) -> dict[str, float]:
         """Mean log probability of a bag under the learned model, by draws at the mode."""
         self.emb.__dict__.pop("exact", None)  # the weights have changed
         values = []
-        for counts in self.counts:
+        for i, counts in enumerate(self.counts):
             draws = torch.Generator().manual_seed(self.seed % 2**63)
-            values.append(log_mean_exp(self.emb.mode_draws(counts, DRAWS, draws)[1]).numpy())
+            self.modes[i] = self.emb.modes(counts, self.modes[i])  # from the last ones: f has changed little
+            values.append(log_mean_exp(self.emb.mode_draws(counts, DRAWS, draws, self.modes[i])[1]).numpy())
         return {"log_evidence": self._mean(values)}
 
     def dirichlet(self, concentration: Floats) -> float:
@@ -189,28 +193,49 @@ class HeldOut:
 
 
 class _Learning(Trainable):
-    """The loss of f and q together, on pooled sub-sets of the bags."""
+    """Minus the evidence lower bound of f and a first q together, on pooled sub-sets of the bags."""
 
-    def __init__(self, network: DatasetNetwork) -> None:
+    def __init__(self, network: DatasetNetwork, encoder: FirstEncoder) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.encoder = network, encoder
 
     def calibrate_input(self, block: Any) -> None:
-        self.network.encoder.standardize.fit(self.network.features(block[0]))
+        self.encoder.encoder.standardize.fit(self.encoder.features(block[0]))
 
     def prepare(self, block: Any) -> tuple[Tensor, ...]:
         parts: tuple[Tensor, ...] = block
         return parts
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
-        return self.network.bound(batch[0], generator)
+        network, (counts,) = self.network, batch
+        value, _ = objectives.loss(
+            "elbo",
+            lambda z: network.log_joint(counts, z),
+            network.head,
+            self.encoder(counts),
+            network.n_draws,
+            generator,
+        )
+        return value
 
 
-class _Inference(_Learning):
-    """The loss of q alone, on simulated pairs of pooled counts and z."""
+class _Inference(Trainable):
+    """The loss of q alone, on pairs of features and z of simulated datasets."""
+
+    def __init__(self, network: DatasetNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def calibrate_input(self, block: Any) -> None:
+        self.network.encoder.standardize.fit(block[0])
+
+    def prepare(self, block: Any) -> tuple[Tensor, ...]:
+        parts: tuple[Tensor, ...] = block
+        return parts
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
-        return self.network.simulated_loss(*batch)
+        features, z = batch
+        return inference_compilation(self.network.head, self.network.encoder(features), z)
 
 
 def _learn(
@@ -221,6 +246,7 @@ def _learn(
     key: Key,
     seeds: NDArray[np.uint64],
     inference_steps: int | None,
+    n_simulated: int,
 ) -> None:
     """Train the network of an embedding in place."""
     network = emb.network
@@ -234,21 +260,15 @@ def _learn(
     def given(index: int, size: int) -> tuple[Tensor, ...]:
         return (torch.from_numpy(counts(index, size)),)
 
-    def simulated(index: int, size: int) -> tuple[Tensor, ...]:
-        generator = np.random.default_rng([*key.tolist(), 2, index])
-        z = torch.from_numpy(generator.standard_normal((size, network.dim), dtype=np.float32))
-        with torch.no_grad():
-            a = network.log_concentration(z).double().clamp(min=-300.0).exp().numpy()
-        theta = generator.standard_gamma(a) + 1e-300
-        drawn = generator.multinomial(counts(index, size).sum(-1), theta / theta.sum(-1, keepdims=True))
-        return torch.from_numpy(drawn), z
-
     base = dirichlet_rows.fitted(bags.pooled().reshape(shape))
-    network.start_at(base)
+    network.start_at(base, torch.Generator().manual_seed(int(seeds[2])))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seeds[2]))
+        first = FirstEncoder(network)
     evidence = held.log_evidence
-    stopping = EarlyStopping(network, evidence, "log_evidence", options.patience or PATIENCE)
+    stopping = EarlyStopping(network.generative, evidence, "log_evidence", options.patience or PATIENCE)
     state = _run(
-        _Learning(network),
+        _Learning(network, first),
         given,
         options,
         seed=int(seeds[3]),
@@ -259,19 +279,20 @@ def _learn(
     )
     assert stopping.best is not None
     stopping.restore()
-    steps = (
-        2 * state.step
-        if inference_steps is None
-        else _validate.positive_int(inference_steps, "inference_steps", minimum=0)
-    )
+    network.linear = None  # f has changed
+    if inference_steps is None:
+        inference_steps = 2 * state.step
+    steps = _validate.positive_int(inference_steps, "inference_steps", minimum=0)
     seconds = state.seconds
     if steps:
-        network.generative.requires_grad_(False)
+        pool = _simulated(network, bags, key, _validate.positive_int(n_simulated, "n_simulated"))
+
+        def pairs(index: int, size: int) -> tuple[Tensor, ...]:
+            chosen = np.random.default_rng([*key.tolist(), 3, index]).integers(0, len(pool[0]), size)
+            return pool[0][chosen], pool[1][chosen]
+
         taught = replace(options, steps=steps, minutes=None, learning_rate=_INFERENCE_RATE, patience=None)
-        seconds += _run(
-            _Inference(network), simulated, taught, seed=int(seeds[4]), calibrate=False, steps_per_block=per_block
-        ).seconds
-        network.generative.requires_grad_(True)
+        seconds += _run(_Inference(network), pairs, taught, seed=int(seeds[4])).seconds
     network.eval()
     emb.__dict__.pop("exact", None)
     network.places.copy_(emb.modes(bags.pooled().reshape(shape)))
@@ -279,5 +300,22 @@ def _learn(
     emb.metrics = stopping.best | {"dirichlet_log_evidence": held.dirichlet(base)} | held.shares()
 
 
-def _run(network: _Learning, block: Callable[..., Any], options: TrainingOptions, **loop: Any) -> training.State:
+def _simulated(network: DatasetNetwork, bags: Bags, key: Key, n: int) -> tuple[Tensor, Tensor]:
+    """Features and z (n, dim) of datasets simulated from f, with the totals of random sub-sets of given bags."""
+    size = max(1, min(1024, _MOST_PER_BLOCK // (network.anchors.shape[0] * bags.size)))
+    features, latent = [], []
+    for index in range(-(-n // size)):
+        generator = np.random.default_rng([*key.tolist(), 2, index])
+        totals = bags.subsets(index, size, key).reshape(size, *network.shape).sum(-1)
+        z = torch.from_numpy(generator.standard_normal((size, network.dim), dtype=np.float32))
+        with torch.no_grad():
+            a = network.log_concentration(z).double().clamp(min=-300.0).exp().numpy()
+        theta = generator.standard_gamma(a) + 1e-300
+        counts = generator.multinomial(totals, theta / theta.sum(-1, keepdims=True))
+        features.append(network.features(torch.from_numpy(counts)))
+        latent.append(z)
+    return torch.cat(features)[:n], torch.cat(latent)[:n]
+
+
+def _run(network: Trainable, block: Callable[..., Any], options: TrainingOptions, **loop: Any) -> training.State:
     return training.run(network, block, options, clip=20.0, **loop)

@@ -19,16 +19,14 @@ _MOST_LOG = 40.0  # a concentration beyond exp(40) is a multinomial to every dig
 class _LogLikelihood(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, log_a: Tensor, counts: Tensor) -> Tensor:
-        a = log_a.detach().double().clamp(max=_MOST_LOG).exp().contiguous()
-        x = np.broadcast_to(counts.numpy()[:, None], a.shape)
-        value = torch.empty(a.shape[:-1], dtype=torch.float64)
         if ctx.needs_input_grad[0]:
-            slope = torch.empty_like(a)
-            _core.likelihood.log_pmf_gradient(x, a.numpy(), False, value.numpy(), slope.numpy(), 1)
-            ctx.save_for_backward((slope.mul_(a)).to(log_a.dtype))
-        else:
-            _core.likelihood.log_pmf(x, a.numpy(), False, value.numpy(), 1)
-        return value.sum(-1)
+            value, slope = log_likelihood_slope(counts, log_a.detach())
+            ctx.save_for_backward(slope.to(log_a.dtype))
+            return value
+        x, a = _arguments(counts, log_a)
+        each = torch.empty(a.shape[:-1], dtype=torch.float64)
+        _core.likelihood.log_pmf(x, a.numpy(), False, each.numpy(), 1)
+        return each.sum(-1)
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
@@ -44,6 +42,21 @@ def log_likelihood(counts: Tensor, log_a: Tensor) -> Tensor:
     """
     value: Tensor = _LogLikelihood.apply(log_a, counts)  # type: ignore[no-untyped-call]
     return value
+
+
+def log_likelihood_slope(counts: Tensor, log_a: Tensor) -> tuple[Tensor, Tensor]:
+    """`log_likelihood` (B, S) and its derivative by log a, (B, S, C, K), where log a may also be (S, C, K)."""
+    x, a = _arguments(counts, log_a)
+    value, slope = torch.empty(a.shape[:-1], dtype=torch.float64), torch.empty_like(a)
+    _core.likelihood.log_pmf_gradient(x, a.numpy(), False, value.numpy(), slope.numpy(), 1)
+    return value.sum(-1), slope.mul_(a)
+
+
+def _arguments(counts: Tensor, log_a: Tensor) -> tuple[NDArray[np.int64], Tensor]:
+    """Counts and concentrations as the kernel takes them, both (B, S, C, K)."""
+    a = log_a.double().clamp(max=_MOST_LOG).exp()
+    a = a.expand(len(counts), *a.shape[-3:]).contiguous()
+    return np.broadcast_to(counts.numpy()[:, None], a.shape), a
 
 
 def fitted(pooled: NDArray[np.int64]) -> Floats:
