@@ -239,7 +239,7 @@ class DatasetEmbedding(TrainedNetwork):
         parts = self._parts(pooled, n_draws)
         if start is None:
             return [(counts, self._q_mean(counts)) for counts in parts]
-        return list(zip(parts, torch.split(start, len(parts[0])), strict=True))  # type: ignore[no-untyped-call]
+        return list(zip(parts, torch.split(start, len(parts[0])), strict=True))
 
     @torch.no_grad()
     def _q_mean(self, counts: Tensor) -> Tensor:
