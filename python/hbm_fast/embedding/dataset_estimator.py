@@ -285,8 +285,8 @@ class DatasetEmbedding(TrainedNetwork):
             self._warned = True
             errors.warn(
                 f"Pareto's k of the importance weights exceeds {HIGHEST_K}: results and log_evidence_error are not "
-                'reliable for such datasets; pass correct="auto", or more draws. This is said once for an embedding; '
-                'details["pareto_k"] has k of each dataset',
+                'reliable for such datasets; pass correct="auto" and more draws (n_draws). This is said once for an '
+                'embedding; details["pareto_k"] has k of each dataset',
                 ConvergenceWarning,
             )
 
