@@ -12,7 +12,7 @@ BANNED = re.compile(r"\b(house|rooms?|doors?|referees?|oracles?|beliefs?|strange
 NOUNS = {"way", "ways", "work", "works", "law", "laws", "facts", "figures", "sentences", "remarks"}
 NOUNS |= {"verdict", "referee", "unless", "bend"}
 ALIASES = re.compile(r"\bReferee\b")  # deprecated public names, in texts
-DATA = {".csv", ".json", ".png", ".safetensors", ".npz", ".nc"}
+DATA = {".csv", ".json", ".png", ".safetensors", ".npz", ".nc", ".xz"}
 
 
 def tracked():

@@ -339,24 +339,6 @@ def _warn(weights: Weights) -> None:
         )
 
 
-def load(path: str | Path) -> Embedding:
-    """Read an embedding from a file, or one that comes with hbm_fast, both of two categories and a two-dimensional z:
-    "marbles" (link exp), and "marbles-exp-plus-one" (the link of Le, 2020).
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such file, or it is damaged, holds something else or was written by a later version.
-
-    Examples
-    --------
-    >>> import hbm_fast as hbm
-    >>> hbm.embedding.load("marbles").dim
-    2
-    """
-    return Embedding.load(path)
-
-
 def _latent_points(value: ArrayLike, name: str, dim: int) -> Floats:
     """Points (..., dim) of a latent space, finite."""
     array = _validate.doubles(value, name)

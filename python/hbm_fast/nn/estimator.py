@@ -93,7 +93,7 @@ class TrainedNetwork(Displayed):
         FileNotFoundError, ValueError
             Where there is no such file, or it is damaged, holds something else or was written by a later version.
         """
-        tensors, header = checkpoint.read(cls._locate(path))
+        tensors, header = checkpoint.read(cls.locate(path))
         found = "embedding" if header.get("kind") == "embedding" else "network"
         if found != cls.noun:
             raise ValueError(f"{path} holds {READERS[found]}")
@@ -103,7 +103,7 @@ class TrainedNetwork(Displayed):
         return cls(network, model, header["settings"], groups, totals, header["training"], header["figures"], state)
 
     @classmethod
-    def _locate(cls, path: str | Path) -> Path:
+    def locate(cls, path: str | Path) -> Path:
         """A shipped file by its name, or else the path."""
         shipped = cls.shipped / f"{path}.safetensors"
         where = shipped if isinstance(path, str) and "/" not in path and shipped.is_file() else Path(path)

@@ -256,6 +256,7 @@ def run(
     calibrate: bool = True,
     clip: float = 5.0,
     steps_per_block: int = 16,
+    first_evaluation: int = 0,
     group: ProcessGroup = ALONE,
 ) -> State:
     """Minimise the network's loss over a dataset stream by AdamW, and return the state of the training.
@@ -265,8 +266,9 @@ def run(
     metrics, of which ``"kl"`` is compared with ``options.target``; then ``stop()`` whether the training ends; if it
     does not, ``save`` is called with the state. A ``state`` is that of a training to be resumed. With ``calibrate`` the
     means and scales of the input are measured first; not with the weights of an earlier training. ``clip`` is the
-    largest norm of the gradient, ``steps_per_block`` the number of batches that are simulated together, ``group`` the
-    processes that train together: a step is the same for any number of them.
+    largest norm of the gradient, ``steps_per_block`` the number of batches that are simulated together,
+    ``first_evaluation`` the step before which there is no evaluation, unless the training ends, ``group`` the processes
+    that train together: a step is the same for any number of them.
 
     FloatingPointError where the loss is not finite; the batch is saved and named.
     """
@@ -285,7 +287,8 @@ def run(
         while not finished:
             finished, loss = loop.train_on(block, steps_per_block)
             fraction = min(1.0, options.fraction(state.step, state.seconds))
-            if evaluate is not None and (fraction >= evaluated + 0.1 or finished):
+            due = fraction >= evaluated + 0.1 and state.step >= first_evaluation
+            if evaluate is not None and (due or finished):
                 evaluated = fraction
                 network.eval().to("cpu")
                 metrics = {"step": float(state.step), "seconds": state.seconds, "loss": loss}

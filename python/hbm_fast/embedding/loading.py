@@ -1,0 +1,36 @@
+"""load: an embedding of either kind from a file."""
+
+from pathlib import Path
+from typing import Any
+
+from hbm_fast.embedding.dataset_estimator import DatasetEmbedding
+from hbm_fast.embedding.estimator import Embedding
+from hbm_fast.nn import checkpoint
+
+
+def load(path: str | Path) -> Any:
+    """Read an embedding from a file, or one that comes with hbm_fast: "marbles" (link exp) and "marbles-exp-plus-one"
+    (the link of Le, 2020), both of two categories and a two-dimensional z.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Embedding or DatasetEmbedding
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, or it is damaged, holds something else or was written by a later version.
+
+    Examples
+    --------
+    >>> import hbm_fast as hbm
+    >>> hbm.embedding.load("marbles").dim
+    2
+    """
+    _, header = checkpoint.read(Embedding.locate(path))
+    kind = DatasetEmbedding if header["settings"].get("shared") == "dataset" else Embedding
+    return kind.load(path)
