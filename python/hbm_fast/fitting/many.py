@@ -13,8 +13,8 @@ from hbm_fast._display import Displayed
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting.chi_squared import benjamini_hochberg, chi_squared_tail
-from hbm_fast.fitting.regression import named_counts, positions
 from hbm_fast.models import design as designs
+from hbm_fast.models.design import named_counts, positions
 
 _CHUNK = 1024  # tables that are held as float64 at a time
 _ENDINGS = ("converged", "separated", "infinity", "zero", "undetermined", "unfinished")

@@ -12,6 +12,7 @@ from hbm_fast import _display, _validate, errors, priors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import Floats, RNGLike
 from hbm_fast.models import HierarchicalModel, PopulationModel
+from hbm_fast.sampling import sample
 from hbm_fast.tables.inputs import as_datasets
 
 PopulationOutcome = Literal["maximum", "tau is 0", "kappa is infinite", "tau is 0 and kappa infinite", "unfinished"]
@@ -100,8 +101,6 @@ def fit_population(
 
     It is maximised within a box about f, draws are made there, and so on until the maximum stays.
     """
-    from hbm_fast.sampling import sample  # which imports the designs of regressions from here
-
     if prior is not None or weights is not None:
         raise ValueError("prior and weights are not for a PopulationModel, whose likelihood alone is maximised")
     max_iterations = _validate.positive_int(max_iterations, "max_iterations")

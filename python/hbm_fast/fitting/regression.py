@@ -1,12 +1,11 @@
 """Dirichlet-multinomial regression: maximum likelihood or the posterior mode, and what is read off the fit."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from hbm_fast import _display, _validate, priors
+from hbm_fast import _validate, priors
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.fitting.regression_intercepts import fit_intercepts
 from hbm_fast.fitting.regression_problem import Problem
@@ -14,7 +13,6 @@ from hbm_fast.fitting.regression_result import Integration, RegressionFit
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Subjects
-from hbm_fast.tables.inputs import NamedCounts, as_counts
 
 
 def fit_regression(
@@ -33,11 +31,11 @@ def fit_regression(
     integration: Integration = "laplace",
 ) -> RegressionFit:
     """`fit` for a `RegressionModel`; its parameters are described there."""
-    table, given = named_counts(counts, category_names, layer)
+    table, given = designs.named_counts(counts, category_names, layer)
     names = given.category_names or ()
     _validate.same_categories(table.shape[1], model)
     n_rows = len(table)
-    data = aligned(data, given.group_names)
+    data = designs.aligned(data, given.group_names)
     mean, precision = designs.both_of_model(model, data, design, precision_design, n_rows)
     multiplicity = _weights(given.weights if weights is None else weights, n_rows)
     if integration not in ("laplace", "quadrature"):
@@ -92,31 +90,3 @@ def _weights(weights: ArrayLike | None, n_rows: int) -> Floats | None:
     if result.shape != (n_rows,):
         raise ValueError(f"weights must have shape ({n_rows},), one a group; got {result.shape}")
     return result
-
-
-def named_counts(
-    counts: Any, category_names: Sequence[str] | None = None, layer: str | None = None
-) -> tuple[Counts, NamedCounts]:
-    """Checked counts (N, K), and the same with the names of categories and groups."""
-    given = as_counts(counts, layer=layer, category_names=category_names)
-    table = _validate.counts(given.dense())
-    names = _display.labels(given.category_names, table.shape[1])
-    return table, dataclasses.replace(given, category_names=names)
-
-
-def aligned(data: Any, group_names: Sequence[str] | None) -> Any:
-    """The data frame with its rows in the order of the groups, where both have names."""
-    rows = designs.row_names(data)
-    if rows is None or group_names is None or tuple(group_names) == rows:
-        return data
-    return data.iloc[positions(group_names, rows, "data")]
-
-
-def positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
-    """Where each of the wanted rows is among the names."""
-    place = {name: i for i, name in enumerate(names)}
-    missing = [name for name in wanted if name not in place]
-    if missing or len(place) < len(names):
-        problem = f"lacks {missing[0]!r}" if missing else "has a name twice"
-        raise ValueError(f"{what} must have a row for each group by name, and {problem}; drop the names of one of both")
-    return [place[name] for name in wanted]

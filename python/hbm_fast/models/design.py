@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _validate
+from hbm_fast import _display, _validate
 from hbm_fast._optional import import_optional
-from hbm_fast._typing import Floats
+from hbm_fast._typing import Counts, Floats
 from hbm_fast.models.regression import RegressionModel
+from hbm_fast.tables.inputs import NamedCounts, as_counts
 
 _DEPENDENT = 1e-9  # of the length of a column that the columns before it leave
 
@@ -345,3 +346,31 @@ def _finite(matrix: Floats, name: str, column_names: Sequence[str]) -> Floats:
             f"{name} must be finite; got {matrix[row, column]} in row {row}, column {column_names[column]!r}"
         )
     return matrix
+
+
+def named_counts(
+    counts: Any, category_names: Sequence[str] | None = None, layer: str | None = None
+) -> tuple[Counts, NamedCounts]:
+    """Checked counts (N, K), and the same with the names of categories and groups."""
+    given = as_counts(counts, layer=layer, category_names=category_names)
+    table = _validate.counts(given.dense())
+    names = _display.labels(given.category_names, table.shape[1])
+    return table, dataclasses.replace(given, category_names=names)
+
+
+def aligned(data: Any, group_names: Sequence[str] | None) -> Any:
+    """The data frame with its rows in the order of the groups, where both have names."""
+    rows = row_names(data)
+    if rows is None or group_names is None or tuple(group_names) == rows:
+        return data
+    return data.iloc[positions(group_names, rows, "data")]
+
+
+def positions(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+    """Where each of the wanted rows is among the names."""
+    place = {name: i for i, name in enumerate(names)}
+    missing = [name for name in wanted if name not in place]
+    if missing or len(place) < len(names):
+        problem = f"lacks {missing[0]!r}" if missing else "has a name twice"
+        raise ValueError(f"{what} must have a row for each group by name, and {problem}; drop the names of one of both")
+    return [place[name] for name in wanted]

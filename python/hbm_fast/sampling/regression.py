@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from hbm_fast import _core, _validate, _weighted, errors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import Floats, Key, RNGLike
-from hbm_fast.fitting.regression import aligned, named_counts
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
+from hbm_fast.models.design import aligned, named_counts
 from hbm_fast.posterior import RegressionPosterior
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.sampling import bridge
