@@ -106,7 +106,7 @@ struct Interface {
 struct CallFrame {
   std::size_t struct_size;
   Extension* extension;
-  const Interface* interface;
+  const Interface* api;
   void* context;
   int stage;
   Buffers arguments;

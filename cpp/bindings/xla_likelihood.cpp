@@ -141,7 +141,7 @@ Error* log_pmf(CallFrame* frame) noexcept {
     return nullptr;
   } catch (const std::exception& error) {
     ErrorArguments arguments{sizeof(ErrorArguments), nullptr, error.what(), invalid_argument};
-    return frame->interface->create_error(&arguments);
+    return frame->api->create_error(&arguments);
   }
 }
 

@@ -68,11 +68,11 @@ def test_models_agree():
 
 @pytest.mark.filterwarnings("ignore")
 def test_sampling_and_prediction():
-    chain = MCMC(NUTS(with_plate), num_warmup=100, num_samples=100, progress_bar=False)
+    chain = MCMC(NUTS(with_plate), num_warmup=20, num_samples=20, progress_bar=False)
     chain.run(jax.random.key(0), DirichletMultinomial, COUNTS)
     samples = chain.get_samples()
     drawn = Predictive(with_plate, samples)(jax.random.key(2), DirichletMultinomial, None)["x"]
-    assert drawn.shape == (100, 30, 4)
+    assert drawn.shape == (20, 30, 4)
     assert (drawn.sum(-1) == 20).all()
 
 

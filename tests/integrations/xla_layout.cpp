@@ -75,7 +75,7 @@ SAME_FIELD(Interface, create_error, XLA_FFI_Api, XLA_FFI_Error_Create);
 
 SAME_SIZE(CallFrame, XLA_FFI_CallFrame);
 SAME_FIELD(CallFrame, extension, XLA_FFI_CallFrame, extension_start);
-SAME_FIELD(CallFrame, interface, XLA_FFI_CallFrame, api);
+SAME_FIELD(CallFrame, api, XLA_FFI_CallFrame, api);
 SAME_FIELD(CallFrame, context, XLA_FFI_CallFrame, ctx);
 SAME_FIELD(CallFrame, stage, XLA_FFI_CallFrame, stage);
 SAME_FIELD(CallFrame, arguments, XLA_FFI_CallFrame, args);
