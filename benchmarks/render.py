@@ -33,6 +33,7 @@ ORDER = (
     "sampling_hard_cases",
     "prior_coverage",
     "mixture_calibration",
+    "regression_sbc",
     "regression_false_positives",
 )
 OURS = ("hbm_fast", "hbm.")  # how the names of our methods begin

@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # copies MathJax into the site, so that formulas need no network
     "numpydoc",
     "myst_nb",
     "sphinx_design",

@@ -18,7 +18,9 @@ from hbm_fast.benchmark.reference import ReferencePosterior, effective_draws
 @pytest.fixture(scope="module")
 def result():
     lines = []
-    found = amortized_vs_mcmc.run(sizes=(1, 3), with_peers=(), n_draws=200, n_compared=3, seed=1, report=lines.append)
+    found = amortized_vs_mcmc.run(
+        sizes=(1, 3), with_peers=(), n_draws=200, n_compared=3, seed=1, report=lambda text, point: lines.append(text)
+    )
     points = sum(len(case["points"]) + len(case["accuracy_against_time"]) for case in found["works"])
     assert len(lines) == points
     return found

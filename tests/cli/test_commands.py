@@ -87,7 +87,7 @@ def test_json_of_simulate_and_config(run, tmp_path):
 def test_json_of_train_and_infer(run, tmp_path):
     pytest.importorskip("torch")
     target = tmp_path / "net.safetensors"
-    options = ["--steps", 3, "--groups", 5, "--total", 5]
+    options = ["--steps", 3, "--n-groups", "1:5", "--totals", "0:5"]
     code, out, err = run("train", target, *options, "--json")
     assert code == 0
     assert err.startswith("hbm-fast: warning: the network's own draws are not calibrated")  # after three steps
@@ -221,7 +221,7 @@ def test_train_goes_on_for_the_same_model_and_starts_from_weights_for_another(ru
     torch = pytest.importorskip("torch")
     pytest.importorskip("safetensors")
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    options = ["--categories", 3, "--groups", 2, "--total", 4, "--batch-size", 32, "--quiet"]
+    options = ["--categories", 3, "--n-groups", "1:2", "--totals", "0:4", "--batch-size", 32, "--quiet"]
     assert run("train", first, *options, "--seed", 5, "--steps", 4, "--pause-at", 2)[0] == 0
     code, _, err = run("train", second, "--resume", first, "--steps", 4, "--alpha", "gamma:400,20", "--quiet")
     assert code == 2

@@ -1,5 +1,7 @@
 """`hbm-fast simulate`: parts, resuming, refusing."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ def simulate(run):
     return command
 
 
-OPTIONS = ("--datasets", 25, "--groups", "1:5", "--totals", "0:9", "--part", 10, "--theta", "--seed", 3)
+OPTIONS = ("--datasets", 25, "--n-groups", "1:5", "--totals", "0:9", "--part", 10, "--theta", "--seed", 3)
 SETTINGS = dict(n_groups=(1, 5), totals=(0, 9), rng=3)
 
 
@@ -152,7 +154,7 @@ def test_a_killed_start_can_begin_again(simulate, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--groups", "many"), "--groups must be a number"),
+        (("--n-groups", "many"), "--n-groups must be a number"),
         (("--totals", "5:2"), "low <= high"),
         (("--alpha", "normal:1"), "--alpha must be one of"),
     ],
@@ -162,3 +164,26 @@ def test_bad_options(simulate, tmp_path, options, message):
     assert code == 2
     assert message in error
     assert not (tmp_path / "a").exists()
+
+
+def test_the_former_name_of_an_option(simulate, tmp_path):
+    options = ("--datasets", 5, "--format", "npz", "--quiet")
+    assert simulate(tmp_path / "a", *options, "--n-groups", "1:5") == (0, "")
+    code, warning = simulate(tmp_path / "b", *options, "--groups", "1:5")
+    assert (code, warning.strip()) == (0, "hbm-fast: warning: --groups is now --n-groups 1:5")
+    assert (tmp_path / "a" / "part-000000.npz").read_bytes() == (tmp_path / "b" / "part-000000.npz").read_bytes()
+    code, error = simulate(tmp_path / "c", *options, "--groups", "5", "--n-groups", "5")
+    assert code == 2
+    assert "--groups is the former name of --n-groups" in error
+
+
+def test_a_line_of_the_log_at_each_tenth(simulate, tmp_path):
+    log = tmp_path / "log.jsonl"
+    options = ("--datasets", 40, "--part", 2, "--format", "npz", "--quiet", "--log", log)
+    assert simulate(tmp_path / "a", *options) == (0, "")
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry["done"] for entry in entries] == [2, *range(4, 41, 4)]
+    assert {(entry["command"], entry["total"]) for entry in entries} == {("simulate", 40)}
+    code, error = simulate(tmp_path / "b", "--log", tmp_path / "log.txt")
+    assert code == 2
+    assert "--log must end in .jsonl" in error

@@ -145,7 +145,7 @@ def test_no_thread_of_gloo_outlives_the_group(folder):
 
 
 def test_the_command_line(tmp_path):
-    options = ["--steps", "20", "--groups", "6", "--total", "8", "--seed", "7", "--batch-size", "64"]
+    options = ["--steps", "20", "--n-groups", "1:6", "--totals", "0:8", "--seed", "7", "--batch-size", "64"]
     done = torchrun("-m", "hbm_fast", "train", "two.safetensors", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("two.safetensors: 20 steps") == 1  # rank 0 alone speaks

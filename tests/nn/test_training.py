@@ -66,6 +66,22 @@ def test_options_given_twice_or_out_of_range_are_named(train):
         options.steps = 4
 
 
+def test_the_callback_has_metrics_and_can_stop():
+    seen = []
+
+    def callback(step, metrics):
+        seen.append((step, metrics["kl"]))
+        return len(seen) == 3
+
+    options = {"steps": 160, "n_groups": (1, 4), "totals": (0, 4), "rng": 0}
+    net = hbm.amortize.train(callback=callback, **options)
+    assert len(seen) == 3
+    assert net.training["steps"] == seen[-1][0] < 160
+    assert net.metrics["kl"] == pytest.approx(seen[-1][1], abs=0.2)
+    with pytest.raises(TypeError, match="callback must be a function"):
+        hbm.amortize.train(callback=3, **options)
+
+
 def test_options_without_effect_are_refused():
     with pytest.raises(TypeError, match="target is an option of"):
         hbm.embedding.train(steps=1, target=0.1)

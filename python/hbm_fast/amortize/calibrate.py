@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hbm_fast import plots
+from hbm_fast._display import Displayed
 from hbm_fast._files import replacing
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.calibration import Calibration, kl_divergence
@@ -16,8 +17,8 @@ from hbm_fast.nn.draws import Draws
 from hbm_fast.nn.importance import validation_metrics
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Displayed):
     """Calibration metrics of a network.
 
     Attributes
@@ -38,7 +39,7 @@ class Report:
     ess_share: float
     n_categories: int
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return (
             f"K = {self.n_categories}: KL(exact || network) {self.kl:.4f} +- {self.kl_error:.4f} nats, "
             f"effective share of the draws {self.ess_share:.4f}\n{self.sbc}"

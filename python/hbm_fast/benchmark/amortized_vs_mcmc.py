@@ -73,7 +73,7 @@ def run(
     n_compared: int = 20,  # the first datasets, on which answers are compared with the reference
     threads: int = 1,
     seed: int = 0,
-    report: Callable[[str], None] = lambda _: None,  # called with a line of text for each point
+    report: Callable[[str, Point], object] = lambda text, point: None,  # called for each point, with it as text
 ) -> dict[str, Any]:
     """Measure everything: what `hbm-fast benchmark --out` saves."""
     absent = absent_peers()
@@ -90,10 +90,10 @@ def run(
         try:
             for point in _points(methods, counts, sizes, n_draws, reference, budget):
                 points.append(point)
-                report(f"K = {k}: {line(point)}")
+                report(f"K = {k}: {line(point)}", point)
             for point in _accuracy(methods, counts[:n_compared], n_draws, reference, budget):
                 curve.append(point)
-                report(f"K = {k}, {point.draws:,} draws each: {line(point)}")
+                report(f"K = {k}, {point.draws:,} draws each: {line(point)}", point)
         except KeyboardInterrupt:  # what was measured is kept
             interrupted = True
         if not points:

@@ -1,7 +1,7 @@
 """`hbm-fast benchmark`: MCMC against a trained network, each with its error."""
 
+import itertools
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 
 from hbm_fast import _files
 from hbm_fast.cli import options
+from hbm_fast.cli.progress import log as progress_log
 
 
 def benchmark(
@@ -23,6 +24,7 @@ def benchmark(
     as_json: options.AsJson = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
+    log: options.Log = None,
 ) -> None:
     """Time exact quadrature, MCMC, the shipped networks and their peers, each with the error of its answers.
 
@@ -36,15 +38,24 @@ def benchmark(
     name = amortized_vs_mcmc.NAME
     target = out / f"{name}.json"
     options.check_results(target, force=force)
-    result = amortized_vs_mcmc.run(
-        sizes=amortized_vs_mcmc.SIZES[:3] if quick else amortized_vs_mcmc.SIZES,
-        with_peers=PEERS if with_peers and not quick else (),
-        budget=min(budget, 4.0) if quick else budget,
-        n_compared=10 if quick else 20,
-        threads=threads,
-        seed=seed,
-        report=partial(print, file=sys.stderr, flush=True) if sys.stderr.isatty() and not quiet else lambda _: None,
-    )
+    options.check_log(log)
+    n_points = itertools.count(1)
+    with progress_log(log, "benchmark") as logged:
+
+        def report(text: str, point: amortized_vs_mcmc.Point) -> None:
+            if sys.stderr.isatty() and not quiet:
+                print(text, file=sys.stderr, flush=True)
+            logged(next(n_points), None, point.record())
+
+        result = amortized_vs_mcmc.run(
+            sizes=amortized_vs_mcmc.SIZES[:3] if quick else amortized_vs_mcmc.SIZES,
+            with_peers=PEERS if with_peers and not quick else (),
+            budget=min(budget, 4.0) if quick else budget,
+            n_compared=10 if quick else 20,
+            threads=threads,
+            seed=seed,
+            report=report,
+        )
     out.mkdir(parents=True, exist_ok=True)
     _files.write_json(target, result)
     for case in result["works"]:

@@ -1,16 +1,19 @@
 """Options that several commands share, checks of what is to be written, and JSON on standard output."""
 
 import json
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from hbm_fast._files import finite
 from hbm_fast._optional import missing_extra
+
+T = TypeVar("T")
 
 
 class Format(StrEnum):
@@ -87,12 +90,35 @@ Groups = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of the table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Log = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Append a line of JSON (.jsonl) at each tenth: what is done, and its metrics."),
+]
 Figure = Annotated[
     Path | None, typer.Option("--figure", help="Draw the proportions with their intervals here (.png, .pdf, .svg).")
 ]
 
 # The module that writes each kind of file; all come with the extra `report`.
 _NEEDS = {".nc": ("arviz", "h5netcdf"), ".png": ("matplotlib",), ".pdf": ("matplotlib",), ".svg": ("matplotlib",)}
+
+
+def span(text: str, option: str) -> int | tuple[int, int]:
+    """A number, or the ends of a range, such as 1:41."""
+    low, colon, high = text.partition(":")
+    try:
+        return (int(low), int(high)) if colon else int(low)
+    except ValueError:
+        raise ValueError(f"{option} must be a number such as 21 or a range such as 1:41; got {text!r}") from None
+
+
+def of_renamed(value: T | None, option: str, former_value: T | None, former: str) -> T | None:
+    """The value of an option, or with a warning that of the name that it had in the version before."""
+    if former_value is None:
+        return value
+    if value is not None:
+        raise ValueError(f"{former} is the former name of {option}: give {option} alone")
+    print(f"hbm-fast: warning: {former} is now {option} {former_value}", file=sys.stderr)
+    return former_value
 
 
 def check_target(target: Path | None, option: str, endings: Sequence[str], *, force: bool) -> None:
@@ -110,6 +136,11 @@ def check_target(target: Path | None, option: str, endings: Sequence[str], *, fo
     for module in _NEEDS.get(target.suffix.lower(), ()):
         if find_spec(module) is None:
             raise missing_extra(module, "report")
+
+
+def check_log(target: Path | None) -> None:
+    """Raise what would keep lines from being appended to the file of --log."""
+    check_target(target, "--log", (".jsonl",), force=True)
 
 
 def check_results(target: Path, *, force: bool) -> None:

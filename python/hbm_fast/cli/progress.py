@@ -1,10 +1,14 @@
 """One line of progress on a terminal, plain lines elsewhere, both with the time left and the worst R-hat so far."""
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+
+from hbm_fast._files import finite
 
 Update = Callable[[float, float | None], None]  # the share that is done, and the worst R-hat of the draws so far
 
@@ -64,3 +68,31 @@ def _plain(name: str, unit: str, total: int) -> Update:
         print(", ".join(parts + ([] if r_hat is None else [f"R-hat {r_hat:.3f}"])), file=sys.stderr, flush=True)
 
     return update
+
+
+Log = Callable[[float, float | None, Mapping[str, object]], None]  # what is done, of how much, and metrics
+
+
+@contextmanager
+def log(file: Path | None, command: str) -> Iterator[Log]:
+    """Yield the function that appends a line of JSON to the file at each tenth; without a file it does nothing.
+
+    Where it is not known how much there is to do, the total is None, and each call appends a line.
+    """
+    if file is None:
+        yield lambda done, total, metrics: None
+        return
+    start, tenths = time.monotonic(), -1
+    with file.open("a", encoding="utf-8") as lines:
+
+        def write(done: float, total: float | None, metrics: Mapping[str, object]) -> None:
+            nonlocal tenths
+            reached = int(10.0 * done / total + 1e-9) if total else tenths + 1
+            if reached <= tenths:
+                return
+            tenths = reached
+            seconds = round(time.monotonic() - start, 3)
+            entry = {"command": command, "seconds": seconds, "done": done, "total": total, "metrics": dict(metrics)}
+            print(json.dumps(finite(entry), ensure_ascii=False), file=lines, flush=True)
+
+        yield write

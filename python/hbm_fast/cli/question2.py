@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hbm_fast.cli import options
+from hbm_fast.cli.progress import log as progress_log
+
 
 def question2(
     quick: Annotated[bool, typer.Option("--quick", help="Seconds a training, one seed, two colours.")] = False,
@@ -18,6 +21,7 @@ def question2(
     limit: Annotated[int | None, typer.Option(help="At most so many trainings now; --resume goes on.", min=1)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an earlier run in that folder.")] = False,
+    log: options.Log = None,
 ) -> None:
     """Can "bags of extreme colours" be learned as an embedding? One factor at a time, and a control that must fail.
 
@@ -25,17 +29,20 @@ def question2(
 
     Example: hbm-fast question2 --quick
     """
+    options.check_log(log)
     results = out / "results.json"
     if results.exists() and not (force or resume):
         raise ValueError(f"{results} exists: pass --resume to go on, --force to overwrite, --out for another folder")
     from hbm_fast.experiments import question_two
 
-    question_two.run_all(
-        out,
-        question_two.plan(quick=quick, n_seeds=seeds or (1 if quick else 3), colours=colours),
-        steps=steps or (question_two.QUICK_STEPS if quick else question_two.STEPS),
-        quick=quick,
-        resume=resume,
-        limit=limit,
-        console=Console(),
-    )
+    with progress_log(log, "question2") as logged:
+        question_two.run_all(
+            out,
+            question_two.plan(quick=quick, n_seeds=seeds or (1 if quick else 3), colours=colours),
+            steps=steps or (question_two.QUICK_STEPS if quick else question_two.STEPS),
+            quick=quick,
+            resume=resume,
+            limit=limit,
+            console=Console(),
+            report=logged,
+        )

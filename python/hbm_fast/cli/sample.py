@@ -15,6 +15,7 @@ from hbm_fast import errors
 from hbm_fast.cli import options, output, posteriors
 from hbm_fast.cli.priors import model_of
 from hbm_fast.cli.progress import Update, progress
+from hbm_fast.cli.progress import log as progress_log
 from hbm_fast.cli.reading import collected, read
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
@@ -66,6 +67,7 @@ def sample(
     as_json: options.AsJson = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
+    log: options.Log = None,
 ) -> None:
     """Draw from the posterior of a table of counts; Ctrl-C keeps what was drawn so far.
 
@@ -75,6 +77,7 @@ def sample(
     Example: hbm-fast sample counts.csv --draws 2000 --out draws.nc --figure proportions.png
     """
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
+    options.check_log(log)
     source = read(data, layout, transpose, drop, metadata, by, layer)
     posteriors.check_targets(source, out, groups, force=force)
     model = model_of(source.table, alpha, beta, for_table=for_table)
@@ -89,7 +92,7 @@ def sample(
     for label, table in source.parts.items():
         messages: list[str] = []
         with collected(messages):
-            post, interrupted = posterior_of(table, model, method, draws, chains, seed, quiet, label)
+            post, interrupted = posterior_of(table, model, method, draws, chains, seed, quiet, label, log)
         targets = [output.of_label(target, label) for target in (out, groups)]
         if interrupted:
             print(_kept(post, draws, *targets, figure), file=sys.stderr, flush=True)
@@ -151,6 +154,7 @@ def posterior_of(
     seed: int,
     quiet: bool,
     label: str | None,
+    log: Path | None = None,
 ) -> tuple[Posterior, bool]:
     """The posterior, and whether Ctrl-C or SIGTERM cut it short."""
     if method is Method.EXACT:
@@ -160,7 +164,15 @@ def posterior_of(
     r_hat, measured = None, 0
     name = "sample" if label is None else f"sample {label}"
     try:
-        with progress(name, "draws of each chain", draws, quiet=quiet) as update:
+        with (
+            progress(name, "draws of each chain", draws, quiet=quiet) as shown,
+            progress_log(log, name) as logged,
+        ):
+
+            def update(share: float, r_hat: float | None) -> None:
+                shown(share, r_hat)
+                logged(int(share * draws), draws, {} if r_hat is None else {"r_hat": r_hat})
+
             for size in block_sizes(table.counts, draws, chains):
                 done = sum(part.n_draws for part in parts)
                 post = sample_counts(  # type: ignore[call-overload]  # any method but "exact"

@@ -15,6 +15,7 @@ from hbm_fast._files import replacing, write_json
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
 from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.progress import log as progress_log
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 from hbm_fast.simulation import simulate as draw
@@ -34,8 +35,15 @@ def simulate(
     folder: Annotated[Path, typer.Argument(help="A new folder for the parts.", show_default=False)],
     datasets: Annotated[int, typer.Option(help="Number of datasets.", min=1)] = 1000,
     categories: Annotated[int, typer.Option(help="Number of categories.", min=2)] = 2,
-    groups: Annotated[str, typer.Option(help="Groups of a dataset: 21, or 1:41 for a uniform range.")] = "21",
-    totals: Annotated[str, typer.Option(help="Draws from a group: 20, or 0:40 for a uniform range.")] = "20",
+    n_groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|LOW:HIGH", help="Groups of a dataset: 21, or 1:41 for a uniform range.", show_default="21"
+        ),
+    ] = None,
+    totals: Annotated[
+        str, typer.Option(metavar="N|LOW:HIGH", help="Draws from a group: 20, or 0:40 for a uniform range.")
+    ] = "20",
     alpha: Annotated[
         str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.")
     ] = "exponential:1",
@@ -50,17 +58,21 @@ def simulate(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
+    log: options.Log = None,
+    groups: Annotated[str | None, typer.Option("--groups", hidden=True)] = None,
 ) -> None:
     """Simulate datasets into a folder of Parquet or npz files; an interrupted run goes on with --resume.
 
-    Example: hbm-fast simulate bags --datasets 1000000 --groups 1:41 --totals 0:40
+    Example: hbm-fast simulate bags --datasets 1000000 --n-groups 1:41 --totals 0:40
     """
     if format is PartFormat.PARQUET and find_spec("pyarrow") is None:
         raise missing_extra("pyarrow", "report")
+    options.check_log(log)
+    n_groups = options.of_renamed(n_groups, "--n-groups", groups, "--groups") or "21"
     model = HierarchicalModel(categories, alpha=parse_alpha(alpha), beta=beta)
     settings: dict[str, Any] = {
-        "n_groups": _span(groups, "--groups"),
-        "totals": _span(totals, "--totals"),
+        "n_groups": options.span(n_groups, "--n-groups"),
+        "totals": options.span(totals, "--totals"),
         "rng": seed,
         "theta": False,
         "log_theta": theta,
@@ -70,7 +82,7 @@ def simulate(
     manifest = {
         "datasets": datasets,
         "categories": categories,
-        "groups": groups,
+        "groups": n_groups,
         "totals": totals,
         "alpha": alpha,
         "beta": beta,
@@ -83,29 +95,20 @@ def simulate(
     }
     _open(folder, manifest, resume=resume)
     n_parts = -(-datasets // part)
-    for index in _progress(n_parts, quiet=quiet):
-        target = folder / f"part-{index:06d}.{format.value}"
-        if target.exists():
-            _check_part(target)
-            continue
-        n = min(part, datasets - index * part)
-        sims = draw(model, n, **settings, first=first + index * part)
-        if format is PartFormat.PARQUET:
-            write_parquet(target, sims)
-        else:
-            write_npz(target, sims)
+    with progress_log(log, "simulate") as logged:
+        for index in _progress(n_parts, quiet=quiet):
+            target = folder / f"part-{index:06d}.{format.value}"
+            n = min(part, datasets - index * part)
+            if target.exists():
+                _check_part(target)
+            else:
+                write = write_parquet if format is PartFormat.PARQUET else write_npz
+                write(target, draw(model, n, **settings, first=first + index * part))
+            logged(index * part + n, datasets, {})
     if as_json:
         options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
     elif not quiet:
         typer.echo(f"{datasets} datasets in {n_parts} parts: {folder}")
-
-
-def _span(text: str, option: str) -> int | tuple[int, int]:
-    low, colon, high = text.partition(":")
-    try:
-        return (int(low), int(high)) if colon else int(low)
-    except ValueError:
-        raise ValueError(f"{option} must be a number such as 21 or a range such as 1:41; got {text!r}") from None
 
 
 def _open(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from hbm_fast.cli import options
 from hbm_fast.cli.priors import parse_alpha
+from hbm_fast.cli.progress import log as progress_log
 from hbm_fast.models import HierarchicalModel
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Train this long; default 5.")] = None,
     steps: Annotated[int | None, typer.Option(help="Train so many steps: the result repeats.", min=1)] = None,
-    groups: Annotated[int | None, typer.Option(help="Datasets have up to so many groups; default 50.", min=1)] = None,
-    total: Annotated[int | None, typer.Option(help="Groups have totals up to this; default 50.", min=1)] = None,
+    n_groups: Annotated[
+        str | None, typer.Option(metavar="N|LOW:HIGH", help="Groups of a dataset: 21, or a range; default 1:50.")
+    ] = None,
+    totals: Annotated[
+        str | None, typer.Option(metavar="N|LOW:HIGH", help="Draws from a group: 20, or a range; default 0:50.")
+    ] = None,
     alpha: Annotated[
         str | None, typer.Option(help="Prior of alpha, such as gamma:2,0.5; default exponential:1.")
     ] = None,
@@ -48,6 +53,9 @@ def train(
     pause_at: Annotated[int | None, typer.Option(help="Stop at this step, to go on with --resume.", min=1)] = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
+    log: options.Log = None,
+    groups: Annotated[int | None, typer.Option("--groups", min=1, hidden=True)] = None,
+    total: Annotated[int | None, typer.Option("--total", min=1, hidden=True)] = None,
 ) -> None:
     """Train a network that infers (alpha, beta) from counts in microseconds.
 
@@ -62,17 +70,29 @@ def train(
     from hbm_fast import amortize
     from hbm_fast.nn.distributed import launched
 
+    options.check_log(log)
+    n_groups = options.of_renamed(n_groups, "--n-groups", None if groups is None else f"1:{groups}", "--groups")
+    totals = options.of_renamed(totals, "--totals", None if total is None else f"0:{total}", "--total")
     source = resume or init_from
     earlier = None if source is None else amortize.load(source)
-    with launched(device) as ranks, warnings.catch_warnings(record=True) as caught:
+    end: float | None = steps or (60.0 * minutes if minutes else 300.0 if resume is None else None)
+    with (
+        launched(device) as ranks,
+        progress_log(log if ranks.rank == 0 else None, "train") as logged,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+
+        def callback(step: int, metrics: dict[str, float]) -> None:
+            logged(step if steps else metrics["seconds"], end, metrics)
+
         warnings.simplefilter("always", UserWarning)
         estimator = amortize.train(
             _model(categories, alpha, beta, factorization, earlier),
             factorization=factorization,  # type: ignore[arg-type]  # checked by train, with its own message
             minutes=minutes,
             steps=steps,
-            n_groups=None if groups is None else (1, groups),
-            totals=None if total is None else (0, total),
+            n_groups=None if n_groups is None else options.span(n_groups, "--n-groups"),
+            totals=None if totals is None else options.span(totals, "--totals"),
             rng=0 if seed is None and resume is None else seed,
             batch_size=batch_size,
             device=device,
@@ -80,6 +100,7 @@ def train(
             init_from=init_from,
             pause_at=pause_at,
             checkpoint=out,
+            callback=callback,
             progress=not quiet and sys.stderr.isatty(),
         )
     if ranks.rank > 0:  # all ranks hold the same network
@@ -89,7 +110,7 @@ def train(
     estimator.save(out)
     metrics = estimator.metrics
     if as_json:
-        options.print_json({"network": str(out), "training": estimator.training, "figures": metrics})
+        options.print_json({"network": str(out), "training": estimator.training, "metrics": metrics})
         return
     print(
         f"{out}: {estimator.training['steps']} steps in {estimator.training['seconds']:.0f} s; held out: "

@@ -8,7 +8,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -299,6 +299,7 @@ def run_all(
     resume: bool,
     limit: int | None,
     console: Console,
+    report: Callable[[float, float, dict[str, float]], object] = lambda done, total, metrics: None,
 ) -> None:
     """Run the experiments that ``out`` does not hold yet; write the table after each, and the figures at the end."""
     out.mkdir(parents=True, exist_ok=True)
@@ -329,6 +330,7 @@ def run_all(
             f"{row.objective}, seed {seed}: gap {row.gap:.4f} ± {row.gap_error:.4f} nats, "
             f"P(next black) {row.next_black:.4f}"
         )
+        report(i + 1, len(remaining), {"gap": row.gap, "gap_error": row.gap_error, "next_black": row.next_black})
         save(out, rows, least, exact)  # an interruption keeps what was measured
     for line in conclusions(rows, least, exact):
         console.print(line)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ class TrainingOptions(Displayed):
         Where to save the training at each tenth of it, so that ``resume=`` can continue one that was killed.
     pause_at : int, optional
         Stop at this step as if interrupted, to save and resume.
+    callback : callable, optional
+        Called about ten times as ``callback(step, metrics)`` with the seconds, the loss and the held-out metrics so
+        far; the training ends where it returns True.
     patience : int, optional
         Evaluations without a better held-out metric before the training ends, default 3 of about ten in all; of
         `hbm_fast.embedding.train` on given datasets only.
@@ -96,6 +100,7 @@ class TrainingOptions(Displayed):
     progress: bool = None  # type: ignore[assignment]
     checkpoint: str | Path | None = None
     pause_at: int | None = None
+    callback: Callable[[int, dict[str, float]], object] | None = None
     patience: int | None = None
 
     def __post_init__(self) -> None:
@@ -108,6 +113,8 @@ class TrainingOptions(Displayed):
         for name in ("minutes", "target", "learning_rate"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _validate.finite_float(getattr(self, name), name, positive=True))
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"callback must be a function of the step and the metrics; got {self.callback!r:.60}")
         usable_device(self.device)
 
     def fraction(self, step: int, seconds: float) -> float:
@@ -289,6 +296,8 @@ def run(
                 state.history.append(metrics)
                 finished = finished or (options.target is not None and metrics.get("kl", math.inf) <= options.target)
                 finished = finished or (stop is not None and stop())
+                if options.callback is not None:
+                    finished = group.from_first(partial(options.callback, state.step, metrics)) is True or finished
                 if save is not None and not finished:
                     save(loop.current_state())
                 network.train().to(options.device)

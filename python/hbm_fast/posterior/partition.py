@@ -95,7 +95,7 @@ class _Expectation:
 
     def __call__(self, partition: Labels) -> float:
         joint = float(_entropy_sum(self.shared(partition))) / self._n_draws
-        return (float(_entropy_sum(np.bincount(partition))) - 2.0 * joint) / len(partition)
+        return float(_entropy_sum(np.bincount(partition)) - 2.0 * joint) / len(partition)
 
     def shared(self, partition: Labels) -> NDArray[np.float32]:
         """Groups that each component of the partition shares with each one of each draw (P, R * labels)."""
