@@ -32,6 +32,8 @@ ORDER = (
     "fit_against_starts",
     "sampling_hard_cases",
     "prior_coverage",
+    "evidence_errors",
+    "mixture_evidence",
     "group_comparison_coverage",
     "mixture_calibration",
     "population_calibration",
