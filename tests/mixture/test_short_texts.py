@@ -331,3 +331,11 @@ def test_bad_input():
         hbm.fit(TEXTS, mixture, start=([0.5, 0.5], np.full((2, 3), 0.5)))
     with pytest.raises(ValueError, match="select_components compares mixtures by criteria of finite"):
         hbm.select_components(TEXTS, [1, 2], alpha=math.inf)
+
+
+def test_the_evidence_is_refused_before_anything_is_drawn():
+    model = hbm.MixtureModel(3, n_components=2, alpha=math.inf)
+    with pytest.raises(ValueError, match="mixture of multinomials"):
+        hbm.log_evidence([[3, 1, 0], [0, 2, 2]], model)
+    with pytest.raises(ValueError, match="mixture of multinomials"):
+        hbm.sample([[3, 1, 0], [0, 2, 2]], model, evidence=True)

@@ -14,6 +14,7 @@ from hbm_fast.evidence import enumeration, importance
 from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
 from hbm_fast.quadrature import Quadrature
 from hbm_fast.sampling import regression_evidence, sample
+from hbm_fast.sampling.evidence import refuse_multinomial
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
@@ -156,6 +157,7 @@ def log_evidence(
         found = _of_one(statistics, model, method, generator)
     else:
         assert not isinstance(table, SufficientStatistics)
+        refuse_multinomial(model)
         found = _of_mixture(table, statistics, model, method, generator)
     return found if coefficient else _without(found, statistics)
 

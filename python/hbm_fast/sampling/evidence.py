@@ -51,6 +51,14 @@ class ComponentLikelihood:
         return self(points.components[:, 0])
 
 
+def refuse_multinomial(model: MixtureModel) -> None:
+    """Raise for a mixture whose components are multinomials."""
+    if model.is_multinomial:
+        raise ValueError(
+            "the evidence of a mixture of multinomials (alpha=math.inf) is not offered; pass a finite alpha, or a prior"
+        )
+
+
 def check_draws(n_chains: int, n_draws: int, model: HierarchicalModel | MixtureModel) -> None:
     """Refuse, before the draws, what gives no evidence."""
     if n_chains * n_draws < bridge.FEWEST_DRAWS or n_draws < _FEWEST_OF_CHAIN:
@@ -60,6 +68,7 @@ def check_draws(n_chains: int, n_draws: int, model: HierarchicalModel | MixtureM
         )
     if isinstance(model, HierarchicalModel):
         return
+    refuse_multinomial(model)
     if isinstance(model.n_components, DirichletProcess):
         raise ValueError(
             "evidence=True needs a fixed number of components; of a Dirichlet process hbm.log_evidence sums over all "
