@@ -578,9 +578,14 @@ void sample_population(const std::vector<const SufficientStatistics*>& datasets,
       [&](std::size_t begin, std::size_t end) {
         for (std::size_t c = begin; c < end; ++c) {
           PopulationChain chain(terms, priors, options.key, c, inner, timed_poll);
-          for (std::size_t i = 0; i < options.n_warmup; ++i, ++done) chain.warm_up(i, options.n_warmup);
+          // The loops over datasets drop Stopped, as every parallel_for: each sweep must look again.
+          for (std::size_t i = 0; i < options.n_warmup; ++i, ++done) {
+            chain.warm_up(i, options.n_warmup);
+            timed_poll();
+          }
           for (std::size_t d = 0; d < options.n_draws; ++d, ++done) {
             chain.step();
+            timed_poll();
             const std::size_t at = c * options.n_draws + d;
             out.mu[at] = chain.mu();
             out.log_tau[at] = chain.log_tau();

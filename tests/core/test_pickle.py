@@ -4,8 +4,10 @@ import copy
 import html
 import importlib
 import inspect
+import math
 import pickle
 import re
+import warnings
 from functools import cache
 
 import numpy as np
@@ -173,7 +175,12 @@ EXAMPLES = {
         lambda: hbm.sample(BAGS, hbm.MixtureModel(2, n_components=2), n_draws=50, rng=1, diagnostics=False),
         lambda p: [p.labels, p.log_weights, p.alpha, p.co_assignment(), p.log_predictive([3, 1])],
     ),
+    "MultinomialMixturePosterior": (
+        lambda: hbm.sample(BAGS, hbm.MixtureModel(2, n_components=2, alpha=math.inf), n_draws=50, rng=1),
+        lambda p: [p.labels, p.log_weights, p.co_assignment(), p.predict(1), p.log_predictive([3, 1])],
+    ),
     "Evidence": (lambda: hbm.log_evidence(BAGS, MODEL), lambda e: [repr(e), e.value, e.error]),
+    "Languages": (hbm.datasets.load_languages, lambda found: [found.names, found.counts(0), found.split]),
     "Dataset": (hbm.datasets.load_rat_tumors, *FIELDS),
     "CountTable": (lambda: hbm.tables.CountTable(BAGS, ("a", "b")), *FIELDS),
     "Posterior": (draws, answers_of_posterior),
@@ -231,6 +238,18 @@ EXAMPLES = {
 }
 
 
+@cache
+def of_datasets():
+    counts = hbm.simulate(hbm.HierarchicalModel(2), 50, n_groups=6, totals=9, rng=1).counts
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a short training
+        return hbm.embedding.train(data=counts, shared="dataset", dim=2, steps=2, n_simulated=64, rng=0)
+
+
+def answers_of_dataset(post):
+    return [post.predict(None), post.log_predictive(BAGS)]
+
+
 def answers_of_network(network):
     post = network.sample(BAGS, n_draws=50, rng=1)
     return [post.log_alpha, post.log_beta, post.predict(1)]
@@ -249,6 +268,8 @@ TRAINED = {
     "Posterior, by a network": (lambda: hbm.amortize.load("marbles").sample(BAGS, rng=1), answers_of_posterior),
     "Posterior, any-k": (lambda: hbm.amortize.load("any-k").sample(BAGS, rng=1), answers_of_posterior),
     "Posterior, bottom-up": (lambda: hbm.amortize.load("marbles-bottom-up").sample(BAGS, rng=1), answers_of_posterior),
+    "DatasetEmbedding": (lambda: of_datasets(), lambda e: answers_of_dataset(e.sample(BAGS, rng=1))),
+    "DatasetPosterior": (lambda: of_datasets().sample(BAGS, rng=1), lambda p: answers_of_dataset(p)),
     "TrainingOptions": (lambda: hbm.amortize.TrainingOptions(steps=10), lambda o: [repr(o)]),
     "Gap": (
         lambda: importlib.import_module("hbm_fast.embedding").Gap(0.5, 0.1, 0.6, 0.1),

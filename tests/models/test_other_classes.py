@@ -34,7 +34,7 @@ def test_other_classes_are_refused(name, model):
 
 @pytest.mark.parametrize("model", [None, "HierarchicalModel", hbm.MixtureModel])
 def test_simulate_names_its_models(model):
-    with pytest.raises(TypeError, match="model must be a HierarchicalModel, a MixtureModel or a RegressionModel; got"):
+    with pytest.raises(TypeError, match="a MixtureModel, a PopulationModel or a RegressionModel; got"):
         hbm.simulate(model, 2, **SIZES)
 
 

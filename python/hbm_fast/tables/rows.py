@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,12 @@ class Rows:
     columns: NDArray[np.int64]
     offsets: NDArray[np.int64]
     shape: tuple[int, int]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrays at odd addresses of a message are copied to where the kernels can read them."""
+        for name in ("values", "columns", "offsets"):
+            object.__setattr__(self, name, _validate.native(state[name]))
+        object.__setattr__(self, "shape", state["shape"])
 
     @classmethod
     def of(cls, counts: CountsLike) -> "Rows":
