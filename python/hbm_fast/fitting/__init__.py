@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _validate, errors, priors
 from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.fitting.gamma_prior import independent_gamma
+from hbm_fast.fitting.hierarchical import fit_hierarchical
 from hbm_fast.fitting.many import ManyFits, fit_many
 from hbm_fast.fitting.mixture import Progress, Start, fit_mixture
 from hbm_fast.fitting.mixture_classifier import MixtureClassifier, fit_classes
@@ -22,7 +23,7 @@ from hbm_fast.fitting.profile import log_totals, profile
 from hbm_fast.fitting.regression import fit_regression
 from hbm_fast.fitting.regression_result import RegressionFit
 from hbm_fast.fitting.result import FitResult, Outcome
-from hbm_fast.models import MixtureModel, PopulationModel, RegressionModel
+from hbm_fast.models import HierarchicalModel, MixtureModel, PopulationModel, RegressionModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts, check_layer
 
@@ -37,7 +38,7 @@ _REGRESSION_OPTIONS = ("data", "design", "precision_design", "n_threads", "integ
 @overload
 def fit(
     counts: CountsLike | SufficientStatistics,
-    model: None = None,
+    model: HierarchicalModel | None = None,
     *,
     prior: priors.Gamma | priors.Exponential | None = None,
     weights: ArrayLike | None = None,
@@ -109,7 +110,7 @@ def fit(
 ) -> PopulationFit: ...
 def fit(
     counts: Any,
-    model: MixtureModel | PopulationModel | RegressionModel | None = None,
+    model: HierarchicalModel | MixtureModel | PopulationModel | RegressionModel | None = None,
     *,
     prior: Any = None,
     weights: ArrayLike | None = None,
@@ -125,15 +126,16 @@ def fit(
     counts : array_like of whole numbers (N, K), a table (N, K), or SufficientStatistics
         One group a row. A table is what `hbm_fast.tables.as_counts` takes: a data frame, a CountTable, scipy.sparse and
         others. SufficientStatistics, added up chunk by chunk, may replace tables of any length.
-    model : MixtureModel, RegressionModel or PopulationModel, optional
-        Components, each with a concentration of its own; mean proportions and precision that depend on covariates; or
-        empirical Bayes: counts are many datasets (N_b, K), and mu, tau, kappa and m maximise their marginal likelihood,
-        whatever their priors. None: one concentration shared by all groups.
+    model : HierarchicalModel, MixtureModel, RegressionModel or PopulationModel, optional
+        One concentration, whose posterior mode under the priors of the model is found; components, each with a
+        concentration of its own; mean proportions and precision that depend on covariates; or empirical Bayes: counts
+        are many datasets (N_b, K), and mu, tau, kappa and m maximise their marginal likelihood, whatever their priors.
+        None: maximum likelihood of one concentration shared by all groups.
     prior : Gamma or Exponential, optional
         Independent prior of every concentration; the result is then the mode of the posterior density of log
-        concentration (Holmes, Harris & Quince 2012). None: maximum likelihood. With a MixtureModel: in place of the
-        model's priors, which apply without it. With a RegressionModel: ``"model"``, its priors, or a `priors.Normal`
-        of the coefficients of the mean in place of the model's.
+        concentration (Holmes, Harris & Quince 2012). None: maximum likelihood. With a HierarchicalModel or a
+        MixtureModel: in place of the model's priors, which apply without it. With a RegressionModel: ``"model"``, its
+        priors, or a `priors.Normal` of the coefficients of the mean in place of the model's.
     weights : non-negative array (N,), optional
         Multiplicity of each row; default those of a CountTable.
     category_names : sequence of K str, optional
@@ -247,10 +249,17 @@ def fit(
     if isinstance(model, PopulationModel):
         _validate.keywords(options, _POPULATION_OPTIONS, "fit with a PopulationModel")
         return fit_population(counts, model, **common, **options)
-    if model is not None:
-        raise TypeError(f"model must be a MixtureModel, a PopulationModel, a RegressionModel or None; got {model!r}")
-    _validate.keywords(options, (), "fit without a model")
+    if model is not None and not isinstance(model, HierarchicalModel):
+        raise TypeError(
+            "model must be a HierarchicalModel, a MixtureModel, a PopulationModel, a RegressionModel or None; "
+            f"got {model!r}"
+        )
+    _validate.keywords(options, (), "fit without a model" if model is None else "fit with a HierarchicalModel")
+    if model is not None and prior is None:
+        return fit_hierarchical(counts, model, **{name: common[name] for name in common if name != "prior"})
     stats, names = _statistics(counts, weights, category_names, layer)
+    if model is not None:
+        _validate.same_categories(stats.n_categories, model)
     gamma = independent_gamma(prior, "hbm.sample takes any prior, one with a learned concentration of beta too")
     steps = _validate.positive_int(max_iterations, "max_iterations")
     moments = MomentSums(stats)

@@ -105,7 +105,7 @@ class MixtureProblem:
         if bounded or not isinstance(beta, priors.Dirichlet) or beta.is_learned:
             raise ValueError(
                 "fit takes a prior of alpha with a density on all positive numbers, whose mode is at no bound, and a "
-                f"Dirichlet prior of beta of known concentration for a mixture; got alpha={alpha}, beta={beta}. Pass "
+                f"Dirichlet prior of beta of known concentration; got alpha={alpha}, beta={beta}. Pass "
                 "prior=priors.Gamma(...), or use hbm.sample"
             )
         self.alpha = alpha
