@@ -71,8 +71,10 @@ def partition(both: dict[str, Any]) -> Any:
     for row, (link, embedding) in zip(axes, both.items(), strict=True):
         a = embedding.concentration(plane)
         total = a.sum(-1)
-        share = row[0].pcolormesh(side, side, a[..., 1] / total, cmap="gray_r", vmin=0, vmax=1, shading="auto")
-        sizes = row[1].pcolormesh(side, side, np.log10(total), cmap="viridis", shading="auto")
+        share = row[0].pcolormesh(
+            side, side, a[..., 1] / total, cmap="gray_r", vmin=0, vmax=1, shading="auto", rasterized=True
+        )
+        sizes = row[1].pcolormesh(side, side, np.log10(total), cmap="viridis", shading="auto", rasterized=True)
         if a.min() < 1.0:
             row[1].contour(side, side, a.min(-1), levels=[1.0], colors="red")
         row[0].set(title=f"{NAMES[link]}: mean proportion of black", ylabel="$z_2$")
