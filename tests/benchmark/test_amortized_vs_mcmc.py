@@ -111,7 +111,7 @@ def test_extrapolated_seconds_carry_a_tilde(result):
 @pytest.mark.filterwarnings("default")
 def test_peers_answer_as_we_do():
     pytest.importorskip("numpyro")
-    found = amortized_vs_mcmc.run(sizes=(1, 2), categories=(2,), n_draws=500, n_compared=2, budget=120.0, seed=1)
+    found = amortized_vs_mcmc.run(sizes=(2,), categories=(2,), n_draws=500, n_compared=2, budget=120.0, seed=1)
     assert found["absent_peers"] == []
     points = {p["way"]: p for p in found["works"][0]["points"]}
     for name in ("numpyro NUTS", "nutpie"):
