@@ -1,6 +1,5 @@
 """sample(counts): Markov chain Monte Carlo for (alpha, beta), the groups' theta integrated out."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
@@ -16,6 +15,7 @@ from hbm_fast.sampling import convergence, prior_weight
 from hbm_fast.sampling.evidence import check_draws, of_datasets
 from hbm_fast.sampling.mixture import sample_mixture
 from hbm_fast.sampling.population import sample_new_dataset, sample_population
+from hbm_fast.sampling.progress import reporting
 from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
@@ -355,24 +355,20 @@ def sample(
     key = new_key(rng)
     datasets, methods, reasons = _samplers(method, datasets, model, whole)
     post_method = "mixed" if len(set(methods)) > 1 else methods[0] if methods else str(method)
-    report = progress if callable(progress) else _reporter(post_method) if progress else None
-    drawn = _core.mcmc.sample(
-        datasets,
-        model.alpha._kernel(),
-        model.beta._kernel(n_categories),
-        methods,
-        n_draws,
-        n_chains,
-        warmup,
-        key,
-        _validate.threads(n_threads),
-        report,
-        starts,
-    )
-    if report is not None:
-        report(1.0)
-    if progress and not callable(progress):
-        print(file=sys.stderr)
+    with reporting(progress, f"hbm_fast.sample ({post_method})") as report:
+        drawn = _core.mcmc.sample(
+            datasets,
+            model.alpha._kernel(),
+            model.beta._kernel(n_categories),
+            methods,
+            n_draws,
+            n_chains,
+            warmup,
+            key,
+            _validate.threads(n_threads),
+            report,
+            starts,
+        )
     details = {
         "method": np.array(methods, dtype=object),
         "reason": np.array(reasons, dtype=object),
@@ -505,10 +501,3 @@ def _rough_alpha(statistics: _core.statistics.SufficientStatistics) -> float:
     agree = pairs[:-1].sum() / pairs[-1]
     above_chance = agree - ((sums[:-1] / sums[-1]) ** 2).sum()
     return float((1.0 - agree) / above_chance) if above_chance > 0.0 else float("inf")
-
-
-def _reporter(method: str) -> Callable[[float], None]:
-    def report(share: float) -> None:
-        print(f"\rhbm_fast.sample ({method}): {share:4.0%}", end="", file=sys.stderr, flush=True)
-
-    return report

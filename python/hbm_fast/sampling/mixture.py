@@ -1,6 +1,5 @@
 """Markov chains for mixtures: labels of the groups, parameters of the components, their number fixed or open."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from hbm_fast.posterior import MixturePosterior, MultinomialMixturePosterior, di
 from hbm_fast.posterior.convergence import FEWEST_DRAWS, r_hat_limit
 from hbm_fast.priors import DirichletProcess, Gamma
 from hbm_fast.sampling.evidence import check_draws, of_mixture
+from hbm_fast.sampling.progress import reporting
 from hbm_fast.tables.inputs import as_counts
 from hbm_fast.tables.rows import Rows
 
@@ -80,21 +80,18 @@ def sample_mixture(
     _memory.check_fits(n_chains * n_draws * values, f"n_draws = {n_draws} of the mixture")
     key = new_key(rng)
     empty = np.flatnonzero(np.diff(rows.offsets) == 0)
-    report = progress if callable(progress) else _report if progress else None
     beta = model.beta._kernel(n_categories)
     settings = (n_components, model.weights, concentration, shape, rate, n_draws, n_chains, warmup, key)
     threads = _validate.threads(n_threads)
     if multinomial:
         _memory.check_fits(4 * n_categories * n_columns, f"the counts of {n_columns} components")
         _validate.at_most(int(rows.values.sum()), "the sum of counts of multinomial components", 2**31 - 1)
-        drawn = _core.mixture.sample_multinomial(slots, len(empty), beta, *settings, threads, report)
-    else:
-        alpha = model.component.alpha._kernel()
-        drawn = _core.mixture.sample(slots, len(empty), alpha, beta, *settings, threads, report)
-    if report is not None:
-        report(1.0)
-    if progress and not callable(progress):
-        print(file=sys.stderr)
+    with reporting(progress, "sampling the mixture") as report:
+        if multinomial:
+            drawn = _core.mixture.sample_multinomial(slots, len(empty), beta, *settings, threads, report)
+        else:
+            alpha = model.component.alpha._kernel()
+            drawn = _core.mixture.sample(slots, len(empty), alpha, beta, *settings, threads, report)
     labels = np.empty_like(drawn["labels"])
     labels[..., np.concatenate([slots.order, empty]).astype(np.intp)] = drawn["labels"]
     common: dict[str, Any] = {
@@ -125,10 +122,6 @@ def sample_mixture(
     if evidence:
         post.log_evidence, post.log_evidence_error = of_mixture(post)
     return post
-
-
-def _report(share: float) -> None:
-    print(f"\rsampling the mixture: {share:4.0%}", end="", file=sys.stderr, flush=True)
 
 
 def _check(post: MixturePosterior) -> None:

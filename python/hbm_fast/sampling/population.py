@@ -1,6 +1,5 @@
 """Draws of a population of datasets and of (alpha, beta) of each of them."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from hbm_fast.models import PopulationModel
 from hbm_fast.posterior import NewDataset, PopulationPosterior, Posterior, diagnostics
 from hbm_fast.posterior.convergence import ADVICE, FEWEST_DRAWS, problems
 from hbm_fast.posterior.population import assemble
+from hbm_fast.sampling.progress import reporting
 from hbm_fast.tables.inputs import aligned, as_datasets
 
 _WARMUP = 200
@@ -48,25 +48,21 @@ def sample_population(
     n_chains = _validate.positive_int(n_chains, "n_chains")
     warmup = _WARMUP if n_warmup is None else _validate.positive_int(n_warmup, "n_warmup", minimum=0)
     key = new_key(rng)
-    report = progress if callable(progress) else _report if progress else None
-    drawn = _core.population.sample(
-        list(given.counts),
-        model.mu.mu,
-        model.mu.sd,
-        model.tau._kernel(),
-        model.kappa._kernel(),
-        model.m._kernel(k),
-        n_draws,
-        n_chains,
-        warmup,
-        key,
-        _validate.threads(n_threads),
-        report,
-    )
-    if report is not None:
-        report(1.0)
-    if progress and not callable(progress):
-        print(file=sys.stderr)
+    with reporting(progress, "sampling the population") as report:
+        drawn = _core.population.sample(
+            list(given.counts),
+            model.mu.mu,
+            model.mu.sd,
+            model.tau._kernel(),
+            model.kappa._kernel(),
+            model.m._kernel(k),
+            n_draws,
+            n_chains,
+            warmup,
+            key,
+            _validate.threads(n_threads),
+            report,
+        )
     with np.errstate(over="ignore", under="ignore"):
         population = {
             "mu": drawn["mu"],
@@ -113,10 +109,6 @@ def sample_new_dataset(
     shape = _validate.positive_int(n_chains, "n_chains"), _validate.positive_int(n_draws, "n_draws")
     key = None if rng is None else new_key(rng)
     return dataset._draw(given.counts[0], shape, key=key, group_names=given.group_names, diagnostics=diagnostics)
-
-
-def _report(share: float) -> None:
-    print(f"\rsampling the population: {share:4.0%}", end="", file=sys.stderr, flush=True)
 
 
 def _check(result: PopulationPosterior) -> PopulationPosterior:

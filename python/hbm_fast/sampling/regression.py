@@ -1,6 +1,5 @@
 """sample for a RegressionModel: importance sampling at the mode where it is nearly exact, otherwise HMC."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from hbm_fast.models.design import aligned, named_counts
 from hbm_fast.posterior import RegressionPosterior
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.sampling import bridge
+from hbm_fast.sampling.progress import reporting
 
 RegressionMethod = Literal["auto", "importance", "hmc"]
 
@@ -68,22 +68,18 @@ def sample_regression(
     theta, has_mode = coordinates.mode(threads)
     kernel = coordinates.kernel(theta)
     chosen, reason = _choose(method, model, has_mode, kernel, key, threads)
-    report = progress if callable(progress) else _reporter(chosen) if progress else None
-    drawn = kernel.sample(chosen == "importance", n_draws, n_chains, warmup, key, threads, report)
-    details: dict[str, Any] = {"method": chosen, "reason": reason}
-    weights = drawn.pop("log_weight")
-    if chosen == "importance":
-        share, k = _weights(weights)
-        details |= {"ess_share": share, "pareto_k": k}
-        if method == "auto" and not _is_nearly_exact(share, k):
-            chosen, reason = "hmc", f"of the draws by importance {_described(share, k)}"
-            drawn = kernel.sample(False, n_draws, n_chains, warmup, key, threads, report)
-            del drawn["log_weight"]
-            details |= {"method": chosen, "reason": reason}
-    if report is not None:
-        report(1.0)
-    if progress and not callable(progress):
-        print(file=sys.stderr)
+    with reporting(progress, f"hbm_fast.sample ({chosen})") as report:
+        drawn = kernel.sample(chosen == "importance", n_draws, n_chains, warmup, key, threads, report)
+        details: dict[str, Any] = {"method": chosen, "reason": reason}
+        weights = drawn.pop("log_weight")
+        if chosen == "importance":
+            share, k = _weights(weights)
+            details |= {"ess_share": share, "pareto_k": k}
+            if method == "auto" and not _is_nearly_exact(share, k):
+                chosen, reason = "hmc", f"of the draws by importance {_described(share, k)}"
+                drawn = kernel.sample(False, n_draws, n_chains, warmup, key, threads, report)
+                del drawn["log_weight"]
+                details |= {"method": chosen, "reason": reason}
     drawn_theta = drawn.pop("theta")
     scales, intercepts = np.exp(drawn.pop("log_scale")), drawn.pop("intercepts")
     found: tuple[float | None, float | None] = (None, None)
@@ -217,10 +213,3 @@ def _marginal(
     kernel: _core.regression.Posterior, coordinates: Coordinates, y: Floats, key: Key, n_threads: int
 ) -> Floats:
     return kernel.marginal(np.ascontiguousarray(y), *coordinates.rule(), key, n_threads)
-
-
-def _reporter(method: str) -> Callable[[float], None]:
-    def report(share: float) -> None:
-        print(f"\rhbm_fast.sample ({method}): {share:4.0%}", end="", file=sys.stderr, flush=True)
-
-    return report
