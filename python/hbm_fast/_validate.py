@@ -166,6 +166,11 @@ def native(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="))
 
 
+def native_state(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a pickled object with its arrays `native`: in a message, as of dask, they lie at odd addresses."""
+    return {name: native(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
+
+
 def doubles(value: Any, name: str) -> Floats:
     """A C-contiguous, aligned float64 array of real numbers."""
     array = unmasked(value, name)

@@ -128,10 +128,7 @@ class MixturePosterior(Displayed):
         self.group_names = _validate.names(group_names, "group_names", self.n_groups)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrays at odd addresses of a message are copied to where the kernels can read them."""
-        self.__dict__.update(
-            {name: _validate.native(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
-        )
+        self.__dict__.update(_validate.native_state(state))
 
     # shapes and parameters ------------------------------------------------------------------------------------------
     @property

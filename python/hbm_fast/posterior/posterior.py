@@ -140,10 +140,7 @@ class Posterior:
         object.__setattr__(self, name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrays at odd addresses of a message, such as one of dask, are copied to where the kernels can read them."""
-        self.__dict__.update(
-            {name: _validate.native(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
-        )
+        self.__dict__.update(_validate.native_state(state))
         self.__dict__["latent"] = {name: _validate.native(value) for name, value in self.latent.items()}
 
     # names, shapes and parts ------------------------------------------------------------------------------------------

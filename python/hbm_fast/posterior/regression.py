@@ -98,10 +98,7 @@ class RegressionPosterior:
         self._key = _random.key(None) if key is None else np.ascontiguousarray(key, dtype=np.uint64)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrays at odd addresses of a message are copied to where the kernels can read them."""
-        self.__dict__.update(
-            {name: _validate.native(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
-        )
+        self.__dict__.update(_validate.native_state(state))
 
     # shapes and names -------------------------------------------------------------------------------------------------
     @property

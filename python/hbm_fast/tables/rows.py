@@ -22,10 +22,7 @@ class Rows:
     shape: tuple[int, int]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrays at odd addresses of a message are copied to where the kernels can read them."""
-        for name in ("values", "columns", "offsets"):
-            object.__setattr__(self, name, _validate.native(state[name]))
-        object.__setattr__(self, "shape", state["shape"])
+        self.__dict__.update(_validate.native_state(state))
 
     @classmethod
     def of(cls, counts: CountsLike) -> "Rows":
