@@ -57,4 +57,4 @@ def test_bad_input():
     with pytest.raises(ValueError, match="prior and weights"):
         hbm.fit([[[3, 1]], [[2, 2]]], hbm.PopulationModel(2), prior=priors.Exponential(1))
     with pytest.raises(TypeError, match="PopulationModel"):
-        hbm.fit([[3, 1], [2, 2]], hbm.HierarchicalModel(2))
+        hbm.fit([[3, 1], [2, 2]], hbm.priors.Exponential(1))
