@@ -248,3 +248,17 @@ def test_one_population_for_each_key():
     assert (later.counts == sims.counts[4:]).all()
     assert later.population["mu"] == sims.population["mu"]
     assert sims.population["m"].sum() == pytest.approx(1.0)
+
+
+def test_a_dataset_without_counts_has_probability_one():
+    new = hbm.sample(COUNTS, MODEL, n_draws=100, n_chains=2, rng=1, diagnostics=False).new_dataset()
+    assert new.log_predictive(np.zeros((0, 2), dtype=int)) == pytest.approx(0.0, abs=1e-12)
+    value, effective = new.log_predictive([[0, 0]], return_ess=True)
+    assert value == pytest.approx(0.0, abs=1e-12)
+    assert effective == pytest.approx(4000.0)
+
+
+def test_plots_are_of_one_dataset():
+    post = hbm.sample(COUNTS, MODEL, n_draws=50, n_chains=1, rng=1)
+    with pytest.raises(TypeError, match=r"got a PopulationPosterior. Of a PopulationPosterior plot post\[b\]"):
+        hbm.plots.posterior(post)

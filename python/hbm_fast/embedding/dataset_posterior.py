@@ -128,7 +128,7 @@ class DatasetPosterior(Displayed):
         """
         new, _ = self._bags(new_counts, False, False)
         prior = self.embedding.prior_concentration
-        if np.shares_memory(new[0], new[-1]) or len(new) == 1:  # the same bags for every dataset
+        if new.strides[0] == 0 or len(new) == 1:  # the same bags for every dataset
             background = _log_mean(log_probabilities(new[0], prior), np.zeros(len(prior)))[None]
         else:
             background = np.stack([_log_mean(log_probabilities(bags, prior), np.zeros(len(prior))) for bags in new])

@@ -169,17 +169,21 @@ def _statistics_series(statistics: SufficientStatistics, a: Any, coefficient: bo
     return value + statistics.log_coefficient if coefficient else value
 
 
-@jax.custom_jvp
-def _log_rising(a: Any, n: Any, scale: Any) -> Any:
-    """lgamma(a + n) - lgamma(a) - n log(scale), by the difference of Stirling's series at 8 or more (DLMF 5.11.1)."""
-    a = jnp.where(n > 0, a, 1.0)
+def _moved(a: Any, n: Any, eight: Any) -> Any:
+    """a and a + n moved up by 8 where they are below it, their difference, and the ``eight`` terms of each move."""
     top = a + n
     low0, low1 = a < 8, top < 8
     z0, z1 = jnp.where(low0, a + 8, a), jnp.where(low1, top + 8, top)
-    d = n - 8.0 * low0 + 8.0 * low1
+    below = jnp.where(low0, eight(jnp.where(low0, a, 1.0)), 0.0)
+    above = jnp.where(low1, eight(jnp.where(low1, top, 1.0)), 0.0)
+    return z0, z1, n - 8.0 * low0 + 8.0 * low1, below, above
+
+
+@jax.custom_jvp
+def _log_rising(a: Any, n: Any, scale: Any) -> Any:
+    """lgamma(a + n) - lgamma(a) - n log(scale), by the difference of Stirling's series at 8 or more (DLMF 5.11.1)."""
     shift = 8 * jnp.log(scale)
-    below = jnp.where(low0, _log_eight_factors(jnp.where(low0, a, 1.0)) - shift, 0.0)
-    above = jnp.where(low1, _log_eight_factors(jnp.where(low1, top, 1.0)) - shift, 0.0)
+    z0, z1, d, below, above = _moved(jnp.where(n > 0, a, 1.0), n, lambda z: _log_eight_factors(z) - shift)
     series = (z0 - 0.5) * jnp.log1p(d / z0) + _tail(z1) - _tail(z0)
     return jnp.where(n > 0, d * (jnp.log(z1 / scale) - 1) + series + below - above, 0.0)
 
@@ -205,13 +209,7 @@ def _tail(z: Any) -> Any:
 @jax.custom_jvp
 def _digamma_difference(a: Any, n: Any) -> Any:
     """digamma(a + n) - digamma(a), from the differences of the terms of its series at 8 or more (DLMF 5.11.2)."""
-    a = jnp.where(n > 0, a, 1.0)
-    top = a + n
-    low0, low1 = a < 8, top < 8
-    z0, z1 = jnp.where(low0, a + 8, a), jnp.where(low1, top + 8, top)
-    d = n - 8.0 * low0 + 8.0 * low1
-    below = jnp.where(low0, _eight_inverses(jnp.where(low0, a, 1.0)), 0.0)
-    above = jnp.where(low1, _eight_inverses(jnp.where(low1, top, 1.0)), 0.0)
+    z0, z1, d, below, above = _moved(jnp.where(n > 0, a, 1.0), n, _eight_inverses)
     series = jnp.log1p(d / z0) + 0.5 * (d / z0 / z1) + _digamma_tail(z0) - _digamma_tail(z1)
     return jnp.where(n > 0, below - above + series, 0.0)
 
@@ -233,12 +231,7 @@ def _digamma_tail(z: Any) -> Any:
 def _trigamma_difference(a: Any, n: Any) -> Any:
     """trigamma(a) - trigamma(a + n), from the differences of the terms of its series at 8 or more (DLMF 5.15.8)."""
     n = n.astype(a.dtype)
-    top = a + n
-    low0, low1 = a < 8, top < 8
-    z0, z1 = jnp.where(low0, a + 8, a), jnp.where(low1, top + 8, top)
-    d = n - 8.0 * low0 + 8.0 * low1
-    below = jnp.where(low0, _eight_squares(jnp.where(low0, a, 1.0)), 0.0)
-    above = jnp.where(low1, _eight_squares(jnp.where(low1, top, 1.0)), 0.0)
+    z0, z1, d, below, above = _moved(a, n, _eight_squares)
     r = d / z0 / z1
     series = r + 0.5 * r * (1 / z0 + 1 / z1) + (_trigamma_tail(z0) - _trigamma_tail(z1))
     return jnp.where(n > 0, below - above + series, 0.0)

@@ -13,7 +13,12 @@ from hbm_fast.posterior import Group, Posterior
 
 
 def one_dataset(post: Posterior) -> None:
-    """Raise for a batch."""
+    """Raise for a batch, and for what is no Posterior."""
+    if not isinstance(post, Posterior):
+        raise TypeError(
+            f"post must be a Posterior; got a {type(post).__name__}. Of a PopulationPosterior plot post[b], one of its "
+            "datasets; of a MixturePosterior post.component(j)"
+        )
     if post.log_alpha.ndim == 3:
         raise ValueError("this is a batch of posteriors: plot post[b], one of them")
 

@@ -1,16 +1,16 @@
 """A dataset of a population that is not among the data, by importance sampling over all draws of the population."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _display, _validate, _weighted
+from hbm_fast import _display, _validate, _weighted, variates
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import predictive
+from hbm_fast.posterior.new_component import log_dirichlet
 from hbm_fast.posterior.posterior import Posterior
 from hbm_fast.priors import Dirichlet, LogNormal
 from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -18,7 +18,6 @@ from hbm_fast.tables.inputs import align
 
 _CELLS = 300  # of log alpha
 _FEWEST = 4000  # draws of (alpha, beta)
-_LOG_GAMMA = np.frompyfunc(math.lgamma, 1, 1)
 
 
 class NewDataset(_display.Displayed):
@@ -173,6 +172,9 @@ class NewDataset(_display.Displayed):
         of_population = np.arange(n_draws) * len(self.mu) // n_draws
         mu, tau = self.mu[of_population], np.maximum(self.tau[of_population], 1e-12)
         prior = self._concentration()[of_population]
+        if not table.any():  # nothing was seen: draws of the population itself
+            log_alpha = mu + tau * rng.standard_normal(len(mu))
+            return log_alpha, variates.dirichlet(rng, prior, log=True), np.zeros(n_draws)
         stats = SufficientStatistics(table)
         edges = np.linspace((mu - 7 * tau).min(), (mu + 7 * tau).max(), _CELLS + 1)
         width, centre = edges[1] - edges[0], 0.5 * (edges[:-1] + edges[1:])
@@ -184,7 +186,7 @@ class NewDataset(_display.Displayed):
         cell = (cumulative < rng.random((len(mu), 1)) * cumulative[:, -1:]).sum(axis=1)
         log_alpha = edges[cell] + width * rng.random(len(mu))
         proposal = prior + shares[cell]
-        log_beta = _log_dirichlet(rng, proposal)
+        log_beta = variates.dirichlet(rng, proposal, log=True)
         likelihood = stats.log_likelihood(
             np.exp(np.clip(log_alpha[:, np.newaxis] + log_beta, -690.0, 690.0)), coefficient=False
         )
@@ -194,8 +196,8 @@ class NewDataset(_display.Displayed):
             - 0.5 * z * z
             - np.log(tau)
             - 0.5 * np.log(2 * np.pi)
-            + _dirichlet_density(log_beta, prior)
-            - _dirichlet_density(log_beta, proposal)
+            + log_dirichlet(log_beta, prior)
+            - log_dirichlet(log_beta, proposal)
             - np.take_along_axis(log_cell, cell[:, np.newaxis], axis=1)[:, 0]
             + np.log(width)
         )
@@ -227,22 +229,4 @@ def _approximation(table: NDArray[np.int64], log_alpha: Floats, prior: Floats) -
     concentration = np.pad(np.maximum(alpha * beta, 1e-300), ((0, 0), (0, 1)))
     height = stats.log_likelihood(concentration, coefficient=False)
     log_beta = np.log(np.maximum(beta, 1e-300))
-    return counts, height + _dirichlet_density(log_beta, prior) - _dirichlet_density(log_beta, prior + counts)
-
-
-def _dirichlet_density(log_beta: Floats, concentration: Floats) -> Floats:
-    """log density of beta (..., K) under Dirichlet(concentration)."""
-    constant = _log_gamma(concentration.sum(axis=-1)) - _log_gamma(concentration).sum(axis=-1)
-    return np.asarray(constant + ((concentration - 1.0) * log_beta).sum(axis=-1))
-
-
-def _log_dirichlet(rng: np.random.Generator, concentration: Floats) -> Floats:
-    """log of Dirichlet variates, by gamma variates of shape + 1 times u to the power 1 / shape: none underflows."""
-    log_gamma = np.log(rng.standard_gamma(concentration + 1.0))
-    log_gamma -= rng.standard_exponential(concentration.shape) / concentration
-    log_gamma = np.maximum(log_gamma, -1e300)
-    return np.asarray(log_gamma - np.logaddexp.reduce(log_gamma, axis=-1, keepdims=True))
-
-
-def _log_gamma(x: Floats) -> Floats:
-    return np.asarray(_LOG_GAMMA(x), dtype=np.float64)
+    return counts, height + log_dirichlet(log_beta, prior) - log_dirichlet(log_beta, prior + counts)
