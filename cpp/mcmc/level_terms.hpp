@@ -4,7 +4,9 @@
 // Where counts are small it is evaluated in one vector loop, without a call for each category.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "core/stream.hpp"
@@ -21,23 +23,33 @@ class LevelTerms {
   // Whether the levels are few enough for this form.
   bool usable() const { return usable_; }
 
-  // The factor of alpha in each term, for proportions (K,); returns sum_k c_k0 log beta_k.
-  double scale(const double* log_beta, std::vector<double>& scales) const;
-  // The log-likelihood without coefficients, but for what `scale` returned.
-  Expansion log_likelihood(double log_alpha, const std::vector<double>& scales) const;
+  // sum_k c_k0 log beta_k, which log_likelihood leaves out.
+  double constant(const double* log_beta) const;
+  // The log-likelihood at proportions beta (K,), without coefficients and but for `constant`.
+  Expansion log_likelihood(double log_alpha, const double* beta) const;
 
   // Whether draw_tables may be called: groups are few.
   bool draws_tables() const { return usable_ && draws_tables_; }
-  // The table counts of mcmc/crp_tables.hpp at these proportions (as `scale` left them), one binomial for each level.
-  void draw_tables(Stream& stream, double log_alpha, const std::vector<double>& scales, double* tables) const;
+  // The table counts of mcmc/crp_tables.hpp at proportions beta, one binomial for each level.
+  void draw_tables(Stream& stream, double log_alpha, const double* beta, double* tables) const;
 
  private:
+  static constexpr std::size_t most_terms = 4096;  // a multiple of level_block
+  using Scales = std::array<double, most_terms>;
+
+  // The factor of alpha in each term. Written anew at each evaluation: kept for each dataset of a large population,
+  // they would be half of the memory that a sweep reads.
+  void scale(const double* beta, Scales& scales) const;
+  const float* levels() const { return terms_.data(); }
+  const float* weights() const { return terms_.data() + n_terms_; }
+
   bool usable_ = true;
   bool draws_tables_ = true;
-  double exponent_ = 0.0;  // sum_k c_k0 - C_0
+  double exponent_ = 0.0;    // sum_k c_k0 - C_0
+  std::size_t n_terms_ = 0;  // a multiple of level_block
   std::vector<double> present_;
-  std::vector<std::size_t> first_;     // terms of category k are first_[k] .. first_[k + 1]; those of the totals follow
-  std::vector<float> level_, weight_;  // whole numbers, exact
+  std::vector<std::uint32_t> first_;  // terms of category k are first_[k] .. first_[k + 1]; those of the totals follow
+  std::vector<float> terms_;          // all levels, then all weights: whole numbers, exact
 };
 
 }  // namespace hbm_fast

@@ -17,9 +17,10 @@ Expansion sum_of_levels(const double* scale, const float* level, const float* we
   constexpr std::size_t most = 64;  // at a time
   alignas(64) double x[most];
   alignas(64) double logs[most];
-  alignas(64) double values[level_block] = {};
-  alignas(64) double slopes[level_block] = {};
-  alignas(64) double curvatures[level_block] = {};
+  alignas(64) double sums[3][level_block] = {};
+  double* const values = sums[0];
+  double* const slopes = sums[1];
+  double* const curvatures = sums[2];
   for (std::size_t begin = 0; begin < n; begin += most) {
     const std::size_t end = n - begin < most ? n - begin : most;
     for (std::size_t i = 0; i < end; ++i)

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <optional>
 #include <utility>
 
 #include "core/limits.hpp"
@@ -129,27 +128,27 @@ class Upper {
 struct DatasetTerms {
   explicit DatasetTerms(const SufficientStatistics& given)
       : statistics(given), levels(given), is_empty(given.total_value_weights().values.empty()) {
-    if (!levels.draws_tables()) tables.emplace(given);
+    if (!levels.draws_tables()) tables = std::make_unique<TableCounts>(given);
   }
 
   const SufficientStatistics& statistics;
   LevelTerms levels;
-  std::optional<TableCounts> tables;  // where `levels` does not draw them
+  std::unique_ptr<TableCounts> tables;  // where `levels` does not draw them
   bool is_empty;
 };
 
 // One dataset of one chain.
 struct Member {
   Member(const DatasetTerms& given, const ModelView& model, Stream own)
-      : terms(given), stream(own), log_beta(given.statistics.n_categories()) {
-    if (!terms.levels.usable()) density.emplace(given.statistics, model);
+      : terms(given), stream(own), log_beta(given.statistics.n_categories()), beta(log_beta.size()) {
+    if (!terms.levels.usable()) density = std::make_unique<PosteriorDensity>(given.statistics, model);
   }
 
   // Of the dataset at its beta, up to a constant.
   double log_likelihood(double at) {
     if (terms.is_empty) return 0.0;
     if (density) return density->log_likelihood(at, log_beta.data(), nullptr);
-    return constant + terms.levels.log_likelihood(at, scales).value;
+    return constant + terms.levels.log_likelihood(at, beta.data()).value;
   }
 
   // The same with its derivatives. Where counts are large the curvature is a difference of slopes: proposals use it, no
@@ -157,7 +156,7 @@ struct Member {
   Expansion expand(double at) {
     if (terms.is_empty) return {};
     if (!density) {
-      Expansion sum = terms.levels.log_likelihood(at, scales);
+      Expansion sum = terms.levels.log_likelihood(at, beta.data());
       sum.value += constant;
       return sum;
     }
@@ -173,13 +172,15 @@ struct Member {
   // Takes log beta ~ Dirichlet(shape), and what the likelihood makes of it.
   void draw_log_beta(const std::vector<double>& shape) {
     log_dirichlet_block(stream, shape.data(), shape.size(), log_beta.data());
-    if (!terms.is_empty && !density) constant = terms.levels.scale(log_beta.data(), scales);
+    if (terms.is_empty || density) return;
+    for (std::size_t k = 0; k < beta.size(); ++k) beta[k] = std::exp(log_beta[k]);
+    constant = terms.levels.constant(log_beta.data());
   }
 
   const DatasetTerms& terms;
-  std::optional<PosteriorDensity> density;  // where counts are large
+  std::unique_ptr<PosteriorDensity> density;  // where counts are large
   Stream stream;
-  std::vector<double> log_beta, scales, slopes;
+  std::vector<double> log_beta, beta, slopes;
   double constant = 0.0;  // of the log-likelihood at this beta
   SliceWidth width{2.0};
 };
@@ -525,7 +526,7 @@ class PopulationChain {
     if (const DatasetTerms& terms = member.terms; terms.tables) {
       terms.tables->draw(member.stream, log_alpha_[b], member.log_beta.data(), tables);
     } else if (!terms.is_empty) {
-      terms.levels.draw_tables(member.stream, log_alpha_[b], member.scales, tables);
+      terms.levels.draw_tables(member.stream, log_alpha_[b], member.beta.data(), tables);
     }
     std::copy(tables, tables + n_categories_, &whole_tables_[b * n_categories_]);
   }

@@ -141,14 +141,13 @@ void table_counts_have_their_mean() {
     const bool by_levels = i % 2 == 1;
     if (by_levels && !levels.draws_tables()) continue;
     const std::array<double, 2> log_beta{std::log(0.3), std::log(0.7)};
-    std::vector<double> scales;
-    if (by_levels) levels.scale(log_beta.data(), scales);
+    const std::array<double, 2> beta{std::exp(log_beta[0]), std::exp(log_beta[1])};
     Stream stream({1, 2}, Site::chain, 3, 4);
     constexpr int n = 20000;
     std::array<double, 2> m{}, sum{}, expected{}, variance{};
     for (int draw = 0; draw < n; ++draw) {
       if (by_levels) {
-        levels.draw_tables(stream, c.log_alpha, scales, m.data());
+        levels.draw_tables(stream, c.log_alpha, beta.data(), m.data());
       } else {
         tables.draw(stream, c.log_alpha, log_beta.data(), m.data());
       }
@@ -175,9 +174,7 @@ void table_counts_by_levels_are_binomial() {
   const auto statistics = statistics_of(counts, 2);
   const LevelTerms levels(statistics);
   CHECK(levels.draws_tables());
-  const std::array<double, 2> log_beta{std::log(0.5), std::log(0.5)};
-  std::vector<double> scales;
-  levels.scale(log_beta.data(), scales);
+  const std::array<double, 2> beta{0.5, 0.5};
   Stream stream({1, 2}, Site::chain, 5, 6);
   for (const double alpha : {0.2, 2.0, 30.0}) {
     const double p = 0.5 * alpha / (0.5 * alpha + 1.0), expected = 40.0 * p * (1.0 - p);
@@ -185,7 +182,7 @@ void table_counts_by_levels_are_binomial() {
     double sum = 0.0, squares = 0.0;
     std::array<double, 2> m{};
     for (int i = 0; i < n; ++i) {
-      levels.draw_tables(stream, std::log(alpha), scales, m.data());
+      levels.draw_tables(stream, std::log(alpha), beta.data(), m.data());
       sum += m[0] - 40.0;
       squares += (m[0] - 40.0 - 40.0 * p) * (m[0] - 40.0 - 40.0 * p);
     }
@@ -198,12 +195,11 @@ void table_counts_by_levels_are_binomial() {
 void derivatives_along_log_alpha() {
   const auto statistics = statistics_of({9, 4, 30, 0, 2, 2}, 2);
   const LevelTerms levels(statistics);
-  const std::array<double, 2> log_beta{std::log(0.3), std::log(0.7)};
-  std::vector<double> scales;
-  const double constant = levels.scale(log_beta.data(), scales);
+  const std::array<double, 2> beta{0.3, 0.7}, log_beta{std::log(0.3), std::log(0.7)};
+  const double constant = levels.constant(log_beta.data());
   for (const double at : {-3.0, 0.0, 4.0}) {
-    const auto value = [&](double x) { return levels.log_likelihood(x, scales).value; };
-    const Expansion here = levels.log_likelihood(at, scales);
+    const auto value = [&](double x) { return levels.log_likelihood(x, beta.data()).value; };
+    const Expansion here = levels.log_likelihood(at, beta.data());
     const std::array<double, 2> concentration{0.3 * std::exp(at), 0.7 * std::exp(at)};
     CHECK_CLOSE(here.value + constant, statistics.log_likelihood(concentration.data()), 1e-12);
     CHECK_CLOSE(here.slope, (value(at + 1e-4) - value(at - 1e-4)) / 2e-4, 1e-6);
