@@ -2,13 +2,12 @@
 # Builds the wheel and runs the core tests with several Pythons, and ends with a line for each.
 #   tools/test_pythons.sh python3.11 python3.13     Pythons of this machine; all that PATH has where none is named
 #   tools/test_pythons.sh --debian FOLDER           the same in a Debian sid, which debootstrap lays in FOLDER (root only)
-#   tools/test_pythons.sh --free-threaded FOLDER    the same with the free-threaded CPython built there of Debian's sources
 # Libraries for which a Python has no wheel are left out, and said so; the tests that need them are skipped or not collected.
 # CXX is the compiler; with ccache on the PATH the kernels are compiled once for all Pythons.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 core=(likelihood simulation statistics sampling fitting tables)
-libraries=(scipy pandas polars pyarrow anndata xarray formulaic numba arviz torch)
+libraries=(scipy pandas polars pyarrow xarray formulaic numba)
 
 in_debian() {  # FOLDER, a command for the root of that Debian
   mountpoint -q "$1/proc" || mount -t proc proc "$1/proc"
@@ -20,13 +19,11 @@ in_debian() {  # FOLDER, a command for the root of that Debian
 }
 
 lay_debian() {
-  local suite=http://deb.debian.org/debian
-  if [ ! -x "$1/usr/bin/apt-get" ]; then debootstrap --variant=minbase --include=ca-certificates sid "$1" "$suite" >/dev/null; fi
+  [ -x "$1/usr/bin/apt-get" ] || debootstrap --variant=minbase --include=ca-certificates sid "$1" >"$1.log"
   cp -L /etc/resolv.conf "$1/etc/resolv.conf"
   cp -L /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"
-  printf '%s %s sid main\n' deb "$suite" deb-src "$suite" >"$1/etc/apt/sources.list"
-  in_debian "$1" 'apt-get -q update; apt-get -qy install --no-install-recommends g++ cmake ninja-build ccache git make dpkg-dev libssl-dev \
-    zlib1g-dev libffi-dev $(apt-cache pkgnames python3. | grep -xE "python3[.][0-9]+-(dev|venv)")' >"$1/apt.log" 2>&1 || {
+  in_debian "$1" 'apt-get -q update; apt-get -qy install --no-install-recommends g++ cmake ninja-build ccache git \
+    $(apt-cache pkgnames python3. | grep -xE "python3[.][0-9]+-(dev|venv)")' >"$1/apt.log" 2>&1 || {
     tail -5 "$1/apt.log"
     return 1
   }
@@ -34,25 +31,11 @@ lay_debian() {
   git clone --quiet . "$1/hbm_fast"
 }
 
-case "${1:-}" in
-  --debian)
-    lay_debian "$2"
-    in_debian "$2" '/hbm_fast/tools/test_pythons.sh'
-    exit
-    ;;
-  --free-threaded)
-    lay_debian "$2"
-    in_debian "$2" '[ -x /free-threaded/bin/python3 ] || {
-      mkdir -p /sources; cd /sources
-      source=$(apt-cache pkgnames python3. | grep -xE "python3[.][0-9]+" | sort -V | tail -1)
-      apt-get -q source "$source"; cd "$source"-*/
-      ./configure -q --prefix=/free-threaded --disable-gil --disable-test-modules
-      make -s && make -s install
-    } >/free-threaded.log 2>&1 || { tail -5 /free-threaded.log; exit 1; }
-    /hbm_fast/tools/test_pythons.sh /free-threaded/bin/python3'
-    exit
-    ;;
-esac
+if [ "${1:-}" = --debian ]; then
+  lay_debian "$2"
+  in_debian "$2" /hbm_fast/tools/test_pythons.sh
+  exit
+fi
 
 if [ $# -eq 0 ]; then
   set -- $(compgen -c python3. | grep -xE 'python3\.[0-9]+t?' | sort -uV)
