@@ -13,12 +13,15 @@ python - >"$scratch/lowest.txt" <<'PYTHON'
 import re, tomllib
 
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-extras = project["optional-dependencies"]
-for requirement in project["dependencies"] + [r for name in ("amortize", "report", "tables", "cli", "numba", "dask", "test") for r in extras[name]]:
+requirements = list(project["dependencies"])
+for name, extra in project["optional-dependencies"].items():
+    if name not in ("all", "dev", "docs", "peers"):
+        requirements += extra
+for requirement in requirements:
     name, bound = re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)", requirement).groups()
     if name != "torch":
         print(f"{name}=={bound}")
 PYTHON
 cat "$scratch/lowest.txt"
-python -m pip install --quiet -c "$scratch/lowest.txt" -c constraints.txt ".[all,test]"
+python -m pip install --quiet -c "$scratch/lowest.txt" -c constraints.txt ".[all,sklearn,pymc,jax,numpyro,test]"
 python -m pytest "$@"

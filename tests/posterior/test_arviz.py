@@ -36,15 +36,16 @@ def test_arviz_takes_it(az, post):
     loo = az.loo(data)
     assert loo.n_data_points == 73
     # the leave-one-out predictive density is below the density of the data under the whole posterior
-    assert loo.elpd_loo < post.log_predictive(post.counts).sum()
+    elpd = loo.elpd_loo if hasattr(loo, "elpd_loo") else loo.elpd  # before ArviZ 1.0, and since
+    assert elpd < post.log_predictive(post.counts).sum()
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_arviz_plots_it(az, post):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("agg")
-    axes = az.plot_trace(post.to_arviz(), var_names=["alpha", "beta"])
-    assert np.shape(axes) == (2, 2)
+    az.plot_trace(post.to_arviz(), var_names=["alpha", "beta"])
+    assert sum(len(panel.lines) > 0 for panel in pyplot.gcf().axes) >= 4
     pyplot.close("all")
 
 
