@@ -218,13 +218,15 @@ class _AllGroups(_LogLikelihood):
     """One value for all groups, by the statistics held."""
 
     def source(self) -> SufficientStatistics:
-        assert self.held is not None and self.held.statistics is not None
-        return self.held.statistics
+        statistics: SufficientStatistics = self.held.statistics  # type: ignore[union-attr,assignment]
+        return statistics
 
     def evaluate(self, a: Any) -> tuple[Any, ...]:
         statistics = self.source()
         if a.shape[-1] != statistics.n_categories:
-            raise ValueError(f"concentration must have shape (..., K) with K = {statistics.n_categories}; got {a.shape}")
+            raise ValueError(
+                f"concentration must have shape (..., K) with K = {statistics.n_categories}; got {a.shape}"
+            )
         value, gradient = np.empty(a.shape[:-1]), np.empty(a.shape) if self.gradient else None
         _validate.in_range(a, "concentration", zero=True)
         a = np.ascontiguousarray(a)
