@@ -15,8 +15,6 @@ import os
 import time
 from pathlib import Path
 
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-
 import jax
 import numpy as np
 import numpyro
@@ -161,6 +159,7 @@ def main():
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # jax reads it when it computes first
     with jax.enable_x64(True):
         records = [record for kind in CASES for record in speed(kind, asked.turns)]
     for name, row in posteriors(asked.draws).items():
