@@ -158,9 +158,7 @@ class _LogLikelihood(Op):  # type: ignore[misc]
     def pullback(self, inputs: list[Any], outputs: list[Any], output_grads: list[Any]) -> list[Any]:
         if not isinstance(output_grads[-1].type, DisconnectedType):
             raise NotImplementedError("the gradient of hbm_fast's log_likelihood has no derivative in PyTensor")
-        return [DisconnectedType()()] * (len(inputs) - 1) + [
-            self.cost_gradient(inputs[-1], outputs[1], output_grads[0])
-        ]
+        return [DisconnectedType()()] * (len(inputs) - 1) + [self.cost_slope(inputs[-1], outputs[1], output_grads[0])]
 
     L_op = pullback  # its name before PyTensor 3
 
@@ -208,7 +206,7 @@ class _EachGroup(_LogLikelihood):
         shape = tuple(broadcast_shape(x_shape[:-1], shapes[-1][:-1], arrays_are_shapes=True))
         return [shape, (*shape, shapes[-1][-1])][: len(node.outputs)]
 
-    def cost_gradient(self, a: Any, slopes: Any, grad_value: Any) -> Any:
+    def cost_slope(self, a: Any, slopes: Any, grad_value: Any) -> Any:
         shared = None if self.held is None or self.held.statistics is None else _common_factor(grad_value)
         if shared is not None:  # of a sum over groups
             return shared * _AllGroups(self.held, self.coefficient, self.n_threads)(a)[1]
@@ -246,7 +244,7 @@ class _AllGroups(_LogLikelihood):
     def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
         return [shapes[0][:-1], shapes[0]][: len(node.outputs)]
 
-    def cost_gradient(self, a: Any, slopes: Any, grad_value: Any) -> Any:
+    def cost_slope(self, a: Any, slopes: Any, grad_value: Any) -> Any:
         return grad_value[..., np.newaxis] * slopes
 
 
