@@ -39,6 +39,7 @@ ORDER = (
     "population_calibration",
     "regression_sbc",
     "regression_false_positives",
+    "other_libraries",
 )
 OURS = ("hbm_fast", "hbm.")  # how the names of our methods begin
 HEAD = """# Results

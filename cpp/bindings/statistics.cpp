@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "bindings/shared_statistics.hpp"
+#include "bindings/xla_statistics.hpp"
 #include "core/limits.hpp"
 #include "statistics/exceedances.hpp"
 #include "statistics/logit_density.hpp"
@@ -207,7 +208,12 @@ void register_statistics(py::module_ m) {
           },
           py::arg("concentration"), py::arg("diagonal"), py::arg("constant"), py::arg("n_threads"),
           "Writes the diagonal and the constant of the Hessian diag(diagonal) + constant.")
+      .def(
+          "keep_for_xla",
+          [](const SharedStatistics& self, std::int64_t key) { xla::keep_statistics(key, self.snapshot()); },
+          py::arg("key"), "Keeps these statistics, as they are now, for functions that jax compiles.")
       .def(py::pickle(&get_state, &set_state));
+  m.def("log_likelihood_xla_address", [] { return reinterpret_cast<std::uintptr_t>(&xla::statistics_log_likelihood); });
   m.def(
       "logit_density",
       [](const Doubles& tables, const Doubles& concentration, const Doubles& t, const Doubles& u, Doubles value,

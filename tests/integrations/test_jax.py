@@ -47,9 +47,33 @@ def test_bits_are_the_numpy_functions(dtype):
     np.testing.assert_array_equal(plain, hbm.log_likelihood(COUNTS, SHARED, coefficient=False))
 
 
-@pytest.mark.parametrize("kind", ["array", "sparse", "statistics"])
+def test_bits_of_statistics_are_the_numpy_functions():
+    several = np.stack([SHARED, 2 * SHARED, EACH[0]])[:, np.newaxis]
+    value, pull_back = jax.vjp(lambda a: log_likelihood(STATISTICS, a, n_threads=2), several)
+    expected = STATISTICS.log_likelihood_gradient(several)
+    np.testing.assert_array_equal(value, expected[0])
+    np.testing.assert_array_equal(pull_back(np.ones_like(value))[0], expected[1])
+    plain = log_likelihood(STATISTICS, SHARED, coefficient=False)
+    assert plain == STATISTICS.log_likelihood(SHARED, coefficient=False)
+    statistics = hbm.SufficientStatistics(COUNTS)
+    function = jax.jit(lambda a: log_likelihood(statistics, a))
+    before = function(SHARED)
+    statistics.add(COUNTS)
+    assert function(SHARED) == before
+    assert log_likelihood(statistics, SHARED) == statistics.log_likelihood(SHARED)
+    sparse = log_likelihood(scipy.sparse.csr_array(COUNTS), SHARED)
+    np.testing.assert_array_equal(sparse, hbm.log_likelihood(COUNTS, SHARED))
+
+
+def test_statistics_of_another_process_are_refused():
+    call = jax.ffi.ffi_call("hbm_fast_statistics", [jax.ShapeDtypeStruct((), np.float64)])
+    with pytest.raises(Exception, match="another process"):
+        jax.block_until_ready(call(SHARED, coefficient=np.int64(1), n_threads=np.int64(1), key=np.int64(1)))
+
+
+@pytest.mark.parametrize("kind", ["array", "statistics"])
 def test_transformations(kind):
-    source = {"array": jnp.asarray(COUNTS), "sparse": scipy.sparse.csr_array(COUNTS), "statistics": STATISTICS}[kind]
+    source = {"array": jnp.asarray(COUNTS), "statistics": STATISTICS}[kind]
 
     def total(a):
         return log_likelihood(source, a).sum()
@@ -100,27 +124,49 @@ def test_single_precision():
             log_likelihood([[2**40, 1]], a[0, :2])
 
 
+@pytest.fixture(scope="module")
+def by_series():
+    """Value and gradient of groups and of their statistics, compiled as for a device without the kernels."""
+    first = hbm.SufficientStatistics(COUNTS[:3])
+
+    def of(source):
+        return jax.value_and_grad(lambda a: log_likelihood(source, a).sum())
+
+    function = jax.jit(lambda a: (log_likelihood(COUNTS[:3], a), of(COUNTS[:3])(a), of(first)(a)))
+    with pytest.MonkeyPatch.context() as patch, jax.enable_x64(True):
+        patch.setattr(jax.lax, "platform_dependent", lambda *arguments, cpu, default: default(*arguments))
+        assert "hbm_fast" not in function.lower(SHARED).as_text()
+        function(SHARED)
+    return function
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e-8, 0.5, 1.0, 1e3, 1e15, 1e100])
-def test_series(scale):
-    """Of statistics, and of groups on other devices."""
+def test_series(scale, by_series):
     a = scale * SHARED
-    for group in COUNTS[:3]:
-        statistics = hbm.SufficientStatistics(group[np.newaxis])
-        np.testing.assert_allclose(log_likelihood(statistics, a), hbm.log_likelihood(group, a), rtol=2e-12)
+    values, slopes = hbm.log_likelihood_gradient(COUNTS[:3], a)
+    each, *sums = by_series(a)
+    np.testing.assert_allclose(each, values, rtol=2e-12)
+    for value, gradient in sums:
+        np.testing.assert_allclose(value, values.sum(), rtol=2e-12)
+        if scale <= 1.0:  # beyond, the two sums of a slope cancel
+            np.testing.assert_allclose(gradient, slopes.sum(0), rtol=1e-10)
 
 
 @pytest.mark.parametrize(("platform", "called"), [("cpu", True), ("cuda", False)])
-def test_the_kernel_is_of_the_cpu(platform, called):
-    function = jax.jit(jax.value_and_grad(lambda a: log_likelihood(jnp.asarray(COUNTS), a).sum()))
-    exported = jax.export.export(
-        function, platforms=[platform], disabled_checks=[jax.export.DisabledSafetyCheck.custom_call("hbm_fast_log_pmf")]
-    )(SHARED)
-    assert ("hbm_fast_log_pmf" in exported.mlir_module()) == called
+@pytest.mark.parametrize(("source", "target"), [(COUNTS, "hbm_fast_log_pmf"), (STATISTICS, "hbm_fast_statistics")])
+def test_the_kernels_are_of_the_cpu(source, target, platform, called):
+    function = jax.jit(jax.value_and_grad(lambda a: log_likelihood(source, a).sum()))
+    unchecked = [jax.export.DisabledSafetyCheck.custom_call(target)]
+    exported = jax.export.export(function, platforms=[platform], disabled_checks=unchecked)(SHARED)
+    assert (target in exported.mlir_module()) == called
 
 
 def test_bad_values():
     assert np.isnan(jax.jit(log_likelihood)(jnp.asarray(COUNTS), -EACH)).all()
     assert np.isnan(log_likelihood(-jnp.asarray(COUNTS), EACH)).all()
+    mixed = log_likelihood(STATISTICS, np.stack([SHARED, -SHARED, np.full(4, np.nan), np.full(4, np.inf)]))
+    np.testing.assert_array_equal(np.isnan(mixed), [False, True, True, True])
+    assert mixed[0] == STATISTICS.log_likelihood(SHARED)
     assert np.isnan(jax.grad(lambda a: log_likelihood(COUNTS, a).sum())(np.full(4, np.inf))).all()
     with pytest.raises(ValueError, match="negative"):
         log_likelihood(-COUNTS, EACH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -21,20 +22,26 @@ except ImportError:
 
 __all__ = ["log_likelihood"]
 
-_TARGET = "hbm_fast_log_pmf"
-jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(_core.likelihood.log_pmf_xla_address()), platform="cpu")
+_GROUPS, _STATISTICS = "hbm_fast_log_pmf", "hbm_fast_statistics"
+for _target, _address in (
+    (_GROUPS, _core.likelihood.log_pmf_xla_address()),
+    (_STATISTICS, _core.statistics.log_likelihood_xla_address()),
+):
+    jax.ffi.register_ffi_target(_target, jax.ffi.pycapsule(_address), platform="cpu")
 
 
 def log_likelihood(counts: Any, concentration: Any, *, coefficient: bool = True, n_threads: int = 1) -> jax.Array:
     """Log probability of every group, or of all groups by their statistics, for functions that JAX compiles.
 
-    On the CPU XLA calls the compiled kernel of `hbm_fast.log_likelihood` itself, without Python. On another device, and
-    for statistics, differences of Stirling's series are compiled in its place (never differences of two log-gammas).
+    On the CPU XLA calls the compiled kernels of `hbm_fast.log_likelihood` and of `hbm_fast.SufficientStatistics`
+    themselves, without Python. On another device differences of Stirling's series are compiled in their place (never
+    differences of two log-gammas).
 
     Parameters
     ----------
     counts : integer Array or array_like (..., K), scipy.sparse or another table (N, K), or SufficientStatistics
-        SufficientStatistics give one value for all groups, at a cost that does not depend on their number.
+        SufficientStatistics give one value for all groups, at a cost that does not depend on their number. A copy of
+        them is kept for the compiled function.
     concentration : float32 or float64 Array, shape (..., K)
         Its leading axes broadcast against those of counts.
     coefficient : bool, default True
@@ -72,7 +79,7 @@ def log_likelihood(counts: Any, concentration: Any, *, coefficient: bool = True,
         )
     threads = _validate.positive_int(n_threads, "n_threads", maximum=_validate.MAX_THREADS)
     if isinstance(counts, SufficientStatistics):
-        return _statistics_series(counts, a, coefficient)
+        return _value(_Pooled(counts, bool(coefficient), threads, a.shape), None, a)
     if not isinstance(counts, jax.Array):
         counts = _constant(_validate.counts(as_counts(counts).dense(), ndim=(1, 2, 3)))
     if not jnp.issubdtype(counts.dtype, jnp.integer):
@@ -82,7 +89,7 @@ def log_likelihood(counts: Any, concentration: Any, *, coefficient: bool = True,
     jnp.broadcast_shapes(counts.shape, a.shape)
     axes = max(counts.ndim, a.ndim)
     x, a = (v.reshape((1,) * (axes - v.ndim) + v.shape) for v in (counts, a))
-    return _value(x, a, bool(coefficient), threads)
+    return _value(_Groups(bool(coefficient), threads), x, a)
 
 
 def _constant(counts: Any) -> Any:
@@ -95,51 +102,116 @@ def _constant(counts: Any) -> Any:
     return array
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _value(x: Any, a: Any, coefficient: bool, n_threads: int) -> Any:
-    def kernel(x: Any, a: Any) -> Any:
-        return _call(x, a, coefficient, n_threads, gradient=False)[0]
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _value(source: _Groups | _Pooled, x: Any, a: Any) -> Any:
+    """The values of a source by its kernel, or by its series where there is none."""
 
-    return jax.lax.platform_dependent(x, a, cpu=kernel, default=partial(_series, coefficient=coefficient))
+    def kernel(x: Any, a: Any) -> Any:
+        return source.kernel(x, a, gradient=False)[0]
+
+    return jax.lax.platform_dependent(x, a, cpu=kernel, default=source.series)
 
 
 @_value.defjvp
-def _value_jvp(coefficient: bool, n_threads: int, primals: Any, tangents: Any) -> Any:
-    value, slopes = _value_and_gradient(*primals, coefficient, n_threads)
+def _value_jvp(source: Any, primals: Any, tangents: Any) -> Any:
+    value, slopes = _value_and_gradient(source, *primals)
     return value, (slopes * tangents[1]).sum(-1)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _value_and_gradient(x: Any, a: Any, coefficient: bool, n_threads: int) -> Any:
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _value_and_gradient(source: Any, x: Any, a: Any) -> Any:
     """Of one call of the kernel; differentiable, so that there are second derivatives."""
 
     def kernel(x: Any, a: Any) -> Any:
-        return tuple(_call(x, a, coefficient, n_threads, gradient=True))
+        return tuple(source.kernel(x, a, gradient=True))
 
     def by_series(x: Any, a: Any) -> Any:
-        wide = jnp.broadcast_to(a, jnp.broadcast_shapes(x.shape, a.shape))
-        value, pull_back = jax.vjp(lambda b: _series(x, b, coefficient=coefficient), wide)
+        wide = jnp.broadcast_to(a, source.shape(x, a))
+        value, pull_back = jax.vjp(lambda b: source.series(x, b), wide)
         return value, pull_back(jnp.ones_like(value))[0]
 
     return jax.lax.platform_dependent(x, a, cpu=kernel, default=by_series)
 
 
 @_value_and_gradient.defjvp
-def _value_and_gradient_jvp(coefficient: bool, n_threads: int, primals: Any, tangents: Any) -> Any:
-    x, a = primals
-    value, slopes = _value_and_gradient(x, a, coefficient, n_threads)
-    own = _trigamma_difference(a, x)
-    shared = _trigamma_difference(a.sum(-1, keepdims=True), x.sum(-1, keepdims=True))
+def _value_and_gradient_jvp(source: Any, primals: Any, tangents: Any) -> Any:
+    value, slopes = _value_and_gradient(source, *primals)
+    own, shared = source.curvature(*primals)
     tangent = tangents[1]
     product = shared * tangent.sum(-1, keepdims=True) - own * tangent
     return (value, slopes), ((slopes * tangent).sum(-1), product)
 
 
-def _call(x: Any, a: Any, coefficient: bool, n_threads: int, *, gradient: bool) -> Any:
-    shape = jnp.broadcast_shapes(x.shape, a.shape)
-    results = [jax.ShapeDtypeStruct(shape[:-1], a.dtype), jax.ShapeDtypeStruct(shape, a.dtype)]
-    call = jax.ffi.ffi_call(_TARGET, results if gradient else results[:1], vmap_method="expand_dims")
-    return call(x, a, coefficient=np.int64(coefficient), n_threads=np.int64(n_threads))
+def _call(target: str, arguments: Any, shape: tuple[int, ...], dtype: Any, gradient: bool, **attributes: int) -> Any:
+    results = [jax.ShapeDtypeStruct(shape[:-1], dtype), jax.ShapeDtypeStruct(shape, dtype)]
+    call = jax.ffi.ffi_call(target, results if gradient else results[:1], vmap_method="expand_dims")
+    return call(*arguments, **{name: np.int64(value) for name, value in attributes.items()})
+
+
+class _Groups:
+    """The log probability of each group: counts (..., K) are an argument."""
+
+    def __init__(self, coefficient: bool, n_threads: int) -> None:
+        self.coefficient, self.n_threads = coefficient, n_threads
+
+    def shape(self, x: Any, a: Any) -> Any:
+        return jnp.broadcast_shapes(x.shape, a.shape)
+
+    def kernel(self, x: Any, a: Any, *, gradient: bool) -> Any:
+        options = {"coefficient": self.coefficient, "n_threads": self.n_threads}
+        return _call(_GROUPS, (x, a), self.shape(x, a), a.dtype, gradient, **options)
+
+    def series(self, x: Any, a: Any) -> Any:
+        return _series(x, a, coefficient=self.coefficient)
+
+    def curvature(self, x: Any, a: Any) -> tuple[Any, Any]:
+        """The Hessian is shared - diag(own)."""
+        own = _trigamma_difference(a, x)
+        return own, _trigamma_difference(a.sum(-1, keepdims=True), x.sum(-1, keepdims=True))
+
+
+class _Pooled:
+    """The log probability of all groups: their statistics are kept by the kernel, under a hash of theirs."""
+
+    def __init__(self, given: SufficientStatistics, coefficient: bool, n_threads: int, shape: tuple[int, ...]) -> None:
+        self.n_categories = given.n_categories
+        if shape[-1] != self.n_categories:
+            raise ValueError(f"concentration must have shape (..., K) with K = {self.n_categories}; got {shape}")
+        statistics = SufficientStatistics(n_categories=self.n_categories).merge(given)
+        self.coefficient, self.n_threads, self.log_coefficient = coefficient, n_threads, statistics.log_coefficient
+        self.columns = [statistics._core.pairs(k) for k in range(self.n_categories + 1)]
+        digest = blake2b(digest_size=8)
+        for values, weights in self.columns:
+            digest.update(len(values).to_bytes(8, "little") + values.tobytes() + weights.tobytes())
+        self.key = int.from_bytes(digest.digest(), "little", signed=True)
+        statistics._core.keep_for_xla(self.key)
+
+    def shape(self, _: None, a: Any) -> Any:
+        return a.shape
+
+    def kernel(self, _: None, a: Any, *, gradient: bool) -> Any:
+        options = {"coefficient": self.coefficient, "n_threads": self.n_threads, "key": self.key}
+        return _call(_STATISTICS, (a,), a.shape, a.dtype, gradient, **options)
+
+    def series(self, _: None, a: Any) -> Any:
+        """Over the distinct counts of each category and the distinct totals."""
+        categories, each, values, weights = self._terms(a)
+        signs = np.where(categories == self.n_categories, -1.0, 1.0)
+        scale = jnp.maximum(a.sum(-1, keepdims=True), 1.0)
+        value = (jnp.asarray(signs * weights, a.dtype) * _log_rising(each, jnp.asarray(values, a.dtype), scale)).sum(-1)
+        return value + self.log_coefficient if self.coefficient else value
+
+    def curvature(self, _: None, a: Any) -> tuple[Any, Any]:
+        categories, each, values, weights = self._terms(a)
+        terms = jnp.asarray(weights, a.dtype) * _trigamma_difference(each, jnp.asarray(values, a.dtype))
+        sums = jnp.zeros((*a.shape[:-1], self.n_categories + 1), a.dtype).at[..., categories].add(terms)
+        return sums[..., :-1], sums[..., -1:]
+
+    def _terms(self, a: Any) -> tuple[Any, Any, Any, Any]:
+        """Category (K: the totals), concentration, value and weight of each distinct count."""
+        categories = np.repeat(np.arange(len(self.columns)), [len(values) for values, _ in self.columns])
+        values, weights = (np.concatenate(parts) for parts in zip(*self.columns, strict=True))
+        return categories, jnp.concatenate([a, a.sum(-1, keepdims=True)], -1)[..., categories], values, weights
 
 
 def _series(x: Any, a: Any, *, coefficient: bool) -> Any:
@@ -152,21 +224,6 @@ def _series(x: Any, a: Any, *, coefficient: bool) -> Any:
     if coefficient:
         value = value + gammaln(total + 1) - gammaln(x + 1).sum(-1)
     return value
-
-
-def _statistics_series(statistics: SufficientStatistics, a: Any, coefficient: bool) -> Any:
-    """The same, summed over the distinct counts of each category and the distinct totals."""
-    if a.shape[-1] != statistics.n_categories:
-        raise ValueError(f"concentration must have shape (..., K) with K = {statistics.n_categories}; got {a.shape}")
-    columns = [statistics._core.pairs(k) for k in range(statistics.n_categories + 1)]
-    categories = np.repeat(np.arange(len(columns)), [len(values) for values, _ in columns])
-    values, weights = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    signed = np.where(categories == statistics.n_categories, -weights, weights)
-    a_sum = a.sum(-1, keepdims=True)
-    each = jnp.concatenate([a, a_sum], -1)[..., categories]
-    terms = _log_rising(each, jnp.asarray(values, a.dtype), jnp.maximum(a_sum, 1.0))
-    value = (jnp.asarray(signed, a.dtype) * terms).sum(-1)
-    return value + statistics.log_coefficient if coefficient else value
 
 
 def _moved(a: Any, n: Any, eight: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from hbm_fast import _validate
+from hbm_fast import _core, _validate
 from hbm_fast._optional import missing_extra
 from hbm_fast.likelihood import log_likelihood as _log_likelihood
 from hbm_fast.likelihood import log_likelihood_gradient
@@ -21,10 +21,11 @@ try:
     from pymc.distributions.multivariate import DirichletMultinomialRV
     from pymc.logprob.abstract import _logprob
     from pymc.pytensorf import constant_fold
+    from pytensor.compile.mode import optdb
     from pytensor.gradient import DisconnectedType
     from pytensor.graph.basic import Apply, Constant
     from pytensor.graph.op import Op
-    from pytensor.graph.rewriting.basic import node_rewriter
+    from pytensor.graph.rewriting.basic import in2out, node_rewriter
     from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
     from pytensor.scalar import Second
     from pytensor.tensor.extra_ops import broadcast_shape
@@ -43,7 +44,8 @@ def log_likelihood(counts: Any, concentration: Any, *, coefficient: bool = True,
     """Log probability of every group, or of all groups by their statistics, for ``pm.Potential``.
 
     The kernels of `hbm_fast.log_likelihood` and of its gradient take the place of differences of log-gammas. The numba
-    backend, which nutpie uses too, calls them in object mode: their loops run without the GIL.
+    backend, which nutpie uses too, calls them in object mode: their loops run without the GIL. The JAX backend calls
+    `hbm_fast.integrations.jax.log_likelihood`.
 
     Parameters
     ----------
@@ -96,6 +98,7 @@ def log_likelihood(counts: Any, concentration: Any, *, coefficient: bool = True,
         op = _EachGroup(None, bool(coefficient), threads)
     else:
         given = as_counts(counts.data if isinstance(counts, Constant) else counts).counts
+        given = given if _validate.is_sparse(given) else _validate.count_array(given, "counts")
         op = _EachGroup(_Held(given, _statistics(given, a.type.ndim)), bool(coefficient), threads)
     return op(*inputs, wide)[0].astype(a.type.dtype)
 
@@ -105,6 +108,11 @@ class _Held:
 
     def __init__(self, counts: Any, statistics: SufficientStatistics | None) -> None:
         self.counts, self.statistics = counts, statistics
+
+    @cached_property
+    def dense(self) -> Any:
+        """Sparse counts in full, beside a gradient that is as large."""
+        return as_counts(self.counts).dense()
 
 
 def _statistics(counts: Any, concentration_ndim: int) -> SufficientStatistics | None:
@@ -133,36 +141,49 @@ class _LogLikelihood(Op):  # type: ignore[misc]
 
     def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
         *counts, a = inputs
-        value_of, gradient_of = self.functions(*counts)
         try:
-            outputs = (gradient_of if self.gradient else value_of)(
-                a, coefficient=self.coefficient, n_threads=self.n_threads
-            )
+            outputs = self.evaluate(*counts, a)
         except ValueError:
             if np.isfinite(a).all() and (a >= 0.0).all():
                 raise
             shape = self.leading_shape(*counts, a)
             outputs = np.full(shape, -np.inf), np.zeros((*shape, a.shape[-1]))
-            outputs = outputs if self.gradient else outputs[0]
-        for storage, output in zip(output_storage, outputs if self.gradient else (outputs,), strict=True):
-            storage[0] = np.asarray(output)
+        for storage, output in zip(output_storage, outputs, strict=False):
+            storage[0] = output
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         outputs = [True] * len(node.outputs)
         return [*([[False] * len(outputs)] * (len(node.inputs) - 1)), outputs]
 
-    def L_op(self, inputs: list[Any], outputs: list[Any], output_grads: list[Any]) -> list[Any]:
+    def pullback(self, inputs: list[Any], outputs: list[Any], output_grads: list[Any]) -> list[Any]:
         if not isinstance(output_grads[-1].type, DisconnectedType):
             raise NotImplementedError("the gradient of hbm_fast's log_likelihood has no derivative in PyTensor")
-        return [DisconnectedType()()] * (len(inputs) - 1) + [self.pull_back(inputs[-1], outputs[1], output_grads[0])]
+        return [DisconnectedType()()] * (len(inputs) - 1) + [self.cost_slope(inputs[-1], outputs[1], output_grads[0])]
+
+    L_op = pullback  # its name before PyTensor 3
 
 
 class _EachGroup(_LogLikelihood):
     """One value a group; the counts are held, or the first input."""
 
-    def functions(self, counts: Any = None) -> tuple[Any, Any]:
-        x = counts if self.held is None else self.held.counts
-        return partial(_log_likelihood, x), partial(log_likelihood_gradient, x)
+    def source(self, counts: Any = None) -> Any:
+        return counts if self.held is None else self.held.dense if self.gradient else self.held.counts
+
+    def evaluate(self, *inputs: Any) -> tuple[Any, ...]:
+        x, a = self.source(*inputs[:-1]), inputs[-1]
+        options = {"coefficient": self.coefficient, "n_threads": self.n_threads}
+        if self.held is None or x.shape != a.shape or _validate.is_sparse(x):
+            if self.gradient:
+                value, gradient = log_likelihood_gradient(x, a, **options)
+                return np.asarray(value), gradient
+            return (np.asarray(_log_likelihood(x, a, **options)),)
+        value = np.empty(a.shape[:-1])  # constant counts have been checked
+        if not self.gradient:
+            _core.likelihood.log_pmf(x, a, self.coefficient, value, self.n_threads)
+            return (value,)
+        gradient = np.empty(a.shape)
+        _core.likelihood.log_pmf_gradient(x, a, self.coefficient, value, gradient, self.n_threads)
+        return value, gradient
 
     def leading_shape(self, *inputs: Any) -> tuple[int, ...]:
         counts, a = self._both(*inputs)
@@ -185,7 +206,7 @@ class _EachGroup(_LogLikelihood):
         shape = tuple(broadcast_shape(x_shape[:-1], shapes[-1][:-1], arrays_are_shapes=True))
         return [shape, (*shape, shapes[-1][-1])][: len(node.outputs)]
 
-    def pull_back(self, a: Any, slopes: Any, grad_value: Any) -> Any:
+    def cost_slope(self, a: Any, slopes: Any, grad_value: Any) -> Any:
         shared = None if self.held is None or self.held.statistics is None else _common_factor(grad_value)
         if shared is not None:  # of a sum over groups
             return shared * _AllGroups(self.held, self.coefficient, self.n_threads)(a)[1]
@@ -198,9 +219,21 @@ class _EachGroup(_LogLikelihood):
 class _AllGroups(_LogLikelihood):
     """One value for all groups, by the statistics held."""
 
-    def functions(self) -> tuple[Any, Any]:
-        statistics: Any = None if self.held is None else self.held.statistics
-        return statistics.log_likelihood, statistics.log_likelihood_gradient
+    def source(self) -> SufficientStatistics:
+        statistics: SufficientStatistics = self.held.statistics  # type: ignore[union-attr,assignment]
+        return statistics
+
+    def evaluate(self, a: Any) -> tuple[Any, ...]:
+        statistics = self.source()
+        if a.shape[-1] != statistics.n_categories:
+            raise ValueError(
+                f"concentration must have shape (..., K) with K = {statistics.n_categories}; got {a.shape}"
+            )
+        value, gradient = np.empty(a.shape[:-1]), np.empty(a.shape) if self.gradient else None
+        _validate.in_range(a, "concentration", zero=True)
+        a = np.ascontiguousarray(a)
+        statistics._core.log_likelihood(a, value, gradient, self.n_threads, self.coefficient)
+        return value, gradient
 
     def leading_shape(self, a: Any) -> tuple[int, ...]:
         return tuple(a.shape[:-1])
@@ -211,7 +244,7 @@ class _AllGroups(_LogLikelihood):
     def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
         return [shapes[0][:-1], shapes[0]][: len(node.outputs)]
 
-    def pull_back(self, a: Any, slopes: Any, grad_value: Any) -> Any:
+    def cost_slope(self, a: Any, slopes: Any, grad_value: Any) -> Any:
         return grad_value[..., np.newaxis] * slopes
 
 
@@ -248,6 +281,42 @@ def _in_object_mode(op: _LogLikelihood, node: Apply, **options: Any) -> Any:
     with warnings.catch_warnings():  # that object mode is used: the time is the kernel's
         warnings.simplefilter("ignore")
         return generate_fallback_impl(op, node, **options)
+
+
+@cache
+def _register_with_jax() -> None:
+    import jax
+    import jax.numpy as jnp
+    from pytensor.link.jax.dispatch import jax_funcify
+
+    from hbm_fast.integrations.jax import log_likelihood as by_jax
+
+    @jax_funcify.register(_LogLikelihood)
+    def _in_jax(op: _LogLikelihood, **_: Any) -> Any:
+        def evaluated(*inputs: Any) -> Any:
+            *counts, a = inputs
+            source = op.source(*counts)
+
+            def value_at(b: Any) -> Any:
+                return by_jax(source, b, coefficient=op.coefficient, n_threads=op.n_threads)
+
+            good = ((a >= 0.0) & (a < jnp.inf)).all()
+            if not op.gradient:
+                return jnp.where(good, value_at(a), -jnp.inf)
+            value, pull_back = jax.vjp(value_at, jnp.broadcast_to(a, (*op.leading_shape(*counts, a), a.shape[-1])))
+            (slopes,) = pull_back(jnp.ones_like(value))
+            return jnp.where(good, value, -jnp.inf), jnp.where(good, slopes, 0.0)
+
+        return evaluated
+
+
+@node_rewriter([_EachGroup, _AllGroups])
+def local_register_with_jax(fgraph: Any, node: Apply) -> None:
+    """Only where JAX compiles: importing its dispatch imports jax, and sets ``jax_enable_x64``."""
+    _register_with_jax()
+
+
+optdb.register("hbm_fast_register_with_jax", in2out(local_register_with_jax), "jax", position=100)
 
 
 class FastDirichletMultinomialRV(DirichletMultinomialRV):  # type: ignore[misc]
