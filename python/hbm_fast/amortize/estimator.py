@@ -370,6 +370,7 @@ def _at(rows: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.floa
     return placed
 
 
+@_validate.suggests_keywords
 def load(path: str | Path) -> Estimator:
     """Read a network from a file, or one that comes with hbm_fast: "marbles", "marbles-bottom-up", "any-k".
 

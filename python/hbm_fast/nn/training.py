@@ -133,6 +133,12 @@ class TrainingOptions(Displayed):
         return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * 0.5 * (1.0 + math.cos(math.pi * fraction))
 
 
+# after the decorator of dataclasses, which writes the function
+TrainingOptions.__init__ = _validate.suggests_keywords(  # type: ignore[method-assign]
+    TrainingOptions.__init__, "TrainingOptions"
+)
+
+
 def merge_options(options: TrainingOptions | None, settings: dict[str, Any]) -> tuple[TrainingOptions, dict[str, Any]]:
     """The options with those given as keyword arguments, and the other keyword arguments."""
     if options is None:
