@@ -4,10 +4,12 @@ A message names the argument and says what was expected, what came, and what to 
 """
 
 import difflib
+import functools
+import inspect
 import operator
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +19,8 @@ from hbm_fast._typing import Counts, Floats
 # Every whole number up to this one is a float64: the largest count and the largest total of a group.
 MAX_COUNT = 2**53
 MAX_THREADS = 2**31 - 1
+P = ParamSpec("P")
+T = TypeVar("T")
 _BLOCK = 2**22  # numbers converted by one call of numpy: some hundredths of a second
 
 
@@ -371,6 +375,18 @@ def keywords(given: Iterable[str], known: Iterable[str], function: str) -> None:
             alike = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {alike[0]!r}?" if alike else f"; it takes {', '.join(known)}" if known else ""
             raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
+
+
+def suggests_keywords(function: Callable[P, T], name: str | None = None) -> Callable[P, T]:
+    """Decorate a function: its TypeError for an unknown keyword argument is that of `keywords`."""
+    known = [parameter for parameter in inspect.signature(function).parameters if parameter != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **options: P.kwargs) -> T:
+        keywords(options, known, name or function.__name__)
+        return function(*args, **options)
+
+    return checked
 
 
 def is_sparse(value: Any) -> bool:

@@ -79,18 +79,13 @@ class AnyK(Trainable):
         return sorted({low, min(3, high), min(5, high), high})
 
     # data -----------------------------------------------------------------------------------------------------------
-    def features(self, exceedances: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, K + 1, J) -> features of the categories (B, K, 2 J) and of the totals (B, 2 J)."""
-        categories, totals = exceedances[:, :-1], exceedances[:, -1:]
-        logs = torch.log1p(exceedances)
-        return (
-            torch.cat([logs[:, :-1], categories / (totals + 0.5)], -1),
-            torch.cat([logs[:, -1], totals[:, 0] / (totals[:, 0, :1] + 0.5)], -1),
-        )
+    def encoder_input(self, counts: NDArray[Any]) -> Tensor:
+        """Features (B, F) of counts (B, N, K)."""
+        return _features(torch.from_numpy(exceedance_counts(counts, self.max_total)))
 
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
-        of_categories, of_totals = self.features(block.exceedances)
+        of_categories, of_totals = self._split(_features(block.exceedances))
         self.category_scale.fit(of_categories.flatten(0, 1))
         self.total_scale.fit(of_totals)
 
@@ -99,15 +94,27 @@ class AnyK(Trainable):
         return block.exceedances, self.transform.to_z(block.log_alpha).float(), block.log_beta
 
     # the density ----------------------------------------------------------------------------------------------------
-    def encode(self, exceedances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, K + 1, J) -> parameters of alpha (B, P), context (B, K, H) and rough estimate (B, K) of beta."""
-        of_categories, of_totals = self.features(exceedances)
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, F) -> parameters of alpha's mixture, then the context of each category's beta, (B, P + K H)."""
+        of_categories, of_totals = self._split(features)
         total = self.from_totals(self.total_scale(of_totals))
         h = nn.functional.silu(self.from_category(self.category_scale(of_categories)) + total[:, None])
         h = h + nn.functional.silu(self.category_layer(h))
         n_categories = torch.full_like(total[:, :1], float(np.log(h.shape[1])))
         g = self.trunk(torch.cat([h.mean(1), h.square().mean(1), total, n_categories], -1))
-        return self.to_alpha(g), self.beta_category(h) + self.beta_global(g)[:, None], _estimated_beta(exceedances)
+        context = self.beta_category(h) + self.beta_global(g)[:, None]
+        return torch.cat([self.to_alpha(g), context.flatten(1)], -1)
+
+    def _split(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of the categories (B, K, 2 J) and of the totals (B, 2 J)."""
+        rows = features.view(features.shape[0], -1, 2 * self.max_total)
+        return rows[:, :-1], rows[:, -1]
+
+    def encode(self, exceedances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, K + 1, J) -> parameters of alpha (B, P), context (B, K, H) and rough estimate (B, K) of beta."""
+        out = self(_features(exceedances))
+        n, hidden = self.alpha_head.n_parameters, self.to_beta.in_features
+        return out[:, :n], out[:, n:].view(out.shape[0], -1, hidden), _estimated_beta(exceedances)
 
     def dirichlets(self, context: Tensor, z: Tensor, exceedances: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
         """Parameters (B, S, K, C) and log weights (B, S, C) of beta's Dirichlets at the draws z (B, S) of alpha."""
@@ -135,7 +142,7 @@ class AnyK(Trainable):
         parameters, context, estimate = encoded
         z = self.alpha_head.sample(parameters, n, generator)[..., 0]
         r, log_weight = self.dirichlets(context, z, exceedances, estimate)
-        u = distributed.rand(generator, *z.shape, 1)
+        u = distributed.rand(generator, *z.shape, 1).to(z.device)
         component = (log_weight.exp().cumsum(-1)[..., :-1] < u).sum(-1)
         chosen = torch.gather(r, 3, component[..., None, None].expand(*r.shape[:3], 1))[..., 0]
         log_gamma = distributed.standard_gamma(generator, chosen.double()).log()
@@ -165,27 +172,39 @@ class AnyK(Trainable):
     ) -> Draws:
         """n draws for each dataset of counts (B, N, K)."""
         exceedances = torch.from_numpy(exceedance_counts(counts, self.max_total, n_threads=n_threads))
-        encoded = self.encode(exceedances)
-        z, log_beta = self.sample_z(encoded, exceedances, n, generator)
+        encoded_counts = exceedances.to(self.device)
+        encoded = self.encode(encoded_counts)
+        z, log_beta = (part.cpu() for part in self.sample_z(encoded, encoded_counts, n, generator))
         log_alpha = self.transform.from_z(z.double())
         if not weigh:
             return Draws(log_alpha, log_beta, None)
 
+        def log_density(datasets: Any, z: Tensor, log_beta: Tensor) -> Tensor:
+            """Of q in (z, beta), float64 on the CPU."""
+            of_datasets = (encoded[0][datasets], encoded[1][datasets], encoded[2][datasets])
+            points = z.to(self.device), log_beta.to(self.device)
+            return self.log_prob(of_datasets, encoded_counts[datasets], *points).cpu().double()
+
         def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:
             points = self.transform.to_z(log_alpha).float()
-            context, chosen = (encoded[0][datasets], encoded[1][datasets], encoded[2][datasets]), exceedances[datasets]
-            log_q = self.log_prob(context, chosen, points, log_beta).double() - _log_prior(points, log_beta.shape[-1])
-            return log_likelihood(chosen, log_alpha, log_beta, n_threads), log_q
+            log_q = log_density(datasets, points, log_beta) - _log_prior(points, log_beta.shape[-1])
+            return log_likelihood(exceedances[datasets], log_alpha, log_beta, n_threads), log_q
 
         likelihood = log_likelihood(exceedances, log_alpha, log_beta, n_threads)
-        log_q = self.log_prob(encoded, exceedances, z, log_beta).double()
-        log_weight = likelihood + _log_prior(z, log_beta.shape[-1]) - log_q
+        log_weight = likelihood + _log_prior(z, log_beta.shape[-1]) - log_density(slice(None), z, log_beta)
         return Draws(log_alpha, log_beta, log_weight, log_likelihood=likelihood, at=at)
 
 
 def _log_prior(z: Tensor, n_categories: int) -> Tensor:
     """log N(z; 0, 1) + log of beta's prior density, which is constant."""
     return log_normal(z[..., None].double()) + float(np.sum(np.log(np.arange(1, n_categories))))
+
+
+def _features(exceedances: Tensor) -> Tensor:
+    """(B, K + 1, J) -> (B, F): of each category, then of the totals, log(1 + c) and the shares of those beyond j."""
+    categories, totals = exceedances[:, :-1], exceedances[:, -1:]
+    shares = torch.cat([categories / (totals + 0.5), totals / (totals[:, :, :1] + 0.5)], 1)
+    return torch.cat([torch.log1p(exceedances), shares], -1).flatten(1)
 
 
 def _estimated_beta(exceedances: Tensor) -> Tensor:

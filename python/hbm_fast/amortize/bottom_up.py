@@ -39,6 +39,7 @@ class BottomUp(Trainable):
     """
 
     factorization = "bottom-up"
+    title = "a bottom-up network"
     steps_per_block = 16
     needs_groups = True
 

@@ -144,12 +144,9 @@ class Estimator(TrainedNetwork):
         _memory.check_fits(8 * len(data) * n_draws * (data.shape[-1] + 2), f"n_draws = {n_draws}")
         key = new_key(rng)
         threads = _validate.threads(n_threads)
-        outside = self.outside(data)
         if correct != "auto":
-            for b, reason in enumerate(outside):
-                if reason:
-                    where = f"dataset {b}: " if batch else ""
-                    raise ValueError(f'{where}{reason}; correct="auto" gives it to the exact sampler')
+            self.check_inside(data, batch, 'correct="auto" gives it to the exact sampler')
+        outside = self.outside(data)
         inside = np.array([not reason for reason in outside], dtype=bool)
         n = data.shape[0]
         log_theta = None
@@ -226,6 +223,13 @@ class Estimator(TrainedNetwork):
             else:
                 reasons.append("")
         return reasons
+
+    def check_inside(self, counts: NDArray[Any], batch: bool, remedy: str) -> None:
+        self._model(counts.shape[-1])
+        for b, reason in enumerate(self.outside(counts)):
+            if reason:
+                where = f"dataset {b}: " if batch else ""
+                raise ValueError(f"{where}{reason}; {remedy}")
 
     def calibrate(
         self,
@@ -366,6 +370,7 @@ def _at(rows: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.floa
     return placed
 
 
+@_validate.suggests_keywords
 def load(path: str | Path) -> Estimator:
     """Read a network from a file, or one that comes with hbm_fast: "marbles", "marbles-bottom-up", "any-k".
 

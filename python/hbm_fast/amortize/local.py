@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hbm_fast.nn import distributed, heads
 from hbm_fast.nn.encoders import ResidualMLP
+from hbm_fast.nn.network import Network
 from hbm_fast.nn.objectives import inference_compilation
 
 # Groups of a dataset in a step of a local network: groups are exchangeable, so that a few give an unbiased gradient.
@@ -59,12 +60,14 @@ def real_groups(counts: Tensor) -> Tensor:
     return real
 
 
-class LocalNetwork(nn.Module):
+class LocalNetwork(Network):
     """q(theta_n | alpha, beta, x_n), the local network of the top-down factorisation: a mixture of Gaussians of u.
 
     The exact conditional is Dirichlet(alpha beta + x_n); this network is trained on simulated pairs alone, as for a
     model without a closed form.
     """
+
+    title = "the network of theta given alpha and beta"
 
     def __init__(self, n_categories: int, *, n_components: int = 8, width: int = 64, depth: int = 2) -> None:
         super().__init__()
@@ -97,13 +100,14 @@ class LocalNetwork(nn.Module):
     @torch.no_grad()
     def draw(self, log_alpha: Tensor, log_beta: Tensor, counts: Tensor, seed: int, group: int) -> NDArray[np.float64]:
         """One log theta of a group for each draw: (B, S), (B, S, K), counts (B, N, K) -> (B, S, K)."""
-        generator = torch.Generator().manual_seed(seed + group)
+        generator, device = torch.Generator().manual_seed(seed + group), self.mlp.last.weight.device
         b, s, k = log_beta.shape
         rows = counts[:, group, None].expand(b, s, k).reshape(-1, k)
         parts = [
-            LocalTransform.from_u(self.head.sample(self.parameters_at(t, v, x), 1, generator)[:, 0])
+            LocalTransform.from_u(self.head.sample(self.parameters_at(t, v, x), 1, generator)[:, 0].cpu())
             for t, v, x in zip(
-                *(torch.split(t, CHUNK) for t in (log_alpha.reshape(-1), log_beta.reshape(-1, k), rows)), strict=True
+                *(torch.split(t.to(device), CHUNK) for t in (log_alpha.reshape(-1), log_beta.reshape(-1, k), rows)),
+                strict=True,
             )
         ]
         result: NDArray[Any] = torch.cat(parts).view(b, s, k).numpy()

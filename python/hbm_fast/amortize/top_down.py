@@ -70,35 +70,48 @@ class TopDown(Trainable):
         self.local = LocalNetwork(model.n_categories) if local == "learned" else None
         self.needs_groups = encoder == "deepsets" or local == "learned"
 
+    def forward(self, features: Tensor) -> Tensor:
+        """Parameters of the head, (B, F) -> (B, P)."""
+        if isinstance(self.encoder, DeepSetsEncoder):
+            features = features.view(features.shape[0], -1, self.input.n_categories)
+        parameters: Tensor = self.encoder(features)
+        return parameters
+
+    def encoder_input(self, counts: NDArray[Any]) -> Tensor:
+        """Features (B, F) of counts (B, N, K)."""
+        return self._inputs(counts)[2]
+
     def calibrate_input(self, block: Block) -> None:
         """Measure the features' means and scales."""
         if isinstance(self.encoder, ExceedanceEncoder):
             self.encoder.standardize.fit(self.prepare(block)[0])
 
     def prepare(self, block: Block) -> tuple[Tensor, ...]:
-        """Input of the encoder, exceedances (B, K + 1, J) and z (B, D), in the network's order of the categories; for a
-        local network also alpha, beta and the groups, in the user's order."""
-        order, exceedances, encoder_input = self.inputs(block.exceedances, block.counts)
+        """Features (B, F), exceedances (B, K + 1, J) and z (B, D), in the network's order of the categories.
+
+        For a local network also alpha, beta and the groups, in the user's order.
+        """
+        order, exceedances, features = self.inputs(block.exceedances, block.counts)
         z = self.transform.to_z(block.log_alpha, to_network_order(block.log_beta, order))
         if self.local is None:
-            return encoder_input, exceedances, z.float()
+            return features, exceedances, z.float()
         assert block.counts is not None
         assert block.log_theta is not None
-        return encoder_input, exceedances, z.float(), block.log_alpha, block.log_beta, block.counts, block.log_theta
+        return features, exceedances, z.float(), block.log_alpha, block.log_beta, block.counts, block.log_theta
 
     def inputs(self, exceedances: Tensor, counts: Tensor | None) -> tuple[Tensor | None, Tensor, Tensor]:
-        """The order of the categories, the exceedances in it, and the encoder's input: features (B, F) or groups."""
+        """The order of the categories, the exceedances in it, and the features (B, F), of DeepSets the counts."""
         order = self.input.order(exceedances)
         exceedances = self.input.ordered(exceedances, order)
         if isinstance(self.encoder, ExceedanceEncoder):
             return order, exceedances, self.input.features(exceedances)
         assert counts is not None
-        return order, exceedances, to_network_order(counts, order)
+        return order, exceedances, to_network_order(counts, order).flatten(1).float()
 
     def loss(self, batch: tuple[Tensor, ...], progress: float, generator: torch.Generator) -> Tensor:
         """Loss of the schedule, see `objectives.WakeSleep`, and that of the local network."""
-        encoder_input, exceedances, z = batch[:3]
-        parameters = self.encoder(encoder_input)
+        features, exceedances, z = batch[:3]
+        parameters = self(features)
         loss = self.schedule.loss(
             progress,
             (z,),
@@ -115,8 +128,8 @@ class TopDown(Trainable):
     @torch.no_grad()
     def log_relative_density(self, counts: NDArray[Any], log_alpha: Tensor, log_beta: Tensor) -> Tensor:
         """Log of q(alpha, beta | x) / p(alpha, beta): (B, N, K), (B, S), (B, S, K) -> (B, S), float64."""
-        order, _, encoder_input = self._inputs(counts)
-        parameters = self.encoder(encoder_input)
+        order, _, features = self._inputs(counts)
+        parameters = self(features.to(self.device))
         z = self.transform.to_z(log_alpha, to_network_order(log_beta, order))
         return self.head.log_density(parameters, z) - log_normal(z.double())
 
@@ -125,9 +138,9 @@ class TopDown(Trainable):
         self, counts: NDArray[Any], n: int, generator: torch.Generator, *, weigh: bool, n_threads: int = 1
     ) -> Draws:
         """n draws for each dataset of counts (B, N, K)."""
-        order, exceedances, encoder_input = self._inputs(counts, n_threads)
-        parameters = self.encoder(encoder_input)
-        z = self.head.sample(parameters, n, generator)
+        order, exceedances, features = self._inputs(counts, n_threads)
+        parameters = self(features.to(self.device))
+        z = self.head.sample(parameters, n, generator).cpu()
         log_alpha, log_beta = self.transform.from_z(z)
 
         def at(datasets: Tensor, log_alpha: Tensor, log_beta: Tensor) -> tuple[Tensor, Tensor]:

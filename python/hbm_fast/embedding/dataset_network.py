@@ -16,6 +16,7 @@ from hbm_fast.embedding import dirichlet_rows
 from hbm_fast.embedding.generative import GenerativeModel
 from hbm_fast.nn import heads
 from hbm_fast.nn.encoders import ExceedanceEncoder
+from hbm_fast.nn.network import Network
 from hbm_fast.nn.objectives import log_normal
 
 _STEP = 1e-4  # of the central differences of f
@@ -49,7 +50,7 @@ class Gaussian(heads.GaussianMixture):
         return drawn
 
 
-class DatasetNetwork(nn.Module):
+class DatasetNetwork(Network):
     """f, and a Gaussian q(z | x) whose mean and precision an encoder of pooled counts puts out.
 
     ``n_contexts`` is C, None without contexts; ``n_datasets`` the number of training datasets, whose z it keeps;
@@ -58,6 +59,7 @@ class DatasetNetwork(nn.Module):
     from it to the parameters of q.
     """
 
+    title = "an embedding with shared='dataset'"
     base: Tensor  # (C, K), concentrations of the Dirichlet fitted to the training datasets
     places: Tensor  # (n_datasets, dim), the modes of their z
     anchors: Tensor  # (M, dim)

@@ -70,7 +70,13 @@ def train_datasets(
     """`hbm_fast.embedding.train` with ``shared="dataset"``."""
     options = _options(options)
     inference_steps, n_simulated = settings.pop("inference_steps", None), settings.pop("n_simulated", N_SIMULATED)
-    _validate.keywords(settings, [*resuming.defaults(DatasetNetwork), "inference_steps", "n_simulated"], "train")
+    known = [
+        *resuming.defaults(DatasetNetwork),
+        *TrainingOptions.__dataclass_fields__,
+        "inference_steps",
+        "n_simulated",
+    ]
+    _validate.keywords(settings, known, "train")
     bags = as_bags(data)
     if len(bags) < 2:
         raise ValueError(f"data must hold at least 2 datasets; got {len(bags)}")

@@ -84,8 +84,8 @@ class Embedding(TrainedNetwork):
 
     @cached_property
     def exact(self) -> EmbeddingNetwork:
-        """The same network in float64: for quadrature and importance weights."""
-        double: EmbeddingNetwork = copy.deepcopy(self.network).double().eval()
+        """The same network in float64 on the CPU: for quadrature and importance weights."""
+        double: EmbeddingNetwork = copy.deepcopy(self.network).cpu().double().eval()
         return double.requires_grad_(False)
 
     # inference ------------------------------------------------------------------------------------------------------
@@ -155,12 +155,8 @@ class Embedding(TrainedNetwork):
         rng_z = generator(key)
         n = data.shape[0]
         inside = group_totals(data).max(1, initial=0) <= self.network.max_total
-        if correct != "auto" and not inside.all():
-            b = int(np.flatnonzero(~inside)[0])
-            raise ValueError(
-                f"counts must have totals of at most {self.network.max_total}, the range of the network; "
-                f'dataset {b} has more: correct="auto" samples without q'
-            )
+        if correct != "auto":
+            self.check_inside(data, batch, 'correct="auto" samples without q')
         path = np.full(n, "network" if correct is False else "importance", dtype="<U10")
         with torch_threads(_validate.threads(n_threads)), memory_for(f"n_draws = {n_draws}"):
             z = torch.zeros(n, n_draws, self.dim, dtype=torch.float64)
@@ -267,6 +263,15 @@ class Embedding(TrainedNetwork):
         log_a = self.exact.generative(torch.from_numpy(_latent_points(z, "z", self.dim)))[1].exp()
         return np.asarray((log_a if self.network.needs_groups else log_a[..., 0, :]).numpy())
 
+    def check_inside(self, counts: NDArray[Any], batch: bool, remedy: str) -> None:
+        self._check_categories(counts)
+        outside = np.flatnonzero(group_totals(counts).max(1, initial=0) > self.network.max_total)
+        if outside.size:
+            raise ValueError(
+                f"counts must have totals of at most {self.network.max_total}, the range of the network; "
+                f"dataset {outside[0]} has more: {remedy}"
+            )
+
     # inside ---------------------------------------------------------------------------------------------------------
     def likelihood_data(self, counts: NDArray[Any]) -> Tensor:
         """Data of the exact likelihood: exceedances of all totals, or the counts."""
@@ -284,9 +289,8 @@ class Embedding(TrainedNetwork):
     ) -> tuple[Tensor, Tensor]:
         z, ratios = [], []
         for part in chunks(counts, n_draws, _CHUNK):
-            exceedances = torch.from_numpy(exceedance_counts(part, self.network.max_total))
-            parameters = self.network.encoder(self.network.input.features(exceedances))
-            drawn = self.network.head.sample(parameters, n_draws, generator)
+            parameters = self.network(self.network.encoder_input(part).to(self.device))
+            drawn = self.network.head.sample(parameters, n_draws, generator).cpu()
             z.append(drawn.double())
             if weighted:
                 log_q = self.network.head.log_density(parameters, drawn)

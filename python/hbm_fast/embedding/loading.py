@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from hbm_fast import _validate
 from hbm_fast.embedding.dataset_estimator import DatasetEmbedding
 from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.nn import checkpoint
 
 
+@_validate.suggests_keywords
 def load(path: str | Path) -> Any:
     """Read an embedding from a file, or one that comes with hbm_fast: "marbles" (link exp) and "marbles-exp-plus-one"
     (the link of Le, 2020), both of two categories and a two-dimensional z.

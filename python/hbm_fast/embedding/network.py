@@ -1,6 +1,9 @@
 """The learned model and its network q(z | x) as one module, which `nn.training.run` trains."""
 
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hbm_fast.embedding import objectives
@@ -17,6 +20,7 @@ from hbm_fast.nn.likelihood import (
 )
 from hbm_fast.nn.objectives import log_normal
 from hbm_fast.nn.training import Trainable
+from hbm_fast.sufficient_statistics import exceedance_counts
 
 # The values of the argument q, and the names of their heads.
 Q = {"diagonal": "diagonal", "full": "gaussian", "mixture": "mixture", "flow": "spline"}
@@ -76,6 +80,15 @@ class EmbeddingNetwork(Trainable):
         )
         heads.start(self.encoder.mlp.last, self.head)
 
+    def forward(self, features: Tensor) -> Tensor:
+        """Parameters of q, (B, F) -> (B, P)."""
+        parameters: Tensor = self.encoder(features)
+        return parameters
+
+    def encoder_input(self, counts: NDArray[Any]) -> Tensor:
+        """Features (B, F) of counts (B, N, K)."""
+        return self.input.features(torch.from_numpy(exceedance_counts(counts, self.max_total)))
+
     @property
     def n_categories(self) -> int:
         """K."""
@@ -111,7 +124,7 @@ class EmbeddingNetwork(Trainable):
             self.objective,
             lambda z: self.log_joint(data, z),
             self.head,
-            self.encoder(features).float(),  # only the matrix products are in bfloat16
+            self(features).float(),  # only the matrix products are in bfloat16
             self.n_draws,
             generator,
         )

@@ -309,7 +309,7 @@ def _validation_metrics(
     def metrics() -> dict[str, float]:
         generator = torch.Generator().manual_seed(seed % 2**63)
         features, data = net.prepare(held_out)
-        parameters = net.encoder(features)
+        parameters = net(features)
         z = net.head.sample(parameters, n_draws, generator)
         log_w = net.log_joint(data, z).double() - net.head.log_density(parameters, z)
         return {"bound": float(log_mean_exp(log_w).mean()), "ess_share": float(effective_share(log_w).mean())}

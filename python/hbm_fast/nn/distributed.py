@@ -112,8 +112,8 @@ def standard_gamma(source: torch.Generator, shape: Tensor) -> Tensor:
     A draw takes a random number of random numbers, by its rejections, so that the global batch's shapes are gathered.
     """
     group = _group(source)
-    if group.size == 1:
-        return torch._standard_gamma(shape, generator=source)
+    if group.size == 1:  # the generator of `sample` stays on the CPU
+        return torch._standard_gamma(shape.to(source.device), generator=source).to(shape.device)
     parts = [torch.empty_like(shape) for _ in range(group.size)]
     distributed.all_gather(parts, shape.contiguous())
     return torch._standard_gamma(torch.cat(parts), generator=source)[_local(group, len(shape))]

@@ -1,22 +1,24 @@
 """TrainedNetwork: what a training returns, saves and loads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from hbm_fast import _validate, errors, models
 from hbm_fast._display import Displayed
+from hbm_fast._optional import import_optional
 from hbm_fast._typing import CountsLike, Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn import checkpoint
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.distributed import ALONE, ProcessGroup
-from hbm_fast.nn.training import State, TrainingOptions, metadata, run
+from hbm_fast.nn.training import State, TrainingOptions, metadata, run, usable_device
 from hbm_fast.tables.inputs import NamedCounts, as_datasets
 
 Correct = bool | Literal["auto"]
@@ -63,15 +65,104 @@ class TrainedNetwork(Displayed):
         """A network of the architecture that a header describes, with new weights."""
         raise NotImplementedError
 
+    # as a module of torch -------------------------------------------------------------------------------------------
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.network.device
+        return device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the network to a device, in place as `torch.nn.Module.to`, and return it.
+
+        The device then computes the parameters of q, its draws and its density; the random numbers, the exact
+        likelihood and everything after it stay on the CPU. So the draws are those of the CPU up to rounding.
+
+        Parameters
+        ----------
+        device : str or torch.device
+            "cpu" or "cuda".
+
+        Raises
+        ------
+        ValueError
+            For a device that torch cannot use.
+        NotImplementedError
+            For bottom-up networks and embeddings with ``shared="dataset"``, which stay on the CPU.
+
+        Examples
+        --------
+        >>> import hbm_fast as hbm
+        >>> hbm.amortize.load("marbles").to("cpu").device
+        device(type='cpu')
+        """
+        self.network.check_forward("to")
+        self.network.to(usable_device(device))
+        return self
+
+    @property
+    def history(self) -> Any:
+        """The evaluations of the training: pandas frame with the index "step" and the columns "seconds", "loss" and
+        those of the held-out metrics; without rows where the file has no state of the training."""
+        pandas = import_optional("pandas", "report")
+        points = [] if self.state is None else self.state.history
+        frame = pandas.DataFrame(points, columns=None if points else ["step", "seconds", "loss"])
+        return frame.astype({"step": int}).set_index("step")
+
+    def features(self, counts: CountsLike | Sequence[CountsLike]) -> Tensor:
+        """The input of the network, (B, F) float32, computed from counts.
+
+        ``network(features)`` are the parameters of q(. | x), (B, P), which ``network.head`` takes (of any-k networks:
+        ``network.alpha_head``, then the context of each category). `torch.export` and ONNX take ``network``.
+
+        Parameters
+        ----------
+        counts : array_like of whole numbers (N, K) or (B, N, K), a table, or a list of (N_b, K)
+
+        Returns
+        -------
+        Tensor (B, F)
+            On the network's device.
+
+        Raises
+        ------
+        ValueError
+            For counts outside the range of the training.
+        NotImplementedError
+            For bottom-up networks and embeddings with ``shared="dataset"``, which are not one function of features.
+
+        Examples
+        --------
+        >>> import torch
+        >>> import hbm_fast as hbm
+        >>> net = hbm.amortize.load("marbles")
+        >>> features = net.features([[20, 0], [0, 20]])
+        >>> exported = torch.export.export(net.network, (features,)).module()
+        >>> bool(torch.allclose(exported(features), net.network(features)))
+        True
+        """
+        self.network.check_forward("features")
+        data, batch = as_datasets(counts)
+        self.check_inside(data.counts, batch, "the features are those of its range")
+        features: Tensor = self.network.encoder_input(data.counts)
+        return features.to(self.device)
+
+    def check_inside(self, counts: NDArray[Any], batch: bool, remedy: str) -> None:
+        """ValueError for datasets (B, N, K) outside the range of the training; the message ends with the remedy."""
+        raise NotImplementedError
+
     # files ----------------------------------------------------------------------------------------------------------
-    def save(self, path: str | Path, *, state: bool = True) -> None:
+    def save(self, path: str | Path, *, inference_only: bool = False, state: bool = True) -> None:
         """Write the network to one safetensors file with a JSON header, whole or not at all.
 
         Parameters
         ----------
         path : path
+        inference_only : bool
+            Leave out the state of the training: the optimizer's, which is twice as large as the weights, and the
+            history. The draws are the same; ``resume=`` cannot go on from such a file, ``init_from=`` can start there.
         state : bool
-            Whether to store the state of the training, from which ``resume=`` goes on.
+            The opposite of ``inference_only``, its name before.
         """
         header = {
             **self.identity,
@@ -82,7 +173,7 @@ class TrainedNetwork(Displayed):
             "training": self.training,
             "figures": self.metrics,  # the name of the field since format 1
         }
-        checkpoint.save(path, self.network, self.state if state else None, header)
+        checkpoint.save(path, self.network, self.state if state and not inference_only else None, header)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

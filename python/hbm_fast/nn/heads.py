@@ -1,7 +1,8 @@
 """Posterior heads: densities on R^D whose parameters are the output of a network.
 
 Each head has ``log_prob(parameters (B, P), z (B, S, D)) -> (B, S)`` for training, ``log_density`` of the same arguments
-in float64 for importance weights, and ``sample(parameters, n, generator) -> (B, n, D)``.
+in float64 on the CPU for importance weights, and ``sample(parameters, n, generator) -> (B, n, D)``. The device of the
+parameters computes; the generator of the random numbers may be on another.
 """
 
 import math
@@ -73,9 +74,9 @@ class GaussianMixture(nn.Module):
 
     @torch.no_grad()
     def log_density(self, parameters: Tensor, z: Tensor) -> Tensor:
-        """(B, P), (B, S, D) -> (B, S), `log_prob` in float64 and without gradients."""
+        """(B, P), (B, S, D) -> (B, S), `log_prob` in float64, without gradients and on the CPU."""
         if parameters.device.type != "cpu":
-            return self.log_prob(parameters, z).double()
+            return self.log_prob(parameters, z.to(parameters.device)).cpu().double()
         log_weight, mean, log_scale, lower = self.unpack(parameters)
         constant = log_weight + log_scale.sum(-1) - 0.5 * self.dim * math.log(2.0 * math.pi)
         value = torch.empty(z.shape[:-1], dtype=torch.float64)
@@ -94,9 +95,9 @@ class GaussianMixture(nn.Module):
         """(B, P) -> (B, n, D)."""
         log_weight, mean, log_scale, lower = self.unpack(parameters)
         b = parameters.shape[0]
-        u = distributed.rand(generator, b, n)
+        u = distributed.rand(generator, b, n).to(parameters.device)
         edges = log_weight.exp().cumsum(-1)[:, :-1].contiguous()
-        noise = distributed.randn(generator, b, n, self.dim)
+        noise = distributed.randn(generator, b, n, self.dim).to(parameters.device)
         if u.device.type == "cpu" and not (torch.is_grad_enabled() and parameters.requires_grad):
             z = torch.empty_like(noise)
             _core.networks.mixture_draws(
@@ -157,13 +158,13 @@ class SplineFlow(nn.Module):
 
     @torch.no_grad()
     def log_density(self, parameters: Tensor, z: Tensor) -> Tensor:
-        """(B, P), (B, S, D) -> (B, S), `log_prob` as float64 and without gradients."""
-        return self.log_prob(parameters, z).double()
+        """(B, P), (B, S, D) -> (B, S), `log_prob` as float64, without gradients and on the CPU."""
+        return self.log_prob(parameters, z.to(parameters.device)).cpu().double()
 
     def sample(self, parameters: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """(B, P) -> (B, n, D)."""
         mean, log_scale, lower, flow = self._unpack(parameters)
-        noise = distributed.randn(generator, parameters.shape[0], n, self.dim)
+        noise = distributed.randn(generator, parameters.shape[0], n, self.dim).to(parameters.device)
         return mean + _solve(flow.transform.inv(noise) * torch.exp(-log_scale), lower)
 
     def _unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:

@@ -22,12 +22,13 @@ from hbm_fast._typing import Key
 from hbm_fast.nn import distributed
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.distributed import ALONE, ProcessGroup
+from hbm_fast.nn.network import Network
 
 WARM_UP = 100  # steps in which the learning rate rises to its value
 DEFAULTS = {"n_threads": 1, "device": "cpu", "mixed_precision": False, "progress": False}
 
 
-class Trainable(nn.Module, ABC):
+class Trainable(Network, ABC):
     """A network that `run` can train."""
 
     @abstractmethod
@@ -132,6 +133,12 @@ class TrainingOptions(Displayed):
         return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * 0.5 * (1.0 + math.cos(math.pi * fraction))
 
 
+# after the decorator of dataclasses, which writes the function
+TrainingOptions.__init__ = _validate.suggests_keywords(  # type: ignore[method-assign]
+    TrainingOptions.__init__, "TrainingOptions"
+)
+
+
 def merge_options(options: TrainingOptions | None, settings: dict[str, Any]) -> tuple[TrainingOptions, dict[str, Any]]:
     """The options with those given as keyword arguments, and the other keyword arguments."""
     if options is None:
@@ -230,17 +237,19 @@ def memory_for(what: str) -> Iterator[None]:
         raise MemoryError(f"{what} takes more memory than there is: {error}") from error
 
 
-def usable_device(device: str) -> str:
+def usable_device(device: str | torch.device) -> str:
     """Return the name of a device; ValueError for one that torch cannot use."""
     try:
-        kind = torch.device(device).type
+        found = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f'device must be "cpu" or "cuda"; got {device!r}') from error
-    if kind not in ("cpu", "cuda"):
+    if found.type not in ("cpu", "cuda"):
         raise ValueError(f'device must be "cpu" or "cuda"; got {device!r}')
-    if kind == "cuda" and not torch.cuda.is_available():
+    if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f'device={device!r}: torch sees no GPU here; use device="cpu"')
-    return device
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device={device!r}: torch sees {torch.cuda.device_count()} GPUs here, counted from 0")
+    return str(found)
 
 
 def run(
@@ -326,6 +335,11 @@ class _Loop:
         )
         if state.step > 0:
             if state.generator is not None:
+                if state.generator.numel() != self.generator.get_state().numel():
+                    raise ValueError(
+                        f"resume: the training's random numbers cannot go on with device={options.device!r}, which is "
+                        "not of the kind that it ran on; to start from its weights: init_from="
+                    )
                 self.generator.set_state(state.generator)
             _load_adam(self.adam, self.parameters, state.optimizer)
         self.start = time.perf_counter() - state.seconds

@@ -304,9 +304,10 @@ class Tabulated:
         return self._value_slope(z.clamp(-Z_MAX, Z_MAX))[0]
 
     def to_z(self, t: Tensor) -> Tensor:
-        i = (torch.searchsorted(self.t, t.contiguous()) - 1).clamp(0, self.t.numel() - 2)
+        knots = self.t.to(t.device)
+        i = (torch.searchsorted(knots, t.contiguous()) - 1).clamp(0, knots.numel() - 2)
         left = -Z_MAX + self.step * i.to(t.dtype)
-        z = left + self.step * ((t - self.t[i]) / (self.t[i + 1] - self.t[i])).clamp(0.0, 1.0)
+        z = left + self.step * ((t - knots[i]) / (knots[i + 1] - knots[i])).clamp(0.0, 1.0)
         for _ in range(4):
             value, slope = self._value_slope(z)
             z = torch.minimum(torch.maximum(z - (value - t) / slope, left), left + self.step)
@@ -314,10 +315,11 @@ class Tabulated:
 
     def _value_slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
         x = (z + Z_MAX) / self.step
-        i = x.to(torch.int64).clamp(0, self.t.numel() - 2)
+        knots, slope = self.t.to(z.device), self.slope.to(z.device)
+        i = x.to(torch.int64).clamp(0, knots.numel() - 2)
         u = x - i
-        t0, rise = self.t[i], self.t[i + 1] - self.t[i]
-        s0, s1 = self.slope[i] * self.step, self.slope[i + 1] * self.step
+        t0, rise = knots[i], knots[i + 1] - knots[i]
+        s0, s1 = slope[i] * self.step, slope[i + 1] * self.step
         c2, c3 = 3.0 * rise - 2.0 * s0 - s1, s0 + s1 - 2.0 * rise
         return t0 + u * (s0 + u * (c2 + u * c3)), (s0 + u * (2.0 * c2 + u * 3.0 * c3)) / self.step
 
