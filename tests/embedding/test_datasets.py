@@ -136,7 +136,7 @@ def test_coefficients_of_new_bags(emb, data):
 # use ----------------------------------------------------------------------------------------------------------------
 def test_a_batch_is_its_datasets(emb, data):
     batch = emb.sample([data[61, :3], data[62, :5]], rng=0)
-    assert batch.z.shape == (2, 256, 1)
+    assert batch.z.shape == (2, 512, 1)
     assert batch.log_predictive(data[63]).shape == batch.log_bayes_factor(data[63]).shape == (2, N_BAGS)
     assert batch.log_predictive(data[63], jointly=True).shape == batch.log_evidence.shape == (2,)
     own = batch.log_predictive(data[[63, 64]])
@@ -190,7 +190,7 @@ def test_files_and_copies(emb, data, tmp_path):
         np.testing.assert_array_equal(other.log_bayes_factor(data[62]), post.log_bayes_factor(data[62]))
         assert other.nearest() == post.nearest()
     assert "contexts=3, K=4, dim=1, 60 training datasets" in repr(emb)
-    assert "one dataset of 8 bags, 256 draws" in repr(post)
+    assert "one dataset of 8 bags, 512 draws" in repr(post)
 
 
 # training -----------------------------------------------------------------------------------------------------------
@@ -217,6 +217,19 @@ def test_the_same_key_gives_the_same_bits(data):
     assert not torch.equal(first.network.encoder.mlp.last.weight, third.network.encoder.mlp.last.weight)
     assert first.training["steps"] == 4
     assert first.training["inference_steps"] == 3
+
+
+@pytest.mark.parametrize("shared", ["bag", "dataset"])
+def test_given_datasets_are_held_out(data, shared):
+    def weights(changed):
+        other = data[:45].sum(2)
+        other[changed] = other[changed, :, ::-1]
+        options = {"n_simulated": 64, "inference_steps": 1} if shared == "dataset" else {}
+        emb = hbm.embedding.train(data=other, shared=shared, dim=2, held_out=[3, 9], steps=2, rng=0, **options)
+        return emb.network.generative.layers[-1].weight
+
+    assert torch.equal(weights(3), weights(9))
+    assert not torch.equal(weights(3), weights(4))
 
 
 def test_random_subsets_hold_one_to_all_bags(data):
@@ -305,6 +318,11 @@ def test_bad_training_data_are_refused(data, change, message):
         hbm.embedding.train(**{"data": data, "shared": "dataset", "steps": 2} | change)
 
 
+def test_memory_is_stated_before_it_is_taken(data):
+    with pytest.raises(MemoryError, match=r"70 datasets of 12 cells, in batches of 64 .* takes .* GiB of memory"):
+        hbm.embedding.train(data=data, shared="dataset", n_simulated=10**12)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -312,6 +330,7 @@ def test_bad_training_data_are_refused(data, change, message):
         ({"n_groups": 3}, r"takes no n_groups="),
         ({"widht": 3}, r"widht"),
         ({"pause_at": 3}, r"pause_at is no option"),
+        ({"resume": "saved.safetensors"}, r"learns from given datasets and takes no resume="),
         ({"shared": "bag", "names": ["a"] * 70, "data": np.ones((70, 2, 3), int)}, r'names is for shared="dataset"'),
     ],
 )
