@@ -1,4 +1,4 @@
-"""The files that docs/development/architecture.md lists exist, and are no more than it states; every name has a page."""
+"""The files that docs/development/architecture.md lists exist and stay few; every public name is in the reference."""
 
 import re
 from pathlib import Path
