@@ -20,6 +20,7 @@ def stored_inventory(name: str) -> str:
 project = "hbm_fast"
 author = "the hbm_fast developers"
 release = version = metadata.version("hbm-fast")
+urls = dict(entry.split(", ", 1) for entry in metadata.metadata("hbm-fast").get_all("Project-URL") or [])
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
@@ -58,7 +59,10 @@ html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["page.css"]
 html_theme_options = {
-    "navbar_end": ["theme-switcher"],
+    "navbar_end": ["theme-switcher", "navbar-icon-links"],
+    "icon_links": [
+        {"name": name, "url": url, "icon": "fa-brands fa-github"} for name, url in urls.items() if name == "Repository"
+    ],
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "navigation_with_keys": False,

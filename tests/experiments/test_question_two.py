@@ -22,7 +22,9 @@ def test_the_table_is_written_and_a_run_goes_on(tmp_path, monkeypatch):
     question2(**settings, resume=False)
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert [row["group"] for row in rows] == ["default"]
-    assert "| default | 2 | 2 | exp |" in (tmp_path / "results.md").read_text()
+    text = (tmp_path / "results.md").read_text()
+    assert "| default | 2 | 2 | exp |" in text
+    assert text.endswith("* 1 of 15 trainings done; conclusions follow when all are.\n")
     with pytest.raises(ValueError, match="--resume"):
         question2(**settings, resume=False)
     # the figures show this network: without its file the cell is trained again, to the same bits

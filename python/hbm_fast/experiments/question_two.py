@@ -157,8 +157,10 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def conclusions(rows: list[Row], least: Bound, exact: Posterior) -> list[str]:
-    """Summary of the table in words and numbers."""
+def conclusions(rows: list[Row], least: Bound, exact: Posterior, n_planned: int) -> list[str]:
+    """Summary of the table in words and numbers, once all trainings are done."""
+    if len(rows) < n_planned:
+        return [f"{len(rows)} of {_trainings(n_planned)} done; conclusions follow when all are."]
     two = [r for r in rows if r.n_categories == 2]
     failed = [r for r in two if r.link == "exp_plus_one" and r.head == "dirichlet"]
     other_links = [r for r in two if r.link != "exp_plus_one"]
@@ -169,25 +171,34 @@ def conclusions(rows: list[Row], least: Bound, exact: Posterior) -> list[str]:
     ]
     if failed:
         lines.append(
-            f"Measured ({len(failed)} trainings, every q with every objective): the model gap is "
-            f"{min(r.gap for r in failed):.1f} to {max(r.gap for r in failed):.1f} nats, and P(next black) "
-            f"{min(r.next_black for r in failed):.3f} to {max(r.next_black for r in failed):.3f} "
-            f"(exact {exact.predict(20)[1]:.5f})."
+            f"Measured ({_trainings(len(failed))}; q: {', '.join(sorted({r.q for r in failed}))}; objective: "
+            f"{', '.join(sorted({r.objective for r in failed}))}): the model gap is "
+            f"{_range([r.gap for r in failed], 1)} nats, and P(next black) "
+            f"{_range([r.next_black for r in failed], 3)} (exact {exact.predict(20)[1]:.5f})."
         )
     if other_links:
         gaps, next_black = [r.gap for r in other_links], [r.next_black for r in other_links]
         lines.append(
-            f"Any other link ({len(other_links)} trainings): the model gap is {min(gaps):.5f} to {max(gaps):.4f} nats, "
-            f"and P(next black) {min(next_black):.4f} to {max(next_black):.4f}."
+            f"Any other link ({_trainings(len(other_links))}): the model gap is {_range(gaps, 4)} nats, "
+            f"and P(next black) {_range(next_black, 4)}."
         )
     for name, some in (("the link of Le (2020)", failed), ("the other links", other_links)):
         if some:
             least_used = [min(r.used_dimensions) for r in some]
             lines.append(
-                f"Second direction of z with {name}: {min(least_used):.2f} to {max(least_used):.2f} of its prior "
-                "variance follows the data."
+                f"Second direction of z with {name}: {_range(least_used, 2)} of its prior variance follows the data."
             )
     return lines
+
+
+def _trainings(n: int) -> str:
+    return f"{n} training{'' if n == 1 else 's'}"
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    """The smallest and the largest value, or one number where both are the same when rounded."""
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def read(path: Path) -> list[Row]:
@@ -210,12 +221,12 @@ def read(path: Path) -> list[Row]:
     return rows
 
 
-def save(out: Path, rows: list[Row], least: Bound, exact: Posterior) -> None:
+def save(out: Path, rows: list[Row], least: Bound, exact: Posterior, n_planned: int) -> None:
     """Write results.json and results.md."""
     metadata = {"version": __version__, "machine": platform.machine(), "seconds": round(sum(r.total for r in rows), 1)}
     text = json.dumps({**metadata, "bound": asdict(least), "rows": [asdict(row) for row in rows]}, indent=1)
     write_text(out / "results.json", text.replace("NaN", "null") + "\n")  # the next run with --resume reads it
-    summary = "\n".join(f"* {line}" for line in conclusions(rows, least, exact))
+    summary = "\n".join(f"* {line}" for line in conclusions(rows, least, exact, n_planned))
     write_text(out / "results.md", f"# Results of hbm-fast question2\n\n{markdown(rows)}\n{summary}\n")
 
 
@@ -308,6 +319,7 @@ def run_all(
     # a training that the figures show runs again where its network is missing
     rows = [row for row in rows if not row.drawn or _network(out, row.link).exists()]
     done = {row.key for row in rows}
+    n_planned = len(done | {(*experiment.key, seed) for experiment, seed in experiments})
     remaining = [(experiment, seed) for experiment, seed in experiments if (*experiment.key, seed) not in done]
 
     @cache
@@ -331,8 +343,8 @@ def run_all(
             f"P(next black) {row.next_black:.4f}"
         )
         report(i + 1, len(remaining), {"gap": row.gap, "gap_error": row.gap_error, "next_black": row.next_black})
-        save(out, rows, least, exact)  # an interruption keeps what was measured
-    for line in conclusions(rows, least, exact):
+        save(out, rows, least, exact, n_planned)  # an interruption keeps what was measured
+    for line in conclusions(rows, least, exact, n_planned):
         console.print(line)
     le2020, ours = (_network(out, link) for link in ("exp_plus_one", "exp"))
     if le2020.exists() and ours.exists():

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +18,12 @@ from hbm_fast._config import show_config
 from hbm_fast._files import write_text
 from hbm_fast._optional import missing_extra
 from hbm_fast.benchmark import plots as benchmark_plots
-from hbm_fast.calibration import distance, simulation_based_calibration
+from hbm_fast.calibration import Calibration, distance, simulation_based_calibration
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
+from hbm_fast.plots import axes as plot_axes
 from hbm_fast.posterior import Posterior
+from hbm_fast.report import drawing
 from hbm_fast.report.page import Section, render
 from hbm_fast.sampling import sample
 from hbm_fast.simulation import simulate
@@ -111,17 +114,19 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
         "Ten bags of 20 white marbles, ten of 20 black, and one bag from which one black marble was drawn: "
         "what colour are the others in that last bag?",
         _bags,
-        chapter="Question 1: can inference be amortized? Yes, top-down",
+        chapter="Question 1: can inference be amortized?",
     )
     yield Section(
         "What alpha means",
-        "Small alpha: every bag is of one colour. Large alpha: every bag is the mixture. Equal beta in all three.",
+        "theta of 20,000 simulated bags, beta = 0.5. Small alpha: most bags are of nearly one colour. Large alpha: "
+        "bags differ little from half and half.",
         partial(_thetas, rng),
     )
     yield Section(
         "The answers",
-        "Exact inference, MCMC and the top-down network put about 99 % on the next marble being black, because twenty "
-        "pure bags make a small alpha almost certain; a bottom-up network, which uses each bag alone, cannot use that.",
+        "Twenty pure bags make a small alpha nearly certain, so that one black marble gives "
+        f"{_black(exact):.1%} for the next. {_differences(answered, exact)} A bottom-up network infers each bag's "
+        "theta from that bag alone.",
         columns=("", "P(next is black)", "E[log alpha]", "sd", "E[beta, black]", "seconds"),
         rows=[
             (
@@ -137,23 +142,23 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
     )
     if find_spec("torch") is not None:
         yield from _network_plots(rng)
-    agreeing = {name: post for name, post in answered.items() if name != "bottom-up network"}
     yield Section(
         "The posteriors",
-        "The curves lie on top of each other: log alpha far below 0, beta undecided between the colours, "
-        "theta of the last bag almost surely black.",
-        lambda: plots.compare(agreeing, group=LAST, category=1, category_name="black"),
+        "alpha, beta and theta of the last bag, without the bottom-up network. Their distances are in the next table.",
+        partial(_posteriors, {name: post for name, post in answered.items() if name != "bottom-up network"}),
     )
+    distances = {name: distance(post, exact) for name, post in answered.items() if post is not exact}
+    largest = {name: max(d.ks for d in found.values()) for name, found in distances.items()}
     yield Section(
         "Distance from the exact posterior",
-        "For MCMC what is left is Monte Carlo error: for a few thousand draws Kolmogorov-Smirnov distances of about "
-        "0.02; the top-down network is close, the bottom-up network is not.",
-        columns=("method", "of", "Wasserstein-1", "Kolmogorov-Smirnov"),
+        f"{exact.alpha.size:,} independent draws of the exact posterior have Kolmogorov-Smirnov distances (KS) of "
+        f"about {0.87 / exact.alpha.size**0.5:.3f}. The larger of the two: "
+        f"{', '.join(f'{name} {ks:.3f}' for name, ks in largest.items())}.",
+        columns=("method", "of", "Wasserstein", "KS"),
         rows=[
             (name, quantity, f"{d.w1:.4f}", f"{d.ks:.4f}")
-            for name, post in answered.items()
-            if post is not exact
-            for quantity, d in distance(post, exact).items()
+            for name, found in distances.items()
+            for quantity, d in found.items()
         ],
     )
 
@@ -161,24 +166,41 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
 def _network_plots(rng: int) -> Iterator[Section]:
     from hbm_fast.experiments import question_one
 
-    yield Section(
-        "The last bag",
-        "After one black marble the bottom-up network is uncertain, the top-down one and the exact answer are not; "
-        "after 20 marbles from the last bag all three agree (the numbers are P(next is black): exact, top-down, "
-        "bottom-up).",
-        partial(question_one.last_bag, rng=rng),
-    )
-    yield Section(
-        "The abstract knowledge",
-        "Top-down lies on the exact curves; bottom-up puts alpha too high: bags of less extreme colours.",
-        partial(question_one.knowledge, rng=rng),
-    )
-    yield Section(
-        "New bags",
-        "After ten white and ten black bags a new one is white or black; bottom-up expects mixed bags slightly more "
-        "often than it should.",
-        partial(question_one.new_bags, rng=rng),
-    )
+    parts: list[tuple[str, str, Callable[[int], Figure], Callable[[int], list[tuple[str, ...]]]]] = [
+        (
+            "The last bag",
+            "theta of the last bag after one marble of it, and after twenty. The table has P(next is black).",
+            question_one.last_bag,
+            question_one.last_bag_rows,
+        ),
+        (
+            "The abstract knowledge",
+            "What all bags share: alpha, how alike they are, and beta, the mean proportion of black. The table has "
+            "E[log alpha].",
+            question_one.knowledge,
+            question_one.knowledge_rows,
+        ),
+        (
+            "New bags",
+            "After ten white and ten black bags: theta of a new bag, and the number of black marbles among 20 of it. "
+            "The table has the probability that the 20 are of both colours.",
+            question_one.new_bags,
+            question_one.new_bags_rows,
+        ),
+    ]
+    for title, caption, draw, rows in parts:
+        yield Section(title, caption, partial(draw, rng), question_one.COLUMNS, rows(rng))
+
+
+def _black(post: Posterior) -> float:
+    """P(the next marble of the last bag is black)."""
+    return float(post.predict(LAST)[1])
+
+
+def _differences(answered: Mapping[str, Posterior], exact: Posterior) -> str:
+    """By how much the other answers differ from the exact one."""
+    off = {name: _black(post) - _black(exact) for name, post in answered.items() if post is not exact}
+    return f"Differences from it: {', '.join(f'{name} {d:+.4f}' for name, d in off.items())}."
 
 
 def _calibrations(n: int, rng: int) -> Iterator[Section]:
@@ -193,36 +215,65 @@ def _calibrations(n: int, rng: int) -> Iterator[Section]:
         calibrated = simulation_based_calibration(
             infer, model, n, n_groups=21, totals=20, n_ranks=21, batch=100, rng=rng
         )
+        names = tuple(found.replace("[1]", ", black") for found in calibrated.names)
         yield Section(
             f"Calibration of {'the ' if 'network' in name else ''}{name}",
-            f"Ranks of the true values among the draws over {n} simulated datasets: flat within the band, as they "
-            "are where the inference is correct on average over the prior.",
-            partial(plots.calibration, calibrated),
+            f"Ranks of the true values among the draws over {n} simulated datasets. Correct inference gives equal "
+            f"bars, of which the band holds 99 %. {_uniform(calibrated)}",
+            partial(_ranks, replace(calibrated, names=names)),
             chapter="" if number else "Can the answers be trusted?",
         )
 
 
+def _uniform(calibrated: Calibration) -> str:
+    """Whether the ranks are uniform, by the test of all quantities together."""
+    p = calibrated.p_value
+    found = "The ranks are not uniform" if p < 0.01 else "No departure from uniform ranks is found"
+    return f"{found}: p = {p:.2g}, corrected for {len(calibrated.names)} quantities."
+
+
+def _ranks(calibrated: Calibration) -> "Figure":
+    n = len(calibrated.names)
+    figure, panels = drawing.panels(n, height=1.9)
+    plots.calibration(calibrated, ax=panels)
+    for axes in panels:
+        drawing.numbered(axes, "datasets")
+    drawing.legend_outside(figure, panels[-1])
+    return figure
+
+
+def _posteriors(posteriors: Mapping[str, Posterior]) -> "Figure":
+    figure, panels = drawing.panels(3, height=2.2)
+    plots.compare(posteriors, group=LAST, category=1, category_name="black", ax=panels)
+    for axes in panels[:2]:
+        drawing.numbered(axes, "density")
+    panels[0].set_title("", loc="left")
+    panels[2].set_xlabel("theta of the last bag, black")
+    drawing.legend_outside(figure, panels[2])
+    return figure
+
+
 def _bags() -> "Figure":
-    figure, (axes,) = plots.panels(1)
-    figure.set_size_inches(9, 2.6)
+    figure, (axes,) = drawing.panels(1, height=2.6)
     places = np.arange(1, len(BAGS) + 1)
     axes.bar(places, BAGS[:, 0], color="#f4f1e8", edgecolor="#888888", label="white")
     axes.bar(places, BAGS[:, 1], bottom=BAGS[:, 0], color="#222222", edgecolor="#888888", label="black")
-    axes.set_xticks(places[::5])
-    axes.set_xlabel("bag")
-    axes.set_ylabel("marbles drawn")
-    axes.legend(loc="lower left")
+    axes.set(xticks=places[::5], xlabel="bag", yticks=range(0, 21, 5), ylabel="marbles drawn")
+    drawing.legend_outside(figure, axes)
     return figure
 
 
 def _thetas(rng: int) -> "Figure":
-    figure, all_axes = plots.panels(3)
+    alphas = (0.1, 1.0, 10.0)
+    figure, panels = drawing.panels(len(alphas), height=1.7, sharex=True)
     model = HierarchicalModel(2)
-    for axes, alpha in zip(all_axes, (0.1, 1.0, 10.0), strict=True):
+    for axes, alpha in zip(panels, alphas, strict=True):
         drawn = simulate(model, 1, n_groups=20_000, totals=0, alpha=alpha, beta=[0.5, 0.5], rng=rng)
         assert drawn.theta is not None
-        axes.hist(drawn.theta[0, :, 1], bins=40, range=(0, 1), density=True, color="C0")
-        axes.set_xlabel(f"theta, black (alpha = {alpha:g})")
+        axes.hist(drawn.theta[0, :, 1], bins=40, range=(0, 1), density=True, color=plots.PALETTE[0])
+        plot_axes.title(axes, f"alpha = {alpha:g}")
+        axes.set_ylabel("density")
+    panels[-1].set_xlabel("theta, black")
     return figure
 
 
@@ -250,7 +301,7 @@ def _benchmarks(folder: str | os.PathLike[str] | None) -> Iterator[Section]:
 
 def _cases(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Section]:
     for case in saved["works"]:
-        name = f"{case['name']}, K = {case['n_categories']}"
+        name = benchmark_plots.case_name(case)
         yield Section(
             f"{saved['title']}: {name}",
             "The lower line is the faster method; hollow points are extrapolated, dashed lines include the training, "
@@ -271,7 +322,12 @@ def _cases(file: Path, saved: Mapping[str, Any], chapter: str) -> Iterator[Secti
 
 def _figure(file: Path, draw: Callable[[Any], "Figure"], case: Any) -> "Figure":
     with _named(file):
-        return draw(case)
+        figure = draw(case)
+    (axes,) = figure.axes
+    axes.set_title("")
+    figure.set_size_inches(drawing.WIDTH, drawing.WIDTH)
+    drawing.legend_outside(figure, axes, columns=1)
+    return figure
 
 
 @contextmanager

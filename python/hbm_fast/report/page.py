@@ -16,6 +16,7 @@ _PIXELS = 110  # of an inch of a figure, where the page is wide enough
 _LARGEST_SVG = 250_000  # bytes: a figure of more points is smaller as pixels
 _PHONE = 5.5  # inches: a wider figure is not readable at the width of a phone, where it scrolls in its own box
 _PHONE_COLUMNS = 4
+_FONT = {"font.size": 11.0}  # points: as large as the text of the page, and 11 pixels on a phone
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def render(sections: Iterable[Section], title: str, introduction: str) -> str:
 def _html(section: Section, matplotlib: Any) -> str:
     parts = [f"<section><h3>{html.escape(section.title)}</h3>", f"<p>{html.escape(section.caption)}</p>"]
     if section.draw is not None:
-        light, inches = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"})
+        light, inches = _image(section.draw, matplotlib, {"savefig.facecolor": "#ffffff"} | _FONT)
         dark, _ = _image(section.draw, matplotlib, _dark())
         scrolled = ' class="wide scrolled"' if inches > _PHONE else ""
         alt = html.escape(f"{section.title}: {section.caption}")
@@ -79,7 +80,7 @@ def _dark() -> dict[str, Any]:
     from matplotlib import style
 
     dark = dict(style.library["dark_background"])
-    return dark | {"figure.facecolor": "#16181d", "axes.facecolor": "#16181d", "savefig.facecolor": "#16181d"}
+    return dark | _FONT | {"figure.facecolor": "#16181d", "axes.facecolor": "#16181d", "savefig.facecolor": "#16181d"}
 
 
 def _image(draw: Callable[[], "Figure"], matplotlib: Any, style: dict[str, Any]) -> tuple[str, float]:

@@ -13,19 +13,18 @@ import numpy as np
 from hbm_fast import _display, plots
 from hbm_fast._config import show_config
 from hbm_fast._files import write_text
-from hbm_fast._optional import import_optional
 from hbm_fast.plots.labels import categories
 from hbm_fast.plots.proportions import side_by_side
 from hbm_fast.posterior import Posterior
 from hbm_fast.posterior.convergence import r_hat_limit
 from hbm_fast.posterior.summary import Summary
+from hbm_fast.report import drawing
 from hbm_fast.report.page import Section, render
 from hbm_fast.report.predictive_check import Check, predictive_checks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WIDTH = 5.0  # inches: readable on a phone too
 _MOST = 20  # categories, and groups in the figure of shrinkage
 _INTRODUCTION = "The posterior of a hierarchical Dirichlet-multinomial model; intervals hold 90 % of the probability."
 _MODEL = (
@@ -111,7 +110,7 @@ def _labels(analyses: Mapping[str | None, Analysis]) -> Iterator[Section]:
 
 def _side_by_side(posts: Mapping[str, Posterior]) -> "Figure":
     n_categories = next(iter(posts.values())).n_categories
-    figure, axes = _axes(1.2 + (0.14 + 0.08 * len(posts)) * min(_MOST, n_categories))
+    figure, (axes,) = drawing.panels(1, height=1.2 + (0.14 + 0.08 * len(posts)) * min(_MOST, n_categories))
     side_by_side(posts, most=_MOST, ax=axes)
     return _legend_below(figure, axes)
 
@@ -253,57 +252,41 @@ def _check(checks: Sequence[Check], chapter: str) -> Section:
 
 
 def _histograms(checks: Sequence[Check]) -> "Figure":
-    figure = _figure(1.9 * len(checks))
-    for check, axes in zip(checks, figure.subplots(len(checks), squeeze=False).ravel(), strict=True):
+    figure, all_axes = drawing.panels(len(checks), height=1.9)
+    for check, axes in zip(checks, all_axes, strict=True):
         axes.hist(check.simulated, bins=40, histtype="stepfilled", alpha=0.4, color="C0", label="simulated")
         axes.axvline(check.observed, color="C1", linewidth=2.0, label="observed")
         axes.set(title=f"{check.name}: p = {check.p_value:.3f}", yticks=[])
         axes.title.set_fontsize("medium")
-        axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.04)
     figure.axes[0].legend(frameon=False, fontsize="small")
     return figure
 
 
 def _prior_posterior(post: Posterior) -> "Figure":
-    figure = _figure(2.6 * (2 + ("beta_concentration" in post.latent)))
-    plots.prior_posterior(post, ax=figure.subplots(2 + ("beta_concentration" in post.latent)))
+    figure, all_axes = drawing.panels(2 + ("beta_concentration" in post.latent), height=2.6)
+    plots.prior_posterior(post, ax=all_axes)
     return figure
 
 
 def _shrinkage(post: Posterior, category: int | str) -> "Figure":
     assert post.counts is not None
-    figure, axes = _axes(1.2 + 0.2 * min(2 * _MOST, len(post.counts)))
+    figure, (axes,) = drawing.panels(1, height=1.2 + 0.2 * min(2 * _MOST, len(post.counts)))
     plots.shrinkage(post, category=category, most=2 * _MOST, ax=axes)
     return _legend_below(figure, axes)
 
 
 def _proportions(post: Posterior) -> "Figure":
-    figure, axes = _axes(1.2 + 0.22 * min(_MOST, post.n_categories))
+    figure, (axes,) = drawing.panels(1, height=1.2 + 0.22 * min(_MOST, post.n_categories))
     plots.proportions(post, most=_MOST, ax=axes)
     return _legend_below(figure, axes)
-
-
-def _figure(height: float) -> "Figure":
-    figure: Figure = import_optional("matplotlib.figure", "report").Figure(
-        figsize=(_WIDTH, height), layout="constrained"
-    )
-    return figure
-
-
-def _axes(height: float) -> tuple["Figure", Any]:
-    figure = _figure(height)
-    return figure, figure.subplots()
 
 
 def _legend_below(figure: "Figure", axes: Any) -> "Figure":
     """The legend below the axes, which leaves them the width of the page; the caption is the title."""
     axes.set_title("", loc="left")
-    legend = axes.get_legend()
-    if legend is not None:
-        legend.remove()
-        handles, names = axes.get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    if axes.get_legend() is not None:
+        drawing.legend_outside(figure, axes, place="lower")
     return figure
 
 
