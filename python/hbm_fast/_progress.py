@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -27,7 +28,14 @@ class Update(Protocol):
 
 @contextmanager
 def progress(
-    name: str, total: float, unit: str = "", *, shown: bool = True, log: Path | None = None, command: str = ""
+    name: str,
+    total: float,
+    unit: str = "",
+    *,
+    shown: bool = True,
+    after: float = 0.0,
+    log: Path | None = None,
+    command: str = "",
 ) -> Iterator[Update]:
     """Yield the function that draws the line on stderr, and that appends a line of JSON to ``log`` at each tenth.
 
@@ -39,14 +47,17 @@ def progress(
         What there is to do; a call of the function may correct it.
     shown
         Whether there is a line, or plain lines.
+    after
+        Seconds before the line, or the first of the plain lines: what ends before has none.
     log, command
         The file, and the command that each of its lines names; by default the name.
     """
+    whole = total
     with ExitStack() as stack:
         writers: list[Callable[[float, float, str, Mapping[str, object]], None]] = []
         if shown:
             terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-            writers.append(stack.enter_context(_line(name)) if terminal else _plain(name, unit))
+            writers.append(stack.enter_context(_line(name, after)) if terminal else _plain(name, unit, after))
         if log is not None:
             writers.append(stack.enter_context(_log(log, command or name)))
 
@@ -58,12 +69,11 @@ def progress(
             for write in writers:
                 write(done, whole, note, metrics)
 
-        whole = total
         yield update
 
 
 @contextmanager
-def _line(name: str) -> Iterator[Callable[[float, float, str, Mapping[str, object]], None]]:
+def _line(name: str, after: float) -> Iterator[Callable[[float, float, str, Mapping[str, object]], None]]:
     rich: Any = import_optional("rich.progress", "cli")
     console = import_optional("rich.console", "cli").Console(stderr=True)
     columns = (
@@ -74,22 +84,36 @@ def _line(name: str) -> Iterator[Callable[[float, float, str, Mapping[str, objec
         rich.TextColumn("{task.fields[note]}", markup=False),
     )
     name = _clipped(name, _NAME)
-    with rich.Progress(*columns, console=console) as line:
-        task = line.add_task(name, total=1.0, note="left")
+    line = rich.Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
+    task = line.add_task(name, total=1.0, note="left")
+    timer = threading.Timer(after, line.start)
+    timer.daemon = True
+    if after > 0.0:
+        timer.start()
+    else:
+        line.start()
+    try:
 
         def write(done: float, total: float, note: str, metrics: Mapping[str, object]) -> None:
             left = "" if done >= total else "left  "
             space = console.width - len(name) - _BAR - len(" 100% 0:00:00  ")
             line.update(task, completed=min(done / total, 1.0), note=_clipped(left + note, space))
+            if done >= total:  # results may follow on the same terminal
+                line.stop()
 
         yield write
+    finally:
+        timer.cancel()
+        if after > 0.0:
+            timer.join()
+        line.stop()
 
 
 def _clipped(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: max(0, width - 3)]}..."
 
 
-def _plain(name: str, unit: str) -> Callable[[float, float, str, Mapping[str, object]], None]:
+def _plain(name: str, unit: str, after: float) -> Callable[[float, float, str, Mapping[str, object]], None]:
     start = last = time.monotonic()
     first: float | None = None
     tenths = 0
@@ -99,7 +123,7 @@ def _plain(name: str, unit: str) -> Callable[[float, float, str, Mapping[str, ob
         now = time.monotonic()
         first = done if first is None else first
         reached = _tenths(done, total)
-        if reached <= tenths and now - last < _SECONDS:
+        if now - start < after or (reached <= tenths and now - last < _SECONDS):
             return
         last, tenths = now, reached
         parts = [f"hbm-fast: {name} {int(100.0 * min(done / total, 1.0) + 1e-9)}%"]

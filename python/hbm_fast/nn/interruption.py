@@ -38,9 +38,9 @@ def between_blocks(wanted: bool) -> Iterator[Interruption]:
     if wanted and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if callable(signal.getsignal(number)):
-                kept.handlers[number] = signal.signal(number, kept.handle)
+                kept.handlers[int(number)] = signal.signal(number, kept.handle)
     try:
         yield kept
     finally:
-        for number, handler in kept.handlers.items():
-            signal.signal(number, handler)
+        for received, handler in kept.handlers.items():
+            signal.signal(received, handler)

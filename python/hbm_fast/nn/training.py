@@ -317,7 +317,8 @@ def run(
                 if save is not None and not state.ended:
                     save(loop.current_state())
                 network.train().to(options.device)
-            report(fraction, state, loss)
+            if fraction < 1.0 or state.ended:
+                report(fraction, state, loss)
         network.eval()
         network.to("cpu")
         state = loop.current_state()
