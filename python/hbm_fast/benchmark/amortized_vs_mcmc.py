@@ -80,6 +80,7 @@ def run(
     absent = absent_peers()
     cases = []
     interrupted = False
+    done = 0  # points of the cases before
     for case, k in enumerate(categories):
         model = HierarchicalModel(k)
         counts = simulate(model, max(sizes), n_groups=N_GROUPS, totals=TOTALS, rng=seed).counts
@@ -92,12 +93,13 @@ def run(
         try:
             for point in _points(methods, counts, sizes, n_draws, reference, budget):
                 points.append(point)
-                report(point, case * n + len(points), len(categories) * n)
+                report(point, done + len(points), done + n * (len(categories) - case))
             for point in _accuracy(methods, counts[:n_compared], n_draws, reference, budget):
                 curve.append(point)
-                report(point, case * n + len(points) + len(curve), len(categories) * n)
+                report(point, done + len(points) + len(curve), done + n * (len(categories) - case))
         except KeyboardInterrupt:  # what was measured is kept
             interrupted = True
+        done += n
         if not points:
             break
         cases.append(

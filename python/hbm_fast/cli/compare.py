@@ -19,7 +19,7 @@ _MOST_LINES = 40
 
 def compare(
     data: options.Data,
-    by: Annotated[str, typer.Option(metavar="COLUMN", help="The column of labels whose groups are compared.")],
+    by: Annotated[str, typer.Option(metavar="COLUMN", help="A column of labels: the groups of each are compared.")],
     metadata: options.Metadata = None,
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,

@@ -46,11 +46,11 @@ def question2(
     from hbm_fast.experiments import question_two
 
     plan = question_two.plan(quick=quick, n_seeds=seeds or (1 if quick else 3), colours=colours)
-    n_done = 0
+    n_done = n = 0
 
     def report(done: float, total: int, metrics: dict[str, float]) -> None:
-        nonlocal n_done
-        n_done = int(done)
+        nonlocal n_done, n
+        n_done, n = int(done), total
         figure = "gap" if "gap" in metrics else "loss"
         update(done, f"{figure} {metrics[figure]:.4f}", metrics, total=total)
 
@@ -67,7 +67,11 @@ def question2(
                 report=report,
             )
     except KeyboardInterrupt:
-        saved = f"the results of {n_done} trainings of this run are in {results}" if n_done else "nothing was saved"
+        saved = (
+            f"{n_done} of {n} trainings of this run are in {results}"
+            if n_done
+            else "no training of this run was finished"
+        )
         raise interrupted(
             saved, command_line("--resume", without=("--resume", "--force")) if results.exists() else None
         ) from None

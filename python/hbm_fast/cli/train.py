@@ -55,7 +55,7 @@ def train(
     beta: options.Beta = None,
     seed: Annotated[
         int | None,
-        typer.Option(metavar="SEED", help="The same seed and steps give the same result; by default 0.", min=0),
+        typer.Option(metavar="SEED", help="The same seed gives the same result, for as many steps.", min=0),
     ] = None,
     batch_size: Annotated[
         int | None,
