@@ -50,7 +50,7 @@ def test_an_option_has_one_meaning_in_all_commands():
             assert metavars <= set().union(*TWO_FORMS[option]), (option, by_command)
             continue
         assert len({values[:2] for values in by_command.values()}) == 1, (option, by_command)
-        if option not in ("--by", "--draws", "--network", "--steps"):  # the same, of another computation
+        if option not in ("--by", "--draws", "--network", "--prior", "--steps"):  # the same, of another computation
             assert len(set(by_command.values())) == 1, (option, by_command)
 
 

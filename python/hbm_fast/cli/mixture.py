@@ -16,7 +16,7 @@ from hbm_fast.cli.reading import Source, collected, read
 from hbm_fast.fitting import ComponentSelection, MixtureFit, select_components
 
 _COLUMNS = ("log_posterior", "laplace", "log_evidence", "aic", "bic")
-_HEADINGS = ("log posterior", "laplace", "log evidence", "AIC", "BIC")
+_HEADINGS = {"log posterior": 14, "laplace": 13, "log evidence": 13, "AIC": 12, "BIC": 12}  # and their widths
 
 
 class Criterion(StrEnum):
@@ -153,12 +153,14 @@ def _lines(record: dict[str, Any]) -> list[str]:
     """The table of the numbers of components, then the components of the chosen one."""
     lines = [f"{record['data']}: {record['n_groups']} groups x {record['n_categories']} categories"]
     lines += textwrap.wrap(record["model"], output.WIDTH)
-    lines.append(f"{'J':>3}" + "".join(f"{heading:>13}" for heading in _HEADINGS))
+    lines.append(f"{'J':>3}" + "".join(f"{heading:>{width}}" for heading, width in _HEADINGS.items()))
     for row in record["components"]:
-        cells = "".join(f"{'-' if row[name] is None else f'{row[name]:.3f}':>13}" for name in _COLUMNS)
-        degenerate = "" if row["outcome"] == "maximum" else f"  {row['outcome'][:10]}"
+        texts = ("-" if row[name] is None else f"{row[name]:.3f}" for name in _COLUMNS)
+        cells = "".join(f"{text:>{width}}" for text, width in zip(texts, _HEADINGS.values(), strict=True))
+        degenerate = "" if row["outcome"] == "maximum" else f"  {row['outcome'][:11]}"
         lines.append(f"{row['n_components']:>3}{cells}{degenerate}")
-    lines.append(f"{record['n_components']} components by {record['criterion']}; {record['message']}")
+    plural = "" if record["n_components"] == 1 else "s"
+    lines.append(f"{record['n_components']} component{plural} by {record['criterion']}; {record['message']}")
     means = {name: row["mean"] for name, row in record["parameters"].items()}
     for j in range(record["n_components"]):
         proportions = {name: value for name, value in means.items() if name.startswith(f"beta[{j}, ")}

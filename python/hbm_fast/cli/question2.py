@@ -67,11 +67,6 @@ def question2(
                 report=report,
             )
     except KeyboardInterrupt:
-        saved = (
-            f"{n_done} of {n} trainings of this run are in {results}"
-            if n_done
-            else "no training of this run was finished"
-        )
-        raise interrupted(
-            saved, command_line("--resume", without=("--resume", "--force")) if results.exists() else None
-        ) from None
+        saved = f"{n_done} of {n} trainings of this run are in {results}"
+        again = command_line("--resume", without=("--resume", "--force")) if results.exists() else None
+        raise interrupted(saved if n_done else "no training of this run was finished", again) from None

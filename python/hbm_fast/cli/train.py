@@ -104,6 +104,7 @@ def train(
     end = float(steps or 60.0 * (minutes or 5.0))
     with (
         launched(device) as ranks,
+        _resumable(out, ranks.rank),
         progress(
             "train",
             steps or end,
@@ -112,7 +113,6 @@ def train(
             log=log if ranks.rank == 0 else None,
         ) as update,
         warnings.catch_warnings(record=True) as caught,
-        _resumable(out, ranks.rank),
     ):
 
         def show(share: float, metrics: dict[str, float]) -> None:
@@ -144,11 +144,9 @@ def train(
     if as_json:
         options.print_json({"network": str(out), "training": estimator.training, "metrics": metrics})
         return
-    print(
-        f"{out}: {estimator.training['steps']} steps in {estimator.training['seconds']:.0f} s, ended "
-        f"{estimator.training['ended']}\nheld out: KL to the exact posterior {metrics['kl']:.4f} nats, effective share "
-        f"of the draws {metrics['ess_share']:.3f}"
-    )
+    seconds, ended = estimator.training["seconds"], estimator.training["ended"]
+    print(f"{out}: {estimator.training['steps']} steps in {seconds:.0f} s, ended {ended}")
+    print(f"held out: KL to the exact posterior {metrics['kl']:.4f} nats, effective share {metrics['ess_share']:.3f}")
 
 
 @contextmanager
