@@ -12,7 +12,7 @@ PACKAGE = Path(hbm_fast.__file__).parent
 
 # Lowest first. Packages of one layer in SIBLINGS do not import each other.
 LAYERS = """
-_core _typing _optional _display _validate _weighted _memory _random _files _config errors
+_core _typing _optional _display _validate _weighted _memory _random _files _progress _config errors
 tables
 datasets
 priors

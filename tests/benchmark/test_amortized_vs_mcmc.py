@@ -17,12 +17,13 @@ from hbm_fast.benchmark.reference import ReferencePosterior, effective_draws
 
 @pytest.fixture(scope="module")
 def result():
-    lines = []
+    seen = []
     found = amortized_vs_mcmc.run(
-        sizes=(1, 3), with_peers=(), n_draws=200, n_compared=3, seed=1, report=lambda text, point: lines.append(text)
+        sizes=(1, 3), with_peers=(), n_draws=200, n_compared=3, seed=1, report=lambda *found: seen.append(found)
     )
     points = sum(len(case["points"]) + len(case["accuracy_against_time"]) for case in found["works"])
-    assert len(lines) == points
+    assert [done for _, done, _ in seen] == list(range(1, points + 1))
+    assert seen[-1][2] == points
     return found
 
 

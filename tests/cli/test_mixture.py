@@ -62,7 +62,7 @@ def test_json_and_figure(run, table, tmp_path):
         (("--components", "1:x"), "--components must be FIRST:LAST"),
         (("--components", "0:2"), "--components must be FIRST:LAST"),
         (("--components", "2,2"), "--components must be FIRST:LAST"),
-        (("--criterion", "evidence"), "--criterion must be one of laplace"),
+        (("--criterion", "evidence"), "--criterion must be one of log_evidence, laplace, aic, bic; got 'evidence'"),
         (("--prior", "1"), "--prior must be SHAPE,RATE"),
         (("--out", "members.json"), "--out must end in .csv"),
     ],

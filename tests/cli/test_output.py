@@ -13,7 +13,6 @@ import pytest
 import hbm_fast as hbm
 
 pytest.importorskip("typer")
-from hbm_fast.cli.progress import progress
 
 COMMANDS = ["sample", "fit", "infer"]
 KEYS = ["command", "data", "n_groups", "n_categories", "model", "method", "warnings", "parameters"]
@@ -266,41 +265,6 @@ def test_version_and_short_help(run):
     assert run("--version")[:2] == (0, f"hbm-fast {hbm.__version__}\n")
     for command in ([], ["sample"], ["config"]):
         assert run(*command, "-h") == run(*command, "--help")
-
-
-def test_plain_progress_is_a_line_each_tenth(capsys):
-    with progress("sample", "draws", 200, quiet=False) as update:
-        for share in np.arange(0, 201) / 200:
-            update(float(share), 1.0042 if share > 0.5 else None)
-    out, err = capsys.readouterr()
-    assert out == ""
-    lines = err.splitlines()
-    assert [line.split()[2] for line in lines] == [f"{10 * n}%" for n in range(1, 11)]
-    assert "(20 of 200 draws)" in lines[0]
-    assert "R-hat" not in lines[0]
-    assert lines[-1].endswith("R-hat 1.004")
-    with progress("sample", "draws", 200, quiet=True) as update:
-        update(0.5, None)
-    assert capsys.readouterr().err == ""
-
-
-def test_progress_on_a_terminal_is_one_line_of_80_columns(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "xterm")
-    with progress("sample a label that is far too long", "draws", 100, quiet=False) as update:
-        update(0.5, 1.25)
-        update(1.0, 1.0042)
-    shown = terminal.getvalue()
-    assert shown.count("\n") == 1
-    assert "100%" in shown
-    assert "R-hat 1.004" in shown
-    assert "hbm-fast:" not in shown
 
 
 LABELLED = "group,kind,a,b\nx,p q,5,5\ny,p q,4,6\nz,p_q,9,1\nw,p_q,1,9\n"

@@ -214,7 +214,7 @@ def test_ctrl_c_from_outside(tmp_path):
         watchdog.start()
         assert process.stderr is not None
         for line in process.stderr:
-            if "draws of each chain" in line:
+            if " draws)" in line:
                 process.send_signal(signal.SIGINT)
                 break
         stdout, stderr = process.communicate()

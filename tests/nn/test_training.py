@@ -1,5 +1,6 @@
 """The training loop: its options, progress, end, and what it does not change."""
 
+import signal
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -10,29 +11,70 @@ import hbm_fast as hbm
 torch = pytest.importorskip("torch")
 
 from hbm_fast.amortize.estimator import Estimator  # noqa: E402
-from hbm_fast.nn.training import State, line, reporter  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:the network's own draws are not calibrated")  # after so few steps
 
 SMALL = {"n_groups": (1, 6), "totals": (0, 8)}
 
 
-def test_the_line_shows_loss_kl_speed_and_the_simulator_s_share():
-    state = State(step=50, seconds=2.0, simulator_seconds=0.1)
-    assert line(state, 256) == "6,400 datasets/s, simulator 5%"
-    state.history.append({"step": 48.0, "loss": 1.25, "kl": 0.0123, "ess_share": 0.98})
-    assert line(state, 256) == "loss 1.2500, kl 0.0123, ess_share 0.9800, 6,400 datasets/s, simulator 5%"
-
-
 def test_progress_is_shown_on_stderr_and_off_by_default(capsys):
-    pytest.importorskip("rich")
     hbm.amortize.train(steps=32, rng=0, width=16, progress=True, **SMALL)
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "datasets/s" in shown.err
-    assert "kl" in shown.err
-    with reporter(False, 1) as report:
-        assert report is None
+    assert "hbm-fast: training 50%" in shown.err
+    assert "KL" in shown.err
+    hbm.amortize.train(steps=16, rng=0, width=16, **SMALL)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_may_be_a_function():
+    seen = []
+    options = dict(steps=64, rng=0, width=16, progress=lambda *found: seen.append(found), **SMALL)
+    net = hbm.amortize.train(**options)
+    assert [share for share, _ in seen] == [0.25, 0.5, 0.75, 1.0]
+    assert [metrics["step"] for _, metrics in seen] == [16, 32, 48, 64]
+    assert seen[-1][1]["kl"] == net.metrics["kl"]
+    with pytest.raises(TypeError, match="progress must be True, False or a function"):
+        hbm.amortize.train(**options | {"progress": "yes"})
+
+
+def test_the_end_has_a_reason():
+    small = dict(rng=0, width=16, **SMALL)
+    net = hbm.amortize.train(steps=20, pause_at=16, **small)
+    assert net.training["ended"] == "at step 16, to pause"
+    assert hbm.amortize.train(resume=net, steps=20).training["ended"] == "after all steps"
+    assert hbm.amortize.train(minutes=0.001, **small).training["ended"] == "after 0.001 minutes"
+    ended = hbm.amortize.train(steps=20, target=1e9, **small).training["ended"]
+    assert ended.startswith("at the target, a held-out KL of ")
+    assert hbm.amortize.train(steps=200, callback=lambda *_: True, **small).training["ended"] == "by the callback"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_a_state_that_goes_on_bit_for_bit(tmp_path, number):
+    class Ended(KeyboardInterrupt):
+        pass
+
+    def end(*_):
+        raise Ended
+
+    def press(share, metrics):
+        if metrics["step"] == 32:
+            signal.raise_signal(number)
+
+    file = tmp_path / "net.safetensors"
+    settings = dict(steps=64, rng=0, width=16, **SMALL)
+    former = signal.signal(number, end)
+    try:
+        with pytest.raises(Ended):
+            hbm.amortize.train(**settings, checkpoint=file, progress=press)
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, former)
+    found = hbm.amortize.load(file).training
+    assert (found["steps"], found["ended"]) == (48, "by an interruption")  # the block in which the signal is noticed
+    rest, whole = hbm.amortize.train(resume=file, steps=64), hbm.amortize.train(**settings)
+    for a, b in zip(rest.network.state_dict().values(), whole.network.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_options_and_flat_keywords_are_the_same_training():

@@ -20,6 +20,7 @@ from hbm_fast.simulation import simulate
 SIZES = (1, 10, 100, 1_000, 10_000)
 N_GROUPS, TOTALS, N_DRAWS = 21, 20, 1000
 NAME = "amortized_vs_mcmc"
+_ACCURACY = (0.1, 1, 10)  # of n_draws
 _REPEATS_BELOW = 0.5  # seconds: shorter runs are made three times, and the fastest counts
 
 # Compiled Stan cannot be installed everywhere: what it did where it could.
@@ -73,13 +74,14 @@ def run(
     n_compared: int = 20,  # the first datasets, on which answers are compared with the reference
     threads: int = 1,
     seed: int = 0,
-    report: Callable[[str, Point], object] = lambda text, point: None,  # called for each point, with it as text
+    report: Callable[[Point, int, int], object] = lambda point, done, total: None,  # for each point, of how many
 ) -> dict[str, Any]:
     """Measure everything: what `hbm-fast benchmark --out` saves."""
     absent = absent_peers()
     cases = []
     interrupted = False
-    for k in categories:
+    done = 0  # points of the cases before
+    for case, k in enumerate(categories):
         model = HierarchicalModel(k)
         counts = simulate(model, max(sizes), n_groups=N_GROUPS, totals=TOTALS, rng=seed).counts
         assert counts is not None
@@ -87,15 +89,17 @@ def run(
         methods = [*ours(model, threads), *peers(model, tuple(with_peers))]
         points: list[Point] = []
         curve: list[Point] = []
+        n = len(sizes) * len(methods) + len(_ACCURACY) * sum(method.per_call > 1 for method in methods)
         try:
             for point in _points(methods, counts, sizes, n_draws, reference, budget):
                 points.append(point)
-                report(f"K = {k}: {line(point)}", point)
+                report(point, done + len(points), done + n * (len(categories) - case))
             for point in _accuracy(methods, counts[:n_compared], n_draws, reference, budget):
                 curve.append(point)
-                report(f"K = {k}, {point.draws:,} draws each: {line(point)}", point)
+                report(point, done + len(points) + len(curve), done + n * (len(categories) - case))
         except KeyboardInterrupt:  # what was measured is kept
             interrupted = True
+        done += n
         if not points:
             break
         cases.append(
@@ -155,8 +159,8 @@ def _accuracy(
     for method in methods:
         if method.per_call == 1:
             continue  # a peer's time is warm-up: its points are those above
-        for n in (n_draws // 10, n_draws, 10 * n_draws):
-            yield measure(method, counts, n, reference, budget)
+        for factor in _ACCURACY:
+            yield measure(method, counts, int(factor * n_draws), reference, budget)
 
 
 def _break_even(points: Sequence[Point]) -> dict[str, dict[str, float | None]]:
@@ -170,16 +174,6 @@ def _break_even(points: Sequence[Point]) -> dict[str, dict[str, float | None]]:
                 n = break_even(point.training_seconds, each[name], each[other])
                 result.setdefault(name, {})[other] = n if math.isfinite(n) else None
     return result
-
-
-def line(point: Point) -> str:
-    """A point as text."""
-    about = "about " if point.extrapolated else ""
-    rest = f" (from {point.measured})" if point.extrapolated else ""
-    return (
-        f"{point.method}: {point.datasets:,} datasets in {about}{point.seconds:.4g} s{rest}, "
-        f"{point.effective_per_second:,.0f} effective draws/s, KS(log alpha) {point.ks_log_alpha:.3f}"
-    )
 
 
 def measure(

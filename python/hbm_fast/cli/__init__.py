@@ -23,7 +23,7 @@ def main() -> None:
         try:
             code = _run()
         except KeyboardInterrupt:
-            print("hbm-fast: interrupted", file=sys.stderr)
+            print("hbm-fast: interrupted; no further result was written", file=sys.stderr)
             code = 130
     sys.exit(143 if code == 130 and received else code)
 
@@ -65,13 +65,18 @@ def _run() -> int:
             raise
         print(f"hbm-fast: error: {error.name} is not installed: pip install 'hbm-fast[cli]'", file=sys.stderr)
         return 2
+    from hbm_fast.cli import options, usage
+
+    group, arguments = typer.main.get_command(app), sys.argv[1:]
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # typer may have a click of its own
     try:
-        code = app(prog_name="hbm-fast", standalone_mode=False)
+        if not arguments:
+            arguments = ["--help"]
+        code = group.main(arguments, prog_name="hbm-fast", standalone_mode=False)
     except typer.Abort:  # typer's name for Ctrl-C
         raise KeyboardInterrupt from None
     except usage_error as error:
-        _print_usage_error(error)
+        print(f"hbm-fast: error: {usage.message(error, group, arguments)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `hbm-fast ... | head`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,19 +85,10 @@ def _run() -> int:
     except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError, RuntimeError) as error:
         if os.environ.get("HBM_FAST_TRACEBACK"):
             raise
-        message = " ".join(str(error).split())
+        text = options.words(error) if isinstance(error, OSError) else str(error)
+        message = usage.of_library(" ".join(text.split()), usage.names_of(group, arguments))
         if isinstance(error, MemoryError):
             message = f"not enough memory{f' ({message})' if message else ''}"
         print(f"hbm-fast: error: {message or type(error).__name__}", file=sys.stderr)
         return 2
     return code if isinstance(code, int) else 0
-
-
-def _print_usage_error(error: Exception) -> None:
-    context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
-        print(context.get_help())
-        return
-    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
-    hint = "" if context is None else f" ({context.command_path} --help)"
-    print(f"hbm-fast: error: {message}{hint}", file=sys.stderr)

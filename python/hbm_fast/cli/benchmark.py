@@ -1,26 +1,30 @@
 """`hbm-fast benchmark`: MCMC against a trained network, each with its error."""
 
-import itertools
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hbm_fast import _files
+from hbm_fast._progress import progress
 from hbm_fast.cli import options
-from hbm_fast.cli.progress import log as progress_log
+from hbm_fast.cli.interruption import interrupted
 
 
 def benchmark(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the figures.")] = Path("hbm-fast-benchmark"),
-    quick: Annotated[bool, typer.Option("--quick", help="Up to 100 datasets, no peers: under a minute.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the JSON and the figures.")] = Path(
+        "hbm-fast-benchmark"
+    ),
+    quick: options.Quick = False,
     with_peers: Annotated[bool, typer.Option("--peers/--no-peers", help="numpyro, nutpie, where installed.")] = True,
     budget: Annotated[
-        float, typer.Option(help="Seconds of a method on one number of datasets; the rest is extrapolated.", min=0.1)
+        float,
+        typer.Option(
+            metavar="NUMBER", help="Seconds of a method on one number of datasets; the rest is extrapolated.", min=0.1
+        ),
     ] = 30.0,
-    threads: Annotated[int, typer.Option(help="Threads of hbm_fast; peers run on one core.", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads of hbm_fast; peers run on one core.", min=1)] = 1,
+    seed: options.Seed = 0,
     as_json: options.AsJson = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -28,7 +32,7 @@ def benchmark(
 ) -> None:
     """Time exact quadrature, MCMC, the shipped networks and their peers, each with the error of its answers.
 
-    Takes about five minutes with the peers.
+    Takes about five minutes with the peers; --quick takes less than one, has up to 100 datasets and no peers.
 
     Example: hbm-fast benchmark --quick
     """
@@ -39,13 +43,11 @@ def benchmark(
     target = out / f"{name}.json"
     options.check_results(target, force=force)
     options.check_log(log)
-    n_points = itertools.count(1)
-    with progress_log(log, "benchmark") as logged:
+    with progress("benchmark", 1, "cases", shown=not quiet, log=log) as update:
 
-        def report(text: str, point: amortized_vs_mcmc.Point) -> None:
-            if sys.stderr.isatty() and not quiet:
-                print(text, file=sys.stderr, flush=True)
-            logged(next(n_points), None, point.record())
+        def report(point: amortized_vs_mcmc.Point, done: int, total: int) -> None:
+            note = f"{point.seconds:.3g} s: {point.method}, {point.datasets:,}"
+            update(done, note, point.record(), total=total)
 
         result = amortized_vs_mcmc.run(
             sizes=amortized_vs_mcmc.SIZES[:3] if quick else amortized_vs_mcmc.SIZES,
@@ -66,5 +68,4 @@ def benchmark(
     else:
         print(f"{plots.text(result)}\n{target.name} and the figures are in {out}/")
     if result["interrupted"]:
-        print("hbm-fast: interrupted; what was measured was kept", file=sys.stderr)
-        raise typer.Exit(130)
+        raise interrupted(f"what was measured was kept, in {target}")

@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from hbm_fast import _files
+from hbm_fast._progress import progress
 from hbm_fast.cli import options, output
 from hbm_fast.cli.priors import model_of
 from hbm_fast.cli.reading import Source, collected, read
@@ -18,7 +19,7 @@ _MOST_LINES = 40
 
 def compare(
     data: options.Data,
-    by: Annotated[str, typer.Option(metavar="COLUMN", help="The column of labels whose groups are compared.")],
+    by: Annotated[str, typer.Option(metavar="COLUMN", help="A column of labels: the groups of each are compared.")],
     metadata: options.Metadata = None,
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,
@@ -27,16 +28,16 @@ def compare(
     alpha: options.Alpha = None,
     beta: options.Beta = None,
     for_table: options.ForTable = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
+    seed: options.Seed = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Write the log2 ratios (.csv, 90 % intervals) or the result (.json) here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the log2 ratios (.csv, 90 % intervals) or the result (.json) here."),
     ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw the log2 ratios with their intervals here (.png, .pdf, .svg).")
-    ] = None,
+    figure: options.Figure = None,
     wide: options.Wide = False,
     as_json: options.AsJson = False,
     force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Compare the groups of several labels: a Bayes factor, a likelihood-ratio test, and ratios of the categories.
 
@@ -47,8 +48,15 @@ def compare(
     source = read(data, layout, transpose, drop, metadata, by, layer)
     model = model_of(source.table, alpha, beta, for_table=for_table)
     messages: list[str] = []
-    with collected(messages):
-        found = compare_groups(source.table, alpha=model.alpha, beta=model.beta, rng=seed)
+    with collected(messages), progress("compare", 1.0, shown=not quiet, after=1.0) as update:
+        update(0.0)
+        found = compare_groups(
+            source.table,
+            alpha=model.alpha,
+            beta=model.beta,
+            rng=seed,
+            progress=lambda share, metrics: update(share, f"log evidence {metrics['log_evidence']:.1f}"),
+        )
     record = _record(source, found, seed, messages)
     frame = found.to_frame()
     if out is not None and out.suffix.lower() == ".csv":

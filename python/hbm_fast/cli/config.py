@@ -1,14 +1,10 @@
 """`hbm-fast config`: versions and the instruction-set level in use."""
 
-from typing import Annotated
-
-import typer
-
 from hbm_fast import show_config
 from hbm_fast.cli import options
 
 
-def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+def config(as_json: options.AsJson = False) -> None:
     """Show versions and the instruction-set level in use.
 
     Example: hbm-fast config --json

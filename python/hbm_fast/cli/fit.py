@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
@@ -12,8 +12,10 @@ import numpy as np
 import typer
 
 from hbm_fast import _display, _files, priors
+from hbm_fast._progress import progress
 from hbm_fast.cli import options, output
-from hbm_fast.cli.reading import collected, read
+from hbm_fast.cli.interruption import interrupted
+from hbm_fast.cli.reading import Source, collected, read
 from hbm_fast.fitting import FitResult
 from hbm_fast.fitting import fit as fit_counts
 
@@ -30,17 +32,17 @@ def fit(
     layer: options.Layer = None,
     prior: Annotated[
         str | None,
-        typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration: the mode instead of the maximum."),
+        typer.Option(metavar="SHAPE,RATE", help="Gamma prior of every concentration: the mode, not the maximum."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the concentrations (.csv, 95 % intervals) or the result (.json) here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the concentrations (.csv, 95 % intervals) or all (.json) here."),
     ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw the concentrations with 95 % intervals here (.png, .pdf, .svg).")
-    ] = None,
+    figure: options.Figure = None,
     wide: options.Wide = False,
     as_json: options.AsJson = False,
     force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Fit one Dirichlet-multinomial to a table of counts, by maximum likelihood or to the mode under a Gamma prior.
 
@@ -54,10 +56,8 @@ def fit(
         options.check_target(output.of_label(out, label), "--out", (".csv", ".json"), force=force)
     answers: dict[str | None, output.Answer] = {}
     fits: dict[str | None, FitResult] = {}
-    for label, table in source.parts.items():
-        messages: list[str] = []
-        with collected(messages):
-            result = fit_counts(table, prior=stated)
+    for label, result, messages in _fits(source, stated, quiet=quiet):
+        table = source.parts[label]
         names = _display.labels(result.category_names, len(result.beta))
         result = replace(result, category_names=names)
         record = output.record(
@@ -81,6 +81,27 @@ def fit(
     output.publish(source, answers, as_json=as_json, wide=wide)
     if figure is not None:
         _draw(fits, figure)
+    if len(answers) < len(source.parts):
+        raise interrupted(f"{len(answers)} of {len(source.parts)} labels were fitted, and their results written")
+
+
+def _fits(
+    source: Source, prior: priors.Gamma | None, *, quiet: bool
+) -> Iterator[tuple[str | None, FitResult, list[str]]]:
+    """The fit of each label with its warnings; Ctrl-C ends them after the first."""
+    with progress("fit", len(source.parts), "tables", shown=not quiet, after=1.0) as update:
+        update(0)
+        for i, (label, table) in enumerate(source.parts.items()):
+            messages: list[str] = []
+            try:
+                with collected(messages):
+                    result = fit_counts(table, prior=prior)
+            except KeyboardInterrupt:
+                if i == 0:
+                    raise
+                return
+            update(i + 1, f"log-likelihood {result.log_likelihood:.2f}")
+            yield label, result, messages
 
 
 def gamma(text: str) -> priors.Gamma:

@@ -1,10 +1,13 @@
 """`hbm-fast infer`: the posterior of a table of counts, by a trained network."""
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
+from hbm_fast._progress import progress
 from hbm_fast.cli import options, output, posteriors
+from hbm_fast.cli.interruption import interrupted
 from hbm_fast.cli.reading import collected, options_named, read
 from hbm_fast.posterior import Posterior
 from hbm_fast.tables.inputs import as_counts
@@ -12,15 +15,17 @@ from hbm_fast.tables.inputs import as_counts
 
 def infer(
     data: options.Data,
-    network: Annotated[str, typer.Option(help="marbles, marbles-bottom-up, any-k, or a file.")] = "any-k",
+    network: Annotated[
+        str, typer.Option(metavar="NETWORK", help="marbles, marbles-bottom-up, any-k, or a file.")
+    ] = "any-k",
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,
     drop: options.Drop = None,
     metadata: options.Metadata = None,
     by: options.By = None,
     layer: options.Layer = None,
-    draws: Annotated[int, typer.Option(help="Number of draws.", min=1)] = 4000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
+    draws: Annotated[int, typer.Option(metavar="N", help="Number of draws.", min=1)] = 4000,
+    seed: options.Seed = 0,
     raw: Annotated[bool, typer.Option("--raw", help="The network's own draws, uncorrected.")] = False,
     out: options.Draws = None,
     groups: options.Groups = None,
@@ -28,6 +33,7 @@ def infer(
     wide: options.Wide = False,
     as_json: options.AsJson = False,
     force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Infer (alpha, beta) with a network, corrected against the exact likelihood.
 
@@ -40,13 +46,17 @@ def infer(
         given = {label: as_counts(table).unweighted(source.name) for label, table in source.parts.items()}
     from hbm_fast import amortize
 
-    estimator = amortize.load(network)
+    with options.file_of("--network"):
+        estimator = amortize.load(network)
     answers: dict[str | None, output.Answer] = {}
     found: dict[str | None, Posterior] = {}
-    for label, table in source.parts.items():
-        messages: list[str] = []
+
+    def posterior(table: Any) -> Posterior:
+        return estimator.sample(table, n_draws=draws, rng=seed, correct=False if raw else "auto")
+
+    for label, post, messages in _posteriors(posterior, given, quiet=quiet):
+        table = source.parts[label]
         with collected(messages):
-            post = estimator.sample(given[label], n_draws=draws, rng=seed, correct=False if raw else "auto")
             summary = post.summary()
         details: dict[str, Any] = {name: str(post.details[name]) for name in ("path", "reason")}
         details["ess_share"] = None if raw else float(post.details["ess_share"])
@@ -71,6 +81,27 @@ def infer(
     if figure is not None:
         posteriors.draw(found, figure)
     output.publish(source, answers, as_json=as_json, wide=wide)
+    if len(answers) < len(source.parts):
+        raise interrupted(f"{len(answers)} of {len(source.parts)} labels are done, and their results written")
+
+
+def _posteriors(
+    posterior: Callable[[Any], Posterior], given: Mapping[str | None, Any], *, quiet: bool
+) -> Iterator[tuple[str | None, Posterior, list[str]]]:
+    """The posterior of each label with its warnings; Ctrl-C ends them after the first."""
+    with progress("infer", len(given), "tables", shown=not quiet, after=1.0) as update:
+        update(0)
+        for i, (label, table) in enumerate(given.items()):
+            messages: list[str] = []
+            try:
+                with collected(messages):
+                    post = posterior(table)
+            except KeyboardInterrupt:
+                if i == 0:
+                    raise
+                return
+            update(i + 1, f"effective share {post.details['ess_share']:.3f}")
+            yield label, post, messages
 
 
 def _how(path: str, reason: str, ess_share: float | None) -> str:

@@ -1,41 +1,58 @@
 """`hbm-fast mixture`: components of the groups of a table, for several numbers of components."""
 
 import textwrap
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hbm_fast import _display, _files
+from hbm_fast._progress import progress
 from hbm_fast.cli import options, output
 from hbm_fast.cli.fit import gamma
-from hbm_fast.cli.progress import progress
+from hbm_fast.cli.interruption import interrupted
 from hbm_fast.cli.reading import Source, collected, read
 from hbm_fast.fitting import ComponentSelection, MixtureFit, select_components
 
 _COLUMNS = ("log_posterior", "laplace", "log_evidence", "aic", "bic")
-_HEADINGS = ("log posterior", "laplace", "log evidence", "AIC", "BIC")
+_HEADINGS = {"log posterior": 14, "laplace": 13, "log evidence": 13, "AIC": 12, "BIC": 12}  # and their widths
+
+
+class Criterion(StrEnum):
+    """Criteria of `hbm_fast.select_components`."""
+
+    LOG_EVIDENCE = "log_evidence"
+    LAPLACE = "laplace"
+    AIC = "aic"
+    BIC = "bic"
 
 
 def mixture(
     data: options.Data,
     components: Annotated[
-        str, typer.Option(metavar="FIRST:LAST", help="Numbers of components: 1:7, or 4, or 2,4,8.")
+        str, typer.Option(metavar="FIRST:LAST", help="Numbers of components, or 4, or 2,4,8.")
     ] = "1:7",
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,
     drop: options.Drop = None,
     layer: options.Layer = None,
-    prior: Annotated[str, typer.Option(help="SHAPE,RATE of a Gamma prior on every concentration.")] = "0.1,0.1",
+    prior: Annotated[str, typer.Option(metavar="SHAPE,RATE", help="Gamma prior of every concentration.")] = "0.1,0.1",
     criterion: Annotated[
-        str, typer.Option(help="What chooses the number: log_evidence, laplace (as R does), aic or bic.")
-    ] = "log_evidence",
-    starts: Annotated[int, typer.Option(help="Starts of each search.", min=1)] = 24,
-    seed: Annotated[int | None, typer.Option(help="Seed of the searches; default by the counts themselves.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the component of each group and its probabilities here (.csv).")
+        Criterion, typer.Option(metavar=options.choice(Criterion), help="What chooses the number; R uses laplace.")
+    ] = Criterion.LOG_EVIDENCE,
+    starts: Annotated[int, typer.Option(metavar="N", help="Starts of each search.", min=1)] = 24,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED", help="The same seed gives the same result; by default a number from the counts.", min=0
+        ),
     ] = None,
-    figure: Annotated[Path | None, typer.Option(help="Draw the chosen mixture here (.png, .pdf, .svg).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the component of each group and its probabilities here (.csv)."),
+    ] = None,
+    figure: options.Figure = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     force: options.Force = False,
@@ -46,22 +63,26 @@ def mixture(
     """
     options.check_target(out, "--out", (".csv",), force=force)
     options.check_target(figure, "--figure", (".png", ".pdf", ".svg"), force=force)
-    if criterion not in _COLUMNS[1:]:
-        raise ValueError(f"--criterion must be one of {', '.join(_COLUMNS[1:])}; got {criterion!r}")
     numbers, given = _numbers(components), gamma(prior)
     source = read(data, layout, transpose, drop, None, None, layer)
     messages: list[str] = []
-    with collected(messages), progress(source.name, "fits", len(numbers), quiet=quiet) as update:
+    notes = [""]
+    with collected(messages), progress("mixture", len(numbers), "fits", shown=not quiet) as update:
+
+        def show(fit: MixtureFit) -> None:
+            notes[0] = f"log evidence {fit.log_evidence:.1f}" if fit.log_evidence is not None else ""
+
         found = select_components(
             source.table,
             numbers,
             prior=given,
             n_starts=starts,
             rng=seed,
-            progress=lambda share: update(share, None),
+            progress=lambda share: update(share * len(numbers), notes[0]),
+            callback=show,
         )
-    best = found.best(criterion)  # type: ignore[arg-type]
-    record = _record(source, found, best, criterion, messages)
+    best = found.best(criterion.value)
+    record = _record(source, found, best, criterion.value, messages)
     if out is not None:
         _files.write_csv(out, ("group", "component", *(f"p_{j}" for j in range(best.n_components))), _members(best))
     if figure is not None:
@@ -73,6 +94,11 @@ def mixture(
     else:
         print("\n".join(_lines(record)))
     output.warn([*source.messages, *messages])
+    last = list(found)[-1]
+    if last.outcome == "interrupted":
+        raise interrupted(
+            f"{len(found)} of {len(numbers)} fits are kept; that of {last.n_components} components is unfinished"
+        )
 
 
 def _numbers(text: str) -> list[int]:
@@ -127,12 +153,14 @@ def _lines(record: dict[str, Any]) -> list[str]:
     """The table of the numbers of components, then the components of the chosen one."""
     lines = [f"{record['data']}: {record['n_groups']} groups x {record['n_categories']} categories"]
     lines += textwrap.wrap(record["model"], output.WIDTH)
-    lines.append(f"{'J':>3}" + "".join(f"{heading:>13}" for heading in _HEADINGS))
+    lines.append(f"{'J':>3}" + "".join(f"{heading:>{width}}" for heading, width in _HEADINGS.items()))
     for row in record["components"]:
-        cells = "".join(f"{'-' if row[name] is None else f'{row[name]:.3f}':>13}" for name in _COLUMNS)
-        degenerate = "" if row["outcome"] == "maximum" else f"  {row['outcome'][:10]}"
+        texts = ("-" if row[name] is None else f"{row[name]:.3f}" for name in _COLUMNS)
+        cells = "".join(f"{text:>{width}}" for text, width in zip(texts, _HEADINGS.values(), strict=True))
+        degenerate = "" if row["outcome"] == "maximum" else f"  {row['outcome'][:11]}"
         lines.append(f"{row['n_components']:>3}{cells}{degenerate}")
-    lines.append(f"{record['n_components']} components by {record['criterion']}; {record['message']}")
+    plural = "" if record["n_components"] == 1 else "s"
+    lines.append(f"{record['n_components']} component{plural} by {record['criterion']}; {record['message']}")
     means = {name: row["mean"] for name, row in record["parameters"].items()}
     for j in range(record["n_components"]):
         proportions = {name: value for name, value in means.items() if name.startswith(f"beta[{j}, ")}

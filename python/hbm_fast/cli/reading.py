@@ -21,7 +21,7 @@ _OPTIONS = {
     r"pass layer=,": "pass --layer,",
     r"\blayer must be": "--layer must be",
     r"\blayer is for (.*)layer='([^']*)'": r"--layer is for \1--layer '\2'",
-    r"layout='(\w+)'": r"--format \1",
+    r"layout='(\w+)'": r"--layout \1",
     r"hbm_fast\.sample\b": "hbm-fast sample",
     r"HierarchicalModel\.for_table\(counts\)": "hbm-fast sample --for-table",
 }
@@ -64,7 +64,7 @@ def read(
     if metadata is not None and by is None:
         raise ValueError("--metadata needs --by: the column of that file whose labels split the groups")
     messages: list[str] = []
-    with collected(messages), options_named():
+    with collected(messages), options_named(), options.file_of("DATA"):
         table = read_counts(
             str(data),
             layout=layout.value,
@@ -73,7 +73,8 @@ def read(
             labels=by if metadata is None else None,
             layer=layer,
         )
-        if by is not None and metadata is not None:
+    if by is not None and metadata is not None:
+        with collected(messages), options_named(), options.file_of("--metadata"):
             table = replace(table, labels=read_labels(metadata, by, table.group_names))
     parts: dict[str | None, CountTable] = {None: table} if by is None else dict(table.by_label().items())
     name = "stdin" if str(data) == "-" else data.name

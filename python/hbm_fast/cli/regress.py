@@ -9,6 +9,7 @@ import typer
 
 from hbm_fast import _files
 from hbm_fast._optional import import_optional
+from hbm_fast._progress import progress
 from hbm_fast.cli import options, output
 from hbm_fast.cli.reading import Source, collected, read
 from hbm_fast.fitting import RegressionFit, fit
@@ -28,16 +29,23 @@ class Link(StrEnum):
 
 def regress(
     data: options.Data,
-    mean: Annotated[str, typer.Option(help="Formula of the mean proportions, such as '~ group + age'.")],
+    mean: Annotated[
+        str, typer.Option(metavar="FORMULA", help="Formula of the mean proportions, such as '~ group + age'.")
+    ],
     covariates: Annotated[
         Path | None,
         typer.Option("--data", metavar="FILE", help="The covariates, .csv or .tsv, joined by the names of the groups."),
     ] = None,
-    null: Annotated[str, typer.Option(help="Formula of the smaller model of the likelihood-ratio test.")] = "~ 1",
-    precision: Annotated[str, typer.Option(help="Formula of the log precision.")] = "~ 1",
-    link: Annotated[Link, typer.Option(help="softmax of mean proportions, or log of concentrations.")] = Link.SOFTMAX,
+    null: Annotated[
+        str, typer.Option(metavar="FORMULA", help="Formula of the smaller model of the likelihood-ratio test.")
+    ] = "~ 1",
+    precision: Annotated[str, typer.Option(metavar="FORMULA", help="Formula of the log precision.")] = "~ 1",
+    link: Annotated[
+        Link,
+        typer.Option(metavar=options.choice(Link), help="softmax of mean proportions, or log of concentrations."),
+    ] = Link.SOFTMAX,
     reference: Annotated[
-        str | None, typer.Option(metavar="CATEGORY", help="The reference category; the last by default.")
+        str | None, typer.Option(metavar="CATEGORY", help="The reference category; by default the last.")
     ] = None,
     random_intercept: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="A column of subjects, each with its random intercepts.")
@@ -50,11 +58,13 @@ def regress(
     drop: options.Drop = None,
     layer: options.Layer = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the coefficients (.csv, 95 % intervals) or the result (.json) here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the coefficients (.csv, 95 % intervals) or the result (.json) here."),
     ] = None,
     wide: options.Wide = False,
     as_json: options.AsJson = False,
     force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Regress the composition of a table of counts on covariates, by maximum likelihood.
 
@@ -71,11 +81,14 @@ def regress(
         given["reference"] = reference
     n_categories = table.counts.shape[1]
     messages: list[str] = []
-    with collected(messages):
+    with collected(messages), progress("regress", 2, "fits", shown=not quiet, after=1.0) as update:
+        update(0)
         result = fit(table, RegressionModel(n_categories, mean, **given), data=frame)
+        update(1, f"log-likelihood {result.log_likelihood:.2f}")
         smaller = None
         if result.model.mean != RegressionModel(n_categories, null).mean:
             smaller = fit(table, RegressionModel(n_categories, null, **given), data=frame)
+        update(2, f"log-likelihood {result.log_likelihood:.2f}")
     record = _record(source, result, smaller, messages)
     if out is not None and out.suffix.lower() == ".csv":
         _files.write_csv(out, _COLUMNS, result.summary().rows)
@@ -94,7 +107,8 @@ def regress(
 def _covariates(path: Path, source: Source) -> Any:
     """The rows of the file in the order of the groups."""
     pandas = import_optional("pandas", "formula")
-    frame = pandas.read_csv(path, sep=None, engine="python")
+    with options.file_of("--data"):
+        frame = pandas.read_csv(path, sep=None, engine="python")
     names = source.table.group_names
     if names is None:
         if len(frame) != len(source.table.counts):

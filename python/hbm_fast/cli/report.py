@@ -10,6 +10,7 @@ import typer
 from hbm_fast import _display
 from hbm_fast._optional import missing_extra
 from hbm_fast.cli import options
+from hbm_fast.cli.interruption import interrupted as after_interruption
 from hbm_fast.cli.priors import model_of
 from hbm_fast.cli.reading import collected, read
 from hbm_fast.cli.sample import Method, posterior_of
@@ -17,9 +18,10 @@ from hbm_fast.cli.sample import Method, posterior_of
 
 def report(
     table: Annotated[
-        Path | None, typer.Argument(metavar="[TABLE]", help="Counts, as for sample; none: the page of Le (2020).")
+        Path | None,
+        typer.Argument(metavar="[DATA]", help="Counts, as of sample; without them the page is that of Le (2020)."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The page (.html).")] = Path("hbm-fast-report.html"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The page (.html).")] = Path("hbm-fast-report.html"),
     layout: options.FormatOption = options.Format.AUTO,
     transpose: options.Transpose = None,
     drop: options.Drop = None,
@@ -27,38 +29,43 @@ def report(
     by: options.By = None,
     layer: options.Layer = None,
     category: Annotated[
-        str | None, typer.Option(help="The category whose shrinkage is drawn; default the largest.", show_default=False)
+        str | None,
+        typer.Option(metavar="CATEGORY", help="The category whose shrinkage is drawn; by default the largest."),
     ] = None,
-    draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
-    chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
+    draws: Annotated[int, typer.Option(metavar="N", help="Draws of each chain.", min=1)] = 1000,
+    chains: options.Chains = 4,
     alpha: options.Alpha = None,
     beta: options.Beta = None,
     for_table: options.ForTable = False,
     network: Annotated[
         list[str] | None,
-        typer.Option(help="Le (2020): a trained network to show beside the shipped ones, a file. Repeatable."),
+        typer.Option(
+            metavar="NETWORK", help="Le (2020): a trained network to show beside the shipped ones. Repeatable."
+        ),
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Le (2020): folder in which `hbm-fast benchmark` saved its JSON.")
+        Path | None, typer.Option(metavar="FOLDER", help="Le (2020): where `hbm-fast benchmark` saved its JSON.")
     ] = None,
-    n_calibration: Annotated[int, typer.Option(help="Le (2020): simulated datasets of the calibration.", min=21)] = 500,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    n_calibration: Annotated[
+        int, typer.Option(metavar="N", help="Le (2020): simulated datasets of the calibration.", min=21)
+    ] = 500,
+    seed: options.Seed = 0,
     as_json: options.AsJson = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Write one offline page about a table: its posterior, its accuracy, shrinkage, and a predictive check.
 
-    Without TABLE the page has both questions of Le (2020), the answers beside the exact ones, and the calibration.
+    Without DATA the page has both questions of Le (2020), the answers beside the exact ones, and the calibration.
 
     Example: hbm-fast report counts.csv --out page.html
     """
     options.check_target(out, "--out", (".html",), force=force)
     if table is None:
-        _le_2020(out, network or [], results, n_calibration, seed)
+        _le_2020(out, network or [], results, n_calibration, seed, quiet=quiet)
     else:
         if network or results is not None:
-            raise ValueError("--network and --results belong to the page of Le (2020): leave out TABLE, or them")
+            raise ValueError("--network and --results belong to the page of Le (2020): leave out DATA, or them")
         if find_spec("matplotlib") is None:
             raise missing_extra("matplotlib", "report")
         from hbm_fast.report import table as page
@@ -78,7 +85,7 @@ def report(
             with collected(messages):
                 post, interrupted = posterior_of(part, model, Method.AUTO, draws, chains, seed, quiet, label)
                 if interrupted:
-                    raise KeyboardInterrupt
+                    raise after_interruption("no page was written, as the draws are not complete")
                 analyses[label] = page.Analysis(post, post.summary(), messages, part.transposed)
         page.write(out, source.name, analyses, category=None if category is None else names.index(category), rng=seed)
     if as_json:
@@ -87,7 +94,9 @@ def report(
         print(out)
 
 
-def _le_2020(out: Path, network: list[str], results: Path | None, n_calibration: int, seed: int) -> None:
+def _le_2020(
+    out: Path, network: list[str], results: Path | None, n_calibration: int, seed: int, *, quiet: bool
+) -> None:
     from hbm_fast.experiments import report as page
 
     if results is not None and not results.is_dir():
@@ -96,7 +105,8 @@ def _le_2020(out: Path, network: list[str], results: Path | None, n_calibration:
     for name in network:
         from hbm_fast import amortize
 
-        estimator = amortize.load(name)
+        with options.file_of("--network"):
+            estimator = amortize.load(name)
         networks[f"network {Path(name).stem}"] = lambda counts, e=estimator: e.sample(counts, n_draws=4000, rng=seed)  # type: ignore[misc]
     sections = []
     if find_spec("torch") is not None:

@@ -1,6 +1,7 @@
 """`hbm-fast sample`: the posterior of a table of counts."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from operator import itemgetter
@@ -12,10 +13,10 @@ import typer
 from numpy.typing import NDArray
 
 from hbm_fast import errors
+from hbm_fast._progress import progress
 from hbm_fast.cli import options, output, posteriors
+from hbm_fast.cli.interruption import interrupted as after_interruption
 from hbm_fast.cli.priors import model_of
-from hbm_fast.cli.progress import Update, progress
-from hbm_fast.cli.progress import log as progress_log
 from hbm_fast.cli.reading import collected, read
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
@@ -53,10 +54,12 @@ def sample(
     metadata: options.Metadata = None,
     by: options.By = None,
     layer: options.Layer = None,
-    method: Annotated[Method, typer.Option(help="exact: quadrature, for two categories.")] = Method.AUTO,
-    draws: Annotated[int, typer.Option(help="Draws of each chain.", min=1)] = 1000,
-    chains: Annotated[int, typer.Option(help="Number of chains.", min=1)] = 4,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.", min=0)] = 0,
+    method: Annotated[
+        Method, typer.Option(metavar=options.choice(Method), help="exact: quadrature, for two categories.")
+    ] = Method.AUTO,
+    draws: Annotated[int, typer.Option(metavar="N", help="Draws of each chain.", min=1)] = 1000,
+    chains: options.Chains = 4,
+    seed: options.Seed = 0,
     alpha: options.Alpha = None,
     beta: options.Beta = None,
     for_table: options.ForTable = False,
@@ -164,14 +167,14 @@ def posterior_of(
     r_hat, measured = None, 0
     name = "sample" if label is None else f"sample {label}"
     try:
-        with (
-            progress(name, "draws of each chain", draws, quiet=quiet) as shown,
-            progress_log(log, name) as logged,
-        ):
+        with progress(name, draws, "draws", shown=not quiet, log=log, command="sample") as shown:
+            start = time.monotonic()
 
-            def update(share: float, r_hat: float | None) -> None:
-                shown(share, r_hat)
-                logged(int(share * draws), draws, {} if r_hat is None else {"r_hat": r_hat})
+            def update(done: float, r_hat: float | None) -> None:
+                speed = chains * done / max(time.monotonic() - start, 1e-9)
+                note = f"{speed:,.0f} draws/s" if r_hat is None else f"R-hat {r_hat:.3f}"
+                metrics = {"draws_per_second": speed, "r_hat": r_hat, "label": label}
+                shown(int(done), note, {key: value for key, value in metrics.items() if value is not None})
 
             for size in block_sizes(table.counts, draws, chains):
                 done = sum(part.n_draws for part in parts)
@@ -189,12 +192,11 @@ def posterior_of(
                 parts.append(post)
                 if done + size >= min(measured + draws // 10, draws):
                     r_hat, measured = _worst_r_hat(parts), done + size
-            update(1.0, r_hat)
+            update(draws, r_hat)
     except KeyboardInterrupt:
         interrupted = True
     if not parts:
-        print("hbm-fast: interrupted before the first draws", file=sys.stderr)
-        raise typer.Exit(130)
+        raise after_interruption("before the first draws, so nothing was saved")
     post = parts[0] if len(parts) == 1 else _joined(parts)
     message = prior_weight.message([SufficientStatistics(table)._core], post)
     if message is not None:
@@ -202,9 +204,11 @@ def posterior_of(
     return post, interrupted
 
 
-def _in_block(update: Update, done: int, size: int, draws: int, r_hat: float | None) -> Callable[[float], None]:
+def _in_block(
+    update: Callable[[float, float | None], None], done: int, size: int, draws: int, r_hat: float | None
+) -> Callable[[float], None]:
     """The progress of one block as that of the run, which ends when the last block is kept."""
-    return lambda share: update(min((done + share * size) / draws, 1.0 - 1e-9), r_hat)
+    return lambda share: update(min(done + share * size, draws - 1e-9), r_hat)
 
 
 def _worst_r_hat(parts: list[Posterior]) -> float | None:

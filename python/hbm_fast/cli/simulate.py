@@ -1,7 +1,8 @@
 """`hbm-fast simulate`: datasets in a folder of files, whose content does not depend on interruptions."""
 
 import json
-import sys
+import time
+from dataclasses import replace
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +14,10 @@ import typer
 from hbm_fast import STREAM_VERSION
 from hbm_fast._files import replacing, write_json
 from hbm_fast._optional import missing_extra
+from hbm_fast._progress import progress
 from hbm_fast.cli import options
-from hbm_fast.cli.priors import parse_alpha
-from hbm_fast.cli.progress import log as progress_log
+from hbm_fast.cli.interruption import command_line, interrupted
+from hbm_fast.cli.priors import parse_alpha, parse_beta
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.simulation import Simulation
 from hbm_fast.simulation import simulate as draw
@@ -32,27 +34,29 @@ class PartFormat(StrEnum):
 
 
 def simulate(
-    folder: Annotated[Path, typer.Argument(help="A new folder for the parts.", show_default=False)],
-    datasets: Annotated[int, typer.Option(help="Number of datasets.", min=1)] = 1000,
-    categories: Annotated[int, typer.Option(help="Number of categories.", min=2)] = 2,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the parts.", show_default=False)],
+    datasets: Annotated[int, typer.Option(metavar="N", help="Number of datasets.", min=1)] = 1000,
+    categories: options.Categories = 2,
     n_groups: Annotated[
         str | None,
-        typer.Option(
-            metavar="N|LOW:HIGH", help="Groups of a dataset: 21, or 1:41 for a uniform range.", show_default="21"
-        ),
+        typer.Option(metavar="N|LOW:HIGH", help="Groups of a dataset: 21, or 1:41 for a range; by default 21."),
     ] = None,
     totals: Annotated[
-        str, typer.Option(metavar="N|LOW:HIGH", help="Draws from a group: 20, or 0:40 for a uniform range.")
-    ] = "20",
-    alpha: Annotated[
-        str, typer.Option(help="Prior of alpha, such as exponential:1, gamma:2,0.5, half-cauchy:1, fixed:3.")
-    ] = "exponential:1",
-    beta: Annotated[float, typer.Option(help="Concentration of the Dirichlet prior of the proportions.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same datasets.", min=0)] = 0,
-    first: Annotated[int, typer.Option(help="Number of the first dataset in the endless stream.", min=0)] = 0,
-    part: Annotated[int, typer.Option(help="Datasets in one file.", min=1)] = 10_000,
+        str | None,
+        typer.Option(metavar="N|LOW:HIGH", help="Draws from a group: 20, or 0:40 for a range; by default 20."),
+    ] = None,
+    alpha: options.Alpha = None,
+    beta: options.Beta = None,
+    seed: options.Seed = 0,
+    first: Annotated[
+        int, typer.Option(metavar="N", help="Number of the first dataset in the endless stream.", min=0)
+    ] = 0,
+    part: Annotated[int, typer.Option(metavar="N", help="Datasets in one file.", min=1)] = 10_000,
     format: Annotated[
-        PartFormat, typer.Option(help="parquet: one row a group. npz: the arrays of hbm_fast.simulate.")
+        PartFormat,
+        typer.Option(
+            metavar=options.choice(PartFormat), help="parquet: a row a group. npz: the arrays of hbm_fast.simulate."
+        ),
     ] = PartFormat.PARQUET,
     theta: Annotated[bool, typer.Option("--theta", help="Write log theta of every group too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
@@ -68,8 +72,10 @@ def simulate(
     if format is PartFormat.PARQUET and find_spec("pyarrow") is None:
         raise missing_extra("pyarrow", "report")
     options.check_log(log)
+    options.check_folder(folder, "FOLDER")
     n_groups = options.of_renamed(n_groups, "--n-groups", groups, "--groups") or "21"
-    model = HierarchicalModel(categories, alpha=parse_alpha(alpha), beta=beta)
+    totals, alpha = totals or "20", alpha or "exponential:1"
+    model = HierarchicalModel(categories, alpha=parse_alpha(alpha), beta=parse_beta(beta or "1"))
     settings: dict[str, Any] = {
         "n_groups": options.span(n_groups, "--n-groups"),
         "totals": options.span(totals, "--totals"),
@@ -85,7 +91,7 @@ def simulate(
         "groups": n_groups,
         "totals": totals,
         "alpha": alpha,
-        "beta": beta,
+        "beta": _concentration(beta or "1"),
         "seed": seed,
         "first": first,
         "part": part,
@@ -95,16 +101,37 @@ def simulate(
     }
     _open(folder, manifest, resume=resume)
     n_parts = -(-datasets // part)
-    with progress_log(log, "simulate") as logged:
-        for index in _progress(n_parts, quiet=quiet):
-            target = folder / f"part-{index:06d}.{format.value}"
-            n = min(part, datasets - index * part)
-            if target.exists():
-                _check_part(target)
-            else:
-                write = write_parquet if format is PartFormat.PARQUET else write_npz
-                write(target, draw(model, n, **settings, first=first + index * part))
-            logged(index * part + n, datasets, {})
+    done = made = 0
+    try:
+        with progress("simulate", datasets, "datasets", shown=not quiet, log=log) as update:
+            start = time.monotonic()
+
+            def show(n: int) -> None:
+                speed = made / max(time.monotonic() - start, 1e-9)
+                update(done + n, f"{speed:,.0f} datasets/s" if made else "", {"datasets_per_second": speed})
+
+            for index in range(n_parts):
+                target = folder / f"part-{index:06d}.{format.value}"
+                n = min(part, datasets - index * part)
+                if target.exists():
+                    _check_part(target)
+                else:
+                    slices = []
+                    for begin in range(0, n, step := min(n, -(-datasets // 10))):
+                        size = min(step, n - begin)
+                        slices.append(draw(model, size, **settings, first=first + index * part + begin))
+                        made += size
+                        if begin + size < n:
+                            show(begin + size)
+                    write = write_parquet if format is PartFormat.PARQUET else write_npz
+                    write(target, _joined(slices))
+                show(n)
+                done += n
+    except KeyboardInterrupt:
+        raise interrupted(
+            f"{done} of {datasets} datasets are in {folder}, in whole files",
+            command_line("--resume", without=["--resume"]),
+        ) from None
     if as_json:
         options.print_json({"folder": str(folder), "parts": n_parts, **manifest})
     elif not quiet:
@@ -164,13 +191,22 @@ def _check_part(target: Path) -> None:
         raise ValueError(f"--resume: {error}; delete the file, and it is simulated again") from error
 
 
-def _progress(n_parts: int, *, quiet: bool) -> Any:
-    if quiet or not sys.stderr.isatty():
-        return range(n_parts)
-    from rich.console import Console
-    from rich.progress import track
+def _concentration(beta: str) -> float | str:
+    """What the manifest has of --beta, a number where it is one."""
+    try:
+        return float(beta)
+    except ValueError:
+        return beta
 
-    return track(range(n_parts), description="Simulating", console=Console(stderr=True))
+
+def _joined(slices: list[Simulation]) -> Simulation:
+    """The datasets of all slices, which follow each other."""
+    if len(slices) == 1:
+        return slices[0]
+    names = ("alpha", "log_alpha", "beta", "log_beta", "log_theta", "counts", "n_groups")
+    columns = {name: [getattr(one, name) for one in slices] for name in names}
+    joined: dict[str, Any] = {name: None if c[0] is None else np.concatenate(c) for name, c in columns.items()}
+    return replace(slices[0], **joined)
 
 
 def write_npz(target: Path, sims: Simulation) -> None:

@@ -1,7 +1,7 @@
 """compare_groups(counts, by=labels): whether groups of several conditions have one composition, or one each."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -170,6 +170,7 @@ def compare_groups(
     alpha: priors.AlphaPrior | float | None = None,
     beta: priors.Dirichlet | priors.FixedBeta | ArrayLike | None = None,
     rng: RNGLike = None,
+    progress: Callable[[float, dict[str, float]], object] | None = None,
 ) -> GroupComparison:
     """Compare groups of several conditions: one (alpha, beta) for all of them, or one for each condition.
 
@@ -188,6 +189,8 @@ def compare_groups(
         ``HierarchicalModel(K)``. The Bayes factor depends on them.
     rng : None, int, SeedSequence, BitGenerator or Generator
         Of the draws.
+    progress : callable, optional
+        Called as ``progress(share, metrics)`` with the log evidence of all groups, and then of each condition.
 
     Returns
     -------
@@ -228,9 +231,12 @@ def compare_groups(
     pooled = np.concatenate(conditions.tables)
     pooled_fit, pooled_evidence = named(_POOLED, _totals, pooled, model, categories, last)
     fits, posteriors, evidences = {}, {}, []
+    report = progress or (lambda share, metrics: None)
+    report(1 / (len(names) + 1), {"log_evidence": pooled_evidence.value})
     for name, table, seed in zip(names, conditions.tables, seeds, strict=True):
         (fits[name], evidence), posteriors[name] = named(name, _of_condition, table, model, categories, seed)
         evidences.append(evidence)
+        report((len(evidences) + 1) / (len(names) + 1), {"log_evidence": evidence.value})
     df = (len(names) - 1) * len(categories)
     separate = sum(one.log_likelihood for one in fits.values())
     ratio = max(2.0 * (separate - pooled_fit.log_likelihood), 0.0)

@@ -147,8 +147,18 @@ def seconds_per_dataset(infer: Callable[[Any], Posterior], counts: Any, copies: 
     return (time.perf_counter() - start) / copies
 
 
-def run(out: Path, *, quick: bool, seed: int, console: Console) -> dict[str, Any]:
-    """Train a network, answer both examples by every method, and write the figures and results.json to ``out``."""
+def run(
+    out: Path,
+    *,
+    quick: bool,
+    seed: int,
+    console: Console,
+    progress: Callable[[float, dict[str, float]], object] = lambda share, metrics: None,
+) -> dict[str, Any]:
+    """Train a network, answer both examples by every method, and write the figures and results.json to ``out``.
+
+    ``progress`` is called with the share of the training that is done, and its metrics.
+    """
     out.mkdir(parents=True, exist_ok=True)
     model = HierarchicalModel(2)
     console.rule("hbm_fast: exact posteriors of counts, and a network that learns them")
@@ -166,7 +176,7 @@ def run(out: Path, *, quick: bool, seed: int, console: Console) -> dict[str, Any
         n_groups=N_GROUPS,
         totals=TOTALS,
         rng=seed,
-        progress=console.is_terminal,
+        progress=progress,
     )
     train_seconds = time.perf_counter() - start
     console.print(f"... trained in {train_seconds:.0f} s\n")

@@ -24,6 +24,7 @@ from hbm_fast.embedding.comparison import highest_likelihood, posterior_means
 from hbm_fast.exact import exact_posterior
 from hbm_fast.experiments import question_two_plots
 from hbm_fast.models import HierarchicalModel
+from hbm_fast.nn.training import Progress
 from hbm_fast.posterior import Posterior
 from hbm_fast.simulation import simulate
 from hbm_fast.sufficient_statistics import exceedance_counts
@@ -239,7 +240,9 @@ def used_dimensions(embedding: Any, counts: Any) -> list[float]:
     return sorted(np.linalg.eigvalsh(np.cov(means.T)).tolist(), reverse=True)
 
 
-def run(experiment: Experiment, seed: int, steps: int, comparison: ModelComparison) -> tuple[Row, Embedding]:
+def run(
+    experiment: Experiment, seed: int, steps: int, comparison: ModelComparison, progress: Progress = False
+) -> tuple[Row, Embedding]:
     """Train on datasets of 21 bags of 20, and compare the learned model with the true one."""
     begin = time.perf_counter()
     settings: dict[str, Any] = {"learning_rate": 4e-3, **experiment.overrides}
@@ -254,6 +257,7 @@ def run(experiment: Experiment, seed: int, steps: int, comparison: ModelComparis
         n_groups=21,
         totals=20,
         rng=seed,
+        progress=progress,
         **settings,
     )
     log_learned = comparison.log_learned(emb)
@@ -310,9 +314,12 @@ def run_all(
     resume: bool,
     limit: int | None,
     console: Console,
-    report: Callable[[float, float, dict[str, float]], object] = lambda done, total, metrics: None,
+    report: Callable[[float, int, dict[str, float]], object] = lambda done, total, metrics: None,
 ) -> None:
-    """Run the experiments that ``out`` does not hold yet; write the table after each, and the figures at the end."""
+    """Run the experiments that ``out`` does not hold yet; write the table after each, and the figures at the end.
+
+    ``report`` is called with the trainings done, a part of one too, with how many there are, and with metrics.
+    """
     out.mkdir(parents=True, exist_ok=True)
     results = out / "results.json"
     rows = read(results) if resume and results.exists() else []
@@ -332,20 +339,26 @@ def run_all(
 
     exact = exact_posterior(BAGS, HierarchicalModel(2), n_draws=4000, rng=0)
     least = bound(comparison(2), exact)
-    for i, (experiment, seed) in enumerate(remaining[:limit]):
-        row, network = run(experiment, seed, steps, comparison(experiment.n_categories))
+    now = remaining[:limit]
+    lines = []
+    for i, (experiment, seed) in enumerate(now):
+
+        def within(share: float, metrics: dict[str, float], i: int = i) -> None:
+            report(i + 0.99 * share, len(now), metrics)  # the comparison follows
+
+        row, network = run(experiment, seed, steps, comparison(experiment.n_categories), within)
         rows.append(row)
         if row.drawn:
             network.save(_network(out, row.link), state=False)
-        console.print(
+        lines.append(
             f"{i + 1}/{len(remaining)} {row.group}: K={row.n_categories} {row.link}, {row.head}, {row.q}, "
             f"{row.objective}, seed {seed}: gap {row.gap:.4f} ± {row.gap_error:.4f} nats, "
             f"P(next black) {row.next_black:.4f}"
         )
-        report(i + 1, len(remaining), {"gap": row.gap, "gap_error": row.gap_error, "next_black": row.next_black})
         save(out, rows, least, exact, n_planned)  # an interruption keeps what was measured
-    for line in conclusions(rows, least, exact, n_planned):
-        console.print(line)
+        report(i + 1, len(now), {"gap": row.gap, "gap_error": row.gap_error, "next_black": row.next_black})
+    for line in [*lines, *conclusions(rows, least, exact, n_planned)]:
+        console.print(line, highlight=False)
     le2020, ours = (_network(out, link) for link in ("exp_plus_one", "exp"))
     if le2020.exists() and ours.exists():
         question_two_plots.draw(embedding.load(le2020), embedding.load(ours), BAGS, exact, out)

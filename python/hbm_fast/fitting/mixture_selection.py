@@ -1,7 +1,7 @@
 """select_components(counts, range(1, 8)): fits with several numbers of components, side by side."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
@@ -159,6 +159,7 @@ def select_components(
     rng: RNGLike = None,
     n_threads: int | None = None,
     progress: Progress = False,
+    callback: Callable[[MixtureFit], object] | None = None,
     layer: str | None = None,
 ) -> ComponentSelection:
     """Fit mixtures with several numbers of components and compare them.
@@ -177,6 +178,8 @@ def select_components(
         Seed of all searches; None: a hash of the sorted rows.
     progress : bool or callable
         As of `fit`; a function is called with the share of all fits.
+    callback : callable, optional
+        Called with each fit when it is found.
 
     Returns
     -------
@@ -224,6 +227,8 @@ def select_components(
                 neighbours=None if before is None else _grown(before),
             )
         )
+        if callback is not None:
+            callback(fits[-1])
         if fits[-1].outcome == "interrupted":
             break
     return ComponentSelection(tuple(fits))

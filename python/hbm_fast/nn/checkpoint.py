@@ -149,7 +149,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         return all(isinstance(v, int | float) for v in value.values())
 
     def state(value: Any) -> bool:
-        names = {field.name for field in fields(State)} - {"generator", "optimizer"}
+        names = {field.name for field in fields(State)} - {"generator", "optimizer", "ended"}
         _validate.positive_int(value["step"], "step", minimum=0)
         times = [_validate.finite_float(value[name], name) for name in ("seconds", "simulator_seconds")]
         return set(value) == names and min(times) >= 0.0 and all(numbers(point) for point in value["history"])

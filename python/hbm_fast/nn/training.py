@@ -1,10 +1,10 @@
-"""The training loop of every network here, its options, its state and its progress bar."""
+"""The training loop of every network here, its options, its state and its progress."""
 
 import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -15,17 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hbm_fast import _config, _files, _validate
+from hbm_fast import _config, _files, _progress, _validate
 from hbm_fast._display import Displayed
-from hbm_fast._optional import import_optional
 from hbm_fast._typing import Key
 from hbm_fast.nn import distributed
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.distributed import ALONE, ProcessGroup
+from hbm_fast.nn.interruption import between_blocks
 from hbm_fast.nn.network import Network
 
 WARM_UP = 100  # steps in which the learning rate rises to its value
 DEFAULTS = {"n_threads": 1, "device": "cpu", "mixed_precision": False, "progress": False}
+
+Progress = bool | Callable[[float, dict[str, float]], object]
 
 
 class Trainable(Network, ABC):
@@ -63,10 +65,12 @@ class TrainingOptions(Displayed):
         "cuda" trains on a GPU.
     mixed_precision : bool, default False
         Matrix products in bfloat16.
-    progress : bool, default False
-        Show the loss, the held-out metrics, datasets per second and the simulator's share of the time.
+    progress : bool or callable, default False
+        Show the share that is done, the time left, the loss and the held-out KL, on stderr. A function is called after
+        every few steps as ``progress(share, metrics)``, with the step, the seconds, the loss and the last held-out
+        metrics.
     checkpoint : path, optional
-        Where to save the training at each tenth of it, so that ``resume=`` can continue one that was killed.
+        Where to save the training at each tenth of it, and at Ctrl-C, so that ``resume=`` can continue it.
     pause_at : int, optional
         Stop at this step as if interrupted, to save and resume.
     callback : callable, optional
@@ -98,7 +102,7 @@ class TrainingOptions(Displayed):
     n_threads: int = None  # type: ignore[assignment]  # None until `DEFAULTS` are filled in
     device: str = None  # type: ignore[assignment]
     mixed_precision: bool = None  # type: ignore[assignment]
-    progress: bool = None  # type: ignore[assignment]
+    progress: Progress = None  # type: ignore[assignment]
     checkpoint: str | Path | None = None
     pause_at: int | None = None
     callback: Callable[[int, dict[str, float]], object] | None = None
@@ -114,6 +118,8 @@ class TrainingOptions(Displayed):
         for name in ("minutes", "target", "learning_rate"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _validate.finite_float(getattr(self, name), name, positive=True))
+        if not callable(self.progress) and self.progress not in (True, False):
+            raise TypeError(f"progress must be True, False or a function; got {self.progress!r:.60}")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be a function of the step and the metrics; got {self.callback!r:.60}")
         usable_device(self.device)
@@ -162,11 +168,13 @@ class State:
     generator: Tensor | None = None
     optimizer: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    ended: str = ""  # why the training ended
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The held-out metrics of the last evaluation."""
-        return {name: value for name, value in self.history[-1].items() if name not in ("step", "seconds", "loss")}
+        """The held-out metrics of the last evaluation; none before the first."""
+        last = self.history[-1] if self.history else {}
+        return {name: value for name, value in last.items() if name not in ("step", "seconds", "loss")}
 
 
 def metadata(state: State, options: TrainingOptions, key: Key) -> dict[str, Any]:
@@ -175,6 +183,7 @@ def metadata(state: State, options: TrainingOptions, key: Key) -> dict[str, Any]
         "key": [str(word) for word in key],
         "steps": state.step,
         "seconds": round(state.seconds, 2),
+        "ended": state.ended,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "torch": torch.__version__,
@@ -279,11 +288,14 @@ def run(
     ``first_evaluation`` the step before which there is no evaluation, unless the training ends, ``group`` the processes
     that train together: a step is the same for any number of them.
 
+    Ctrl-C ends the training after the current block: it is evaluated and saved, then KeyboardInterrupt is raised.
+
     FloatingPointError where the loss is not finite; the batch is saved and named.
     """
     with (
         torch_threads(options.n_threads),
-        reporter(options.progress and group.rank == 0, options.batch_size or 1) as report,
+        reporter(options.progress if group.rank == 0 else False) as report,
+        between_blocks(group.size == 1) as interruption,
     ):
         state = state or State()
         loop = _Loop(network, options, state, seed, clip, group)
@@ -292,29 +304,37 @@ def run(
         group.align(network)
         network.train()
         evaluated = 0.1 * math.floor(10.0 * options.fraction(state.step, state.seconds))
-        finished = False
-        while not finished:
-            finished, loss = loop.train_on(block, steps_per_block)
+        state.ended = ""
+        while not state.ended:
+            state.ended, loss = loop.train_on(block, steps_per_block)
+            state.ended = state.ended or ("by an interruption" if interruption.received else "")
             fraction = min(1.0, options.fraction(state.step, state.seconds))
             due = fraction >= evaluated + 0.1 and state.step >= first_evaluation
-            if evaluate is not None and (due or finished):
+            if evaluate is not None and (due or state.ended):
                 evaluated = fraction
                 network.eval().to("cpu")
                 metrics = {"step": float(state.step), "seconds": state.seconds, "loss": loss}
                 metrics |= group.from_first(evaluate)
                 state.history.append(metrics)
-                finished = finished or (options.target is not None and metrics.get("kl", math.inf) <= options.target)
-                finished = finished or (stop is not None and stop())
+                if options.target is not None and metrics.get("kl", math.inf) <= options.target:
+                    state.ended = state.ended or f"at the target, a held-out KL of {metrics['kl']:.4g} nats"
+                if stop is not None and stop():
+                    state.ended = state.ended or "as the held-out evaluations no longer improved"
                 if options.callback is not None:
-                    finished = group.from_first(partial(options.callback, state.step, metrics)) is True or finished
-                if save is not None and not finished:
+                    ends = group.from_first(partial(options.callback, state.step, metrics)) is True
+                    state.ended = state.ended or ("by the callback" if ends else "")
+                if save is not None and not state.ended:
                     save(loop.current_state())
                 network.train().to(options.device)
-            if report is not None:
-                report(state, fraction)
+            if fraction < 1.0 or state.ended:
+                report(fraction, state, loss)
         network.eval()
         network.to("cpu")
-        return loop.current_state()
+        state = loop.current_state()
+        if interruption.received and save is not None:
+            save(state)
+        interruption.resume()
+        return state
 
 
 class _Loop:
@@ -345,8 +365,8 @@ class _Loop:
         self.start = time.perf_counter() - state.seconds
         self.loss = 0.0
 
-    def train_on(self, block: Callable[..., Block], steps_per_block: int) -> tuple[bool, float]:
-        """Train on the batches of the next block; whether the training has ended, and the last loss."""
+    def train_on(self, block: Callable[..., Block], steps_per_block: int) -> tuple[str, float]:
+        """Train on the batches of the next block; why the training has ended, where it has, and the last loss."""
         state, options = self.state, self.options
         begin = time.perf_counter()
         data = self.group.block(block, state.step // steps_per_block, self.size, steps_per_block)
@@ -356,10 +376,18 @@ class _Loop:
             state.seconds = self.clock()
             fraction = options.fraction(state.step, state.seconds)
             if fraction >= 1.0 or state.step == options.pause_at:
-                return True, self.loss
+                return self._end(), self.loss
             self.step(tuple(t[i * self.local_size : (i + 1) * self.local_size] for t in tensors), fraction)
         state.seconds = self.clock()
-        return False, self.loss
+        return "", self.loss
+
+    def _end(self) -> str:
+        options, step = self.options, self.state.step
+        if options.steps is not None and step >= options.steps:
+            return "after all steps"
+        if step == options.pause_at:
+            return f"at step {step}, to pause"
+        return f"after {options.minutes:g} minutes"
 
     def step(self, batch: tuple[Tensor, ...], fraction: float) -> None:
         """One step of AdamW."""
@@ -418,28 +446,18 @@ def _save_batch(batch: tuple[Tensor, ...], step: int) -> str:
     return f"the loss is not finite at step {step}; the batch is in {path}"
 
 
-def line(state: State, batch_size: int) -> str:
-    """One-line progress message."""
-    seconds = max(state.seconds, 1e-9)
-    text = f"{state.step * batch_size / seconds:,.0f} datasets/s, simulator {state.simulator_seconds / seconds:.0%}"
-    if state.history:
-        last = state.history[-1]
-        text = "".join(f"{name} {last[name]:.4f}, " for name in ("loss", "kl", "ess_share") if name in last) + text
-    return text
-
-
 @contextmanager
-def reporter(show: bool, batch_size: int) -> Iterator[Callable[[State, float], None] | None]:
-    """A rich progress bar; None where it is not shown."""
-    if not show:
-        yield None
+def reporter(progress: Progress) -> Iterator[Callable[[float, State, float], object]]:
+    """The function that reports the share, the state and the loss: to a function, on stderr, or nowhere."""
+    if callable(progress):
+        yield lambda share, state, loss: progress(
+            share, {"step": float(state.step), "seconds": state.seconds, "loss": loss} | state.metrics
+        )
         return
-    rich, console = import_optional("rich.progress", "cli"), import_optional("rich.console", "cli").Console(stderr=True)
-    columns = ("training", rich.BarColumn(), "{task.percentage:>3.0f}%", rich.TimeElapsedColumn())
-    with rich.Progress(*columns, "{task.fields[metrics]}", console=console) as bar:
-        task = bar.add_task("training", total=1.0, metrics="")
+    with _progress.progress("training", 1.0, shown=progress) as update:
+        yield lambda share, state, loss: update(share, note(loss, state.metrics))
 
-        def report(state: State, progress: float) -> None:
-            bar.update(task, completed=progress, metrics=line(state, batch_size))
 
-        yield report
+def note(loss: float, metrics: Mapping[str, object]) -> str:
+    """What the line of progress says of the network: the loss, and the held-out KL where it was measured."""
+    return f"loss {loss:.4f}" + (f", KL {metrics['kl']:.4f}" if "kl" in metrics else "")
