@@ -15,6 +15,7 @@ from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
 from hbm_fast.cli.fit import fit
 from hbm_fast.cli.infer import infer
+from hbm_fast.cli.languages import languages
 from hbm_fast.cli.mixture import mixture
 from hbm_fast.cli.question2 import question2
 from hbm_fast.cli.regress import regress
@@ -58,6 +59,7 @@ for command in (
     train,
     infer,
     question2,
+    languages,
     benchmark,
     report,
     config,

@@ -1,0 +1,199 @@
+"""Methods that judge utterances of a language that they were not fitted to, and what their scores say.
+
+Each method is given the first n utterances of each held-out language, and returns the log probability of other
+utterances, as sequences: without the multinomial coefficients.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hbm_fast._typing import Floats
+from hbm_fast.embedding import DatasetEmbedding, dirichlet_rows
+from hbm_fast.embedding.scoring import log_probabilities
+from hbm_fast.nn.importance import weigh
+
+N_EXAMPLES, N_QUERIES = 40, 20  # utterances of a held-out language
+N_DRAWS = 256
+LEAST_IN_TENTH = 100  # scores, for a tenth of the reliability diagram to count
+Counts = NDArray[np.int64]
+Scorer = Callable[[Counts], Floats]  # utterances (R, C, K) -> log probabilities (R,)
+
+
+class Method(Protocol):
+    """A way to score utterances."""
+
+    def given(self, pooled: Counts) -> Iterator[Scorer]:
+        """A scorer for each language, from the counts of its examples, (B, C, K)."""
+
+    def background(self, counts: Counts) -> Floats | None:
+        """Log probabilities without examples, where the method has them."""
+
+
+class NaiveBayes:
+    """Shares with 0.1 added to every count; utterances have no probability without examples."""
+
+    def given(self, pooled: Counts) -> Iterator[Scorer]:
+        x = pooled + 0.1
+        for log_share in np.log(x / x.sum(-1, keepdims=True)):
+            yield partial(np.einsum, "ck,rck->r", log_share)
+
+    def background(self, counts: Counts) -> None:
+        return None
+
+
+class FittedDirichlet:
+    """The conjugate model: one Dirichlet for each context, fitted to the languages learned from."""
+
+    def __init__(self, pooled: Counts) -> None:
+        self.concentration = dirichlet_rows.fitted(pooled)
+
+    def given(self, pooled: Counts) -> Iterator[Scorer]:
+        for x in pooled:
+            yield partial(_mean, self.concentration[None] + x, np.zeros(1))
+
+    def background(self, counts: Counts) -> Floats:
+        return log_probabilities(counts, self.concentration[None])[0]
+
+
+class Mixture:
+    """A language is like one of those learned from: theta ~ Dirichlet(30 times its shares)."""
+
+    def __init__(self, pooled: Counts) -> None:
+        x = pooled + 0.1
+        self.concentration = 30.0 * x / x.sum(-1, keepdims=True)
+
+    def given(self, pooled: Counts) -> Iterator[Scorer]:
+        for x in pooled:
+            log_weights = log_probabilities(x[None], self.concentration)[:, 0]
+            yield partial(_mean, self.concentration + x, log_weights - np.logaddexp.reduce(log_weights))
+
+    def background(self, counts: Counts) -> Floats:
+        n = len(self.concentration)
+        return _mean(self.concentration, np.full(n, -np.log(n)), counts)
+
+
+class Learned:
+    """The embedding, with draws of z from a Student t at the mode."""
+
+    def __init__(self, emb: DatasetEmbedding) -> None:
+        self.emb = emb
+
+    def given(self, pooled: Counts) -> Iterator[Scorer]:
+        z, log_ratio = self.emb.mode_draws(pooled, N_DRAWS, torch.Generator().manual_seed(0))
+        log_weights = weigh(log_ratio.numpy()).log_weights
+        for i, x in enumerate(pooled):
+            yield partial(_mean, self.emb.concentrations(z[i]) + x, log_weights[i])
+
+    def background(self, counts: Counts) -> Floats:
+        prior = self.emb.prior_concentration.reshape(-1, *counts.shape[1:])
+        return _mean(prior, np.full(len(prior), -np.log(len(prior))), counts)
+
+
+def _mean(concentration: Floats, log_weights: Floats, counts: Counts) -> Floats:
+    values = log_probabilities(counts, concentration) + log_weights[:, None]
+    return np.asarray(np.logaddexp.reduce(values))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Utterances (80, 60, C, K) of the held-out languages, and (80, 20, C, K) of the nearest relative of each."""
+
+    held_out: Counts
+    relatives: Counts
+
+    @property
+    def queries(self) -> Counts:
+        """(1600, C, K)."""
+        return self.held_out[:, N_EXAMPLES:].reshape(-1, *self.held_out.shape[2:])
+
+    @property
+    def is_own(self) -> NDArray[np.bool_]:
+        """Which queries are of which language, (80, 1600)."""
+        n = len(self.held_out)
+        return np.repeat(np.eye(n, dtype=bool), N_QUERIES, axis=1)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Log probabilities: (80, 1600) of all queries, (80, 20) of the relative's, and both without examples."""
+
+    queries: Floats
+    relatives: Floats
+    background: Floats | None
+    relatives_background: Floats | None
+
+
+def score(method: Method, trial: Trial, n: int) -> Scores:
+    """Score the queries by a method that is given the first n utterances of each language."""
+    queries, own, other = trial.queries, [], []
+    for scorer, relatives in zip(method.given(trial.held_out[:, :n].sum(1)), trial.relatives, strict=True):
+        own.append(scorer(queries))
+        other.append(scorer(relatives))
+    background = method.background(queries)
+    flat = trial.relatives.reshape(-1, *queries.shape[1:])
+    of_relatives = None if background is None else np.reshape(method.background(flat), (len(own), -1))
+    return Scores(np.stack(own), np.stack(other), background, of_relatives)
+
+
+def measures(scores: Scores, trial: Trial, languages: Any = slice(None)) -> dict[str, float]:
+    """What the scores of the held-out languages, or of some of them, say of a method."""
+    is_own = trial.is_own[languages]
+    of_these = is_own.any(0)
+    own, other, relative = evidence(scores, trial, languages)
+    found = {
+        "nats": float(scores.queries[languages][is_own].mean()),
+        "which": float((scores.queries.argmax(0) == trial.is_own.argmax(0))[of_these].mean()),
+        "auc": area_under_curve(own, other),
+        "auc_relative": area_under_curve(own, relative),
+    }
+    if scores.background is not None:
+        found["nats_without"] = float(scores.background[of_these].mean())
+        found["balanced"] = float(0.5 * ((own > 0.0).mean() + (other <= 0.0).mean()))
+        found["relative_taken_for_own"] = float((relative > 0.0).mean())
+        found["gap"] = max(abs(row[0] - row[1]) for row in reliability(own, other) if row[2] >= LEAST_IN_TENTH)
+    return found
+
+
+def evidence(scores: Scores, trial: Trial, languages: Any = slice(None)) -> tuple[Floats, Floats, Floats]:
+    """Log Bayes factors of own utterances, those of other held-out languages, and those of the nearest relative.
+
+    Without a background: log probabilities a letter.
+    """
+    is_own = trial.is_own[languages]
+    if scores.background is None or scores.relatives_background is None:
+        values = scores.queries[languages] / trial.queries.sum((1, 2))
+        relative = scores.relatives[languages] / trial.relatives.sum((2, 3))[languages]
+    else:
+        values = scores.queries[languages] - scores.background
+        relative = (scores.relatives - scores.relatives_background)[languages]
+    return values[is_own], values[~is_own], relative.ravel()
+
+
+def area_under_curve(own: Floats, other: Floats) -> float:
+    """Probability that an utterance of the language scores above one of another."""
+    ranks = np.empty(len(own) + len(other))
+    ranks[np.argsort(np.concatenate([own, other]), kind="stable")] = np.arange(1, len(ranks) + 1)
+    return float((ranks[: len(own)].sum() - len(own) * (len(own) + 1) / 2) / (len(own) * len(other)))
+
+
+def reliability(own: Floats, other: Floats) -> list[tuple[float, float, int]]:
+    """Mean probability stated, share that is right, and scores, in each tenth; own and other count the same."""
+    stated = 1.0 / (1.0 + np.exp(-np.clip(np.concatenate([own, other]), -700.0, 700.0)))
+    weight = np.concatenate([np.full(len(own), 0.5 / len(own)), np.full(len(other), 0.5 / len(other))])
+    same = np.concatenate([np.ones(len(own)), np.zeros(len(other))])
+    tenth = np.minimum(9, (10.0 * stated).astype(int))
+    return [
+        (
+            float(np.average(stated[tenth == i], weights=weight[tenth == i])),
+            float(np.average(same[tenth == i], weights=weight[tenth == i])),
+            int((tenth == i).sum()),
+        )
+        for i in range(10)
+        if (tenth == i).any()
+    ]
