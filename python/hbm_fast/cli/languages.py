@@ -66,9 +66,9 @@ def languages(
 
 def screen(shown: "Demonstration") -> list[str]:
     """The answer in lines of at most 80 columns."""
-    one = len(shown.examples) == 1
-    lines = [f"Given {'one sentence' if one else f'{len(shown.examples)} sentences'} of {shown.language}, a language "]
-    lines[0] += "held out of the training:"
+    n = len(shown.examples)
+    given = f"Given {'one sentence' if n == 1 else f'{n} sentences'} of {shown.language}, a language held out:"
+    lines = textwrap.wrap(given, WIDTH)
     lines += [f"  {_cut(example, WIDTH - 2)}" for example in shown.examples]
     lines += ["", *textwrap.wrap(f"New sentences, and the probability that each is {shown.language} too:", WIDTH)]
     names = [_cut(row.language, _NAME) + _MARKS.get(row.relation, "") for row in shown.new]

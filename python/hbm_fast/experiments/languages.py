@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hbm_fast import embedding
 from hbm_fast._typing import Floats
@@ -63,7 +62,7 @@ def demonstrate(language: str, n_examples: int, text: str | None = None, *, rng:
     examples = utterances[:n_examples]
     post = emb.sample(letter_chains(examples), rng=rng)
     shown = [(langs.names[place], "same", utterance) for utterance in utterances[-N_OWN:]]
-    relative = nearest_relative(langs, place)
+    relative = nearest_relative(shares(langs), place)
     shown.append((langs.names[relative], "nearest relative", langs.utterances[relative][-1]))
     others = [name for name in OTHERS if name != langs.names[place]][:N_OTHER]
     shown += [(name, "other", langs.utterances[langs.index(name)][-1]) for name in others]
@@ -102,19 +101,19 @@ def shares(langs: Languages) -> Floats:
     return np.asarray(pooled / pooled.sum(1, keepdims=True))
 
 
-def nearest_relative(langs: Languages, place: int, among: NDArray[np.int64] | None = None) -> int:
-    """The language whose letter pairs are nearest by Hellinger's distance, among all others or those given."""
-    root = np.sqrt(shares(langs))
-    candidates = np.delete(np.arange(len(langs)), place) if among is None else among
-    return int(candidates[np.square(root[candidates] - root[place]).sum(1).argmin()])
+def nearest_relative(of: Floats, place: int) -> int:
+    """The other language whose `shares` are nearest by Hellinger's distance."""
+    squares = np.square(np.sqrt(of) - np.sqrt(of[place])).sum(1)
+    squares[place] = np.inf
+    return int(squares.argmin())
 
 
 def generate(post: DatasetPosterior, examples: list[str], *, length: int = LENGTH, rng: int = 0) -> str:
     """Text of a language, letter by letter: the chain of the posterior, with a back-off from letter triples.
 
-    The probability of a letter c after a and b is (n_abc + 10 p(c | b)) / (n_ab + 10), where n counts the letter triples
-    of the examples and p are the posterior's mean proportions. Where the examples lack a pair of letters, the chain
-    alone is left.
+    The probability of a letter c after a and b is (n_abc + 10 p(c | b)) / (n_ab + 10), where n counts the letter
+    triples of the examples and p are the posterior's mean proportions. Where the examples lack a pair of letters, the
+    chain alone is left.
     """
     return chain_text(post.predict(), triples(examples), length, np.random.default_rng(rng))
 
@@ -138,7 +137,7 @@ def chain_text(chain: Floats, of_triples: Floats, length: int, generator: np.ran
             p[0] = 0.0  # no word is empty
         before, last = last, min(int(np.searchsorted(p.cumsum(), generator.random() * p.sum())), len(LETTERS) - 1)
         text += LETTERS[last]
-        if len(text) > 2 * length:  # a chain without spaces ends too
+        if len(text) >= 2 * length:  # a chain without spaces ends too
             break
     return text.strip()
 

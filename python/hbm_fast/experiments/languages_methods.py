@@ -34,17 +34,22 @@ class Method(Protocol):
     def background(self, counts: Counts) -> Floats | None:
         """Log probabilities without examples, where the method has them."""
 
+    def proportions(self, pooled: Counts) -> Floats:
+        """Mean proportions of each language, (B, C, K)."""
+
 
 class NaiveBayes:
     """Shares with 0.1 added to every count; utterances have no probability without examples."""
 
     def given(self, pooled: Counts) -> Iterator[Scorer]:
-        x = pooled + 0.1
-        for log_share in np.log(x / x.sum(-1, keepdims=True)):
-            yield partial(np.einsum, "ck,rck->r", log_share)
+        for share in self.proportions(pooled):
+            yield partial(np.einsum, "ck,rck->r", np.log(share))
 
     def background(self, counts: Counts) -> None:
         return None
+
+    def proportions(self, pooled: Counts) -> Floats:
+        return _shares(pooled + 0.1)
 
 
 class FittedDirichlet:
@@ -58,24 +63,34 @@ class FittedDirichlet:
             yield partial(_mean, self.concentration[None] + x, np.zeros(1))
 
     def background(self, counts: Counts) -> Floats:
-        return log_probabilities(counts, self.concentration[None])[0]
+        return np.asarray(log_probabilities(counts, self.concentration[None])[0])
+
+    def proportions(self, pooled: Counts) -> Floats:
+        return _shares(self.concentration + pooled)
 
 
 class Mixture:
     """A language is like one of those learned from: theta ~ Dirichlet(30 times its shares)."""
 
     def __init__(self, pooled: Counts) -> None:
-        x = pooled + 0.1
-        self.concentration = 30.0 * x / x.sum(-1, keepdims=True)
+        self.concentration = 30.0 * _shares(pooled + 0.1)
 
     def given(self, pooled: Counts) -> Iterator[Scorer]:
-        for x in pooled:
-            log_weights = log_probabilities(x[None], self.concentration)[:, 0]
-            yield partial(_mean, self.concentration + x, log_weights - np.logaddexp.reduce(log_weights))
+        for x, log_weights in zip(pooled, self._log_weights(pooled), strict=True):
+            yield partial(_mean, self.concentration + x, log_weights)
 
     def background(self, counts: Counts) -> Floats:
         n = len(self.concentration)
         return _mean(self.concentration, np.full(n, -np.log(n)), counts)
+
+    def proportions(self, pooled: Counts) -> Floats:
+        weights = np.exp(self._log_weights(pooled))
+        return np.stack([_average(self.concentration + x, w) for x, w in zip(pooled, weights, strict=True)])
+
+    def _log_weights(self, pooled: Counts) -> Floats:
+        """Of each language learned from, for each given, (B, M)."""
+        values = log_probabilities(pooled, self.concentration).T
+        return np.asarray(values - np.logaddexp.reduce(values, axis=1, keepdims=True))
 
 
 class Learned:
@@ -85,14 +100,28 @@ class Learned:
         self.emb = emb
 
     def given(self, pooled: Counts) -> Iterator[Scorer]:
-        z, log_ratio = self.emb.mode_draws(pooled, N_DRAWS, torch.Generator().manual_seed(0))
-        log_weights = weigh(log_ratio.numpy()).log_weights
-        for i, x in enumerate(pooled):
-            yield partial(_mean, self.emb.concentrations(z[i]) + x, log_weights[i])
+        for z, log_weights, x in self._draws(pooled):
+            yield partial(_mean, self.emb.concentrations(z) + x, log_weights)
 
     def background(self, counts: Counts) -> Floats:
         prior = self.emb.prior_concentration.reshape(-1, *counts.shape[1:])
         return _mean(prior, np.full(len(prior), -np.log(len(prior))), counts)
+
+    def proportions(self, pooled: Counts) -> Floats:
+        draws = self._draws(pooled)
+        return np.stack([_average(self.emb.concentrations(z) + x, np.exp(log_w)) for z, log_w, x in draws])
+
+    def _draws(self, pooled: Counts) -> Iterator[tuple[Any, Floats, Counts]]:
+        z, log_ratio = self.emb.mode_draws(pooled, N_DRAWS, torch.Generator().manual_seed(0))
+        yield from zip(z, weigh(log_ratio.numpy()).log_weights, pooled, strict=True)
+
+
+def _shares(a: Any) -> Floats:
+    return np.asarray(a / a.sum(-1, keepdims=True))
+
+
+def _average(concentration: Floats, weights: Floats) -> Floats:
+    return np.asarray(np.einsum("s,sck->ck", weights, _shares(concentration)))
 
 
 def _mean(concentration: Floats, log_weights: Floats, counts: Counts) -> Floats:
@@ -137,8 +166,9 @@ def score(method: Method, trial: Trial, n: int) -> Scores:
         other.append(scorer(relatives))
     background = method.background(queries)
     flat = trial.relatives.reshape(-1, *queries.shape[1:])
-    of_relatives = None if background is None else np.reshape(method.background(flat), (len(own), -1))
-    return Scores(np.stack(own), np.stack(other), background, of_relatives)
+    of_relatives = method.background(flat)
+    shaped = None if of_relatives is None else of_relatives.reshape(len(own), -1)
+    return Scores(np.stack(own), np.stack(other), background, shaped)
 
 
 def measures(scores: Scores, trial: Trial, languages: Any = slice(None)) -> dict[str, float]:
@@ -156,7 +186,8 @@ def measures(scores: Scores, trial: Trial, languages: Any = slice(None)) -> dict
         found["nats_without"] = float(scores.background[of_these].mean())
         found["balanced"] = float(0.5 * ((own > 0.0).mean() + (other <= 0.0).mean()))
         found["relative_taken_for_own"] = float((relative > 0.0).mean())
-        found["gap"] = max(abs(row[0] - row[1]) for row in reliability(own, other) if row[2] >= LEAST_IN_TENTH)
+        gaps = [abs(row[0] - row[1]) for row in reliability(own, other) if row[2] >= LEAST_IN_TENTH]
+        found["gap"] = max(gaps, default=np.nan)
     return found
 
 

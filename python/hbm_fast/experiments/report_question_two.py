@@ -29,6 +29,10 @@ def sections(seed: int) -> Iterator[Section]:
         "marble cannot give more than 2/3; with exp alone the learned model answers as the true one does.",
         columns=("link", "P(next is black)", "log evidence of the bags"),
         rows=rows,
+        notes=(
+            "The same question on real data, 341 written languages: hbm-fast languages, and the page A language from a "
+            "few utterances of the documents.",
+        ),
         chapter=CHAPTER,
     )
 
