@@ -14,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from hbm_fast._typing import Floats
-from hbm_fast.embedding import DatasetEmbedding, dirichlet_rows
+from hbm_fast.embedding import DatasetEmbedding, DatasetPosterior, dirichlet_rows
 from hbm_fast.embedding.scoring import log_probabilities
-from hbm_fast.nn.importance import weigh
 
 N_EXAMPLES, N_QUERIES = 40, 20  # utterances of a held-out language
-N_DRAWS = 256
 LEAST_IN_TENTH = 100  # scores, for a tenth of the reliability diagram to count
 Counts = NDArray[np.int64]
 Scorer = Callable[[Counts], Floats]  # utterances (R, C, K) -> log probabilities (R,)
@@ -94,26 +92,25 @@ class Mixture:
 
 
 class Learned:
-    """The embedding, with draws of z from a Student t at the mode."""
+    """The embedding."""
 
     def __init__(self, emb: DatasetEmbedding) -> None:
         self.emb = emb
 
     def given(self, pooled: Counts) -> Iterator[Scorer]:
-        for z, log_weights, x in self._draws(pooled):
-            yield partial(_mean, self.emb.concentrations(z) + x, log_weights)
+        post = self._posterior(pooled)
+        for z, log_weights, x in zip(post.latent, post.log_weights, pooled, strict=True):
+            yield partial(_mean, self.emb.concentrations(torch.from_numpy(z)) + x, log_weights)
 
     def background(self, counts: Counts) -> Floats:
         prior = self.emb.prior_concentration.reshape(-1, *counts.shape[1:])
         return _mean(prior, np.full(len(prior), -np.log(len(prior))), counts)
 
     def proportions(self, pooled: Counts) -> Floats:
-        draws = self._draws(pooled)
-        return np.stack([_average(self.emb.concentrations(z) + x, np.exp(log_w)) for z, log_w, x in draws])
+        return self._posterior(pooled).predict().reshape(pooled.shape)
 
-    def _draws(self, pooled: Counts) -> Iterator[tuple[Any, Floats, Counts]]:
-        z, log_ratio = self.emb.mode_draws(pooled, N_DRAWS, torch.Generator().manual_seed(0))
-        yield from zip(z, weigh(log_ratio.numpy()).log_weights, pooled, strict=True)
+    def _posterior(self, pooled: Counts) -> DatasetPosterior:
+        return self.emb.sample(pooled.reshape(len(pooled), 1, *self.emb.shape), rng=0)
 
 
 def _shares(a: Any) -> Floats:

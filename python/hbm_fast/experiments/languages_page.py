@@ -85,6 +85,8 @@ def _numbers(parts: Parts) -> dict[str, str]:
         "far_auc": f"{own('far', 'auc'):.3f} instead of {dirichlet('far', 'auc'):.3f}",
         "taken": f"{100.0 * own('1', 'relative_taken_for_own'):.0f} %",
         "taken_20": f"{100.0 * own('20', 'relative_taken_for_own'):.0f} %",
+        "relative_auc": f"{own('1', 'auc_relative'):.3f}",
+        "relative_auc_dirichlet": f"{dirichlet('1', 'auc_relative'):.3f}",
         "letters_gain": f"{letters['embedding']['1']['nats'] - letters['fitted Dirichlet']['1']['nats']:.1f}",
         "letters_which": f"{letters['embedding']['1']['which']:.3f}",
         "letters_which_dirichlet": f"{letters['fitted Dirichlet']['1']['which']:.3f}",
@@ -101,14 +103,17 @@ def _mean_of(parts: Parts, method: str) -> Callable[..., float]:
 
 
 def _curve(parts: Parts, key: str, decimals: int) -> str:
-    rows = [[str(n), *(_cell(learned_from(parts, method, n, key), decimals) for method in METHODS)] for n in CURVE]
-    rows.append([str(N_LEARNED), *(_cell(found(parts, method, "1", key), decimals) for method in METHODS)])
-    return _table(["languages learned from", *METHODS], rows)
+    def cell(method: str, n: int) -> str:
+        values = found(parts, method, "1", key) if n == N_LEARNED else learned_from(parts, method, n, key)
+        return _cell(values, decimals)
+
+    sizes = (*CURVE, N_LEARNED)
+    return _table(["languages", *map(str, sizes)], [[method, *(cell(method, n) for n in sizes)] for method in METHODS])
 
 
 def _by_examples(parts: Parts, key: str, decimals: int) -> str:
     rows = [[method, *(_cell(found(parts, method, str(n), key), decimals) for n in SIZES)] for method in METHODS]
-    return _table(["", *map(_examples, SIZES)], rows)
+    return _table(["examples", *map(str, SIZES)], rows)
 
 
 def _halves(parts: Parts) -> str:
@@ -131,7 +136,7 @@ def _relatives(parts: Parts) -> str:
         auc = found(parts, method, str(n), "auc_relative")
         return f"{_cell(auc, 3)} / {_cell(found(parts, method, str(n), 'relative_taken_for_own'), 2)}"
 
-    return _table(["", *map(_examples, SIZES)], [[method, *(cell(method, n) for n in SIZES)] for method in METHODS])
+    return _table(["examples", *map(str, SIZES)], [[method, *(cell(method, n) for n in SIZES)] for method in METHODS])
 
 
 def _letters(content: Parts) -> str:
@@ -139,7 +144,7 @@ def _letters(content: Parts) -> str:
         return f"{values['nats']:.1f} / {values['which']:.3f}"
 
     rows = [[method, *(cell(content[method][str(n)]) for n in LETTER_SIZES)] for method in METHODS]
-    return _table(["", *map(_examples, LETTER_SIZES)], rows)
+    return _table(["examples", *map(str, LETTER_SIZES)], rows)
 
 
 def _generated(content: Parts) -> str:
@@ -161,10 +166,6 @@ def _nearest(content: Parts) -> str:
         [text, f"{content[name]['family']:.2f}", f"{content[name]['kilometres']:,.0f}"] for name, text in names.items()
     ]
     return _table(["", "of the same family", "median distance, km"], rows)
-
-
-def _examples(n: int) -> str:
-    return f"{n} example{'s' * (n > 1)}"
 
 
 def _cell(values: Sequence[float], decimals: int) -> str:

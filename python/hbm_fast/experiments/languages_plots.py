@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hbm_fast import _files
+from hbm_fast._optional import import_optional
 from hbm_fast.datasets import load_languages
 from hbm_fast.experiments import languages
 from hbm_fast.experiments.languages_families import FAMILIES
@@ -47,7 +48,7 @@ def learning(parts: Any) -> Any:
     axes.set(xscale="log", xlabel="languages learned from", ylabel="AUC with one example")
     axes.set_xticks(n, [str(size) for size in n])
     axes.minorticks_off()
-    axes.legend(loc="best")
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -61,7 +62,7 @@ def nats(parts: Any) -> Any:
     axes.set(xscale="log", xlabel="examples", ylabel="log probability of an utterance, nats")
     axes.set_xticks(SIZES, [str(n) for n in SIZES])
     axes.minorticks_off()
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -79,7 +80,7 @@ def reliability(parts: Any) -> Any:
             )
     axes.set(xlabel="probability stated", ylabel="share that is of the language", xlim=(0, 1), ylim=(0, 1))
     axes.set_aspect("equal")
-    axes.legend(loc="upper left")
+    figure.legend(loc="outside upper center", ncols=3, columnspacing=1.0)
     return figure
 
 
@@ -88,6 +89,7 @@ def latent_map(at: Any) -> Any:
     langs = load_languages()
     places = np.array(at)
     family = np.array([FAMILIES.get(code, "") for code in langs.codes])
+    halo = import_optional("matplotlib.patheffects", "report").withStroke
     figure = figure_of((4.6, 5.6))
     axes = figure.subplots()
     axes.plot(*places.T, ".", color="0.75", markersize=5, label="other")
@@ -97,7 +99,9 @@ def latent_map(at: Any) -> Any:
     axes.plot(*places[held_out].T, "o", markersize=8, markerfacecolor="none", markeredgecolor="0.2", label="held out")
     for name in NAMED:
         i = langs.index(name)
-        axes.annotate(name, places[i], xytext=(5, 5), textcoords="offset points", fontsize=9)
+        label = axes.annotate(name, places[i], xytext=(5, 5), textcoords="offset points", fontsize=9)
+        label.set_path_effects([halo(linewidth=2.5, foreground="white")])
+    axes.margins(x=0.13)
     axes.set(xlabel="$z_1$", ylabel="$z_2$")
     figure.legend(loc="outside lower center", ncols=3, fontsize=9, handletextpad=0.2, columnspacing=1.0)
     return figure
