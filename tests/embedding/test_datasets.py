@@ -136,7 +136,7 @@ def test_coefficients_of_new_bags(emb, data):
 # use ----------------------------------------------------------------------------------------------------------------
 def test_a_batch_is_its_datasets(emb, data):
     batch = emb.sample([data[61, :3], data[62, :5]], rng=0)
-    assert batch.z.shape == (2, 256, 1)
+    assert batch.z.shape == (2, 512, 1)
     assert batch.log_predictive(data[63]).shape == batch.log_bayes_factor(data[63]).shape == (2, N_BAGS)
     assert batch.log_predictive(data[63], jointly=True).shape == batch.log_evidence.shape == (2,)
     own = batch.log_predictive(data[[63, 64]])
@@ -190,7 +190,7 @@ def test_files_and_copies(emb, data, tmp_path):
         np.testing.assert_array_equal(other.log_bayes_factor(data[62]), post.log_bayes_factor(data[62]))
         assert other.nearest() == post.nearest()
     assert "contexts=3, K=4, dim=1, 60 training datasets" in repr(emb)
-    assert "one dataset of 8 bags, 256 draws" in repr(post)
+    assert "one dataset of 8 bags, 512 draws" in repr(post)
 
 
 # training -----------------------------------------------------------------------------------------------------------

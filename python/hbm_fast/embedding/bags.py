@@ -1,5 +1,6 @@
 """Bags: given datasets of bags (N_b, C, K), kept as their non-zero cells, and random sub-sets of them pooled."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ class Cells:
         if chosen is None:
             values = np.bincount(self.place, self.count, size)
         else:
-            inside = chosen[self.bag]
+            inside = np.flatnonzero(chosen[self.bag])
             values = np.bincount(self.place[inside], self.count[inside], size)
         return values.astype(np.int64)
 
@@ -46,7 +47,7 @@ class Bags:
     @property
     def size(self) -> int:
         """Number of cells of a bag."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def rows(self, rows: Sequence[int] | NDArray[np.int64]) -> "Bags":
         """Some of the datasets."""

@@ -119,10 +119,10 @@ class DatasetEmbedding(TrainedNetwork):
         self,
         counts: CountsLike | Sequence[CountsLike],
         *,
-        n_draws: int = 256,
+        n_draws: int = 512,
         rng: RNGLike = None,
         correct: Correct = "auto",
-        n_threads: int | None = None,
+        n_threads: int | None = 1,
         dataset_names: Sequence[str] | None = None,
     ) -> DatasetPosterior:
         """Draw z given the bags of a dataset.
@@ -138,7 +138,7 @@ class DatasetEmbedding(TrainedNetwork):
             False: q's own draws. True: with importance weights. "auto": the same where the weights are even enough, or
             else weighted draws of a Student t at the mode.
         n_threads : int, optional
-            Of torch.
+            Of torch. One is fastest for a few datasets; None uses all.
         dataset_names : sequence of B str, optional
             Kept in the result.
 
@@ -173,9 +173,10 @@ class DatasetEmbedding(TrainedNetwork):
             if correct == "auto":
                 weights = weigh(log_ratio.numpy())
                 uneven = np.flatnonzero((weights.share < LOWEST_SHARE) | (weights.pareto_k >= HIGHEST_K))
-                for b in uneven.tolist():
-                    path[b] = "mode"
-                    z[b], log_ratio[b] = self.mode_draws(pooled[b : b + 1], n_draws, draws)
+                if uneven.size:
+                    path[uneven] = "mode"
+                    found = self.modes(pooled[uneven])
+                    z[uneven], log_ratio[uneven] = self.mode_draws(pooled[uneven], found, n_draws, draws)
         weights = weigh(np.zeros(log_ratio.shape) if correct is False else log_ratio.numpy())
         coefficients = self._log_coefficients(bags)
         details: dict[str, Any] = {"path": path, "ess_share": weights.share, "pareto_k": weights.pareto_k}
@@ -214,32 +215,26 @@ class DatasetEmbedding(TrainedNetwork):
         return torch.cat(z), torch.cat(ratios)
 
     def mode_draws(
-        self, pooled: NDArray[np.int64], n_draws: int, draws: torch.Generator, start: Tensor | None = None
+        self, pooled: NDArray[np.int64], modes: Tensor, n_draws: int, draws: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """z (B, S, dim) of a Student t at the mode, and log p(x, z) less its log density (B, S).
-
-        The search begins at ``start`` (B, dim), by default the mean of q.
-        """
+        """z (B, S, dim) of a Student t at the modes (B, dim), and log p(x, z) less its log density (B, S)."""
+        parts = self._parts(pooled, max(n_draws, 2 * self.dim + 1))
         pairs = [
-            proposals.laplace(lambda z, x=counts: self.exact.log_joint(x, z), at, n_draws, draws)  # type: ignore[misc]
-            for counts, at in self._starts(pooled, n_draws, start)
+            proposals.student_t(lambda z, x=counts: self.exact.log_joint(x, z), mode, n_draws, draws)  # type: ignore[misc]
+            for counts, mode in zip(parts, torch.split(modes, len(parts[0])), strict=True)
         ]
         z, ratios = zip(*pairs, strict=True)
         return torch.cat(z), torch.cat(ratios)
 
     def modes(self, pooled: NDArray[np.int64], start: Tensor | None = None) -> Tensor:
-        """Mode of z of each dataset, (B, C, K) -> (B, dim)."""
+        """Mode of z of each dataset, (B, C, K) -> (B, dim), searched from ``start``, by default the mean of q."""
+        parts = self._parts(pooled, 2 * self.dim + 1)
+        starts = map(self._q_mean, parts) if start is None else torch.split(start, len(parts[0]))
         found = [
             proposals.find_mode(lambda z, x=counts: self.exact.log_joint(x, z), at)  # type: ignore[misc]
-            for counts, at in self._starts(pooled, 2 * self.dim + 1, start)
+            for counts, at in zip(parts, starts, strict=True)
         ]
         return torch.cat(found)
-
-    def _starts(self, pooled: NDArray[np.int64], n_draws: int, start: Tensor | None) -> list[tuple[Tensor, Tensor]]:
-        parts = self._parts(pooled, n_draws)
-        if start is None:
-            return [(counts, self._q_mean(counts)) for counts in parts]
-        return list(zip(parts, torch.split(start, len(parts[0])), strict=True))
 
     @torch.no_grad()
     def _q_mean(self, counts: Tensor) -> Tensor:

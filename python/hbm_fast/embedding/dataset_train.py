@@ -169,7 +169,7 @@ class HeldOut:
         for i, counts in enumerate(self.counts):
             draws = torch.Generator().manual_seed(self.seed % 2**63)
             self.modes[i] = self.emb.modes(counts, self.modes[i])  # from the last ones: f has changed little
-            values.append(log_mean_exp(self.emb.mode_draws(counts, DRAWS, draws, self.modes[i])[1]).numpy())
+            values.append(log_mean_exp(self.emb.mode_draws(counts, self.modes[i], DRAWS, draws)[1]).numpy())
         return {"log_evidence": self._mean(values)}
 
     def dirichlet(self, concentration: Floats) -> float:

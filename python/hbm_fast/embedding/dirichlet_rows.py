@@ -13,7 +13,6 @@ from hbm_fast.fitting import fit
 
 LEAST_CONCENTRATION = 0.001  # a category that no dataset has seen is not impossible in the next one
 _LARGEST_SUM = 1e4  # in place of an infinite sum of concentrations
-_MOST_LOG = 40.0  # a concentration beyond exp(40) is a multinomial to every digit
 
 
 class _LogLikelihood(torch.autograd.Function):
@@ -54,7 +53,7 @@ def log_likelihood_slope(counts: Tensor, log_a: Tensor) -> tuple[Tensor, Tensor]
 
 def _arguments(counts: Tensor, log_a: Tensor) -> tuple[NDArray[np.int64], Tensor]:
     """Counts and concentrations as the kernel takes them, both (B, S, C, K)."""
-    a = log_a.double().clamp(max=_MOST_LOG).exp()
+    a = log_a.exp() if log_a.dtype == torch.float64 else log_a.double().exp_()
     a = a.expand(len(counts), *a.shape[-3:]).contiguous()
     return np.broadcast_to(counts.numpy()[:, None], a.shape), a
 

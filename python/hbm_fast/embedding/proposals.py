@@ -52,7 +52,11 @@ def laplace(log_joint: LogJoint, start: Tensor, n_draws: int, generator: torch.G
 
     The search for the mode begins at ``start`` (B, D) float64.
     """
-    mode = find_mode(log_joint, start)
+    return student_t(log_joint, find_mode(log_joint, start), n_draws, generator)
+
+
+def student_t(log_joint: LogJoint, mode: Tensor, n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """`laplace` where the mode (B, D) is at hand."""
     _, values, vectors = _curvature(log_joint, mode)
     b, d = mode.shape
     noise = torch.randn(b, n_draws, d, generator=generator, dtype=torch.float64)
