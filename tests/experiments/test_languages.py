@@ -42,7 +42,7 @@ def test_a_network_is_saved_again_in_full(emb, tmp_path):
     np.testing.assert_array_equal(again.places, emb.places)
 
 
-def test_five_sentences_of_a_held_out_language(emb):
+def test_five_utterances_of_a_held_out_language(emb):
     shown = languages.demonstrate("turkish", 5, "Bütün insanlar hür doğarlar")
     of = {}
     for row in shown.new:

@@ -50,7 +50,7 @@ def restore(
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
-    weights = {
+    weights = {  # half precision, which keeps a file small, is for the file alone
         name: value.float() if value.dtype == torch.float16 else value for name, value in under("network.").items()
     }
     # sizes that the constructors loop over
