@@ -70,7 +70,10 @@ def screen(shown: "Demonstration") -> list[str]:
     given = f"Given {'one sentence' if n == 1 else f'{n} sentences'} of {shown.language}, a language held out:"
     lines = textwrap.wrap(given, WIDTH)
     lines += [f"  {_cut(example, WIDTH - 2)}" for example in shown.examples]
-    lines += ["", *textwrap.wrap(f"New sentences, and the probability, 0.5 before, that each is {shown.language}:", WIDTH)]
+    lines += [
+        "",
+        *textwrap.wrap(f"New sentences, and the probability, 0.5 before, that each is {shown.language}:", WIDTH),
+    ]
     names = [_cut(row.language, _NAME) + _MARKS.get(row.relation, "") for row in shown.new]
     width = max(map(len, names))
     lines += [

@@ -70,7 +70,15 @@ def _numbers(parts: Parts) -> dict[str, str]:
     own, dirichlet = (_mean_of(parts, name) for name in ("embedding", "fitted Dirichlet"))
     spread = {key: np.ptp(found(parts, "embedding", "1", key)) for key in ("nats", "auc")}
     letters = parts["letters"]
+
+    def change(method: str) -> str:
+        first, last = learned_from(parts, method, CURVE[0], "auc"), found(parts, method, "1", "auc")
+        return f"{_cell(first, 3)} with {CURVE[0]} and {_cell(last, 3)} with {N_LEARNED}"
+
     return {
+        "flat": change("fitted Dirichlet"),
+        "rising": change("embedding"),
+        "curve_seeds": str(len(learned_from(parts, "embedding", CURVE[0], "auc"))),
         "one_auc": f"{own('1', 'auc'):.3f}",
         "one_balanced": f"{own('1', 'balanced'):.3f}",
         "five_balanced": f"{own('5', 'balanced'):.3f}",
