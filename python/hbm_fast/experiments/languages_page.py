@@ -1,6 +1,7 @@
 """The page docs/guide/languages.md: prose of languages_page.md, with the tables, pictures and numbers of a study."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -75,9 +76,11 @@ def _numbers(parts: Parts) -> dict[str, str]:
         first, last = learned_from(parts, method, CURVE[0], "auc"), found(parts, method, "1", "auc")
         return f"{_cell(first, 3)} with {CURVE[0]} and {_cell(last, 3)} with {N_LEARNED}"
 
+    few = partial(learned_from, parts, n=CURVE[0], key="nats")
     return {
         "flat": change("fitted Dirichlet"),
         "rising": change("embedding"),
+        "gain_few": f"{np.mean(few('embedding')) - np.mean(few('fitted Dirichlet')):.1f}",
         "curve_seeds": str(len(learned_from(parts, "embedding", CURVE[0], "auc"))),
         "one_auc": f"{own('1', 'auc'):.3f}",
         "one_balanced": f"{own('1', 'balanced'):.3f}",
