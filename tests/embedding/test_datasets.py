@@ -219,6 +219,19 @@ def test_the_same_key_gives_the_same_bits(data):
     assert first.training["inference_steps"] == 3
 
 
+@pytest.mark.parametrize("shared", ["bag", "dataset"])
+def test_given_datasets_are_held_out(data, shared):
+    def weights(changed):
+        other = data[:45].sum(2)
+        other[changed] = other[changed, :, ::-1]
+        options = {"n_simulated": 64, "inference_steps": 1} if shared == "dataset" else {}
+        emb = hbm.embedding.train(data=other, shared=shared, dim=2, held_out=[3, 9], steps=2, rng=0, **options)
+        return emb.network.generative.layers[-1].weight
+
+    assert torch.equal(weights(3), weights(9))
+    assert not torch.equal(weights(3), weights(4))
+
+
 def test_random_subsets_hold_one_to_all_bags(data):
     bags = as_bags(list(data))
     key = np.array([1, 2], np.uint64)
@@ -305,6 +318,11 @@ def test_bad_training_data_are_refused(data, change, message):
         hbm.embedding.train(**{"data": data, "shared": "dataset", "steps": 2} | change)
 
 
+def test_memory_is_stated_before_it_is_taken(data):
+    with pytest.raises(MemoryError, match=r"70 datasets of 12 cells, in batches of 64 .* takes .* GiB of memory"):
+        hbm.embedding.train(data=data, shared="dataset", n_simulated=10**12)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -312,6 +330,7 @@ def test_bad_training_data_are_refused(data, change, message):
         ({"n_groups": 3}, r"takes no n_groups="),
         ({"widht": 3}, r"widht"),
         ({"pause_at": 3}, r"pause_at is no option"),
+        ({"resume": "saved.safetensors"}, r"learns from given datasets and takes no resume="),
         ({"shared": "bag", "names": ["a"] * 70, "data": np.ones((70, 2, 3), int)}, r'names is for shared="dataset"'),
     ],
 )

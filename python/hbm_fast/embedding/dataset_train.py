@@ -16,9 +16,10 @@ from hbm_fast.embedding import dirichlet_rows, objectives
 from hbm_fast.embedding.bags import Bags, as_bags
 from hbm_fast.embedding.dataset_estimator import DatasetEmbedding
 from hbm_fast.embedding.dataset_network import DatasetNetwork, FirstEncoder
+from hbm_fast.embedding.division import divided
 from hbm_fast.fitting import fit
 from hbm_fast.nn import resuming, training
-from hbm_fast.nn.data import MOST_TOTAL, split
+from hbm_fast.nn.data import MOST_TOTAL
 from hbm_fast.nn.estimator import seeds_of
 from hbm_fast.nn.importance import effective_share, log_mean_exp
 from hbm_fast.nn.objectives import inference_compilation
@@ -69,7 +70,8 @@ def train_datasets(
 ) -> DatasetEmbedding:
     """`hbm_fast.embedding.train` with ``shared="dataset"``."""
     options = _options(options)
-    inference_steps, n_simulated = settings.pop("inference_steps", None), settings.pop("n_simulated", N_SIMULATED)
+    inference_steps = settings.pop("inference_steps", None)
+    n_simulated = _validate.positive_int(settings.pop("n_simulated", N_SIMULATED), "n_simulated")
     _validate.keywords(settings, [*resuming.defaults(DatasetNetwork), "inference_steps", "n_simulated"], "train")
     bags = as_bags(data)
     if len(bags) < 2:
@@ -77,7 +79,7 @@ def train_datasets(
     names = _validate.names(names, "names", len(bags)) or tuple(map(str, range(len(bags))))
     key = new_key(rng)
     seeds = seeds_of(key)
-    learn, test = _divided(len(bags), held_out, key)
+    learn, test = divided(len(bags), held_out, key)
     n_contexts = bags.shape[0] if len(bags.shape) > 1 else None
     dim = min(MOST_DIM, bags.size - (n_contexts or 1)) if dim is None else _validate.positive_int(dim, "dim")
     settings = {
@@ -87,10 +89,14 @@ def train_datasets(
         "n_datasets": len(learn),
     } | settings
     assert options.batch_size is not None
-    n_draws = settings.get("n_draws", resuming.defaults(DatasetNetwork)["n_draws"])
+    built = resuming.defaults(DatasetNetwork) | settings
+    # pooled counts, the arrays of a step, and the features and z of simulated datasets
+    n_values = bags.size * (4 * len(bags) + options.batch_size * (16 + 4 * built["n_draws"]))
+    n_values += n_simulated * (built["n_anchors"] * (2 * dim + 1) + dim + (n_contexts or 1))
     _memory.check_fits(
-        8 * bags.size * options.batch_size * (16 + 4 * n_draws),
-        f"a training on batches of {options.batch_size} datasets of {bags.size} cells, with {n_draws} draws of q each,",
+        8 * n_values,
+        f"a training on {len(bags)} datasets of {bags.size} cells, in batches of {options.batch_size} with "
+        f"{built['n_draws']} draws of q each, and on {n_simulated} simulated ones,",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seeds[0]))
@@ -128,22 +134,6 @@ def _options(options: TrainingOptions) -> TrainingOptions:
     if options.steps is None and options.minutes is None:
         defaults["steps"] = _DEFAULTS["steps"]
     return replace(options, **defaults)
-
-
-def _divided(n: int, held_out: Any, key: Key) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to learn from and rows held out, from a share or from the rows themselves."""
-    if np.ndim(held_out) == 0:
-        share = _validate.finite_float(held_out, "held_out")
-        if not 0.0 < share < 1.0:
-            raise ValueError(f"held_out must lie strictly between 0 and 1, or be indices of datasets; got {share}")
-        return split(n, share, key)
-    rows = _validate.integers(held_out, "held_out")
-    chosen = np.unique(rows)
-    if rows.ndim != 1 or chosen.size != rows.size or not 0 < rows.size < n or chosen[0] < 0 or chosen[-1] >= n:
-        raise ValueError(
-            f"held_out must be different indices below {n}, of some but not all datasets; got {held_out!r:.100}"
-        )
-    return np.setdiff1d(np.arange(n), chosen), chosen
 
 
 @dataclass
@@ -285,7 +275,7 @@ def _learn(
     steps = _validate.positive_int(inference_steps, "inference_steps", minimum=0)
     seconds = state.seconds
     if steps:
-        pool = _simulated(network, bags, key, _validate.positive_int(n_simulated, "n_simulated"))
+        pool = _simulated(network, bags, key, n_simulated)
 
         def pairs(index: int, size: int) -> tuple[Tensor, ...]:
             chosen = np.random.default_rng([*key.tolist(), 3, index]).integers(0, len(pool[0]), size)

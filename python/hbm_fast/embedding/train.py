@@ -13,11 +13,12 @@ from hbm_fast import _validate, errors
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.embedding.dataset_estimator import DatasetEmbedding
 from hbm_fast.embedding.dataset_train import SHARED, Shared, decide, train_datasets
+from hbm_fast.embedding.division import divided
 from hbm_fast.embedding.estimator import Embedding
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.models import HierarchicalModel, known_concentration
 from hbm_fast.nn import resuming
-from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, DatasetStream, TrainingStream, split
+from hbm_fast.nn.data import MOST_GROUPS, MOST_TOTAL, Block, DatasetStream, TrainingStream
 from hbm_fast.nn.estimator import fit, seeds_of
 from hbm_fast.nn.importance import effective_share, log_mean_exp
 from hbm_fast.nn.training import EarlyStopping, TrainingOptions, merge_options
@@ -81,9 +82,9 @@ def train(
     names : sequence of str (B,), optional
         Of the datasets, with ``shared="dataset"``: what `DatasetPosterior.nearest` returns. Default "0", "1", ...
     held_out : float, or sequence of int
-        Share of ``data`` that is held out: the training ends when the bound on these stops improving, and the best
-        network is returned. With ``shared="dataset"`` the evidence at the mode takes the place of the bound, and the
-        places of the datasets may be given instead of their share, such as those of whole families.
+        Share of ``data`` that is held out, or the places of these datasets, such as all of one family: the training
+        ends when the bound on these stops improving, and the best network is returned. With ``shared="dataset"`` the
+        evidence at the mode takes the place of the bound.
     n_groups, totals : int or (low, high)
         Range of the simulated datasets. Default (1, 21) and (0, 20).
     rng : None, int, SeedSequence, BitGenerator or Generator
@@ -293,10 +294,7 @@ def _simulated(emb: Embedding, key: Key, held_out_key: Key, n_threads: int) -> t
 
 def _divided(counts: NDArray[Any], max_total: int, held_out: Any, key: Key) -> tuple[Callable[..., Block], Block]:
     """The stream of the training, and held-out datasets, of given counts."""
-    share = _validate.finite_float(held_out, "held_out")
-    if not 0.0 < share < 1.0:
-        raise ValueError(f"held_out must lie strictly between 0 and 1; got {share}")
-    streams = [DatasetStream(counts[rows], max_total, key) for rows in split(counts.shape[0], share, key)]
+    streams = [DatasetStream(counts[rows], max_total, key) for rows in divided(len(counts), held_out, key)]
     return streams[0].block, streams[1].rows(np.arange(len(streams[1])))
 
 
