@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hbm_fast as hbm
+from hbm_fast.experiments import languages
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "marbles": {"factorization": "top-down", "steps": 12_000, "learning_rate": 3e-3, "rng": 1},
@@ -28,10 +29,16 @@ EMBEDDINGS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Train one network, or go on with it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=[*NETWORKS, *EMBEDDINGS])
+    parser.add_argument("name", choices=[*NETWORKS, *EMBEDDINGS, "languages"])
     parser.add_argument("--out", type=Path, default=None, help="folder; default that of the package")
     parser.add_argument("--until", type=int, default=None, help="stop a network at this step, to go on later")
     options = parser.parse_args()
+    if options.name == "languages":
+        emb = languages.network()
+        emb.network.half()  # in half the bytes
+        emb.save((options.out or emb.shipped) / "languages.safetensors", state=False)
+        print(emb, emb.training)
+        return
     if options.name in EMBEDDINGS:
         folder = options.out or hbm.embedding.Embedding.shipped
         embedding = hbm.embedding.train(2, 2, rng=0, progress=True, **EMBEDDINGS[options.name])

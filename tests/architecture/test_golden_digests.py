@@ -1,4 +1,4 @@
-"""The draws of every sampler, every shipped network and both embeddings keep their bits.
+"""The draws of every sampler, every shipped network and embedding keep their bits.
 
 The last bits depend on the instruction-set level, the C library and the build of torch, which are the keys of
 golden_digests.json. `python tests/architecture/test_golden_digests.py` stores the digests of this machine.
@@ -25,7 +25,7 @@ SAMPLER_CASES = {
     "gibbs of sparse beta": dict(method="gibbs", model=hbm.HierarchicalModel(2, beta=0.1)),
 }
 NETWORKS = ("marbles", "marbles-bottom-up", "any-k")
-EMBEDDINGS = ("marbles", "marbles-exp-plus-one")
+EMBEDDINGS = ("marbles", "marbles-exp-plus-one", "languages")
 
 
 def machine():
@@ -70,7 +70,12 @@ def embedding_digest(name):
     import torch
 
     torch.set_num_threads(1)
-    post = hbm.embedding.load(name).sample(MARBLES, n_draws=100, rng=2, correct=False)
+    emb = hbm.embedding.load(name)
+    if name == "languages":
+        chains = hbm.datasets.load_languages().counts("Faroese")
+        post = emb.sample(chains[:5], n_draws=100, rng=2, correct=False)
+        return digest(post.z, post.log_predictive(chains[5:]))
+    post = emb.sample(MARBLES, n_draws=100, rng=2, correct=False)
     return digest(post.z, post.log_alpha, post.log_beta)
 
 

@@ -17,6 +17,7 @@ from hbm_fast.cli.config import config
 from hbm_fast.cli.demo import demo
 from hbm_fast.cli.fit import fit
 from hbm_fast.cli.infer import infer
+from hbm_fast.cli.languages import languages
 from hbm_fast.cli.mixture import mixture
 from hbm_fast.cli.question2 import question2
 from hbm_fast.cli.regress import regress
@@ -76,6 +77,7 @@ for command, summary in (
     (train, "Train a network that infers (alpha, beta)."),
     (infer, "Infer (alpha, beta) with a trained network."),
     (question2, "Run the second question of Le (2020)."),
+    (languages, "Recognise a written language from a few utterances."),
     (benchmark, "Time quadrature, MCMC, networks and peers."),
     (report, "Write an offline page about a table."),
     (config, "Show versions and the instruction-set level."),

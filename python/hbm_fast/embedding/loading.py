@@ -11,8 +11,10 @@ from hbm_fast.nn import checkpoint
 
 @_validate.suggests_keywords
 def load(path: str | Path) -> Any:
-    """Read an embedding from a file, or one that comes with hbm_fast: "marbles" (link exp) and "marbles-exp-plus-one"
-    (the link of Le, 2020), both of two categories and a two-dimensional z.
+    """Read an embedding from a file, or one that comes with hbm_fast.
+
+    "marbles" (link exp) and "marbles-exp-plus-one" (the link of Le, 2020) have two categories and a two-dimensional z;
+    "languages" is a `DatasetEmbedding` of the letter chains of 231 written languages of `hbm_fast.datasets`.
 
     Parameters
     ----------

@@ -31,6 +31,10 @@ def sections(seed: int) -> Iterator[Section]:
         f"Nearest to the exact log evidence: {nearest}, {evidences['exact'] - evidences[nearest]:.3f} below it.",
         columns=("link", "P(next is black)", "log evidence"),
         rows=[(name, f"{post.predict(LAST)[1]:.4f}", f"{evidences[name]:.3f}") for name, post in posteriors.items()],
+        notes=(
+            "The same question on real data, 341 written languages: hbm-fast languages, and the page A language from a "
+            "few utterances of the documents.",
+        ),
         chapter=CHAPTER,
     )
     yield Section(

@@ -50,7 +50,9 @@ def restore(
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
-    weights = under("network.")
+    weights = {  # half precision, which keeps a file small, is for the file alone
+        name: value.float() if value.dtype == torch.float16 else value for name, value in under("network.").items()
+    }
     # sizes that the constructors loop over
     largest = max((max(value.shape, default=1) for value in weights.values()), default=1)
     sizes = [*header["settings"].items(), *(header["model"] or {}).items()]
