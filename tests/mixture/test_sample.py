@@ -243,6 +243,7 @@ def test_summary_and_components(finite):
 
 
 def test_files_and_copies(finite, tmp_path):
+    pytest.importorskip("h5netcdf")
     gamma = hbm.priors.Gamma(1.0, rate=2.0)
     model = hbm.MixtureModel(2, n_components=hbm.priors.DirichletProcess(gamma), beta=hbm.priors.Dirichlet(gamma))
     named = hbm.sample(

@@ -278,6 +278,7 @@ def test_simulated_groups_have_the_proportions_of_their_component():
 
 
 def test_files(tmp_path):
+    pytest.importorskip("h5netcdf")
     post = hbm.sample(scipy.sparse.csr_matrix(TEXTS), model(2), n_draws=20, rng=1, category_names=["a", "b", "c"])
     post.save(tmp_path / "texts.nc")
     again = hbm.MixturePosterior.load(tmp_path / "texts.nc")
