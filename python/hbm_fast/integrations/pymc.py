@@ -11,7 +11,7 @@ import numpy as np
 from hbm_fast import _validate
 from hbm_fast._optional import missing_extra
 from hbm_fast.likelihood import log_likelihood as _log_likelihood
-from hbm_fast.likelihood import log_likelihood_gradient
+from hbm_fast.likelihood import log_likelihood_gradient as _log_likelihood_gradient
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
@@ -162,7 +162,7 @@ class _EachGroup(_LogLikelihood):
 
     def functions(self, counts: Any = None) -> tuple[Any, Any]:
         x = counts if self.held is None else self.held.counts
-        return partial(_log_likelihood, x), partial(log_likelihood_gradient, x)
+        return partial(_log_likelihood, x), partial(_log_likelihood_gradient, x)
 
     def leading_shape(self, *inputs: Any) -> tuple[int, ...]:
         counts, a = self._both(*inputs)
