@@ -88,7 +88,9 @@ def no_masked(value: Any, name: str) -> None:
 
 
 def no_symbol(value: Any, name: str) -> None:
-    """Raise for an object that another library differentiates or compiles; does not import that library."""
+    """Raise for an object that another library differentiates or compiles, in lists too; imports no library."""
+    for part in value if isinstance(value, list | tuple) else ():
+        no_symbol(part, name)
     package = type(value).__module__.partition(".")[0]
     if package == "torch" and getattr(value, "requires_grad", False):
         found, use = "a tensor that requires grad", "hbm_fast.integrations.torch_likelihood, or detach the tensor"
@@ -104,9 +106,16 @@ def no_symbol(value: Any, name: str) -> None:
 def unmasked(value: Any, name: str) -> NDArray[Any]:
     """An array of ``value`` without masked entries."""
     no_masked(value, name)
-    if not isinstance(value, np.ndarray | list):
+    if not isinstance(value, np.ndarray | list | tuple):
         no_symbol(value, name)
-    return np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except Exception:
+        no_symbol(value, name)
+        raise
+    if array.dtype == object:
+        no_symbol(value, name)
+    return array
 
 
 def integers(value: Any, name: str) -> Counts:

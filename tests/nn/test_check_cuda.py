@@ -22,7 +22,7 @@ def test_a_machine_without_a_gpu_is_named_in_one_line(capsys):
 
 
 def test_the_cpu_agrees_with_itself(capsys):
-    checks = ["stream", "likelihood", "sample embedding", "resume", "train tabulated prior", "embed full"]
+    checks = ["stream", "likelihood", "sample marbles", "resume", "train tabulated prior", "embed full"]
     assert check_cuda.main(["--device", "cpu", "--steps", "2", "--only", *checks]) == 0
     out = capsys.readouterr().out
     assert "all agree" in out

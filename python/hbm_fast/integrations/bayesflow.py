@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _random, _validate
+from hbm_fast import _random, _validate, simulation
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.models import HierarchicalModel, check_hierarchical
-from hbm_fast.simulation import simulate
 
 __all__ = ["Simulator"]
 
@@ -97,7 +96,7 @@ class Simulator:
         with self._lock:
             first = self._next
             self._next += n
-        sims = simulate(self.model, n, rng=self._key, first=first, **self._settings)
+        sims = simulation.simulate(self.model, n, rng=self._key, first=first, **self._settings)
         arrays = {
             "alpha": sims.alpha[:, None],
             "log_alpha": sims.log_alpha[:, None],

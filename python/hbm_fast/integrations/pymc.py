@@ -11,7 +11,7 @@ import numpy as np
 from hbm_fast import _core, _validate
 from hbm_fast._optional import missing_extra
 from hbm_fast.likelihood import log_likelihood as _log_likelihood
-from hbm_fast.likelihood import log_likelihood_gradient
+from hbm_fast.likelihood import log_likelihood_gradient as _log_likelihood_gradient
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
@@ -174,7 +174,7 @@ class _EachGroup(_LogLikelihood):
         options = {"coefficient": self.coefficient, "n_threads": self.n_threads}
         if self.held is None or x.shape != a.shape or _validate.is_sparse(x):
             if self.gradient:
-                value, gradient = log_likelihood_gradient(x, a, **options)
+                value, gradient = _log_likelihood_gradient(x, a, **options)
                 return np.asarray(value), gradient
             return (np.asarray(_log_likelihood(x, a, **options)),)
         value = np.empty(a.shape[:-1])  # constant counts have been checked

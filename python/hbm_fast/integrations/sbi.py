@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm_fast import simulation
 from hbm_fast._optional import missing_extra
 from hbm_fast._typing import Key
 from hbm_fast.models import HierarchicalModel, check_hierarchical, known_concentration
 from hbm_fast.priors import FixedBeta
-from hbm_fast.simulation import simulate
 
 try:
     import torch
@@ -63,7 +63,7 @@ class Prior(Distribution):
     def sample(self, sample_shape: Any = ()) -> torch.Tensor:
         """Draws of shape ``(*sample_shape, K)``, float32."""
         shape = torch.Size(sample_shape)
-        sims = simulate(
+        sims = simulation.simulate(
             self.model, shape.numel(), n_groups=1, totals=0, rng=_key(), theta=False, counts=False, n_threads=1
         )
         ratios = sims.log_beta[:, :-1] - sims.log_beta[:, -1:]
@@ -154,7 +154,7 @@ class Simulator:
         if values.shape[-1] != k or values.ndim != 2:
             raise ValueError(f"coordinates must have shape (n, K) with K = {k}; got {tuple(values.shape)}")
         statistics = self._output == "statistics"
-        sims = simulate(
+        sims = simulation.simulate(
             self.model,
             len(values),
             rng=_key(),

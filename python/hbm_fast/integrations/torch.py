@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from hbm_fast import _core, _random, _validate
+from hbm_fast import _core, _random, _validate, simulation
 from hbm_fast._optional import missing_extra
 from hbm_fast._typing import Key, RNGLike
 from hbm_fast.models import HierarchicalModel, check_hierarchical
-from hbm_fast.simulation import simulate
 
 try:
     import torch
@@ -123,7 +122,8 @@ class SimulationStream(IterableDataset[Batch]):
 
     def batch(self, index: int) -> Batch:
         """Batch ``index`` of the stream, a function of the index alone."""
-        sims = simulate(self.model, self.batch_size, rng=self.key, first=index * self.batch_size, **self._settings)
+        first = index * self.batch_size
+        sims = simulation.simulate(self.model, self.batch_size, rng=self.key, first=first, **self._settings)
         tensors = {
             "log_alpha": torch.from_numpy(sims.log_alpha).float(),
             "log_beta": torch.from_numpy(sims.log_beta).float(),

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hbm_fast import _validate
+from hbm_fast import _validate, likelihood
 from hbm_fast._optional import missing_extra
-from hbm_fast.likelihood import log_likelihood, log_likelihood_gradient
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
@@ -104,7 +103,7 @@ class _LogProb(_Differentiable):
         a = concentration.detach().numpy()
         if isinstance(counts, SufficientStatistics):
             return torch.as_tensor(counts.log_likelihood(a, coefficient=coefficient))
-        return torch.as_tensor(np.asarray(log_likelihood(counts.numpy(), a, coefficient=coefficient)))
+        return torch.as_tensor(np.asarray(likelihood.log_likelihood(counts.numpy(), a, coefficient=coefficient)))
 
     @staticmethod
     def backward(ctx: Any, grad_value: Tensor) -> tuple[None, Tensor, None]:
@@ -123,7 +122,7 @@ class _Gradient(_Differentiable):
         a = concentration.detach().numpy()
         if isinstance(counts, SufficientStatistics):
             return torch.as_tensor(counts.log_likelihood_gradient(a)[1])
-        return torch.as_tensor(log_likelihood_gradient(counts.numpy(), a)[1])
+        return torch.as_tensor(likelihood.log_likelihood_gradient(counts.numpy(), a)[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, priors
 from hbm_fast._display import Displayed
 from hbm_fast._validate import counts as _counts
-from hbm_fast._validate import positive_int
+from hbm_fast._validate import no_symbol, positive_int
 from hbm_fast.tables.inputs import as_counts, check_layer
 
 
@@ -155,6 +155,7 @@ def _alpha_prior(alpha: priors.AlphaPrior | float | None) -> priors.AlphaPrior:
         return alpha
     if isinstance(alpha, Real) and not isinstance(alpha, bool):
         return priors.Fixed(float(alpha))
+    no_symbol(alpha, "alpha")
     raise TypeError(f"alpha must be a prior of hbm_fast.priors or a number that fixes it; got {alpha!r}")
 
 
@@ -163,6 +164,7 @@ def _beta_prior(beta: priors.Dirichlet | priors.FixedBeta | ArrayLike | None) ->
         return priors.Dirichlet(1.0)
     if isinstance(beta, priors.Dirichlet | priors.FixedBeta):
         return beta
+    no_symbol(beta, "beta")
     try:
         array = np.asarray(beta, dtype=np.float64)
     except (TypeError, ValueError):

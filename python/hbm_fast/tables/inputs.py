@@ -280,6 +280,9 @@ def sparse_integers(value: Any, name: str, rows: Names = None, columns: Names = 
 
 def _of_list(value: Sequence[Any], name: str, layer: str | None) -> NamedCounts:
     """Counts of nested lists, or of a list of datasets."""
+    for part in value:
+        if not isinstance(part, list | tuple | int | float | np.ndarray):
+            _validate.no_symbol(part, name)
     if any(_is_row(v) for v in value):
         parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
         return _stacked(parts, name)
@@ -288,7 +291,7 @@ def _of_list(value: Sequence[Any], name: str, layer: str | None) -> NamedCounts:
         return _padded(parts, name)
     _validate.no_masked(value, name)
     try:
-        array = np.asarray(value)
+        array = _validate.unmasked(value, name)
     except ValueError:
         words = ". To count words: hbm_fast.tables.from_lists(...)" if _has_words(value) else ""
         raise ValueError(f"{name} must have rows of one length, K counts in each{words}") from None
