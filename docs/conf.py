@@ -32,7 +32,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 exclude_patterns = ["question_two/*.safetensors"]
-nitpicky = False
+nitpicky = True  # a reference that leads nowhere is a warning, and -W makes it an error
 
 # The code of every page runs when the documents are built, and an error ends the build.
 nb_execution_mode = "force"
