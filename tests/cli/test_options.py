@@ -23,7 +23,8 @@ def annotation(command, parameter):
     kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     kinds = {k for k in (get_args(kind) if not isinstance(kind, type) else (kind,)) if k is not type(None)}
     lowest = [extra.min for extra in extras if getattr(extra, "min", None) is not None]
-    return frozenset(map(str, kinds or {kind})), *lowest
+    names = {re.sub(r"^list\[(.*)\]$", r"\1", str(k)).replace("<class 'str'>", "str") for k in kinds or {kind}}  # repeatable or not
+    return frozenset(names), *lowest
 
 
 def parameters(hidden=False):
