@@ -13,6 +13,7 @@ from hbm_fast.cli.options import METAVARS  # noqa: E402
 
 GROUP = typer.main.get_command(app)
 CALLBACKS = {info.callback.__name__: info.callback for info in app.registered_commands}
+SAME_OF_ANOTHER_COMPUTATION = ("--by", "--draws", "--network", "--prior", "--seeds", "--steps")
 # One meaning, in two forms: --out is where the result is written, --resume goes on with an interrupted run.
 TWO_FORMS = {"--out": [{"FILE"}, {"FOLDER"}], "--resume": [{""}, {"FILE"}]}
 
@@ -51,14 +52,7 @@ def test_an_option_has_one_meaning_in_all_commands():
             assert metavars <= set().union(*TWO_FORMS[option]), (option, by_command)
             continue
         assert len({values[:2] for values in by_command.values()}) == 1, (option, by_command)
-        if option not in (
-            "--by",
-            "--draws",
-            "--network",
-            "--prior",
-            "--seeds",
-            "--steps",
-        ):  # the same, of another computation
+        if option not in SAME_OF_ANOTHER_COMPUTATION:
             assert len(set(by_command.values())) == 1, (option, by_command)
 
 
