@@ -237,7 +237,7 @@ def test_mistakes_are_one_line_and_code_2(run, pollen, tmp_path, command):
         ([bad], "bad.csv, line 3, column 'black': counts must be whole numbers; got 'x'"),
         ([tmp_path / "absent.csv"], "absent.csv"),
         ([tmp_path / "counts.xlsx"], "the ending must be"),
-        ([pollen, "--format", "long"], "the long form needs columns"),
+        ([pollen, "--layout", "long"], "the long form needs columns"),
         ([pollen, "--out", tmp_path / "d.txt"], "--out must end in"),
         ([pollen, "--out", tmp_path / "old.csv"], "pass --force"),
         ([pollen, "--out", tmp_path / "nowhere" / "d.csv"], "does not exist"),
@@ -252,7 +252,7 @@ def test_mistakes_are_one_line_and_code_2(run, pollen, tmp_path, command):
     assert (tmp_path / "old.csv").read_text() == "keep me"
     assert run(command, pollen, "--out", tmp_path / "old.csv", "--force")[0] == 0
     assert (tmp_path / "old.csv").read_text() != "keep me"
-    assert run(command, pollen, "--format", "tall")[0] == 2
+    assert run(command, pollen, "--layout", "tall")[0] == 2
     assert run(command)[0] == 2
 
 

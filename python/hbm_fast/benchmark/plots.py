@@ -4,6 +4,7 @@ A case is one entry of "works" in the saved file, a method one of "ways".
 """
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ COLUMNS = (
     "KS log alpha",
     "KS beta",
     "error of E[log alpha], sd",
+)
+_NARROW = ("method", "datasets", "seconds", "+ trained", "draws/s", "KS alpha", "KS beta", "error")
+_EXPLAINED = (
+    "+ trained: seconds with the training; draws/s: effective draws; KS: of log alpha and of beta; error: of "
+    "E[log alpha], in posterior standard deviations."
 )
 _MARKS = "osD^vP*X"
 _COLORS = plots.PALETTE[:6]  # the others are near to the background of a light or a dark page
@@ -127,17 +133,21 @@ def result_notes(result: Mapping[str, Any]) -> list[str]:
 
 
 def text(result: Mapping[str, Any]) -> str:
-    """For a terminal."""
+    """For a terminal of 80 columns."""
     lines = [f"{result['title']}: {result['machine']['cpu']}, {result['date']}"]
     for case in result["works"]:
-        table = [COLUMNS, *rows(case)]
+        table = [_NARROW, *rows(case)]
         widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
         lines += ["", f"K = {case['n_categories']}: {case['name']}"]
         for row in table:
             cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-            lines.append("  ".join(cells).rstrip())
-        lines += case_notes(result, case)
-    return "\n".join([*lines, "", *result_notes(result)])
+            lines.append(" ".join(cells).rstrip())
+        lines += map(_filled, case_notes(result, case))
+    return "\n".join([*lines, "", *map(_filled, (*result_notes(result), _EXPLAINED))])
+
+
+def _filled(note: str) -> str:
+    return textwrap.fill(note, 80, break_on_hyphens=False)
 
 
 def seconds(value: float) -> str:

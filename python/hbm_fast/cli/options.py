@@ -37,6 +37,7 @@ METAVARS = {
     "COLUMN": "the name of a column",
     "CATEGORY": "the name of a category",
     "NAME": "a name",
+    "TEXT": "text in quotes",
     "NUMBER|PRIOR": "a number, or a prior, such as exponential:1",
     "NETWORK": "the name of a network, or a file",
     "DEVICE": "cpu or cuda",

@@ -9,6 +9,7 @@ import typer
 
 from hbm_fast import _display
 from hbm_fast._optional import missing_extra
+from hbm_fast._progress import progress
 from hbm_fast.cli import options
 from hbm_fast.cli.interruption import interrupted as after_interruption
 from hbm_fast.cli.priors import model_of
@@ -108,9 +109,13 @@ def _le_2020(
         with options.file_of("--network"):
             estimator = amortize.load(name)
         networks[f"network {Path(name).stem}"] = lambda counts, e=estimator: e.sample(counts, n_draws=4000, rng=seed)  # type: ignore[misc]
-    sections = []
-    if find_spec("torch") is not None:
-        from hbm_fast.experiments import report_question_two
+    with progress("report", 2, "parts", shown=not quiet) as update:
+        update(0)
+        sections = []
+        if find_spec("torch") is not None:
+            from hbm_fast.experiments import report_question_two
 
-        sections = list(report_question_two.sections(seed))
-    page.write(out, networks=networks, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
+            sections = list(report_question_two.sections(seed))
+        update(1, f"{len(sections)} sections of question 2")
+        page.write(out, networks=networks, sections=sections, results=results, n_calibration=n_calibration, rng=seed)
+        update(2, f"{out.stat().st_size / 1e6:.1f} MB")
