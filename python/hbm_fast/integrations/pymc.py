@@ -171,7 +171,7 @@ class _EachGroup(_LogLikelihood):
 
     def evaluate(self, *inputs: Any) -> tuple[Any, ...]:
         x, a = self.source(*inputs[:-1]), inputs[-1]
-        options = {"coefficient": self.coefficient, "n_threads": self.n_threads}
+        options: dict[str, Any] = {"coefficient": self.coefficient, "n_threads": self.n_threads}
         if self.held is None or x.shape != a.shape or _validate.is_sparse(x):
             if self.gradient:
                 value, gradient = _log_likelihood_gradient(x, a, **options)
