@@ -80,13 +80,13 @@ def test_errors_of_the_background_thread_and_of_settings():
 def test_counts_and_statistics_are_the_simulators_own_memory(monkeypatch):
     from hbm_fast.integrations import torch as module
 
-    made = []
+    made, simulate = [], hbm.simulate
 
     def noted(*arguments, **settings):
-        made.append(hbm.simulate(*arguments, **settings))
+        made.append(simulate(*arguments, **settings))
         return made[-1]
 
-    monkeypatch.setattr(module, "simulate", noted)
+    monkeypatch.setattr(module.simulation, "simulate", noted)
     batch = SimulationStream(MODEL, 8, **SETTINGS, statistics=True).batch(3)
     for name in ("counts", "statistics", "n_groups"):
         assert batch[name].data_ptr() == getattr(made[-1], name).ctypes.data, name
