@@ -113,7 +113,7 @@ def test_headings_and_numbers(page):
     assert re.search(r"<td>network marbles</td><td>0\.98\d{3}</td>", text)
     assert "<td>exact</td><td>0.9871</td><td>-19.444</td>" in text
     assert "<td>network</td><td>10</td><td>~0.25</td><td>60.2</td><td>2,000</td>" in text
-    assert "2,400 against hbm.sample &lt;1 chain&gt;" in text
+    assert "pay against hbm.sample &lt;1 chain&gt; after 2,400 datasets." in text
     assert "numpyro is not installed here" in text
     assert text.count("<picture>") == text.count('(prefers-color-scheme: dark)"') == 16
     light, dark = re.findall(r'srcset="(data:[^"]+)"', text), re.findall(r'src="(data:[^"]+)"', text)

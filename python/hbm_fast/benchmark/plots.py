@@ -109,9 +109,9 @@ def case_notes(result: Mapping[str, Any], case: Mapping[str, Any]) -> list[str]:
         f"~: extrapolated from as many datasets as {result['settings']['budget_seconds']:g} s allowed."
     ]
     for network, others in case["break_even"].items():
-        when = [f"{n:,.0f} against {other}" if n else f"never against {other}" for other, n in others.items()]
+        when = [f"against {other} {f'after {n:,.0f} datasets' if n else 'never'}" for other, n in others.items()]
         trained = case["ways"][network]["training_seconds"]
-        notes.append(f"{network}: datasets after which its {trained:.0f} s of training have paid: {'; '.join(when)}.")
+        notes.append(f"{network}: its {trained:.0f} s of training pay {', '.join(when)}.")
     notes += [f"{name}: {method['note']}." for name, method in case["ways"].items() if method["note"]]
     return notes
 
