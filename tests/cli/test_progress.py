@@ -144,7 +144,7 @@ def test_train_shows_its_loss_logs_and_goes_on_after_ctrl_c(run, monkeypatch, tm
     assert sorted(file.name for file in tmp_path.iterdir()) == ["log.jsonl", "net.safetensors"]
 
 
-def test_mixture_and_fit_show_their_figures_of_merit(run, tmp_path):
+def test_mixture_shows_its_evidence_and_a_quick_fit_nothing(run, tmp_path):
     file = tmp_path / "t.csv"
     file.write_text(TABLE)
     code, _, err = run("mixture", file, "--components", "1:2", "--starts", 2)
