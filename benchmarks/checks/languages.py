@@ -1,12 +1,14 @@
 """A language from a few utterances: the learned embedding on 80 written languages that it was not trained on.
 
-``python benchmarks/checks/languages.py [seeds]`` trains on 231 languages, stops by 30 others and tries 80 further ones:
-how well a few utterances of a language predict, recognise and let generate further ones, beside a Dirichlet fitted to
-the same 231 languages, naive Bayes, and a mixture over the 231 languages. It writes benchmarks/results/languages.json.
-Each language has 40 utterances as examples and 20 others as queries.
+    python benchmarks/checks/languages.py [--seeds 0 1 2] [--part FILE] [--merge FILE ...]
+
+It trains on 231 languages, stops by 30 others and tries 80 further ones: how well a few utterances of a language
+predict, recognise and let generate further ones, beside a Dirichlet fitted to the same 231 languages, naive Bayes, and
+a mixture over the 231 languages. It writes benchmarks/results/languages.json, or with --part the records of some seeds,
+which --merge puts together. Each language has 40 utterances as examples and 20 others as queries.
 """
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -14,13 +16,14 @@ import numpy as np
 import torch
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record, Results, measured_here
 from hbm_fast.embedding import dirichlet_rows
 from hbm_fast.embedding.scoring import log_probabilities
 
 RESULTS = Path(__file__).parents[1] / "results" / "languages.json"
-SIZES = (1, 2, 5, 20, 40)
+SIZES = {1: 512, 2: 512, 5: 256, 20: 128, 40: 128}  # numbers of examples, and draws of z: more where z is less known
 N_EXAMPLES, N_QUERIES = 40, 20
+TRAINING, SCORING, GENERATED = "training", "one example and 100 queries", "generated from 20 examples and recognised"
 LANGUAGES = hbm.datasets.load_languages()
 LEARN, CHOOSE, HELD_OUT = (np.flatnonzero(LANGUAGES.split == part) for part in range(3))
 COUNTS = np.stack([LANGUAGES.counts(int(i)) for i in HELD_OUT])
@@ -53,7 +56,7 @@ class Learned:
 
     def score(self, n):
         """Log probabilities (80, 1600) of the queries given the first n examples of each language."""
-        self.posteriors = [self.emb.sample(counts[:n], rng=i) for i, counts in enumerate(COUNTS)]
+        self.posteriors = [self.emb.sample(counts[:n], n_draws=SIZES[n], rng=i) for i, counts in enumerate(COUNTS)]
         return np.stack([post.log_predictive(QUERIES, coefficient=False) for post in self.posteriors])
 
 
@@ -167,38 +170,98 @@ def conditioning_seconds(emb):
     return float(np.median(seconds))
 
 
-def main(n_seeds):
-    torch.set_num_threads(1)
+def others():
+    """Records of the methods beside the embedding."""
     pooled = np.stack([LANGUAGES.counts(int(i)).sum(0) for i in LEARN])
-    base = dirichlet_rows.fitted(pooled)
-    methods = {"naive Bayes": NaiveBayes(), "fitted Dirichlet": Dirichlet(base), "mixture": Mixture(pooled)}
-    records = []
+    methods = {"naive Bayes": NaiveBayes(), "fitted Dirichlet": Dirichlet(dirichlet_rows.fitted(pooled))}
+    methods |= {"mixture": Mixture(pooled)}
+    return [
+        Record(case=case(n), method=name, metrics=measures(method.score(n), method.background))
+        for n in SIZES
+        for name, method in methods.items()
+    ]
 
-    def add(case, method, metrics, seconds=None):
-        print(case, method, {name: round(value, 4) for name, value in metrics.items()}, seconds, flush=True)
-        records.append(Record(case=case, method=method, seconds=seconds, metrics=metrics))
 
-    for name, method in methods.items():
-        for n in SIZES:
-            add(f"{n} examples", name, measures(method.score(n), method.background))
-    for seed in range(n_seeds):
-        emb, seconds = learned(seed)
-        add("training", f"embedding, seed {seed}", emb.metrics, seconds)
-        add("one example and 100 queries", f"embedding, seed {seed}", {}, conditioning_seconds(emb))
-        method = Learned(emb)
-        for n in SIZES:
-            add(f"{n} examples", f"embedding, seed {seed}", measures(method.score(n), method.background))
-            if n == 20:
-                other = [emb.sample(counts[20:], rng=0) for counts in COUNTS]
+def of_seed(seed):
+    """Records of the embedding that a seed gives."""
+    name = f"embedding, seed {seed}"
+    emb, seconds = learned(seed)
+    records = [
+        Record(case=TRAINING, method=name, seconds=seconds, metrics=emb.metrics),
+        Record(case=SCORING, method=name, seconds=conditioning_seconds(emb)),
+    ]
+    method = Learned(emb)
+    for n in SIZES:
+        records.append(Record(case=case(n), method=name, metrics=measures(method.score(n), method.background)))
+        print(records[-1], flush=True)
+        if n == 20:
+            other = [emb.sample(counts[20:], n_draws=SIZES[20], rng=0) for counts in COUNTS]
 
-                def recognise(chains, other=other):
-                    return np.stack([post.log_predictive(chains, coefficient=False) for post in other])
+            def recognise(chains, other=other):
+                return np.stack([post.log_predictive(chains, coefficient=False) for post in other])
 
-                share = generated(method.posteriors, recognise, seed)
-                real = float((recognise(COUNTS[:, :20].reshape(-1, 27, 27)).argmax(0) == OWNER).mean())
-                add("generated from 20 examples", f"embedding, seed {seed}", {"recognised": share, "real": real})
-    measured_here("A language from a few utterances", records, ("torch",)).write(RESULTS)
+            share = generated(method.posteriors, recognise, seed)
+            real = float((recognise(COUNTS[:, :20].reshape(-1, 27, 27)).argmax(0) == OWNER).mean())
+            records.append(Record(case=GENERATED, method=name, metrics={"recognised": share, "real": real}))
+    return records
+
+
+def case(n):
+    """Name of the case of n examples."""
+    return f"{n} example{'s' if n > 1 else ''}"
+
+
+ORDER = [*map(case, SIZES), GENERATED, TRAINING, SCORING]
+
+
+def goals(records):
+    """What each seed reaches, beside the goal."""
+    found = {(record.case, record.method): record for record in records}
+    seeds = [record.method for record in records if record.case == TRAINING]
+
+    def row(name, goal, value):
+        return Record(case=f"goals: {name}", method="embedding", metrics={"goal": goal} | {s: value(s) for s in seeds})
+
+    def metric(n, name):
+        return lambda seed: found[case(n), seed].metrics[name]
+
+    dirichlet = found[case(1), "fitted Dirichlet"].metrics["nats"]
+    return [
+        row("nats over the fitted Dirichlet, 1 example", ">= 3.8", lambda s: metric(1, "nats")(s) - dirichlet),
+        row("area under the curve, 1 example", ">= 0.965", metric(1, "area under the curve")),
+        row("balanced accuracy at Bayes factor 1, 1 example", ">= 0.91", metric(1, "balanced accuracy")),
+        row("balanced accuracy at Bayes factor 1, 5 examples", ">= 0.97", metric(5, "balanced accuracy")),
+        row("which of 80, 1 example", ">= 0.59", metric(1, "which of 80")),
+        row("nats, 40 examples", ">= -83.6", metric(40, "nats")),
+        row("largest gap of a tenth, 1 example", "<= 0.13", metric(1, "largest gap of a tenth")),
+        row(GENERATED, ">= 0.90", lambda s: found[GENERATED, s].metrics["recognised"]),
+        row(
+            "effective share of the weights of q, 1 example",
+            ">= 0.08",
+            lambda s: found[TRAINING, s].metrics["ess_share_1"],
+        ),
+        row("CPU seconds of the training", "<= 60", lambda s: found[TRAINING, s].seconds),
+        row(f"CPU seconds, {SCORING}", "<= 0.2", lambda s: found[SCORING, s].seconds),
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--part", type=Path)
+    parser.add_argument("--merge", type=Path, nargs="*", default=[])
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.merge:
+        records = [record for path in asked.merge for record in Results.read(path).records]
+    else:
+        records = [record for seed in asked.seeds for record in of_seed(seed)]
+    if asked.part is None:
+        records = sorted([*others(), *records], key=lambda record: ORDER.index(record.case))
+        records = [*goals(records), *records]
+    notes = ["Nats are of an utterance of about 41 letters, without the multinomial coefficients."]
+    measured_here("A language from a few utterances", records, ("torch",), notes).write(asked.part or RESULTS)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    main()

@@ -311,6 +311,8 @@ def test_contexts_and_categories_without_counts():
         ({"held_out": [70]}, r"held_out must be different indices below 70"),
         ({"shared": "group"}, r"shared must be one of 'bag', 'dataset', 'auto'; got 'group'"),
         ({"dim": 0}, r"dim must be at least 1"),
+        ({"shared": "bag"}, r'data hold counts in contexts, .*: only shared="dataset" takes them'),
+        ({"shared": "bag", "data": list(np.ones((3, 2, 3, 4), int))}, r"data hold counts in contexts"),
     ],
 )
 def test_bad_training_data_are_refused(data, change, message):

@@ -1,11 +1,9 @@
 """DatasetEmbedding: a learned model z -> theta of whole datasets, that draws a posterior of z given their bags."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +17,11 @@ from hbm_fast.embedding import proposals
 from hbm_fast.embedding.bags import Bags, Shape, as_bags
 from hbm_fast.embedding.dataset_network import DatasetNetwork
 from hbm_fast.embedding.dataset_posterior import DatasetPosterior
+from hbm_fast.embedding.latent_model import LatentModel
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import generator
-from hbm_fast.nn.estimator import Correct, TrainedNetwork
+from hbm_fast.nn.estimator import Correct
 from hbm_fast.nn.importance import HIGHEST_K, weigh
 from hbm_fast.nn.training import torch_threads
 
@@ -32,7 +31,7 @@ _CHUNK = 2_000_000  # concentrations at once
 
 
 @dataclass(repr=False)
-class DatasetEmbedding(TrainedNetwork):
+class DatasetEmbedding(LatentModel):
     """A learned model z -> theta of whole datasets, whose bags share theta, with its network q(z | x).
 
     Attributes
@@ -58,13 +57,7 @@ class DatasetEmbedding(TrainedNetwork):
     (3,)
     """
 
-    noun: ClassVar[str] = "embedding"
-    shipped: ClassVar[Path] = Path(__file__).parent / "checkpoints"
     _warned: bool = field(default=False, init=False, compare=False)
-
-    @property
-    def identity(self) -> dict[str, str]:
-        return {"kind": "embedding"}
 
     @staticmethod
     def build(model: HierarchicalModel | None, header: dict[str, Any]) -> DatasetNetwork:
@@ -75,16 +68,6 @@ class DatasetEmbedding(TrainedNetwork):
         contexts = f"contexts={self.shape[0]}, " if len(self.shape) > 1 else ""
         size = f"{contexts}K={self.n_categories}, dim={self.dim}, {len(self.names)} training datasets"
         return f"DatasetEmbedding({size}{metrics})"
-
-    @property
-    def n_categories(self) -> int:
-        """K."""
-        return int(self.network.n_categories)
-
-    @property
-    def dim(self) -> int:
-        """Length of z."""
-        return int(self.network.dim)
 
     @property
     def shape(self) -> Shape:
@@ -101,12 +84,6 @@ class DatasetEmbedding(TrainedNetwork):
     def places(self) -> Floats:
         """Mode of z of each training dataset, (B, dim)."""
         return np.asarray(self.network.places.double().numpy())
-
-    @cached_property
-    def exact(self) -> DatasetNetwork:
-        """The same network in float64: for the mode and for importance weights."""
-        double: DatasetNetwork = copy.deepcopy(self.network).double().eval()
-        return double.requires_grad_(False)
 
     @cached_property
     def prior_concentration(self) -> Floats:

@@ -1,11 +1,8 @@
 """Embedding: a learned model z -> theta that draws a posterior of z given counts."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +13,13 @@ from hbm_fast import _memory, _validate, errors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.embedding import latent_grid, proposals
+from hbm_fast.embedding.latent_model import LatentModel
 from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import chunks, generator
-from hbm_fast.nn.estimator import Correct, TrainedNetwork, check_arguments
+from hbm_fast.nn.estimator import Correct, check_arguments
 from hbm_fast.nn.importance import HIGHEST_K, Weights, log_coefficient, weigh
 from hbm_fast.nn.training import memory_for, torch_threads
 from hbm_fast.sufficient_statistics import exceedance_counts, group_totals
@@ -30,7 +28,7 @@ _CHUNK = 8_000  # (dataset, draw) pairs at once: their arrays of logarithms fit 
 
 
 @dataclass
-class Embedding(TrainedNetwork):
+class Embedding(LatentModel):
     """A learned model z -> theta with its network q(z | x).
 
     Attributes
@@ -50,26 +48,9 @@ class Embedding(TrainedNetwork):
         What a later training goes on from.
     """
 
-    noun: ClassVar[str] = "embedding"
-    shipped: ClassVar[Path] = Path(__file__).parent / "checkpoints"
-
-    @property
-    def identity(self) -> dict[str, str]:
-        return {"kind": "embedding"}
-
     @staticmethod
     def build(model: HierarchicalModel | None, header: dict[str, Any]) -> EmbeddingNetwork:
         return EmbeddingNetwork(**header["settings"])
-
-    @property
-    def n_categories(self) -> int:
-        """K."""
-        return int(self.network.n_categories)
-
-    @property
-    def dim(self) -> int:
-        """Length of z."""
-        return int(self.network.dim)
 
     @property
     def n_components(self) -> int:
@@ -81,12 +62,6 @@ class Embedding(TrainedNetwork):
         metrics = "".join(f", {name}={value:.4g}" for name, value in self.metrics.items())
         size = f"K={self.n_categories}, dim={self.dim}, link={link!r}, components={self.n_components}"
         return f"Embedding({size}{metrics})"
-
-    @cached_property
-    def exact(self) -> EmbeddingNetwork:
-        """The same network in float64: for quadrature and importance weights."""
-        double: EmbeddingNetwork = copy.deepcopy(self.network).double().eval()
-        return double.requires_grad_(False)
 
     # inference ------------------------------------------------------------------------------------------------------
     def sample(

@@ -159,6 +159,12 @@ def train(
             return train_datasets(
                 data, names=names, held_out=held_out, dim=dim, rng=rng, options=options, settings=settings
             )
+    first = data[0] if isinstance(data, list | tuple) and data else data
+    if isinstance(first, np.ndarray) and first.ndim == (4 if first is data else 3):
+        raise ValueError(
+            'data hold counts in contexts, (N, C, K) for each dataset: only shared="dataset" takes them. Add up the '
+            "contexts for a theta of each bag"
+        )
     if names is not None:
         raise TypeError('names is for shared="dataset", whose posterior names the nearest datasets')
     if options.target is not None:
