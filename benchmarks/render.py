@@ -29,6 +29,7 @@ ORDER = (
     AMORTIZED_VS_MCMC,
     "scale",
     "embedding",
+    "languages",
     "fit_against_starts",
     "sampling_hard_cases",
     "prior_coverage",
