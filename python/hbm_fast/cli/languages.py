@@ -29,18 +29,22 @@ class Examples(StrEnum):
 
 
 def languages(
-    examples: Annotated[Examples, typer.Option(help="How many sentences of the language are given.")] = Examples.ONE,
+    examples: Annotated[
+        Examples,
+        typer.Option(metavar=options.choice(Examples), help="How many sentences of the language are given."),
+    ] = Examples.ONE,
     language: Annotated[str, typer.Option(metavar="NAME", help="One of the 80 held-out languages.")] = "Faroese",
     text: Annotated[
-        str | None, typer.Option(help="A sentence of yours: is it of the same language?", show_default=False)
+        str | None,
+        typer.Option(metavar="TEXT", help="A sentence of yours: is it of the same language?", show_default=False),
     ] = None,
     page: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Train and measure for half an hour, and write the page FILE (.md) instead."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of --page with all languages.", min=1)] = 3,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Trainings of --page with all languages.", min=1)] = 3,
     as_json: options.AsJson = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an earlier page and its results.")] = False,
+    force: options.Force = False,
 ) -> None:
     """Given a sentence of an unknown language: which new sentences are of it, and text that could be.
 
