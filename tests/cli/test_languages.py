@@ -32,7 +32,7 @@ def test_json(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--examples", "3"], "'--examples'"),
+        (["--examples", "3"], "--examples must be one of 1, 2, 5, 20; got '3'"),
         (["--language", "Klingon"], "language must be one of the 80 held-out languages"),
         (["--text", "привет"], "text must be in Latin script"),
         (["--text", "?!"], "text must hold letters"),
