@@ -13,12 +13,14 @@ import hbm_fast as hbm
 
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
+from jax import export  # noqa: E402
 
 from hbm_fast.integrations import jax as integration  # noqa: E402
 from hbm_fast.integrations.jax import log_likelihood  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # its earlier place
 ROOT = Path(__file__).parents[2]
 GENERATOR = np.random.default_rng(6)
 COUNTS = GENERATOR.multinomial(20, GENERATOR.dirichlet(np.full(4, 0.5), size=30))
@@ -31,7 +33,7 @@ HESSIAN = np.diag(DIAGONAL) + CONSTANT
 
 @pytest.fixture(autouse=True)
 def _double_precision():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         yield
 
 
@@ -114,7 +116,7 @@ def test_leading_axes_and_batches():
 
 
 def test_single_precision():
-    with jax.enable_x64(False):
+    with enable_x64(False):
         a = jnp.asarray(EACH)
         value, slopes = jax.jit(jax.value_and_grad(lambda b: log_likelihood(COUNTS, b).sum()))(a)
         each = log_likelihood(jnp.asarray(COUNTS), a)
@@ -133,7 +135,7 @@ def by_series():
         return jax.value_and_grad(lambda a: log_likelihood(source, a).sum())
 
     function = jax.jit(lambda a: (log_likelihood(COUNTS[:3], a), of(COUNTS[:3])(a), of(first)(a)))
-    with pytest.MonkeyPatch.context() as patch, jax.enable_x64(True):
+    with pytest.MonkeyPatch.context() as patch, enable_x64(True):
         patch.setattr(jax.lax, "platform_dependent", lambda *arguments, cpu, default: default(*arguments))
         assert "hbm_fast" not in function.lower(SHARED).as_text()
         function(SHARED)
@@ -156,8 +158,8 @@ def test_series(scale, by_series):
 @pytest.mark.parametrize(("source", "target"), [(COUNTS, "hbm_fast_log_pmf"), (STATISTICS, "hbm_fast_statistics")])
 def test_the_kernels_are_of_the_cpu(source, target, platform, called):
     function = jax.jit(jax.value_and_grad(lambda a: log_likelihood(source, a).sum()))
-    unchecked = [jax.export.DisabledSafetyCheck.custom_call(target)]
-    exported = jax.export.export(function, platforms=[platform], disabled_checks=unchecked)(SHARED)
+    unchecked = [export.DisabledSafetyCheck.custom_call(target)]
+    exported = export.export(function, platforms=[platform], disabled_checks=unchecked)(SHARED)
     assert (target in exported.mlir_module()) == called
 
 
