@@ -71,8 +71,8 @@ def test_the_plots_of_le2020(draw, tmp_path):
     pytest.importorskip("matplotlib")
     figure = draw()
     figure.savefig(tmp_path / "figure.png")
-    (legend,) = filter(None, (axes.get_legend() for axes in figure.axes))
-    labels = {text.get_text() for text in legend.get_texts()}
+    legends = [*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))]
+    labels = {text.get_text() for legend in legends for text in legend.get_texts()}
     assert labels == {"exact", "top-down", "bottom-up"}
 
 
