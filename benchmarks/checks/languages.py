@@ -17,28 +17,33 @@ import torch
 
 import hbm_fast as hbm
 from hbm_fast.benchmark.records import Record, Results, measured_here
-from hbm_fast.embedding import dirichlet_rows
-from hbm_fast.embedding.scoring import log_probabilities
+from hbm_fast.experiments import languages_methods
+from hbm_fast.experiments.languages_study import Study
 
 RESULTS = Path(__file__).parents[1] / "results" / "languages.json"
 SIZES = {1: 512, 2: 512, 5: 256, 20: 128, 40: 128}  # numbers of examples, and draws of z: more where z is less known
-N_EXAMPLES, N_QUERIES = 40, 20
 TRAINING, SCORING, GENERATED = "training", "one example and 100 queries", "generated from 20 examples and recognised"
-LANGUAGES = hbm.datasets.load_languages()
-LEARN, CHOOSE, HELD_OUT = (np.flatnonzero(LANGUAGES.split == part) for part in range(3))
-COUNTS = np.stack([LANGUAGES.counts(int(i)) for i in HELD_OUT])
-QUERIES = COUNTS[:, N_EXAMPLES:].reshape(-1, 27, 27)
-OWNER = np.repeat(np.arange(len(HELD_OUT)), N_QUERIES)
+NAMES = {
+    "nats": "nats",
+    "which": "which of 80",
+    "balanced": "balanced accuracy",
+    "gap": "largest gap of a tenth",
+    "auc": "area under the curve",
+}
+STUDY = Study()
+TRIAL = STUDY.trial
+QUERIES = TRIAL.queries
+OWNER = TRIAL.is_own.argmax(0)
 
 
 def learned(seed):
     """The embedding, and the seconds of its training."""
-    rows = np.concatenate([LEARN, CHOOSE])
+    rows = np.concatenate([STUDY.learn, STUDY.choose])
     begin = time.process_time()
     emb = hbm.embedding.train(
-        data=[LANGUAGES.counts(int(i)) for i in rows],
-        names=[LANGUAGES.names[i] for i in rows],
-        held_out=np.arange(len(LEARN), len(rows)),
+        data=list(STUDY.chains[rows]),
+        names=[STUDY.langs.names[i] for i in rows],
+        held_out=np.arange(len(STUDY.learn), len(rows)),
         shared="dataset",
         dim=12,
         rng=seed,
@@ -46,96 +51,21 @@ def learned(seed):
     return emb, time.process_time() - begin
 
 
-class Learned:
-    """The embedding as a method of the table."""
-
-    def __init__(self, emb):
-        self.emb = emb
-        prior = log_probabilities(QUERIES, emb.prior_concentration)
-        self.background = np.logaddexp.reduce(prior) - np.log(len(prior))
-
-    def score(self, n):
-        """Log probabilities (80, 1600) of the queries given the first n examples of each language."""
-        self.posteriors = [self.emb.sample(counts[:n], n_draws=SIZES[n], rng=i) for i, counts in enumerate(COUNTS)]
-        return np.stack([post.log_predictive(QUERIES, coefficient=False) for post in self.posteriors])
+def record(name, n, scores):
+    """What the scores of a method say that was given n examples."""
+    found = languages_methods.measures(scores, TRIAL)
+    return Record(case=case(n), method=name, metrics={NAMES[key]: found[key] for key in NAMES if key in found})
 
 
-class Dirichlet:
-    """The conjugate model: a Dirichlet for each row, fitted to the pooled counts of the languages to learn from."""
-
-    def __init__(self, concentration):
-        self.concentration = concentration
-        self.background = log_probabilities(QUERIES, concentration[None])[0]
-
-    def score(self, n):
-        return log_probabilities(QUERIES, self.concentration + COUNTS[:, :n].sum(1))
-
-
-class NaiveBayes:
-    """Shares with 0.1 added to every count; it has no probability of a query without examples."""
-
-    background = None
-
-    def score(self, n):
-        x = COUNTS[:, :n].sum(1) + 0.1
-        log_share = np.log(x / x.sum(-1, keepdims=True))
-        return np.einsum("lck,qck->lq", log_share, QUERIES)
-
-
-class Mixture:
-    """A language is like one of the 231 languages, theta ~ Dirichlet(30 times its shares)."""
-
-    def __init__(self, pooled):
-        x = pooled + 0.1
-        self.concentration = 30.0 * x / x.sum(-1, keepdims=True)
-        prior = log_probabilities(QUERIES, self.concentration)
-        self.background = np.logaddexp.reduce(prior) - np.log(len(prior))
-
-    def score(self, n):
-        rows = []
-        for x in COUNTS[:, :n].sum(1):
-            log_weight = log_probabilities(x[None], self.concentration)
-            value = log_probabilities(QUERIES, self.concentration + x) + log_weight - np.logaddexp.reduce(log_weight)
-            rows.append(np.logaddexp.reduce(value))
-        return np.stack(rows)
-
-
-def area_under_curve(own, other):
-    """Probability that a query of the language scores above one of another."""
-    values = np.concatenate([own, other])
-    order = np.argsort(values, kind="stable")
-    rank = np.empty(len(values))
-    rank[order] = np.arange(1, len(values) + 1)
-    return (rank[: len(own)].sum() - len(own) * (len(own) + 1) / 2) / (len(own) * len(other))
-
-
-def reliability(own, other):
-    """Largest gap between the probability that is stated and the share that is right, over ten intervals."""
-    stated = 1.0 / (1.0 + np.exp(-np.concatenate([own, other])))
-    weight = np.concatenate([np.full(len(own), 0.5 / len(own)), np.full(len(other), 0.5 / len(other))])
-    same = np.concatenate([np.ones(len(own)), np.zeros(len(other))])
-    tenth = np.minimum(9, (10 * stated).astype(int))
-    gaps = [
-        abs(np.average(stated[tenth == i] - same[tenth == i], weights=weight[tenth == i]))
-        for i in range(10)
-        if (tenth == i).sum() >= 100
-    ]
-    return max(gaps)
-
-
-def measures(score, background):
-    """What the scores (80, 1600) of one number of examples say."""
-    is_own = OWNER[None] == np.arange(len(HELD_OUT))[:, None]
-    found = {"nats": score[is_own].mean(), "which of 80": (score.argmax(0) == OWNER).mean()}
-    if background is not None:
-        log_factor = score - background
-        own, other = log_factor[is_own], log_factor[~is_own]
-        found["balanced accuracy"] = 0.5 * ((own > 0).mean() + (other <= 0).mean())
-        found["largest gap of a tenth"] = reliability(own, other)
-    else:
-        own, other = (score / QUERIES.sum((1, 2)))[is_own], (score / QUERIES.sum((1, 2)))[~is_own]
-    found["area under the curve"] = area_under_curve(own, other)
-    return {name: float(value) for name, value in found.items()}
+def scored(emb, posteriors):
+    """Scores by the posterior of each held-out language."""
+    queries = [post.log_predictive(QUERIES, coefficient=False) for post in posteriors]
+    pairs = zip(posteriors, TRIAL.relatives, strict=True)
+    relatives = [post.log_predictive(counts, coefficient=False) for post, counts in pairs]
+    method = languages_methods.Learned(emb)
+    flat = TRIAL.relatives.reshape(-1, *QUERIES.shape[1:])
+    backgrounds = method.background(QUERIES), method.background(flat).reshape(len(posteriors), -1)
+    return languages_methods.Scores(np.stack(queries), np.stack(relatives), *backgrounds)
 
 
 def generated(posteriors, recognise, rng):
@@ -161,24 +91,19 @@ def generated(posteriors, recognise, rng):
 
 def conditioning_seconds(emb):
     """CPU seconds of one posterior and of 100 probabilities, the median of five."""
-    emb.sample(COUNTS[0, :1], rng=0).probability_same(QUERIES[:100])
     seconds = []
-    for i in range(5):
+    for counts in TRIAL.held_out[:6, :1]:
         begin = time.process_time()
-        emb.sample(COUNTS[i, :1], rng=0).probability_same(QUERIES[:100])
+        emb.sample(counts, rng=0).probability_same(QUERIES[:100])
         seconds.append(time.process_time() - begin)
-    return float(np.median(seconds))
+    return float(np.median(seconds[1:]))
 
 
 def others():
     """Records of the methods beside the embedding."""
-    pooled = np.stack([LANGUAGES.counts(int(i)).sum(0) for i in LEARN])
-    methods = {"naive Bayes": NaiveBayes(), "fitted Dirichlet": Dirichlet(dirichlet_rows.fitted(pooled))}
-    methods |= {"mixture": Mixture(pooled)}
+    methods = STUDY.rivals(STUDY.learn, STUDY.pooled)
     return [
-        Record(case=case(n), method=name, metrics=measures(method.score(n), method.background))
-        for n in SIZES
-        for name, method in methods.items()
+        record(name, n, languages_methods.score(method, TRIAL, n)) for n in SIZES for name, method in methods.items()
     ]
 
 
@@ -190,18 +115,18 @@ def of_seed(seed):
         Record(case=TRAINING, method=name, seconds=seconds, metrics=emb.metrics),
         Record(case=SCORING, method=name, seconds=conditioning_seconds(emb)),
     ]
-    method = Learned(emb)
-    for n in SIZES:
-        records.append(Record(case=case(n), method=name, metrics=measures(method.score(n), method.background)))
+    for n, n_draws in SIZES.items():
+        posteriors = [emb.sample(counts[:n], n_draws=n_draws, rng=i) for i, counts in enumerate(TRIAL.held_out)]
+        records.append(record(name, n, scored(emb, posteriors)))
         print(records[-1], flush=True)
         if n == 20:
-            other = [emb.sample(counts[20:], n_draws=SIZES[20], rng=0) for counts in COUNTS]
+            other = [emb.sample(counts[20:], n_draws=n_draws, rng=0) for counts in TRIAL.held_out]
 
             def recognise(chains, other=other):
                 return np.stack([post.log_predictive(chains, coefficient=False) for post in other])
 
-            share = generated(method.posteriors, recognise, seed)
-            real = float((recognise(COUNTS[:, :20].reshape(-1, 27, 27)).argmax(0) == OWNER).mean())
+            share = generated(posteriors, recognise, seed)
+            real = float((recognise(TRIAL.held_out[:, :20].reshape(-1, 27, 27)).argmax(0) == OWNER).mean())
             records.append(Record(case=GENERATED, method=name, metrics={"recognised": share, "real": real}))
     return records
 
