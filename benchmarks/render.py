@@ -38,6 +38,7 @@ ORDER = (
     "group_comparison_coverage",
     "mixture_calibration",
     "population_calibration",
+    "population_peers",
     "regression_sbc",
     "regression_false_positives",
     "other_libraries",
