@@ -155,6 +155,7 @@ def test_probabilities_are_those_of_the_bayes_factor(emb, data):
     np.testing.assert_allclose(post.probability_same(data[61:63, 3]), factor / (1.0 + factor), rtol=1e-12)
     expected = factor * 0.1 / (factor * 0.1 + 0.9)
     np.testing.assert_allclose(post.probability_same(data[61:63, 3], prior=0.1), expected, rtol=1e-12)
+    assert post.probability_same(data[:0, 3]).shape == (0,)
 
 
 def test_predictions_and_simulations_agree(emb, data):
@@ -308,6 +309,7 @@ def test_contexts_and_categories_without_counts():
         ({"names": ["a", "b"]}, r"names must hold 70 names; got 2"),
         ({"held_out": 1.5}, r"held_out must lie strictly between 0 and 1, or be indices"),
         ({"held_out": [3, 3]}, r"held_out must be different indices below 70"),
+        ({"held_out": []}, r"held_out must be different indices below 70"),
         ({"held_out": [70]}, r"held_out must be different indices below 70"),
         ({"shared": "group"}, r"shared must be one of 'bag', 'dataset', 'auto'; got 'group'"),
         ({"dim": 0}, r"dim must be at least 1"),

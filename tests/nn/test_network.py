@@ -74,6 +74,8 @@ def test_features_of_one_dataset_of_a_list_and_of_a_table(net):
 def test_counts_outside_the_range_have_no_features(net):
     with pytest.raises(ValueError, match=r"categories"):
         net.features(np.ones((2, 11), dtype=int))
+    with pytest.raises(ValueError, match="counts must hold at least one dataset"):
+        net.features(np.asarray(bags_of(net))[:0])
     with pytest.raises(ValueError, match=r"total.*the features are those of its range"):
         net.features(np.full_like(bags_of(net)[0], 60))
 

@@ -20,9 +20,9 @@ def divided(n: int, held_out: Any, key: Key) -> tuple[NDArray[np.int64], NDArray
         if not 0.0 < share < 1.0:
             raise ValueError(f"held_out must lie strictly between 0 and 1, or be indices of datasets; got {share}")
         return split(n, share, key)
-    rows = _validate.integers(held_out, "held_out")
+    rows = _validate.integers(held_out, "held_out") if np.size(held_out) else np.empty(0, np.int64)
     chosen = np.unique(rows)
-    if rows.ndim != 1 or chosen.size != rows.size or not 0 < rows.size < n or chosen[0] < 0 or chosen[-1] >= n:
+    if rows.ndim != 1 or not 0 < rows.size < n or chosen.size != rows.size or chosen[0] < 0 or chosen[-1] >= n:
         raise ValueError(
             f"held_out must be different indices below {n}, of some but not all datasets; got {held_out!r:.100}"
         )

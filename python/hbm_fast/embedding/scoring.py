@@ -29,7 +29,9 @@ def log_probabilities(counts: NDArray[np.int64], concentration: Floats) -> Float
     float64 array (S, R)
     """
     n_bags, n_contexts, n_categories = counts.shape
-    with_total = np.concatenate([counts, counts.sum(-1, keepdims=True)], -1).reshape(n_bags, -1)
+    with_total = np.concatenate([counts, counts.sum(-1, keepdims=True)], -1).reshape(
+        n_bags, n_contexts * (n_categories + 1)
+    )
     largest = with_total.max(0, initial=0)
     n_factors = int(largest.sum())
     out = np.empty((len(concentration), n_bags))

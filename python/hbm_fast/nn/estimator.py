@@ -127,7 +127,7 @@ class TrainedNetwork(Displayed):
         Raises
         ------
         ValueError
-            For counts outside the range of the training.
+            For counts outside the range of the training, and for no datasets.
         NotImplementedError
             For bottom-up networks and embeddings with ``shared="dataset"``, which are not one function of features.
 
@@ -143,6 +143,8 @@ class TrainedNetwork(Displayed):
         """
         self.network.check_forward("features")
         data, batch = as_datasets(counts)
+        if not len(data.counts):
+            raise ValueError("counts must hold at least one dataset; got none")
         self.check_inside(data.counts, batch, "the features are those of its range")
         features: Tensor = self.network.encoder_input(data.counts)
         return features.to(self.device)
