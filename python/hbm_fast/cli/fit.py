@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
@@ -12,12 +12,12 @@ import numpy as np
 import typer
 
 from hbm_fast import _display, _files, priors
-from hbm_fast._progress import progress
 from hbm_fast.cli import options, output
 from hbm_fast.cli.interruption import interrupted
-from hbm_fast.cli.reading import Source, collected, read
+from hbm_fast.cli.reading import of_each_label, read
 from hbm_fast.fitting import FitResult
 from hbm_fast.fitting import fit as fit_counts
+from hbm_fast.tables import CountTable
 
 _WIDTH = NormalDist().inv_cdf(0.95)  # of a 90 % interval, in standard errors
 
@@ -56,7 +56,11 @@ def fit(
         options.check_target(output.of_label(out, label), "--out", (".csv", ".json"), force=force)
     answers: dict[str | None, output.Answer] = {}
     fits: dict[str | None, FitResult] = {}
-    for label, result, messages in _fits(source, stated, quiet=quiet):
+
+    def fitted(table: CountTable) -> FitResult:
+        return fit_counts(table, prior=stated)
+
+    for label, result, messages in of_each_label("fit", source.parts, fitted, _note, quiet=quiet):
         table = source.parts[label]
         names = _display.labels(result.category_names, len(result.beta))
         result = replace(result, category_names=names)
@@ -85,23 +89,8 @@ def fit(
         raise interrupted(f"{len(answers)} of {len(source.parts)} labels were fitted, and their results written")
 
 
-def _fits(
-    source: Source, prior: priors.Gamma | None, *, quiet: bool
-) -> Iterator[tuple[str | None, FitResult, list[str]]]:
-    """The fit of each label with its warnings; Ctrl-C ends them after the first."""
-    with progress("fit", len(source.parts), "tables", shown=not quiet, after=1.0) as update:
-        update(0)
-        for i, (label, table) in enumerate(source.parts.items()):
-            messages: list[str] = []
-            try:
-                with collected(messages):
-                    result = fit_counts(table, prior=prior)
-            except KeyboardInterrupt:
-                if i == 0:
-                    raise
-                return
-            update(i + 1, f"log-likelihood {result.log_likelihood:.2f}")
-            yield label, result, messages
+def _note(result: FitResult) -> str:
+    return f"log-likelihood {result.log_likelihood:.2f}"
 
 
 def gamma(text: str) -> priors.Gamma:

@@ -1,14 +1,12 @@
 """`hbm-fast infer`: the posterior of a table of counts, by a trained network."""
 
-from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from hbm_fast._progress import progress
 from hbm_fast.cli import options, output, posteriors
 from hbm_fast.cli.interruption import interrupted
-from hbm_fast.cli.reading import collected, options_named, read
+from hbm_fast.cli.reading import collected, of_each_label, options_named, read
 from hbm_fast.posterior import Posterior
 from hbm_fast.tables.inputs import as_counts
 
@@ -54,7 +52,7 @@ def infer(
     def posterior(table: Any) -> Posterior:
         return estimator.sample(table, n_draws=draws, rng=seed, correct=False if raw else "auto")
 
-    for label, post, messages in _posteriors(posterior, given, quiet=quiet):
+    for label, post, messages in of_each_label("infer", given, posterior, _share, quiet=quiet):
         table = source.parts[label]
         with collected(messages):
             summary = post.summary()
@@ -85,23 +83,8 @@ def infer(
         raise interrupted(f"{len(answers)} of {len(source.parts)} labels are done, and their results written")
 
 
-def _posteriors(
-    posterior: Callable[[Any], Posterior], given: Mapping[str | None, Any], *, quiet: bool
-) -> Iterator[tuple[str | None, Posterior, list[str]]]:
-    """The posterior of each label with its warnings; Ctrl-C ends them after the first."""
-    with progress("infer", len(given), "tables", shown=not quiet, after=1.0) as update:
-        update(0)
-        for i, (label, table) in enumerate(given.items()):
-            messages: list[str] = []
-            try:
-                with collected(messages):
-                    post = posterior(table)
-            except KeyboardInterrupt:
-                if i == 0:
-                    raise
-                return
-            update(i + 1, f"effective share {post.details['ess_share']:.3f}")
-            yield label, post, messages
+def _share(post: Posterior) -> str:
+    return f"effective share {post.details['ess_share']:.3f}"
 
 
 def _how(path: str, reason: str, ess_share: float | None) -> str:

@@ -2,11 +2,13 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
+from hbm_fast._progress import progress
 from hbm_fast.cli import options
 from hbm_fast.tables import CountTable, read_counts, read_labels
 
@@ -25,6 +27,10 @@ _OPTIONS = {
     r"hbm_fast\.sample\b": "hbm-fast sample",
     r"HierarchicalModel\.for_table\(counts\)": "hbm-fast sample --for-table",
 }
+
+
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,30 @@ def read(
     parts: dict[str | None, CountTable] = {None: table} if by is None else dict(table.by_label().items())
     name = "stdin" if str(data) == "-" else data.name
     return Source(name, table, by, parts, tuple(messages))
+
+
+def of_each_label(
+    name: str,
+    given: Mapping[str | None, Given],
+    answer: Callable[[Given], Answer],
+    note: Callable[[Answer], str],
+    *,
+    quiet: bool,
+) -> Iterator[tuple[str | None, Answer, list[str]]]:
+    """The answer for each label with its warnings, under a line of progress; Ctrl-C ends them after the first."""
+    with progress(name, len(given), "tables", shown=not quiet, after=1.0) as update:
+        update(0)
+        for i, (label, table) in enumerate(given.items()):
+            messages: list[str] = []
+            try:
+                with collected(messages):
+                    found = answer(table)
+            except KeyboardInterrupt:
+                if i == 0:
+                    raise
+                return
+            update(i + 1, note(found))
+            yield label, found, messages
 
 
 @contextmanager
