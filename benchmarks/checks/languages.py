@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import hbm_fast as hbm
 from hbm_fast.benchmark.records import Record, Results, measured_here
-from hbm_fast.experiments import languages_methods
+from hbm_fast.experiments import languages, languages_methods
 from hbm_fast.experiments.languages_study import Study
 
 RESULTS = Path(__file__).parents[1] / "results" / "languages.json"
@@ -38,16 +37,8 @@ OWNER = TRIAL.is_own.argmax(0)
 
 def learned(seed):
     """The embedding, and the seconds of its training."""
-    rows = np.concatenate([STUDY.learn, STUDY.choose])
     begin = time.process_time()
-    emb = hbm.embedding.train(
-        data=list(STUDY.chains[rows]),
-        names=[STUDY.langs.names[i] for i in rows],
-        held_out=np.arange(len(STUDY.learn), len(rows)),
-        shared="dataset",
-        dim=12,
-        rng=seed,
-    )
+    emb = languages.network(seed)
     return emb, time.process_time() - begin
 
 

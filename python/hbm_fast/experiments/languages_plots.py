@@ -1,5 +1,6 @@
 """Pictures of the page of the languages: narrow, so that a phone shows their text."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,7 @@ def learning(parts: Any) -> Any:
         for size, each in zip(n, values, strict=True):
             if len(each) > 1:
                 axes.plot([size] * len(each), each, ".", color=COLOR[method], alpha=0.5, markersize=4)
-    axes.set(xscale="log", xlabel="languages learned from", ylabel="AUC with one example")
-    axes.set_xticks(n, [str(size) for size in n])
-    axes.minorticks_off()
-    figure.legend(loc="outside upper center", ncols=2)
+    _finish(figure, axes, n, "languages learned from", "AUC with one example")
     return figure
 
 
@@ -59,10 +57,7 @@ def nats(parts: Any) -> Any:
     for method in METHODS:
         values = [float(np.mean(found(parts, method, str(n), "nats"))) for n in SIZES]
         _line(axes, SIZES, values, method)
-    axes.set(xscale="log", xlabel="examples", ylabel="log probability of an utterance, nats")
-    axes.set_xticks(SIZES, [str(n) for n in SIZES])
-    axes.minorticks_off()
-    figure.legend(loc="outside upper center", ncols=2)
+    _finish(figure, axes, SIZES, "examples", "log probability of an utterance, nats")
     return figure
 
 
@@ -109,3 +104,11 @@ def latent_map(at: Any) -> Any:
 
 def _line(axes: Any, x: Any, y: Any, method: str) -> None:
     axes.plot(x, y, color=COLOR[method], marker=MARKER[method], markersize=5, label=method)
+
+
+def _finish(figure: Any, axes: Any, ticks: Sequence[int], xlabel: str, ylabel: str) -> None:
+    """Labels, a logarithmic axis with these ticks alone, and the legend above."""
+    axes.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    figure.legend(loc="outside upper center", ncols=2)
