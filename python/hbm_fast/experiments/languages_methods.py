@@ -1,4 +1,4 @@
-"""Methods that judge utterances of a language that they were not fitted to, and what their scores say.
+"""Methods that score utterances of a language that they were not fitted to, and the measures of their scores.
 
 Each method is given the first n utterances of each held-out language, and returns the log probability of other
 utterances, as sequences: without the multinomial coefficients.

@@ -120,10 +120,10 @@ class Study:
         return languages_methods.measures(languages_methods.score(method, trial, n), trial)
 
     def generated(self) -> dict[str, Any]:
-        """Share of generated texts that are recognised among the 80, by two judges with 20 other examples."""
+        """Share of generated texts that are recognised among the 80, by two methods with 20 other examples."""
         examples = [self.langs.utterances[i][:20] for i in self.held_out]
-        judges = {"embedding": self.shipped, "naive Bayes": NaiveBayes()}
-        scorers = {name: list(judge.given(self.trial.held_out[:, 20:40].sum(1))) for name, judge in judges.items()}
+        methods: dict[str, Method] = {"embedding": self.shipped, "naive Bayes": NaiveBayes()}
+        scorers = {name: list(method.given(self.trial.held_out[:, 20:40].sum(1))) for name, method in methods.items()}
         owner = np.repeat(np.arange(len(examples)), N_GENERATED)
         generator = np.random.default_rng(0)
 
