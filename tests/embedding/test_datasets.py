@@ -180,6 +180,29 @@ def test_a_training_dataset_is_nearest_to_itself(emb, data):
         post.nearest(61)
 
 
+def test_nearest_is_by_direction(emb, data):
+    """Two places in the direction of z, near and far, come before one that is closer and elsewhere."""
+    emb = copy.deepcopy(emb)
+    post = emb.sample(data[7], rng=0)
+    sign = np.sign(np.exp(post.log_weights[0]) @ post.z[:, 0])
+    emb.network.places.fill_(-0.1 * sign)
+    emb.network.places[[3, 5], 0] = torch.tensor([30.0, 20.0]) * float(sign)
+    assert post.nearest(2) == ["dataset 5", "dataset 3"]
+
+
+def test_noise_added_to_z_makes_f_smoother(data):
+    """With much noise f hardly depends on z; with none it does."""
+    slopes = []
+    for noise in (0.0, 3.0):
+        emb = hbm.embedding.train(
+            data=data[:60], shared="dataset", dim=1, steps=300, inference_steps=0, rng=0, z_noise=noise
+        )
+        f = emb.concentrations(torch.tensor([[-1.0], [1.0]]))
+        share = f / f.sum(-1, keepdims=True)
+        slopes.append(np.abs(share[0] - share[1]).max())
+    assert slopes[1] < 0.7 * slopes[0]
+
+
 def test_files_and_copies(emb, data, tmp_path):
     emb.save(tmp_path / "chains.safetensors")
     again = hbm.embedding.load(tmp_path / "chains.safetensors")
@@ -313,6 +336,7 @@ def test_contexts_and_categories_without_counts():
         ({"held_out": [70]}, r"held_out must be different indices below 70"),
         ({"shared": "group"}, r"shared must be one of 'bag', 'dataset', 'auto'; got 'group'"),
         ({"dim": 0}, r"dim must be at least 1"),
+        ({"z_noise": -0.1}, r"z_noise must not be negative; got -0.1"),
         ({"shared": "bag"}, r'data hold counts in contexts, .*: only shared="dataset" takes them'),
         ({"shared": "bag", "data": list(np.ones((3, 2, 3, 4), int))}, r"data hold counts in contexts"),
     ],

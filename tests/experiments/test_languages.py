@@ -43,7 +43,7 @@ def test_a_network_is_saved_again_in_full(emb, tmp_path):
 
 
 def test_five_utterances_of_a_held_out_language(emb):
-    shown = languages.demonstrate("turkish", 5, "Bütün insanlar hür doğarlar")
+    shown = languages.demonstrate("turkish", 5, "Bütün insanlar hür, haysiyet ve haklar bakımından eşit doğarlar")
     of = {}
     for row in shown.new:
         of.setdefault(row.relation, []).append(row.probability)

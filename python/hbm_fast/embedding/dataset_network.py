@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hbm_fast import _validate
 from hbm_fast._typing import Floats
 from hbm_fast.embedding import dirichlet_rows
 from hbm_fast.embedding.generative import GenerativeModel
@@ -56,7 +57,9 @@ class DatasetNetwork(Network):
     ``n_contexts`` is C, None without contexts; ``n_datasets`` the number of training datasets, whose z it keeps;
     ``width`` and ``depth`` are those of f, ``n_draws`` the draws of q for each dataset and step; ``n_anchors`` the
     points of z at which the input of q is computed; ``encoder_width`` and ``encoder_depth`` are those of the network
-    from it to the parameters of q.
+    from it to the parameters of q. ``z_noise`` is the scale of the normal noise that is added to z wherever f is
+    evaluated while it is learned: f is then right near the z of a training dataset and not at it alone, without which
+    it promises too much of new datasets. Default dim / 30, at most 0.4, since datasets lie closer in few dimensions.
     """
 
     title = "an embedding with shared='dataset'"
@@ -77,8 +80,12 @@ class DatasetNetwork(Network):
         n_anchors: int = 8,
         encoder_width: int = 128,
         encoder_depth: int = 1,
+        z_noise: float | None = None,
     ) -> None:
         super().__init__()
+        self.z_noise = min(0.4, dim / 30.0) if z_noise is None else _validate.finite_float(z_noise, "z_noise")
+        if self.z_noise < 0.0:
+            raise ValueError(f"z_noise must not be negative; got {z_noise}")
         self.n_categories, self.dim, self.n_draws = n_categories, dim, n_draws
         self.shape = (n_contexts or 1, n_categories)
         n_cells = self.shape[0] * n_categories
@@ -137,9 +144,13 @@ class DatasetNetwork(Network):
         log_a: Tensor = self.generative(z)[1]
         return log_a.view(*z.shape[:-1], *self.shape)
 
-    def log_joint(self, counts: Tensor, z: Tensor) -> Tensor:
-        """log p(x, z) without the multinomial coefficients, (B, C, K), (B, S, dim) -> (B, S) float64."""
-        return dirichlet_rows.log_likelihood(counts, self.log_concentration(z)) + log_normal(z.double())
+    def log_joint(self, counts: Tensor, z: Tensor, noise: Tensor | None = None) -> Tensor:
+        """log p(x, z) without the multinomial coefficients, (B, C, K), (B, S, dim) -> (B, S) float64.
+
+        With ``noise`` (B, S, dim) f is evaluated at z + z_noise * noise.
+        """
+        at = z if noise is None else z + self.z_noise * noise
+        return dirichlet_rows.log_likelihood(counts, self.log_concentration(at)) + log_normal(z.double())
 
 
 class FirstEncoder(nn.Module):

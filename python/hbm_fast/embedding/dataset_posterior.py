@@ -159,7 +159,10 @@ class DatasetPosterior(Displayed):
         return np.exp(-np.logaddexp(0.0, -log_odds))
 
     def nearest(self, n: int = 5) -> Any:
-        """Names of the training datasets whose z is nearest to the mean of z, the nearest first.
+        """Names of the training datasets whose z is nearest in direction to the mean of z, the nearest first.
+
+        Nearest is the smallest angle between the vectors (z, 1). By distance, datasets near the prior's mean would be
+        named for any dataset of few bags, whose z is not far from there either.
 
         Parameters
         ----------
@@ -171,8 +174,7 @@ class DatasetPosterior(Displayed):
         """
         n = _validate.positive_int(n, "n", maximum=len(self.embedding.names))
         mean = np.einsum("bs,bsd->bd", np.exp(self.log_weights), self.latent)
-        distance = np.square(mean[:, None] - self.embedding.places).sum(-1)
-        chosen = np.argsort(distance, axis=1, kind="stable")[:, :n]
+        chosen = np.argsort(-cosines(mean, self.embedding.places), axis=1, kind="stable")[:, :n]
         return self._shaped([[self.embedding.names[i] for i in row] for row in chosen])
 
     def predict(self, group: None = None) -> Floats:
@@ -270,6 +272,12 @@ class DatasetPosterior(Displayed):
 
     def _shaped(self, values: Any) -> Any:
         return values if self.batch else values[0]
+
+
+def cosines(z: Floats, places: Floats) -> Floats:
+    """Cosine of the angle between the vectors (z, 1) and (place, 1), (B, dim) and (N, dim) -> (B, N)."""
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (np.insert(at, 0, 1.0, axis=1) for at in (z, places))]
+    return np.asarray(unit[0] @ unit[1].T)
 
 
 def _log_mean(values: Floats, log_weights: Floats) -> Floats:

@@ -206,7 +206,7 @@ class _Learning(Trainable):
         network, (counts,) = self.network, batch
         value, _ = objectives.loss(
             "elbo",
-            lambda z: network.log_joint(counts, z),
+            lambda z: network.log_joint(counts, z, torch.randn(z.shape, generator=generator)),
             network.head,
             self.encoder(counts),
             network.n_draws,
