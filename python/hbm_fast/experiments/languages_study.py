@@ -20,6 +20,7 @@ from hbm_fast.benchmark import records
 from hbm_fast.datasets import load_languages
 from hbm_fast.datasets.text import letter_chains
 from hbm_fast.embedding import DatasetEmbedding
+from hbm_fast.embedding.dataset_posterior import cosines
 from hbm_fast.experiments import languages, languages_methods
 from hbm_fast.experiments.languages_families import FAMILIES
 from hbm_fast.experiments.languages_methods import N_QUERIES, FittedDirichlet, Learned, Method, Mixture, NaiveBayes
@@ -163,15 +164,15 @@ class Study:
         z = emb.modes(self.pooled[self.held_out]).numpy()
         root = np.sqrt(self.shares)
         found = {}
-        squares = {
-            "embedding": np.square(z[:, None] - emb.places).sum(-1),
-            "letter pairs": np.square(root[self.held_out, None] - root[self.learn]).sum(-1),
+        similar = {
+            "embedding": cosines(z, emb.places),
+            "letter pairs": -np.square(root[self.held_out, None] - root[self.learn]).sum(-1),
         }
         family = np.array([FAMILIES.get(code, "") for code in self.langs.codes])
         known = np.isin(family[self.held_out], family[self.learn]) & (family[self.held_out] != "")
         distance = self.kilometres()
-        for name, square in squares.items():
-            nearest = self.learn[square.argmin(1)]
+        for name, values in similar.items():
+            nearest = self.learn[values.argmax(1)]
             found[name] = {
                 "family": float((family[nearest] == family[self.held_out])[known].mean()),
                 "kilometres": float(np.median(distance[self.held_out, nearest])),
