@@ -16,7 +16,7 @@ from hbm_fast.cli import sample as sample_module
 from hbm_fast.cli import train as train_module
 
 TABLE = "group,white,black\n" + "".join(f"g{n},{n},{20 - n}\n" for n in range(20))
-SIMULATE = ["--datasets", "400", "--part", "20", "--format", "npz"]
+SIMULATE = ["--datasets", "400", "--part", "2", "--format", "npz"]
 
 
 def terminal(*arguments, columns=80, cwd, **environment):
@@ -55,7 +55,7 @@ def test_a_terminal_has_one_line_of_80_columns(tmp_path):
     assert max(map(len, lines)) <= 80
     assert re.search(r"simulate \S+ +\d+% \S+ left  [\d,]+ datasets/s", "\n".join(lines))
     assert re.fullmatch(r"simulate ━+ 100% \d:\d\d:\d\d [\d,]+ datasets/s *", lines[-2])
-    assert lines[-1] == "400 datasets in 20 parts: bags"
+    assert lines[-1] == "400 datasets in 200 parts: bags"
     assert re.search(r"\x1b\[3\d|\x1b\[38;", output)  # colours
     (tmp_path / "t.csv").write_text(TABLE)
     code, output = terminal(
@@ -70,7 +70,7 @@ def test_a_terminal_has_one_line_of_80_columns(tmp_path):
 
 def test_piped_progress_is_a_line_at_each_tenth(run, tmp_path):
     code, out, err = run("simulate", tmp_path / "bags", *SIMULATE)
-    assert (code, out) == (0, f"400 datasets in 20 parts: {tmp_path / 'bags'}\n")
+    assert (code, out) == (0, f"400 datasets in 200 parts: {tmp_path / 'bags'}\n")
     lines = err.splitlines()
     assert [line.split()[2] for line in lines] == [f"{10 * n}%" for n in range(1, 11)]
     assert "(40 of 400 datasets)" in lines[0]
