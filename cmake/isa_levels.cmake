@@ -1,6 +1,6 @@
 # The hot loops (*.isa.cpp) are compiled once per instruction-set level, each into a namespace and an object of its own
 # (the macro HBM_LEVEL names both). core/dispatch.hpp chooses one. Everything else is built for the baseline.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC AND NOT HBM_FAST_PORTABLE)
   set(HBM_FAST_LEVELS v2 v3 v4)
   set(hbm_baseline_flags -march=x86-64-v2)
   set(hbm_flags_v2 -march=x86-64-v2)
