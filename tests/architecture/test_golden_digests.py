@@ -1,7 +1,8 @@
 """The draws of every sampler, every shipped network and embedding keep their bits.
 
-The last bits depend on the instruction-set level and the C library; those of a network also on the build of torch, and on
-the maker of the CPU, by which torch's matrix products choose their code. These are the keys of golden_digests.json. `python tests/architecture/test_golden_digests.py` stores the digests of this machine.
+The last bits depend on the instruction-set level and the C library. Those of a network also depend on the build of
+torch, and on the maker of the CPU, by which torch's matrix products choose their code. These are the keys of
+golden_digests.json; `python tests/architecture/test_golden_digests.py` stores the digests of this machine.
 """
 
 import hashlib
