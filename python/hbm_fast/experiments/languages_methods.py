@@ -183,8 +183,7 @@ def measures(scores: Scores, trial: Trial, languages: Any = slice(None)) -> dict
         found["nats_without"] = float(scores.background[of_these].mean())
         found["balanced"] = float(0.5 * ((own > 0.0).mean() + (other <= 0.0).mean()))
         found["relative_taken_for_own"] = float((relative > 0.0).mean())
-        gaps = [abs(row[0] - row[1]) for row in reliability(own, other) if row[2] >= LEAST_IN_TENTH]
-        found["gap"] = max(gaps, default=np.nan)
+        found["gap"] = largest_gap(own, other)
     return found
 
 
@@ -225,3 +224,9 @@ def reliability(own: Floats, other: Floats) -> list[tuple[float, float, int]]:
         for i in range(10)
         if (tenth == i).any()
     ]
+
+
+def largest_gap(own: Floats, other: Floats) -> float:
+    """Largest difference between the probability stated and the share that is right, of tenths that hold enough."""
+    gaps = [abs(stated - right) for stated, right, n in reliability(own, other) if n >= LEAST_IN_TENTH]
+    return max(gaps, default=np.nan)
