@@ -13,10 +13,11 @@ namespace own = hbm_fast::xla;
 // Later versions add fields at the end.
 #define SAME_SIZE(ours, theirs) static_assert(sizeof(own::ours) <= sizeof(theirs))
 
-SAME_SIZE(Extension, XLA_FFI_Extension_Base);
-SAME_FIELD(Extension, struct_size, XLA_FFI_Extension_Base, struct_size);
-SAME_FIELD(Extension, type, XLA_FFI_Extension_Base, type);
-SAME_FIELD(Extension, next, XLA_FFI_Extension_Base, next);
+using XlaExtension = decltype(XLA_FFI_Metadata_Extension::extension_base);  // its name has changed
+SAME_SIZE(Extension, XlaExtension);
+SAME_FIELD(Extension, struct_size, XlaExtension, struct_size);
+SAME_FIELD(Extension, type, XlaExtension, type);
+SAME_FIELD(Extension, next, XlaExtension, next);
 static_assert(own::metadata_extension == XLA_FFI_Extension_Metadata);
 
 static_assert(own::version_major == XLA_FFI_API_MAJOR && own::version_minor <= XLA_FFI_API_MINOR);

@@ -151,6 +151,10 @@ class _LogLikelihood(Op):  # type: ignore[misc]
         for storage, output in zip(output_storage, outputs, strict=False):
             storage[0] = output
 
+    def infer_shape(self, *arguments: Any) -> list[Any]:
+        node, shapes = arguments[-2:]  # before PyTensor 3.3 a graph came first
+        return self.output_shapes(shapes)[: len(node.outputs)]
+
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         outputs = [True] * len(node.outputs)
         return [*([[False] * len(outputs)] * (len(node.inputs) - 1)), outputs]
@@ -201,10 +205,10 @@ class _EachGroup(_LogLikelihood):
         shape = tuple(n if m == 1 else m if n == 1 or m is not None else n for m, n in zip(*wide, strict=True))
         return [shape, (*shape, k)]
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
+    def output_shapes(self, shapes: list[Any]) -> list[Any]:
         x_shape = shapes[0] if self.held is None else tuple(map(pt.constant, self.held.counts.shape))
         shape = tuple(broadcast_shape(x_shape[:-1], shapes[-1][:-1], arrays_are_shapes=True))
-        return [shape, (*shape, shapes[-1][-1])][: len(node.outputs)]
+        return [shape, (*shape, shapes[-1][-1])]
 
     def cost_slope(self, a: Any, slopes: Any, grad_value: Any) -> Any:
         shared = None if self.held is None or self.held.statistics is None else _common_factor(grad_value)
@@ -241,8 +245,8 @@ class _AllGroups(_LogLikelihood):
     def static_shapes(self, a: Any) -> list[tuple[int | None, ...]]:
         return [a.type.shape[:-1], a.type.shape]
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
-        return [shapes[0][:-1], shapes[0]][: len(node.outputs)]
+    def output_shapes(self, shapes: list[Any]) -> list[Any]:
+        return [shapes[0][:-1], shapes[0]]
 
     def cost_slope(self, a: Any, slopes: Any, grad_value: Any) -> Any:
         return grad_value[..., np.newaxis] * slopes
