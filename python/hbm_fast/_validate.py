@@ -50,11 +50,15 @@ def positive_int(value: Any, name: str, *, minimum: int = 1, maximum: int = 2**6
 
 
 def finite_float(value: Any, name: str, *, positive: bool = False) -> float:
-    """A finite number, optionally above zero."""
+    """A finite number, optionally above zero; bools and texts are refused."""
     try:
+        if isinstance(value, bool | np.bool_ | str | bytes):
+            raise TypeError
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be finite; got an integer beyond the largest float") from None
     if not np.isfinite(result):
         raise ValueError(f"{name} must be finite; got {result}")
     if positive and result <= 0:

@@ -42,6 +42,7 @@ def torch_build():
 
 
 def cpu_maker():
+    """Such as "GenuineIntel"; on other machines than x86-64 their name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.split()[-1] for line in lines if line.startswith("vendor_id")), platform.machine())
 
@@ -109,6 +110,12 @@ def test_embeddings(name):
     pytest.importorskip("torch")
     pytest.importorskip("safetensors")
     assert embedding_digest(name) == stored(torch_build(), "embeddings", name)
+
+
+def test_each_is_stored_for_some_machine():
+    groups = json.loads(STORED.read_text()).values()
+    for kind, names in (("samplers", SAMPLER_CASES), ("networks", NETWORKS), ("embeddings", EMBEDDINGS)):
+        assert {name for group in groups for name in group.get(kind, {})} == set(names)
 
 
 if __name__ == "__main__":

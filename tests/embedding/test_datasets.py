@@ -10,6 +10,7 @@ import torch
 import hbm_fast as hbm
 from hbm_fast.embedding import DatasetEmbedding, Embedding, dirichlet_rows
 from hbm_fast.embedding.bags import as_bags
+from hbm_fast.embedding.dataset_network import DatasetNetwork
 from hbm_fast.embedding.scoring import log_probabilities
 
 pytestmark = pytest.mark.filterwarnings("ignore:data holds .* datasets to learn from:UserWarning")
@@ -191,7 +192,7 @@ def test_nearest_is_by_direction(emb, data):
 
 
 def test_noise_added_to_z_makes_f_smoother(data):
-    """With much noise f hardly depends on z; with none it does."""
+    """f changes less with z where it was learned with more noise."""
     slopes = []
     for noise in (0.0, 3.0):
         emb = hbm.embedding.train(
@@ -201,6 +202,22 @@ def test_noise_added_to_z_makes_f_smoother(data):
         share = f / f.sum(-1, keepdims=True)
         slopes.append(np.abs(share[0] - share[1]).max())
     assert slopes[1] < 0.7 * slopes[0]
+    assert [DatasetNetwork(3, None, dim, 5).z_noise for dim in (3, 20)] == [0.1, 0.4]
+
+
+def test_settings_of_numpys_types_are_saved(data, tmp_path):
+    emb = hbm.embedding.train(
+        data=data,
+        shared="dataset",
+        dim=1,
+        steps=2,
+        inference_steps=0,
+        width=np.int64(8),
+        z_noise=np.float32(0.125),
+        rng=0,
+    )
+    emb.save(tmp_path / "chains.safetensors")
+    assert hbm.embedding.load(tmp_path / "chains.safetensors").settings["z_noise"] == 0.125
 
 
 def test_files_and_copies(emb, data, tmp_path):
@@ -336,7 +353,8 @@ def test_contexts_and_categories_without_counts():
         ({"held_out": [70]}, r"held_out must be different indices below 70"),
         ({"shared": "group"}, r"shared must be one of 'bag', 'dataset', 'auto'; got 'group'"),
         ({"dim": 0}, r"dim must be at least 1"),
-        ({"z_noise": -0.1}, r"z_noise must not be negative; got -0.1"),
+        ({"z_noise": -0.1}, r"z_noise must lie between 0 and 10; got -0.1"),
+        ({"z_noise": np.nan}, r"z_noise must be finite; got nan"),
         ({"shared": "bag"}, r'data hold counts in contexts, .*: only shared="dataset" takes them'),
         ({"shared": "bag", "data": list(np.ones((3, 2, 3, 4), int))}, r"data hold counts in contexts"),
     ],

@@ -21,6 +21,7 @@ from hbm_fast.nn.network import Network
 from hbm_fast.nn.objectives import log_normal
 
 _STEP = 1e-4  # of the central differences of f
+_LARGEST_NOISE = 10.0  # standard deviations of z
 
 
 class Gaussian(heads.GaussianMixture):
@@ -57,9 +58,9 @@ class DatasetNetwork(Network):
     ``n_contexts`` is C, None without contexts; ``n_datasets`` the number of training datasets, whose z it keeps;
     ``width`` and ``depth`` are those of f, ``n_draws`` the draws of q for each dataset and step; ``n_anchors`` the
     points of z at which the input of q is computed; ``encoder_width`` and ``encoder_depth`` are those of the network
-    from it to the parameters of q. ``z_noise`` is the scale of the normal noise that is added to z wherever f is
-    evaluated while it is learned: f is then right near the z of a training dataset and not at it alone, without which
-    it promises too much of new datasets. Default dim / 30, at most 0.4, since datasets lie closer in few dimensions.
+    from it to the parameters of q. ``z_noise`` is the standard deviation of the normal noise added to z wherever f is
+    evaluated while it is learned: f then fits around the z of each training dataset, and predicts new datasets better.
+    Default dim / 30, at most 0.4: in few dimensions datasets lie closer together.
     """
 
     title = "an embedding with shared='dataset'"
@@ -84,8 +85,8 @@ class DatasetNetwork(Network):
     ) -> None:
         super().__init__()
         self.z_noise = min(0.4, dim / 30.0) if z_noise is None else _validate.finite_float(z_noise, "z_noise")
-        if self.z_noise < 0.0:
-            raise ValueError(f"z_noise must not be negative; got {z_noise}")
+        if not 0.0 <= self.z_noise <= _LARGEST_NOISE:
+            raise ValueError(f"z_noise must lie between 0 and {_LARGEST_NOISE:g}; got {z_noise}")
         self.n_categories, self.dim, self.n_draws = n_categories, dim, n_draws
         self.shape = (n_contexts or 1, n_categories)
         n_cells = self.shape[0] * n_categories
@@ -147,7 +148,7 @@ class DatasetNetwork(Network):
     def log_joint(self, counts: Tensor, z: Tensor, noise: Tensor | None = None) -> Tensor:
         """log p(x, z) without the multinomial coefficients, (B, C, K), (B, S, dim) -> (B, S) float64.
 
-        With ``noise`` (B, S, dim) f is evaluated at z + z_noise * noise.
+        With ``noise`` (B, S, dim) the likelihood is that at z + z_noise * noise, the prior that at z.
         """
         at = z if noise is None else z + self.z_noise * noise
         return dirichlet_rows.log_likelihood(counts, self.log_concentration(at)) + log_normal(z.double())

@@ -159,10 +159,11 @@ class DatasetPosterior(Displayed):
         return np.exp(-np.logaddexp(0.0, -log_odds))
 
     def nearest(self, n: int = 5) -> Any:
-        """Names of the training datasets whose z is nearest in direction to the mean of z, the nearest first.
+        """Names of the training datasets whose z makes the smallest angle with the mean of z, the nearest first.
 
-        Nearest is the smallest angle between the vectors (z, 1). By distance, datasets near the prior's mean would be
-        named for any dataset of few bags, whose z is not far from there either.
+        The angle is that between the vectors (z, 1). The z of training datasets lie farther from 0 than those of new
+        datasets, so that by distance the few training datasets near 0 would be named for most. The 1 gives an angle to
+        a z of one dimension, and to a z near 0.
 
         Parameters
         ----------

@@ -79,6 +79,8 @@ def train_datasets(
         "n_simulated",
     ]
     _validate.keywords(settings, known, "train")
+    if settings.get("z_noise") is not None:
+        settings["z_noise"] = _validate.finite_float(settings["z_noise"], "z_noise")
     bags = as_bags(data)
     if len(bags) < 2:
         raise ValueError(f"data must hold at least 2 datasets; got {len(bags)}")

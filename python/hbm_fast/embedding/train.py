@@ -114,8 +114,8 @@ def train(
         With ``shared="dataset"`` the training takes 800 steps of 64 random sub-sets of the bags by default, then
         ``inference_steps`` (default twice as many) for q alone, on ``n_simulated=20480`` datasets that f simulates;
         settings of the network are ``width=128``, ``depth=2``, ``n_draws=4``, ``n_anchors=8``, ``encoder_width=128``,
-        ``encoder_depth=1``, and ``z_noise`` (default dim / 30, at most 0.4), the scale of the noise that is added to z
-        while f is learned: the more, the smoother f, and the less it promises of datasets unlike all that it saw.
+        ``encoder_depth=1``, and ``z_noise`` (default dim / 30, at most 0.4), the standard deviation of the noise added
+        to z while f is learned: the larger, the smoother f.
 
     Returns
     -------

@@ -169,7 +169,7 @@ def _generated(content: Parts) -> str:
 
 def _nearest(content: Parts) -> str:
     names = {
-        "embedding": "the nearest in z",
+        "embedding": "the nearest in z, by angle",
         "letter pairs": "the nearest in shares of letter pairs",
         "any": "any language learned from",
     }

@@ -98,7 +98,7 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     safetensors_torch = import_optional("safetensors.torch", "amortize")
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    plain = json.loads(json.dumps({"format": FORMAT, **header}))
+    plain = json.loads(json.dumps({"format": FORMAT, **header}, default=_python_number))
     metadata = {"hbm_fast": json.dumps({**plain, CHECKSUM: _checksum(plain, stored)})}
     _files.write_bytes(path, safetensors_torch.save(stored, metadata=metadata))
 
@@ -188,6 +188,11 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 def _is_range(value: Any, lowest: int, largest: int) -> bool:
     return isinstance(value, list) and bool(_validate.inclusive_range(tuple(value), "it", lowest, largest))
+
+
+def _python_number(value: Any) -> Any:
+    """A setting that was given as a number of another library, in Python's own type."""
+    return value.item()
 
 
 def _checksum(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
