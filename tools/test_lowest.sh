@@ -25,5 +25,5 @@ for requirement in requirements:
         print(f"{name}=={bound}")
 PYTHON
 cat "$scratch/lowest.txt"
-python -m pip install --quiet -c "$scratch/lowest.txt" -c constraints.txt ".[all,sklearn,pymc,jax,numpyro,test]"
+python -m pip install --quiet -c "$scratch/lowest.txt" -c constraints.txt ".[all,sklearn,pymc,jax,numpyro,test]" nutpie
 python -m pytest "$@"

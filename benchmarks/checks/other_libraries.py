@@ -28,6 +28,7 @@ from hbm_fast.integrations.pymc import DirichletMultinomial
 from hbm_fast.posterior import diagnostics
 
 GOALS = {("PyMC", "each"): 4.0, ("PyMC", "shared"): 50.0, ("NumPyro", "each"): 7.0, ("NumPyro", "shared"): 50.0}
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # its earlier place
 CASES = {"each": "a concentration for each group", "shared": "one concentration, by statistics"}
 
 
@@ -127,7 +128,7 @@ def by_nutpie(counts, n_draws):
 def by_numpyro(counts, n_draws):
     options = {"num_chains": 2, "chain_method": "sequential", "progress_bar": False}
     chain = numpyro.infer.MCMC(numpyro.infer.NUTS(in_numpyro), num_warmup=n_draws, num_samples=n_draws, **options)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         chain.run(jax.random.key(4), hbm.SufficientStatistics(counts), counts.shape[1])
     samples = chain.get_samples(group_by_chain=True)
     return np.asarray(samples["alpha"]), np.asarray(samples["beta"])
@@ -160,7 +161,7 @@ def main():
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # jax reads it when it computes first
-    with jax.enable_x64(True):
+    with enable_x64(True):
         records = [record for kind in CASES for record in speed(kind, asked.turns)]
     for name, row in posteriors(asked.draws).items():
         largest = float(np.abs(row["z"]).max())

@@ -46,7 +46,7 @@ def array(dataset: Any) -> NDArray[Any]:
 
 def texts(dataset: Any) -> tuple[str, ...]:
     """A one-dimensional dataset of text."""
-    return tuple(str(text) for text in array(dataset.asstr() if hasattr(dataset, "asstr") else dataset))
+    return tuple(text.decode() if isinstance(text, bytes) else str(text) for text in array(dataset))
 
 
 def _check_sizes(stored: Any, h5py: Any, size: int) -> None:
