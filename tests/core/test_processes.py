@@ -36,9 +36,7 @@ def same(results, expected):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.filterwarnings(
-    r"ignore:os.fork\(\) was called:RuntimeWarning"
-)  # by JAX, if imported
+@pytest.mark.filterwarnings(r"ignore:os.fork\(\) was called:RuntimeWarning")  # by JAX, if imported
 def test_processes(method, expected):
     """`expected` has run threads in this process before a child is forked, which does not have them."""
     if method not in multiprocessing.get_all_start_methods():

@@ -153,7 +153,8 @@ class _LogLikelihood(Op):  # type: ignore[misc]
 
     def infer_shape(self, *arguments: Any) -> list[Any]:
         node, shapes = arguments[-2:]  # before PyTensor 3.3 a graph came first
-        return self.output_shapes(shapes)[: len(node.outputs)]
+        found: list[Any] = self.output_shapes(shapes)
+        return found[: len(node.outputs)]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         outputs = [True] * len(node.outputs)
