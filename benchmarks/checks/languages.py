@@ -23,13 +23,8 @@ from hbm_fast.experiments.languages_study import Study
 
 RESULTS = Path(__file__).parents[1] / "results" / "languages.json"
 SIZES = {1: 512, 2: 512, 5: 256, 20: 128, 40: 128}  # numbers of examples, and draws of z: more where z is less known
-EXAMPLES = (
-    0,
-    8,
-    16,
-    24,
-    32,
-)  # the utterance that is the one example, in turn: five times the scores of the first alone
+# The utterance that is the one example, in turn: five times the scores of the first alone.
+EXAMPLES = (0, 8, 16, 24, 32)
 TRAINING, SCORING, GENERATED = "training", "one example and 100 queries", "generated from 20 examples and recognised"
 NAMES = {
     "nats": "nats",
