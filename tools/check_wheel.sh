@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The wheel in a clean environment: sdist -> wheel -> manylinux repair -> an environment with numpy alone -> the tests,
+# The wheel in a clean environment: sdist -> wheel -> manylinux repair -> an environment with numpy and narwhals alone -> the tests,
 # in a directory without the sources. Needs python3 -m build, auditwheel and patchelf on the PATH.
 #   tools/check_wheel.sh [FOLDER]     leaves the sdist and the wheels in FOLDER (default: dist)
 set -euo pipefail
@@ -30,7 +30,7 @@ python3 -m venv "$scratch/venv"
 python="$scratch/venv/bin/python"
 cd "$scratch"
 "$python" -m pip install --quiet "$repaired"
-"$python" -m pip list --format freeze | grep -viE "^(pip|setuptools|numpy|hbm-fast)==" && { echo "more than numpy came along"; exit 1; }
+"$python" -m pip list --format freeze | grep -viE "^(pip|setuptools|numpy|narwhals|hbm-fast)==" && { echo "more than numpy and narwhals came along"; exit 1; }
 # first answer of the bare installation
 time "$python" -W error -c "
 import hbm_fast as hbm
@@ -51,4 +51,4 @@ PY
 "$python" -m pip install --quiet -c "$root/constraints.txt" "$repaired[all,test]"
 cp -r "$root/tests" "$scratch/tests"
 cp "$root/pyproject.toml" "$scratch/"
-"$python" -m pytest -p no:cacheprovider --quiet
+"$python" -m pytest -n 2 -p no:cacheprovider --quiet
