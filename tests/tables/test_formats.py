@@ -399,6 +399,11 @@ def test_biom(tmp_path):
         write_biom(file, counts, *names, **changes)
         with pytest.raises(ValueError, match=rf"twins\.biom.*({message})"):
             biom.read(file)
+    with pytest.importorskip("h5py").File(file, "a") as stored:
+        del stored["sample/ids"]
+        stored["sample/ids"] = [1, 2]
+    with pytest.raises(ValueError, match=r"twins\.biom.*/sample/ids must hold text; it holds int64"):
+        biom.read(file)
     with pytest.raises(ValueError, match="drop and labels name columns of text and Parquet"):
         read_counts(file, drop=["white"])
     file.write_text('{"format": "Biological Observation Matrix 1.0.0"}')

@@ -79,7 +79,7 @@ def train_datasets(
         "n_simulated",
     ]
     _validate.keywords(settings, known, "train")
-    if settings.get("z_noise") is not None:
+    if settings.get("z_noise") is not None:  # a float in the file, whatever number was given
         settings["z_noise"] = _validate.finite_float(settings["z_noise"], "z_noise")
     bags = as_bags(data)
     if len(bags) < 2:

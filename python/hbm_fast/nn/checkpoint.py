@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -191,7 +192,9 @@ def _is_range(value: Any, lowest: int, largest: int) -> bool:
 
 
 def _python_number(value: Any) -> Any:
-    """A setting that was given as a number of another library, in Python's own type."""
+    """A setting that was given as a number of NumPy, in Python's own type."""
+    if not isinstance(value, np.generic):
+        raise TypeError(f"a setting of type {type(value).__name__} cannot be stored: {value!r:.60}")
     return value.item()
 
 
