@@ -1,7 +1,7 @@
 """What the search, the information and the result of a mixture's fit share: the slots of the counts and the priors."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -38,13 +38,7 @@ class Solutions:
         return len(self.value)
 
     def __getitem__(self, index: NDArray[np.intp] | slice) -> "Solutions":
-        return Solutions(
-            self.log_concentration[index],
-            self.log_weights[index],
-            self.value[index],
-            self.n_iterations[index],
-            self.converged[index],
-        )
+        return Solutions(*(getattr(self, f.name)[index] for f in fields(self)))
 
     @staticmethod
     def none(n_components: int, n_categories: int) -> "Solutions":
@@ -61,12 +55,7 @@ class Solutions:
     @staticmethod
     def joined(parts: list["Solutions"]) -> "Solutions":
         """All solutions of the parts."""
-        return Solutions(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("log_concentration", "log_weights", "value", "n_iterations", "converged")
-            )
-        )
+        return Solutions(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Solutions)))
 
 
 class MixtureProblem:
