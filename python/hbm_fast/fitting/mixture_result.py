@@ -356,12 +356,17 @@ class MixtureFit(_display.Displayed):
 
     def _log_joint(self, counts: CountsLike) -> Floats:
         """Log weight plus log likelihood (N, J)."""
+        new = self._new_counts(counts)
+        columns = [log_likelihood(new, a) for a in self.concentration]
+        return np.log(self.weights) + np.stack(columns, axis=1)
+
+    def _new_counts(self, counts: CountsLike) -> Any:
+        """Counts (N, K), an array or sparse, with the columns of the fit."""
         given = as_counts(counts)
         new = given.counts if given.category_names is None else align(given, self.category_names)
         if len(new.shape) != 2 or new.shape[1] != self.concentration.shape[1] or new.shape[0] < 1:
             raise ValueError(f"counts must have shape (N, {self.concentration.shape[1]}); got {new.shape}")
-        columns = [log_likelihood(new, a) for a in self.concentration]
-        return np.log(self.weights) + np.stack(columns, axis=1)
+        return new
 
     def contributions(self) -> Any:
         """How much each category tells the components from one component for all groups.
