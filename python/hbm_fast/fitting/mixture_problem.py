@@ -41,15 +41,11 @@ class Solutions:
         return Solutions(*(getattr(self, f.name)[index] for f in fields(self)))
 
     @staticmethod
-    def none(n_components: int, n_categories: int) -> "Solutions":
-        """No solution."""
-        empty = np.zeros(0)
+    def starts(log_concentration: Floats, log_weights: Floats) -> "Solutions":
+        """Points from which to search; their values are not known."""
+        n = len(log_weights)
         return Solutions(
-            np.zeros((0, n_components, n_categories)),
-            np.zeros((0, n_components)),
-            empty,
-            empty.astype(np.int64),
-            empty.astype(np.bool_),
+            log_concentration, log_weights, np.full(n, -np.inf), np.zeros(n, np.int64), np.zeros(n, np.bool_)
         )
 
     @staticmethod

@@ -156,6 +156,4 @@ def neighbours(
         found += [_with_new_component(problem, *_one(fewer, i), generator) for i in range(min(most, len(fewer)))]
     if more is not None:
         found += [_pruned(problem, *_one(more, i)) for i in range(min(most, len(more)))]
-    a, w = _stacked(found)
-    n = len(w)
-    return Solutions(a, w, np.full(n, -np.inf), np.zeros(n, np.int64), np.zeros(n, np.bool_))
+    return Solutions.starts(*_stacked(found))

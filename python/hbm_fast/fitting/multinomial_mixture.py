@@ -203,7 +203,7 @@ def fit_multinomial_mixture(
         proportions=beta,
         _rows=rows,
         _multiplicity=multiplicity,
-        _modes=Solutions.none(n_components, n_categories),
+        _modes=Solutions.starts(np.zeros((0, *beta.shape)), np.zeros((0, n_components))),
     )
 
 
