@@ -90,45 +90,32 @@ __all__ = [
     "tables",
 ]
 
-# The module of each public name, and the public subpackages. They are imported on first use, so that `import hbm_fast`
+# The public names of each module, and the public subpackages. They are imported on first use, so that `import hbm_fast`
 # takes little longer than numpy; the block above imports them for type checkers.
 _EXPORTS = {
-    "ComponentSelection": "fitting",
-    "Evidence": "evidence",
-    "FitResult": "fitting",
-    "GroupComparison": "comparison",
-    "HierarchicalModel": "models",
-    "ManyFits": "fitting",
-    "MixtureClassifier": "fitting",
-    "MixtureFit": "fitting",
-    "MixtureModel": "models",
-    "MixturePosterior": "posterior",
-    "MixtureSimulation": "simulation",
-    "ModelRanking": "comparison",
-    "PopulationFit": "fitting",
-    "PopulationModel": "models",
-    "PopulationPosterior": "posterior",
-    "Posterior": "posterior",
-    "RegressionFit": "fitting",
-    "RegressionModel": "models",
-    "RegressionPosterior": "posterior",
-    "RegressionSimulation": "simulation",
-    "Simulation": "simulation",
-    "SufficientStatistics": "sufficient_statistics",
-    "compare_groups": "comparison",
-    "compare_models": "comparison",
-    "dirichlet": "variates",
-    "dirichlet_multinomial": "distribution",
-    "exact_posterior": "exact",
-    "fit": "fitting",
-    "fit_many": "fitting",
-    "log_evidence": "evidence",
-    "log_likelihood": "likelihood",
-    "log_likelihood_gradient": "likelihood",
-    "multinomial": "variates",
-    "sample": "sampling",
-    "select_components": "fitting",
-    "simulate": "simulation",
+    "comparison": ("GroupComparison", "ModelRanking", "compare_groups", "compare_models"),
+    "distribution": ("dirichlet_multinomial",),
+    "evidence": ("Evidence", "log_evidence"),
+    "exact": ("exact_posterior",),
+    "fitting": (
+        "ComponentSelection",
+        "FitResult",
+        "ManyFits",
+        "MixtureClassifier",
+        "MixtureFit",
+        "PopulationFit",
+        "RegressionFit",
+        "fit",
+        "fit_many",
+        "select_components",
+    ),
+    "likelihood": ("log_likelihood", "log_likelihood_gradient"),
+    "models": ("HierarchicalModel", "MixtureModel", "PopulationModel", "RegressionModel"),
+    "posterior": ("MixturePosterior", "PopulationPosterior", "Posterior", "RegressionPosterior"),
+    "sampling": ("sample",),
+    "simulation": ("MixtureSimulation", "RegressionSimulation", "Simulation", "simulate"),
+    "sufficient_statistics": ("SufficientStatistics",),
+    "variates": ("dirichlet", "multinomial"),
 }
 _SUBPACKAGES = {"amortize", "calibration", "datasets", "embedding", "integrations", "plots", "priors", "tables"}
 
@@ -136,9 +123,10 @@ _SUBPACKAGES = {"amortize", "calibration", "datasets", "embedding", "integration
 def __getattr__(name: str) -> Any:
     if name in _SUBPACKAGES:
         return import_module(f"hbm_fast.{name}")
-    if name in _EXPORTS:
-        value = globals()[name] = getattr(import_module(f"hbm_fast.{_EXPORTS[name]}"), name)
-        return value
+    for module, names in _EXPORTS.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"hbm_fast.{module}"), name)
+            return value
     raise AttributeError(f"module 'hbm_fast' has no attribute {name!r}")
 
 

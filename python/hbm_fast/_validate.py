@@ -129,15 +129,6 @@ def integers(value: Any, name: str) -> Counts:
     return native(array)
 
 
-def count_array(value: Any, name: str) -> Counts:
-    """An array of integers as by `integers`; whole numbers of a floating type become int64."""
-    array = unmasked(value, name)
-    if array.dtype.kind == "f":
-        return whole_numbers(array, name)
-    _integer_dtype(array, name)
-    return native(array)
-
-
 def cell(index: tuple[int, ...], rows: tuple[str, ...] | None = None, columns: tuple[str, ...] | None = None) -> str:
     """A cell in words: by the names of its row and column where they have any."""
     if len(index) < 2:
@@ -145,6 +136,15 @@ def cell(index: tuple[int, ...], rows: tuple[str, ...] | None = None, columns: t
     names = zip(("row", "column"), index[-2:], (rows, columns), strict=True)
     found = ", ".join(f"{what} {i if named is None else repr(named[i])}" for what, i, named in names)
     return f"dataset {index[0]}, {found}" if len(index) == 3 else found
+
+
+def count_array(value: Any, name: str, place: Callable[[tuple[int, ...]], str] = cell, hint: str = "") -> Counts:
+    """An array of integers as by `integers`; whole numbers of a floating type become int64, as by `whole_numbers`."""
+    array = unmasked(value, name)
+    if array.dtype.kind == "f":
+        return whole_numbers(array, name, place, hint)
+    _integer_dtype(array, name)
+    return native(array)
 
 
 def whole_numbers(

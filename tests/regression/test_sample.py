@@ -12,7 +12,6 @@ from scipy.stats import norm
 
 import hbm_fast as hbm
 from hbm_fast import _core
-from hbm_fast.sampling.regression_evidence import log_evidence
 
 HERE = Path(__file__).parent
 SBC = HERE.parents[1] / "benchmarks" / "checks" / "regression_sbc.py"
@@ -268,10 +267,10 @@ def test_random_intercepts():
     summary = post.summary()
     assert summary["random scale[0]"]["ess_bulk"] > 400
     common = post.common()
-    value, error, method = log_evidence(counts, model, data=data, n_draws=120, rng=2)
-    again, other, _ = log_evidence(counts, model, data=data, n_draws=120, rng=3)
-    assert method == "bridge"
-    assert abs(value - again) < 6.5 * np.hypot(error, other)
+    evidence = hbm.log_evidence(counts, model, data=data, rng=2)
+    again = hbm.sample(counts, model, data=data, n_draws=120, rng=3, evidence=True)
+    assert evidence.method == "bridge"
+    assert abs(evidence.value - again.log_evidence) < 6.5 * np.hypot(evidence.error, again.log_evidence_error)
     assert common.shape == (4, 1000, 4)
     # subjects: of the fit, and not seen
     known = post.predict({"x": [0.0], "subject": ["s3"]})
@@ -349,6 +348,7 @@ def test_evidence_by_its_public_name():
     counts = rng.multinomial(20, [0.2, 0.3, 0.5], size=12)
     model = hbm.RegressionModel(3)
     evidence = hbm.log_evidence(counts, model, design=design, rng=1)
+    assert evidence.method == "importance"
     post = hbm.sample(counts, model, design=design, rng=1)
     assert evidence.value == pytest.approx(
         post.log_evidence, abs=6.5 * np.hypot(evidence.error, post.log_evidence_error)

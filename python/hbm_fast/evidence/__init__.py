@@ -12,9 +12,11 @@ from hbm_fast._random import key as new_key
 from hbm_fast._typing import Counts, CountsLike, RNGLike
 from hbm_fast.evidence import enumeration, importance
 from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
+from hbm_fast.posterior import MixturePosterior, RegressionPosterior
 from hbm_fast.quadrature import Quadrature
-from hbm_fast.sampling import regression_evidence, sample
+from hbm_fast.sampling import sample
 from hbm_fast.sampling.evidence import refuse_multinomial
+from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
@@ -139,7 +141,8 @@ def log_evidence(
     if isinstance(model, RegressionModel):
         if method != "auto":
             raise ValueError(f"the evidence of a RegressionModel is by method='auto'; got {method!r}")
-        found = Evidence(*regression_evidence.log_evidence(counts, model, rng=rng, **covariates))
+        drawn = sample_regression(counts, model, rng=rng, evidence=True, **covariates)
+        found = _of_draws(drawn, "importance" if drawn.method == "importance" else "bridge")
         return found if coefficient else _without(found, SufficientStatistics(as_counts(counts).dense()))
     for name, value in covariates.items():
         if value is not None:
@@ -222,9 +225,13 @@ def _of_mixture(
     if method not in ("auto", "bridge"):
         raise ValueError(f"method={method!r} is of one component; use 'bridge'")
     post = sample(table, model, n_chains=_N_CHAINS, n_draws=_N_DRAWS, n_warmup=_MIXTURE_WARMUP, rng=rng, evidence=True)
+    return _of_draws(post, "bridge")
+
+
+def _of_draws(post: MixturePosterior | RegressionPosterior, method: str) -> Evidence:
     assert post.log_evidence is not None
     assert post.log_evidence_error is not None
-    return Evidence(post.log_evidence, post.log_evidence_error, "bridge")
+    return Evidence(post.log_evidence, post.log_evidence_error, method)
 
 
 __all__ = ["Evidence", "log_evidence"]

@@ -9,12 +9,12 @@ concentration of beta's Dirichlet prior, B its sum. The function exp(h) is nearl
 
 import numpy as np
 
-from hbm_fast import _core, _validate, _weighted
+from hbm_fast import _core, _validate
 from hbm_fast._typing import Floats
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior.new_component import log_gamma
 from hbm_fast.priors import Dirichlet
-from hbm_fast.sampling.bridge import importance
+from hbm_fast.sampling.bridge import effective_share, importance, is_nearly_exact
 from hbm_fast.sampling.evidence import ComponentLikelihood
 from hbm_fast.sampling.proposals import Points, Prior, log_gammas, log_sum_exp
 from hbm_fast.sufficient_statistics import SufficientStatistics
@@ -27,8 +27,6 @@ _FAR, _N_FAR = 600.0, 6  # distances at which other modes are looked for
 _MOST_STEPS, _LONGEST_STEP, _TOLERANCE = 30, 1.0, 1e-6  # of Newton's method
 _BLOCK, _MOST_BLOCKS = 1000, 20
 _ENOUGH = 0.001  # standard error
-# As for a regression: the weights are nearly equal, or a good share is effective and their tail is light.
-_ALIKE, _LEAST_SHARE, _LARGEST_K = 0.9, 0.5, 0.5
 
 
 def estimate(
@@ -55,9 +53,8 @@ def estimate(
         value, error = importance(weights)
         if error < _ENOUGH:
             break
-    share = float(_weighted.effective_size(_weighted.normalise(weights))) / weights.size
-    k = _weighted.pareto_k(weights)
-    if share >= _ALIKE or (share >= _LEAST_SHARE and k <= _LARGEST_K):
+    share, k = effective_share(weights)
+    if is_nearly_exact(share, k):
         return value, error
     return f"of the draws {share:.1%} are effective, and Pareto's k of their weights is {k:.2f}"
 

@@ -163,10 +163,7 @@ def _given_start(start: Any, model: MixtureModel, n_components: int) -> Solution
         )
     _validate.in_range(concentration, "start's concentration")
     _validate.proportions(_validate.in_range(weights, "start's weights"), "start's weights", shapes[0])
-    one = np.zeros(1, np.int64)
-    return Solutions(
-        np.log(concentration)[np.newaxis], np.log(weights)[np.newaxis], np.zeros(1), one, one.astype(np.bool_)
-    )
+    return Solutions.starts(np.log(concentration)[np.newaxis], np.log(weights)[np.newaxis])
 
 
 def _result(

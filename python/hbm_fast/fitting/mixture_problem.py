@@ -1,7 +1,7 @@
 """What the search, the information and the result of a mixture's fit share: the slots of the counts and the priors."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -38,35 +38,20 @@ class Solutions:
         return len(self.value)
 
     def __getitem__(self, index: NDArray[np.intp] | slice) -> "Solutions":
-        return Solutions(
-            self.log_concentration[index],
-            self.log_weights[index],
-            self.value[index],
-            self.n_iterations[index],
-            self.converged[index],
-        )
+        return Solutions(*(getattr(self, f.name)[index] for f in fields(self)))
 
     @staticmethod
-    def none(n_components: int, n_categories: int) -> "Solutions":
-        """No solution."""
-        empty = np.zeros(0)
+    def starts(log_concentration: Floats, log_weights: Floats) -> "Solutions":
+        """Points from which to search; their values are not known."""
+        n = len(log_weights)
         return Solutions(
-            np.zeros((0, n_components, n_categories)),
-            np.zeros((0, n_components)),
-            empty,
-            empty.astype(np.int64),
-            empty.astype(np.bool_),
+            log_concentration, log_weights, np.full(n, -np.inf), np.zeros(n, np.int64), np.zeros(n, np.bool_)
         )
 
     @staticmethod
     def joined(parts: list["Solutions"]) -> "Solutions":
         """All solutions of the parts."""
-        return Solutions(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("log_concentration", "log_weights", "value", "n_iterations", "converged")
-            )
-        )
+        return Solutions(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Solutions)))
 
 
 class MixtureProblem:

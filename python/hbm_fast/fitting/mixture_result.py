@@ -1,9 +1,7 @@
 """The result of `fit` with a `MixtureModel`."""
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +11,7 @@ from hbm_fast import _display, priors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import CountsLike, Floats
 from hbm_fast.fitting import mixture_information
+from hbm_fast.fitting.criteria import ConcentrationIntervals
 from hbm_fast.fitting.mixture_problem import MixtureProblem, Solutions
 from hbm_fast.fitting.mixture_search import search
 from hbm_fast.likelihood import log_likelihood
@@ -61,7 +60,7 @@ def outcome_of_sizes(sizes: Floats, *, converged: bool, interrupted: bool) -> Mi
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureFit(_display.Displayed):
+class MixtureFit(_display.Displayed, ConcentrationIntervals):
     """The result of `fit` with a `MixtureModel`: the highest mode of the posterior that the search found.
 
     Components come by decreasing weight.
@@ -200,19 +199,9 @@ class MixtureFit(_display.Displayed):
         return _MESSAGES[self.outcome]
 
     @property
-    def n_parameters(self) -> int:
+    def n_parameters(self) -> int:  # type: ignore[override]
         """``J K + J - 1``."""
         return self.concentration.size + self.n_components - 1
-
-    @property
-    def aic(self) -> float:
-        """``2 k - 2 log L``, with ``k = J K + J - 1``."""
-        return 2.0 * self.n_parameters - 2.0 * self.log_likelihood
-
-    @property
-    def bic(self) -> float:
-        """``k log N - 2 log L``, with ``k = J K + J - 1``."""
-        return self.n_parameters * math.log(self.n_groups) - 2.0 * self.log_likelihood
 
     @cached_property
     def log_evidence(self) -> float:
@@ -235,7 +224,7 @@ class MixtureFit(_display.Displayed):
         return mixture_information.log_evidence(self._problem(), self._modes)
 
     @cached_property
-    def standard_error(self) -> Floats:
+    def standard_error(self) -> Floats:  # type: ignore[override]
         """Standard error of each concentration (J, K), from the observed information.
 
         That of log concentration times the concentration; NaN where the mode is a saddle point. The labels are not
@@ -253,35 +242,6 @@ class MixtureFit(_display.Displayed):
 
     def _problem(self) -> MixtureProblem:
         return MixtureProblem(self._rows, self.model, self.prior, self._multiplicity, 1, _ITERATIONS_OF_ONE)
-
-    def interval(self, probability: float = 0.95) -> tuple[Floats, Floats]:
-        """Ends of the interval of each concentration, symmetric in its logarithm.
-
-        Parameters
-        ----------
-        probability : float
-
-        Returns
-        -------
-        lower, upper : float64 arrays (J, K)
-
-        Raises
-        ------
-        ValueError
-            For a probability outside (0, 1).
-
-        Examples
-        --------
-        >>> import hbm_fast as hbm
-        >>> fit = hbm.fit(hbm.datasets.load_pollen().counts, hbm.MixtureModel(4, n_components=1))
-        >>> lower, upper = fit.interval()
-        >>> bool(((lower < fit.concentration) & (fit.concentration < upper)).all())
-        True
-        """
-        if not 0.0 < probability < 1.0:
-            raise ValueError(f"probability must lie between 0 and 1; got {probability}")
-        width = NormalDist().inv_cdf(0.5 + probability / 2.0) * self.standard_error / self.concentration
-        return self.concentration * np.exp(-width), self.concentration * np.exp(width)
 
     def predict(self, counts: CountsLike) -> NDArray[np.int64]:
         """The most probable component of new groups.
@@ -356,12 +316,17 @@ class MixtureFit(_display.Displayed):
 
     def _log_joint(self, counts: CountsLike) -> Floats:
         """Log weight plus log likelihood (N, J)."""
+        new = self._new_counts(counts)
+        columns = [log_likelihood(new, a) for a in self.concentration]
+        return np.log(self.weights) + np.stack(columns, axis=1)
+
+    def _new_counts(self, counts: CountsLike) -> Any:
+        """Counts (N, K), an array or sparse, with the columns of the fit."""
         given = as_counts(counts)
         new = given.counts if given.category_names is None else align(given, self.category_names)
         if len(new.shape) != 2 or new.shape[1] != self.concentration.shape[1] or new.shape[0] < 1:
             raise ValueError(f"counts must have shape (N, {self.concentration.shape[1]}); got {new.shape}")
-        columns = [log_likelihood(new, a) for a in self.concentration]
-        return np.log(self.weights) + np.stack(columns, axis=1)
+        return new
 
     def contributions(self) -> Any:
         """How much each category tells the components from one component for all groups.

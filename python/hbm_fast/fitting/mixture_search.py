@@ -147,15 +147,7 @@ def _with_new_component(
     return np.concatenate([a, new[np.newaxis]]), np.append(w + math.log1p(-share), math.log(share))
 
 
-def neighbours(
-    problem: MixtureProblem, fewer: Solutions | None, more: Solutions | None, generator: np.random.Generator, most: int
-) -> Solutions:
-    """Starts from modes with one component less, which gain one, and from modes with one more, which lose one."""
-    found = []
-    if fewer is not None:
-        found += [_with_new_component(problem, *_one(fewer, i), generator) for i in range(min(most, len(fewer)))]
-    if more is not None:
-        found += [_pruned(problem, *_one(more, i)) for i in range(min(most, len(more)))]
-    a, w = _stacked(found)
-    n = len(w)
-    return Solutions(a, w, np.full(n, -np.inf), np.zeros(n, np.int64), np.zeros(n, np.bool_))
+def grown(problem: MixtureProblem, fewer: Solutions, generator: np.random.Generator, most: int) -> Solutions:
+    """Starts from the highest modes with one component less, which gain one."""
+    found = [_with_new_component(problem, *_one(fewer, i), generator) for i in range(min(most, len(fewer)))]
+    return Solutions.starts(*_stacked(found))

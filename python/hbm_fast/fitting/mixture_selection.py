@@ -241,6 +241,6 @@ def _shared(progress: Progress, done: int, n: int) -> Progress:
 
 def _grown(before: Solutions) -> Any:
     def grow(problem: MixtureProblem, generator: np.random.Generator) -> Solutions:
-        return mixture_search.neighbours(problem, before, None, generator, _INHERITED)
+        return mixture_search.grown(problem, before, generator, _INHERITED)
 
     return grow

@@ -15,7 +15,7 @@ from hbm_fast.fitting.mixture_problem import Solutions, log_prior_of_weights
 from hbm_fast.fitting.mixture_result import MixtureFit, outcome_of_sizes
 from hbm_fast.models import MixtureModel
 from hbm_fast.posterior.summary import Summary
-from hbm_fast.tables.inputs import NamedCounts, align, as_counts
+from hbm_fast.tables.inputs import NamedCounts
 from hbm_fast.tables.rows import Rows
 
 _SWEEPS = 30  # of a start's chain: later ones hardly change the value
@@ -62,7 +62,7 @@ class MultinomialMixtureFit(MixtureFit):
         return np.full(self.n_components, math.inf)
 
     @property
-    def n_parameters(self) -> int:
+    def n_parameters(self) -> int:  # type: ignore[override]
         """``J K - 1``."""
         return self.proportions.size - 1
 
@@ -81,7 +81,7 @@ class MultinomialMixtureFit(MixtureFit):
         _refuse("log_evidence")
 
     @property
-    def standard_error(self) -> Floats:
+    def standard_error(self) -> Floats:  # type: ignore[override]
         """Raise an error: concentrations are infinite.
 
         Raises
@@ -106,12 +106,7 @@ class MultinomialMixtureFit(MixtureFit):
         return Summary(tuple(rows), {"estimate": np.array(list(rows.values()))}, note)
 
     def _log_joint(self, counts: CountsLike) -> Floats:
-        given = as_counts(counts)
-        new = given.counts if given.category_names is None else align(given, self.category_names)
-        shape = self.proportions.shape
-        if len(new.shape) != 2 or new.shape[1] != shape[1] or new.shape[0] < 1:
-            raise ValueError(f"counts must have shape (N, {shape[1]}); got {new.shape}")
-        rows = Rows.of(new)
+        rows = Rows.of(self._new_counts(counts))
         with np.errstate(divide="ignore"):  # of a component that is empty
             result = np.tile(np.log(self.weights), (rows.shape[0], 1))
         slots = rows.slots()
@@ -208,7 +203,7 @@ def fit_multinomial_mixture(
         proportions=beta,
         _rows=rows,
         _multiplicity=multiplicity,
-        _modes=Solutions.none(n_components, n_categories),
+        _modes=Solutions.starts(np.zeros((0, *beta.shape)), np.zeros((0, n_components))),
     )
 
 

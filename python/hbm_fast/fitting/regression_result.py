@@ -16,6 +16,7 @@ from hbm_fast._display import Displayed, table
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats, Key, RNGLike
 from hbm_fast.fitting.chi_squared import chi_squared_tail
+from hbm_fast.fitting.criteria import InformationCriteria
 from hbm_fast.fitting.regression_curvature import Curvature
 from hbm_fast.fitting.regression_quantiles import quantile_residuals
 from hbm_fast.models import RegressionModel
@@ -145,7 +146,7 @@ class Intercepts:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RegressionFit(Displayed):
+class RegressionFit(Displayed, InformationCriteria):
     """The result of `fit` with a `RegressionModel`.
 
     Parameters
@@ -287,16 +288,6 @@ class RegressionFit(Displayed):
     def message(self) -> str:
         """The outcome in words."""
         return MESSAGES[self.outcome]
-
-    @property
-    def aic(self) -> float:
-        """``2 k - 2 log L``."""
-        return 2.0 * self.n_parameters - 2.0 * self.log_likelihood
-
-    @property
-    def bic(self) -> float:
-        """``k log N - 2 log L``, N the number of groups."""
-        return self.n_parameters * math.log(self.n_groups) - 2.0 * self.log_likelihood
 
     def covariance(self) -> Floats:
         """Covariance of all coefficients, the inverse of the observed information.

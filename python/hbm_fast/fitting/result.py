@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
 from hbm_fast import _display, _validate, priors
 from hbm_fast._typing import Floats
+from hbm_fast.fitting.criteria import ConcentrationIntervals
 from hbm_fast.fitting.objective import Curvature
 
 Outcome = Literal["maximum", "infinity", "zero", "undetermined", "unfinished"]
@@ -29,7 +29,7 @@ _MOST_LINES, _MOST_ROWS = 5, 40
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitResult:
+class FitResult(ConcentrationIntervals):
     """The result of `fit`: concentrations, their standard errors, and the likelihood they reach.
 
     Parameters
@@ -154,16 +154,6 @@ class FitResult:
         return _MESSAGES[self.outcome]
 
     @property
-    def aic(self) -> float:
-        """``2 k - 2 log L``."""
-        return 2.0 * self.n_parameters - 2.0 * self.log_likelihood
-
-    @property
-    def bic(self) -> float:
-        """``k log N - 2 log L``, N the number of groups."""
-        return self.n_parameters * math.log(self.n_groups) - 2.0 * self.log_likelihood
-
-    @property
     def multinomial_p_value(self) -> float:
         """p-value of the likelihood-ratio test of the multinomial against overdispersion.
 
@@ -180,35 +170,6 @@ class FitResult:
         The false-positive rate under the multinomial is 1e-4.
         """
         return self.outcome in ("infinity", "undetermined") or self.multinomial_p_value > 1e-4
-
-    def interval(self, probability: float = 0.95) -> tuple[Floats, Floats]:
-        """Ends of the interval of each concentration, symmetric in its logarithm.
-
-        Parameters
-        ----------
-        probability : float
-
-        Returns
-        -------
-        lower, upper : float64 arrays (K,)
-
-        Raises
-        ------
-        ValueError
-            For a probability outside (0, 1).
-
-        Examples
-        --------
-        >>> import hbm_fast as hbm
-        >>> lower, upper = hbm.fit(hbm.datasets.load_pollen().counts).interval()
-        >>> upper.round(2).tolist()
-        [73.79, 1.43, 7.65, 2.83]
-        """
-        if not 0.0 < probability < 1.0:
-            raise ValueError(f"probability must lie between 0 and 1; got {probability}")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            width = NormalDist().inv_cdf(0.5 + probability / 2.0) * self.standard_error / self.concentration
-            return self.concentration * np.exp(-width), self.concentration * np.exp(width)
 
     def covariance(self) -> Floats:
         """Covariance of the log concentrations (K, K), the inverse of minus the Hessian; NaN where there is no maximum.

@@ -10,6 +10,7 @@ import numpy as np
 
 from hbm_fast import _core, _validate
 from hbm_fast._optional import missing_extra
+from hbm_fast.integrations._stirling import log_gamma_tail, trigamma_tail
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
@@ -241,7 +242,7 @@ def _log_rising(a: Any, n: Any, scale: Any) -> Any:
     """lgamma(a + n) - lgamma(a) - n log(scale), by the difference of Stirling's series at 8 or more (DLMF 5.11.1)."""
     shift = 8 * jnp.log(scale)
     z0, z1, d, below, above = _moved(jnp.where(n > 0, a, 1.0), n, lambda z: _log_eight_factors(z) - shift)
-    series = (z0 - 0.5) * jnp.log1p(d / z0) + _tail(z1) - _tail(z0)
+    series = (z0 - 0.5) * jnp.log1p(d / z0) + log_gamma_tail(z1) - log_gamma_tail(z0)
     return jnp.where(n > 0, d * (jnp.log(z1 / scale) - 1) + series + below - above, 0.0)
 
 
@@ -253,14 +254,6 @@ def _log_rising_jvp(primals: Any, tangents: Any) -> Any:
 
 def _log_eight_factors(z: Any) -> Any:
     return jnp.log(z) + jnp.log(jnp.stack([z + j for j in range(1, 8)]).prod(0))
-
-
-def _tail(z: Any) -> Any:
-    r = 1 / z
-    q = r * r
-    return r * (
-        1 / 12 - q * (1 / 360 - q * (1 / 1260 - q * (1 / 1680 - q * (1 / 1188 - q * (691 / 360360 - q / 156)))))
-    )
 
 
 @jax.custom_jvp
@@ -290,15 +283,9 @@ def _trigamma_difference(a: Any, n: Any) -> Any:
     n = n.astype(a.dtype)
     z0, z1, d, below, above = _moved(a, n, _eight_squares)
     r = d / z0 / z1
-    series = r + 0.5 * r * (1 / z0 + 1 / z1) + (_trigamma_tail(z0) - _trigamma_tail(z1))
+    series = r + 0.5 * r * (1 / z0 + 1 / z1) + (trigamma_tail(z0) - trigamma_tail(z1))
     return jnp.where(n > 0, below - above + series, 0.0)
 
 
 def _eight_squares(z: Any) -> Any:
     return jnp.stack([1 / (z + j) ** 2 for j in range(8)]).sum(0)
-
-
-def _trigamma_tail(z: Any) -> Any:
-    r = 1 / z
-    q = r * r
-    return r * q * (1 / 6 - q * (1 / 30 - q * (1 / 42 - q * (1 / 30 - q * (5 / 66 - q * (691 / 2730 - q * (7 / 6)))))))

@@ -8,6 +8,7 @@ import numpy as np
 
 from hbm_fast import _validate, likelihood
 from hbm_fast._optional import missing_extra
+from hbm_fast.integrations._stirling import log_gamma_tail, trigamma_tail
 from hbm_fast.sufficient_statistics import SufficientStatistics
 from hbm_fast.tables.inputs import as_counts
 
@@ -172,18 +173,12 @@ def _trigamma_difference(a: Tensor, n: Tensor) -> Tensor:
     below = torch.where(low0, _eight_squares(torch.where(low0, a, 1 + zero)), zero)
     above = torch.where(low1, _eight_squares(torch.where(low1, top, 1 + zero)), zero)
     r = d / z0 / z1
-    series = r + 0.5 * r * (1 / z0 + 1 / z1) + (_trigamma_tail(z0) - _trigamma_tail(z1))
+    series = r + 0.5 * r * (1 / z0 + 1 / z1) + (trigamma_tail(z0) - trigamma_tail(z1))
     return torch.where(n > 0, below - above + series, zero)
 
 
 def _eight_squares(z: Tensor) -> Tensor:
     return torch.stack([1 / (z + j) ** 2 for j in range(8)]).sum(0)
-
-
-def _trigamma_tail(z: Tensor) -> Tensor:
-    r = 1 / z
-    q = r * r
-    return r * q * (1 / 6 - q * (1 / 30 - q * (1 / 42 - q * (1 / 30 - q * (5 / 66 - q * (691 / 2730 - q * (7 / 6)))))))
 
 
 def series_log_prob(counts: Any, concentration: Tensor, *, coefficient: bool = True) -> Tensor:
@@ -247,21 +242,13 @@ def _log_rising(a: Tensor, n: Tensor, scale: Tensor) -> Tensor:
     shift = 8 * scale.log()
     below = torch.where(low0, _log_eight_factors(torch.where(low0, a, one)) - shift, 0 * one)
     above = torch.where(low1, _log_eight_factors(torch.where(low1, top, one)) - shift, 0 * one)
-    series = (z0 - 0.5) * torch.log1p(d / z0) + _tail(z1) - _tail(z0)
+    series = (z0 - 0.5) * torch.log1p(d / z0) + log_gamma_tail(z1) - log_gamma_tail(z0)
     value = d * ((z1 / scale).log() - 1) + series + below - above
     return torch.where(n > 0, value, torch.zeros_like(value))
 
 
 def _log_eight_factors(z: Tensor) -> Tensor:
     return z.log() + torch.stack([z + j for j in range(1, 8)]).prod(0).log()
-
-
-def _tail(z: Tensor) -> Tensor:
-    r = 1 / z
-    q = r * r
-    return r * (
-        1 / 12 - q * (1 / 360 - q * (1 / 1260 - q * (1 / 1680 - q * (1 / 1188 - q * (691 / 360360 - q / 156)))))
-    )
 
 
 class DirichletMultinomial(Distribution):

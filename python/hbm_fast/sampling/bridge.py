@@ -5,12 +5,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hbm_fast import _weighted
 from hbm_fast._typing import Floats, Key
 from hbm_fast.posterior import diagnostics
 
 FEWEST_DRAWS = 100  # of all chains
 _MOST_STEPS = 1000
 _TOLERANCE = 1e-10
+# Importance sampling is used where this share of its draws is effective and Pareto's k is small: independence
+# Metropolis steps then mix at once, and the evidence has a small error.
+_LEAST_SHARE = 0.5
+_LARGEST_K = 0.5
+# Above this share the weights are so alike that Pareto's k is not identifiable.
+_ALIKE = 0.9
 
 
 def importance(log_weights: Floats) -> tuple[float, float]:
@@ -19,6 +26,20 @@ def importance(log_weights: Floats) -> tuple[float, float]:
     weights = np.exp(log_weights - largest)
     mean = float(weights.mean())
     return largest + math.log(mean), float(weights.std(ddof=1)) / (mean * math.sqrt(weights.size))
+
+
+def effective_share(log_weights: Floats) -> tuple[float, float]:
+    """The effective share of importance weights, and Pareto's k of their tail."""
+    flat = log_weights.ravel()
+    if not np.isfinite(flat.max()):
+        return 0.0, float("inf")
+    share = float(_weighted.effective_size(_weighted.normalise(flat))) / flat.size
+    return share, _weighted.pareto_k(flat)
+
+
+def is_nearly_exact(share: float, k: float) -> bool:
+    """Whether importance sampling is, by these two."""
+    return share >= _LEAST_SHARE and (k <= _LARGEST_K or share >= _ALIKE)
 
 
 def bridge(draws: Floats, log_density: Callable[[Floats], Floats], key: Key) -> tuple[float, float]:

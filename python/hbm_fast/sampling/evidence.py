@@ -129,8 +129,9 @@ def of_mixture(post: MixturePosterior) -> tuple[float, float]:
     def numbered(values: Any) -> Any:
         return np.take_along_axis(values, order.reshape(*order.shape, *(1,) * (values.ndim - 3)), axis=2)
 
-    log_c = None if post.beta_concentration is None else numbered(np.log(post.beta_concentration))
-    points = MixturePoints(Points(numbered(post.log_alpha), numbered(post.log_beta), log_c), numbered(post.log_weights))
+    log_c = None if post.beta_concentration is None else np.log(post.beta_concentration)
+    components = Points(post.log_alpha, post.log_beta, log_c).map(numbered)
+    points = MixturePoints(components, numbered(post.log_weights))
     model, weights = post.model.component, post.model.weights
     bridges = _Bridges(MixtureLikelihood(post.counts), model, weights, points, post.key.tolist())
     chains = np.arange(post.n_chains)
@@ -187,6 +188,4 @@ def _joined(points: MixturePoints) -> MixturePoints:
     def flat(values: Any) -> Any:
         return values.reshape(-1, *values.shape[2:])
 
-    one = points.components
-    log_c = None if one.log_c is None else flat(one.log_c)
-    return MixturePoints(Points(flat(one.log_alpha), flat(one.log_beta), log_c), flat(points.log_weights))
+    return MixturePoints(points.components.map(flat), flat(points.log_weights))

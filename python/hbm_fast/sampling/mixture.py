@@ -39,17 +39,11 @@ def sample_mixture(
     layer: str | None,
     evidence: bool = False,
 ) -> MixturePosterior:
-    """Draw labels and components of a mixture; see `hbm_fast.sample`.
+    """Draw labels and components of a mixture; see `hbm_fast.sample`, whose notes describe the sweeps.
 
-    Each sweep draws the labels of the groups one after the other, the weights integrated out, and then alpha and beta
-    of each component given its groups. Of a Dirichlet process the labels are drawn by algorithm 8 of Neal (2000,
-    doi:10.2307/1390653) with three auxiliary components, which the whole sweep uses (Favaro & Teh 2013,
-    doi:10.1214/13-STS422). Chains of a finite mixture start at different labels by k-means++, those of a Dirichlet
-    process at one component, at four and at sixteen.
-
-    Of multinomial components (``alpha=math.inf``) the proportions are integrated out too, and a sweep draws the labels
-    alone, with split-merge moves. Chains start at random labels: of a Dirichlet process of 2 sqrt(N) and of 8 sqrt(N)
-    components.
+    Of a Dirichlet process there are three auxiliary components. Chains of a finite mixture start at different labels by
+    k-means++, those of a Dirichlet process at one component, at four and at sixteen; those of multinomial components at
+    random labels, of a Dirichlet process of 2 sqrt(N) and of 8 sqrt(N) components.
     """
     given = as_counts(counts, layer=layer, category_names=category_names, group_names=group_names)
     if given.weights is not None:

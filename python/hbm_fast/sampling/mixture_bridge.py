@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ class MixtureProposal:
             m = n // len(self._families) + (i < n % len(self._families))
             log_w = log_gammas(np.tile(concentration, (m, 1)), rng)
             log_w -= log_sum_exp(log_w, axis=-1)[:, np.newaxis]
-            parts.append((Points.stacked([one.draw(m, rng) for one in family], axis=1), log_w))
+            parts.append((Points.joined([one.draw(m, rng) for one in family], partial(np.stack, axis=1)), log_w))
         return MixturePoints(Points.joined([p for p, _ in parts]), np.concatenate([w for _, w in parts]))
 
     def log_density(self, points: MixturePoints) -> Floats:

@@ -5,6 +5,7 @@ c of beta, to d log(c) too. What a model fixes has no density.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,26 +29,20 @@ class Points:
     log_beta: Floats
     log_c: Floats | None = None
 
+    def map(self, function: Callable[[Floats], Floats]) -> "Points":
+        """What the function makes of each array."""
+        log_c = None if self.log_c is None else function(self.log_c)
+        return Points(function(self.log_alpha), function(self.log_beta), log_c)
+
     def __getitem__(self, index: Any) -> "Points":
-        log_c = None if self.log_c is None else self.log_c[index]
-        return Points(self.log_alpha[index], self.log_beta[index], log_c)
+        return self.map(lambda values: values[index])
 
     @staticmethod
-    def stacked(parts: list["Points"], axis: int) -> "Points":
-        """Parts along a new axis of log alpha."""
+    def joined(parts: list["Points"], join: Callable[[list[Floats]], Floats] = np.concatenate) -> "Points":
+        """Parts as one, by default along the first axis."""
+        log_c = [p.log_c for p in parts if p.log_c is not None]
         return Points(
-            np.stack([p.log_alpha for p in parts], axis),
-            np.stack([p.log_beta for p in parts], axis),
-            None if parts[0].log_c is None else np.stack([p.log_c for p in parts if p.log_c is not None], axis),
-        )
-
-    @staticmethod
-    def joined(parts: list["Points"]) -> "Points":
-        """Parts along the first axis."""
-        return Points(
-            np.concatenate([p.log_alpha for p in parts]),
-            np.concatenate([p.log_beta for p in parts]),
-            None if parts[0].log_c is None else np.concatenate([p.log_c for p in parts if p.log_c is not None]),
+            join([p.log_alpha for p in parts]), join([p.log_beta for p in parts]), join(log_c) if log_c else None
         )
 
 

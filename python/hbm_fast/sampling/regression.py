@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hbm_fast import _core, _validate, _weighted, errors
+from hbm_fast import _core, _validate, errors
 from hbm_fast._random import key as new_key
 from hbm_fast._typing import Floats, Key, RNGLike
 from hbm_fast.models import RegressionModel
@@ -22,12 +22,6 @@ RegressionMethod = Literal["auto", "importance", "hmc"]
 _WARMUP = 100
 _WARMUP_WITH_INTERCEPTS = 300
 _PILOT = (4, 250)  # chains and draws of the proposals by which the method is chosen
-# Importance sampling is used where this share of its draws is effective and Pareto's k is small: independence
-# Metropolis steps then mix at once, and the evidence has a small error.
-_LEAST_SHARE = 0.5
-_LARGEST_K = 0.5
-# Above this share the weights are so alike that Pareto's k is not identifiable.
-_ALIKE = 0.9
 
 
 def sample_regression(
@@ -73,9 +67,9 @@ def sample_regression(
         details: dict[str, Any] = {"method": chosen, "reason": reason}
         weights = drawn.pop("log_weight")
         if chosen == "importance":
-            share, k = _weights(weights)
+            share, k = bridge.effective_share(weights)
             details |= {"ess_share": share, "pareto_k": k}
-            if method == "auto" and not _is_nearly_exact(share, k):
+            if method == "auto" and not bridge.is_nearly_exact(share, k):
                 chosen, reason = "hmc", f"of the draws by importance {_described(share, k)}"
                 drawn = kernel.sample(False, n_draws, n_chains, warmup, key, threads, report)
                 del drawn["log_weight"]
@@ -187,22 +181,9 @@ def _choose(
     if not found:
         return "hmc", "Newton's method found no mode at which importance sampling could be centred"
     n_chains, n_draws = _PILOT
-    share, k = _weights(kernel.sample(True, n_draws, n_chains, 0, key, n_threads, None)["log_weight"])
-    chosen = "importance" if _is_nearly_exact(share, k) else "hmc"
+    share, k = bridge.effective_share(kernel.sample(True, n_draws, n_chains, 0, key, n_threads, None)["log_weight"])
+    chosen = "importance" if bridge.is_nearly_exact(share, k) else "hmc"
     return chosen, f"of {n_chains * n_draws} draws {_described(share, k)}"
-
-
-def _weights(log_weights: Floats) -> tuple[float, float]:
-    """The effective share of importance weights, and Pareto's k of their tail."""
-    flat = log_weights.ravel()
-    if not np.isfinite(flat.max()):
-        return 0.0, float("inf")
-    share = float(_weighted.effective_size(_weighted.normalise(flat))) / flat.size
-    return share, _weighted.pareto_k(flat)
-
-
-def _is_nearly_exact(share: float, k: float) -> bool:
-    return share >= _LEAST_SHARE and (k <= _LARGEST_K or share >= _ALIKE)
 
 
 def _described(share: float, k: float) -> str:

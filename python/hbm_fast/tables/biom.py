@@ -34,9 +34,7 @@ def read(path: Path) -> CountTable:
     def place(index: tuple[int, ...]) -> str:
         return _validate.cell((int(rows[index[0]]), int(columns[index[0]])), samples, observations)
 
-    if data.dtype.kind == "f":
-        data = _validate.whole_numbers(data, f"{path}: counts", place)
-    data = _validate.count_array(data, f"{path}: counts")
+    data = _validate.count_array(data, f"{path}: counts", place)
     _validate.count_values(data[:, np.newaxis], f"{path}: counts")
     counts = np.zeros((n_groups, n_categories), np.int64)
     counts[rows, columns] = data

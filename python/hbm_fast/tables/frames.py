@@ -193,10 +193,8 @@ def _of_xarray(array: Any, name: str) -> NamedCounts:
         given = array.coords[dim].to_numpy() if dim in array.coords else None
         found.append(_coordinates(given, f"the names in coordinate {dim!r} of {name}"))
     datasets, groups, categories = ([None] * 3 + found)[-3:]
-    values = array.to_numpy()
-    if values.dtype.kind == "f":
-        values = _validate.whole_numbers(values, name, partial(_validate.cell, rows=groups, columns=categories))
-    return NamedCounts(_validate.count_array(values, name), categories, groups, datasets)
+    place = partial(_validate.cell, rows=groups, columns=categories)
+    return NamedCounts(_validate.count_array(array.to_numpy(), name, place), categories, groups, datasets)
 
 
 def _of_anndata(data: Any, name: str, layer: str | None) -> NamedCounts:
@@ -213,7 +211,5 @@ def _of_anndata(data: Any, name: str, layer: str | None) -> NamedCounts:
     categories = _names(data.var_names, f"{name}.var_names")
     if _validate.is_sparse(values):
         return NamedCounts(sparse_integers(values, name, groups, categories, hint), categories, groups)
-    values = _validate.unmasked(values, name)
-    if values.dtype.kind == "f":
-        values = _validate.whole_numbers(values, name, partial(_validate.cell, rows=groups, columns=categories), hint)
-    return NamedCounts(_validate.count_array(values, name), categories, groups)
+    place = partial(_validate.cell, rows=groups, columns=categories)
+    return NamedCounts(_validate.count_array(values, name, place, hint), categories, groups)

@@ -283,12 +283,10 @@ def _of_list(value: Sequence[Any], name: str, layer: str | None) -> NamedCounts:
     for part in value:
         if not isinstance(part, list | tuple | int | float | np.ndarray):
             _validate.no_symbol(part, name)
-    if any(_is_row(v) for v in value):
+    rows = any(_is_row(v) for v in value)
+    if rows or any(_is_dataset(v) for v in value) or len({len(v) for v in value if _nested(v)}) > 1:
         parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
-        return _stacked(parts, name)
-    if any(_is_dataset(v) for v in value) or len({len(v) for v in value if _nested(v)}) > 1:
-        parts = [as_counts(v, name=f"{name}[{i}]", layer=layer) for i, v in enumerate(value)]
-        return _padded(parts, name)
+        return (_stacked if rows else _padded)(parts, name)
     _validate.no_masked(value, name)
     try:
         array = _validate.unmasked(value, name)
