@@ -2,26 +2,39 @@
 
 import math
 from statistics import NormalDist
+from typing import Protocol
 
 import numpy as np
 
 from hbm_fast._typing import Floats
 
 
-class InformationCriteria:
-    """A base class: AIC and BIC of a result, whose attributes are read-only."""
+class _Likelihood(Protocol):
+    @property
+    def log_likelihood(self) -> float: ...
+    @property
+    def n_parameters(self) -> int: ...
+    @property
+    def n_groups(self) -> float: ...
 
-    log_likelihood: float
-    n_parameters: int
-    n_groups: float
+
+class _Concentrations(Protocol):
+    @property
+    def concentration(self) -> Floats: ...
+    @property
+    def standard_error(self) -> Floats: ...
+
+
+class InformationCriteria:
+    """A base class: AIC and BIC of a result."""
 
     @property
-    def aic(self) -> float:
+    def aic(self: _Likelihood) -> float:
         """``2 k - 2 log L``, k the number of parameters."""
         return 2.0 * self.n_parameters - 2.0 * self.log_likelihood
 
     @property
-    def bic(self) -> float:
+    def bic(self: _Likelihood) -> float:
         """``k log N - 2 log L``, k the number of parameters, N the number of groups."""
         return self.n_parameters * math.log(self.n_groups) - 2.0 * self.log_likelihood
 
@@ -29,10 +42,7 @@ class InformationCriteria:
 class ConcentrationIntervals(InformationCriteria):
     """A base class: the intervals of a result whose parameters are concentrations."""
 
-    concentration: Floats
-    standard_error: Floats
-
-    def interval(self, probability: float = 0.95) -> tuple[Floats, Floats]:
+    def interval(self: _Concentrations, probability: float = 0.95) -> tuple[Floats, Floats]:
         """Ends of the interval of each concentration, symmetric in its logarithm.
 
         Parameters

@@ -199,7 +199,7 @@ class MixtureFit(_display.Displayed, ConcentrationIntervals):
         return _MESSAGES[self.outcome]
 
     @property
-    def n_parameters(self) -> int:  # type: ignore[override]
+    def n_parameters(self) -> int:
         """``J K + J - 1``."""
         return self.concentration.size + self.n_components - 1
 
@@ -224,7 +224,7 @@ class MixtureFit(_display.Displayed, ConcentrationIntervals):
         return mixture_information.log_evidence(self._problem(), self._modes)
 
     @cached_property
-    def standard_error(self) -> Floats:  # type: ignore[override]
+    def standard_error(self) -> Floats:
         """Standard error of each concentration (J, K), from the observed information.
 
         That of log concentration times the concentration; NaN where the mode is a saddle point. The labels are not

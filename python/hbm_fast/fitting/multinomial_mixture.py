@@ -62,7 +62,7 @@ class MultinomialMixtureFit(MixtureFit):
         return np.full(self.n_components, math.inf)
 
     @property
-    def n_parameters(self) -> int:  # type: ignore[override]
+    def n_parameters(self) -> int:
         """``J K - 1``."""
         return self.proportions.size - 1
 
@@ -81,7 +81,7 @@ class MultinomialMixtureFit(MixtureFit):
         _refuse("log_evidence")
 
     @property
-    def standard_error(self) -> Floats:  # type: ignore[override]
+    def standard_error(self) -> Floats:
         """Raise an error: concentrations are infinite.
 
         Raises
