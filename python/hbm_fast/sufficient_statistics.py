@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from hbm_fast import _core, _memory, _validate
 from hbm_fast._display import Displayed
 from hbm_fast._typing import Counts, CountsLike, Floats
-from hbm_fast.tables.inputs import NamedCounts, aligned, as_counts
+from hbm_fast.tables.inputs import aligned, as_counts
+from hbm_fast.tables.named_counts import NamedCounts
 
 _BLOCK = 2**22  # counts summed by one call of numpy: some hundredths of a second
 LARGEST_SUM = 1e18  # of weights times counts; beyond, the rounding of every slope exceeds one count

@@ -19,7 +19,8 @@ from hbm_fast.models import HierarchicalModel, MixtureModel, RegressionModel
 from hbm_fast.posterior.loo import LARGEST_K, LeaveOneOut
 from hbm_fast.sampling import sample
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import NamedCounts, as_counts
+from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.named_counts import NamedCounts
 
 Model = HierarchicalModel | MixtureModel | RegressionModel
 

@@ -18,7 +18,8 @@ from hbm_fast.fitting.mixture_search import Search, refined, search
 from hbm_fast.fitting.multinomial_mixture import fit_multinomial_mixture
 from hbm_fast.models import MixtureModel
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import NamedCounts, as_counts
+from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.named_counts import NamedCounts
 from hbm_fast.tables.rows import Rows
 
 _STARTS = 24

@@ -13,7 +13,7 @@ from hbm_fast._typing import CountsLike, Floats, RNGLike
 from hbm_fast.fitting.mixture import fit_mixture, multiplicities, table_of
 from hbm_fast.fitting.mixture_result import MixtureFit
 from hbm_fast.models import MixtureModel
-from hbm_fast.tables.inputs import NamedCounts
+from hbm_fast.tables.named_counts import NamedCounts
 
 _ONE_BY_ONE, _FOLDS = 100, 10  # groups at most with a fold each; folds of more groups
 _MOST_LINES = 8

@@ -15,7 +15,7 @@ from hbm_fast.fitting.mixture_problem import Solutions, log_prior_of_weights
 from hbm_fast.fitting.mixture_result import MixtureFit, outcome_of_sizes
 from hbm_fast.models import MixtureModel
 from hbm_fast.posterior.summary import Summary
-from hbm_fast.tables.inputs import NamedCounts
+from hbm_fast.tables.named_counts import NamedCounts
 from hbm_fast.tables.rows import Rows
 
 _SWEEPS = 30  # of a start's chain: later ones hardly change the value

@@ -14,7 +14,8 @@ from hbm_fast import _display, _validate
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Counts, Floats
 from hbm_fast.models.regression import RegressionModel
-from hbm_fast.tables.inputs import NamedCounts, as_counts
+from hbm_fast.tables.inputs import as_counts
+from hbm_fast.tables.named_counts import NamedCounts
 
 _DEPENDENT = 1e-9  # of the length of a column that the columns before it leave
 

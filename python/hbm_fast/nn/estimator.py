@@ -19,7 +19,8 @@ from hbm_fast.nn import checkpoint
 from hbm_fast.nn.data import Block
 from hbm_fast.nn.distributed import ALONE, ProcessGroup
 from hbm_fast.nn.training import State, TrainingOptions, metadata, run, usable_device
-from hbm_fast.tables.inputs import NamedCounts, as_datasets
+from hbm_fast.tables.inputs import as_datasets
+from hbm_fast.tables.named_counts import NamedCounts
 
 Correct = bool | Literal["auto"]
 READERS = {

@@ -18,7 +18,8 @@ from hbm_fast.sampling.population import sample_new_dataset, sample_population
 from hbm_fast.sampling.progress import reporting
 from hbm_fast.sampling.regression import sample_regression
 from hbm_fast.sufficient_statistics import SufficientStatistics
-from hbm_fast.tables.inputs import NamedCounts, as_counts, as_datasets, check_layer
+from hbm_fast.tables.inputs import as_counts, as_datasets, check_layer
+from hbm_fast.tables.named_counts import NamedCounts
 
 Method = Literal["auto", "hmc", "gibbs", "mh"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hbm_fast import _validate, errors
 from hbm_fast.tables import long, names, roles
 from hbm_fast.tables.columns import Column
-from hbm_fast.tables.inputs import NamedCounts, Names, sparse_integers
+from hbm_fast.tables.named_counts import NamedCounts, Names, sparse_integers
 
 _TEXT = (nw.String, nw.Categorical, nw.Enum)
 _DROP = {"PANDAS": "drop(columns=[{!r}])", "POLARS": "drop({!r})", "PYARROW": "drop_columns([{!r}])"}
