@@ -1,6 +1,7 @@
 """Dirichlet-multinomial regression: maximum likelihood or the posterior mode, and what is read off the fit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
@@ -57,8 +58,10 @@ def fit_problem(
     """The fit of a problem, with random intercepts where there are subjects."""
     found = problem.maximum(max_iterations)
     if subjects is None:
-        return problem.result(found)
-    return fit_intercepts(problem, found, subjects, integration, max_iterations)
+        fit = problem.result(found)
+    else:
+        fit = fit_intercepts(problem, found, subjects, integration, max_iterations)
+    return replace(fit, _refit=refit)
 
 
 def refit(fit: RegressionFit, table: Counts) -> RegressionFit:

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import NormalDist
@@ -202,6 +202,7 @@ class RegressionFit(Displayed, InformationCriteria):
     _free: tuple[int, ...] = ()  # categories whose coefficients are estimated, of a basis of them
     _curvature: Curvature | None = None
     _intercepts: Intercepts | None = None
+    _refit: Callable[["RegressionFit", Counts], "RegressionFit"] | None = None  # the same model to other counts
 
     def __repr__(self) -> str:
         return (
@@ -547,8 +548,8 @@ class RegressionFit(Displayed, InformationCriteria):
 
     def _mean_statistic(self, nested: "RegressionFit", n_tables: int, rng: RNGLike | Key) -> float:
         """The mean of the statistic over tables of the smaller model."""
-        from hbm_fast.fitting.regression import refit
-
+        refit = self._refit
+        assert refit is not None
         if self._weights is not None:
             raise ValueError("n_bootstrap is for groups without weights")
         statistics: list[float] = []
