@@ -15,7 +15,7 @@ from hbm_fast._display import Displayed
 from hbm_fast._display import names as shown_names
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import MixtureModel
-from hbm_fast.posterior import diagnostics, mixture_files, partition, predictive
+from hbm_fast.posterior import diagnostics, mixture_files, netcdf, partition, predictive
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.new_component import NewComponent, log_gamma
 from hbm_fast.posterior.posterior import Posterior
@@ -548,7 +548,7 @@ class MixturePosterior(Displayed):
         ImportError
             Without the extra ``report``.
         """
-        return mixture_files.to_arviz(self)
+        return netcdf.for_arviz(mixture_files.tree(self))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a netCDF file, which `load` reads; as `Posterior.save`.

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbm_fast import _display, _random, _validate, models, priors
-from hbm_fast._config import STREAM_VERSION, __version__
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel, PopulationModel
@@ -200,12 +199,8 @@ class PopulationPosterior(_display.Displayed):
         ValueError, OSError, ImportError
             As `Posterior.save`.
         """
-        netcdf.check_ending(path)
-        xarray = import_optional("xarray", "report")
-        import_optional("h5netcdf", "report")
-        tree = self._tree()
+        netcdf.check_target(path)
         own = {"key": ("word", self._key), "datasets": ("dataset_number", self.datasets._datasets)}
-        tree[netcdf.OWN] = xarray.DataTree(xarray.Dataset(own))
         metadata = {
             "class": "PopulationPosterior",
             "model": models.to_dict(self.model),
@@ -214,10 +209,9 @@ class PopulationPosterior(_display.Displayed):
             "category_names": self.category_names,
             "group_names": self.datasets.group_names,
             "dataset_names": self.dataset_names,
-            "stream_version": STREAM_VERSION,
-            "version": __version__,
+            **netcdf.VERSIONS,
         }
-        netcdf.write(tree, path, metadata)
+        netcdf.write(self._tree(), path, metadata, own)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "PopulationPosterior":

@@ -14,7 +14,7 @@ from hbm_fast.likelihood import log_likelihood
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
-from hbm_fast.posterior import convergence, diagnostics, regression_files
+from hbm_fast.posterior import convergence, diagnostics, netcdf, regression_files
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.posterior.summary import Summary
@@ -426,7 +426,8 @@ class RegressionPosterior:
         ImportError
             Without xarray, which the extra ``report`` installs.
         """
-        return regression_files.to_arviz(self, log_likelihood=log_likelihood, posterior_predictive=posterior_predictive)
+        parts = {"log_likelihood": log_likelihood, "posterior_predictive": posterior_predictive}
+        return netcdf.for_arviz(regression_files.tree(self, **parts))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the posterior to a netCDF file, which `load` reads and ArviZ opens.
