@@ -15,11 +15,11 @@ from hbm_fast._display import Displayed
 from hbm_fast._display import names as shown_names
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import MixtureModel
-from hbm_fast.posterior import diagnostics, mixture_files, netcdf, partition, predictive
+from hbm_fast.posterior import mixture_files, netcdf, partition, predictive
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.new_component import NewComponent, log_gamma
 from hbm_fast.posterior.posterior import Posterior
-from hbm_fast.posterior.summary import Summary
+from hbm_fast.posterior.summary import Summary, of_draws
 from hbm_fast.priors import DirichletProcess
 from hbm_fast.tables.inputs import align
 
@@ -506,28 +506,20 @@ class MixturePosterior(Displayed):
         >>> list(post.summary())[:4]
         ['log_likelihood', 'n_components_used', 'largest_weight', 'weight[0]']
         """
-        levels = _validate.probabilities(quantiles, "quantiles").ravel()
         rows = dict(self.label_free())
-        category = self.category_names or range(self.n_categories)
         weights = self._flat(self.weights)
         for j in range(int(self._partition.max(initial=-1)) + 1):
             own = self._most_shared(j)
-            shape = self.labels.shape[:2]
-            rows[f"weight[{j}]"] = weights[np.arange(len(own)), own].reshape(shape)
-            one = self.component(j)
-            rows[f"alpha[{j}]"] = one.alpha
-            rows |= {f"beta[{j},{name}]": one.beta[..., k] for k, name in enumerate(category)}
-        return self._summary_of(rows, levels)
-
-    def _summary_of(self, rows: dict[str, Floats], levels: Floats) -> Summary:
-        draws = np.stack(list(rows.values()), axis=-1)
-        flat = draws.reshape(-1, draws.shape[-1])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0)}
-        found = np.quantile(flat, levels, axis=0)
-        columns |= {f"{100 * q:g}%": value for q, value in zip(levels, found, strict=True)}
-        columns |= diagnostics.diagnostics(draws)
+            rows[f"weight[{j}]"] = weights[np.arange(len(own)), own].reshape(self.labels.shape[:2])
+            rows |= self._parameters_of(j)
         note = f"{self.n_chains} x {self.n_draws} draws; chains differ in co-assignment by {self.disagreement:.3f}"
-        return Summary(tuple(rows), columns, note)
+        return of_draws(tuple(rows), np.stack(list(rows.values()), axis=-1), quantiles, note)
+
+    def _parameters_of(self, number: int) -> dict[str, Floats]:
+        """Draws (C, D) of the parameters of one component that a summary shows."""
+        one, names = self.component(number), self.category_names or range(self.n_categories)
+        beta = {f"beta[{number},{name}]": one.beta[..., k] for k, name in enumerate(names)}
+        return {f"alpha[{number}]": one.alpha} | beta
 
     def label_free(self) -> dict[str, Floats]:
         """Draws (C, D) of what does not depend on the numbers of the components."""

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _display, _random, _validate, models, priors
+from hbm_fast import _display, _random, models, priors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel, PopulationModel
-from hbm_fast.posterior import diagnostics, netcdf
+from hbm_fast.posterior import netcdf
 from hbm_fast.posterior.new_dataset import NewDataset
 from hbm_fast.posterior.posterior import Posterior
-from hbm_fast.posterior.summary import Summary
+from hbm_fast.posterior.summary import Summary, of_draws
 
 _PARAMETERS = ("mu", "tau", "kappa", "m")
 
@@ -52,14 +52,8 @@ class Population(_display.Displayed):
         -------
         Summary
         """
-        levels = _validate.probabilities(quantiles, "quantiles").ravel()
-        draws = self._draws()
-        flat = draws.reshape(-1, draws.shape[-1])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0)}
-        columns |= zip((f"{100 * q:g}%" for q in levels), np.quantile(flat, levels, axis=0), strict=True)
-        columns |= diagnostics.diagnostics(draws)
         chains, n_draws = self.mu.shape
-        return Summary(self._names(), columns, f"{chains} x {n_draws} draws of the population")
+        return of_draws(self._names(), self._draws(), quantiles, f"{chains} x {n_draws} draws of the population")
 
     def _draws(self) -> Floats:
         single = [value[..., np.newaxis] for value in (self.mu, self.tau, self.kappa)]

@@ -17,7 +17,7 @@ from hbm_fast.models.design import Design
 from hbm_fast.posterior import convergence, diagnostics, netcdf, regression_files
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.regression_coordinates import Coordinates
-from hbm_fast.posterior.summary import Summary
+from hbm_fast.posterior.summary import Summary, of_draws
 from hbm_fast.tables.inputs import align
 from hbm_fast.variates import dirichlet, multinomial
 
@@ -177,17 +177,12 @@ class RegressionPosterior:
         Summary
             Rows are named ``"column[category]"``, ``"log precision: column"`` and ``"random scale[category]"``.
         """
-        levels = _validate.probabilities(quantiles, "quantiles").ravel()
         names, draws = zip(*self._parameters(), strict=True)
-        joined = np.stack(draws, axis=-1)
-        flat = joined.reshape(-1, joined.shape[-1])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=min(1, len(flat) - 1))}
-        columns |= zip((f"{100 * q:g}%" for q in levels), np.quantile(flat, levels, axis=0), strict=True)
-        columns |= diagnostics.diagnostics(joined)
         note = f"{self.n_chains} x {self.n_draws} draws, method {self.method}"
         if self.log_evidence is not None:
             note += f"; log evidence {self.log_evidence:.4f}"
-        return Summary(tuple(names), columns, note)
+        ddof = min(1, self.n_chains * self.n_draws - 1)
+        return of_draws(names, np.stack(draws, axis=-1), quantiles, note, ddof=ddof)
 
     def to_frame(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Any:
         """The summary as a pandas table, one row a coefficient.

@@ -127,6 +127,15 @@ def _label(name: Any) -> str:
     return " ".join(_display.one_line(str(part)) for part in (name if isinstance(name, tuple) else (name,)))
 
 
+def of_draws(names: Sequence[str], draws: Floats, quantiles: Sequence[float], note: str, *, ddof: int = 0) -> Summary:
+    """The summary of chains (C, D, P) of P parameters, with the convergence diagnostics of each."""
+    levels = _validate.probabilities(quantiles, "quantiles").ravel()
+    flat = draws.reshape(-1, draws.shape[-1])
+    columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=ddof)}
+    columns |= zip((f"{100 * q:g}%" for q in levels), np.quantile(flat, levels, axis=0), strict=True)
+    return Summary(tuple(names), columns | diagnostics.diagnostics(draws), note)
+
+
 def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
     """The summary of one posterior or of a batch; see ``Posterior.summary``."""
     batch = post.log_alpha.ndim == 3
