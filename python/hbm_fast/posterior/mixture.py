@@ -18,7 +18,7 @@ from hbm_fast.models import MixtureModel
 from hbm_fast.posterior import mixture_files, netcdf, partition, predictive
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.new_component import NewComponent, log_gamma
-from hbm_fast.posterior.posterior import Posterior
+from hbm_fast.posterior.posterior import Posterior, group_index
 from hbm_fast.posterior.summary import Summary, of_draws
 from hbm_fast.priors import DirichletProcess
 from hbm_fast.tables.inputs import align
@@ -272,7 +272,7 @@ class MixturePosterior(Displayed):
             return self._predict_new(rows[0])
         if group is None:
             return self._predict_new(np.zeros(self.n_categories, np.int64))
-        return self._predict_known(self._index(group))
+        return self._predict_known(group_index(group, self.group_names, self.n_groups))
 
     def _predict_known(self, n: int) -> Floats:
         own = self._flat_labels[:, n]
@@ -582,16 +582,6 @@ class MixturePosterior(Displayed):
     @staticmethod
     def _flat(values: Floats) -> Floats:
         return values.reshape(-1, *values.shape[2:])
-
-    def _index(self, group: Any) -> int:
-        if isinstance(group, str):
-            return _validate.position(group, self.group_names, "group")
-        if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
-            raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-        index, n = operator.index(group), self.n_groups
-        if not -n <= index < n:
-            raise IndexError(f"group must be below N = {n}; got {index}. For a group not seen use counts=row.")
-        return index % n
 
     def _rows(self, counts: ArrayLike) -> NDArray[np.int64]:
         array = align(counts, self.category_names)

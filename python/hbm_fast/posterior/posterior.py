@@ -948,7 +948,7 @@ class Posterior:
                 expected = f"one for each of the B = {n_datasets} datasets" if self._batch else "one, of one dataset"
                 raise ValueError(f"group must be an index or a name, or {expected}; got {len(group)} of them")
             indices = np.array([self._index_of(one, b) for b, one in enumerate(group)])
-        elif not isinstance(group, str) and hasattr(group, "__index__") and operator.index(group) < 0:
+        elif _counts_from_end(group):
             indices = np.array([self._index_of(group, b) for b in range(n_datasets)])
         else:
             return self._index_of(group, 0)
@@ -958,17 +958,10 @@ class Posterior:
         """The index of one group of dataset b; negative numbers count from its last group that is not padding."""
         counts = self._data()
         n_groups: int = counts.shape[-2]
-        if isinstance(group, str):
-            return _validate.position(group, self.group_names, "group")
-        if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
-            raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-        index = operator.index(group)
-        if index < 0:
+        if _counts_from_end(group):
             filled = np.flatnonzero((counts[b] if self._batch else counts).any(axis=-1))
             n_groups = int(filled[-1]) + 1 if filled.size else n_groups
-        if not -n_groups <= index < n_groups:
-            raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
-        return index % n_groups
+        return group_index(group, self.group_names, n_groups)
 
     def _integer_rows(self, rows: NDArray[Any], name: str) -> NDArray[np.int64]:
         if rows.shape[-1] != self.n_categories:
@@ -1002,6 +995,22 @@ class Posterior:
         for where, part in zip(wheres, parts, strict=True):
             result[where] = part
         return result
+
+
+def group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int:
+    """The index of a group that is given by its name, or by its number, which may count from the end."""
+    if isinstance(group, str):
+        return _validate.position(group, names, "group")
+    if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
+        raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
+    index = operator.index(group)
+    if not -n_groups <= index < n_groups:
+        raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
+    return index % n_groups
+
+
+def _counts_from_end(group: Any) -> bool:
+    return not isinstance(group, str) and hasattr(group, "__index__") and operator.index(group) < 0
 
 
 def _sums_to_one(log_beta: Floats) -> Floats:
