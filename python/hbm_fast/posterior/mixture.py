@@ -23,8 +23,6 @@ from hbm_fast.posterior.summary import Summary, of_draws
 from hbm_fast.priors import DirichletProcess
 from hbm_fast.tables.inputs import align
 
-_VALUES_AT_ONCE = 4_000_000  # log probabilities of 32 MB
-
 
 class MixturePosterior(Displayed):
     """Draws of the labels of the groups and of the components of a mixture, with their summaries and predictions.
@@ -590,9 +588,8 @@ class MixturePosterior(Displayed):
             raise ValueError(f"counts must have K = {self.n_categories} categories; got shape {np.shape(array)}")
         return np.ascontiguousarray(rows, dtype=np.int64)
 
-    def _parts(self, n_rows: int) -> list[slice]:
-        size = max(1, _VALUES_AT_ONCE // (self.log_alpha.size + self.n_chains * self.n_draws))
-        return [slice(first, first + size) for first in range(0, n_rows, size)]
+    def _parts(self, n_rows: int) -> Iterator[slice]:
+        return predictive.chunks(n_rows, self.log_alpha.size + self.n_chains * self.n_draws)
 
     def _joint(self, rows: NDArray[np.int64]) -> tuple[Floats, list[NewComponent]]:
         """log weight plus log pmf (S, J, R) of each component; of a Dirichlet process, J + 1 with a new one last."""

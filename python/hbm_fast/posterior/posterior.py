@@ -21,7 +21,6 @@ from hbm_fast.tables.inputs import align
 
 Group = int | str | Sequence[int | str] | NDArray[np.integer] | None
 
-_VALUES_AT_ONCE = 4_000_000  # log likelihoods of 32 MB
 _SUM_TOLERANCE = 1e-4  # of beta: met by single precision, and by numbers rounded to four digits
 
 
@@ -763,9 +762,8 @@ class Posterior:
         log_alpha, log_beta = self._flat_alpha()[:, ::step], self._flat_beta()[:, ::step]
         log_weights = self._flat_weights()
         weights = None if log_weights is None else _weighted.normalise(log_weights[0, ::step])
-        size = max(1, _VALUES_AT_ONCE // log_alpha.size)
-        parts = (rows[np.newaxis, first : first + size] for first in range(0, len(rows), size))
-        pmf = (predictive.log_pmf(log_alpha, log_beta, part, True)[0] for part in parts)
+        parts = predictive.chunks(len(rows), log_alpha.size)
+        pmf = (predictive.log_pmf(log_alpha, log_beta, rows[np.newaxis, part], True)[0] for part in parts)
         return leave_one_out(pmf, "group", weights)
 
     @_weighted.far_tails

@@ -14,14 +14,13 @@ from hbm_fast.likelihood import log_likelihood
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
-from hbm_fast.posterior import convergence, diagnostics, netcdf, regression_files
+from hbm_fast.posterior import convergence, diagnostics, netcdf, predictive, regression_files
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.posterior.summary import Summary, of_draws
 from hbm_fast.tables.inputs import align
 from hbm_fast.variates import dirichlet, multinomial
 
-_VALUES_AT_ONCE = 4_000_000  # of concentrations in one step: 32 MB
 _MOST_SUBJECT_DRAWS = 1000  # for the likelihood of whole subjects, an integral for each draw
 _SHOWN = 5
 
@@ -459,8 +458,7 @@ class RegressionPosterior:
         return draws.reshape(-1, *draws.shape[2:])
 
     def _parts(self, n_rows: int) -> Iterator[slice]:
-        size = max(1, _VALUES_AT_ONCE // (self.n_chains * self.n_draws * self.n_categories))
-        return (slice(first, min(first + size, n_rows)) for first in range(0, n_rows, size))
+        return predictive.chunks(n_rows, self.n_chains * self.n_draws * self.n_categories)
 
     def _rows(
         self,
