@@ -14,7 +14,8 @@ pytest.importorskip("safetensors")
 from hbm_fast import embedding  # noqa: E402
 from hbm_fast.embedding import EmbeddingPosterior, Gap, ModelComparison  # noqa: E402
 from hbm_fast.embedding.comparison import highest_likelihood, importance_evidence  # noqa: E402
-from hbm_fast.nn.data import DatasetStream, split  # noqa: E402
+from hbm_fast.embedding.division import divided  # noqa: E402
+from hbm_fast.nn.data import DatasetStream  # noqa: E402
 from hbm_fast.nn.importance import log_coefficient  # noqa: E402
 from hbm_fast.nn.likelihood import node_log_likelihood  # noqa: E402
 
@@ -385,7 +386,7 @@ def test_every_epoch_has_every_dataset_once():
     seen = torch.cat([stream.block(i, 5).counts[:, 0, 0] for i in range(7)])
     for epoch in seen.view(5, 7):
         assert sorted(epoch.tolist()) == list(range(1, 8))
-    learn, back = split(7, 0.1, np.array([1, 2], dtype=np.uint64))
+    learn, back = divided(7, 0.1, np.array([1, 2], dtype=np.uint64))
     assert sorted([*learn, *back]) == list(range(7))
 
 

@@ -4,13 +4,13 @@ The saved file keeps its keys: "works" are the cases, "ways" the methods, "judge
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from hbm_fast._typing import Counts
-from hbm_fast.benchmark.measure import break_even
+from hbm_fast.benchmark.measure import break_even, seconds
 from hbm_fast.benchmark.methods import PEERS, Draws, InferenceMethod, absent_peers, ours, peers
 from hbm_fast.benchmark.records import machine, now, versions
 from hbm_fast.benchmark.reference import ReferencePosterior, effective_draws
@@ -181,12 +181,12 @@ def measure(
 ) -> Point:
     """Run one method on the datasets until all are done or the budget of seconds is spent."""
     method.infer(counts[: method.per_call], n_draws, 0)  # once untimed: imports and compilation are not counted
-    seconds, done, kept = _run(method, counts, n_draws, reference.n, budget)
-    if seconds < _REPEATS_BELOW:
-        seconds = min(seconds, *(_run(method, counts, n_draws, 0, budget)[0] for _ in range(2)))
+    spent, done, kept = _run(method, counts, n_draws, reference.n, budget)
+    if spent < _REPEATS_BELOW:
+        spent = min(spent, *(_run(method, counts, n_draws, 0, budget)[0] for _ in range(2)))
     draws = Draws.joined([method.draws(found) for found in kept])
     effective = effective_draws(draws)
-    total = seconds * len(counts) / done
+    total = spent * len(counts) / done
     return Point(
         method=method.name,
         datasets=len(counts),
@@ -206,16 +206,15 @@ def _run(
 ) -> tuple[float, int, list[Any]]:
     """Seconds, datasets done, and the results for the first ``keep`` datasets."""
     kept: list[Any] = []
-    done, seconds = 0, 0.0
+    done, total = 0, 0.0
     while done < len(counts):
         size = min(method.per_call, len(counts) - done)
         part = counts[done : done + size]
-        start = time.perf_counter()
-        found = method.infer(part, n_draws, done)
-        seconds += time.perf_counter() - start
+        spent, found = seconds(partial(method.infer, part, n_draws, done))
+        total += spent
         if done < keep:
             kept.append(found)
         done += size
-        if seconds * (done + size) / done > budget:
+        if total * (done + size) / done > budget:
             break
-    return seconds, done, kept
+    return total, done, kept

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from hbm_fast.benchmark.records import Record
 
 Run = Callable[[], Any]
+T = TypeVar("T")
 _SHORTEST = 1e-3  # seconds: shorter runs repeat until they take this long together
 
 
@@ -66,19 +67,19 @@ def measure(case: Case, methods: Sequence[str] | None = None, rounds: int = 21) 
     if case.warm:
         for name, (run, _) in ready.items():
             run()  # compiles
-            repeats[name] = math.ceil(_SHORTEST / _seconds(run, 1)[0])
+            repeats[name] = math.ceil(_SHORTEST / seconds(run)[0])
     answers = {}
     for _ in range(case.rounds or rounds):
         for name, (run, n) in ready.items():
             if case.warm:
                 run()
-            seconds, answers[name] = _seconds(run, repeats[name])
-            times[name].append(seconds / n)
+            spent, answers[name] = seconds(run, repeats[name])
+            times[name].append(spent / n)
     reference = times[next(iter(ready))]
     return [_record(case, name, n, answers[name], times[name], reference) for name, (_, n) in ready.items()]
 
 
-def _seconds(run: Run, repeats: int) -> tuple[float, Any]:
+def seconds(run: Callable[[], T], repeats: int = 1) -> tuple[float, T]:
     """Mean seconds of one of several runs, and the last answer."""
     start = time.perf_counter()
     for _ in range(repeats):

@@ -59,10 +59,7 @@ def compare(
         )
     record = _record(source, found, seed, messages)
     frame = found.to_frame()
-    if out is not None and out.suffix.lower() == ".csv":
-        _files.write_csv(out, _COLUMNS, frame.itertuples(index=False))
-    elif out is not None:
-        _files.write_json(out, record)
+    output.write(out, _COLUMNS, frame.itertuples(index=False), record)
     if figure is not None:
         from hbm_fast import plots
 
@@ -79,9 +76,8 @@ def _record(source: Source, found: GroupComparison, seed: int, messages: list[st
     parameters = {}
     for condition, draws in zip(found.conditions[1:], found.log2_ratio, strict=True):
         columns = [draws.mean(axis=0), draws.std(axis=0, ddof=1), *np.quantile(draws, (0.05, 0.95), axis=0)]
-        for category, *row in zip(found.category_names, *columns, strict=True):
-            values = zip(("mean", "sd", "lower", "upper"), map(output.number, row), strict=True)
-            parameters[f"log2_ratio[{category}, {condition}]"] = {**dict(values), "ess": None, "r_hat": None}
+        for category, *values in zip(found.category_names, *columns, strict=True):
+            parameters[f"log2_ratio[{category}, {condition}]"] = output.row(*values)
     return output.record(
         "compare",
         source,

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
@@ -19,6 +19,7 @@ from hbm_fast.fitting import FitResult
 from hbm_fast.fitting import fit as fit_counts
 from hbm_fast.tables import CountTable
 
+_COLUMNS = ("category", "concentration", "standard_error", "lower", "upper", "proportion")
 _WIDTH = NormalDist().inv_cdf(0.95)  # of a 90 % interval, in standard errors
 
 
@@ -76,12 +77,7 @@ def fit(
         )
         fits[label] = result
         answers[label] = output.Answer(record, _notes(result))
-        target = output.of_label(out, label)
-        if target is not None and target.suffix.lower() == ".csv":
-            columns = ("category", "concentration", "standard_error", "lower", "upper", "proportion")
-            _files.write_csv(target, columns, _rows(result))
-        elif target is not None:
-            _files.write_json(target, record)
+        output.write(output.of_label(out, label), _COLUMNS, _rows(result), record)
     output.publish(source, answers, as_json=as_json, wide=wide)
     if figure is not None:
         _draw(fits, figure)
@@ -120,15 +116,15 @@ def _parameters(result: FitResult) -> output.Parameters:
         upper = result.beta / (result.beta + (1.0 - result.beta) / odds)
     log_alpha = math.log(result.alpha) if result.alpha > 0.0 else math.nan
     parameters = {
-        "alpha": _row(result.alpha, total * result.alpha, *_around(result.alpha, total)),
-        "log_alpha": _row(log_alpha, total, log_alpha - _WIDTH * total, log_alpha + _WIDTH * total),
+        "alpha": output.row(result.alpha, total * result.alpha, *_around(result.alpha, total)),
+        "log_alpha": output.row(log_alpha, total, log_alpha - _WIDTH * total, log_alpha + _WIDTH * total),
     }
     for name, *values in zip(names, *map(np.ndarray.tolist, (result.beta, sd, lower, upper)), strict=True):
-        parameters[f"beta[{name}]"] = _row(*values)
+        parameters[f"beta[{name}]"] = output.row(*values)
     for name, c, s, d in zip(
         names, *map(np.ndarray.tolist, (result.concentration, result.standard_error, deviation)), strict=True
     ):
-        parameters[f"concentration[{name}]"] = _row(c, s, *_around(c, d))
+        parameters[f"concentration[{name}]"] = output.row(c, s, *_around(c, d))
     return parameters
 
 
@@ -136,15 +132,10 @@ def _around(value: float, deviation: float) -> tuple[float, float]:
     return value * math.exp(-_WIDTH * deviation), value * math.exp(_WIDTH * deviation)
 
 
-def _row(mean: float, sd: float, lower: float, upper: float) -> output.Row:
-    known = map(output.number, (mean, sd, lower, upper))
-    return {**dict(zip(("mean", "sd", "lower", "upper"), known, strict=True)), "ess": None, "r_hat": None}
-
-
-def _rows(result: FitResult) -> list[tuple[Any, ...]]:
+def _rows(result: FitResult) -> Iterator[tuple[Any, ...]]:
     lower, upper = result.interval()
     columns = (result.concentration, result.standard_error, lower, upper, result.beta)
-    return list(zip(result.category_names or (), *(c.tolist() for c in columns), strict=True))
+    yield from zip(result.category_names or (), *(c.tolist() for c in columns), strict=True)
 
 
 def _content(result: FitResult) -> dict[str, Any]:

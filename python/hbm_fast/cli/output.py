@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from hbm_fast import __version__
+from hbm_fast import __version__, _files
 from hbm_fast.cli import options
 from hbm_fast.cli.reading import Source
 from hbm_fast.posterior.summary import Summary, cell
@@ -70,6 +70,12 @@ def number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
+def row(mean: float, sd: float, lower: float, upper: float) -> Row:
+    """A parameter without draws."""
+    known = map(number, (mean, sd, lower, upper))
+    return {**dict(zip(("mean", "sd", "lower", "upper"), known, strict=True)), "ess": None, "r_hat": None}
+
+
 def parameters_of(summary: Summary) -> Parameters:
     """The rows of a summary; the effective sample size is the smaller one of the bulk and the tails."""
     columns = summary.columns
@@ -122,6 +128,14 @@ def warn(messages: Sequence[str]) -> None:
     """Print each warning once on stderr."""
     for text in dict.fromkeys(messages):
         print(f"hbm-fast: warning: {' '.join(text.split())}", file=sys.stderr)
+
+
+def write(out: Path | None, columns: Sequence[str], rows: Iterable[Sequence[Any]], record: dict[str, Any]) -> None:
+    """The rows, where ``out`` is a .csv file, or else the JSON; nothing without a file."""
+    if out is not None and out.suffix.lower() == ".csv":
+        _files.write_csv(out, columns, rows)
+    elif out is not None:
+        _files.write_json(out, record)
 
 
 def screen(answer: Answer, label: str | None, *, wide: bool) -> str:

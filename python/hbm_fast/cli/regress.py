@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from hbm_fast import _files
 from hbm_fast._optional import import_optional
 from hbm_fast._progress import progress
 from hbm_fast.cli import options, output
@@ -90,10 +89,7 @@ def regress(
             smaller = fit(table, RegressionModel(n_categories, null, **given), data=frame)
         update(2, f"log-likelihood {result.log_likelihood:.2f}")
     record = _record(source, result, smaller, messages)
-    if out is not None and out.suffix.lower() == ".csv":
-        _files.write_csv(out, _COLUMNS, result.summary().rows)
-    elif out is not None:
-        _files.write_json(out, record)
+    output.write(out, _COLUMNS, result.summary().rows, record)
     if as_json:
         options.print_json(record)
     else:
@@ -132,14 +128,7 @@ def _record(
     source: Source, result: RegressionFit, smaller: RegressionFit | None, messages: list[str]
 ) -> dict[str, Any]:
     parameters = {
-        f"{term}[{category}]": {
-            "mean": output.number(estimate),
-            "sd": output.number(error),
-            "lower": output.number(estimate - _WIDTH * error),
-            "upper": output.number(estimate + _WIDTH * error),
-            "ess": None,
-            "r_hat": None,
-        }
+        f"{term}[{category}]": output.row(estimate, error, estimate - _WIDTH * error, estimate + _WIDTH * error)
         for term, category, estimate, error, *_ in result.summary().rows
     }
     test = None

@@ -23,6 +23,7 @@ from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.draws import generator
 from hbm_fast.nn.estimator import Correct
 from hbm_fast.nn.importance import HIGHEST_K, weigh
+from hbm_fast.nn.proposal import log_gamma
 from hbm_fast.nn.training import torch_threads
 
 LOWEST_SHARE = 0.1  # effective share of q's weights below which draws at the mode replace them
@@ -247,8 +248,8 @@ class DatasetEmbedding(LatentModel):
         values = []
         for cells in bags.cells:
             row = cells.bag * (bags.size // self.n_categories) + cells.place // self.n_categories
-            totals = np.bincount(row, cells.count)
-            values.append(float(np.sum(_log_factorial(totals)) - np.sum(_log_factorial(cells.count))))
+            totals = np.asarray(np.bincount(row, cells.count), np.float64)
+            values.append(float(np.sum(log_gamma(totals + 1.0)) - np.sum(log_gamma(cells.count + 1.0))))
         return np.array(values)
 
     def _warn(self, pareto_k: Floats) -> None:
@@ -261,7 +262,3 @@ class DatasetEmbedding(LatentModel):
                 'embedding; details["pareto_k"] has k of each dataset',
                 ConvergenceWarning,
             )
-
-
-def _log_factorial(n: NDArray[Any]) -> Floats:
-    return np.asarray(torch.lgamma(torch.from_numpy(n.astype(np.float64)) + 1.0).numpy())

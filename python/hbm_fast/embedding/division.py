@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from hbm_fast import _validate
 from hbm_fast._typing import Key
-from hbm_fast.nn.data import split
 
 
 def divided(n: int, held_out: Any, key: Key) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -19,7 +18,9 @@ def divided(n: int, held_out: Any, key: Key) -> tuple[NDArray[np.int64], NDArray
         share = _validate.finite_float(held_out, "held_out")
         if not 0.0 < share < 1.0:
             raise ValueError(f"held_out must lie strictly between 0 and 1, or be indices of datasets; got {share}")
-        return split(n, share, key)
+        order = np.random.default_rng([*key.tolist(), 2**32]).permutation(n)
+        n_held_out = min(n - 1, max(1, round(share * n)))  # at least one in either part
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
     rows = _validate.integers(held_out, "held_out") if np.size(held_out) else np.empty(0, np.int64)
     chosen = np.unique(rows)
     if rows.ndim != 1 or not 0 < rows.size < n or chosen.size != rows.size or chosen[0] < 0 or chosen[-1] >= n:

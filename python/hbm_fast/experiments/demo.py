@@ -14,7 +14,7 @@ from rich.table import Table
 
 from hbm_fast import _files, amortize, datasets, plots
 from hbm_fast._optional import import_optional
-from hbm_fast.benchmark.measure import break_even
+from hbm_fast.benchmark.measure import break_even, seconds
 from hbm_fast.datasets import load_rat_tumors
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
@@ -82,9 +82,7 @@ def examples() -> list[Example]:
 def answer(method: str, example: Example, infer: Callable[[], Posterior]) -> tuple[Answer, Posterior]:
     """Run one method on one example; only the inference is timed."""
     infer()  # once untimed: imports and first-use set-up are not counted
-    start = time.perf_counter()
-    posterior = infer()
-    seconds = time.perf_counter() - start
+    spent, posterior = seconds(infer)
     if posterior.details.get("path") == "sampler":
         method += " (MCMC)"
     return Answer(
@@ -93,8 +91,8 @@ def answer(method: str, example: Example, infer: Callable[[], Posterior]) -> tup
         float(posterior.mean("beta")[example.category]),
         float(posterior.predict(example.group)[example.category]),
         above_90(posterior, example),
-        seconds,
-        posterior.alpha.size / seconds,
+        spent,
+        posterior.alpha.size / spent,
     ), posterior
 
 
@@ -142,9 +140,7 @@ def seconds_per_dataset(infer: Callable[[Any], Posterior], counts: Any, copies: 
     """Mean seconds of one dataset when many come at once."""
     batch = np.broadcast_to(counts, (copies, *counts.shape)).copy()
     infer(batch[:2])
-    start = time.perf_counter()
-    infer(batch)
-    return (time.perf_counter() - start) / copies
+    return seconds(partial(infer, batch))[0] / copies
 
 
 def run(
@@ -206,7 +202,7 @@ def run(
         ]
         console.print(
             f"1,000 draws of each of {_COPIES} copies, on one thread: "
-            f"{', '.join(f'{name} {seconds * 1e3:.2f} ms' for name, seconds in each.items())}. "
+            f"{', '.join(f'{name} {spent * 1e3:.2f} ms' for name, spent in each.items())}. "
             f"Against one chain of MCMC the {train_seconds:.0f} s of training pay {' and '.join(when)}.\n"
         )
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from hbm_fast._config import show_config
 from hbm_fast._files import write_text
 from hbm_fast._optional import missing_extra
 from hbm_fast.benchmark import plots as benchmark_plots
+from hbm_fast.benchmark.measure import seconds
 from hbm_fast.calibration import Calibration, distance, simulation_based_calibration
 from hbm_fast.exact import exact_posterior
 from hbm_fast.models import HierarchicalModel
@@ -102,12 +102,10 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
         "MCMC": lambda counts: sample(counts, model, rng=rng),
         **networks,
     }
-    answered, seconds = {}, {}
+    answered, spent = {}, {}
     for name, infer in methods.items():
         infer(BAGS)  # once untimed: first-use set-up is not counted
-        start = time.perf_counter()
-        answered[name] = infer(BAGS)
-        seconds[name] = time.perf_counter() - start
+        spent[name], answered[name] = seconds(partial(infer, BAGS))
     exact = answered[EXACT]
     yield Section(
         "The question",
@@ -135,7 +133,7 @@ def _question_one(networks: Mapping[str, Infer], rng: int) -> Iterator[Section]:
                 f"{post.mean('log_alpha'):.4f}",
                 f"{post.sd('log_alpha'):.4f}",
                 f"{post.mean('beta')[1]:.4f}",
-                f"{seconds[name]:.4f}",
+                f"{spent[name]:.4f}",
             )
             for name, post in answered.items()
         ],

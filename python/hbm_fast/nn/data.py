@@ -160,10 +160,3 @@ class DatasetStream:
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([*self._key, epoch]).permutation(len(self))
-
-
-def split(n: int, held_out: float, key: Key) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows for training and rows held out, at least one of each."""
-    order = np.random.default_rng([*key.tolist(), 2**32]).permutation(n)
-    n_held_out = min(n - 1, max(1, round(held_out * n)))
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

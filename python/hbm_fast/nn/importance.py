@@ -16,7 +16,7 @@ from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.data import TrainingStream
 from hbm_fast.nn.draws import Draws, chunks, generator
-from hbm_fast.nn.proposal import Points, Proposal
+from hbm_fast.nn.proposal import Points, Proposal, log_sum_exp
 from hbm_fast.sampling import sample
 
 # Pareto's k is not used above this share of effective draws: it is not identifiable for nearly constant weights.
@@ -171,15 +171,11 @@ def estimated_share(log_p: Floats, log_q: Floats, log_r: Floats, n: int) -> Floa
     distance times m, which is below the Monte Carlo error where m sqrt(n) is small.
     """
     weight = log_p - log_r
-    total = _log_sum(weight)
-    log_mean = total - _log_sum(log_q - log_r)  # of p / q
+    total = log_sum_exp(weight)
+    log_mean = total - log_sum_exp(log_q - log_r)  # of p / q
     with np.errstate(invalid="ignore"):  # p and q are both zero where the weight is
         ratio = np.minimum(log_p - log_q - log_mean[:, None], np.log(max(LEAST_CAP, np.sqrt(n))))
-    return np.exp(total - _log_sum(np.where(np.isneginf(weight), -np.inf, weight + ratio)))
-
-
-def _log_sum(x: Floats) -> Floats:
-    return np.asarray(torch.logsumexp(torch.from_numpy(x), 1).numpy())
+    return np.exp(total - log_sum_exp(np.where(np.isneginf(weight), -np.inf, weight + ratio)))
 
 
 def warn_of_weights(weights: Weights) -> None:

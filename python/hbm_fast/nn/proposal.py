@@ -64,10 +64,10 @@ class Proposal:
             return Points(log_alpha, log_beta, self._log_density_of_alpha(log_alpha))
         shape, log_scale = self._dirichlet(log_alpha)
         # Gamma(d) as Gamma(d + 1) U^(1 / d), whose logarithm does not underflow
-        log_gamma = np.log(generator.standard_gamma(shape + 1.0))
-        log_gamma -= generator.standard_exponential(shape.shape) / shape
-        log_beta = log_gamma + log_scale
-        log_beta -= _log_sum_exp(log_beta)[..., None]
+        log_beta = np.log(generator.standard_gamma(shape + 1.0))
+        log_beta -= generator.standard_exponential(shape.shape) / shape
+        log_beta += log_scale
+        log_beta -= log_sum_exp(log_beta)[..., None]
         return Points(
             log_alpha,
             log_beta,
@@ -85,7 +85,7 @@ class Proposal:
         if isinstance(self.model.alpha, priors.Fixed):
             return np.zeros(log_alpha.shape)
         t = (log_alpha - self.centre[:, None]) / self.spread[:, None]
-        constant = _log_gamma(np.array([0.5 * (DEGREES + 1.0), 0.5 * DEGREES])) @ [1.0, -1.0]
+        constant = log_gamma(np.array([0.5 * (DEGREES + 1.0), 0.5 * DEGREES])) @ [1.0, -1.0]
         constant -= 0.5 * np.log(DEGREES * np.pi)
         prior: Floats = self.model.alpha.log_density(log_alpha.ravel()).reshape(log_alpha.shape)
         value: Floats = constant - 0.5 * (DEGREES + 1.0) * np.log1p(t * t / DEGREES) - np.log(self.spread)[:, None]
@@ -111,9 +111,9 @@ class Proposal:
     def _log_density_of_beta(self, log_beta: Floats, shape: Floats, log_scale: Floats) -> Floats:
         prior = self._concentration()
         total = shape.sum(-1)
-        value = _log_gamma(total) - _log_gamma(prior.sum())
-        value += (_log_gamma(prior) - _log_gamma(shape) - shape * log_scale + (shape - prior) * log_beta).sum(-1)
-        result: Floats = value - total * _log_sum_exp(log_beta - log_scale)
+        value = log_gamma(total) - log_gamma(prior.sum())
+        value += (log_gamma(prior) - log_gamma(shape) - shape * log_scale + (shape - prior) * log_beta).sum(-1)
+        result: Floats = value - total * log_sum_exp(log_beta - log_scale)
         return result
 
     def _concentration(self) -> Floats:
@@ -132,10 +132,11 @@ def _by_octaves(exceedances: NDArray[np.float32]) -> tuple[Floats, Floats]:
     return 0.5 * (edges[:-1] + edges[1:] - 1.0), sums
 
 
-def _log_gamma(x: Floats) -> Floats:
+def log_gamma(x: Floats) -> Floats:
+    """log Gamma(x), elementwise."""
     return np.asarray(torch.lgamma(torch.from_numpy(np.ascontiguousarray(x))).numpy())
 
 
-def _log_sum_exp(x: Floats) -> Floats:
+def log_sum_exp(x: Floats) -> Floats:
     """Log-sum-exp over the last axis."""
     return np.asarray(torch.logsumexp(torch.from_numpy(x), -1).numpy())

@@ -15,15 +15,13 @@ from hbm_fast._display import Displayed
 from hbm_fast._display import names as shown_names
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import MixtureModel
-from hbm_fast.posterior import diagnostics, mixture_files, partition, predictive
+from hbm_fast.posterior import mixture_files, netcdf, partition, predictive
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.new_component import NewComponent, log_gamma
-from hbm_fast.posterior.posterior import Posterior
-from hbm_fast.posterior.summary import Summary
+from hbm_fast.posterior.posterior import Posterior, group_index
+from hbm_fast.posterior.summary import Summary, of_draws
 from hbm_fast.priors import DirichletProcess
 from hbm_fast.tables.inputs import align
-
-_VALUES_AT_ONCE = 4_000_000  # log probabilities of 32 MB
 
 
 class MixturePosterior(Displayed):
@@ -272,7 +270,7 @@ class MixturePosterior(Displayed):
             return self._predict_new(rows[0])
         if group is None:
             return self._predict_new(np.zeros(self.n_categories, np.int64))
-        return self._predict_known(self._index(group))
+        return self._predict_known(group_index(group, self.group_names, self.n_groups))
 
     def _predict_known(self, n: int) -> Floats:
         own = self._flat_labels[:, n]
@@ -506,28 +504,20 @@ class MixturePosterior(Displayed):
         >>> list(post.summary())[:4]
         ['log_likelihood', 'n_components_used', 'largest_weight', 'weight[0]']
         """
-        levels = _validate.probabilities(quantiles, "quantiles").ravel()
         rows = dict(self.label_free())
-        category = self.category_names or range(self.n_categories)
         weights = self._flat(self.weights)
         for j in range(int(self._partition.max(initial=-1)) + 1):
             own = self._most_shared(j)
-            shape = self.labels.shape[:2]
-            rows[f"weight[{j}]"] = weights[np.arange(len(own)), own].reshape(shape)
-            one = self.component(j)
-            rows[f"alpha[{j}]"] = one.alpha
-            rows |= {f"beta[{j},{name}]": one.beta[..., k] for k, name in enumerate(category)}
-        return self._summary_of(rows, levels)
-
-    def _summary_of(self, rows: dict[str, Floats], levels: Floats) -> Summary:
-        draws = np.stack(list(rows.values()), axis=-1)
-        flat = draws.reshape(-1, draws.shape[-1])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0)}
-        found = np.quantile(flat, levels, axis=0)
-        columns |= {f"{100 * q:g}%": value for q, value in zip(levels, found, strict=True)}
-        columns |= diagnostics.diagnostics(draws)
+            rows[f"weight[{j}]"] = weights[np.arange(len(own)), own].reshape(self.labels.shape[:2])
+            rows |= self._parameters_of(j)
         note = f"{self.n_chains} x {self.n_draws} draws; chains differ in co-assignment by {self.disagreement:.3f}"
-        return Summary(tuple(rows), columns, note)
+        return of_draws(tuple(rows), np.stack(list(rows.values()), axis=-1), quantiles, note)
+
+    def _parameters_of(self, number: int) -> dict[str, Floats]:
+        """Draws (C, D) of the parameters of one component that a summary shows."""
+        one, names = self.component(number), self.category_names or range(self.n_categories)
+        beta = {f"beta[{number},{name}]": one.beta[..., k] for k, name in enumerate(names)}
+        return {f"alpha[{number}]": one.alpha} | beta
 
     def label_free(self) -> dict[str, Floats]:
         """Draws (C, D) of what does not depend on the numbers of the components."""
@@ -548,7 +538,7 @@ class MixturePosterior(Displayed):
         ImportError
             Without the extra ``report``.
         """
-        return mixture_files.to_arviz(self)
+        return netcdf.for_arviz(mixture_files.tree(self))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a netCDF file, which `load` reads; as `Posterior.save`.
@@ -591,16 +581,6 @@ class MixturePosterior(Displayed):
     def _flat(values: Floats) -> Floats:
         return values.reshape(-1, *values.shape[2:])
 
-    def _index(self, group: Any) -> int:
-        if isinstance(group, str):
-            return _validate.position(group, self.group_names, "group")
-        if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
-            raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-        index, n = operator.index(group), self.n_groups
-        if not -n <= index < n:
-            raise IndexError(f"group must be below N = {n}; got {index}. For a group not seen use counts=row.")
-        return index % n
-
     def _rows(self, counts: ArrayLike) -> NDArray[np.int64]:
         array = align(counts, self.category_names)
         rows = np.atleast_2d(_validate.counts(array, ndim=(1, 2)))
@@ -608,9 +588,8 @@ class MixturePosterior(Displayed):
             raise ValueError(f"counts must have K = {self.n_categories} categories; got shape {np.shape(array)}")
         return np.ascontiguousarray(rows, dtype=np.int64)
 
-    def _parts(self, n_rows: int) -> list[slice]:
-        size = max(1, _VALUES_AT_ONCE // (self.log_alpha.size + self.n_chains * self.n_draws))
-        return [slice(first, first + size) for first in range(0, n_rows, size)]
+    def _parts(self, n_rows: int) -> Iterator[slice]:
+        return predictive.chunks(n_rows, self.log_alpha.size + self.n_chains * self.n_draws)
 
     def _joint(self, rows: NDArray[np.int64]) -> tuple[Floats, list[NewComponent]]:
         """log weight plus log pmf (S, J, R) of each component; of a Dirichlet process, J + 1 with a new one last."""

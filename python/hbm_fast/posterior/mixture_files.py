@@ -1,13 +1,13 @@
 """Posteriors of mixtures as the objects that ArviZ plots, and as netCDF files."""
 
 import os
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from hbm_fast import models
-from hbm_fast._config import STREAM_VERSION, __version__
 from hbm_fast._optional import import_optional
 from hbm_fast.posterior import netcdf
 from hbm_fast.tables.inputs import as_counts
@@ -20,7 +20,8 @@ _CLASS = "MixturePosterior"
 _OPTIONAL = ("process_concentration", "beta_concentration")
 
 
-def _tree(post: "MixturePosterior") -> Any:
+def tree(post: "MixturePosterior") -> Any:
+    """An ``xarray.DataTree`` with the groups of ArviZ."""
     xarray = import_optional("xarray", "report")
     draw = ("chain", "draw")
     component = (*draw, "component")
@@ -31,12 +32,6 @@ def _tree(post: "MixturePosterior") -> Any:
         "category": list(post.category_names or range(post.n_categories)),
         "group": list(post.group_names or range(post.n_groups)),
     }
-
-    def dataset(variables: dict[str, tuple[tuple[str, ...], Any]]) -> Any:
-        used = {dim for dims, _ in variables.values() for dim in dims}
-        result = xarray.Dataset(variables, coords={name: coords[name] for name in coords if name in used})
-        return result.assign_attrs(inference_library="hbm_fast", inference_library_version=__version__)
-
     variables = {
         "labels": ((*draw, "group"), post.labels),
         "n_components_used": (draw, post.n_components_used),
@@ -53,27 +48,19 @@ def _tree(post: "MixturePosterior") -> Any:
     for name, dims in zip(_OPTIONAL, (draw, component), strict=True):
         if getattr(post, name) is not None:
             variables[name] = (dims, getattr(post, name))
+    as_group = partial(netcdf.dataset, coords)
     return xarray.DataTree.from_dict(
         {
-            "posterior": dataset(variables),
-            "sample_stats": dataset({"log_likelihood": (draw, post.log_likelihood)}),
-            "observed_data": dataset({"counts": (("group", "category"), as_counts(post.counts).dense())}),
+            "posterior": as_group(variables),
+            "sample_stats": as_group({"log_likelihood": (draw, post.log_likelihood)}),
+            "observed_data": as_group({"counts": (("group", "category"), as_counts(post.counts).dense())}),
         }
     )
 
 
-def to_arviz(post: "MixturePosterior") -> Any:
-    """See ``MixturePosterior.to_arviz``."""
-    return netcdf.for_arviz(_tree(post))
-
-
 def save(post: "MixturePosterior", path: str | PathLike[str]) -> None:
     """See ``MixturePosterior.save``."""
-    netcdf.check_ending(path)
-    xarray = import_optional("xarray", "report")
-    import_optional("h5netcdf", "report")
-    tree = _tree(post)
-    tree[netcdf.OWN] = xarray.DataTree(xarray.Dataset({"key": ("word", post.key)}))
+    netcdf.check_target(path)
     metadata = {
         "class": _CLASS,
         "model": models.to_dict(post.model),
@@ -82,10 +69,9 @@ def save(post: "MixturePosterior", path: str | PathLike[str]) -> None:
         "log_evidence_error": post.log_evidence_error,
         "category_names": post.category_names,
         "group_names": post.group_names,
-        "stream_version": STREAM_VERSION,
-        "version": __version__,
+        **netcdf.VERSIONS,
     }
-    netcdf.write(tree, path, metadata)
+    netcdf.write(tree(post), path, metadata, {"key": ("word", post.key)})
 
 
 def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:

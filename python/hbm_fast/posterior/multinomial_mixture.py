@@ -138,18 +138,14 @@ class MultinomialMixturePosterior(MixturePosterior):
         -------
         Summary
         """
-        levels = _validate.probabilities(quantiles, "quantiles").ravel()
-        rows = dict(self.label_free())
+        return super().summary(quantiles)
+
+    def _parameters_of(self, number: int) -> dict[str, Floats]:
+        members = self._flat_labels == self._most_shared(number)[:, np.newaxis]
+        largest = np.argsort(-self._mean_beta(members), kind="stable")[:_MOST_CATEGORIES]
+        beta = self._beta_draws(members, largest, number).reshape(*self.labels.shape[:2], -1)
         names = self.category_names or range(self.n_categories)
-        weights, shape = self._flat(self.weights), self.labels.shape[:2]
-        for j in range(int(self._partition.max(initial=-1)) + 1):
-            own = self._most_shared(j)
-            rows[f"weight[{j}]"] = weights[np.arange(len(own)), own].reshape(shape)
-            members = self._flat_labels == own[:, np.newaxis]
-            largest = np.argsort(-self._mean_beta(members), kind="stable")[:_MOST_CATEGORIES]
-            beta = self._beta_draws(members, largest, j)
-            rows |= {f"beta[{j},{names[k]}]": beta[:, i].reshape(shape) for i, k in enumerate(largest)}
-        return self._summary_of(rows, levels)
+        return {f"beta[{number},{names[k]}]": beta[..., i] for i, k in enumerate(largest)}
 
     # given the labels -------------------------------------------------------------------------------------------------
     @property

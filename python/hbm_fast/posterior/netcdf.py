@@ -7,7 +7,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +39,7 @@ _READERS = {
 _ENDINGS = (".nc", ".nc4", ".netcdf")
 # deflate stores at most 1032 bytes in one (https://zlib.net/zlib_tech.html): a file that states more is damaged
 _MAX_RATIO = 1032
+VERSIONS = {"stream_version": STREAM_VERSION, "version": __version__}  # in the metadata of every file
 OWN = "hbm_fast"  # the group with the arrays and the metadata (attribute "facts") that only `load` reads
 _MARK = b"\nhbm_fast sha256 "
 _STATED = b"hbm_fast: SHA-256 of all before it in the last line of the file"
@@ -115,13 +117,9 @@ def _tree(
     if post.counts is not None:
         coords["group"] = list(post.group_names or range(post.counts.shape[-2]))
 
-    def dataset(variables: dict[str, tuple[tuple[str, ...], NDArray[Any]]]) -> Any:
-        used = {dim for dims, _ in variables.values() for dim in dims}
-        result = xarray.Dataset(variables, coords={name: value for name, value in coords.items() if name in used})
-        return result.assign_attrs(inference_library="hbm_fast", inference_library_version=__version__)
-
+    as_group = partial(dataset, coords)
     tree = {
-        "posterior": dataset(
+        "posterior": as_group(
             {
                 "alpha": (draw, post.alpha),
                 "log_alpha": (draw, post.log_alpha),
@@ -135,12 +133,12 @@ def _tree(
     if post.log_weights is not None:
         stats["log_weights"] = (draw, post.log_weights)
     if stats:
-        tree["sample_stats"] = dataset(stats)
+        tree["sample_stats"] = as_group(stats)
     groups = (*draw, "group")
     if post.counts is not None:
-        tree["observed_data"] = dataset({"counts": ((*lead, "group", "category"), post.counts)})
+        tree["observed_data"] = as_group({"counts": ((*lead, "group", "category"), post.counts)})
     if log_likelihood:
-        tree["log_likelihood"] = dataset({"counts": (groups, post.log_likelihood())})
+        tree["log_likelihood"] = as_group({"counts": (groups, post.log_likelihood())})
 
     def of_groups(draws: Callable[[int], NDArray[Any]], dtype: type) -> tuple[tuple[str, ...], NDArray[Any]]:
         result = np.empty((*post.log_alpha.shape, post._data().shape[-2], post.n_categories), dtype)
@@ -149,17 +147,23 @@ def _tree(
         return groups + category, result
 
     if theta:
-        tree["posterior"] = tree["posterior"].merge(dataset({"theta": of_groups(post.theta, np.float64)}))
+        tree["posterior"] = tree["posterior"].merge(as_group({"theta": of_groups(post.theta, np.float64)}))
     if posterior_predictive:
-        tree["posterior_predictive"] = dataset({"counts": of_groups(post.predictive_counts, np.int64)})
+        tree["posterior_predictive"] = as_group({"counts": of_groups(post.predictive_counts, np.int64)})
     return xarray.DataTree.from_dict(tree)
+
+
+def dataset(coords: Mapping[str, Any], variables: Mapping[str, tuple[tuple[str, ...], Any]]) -> Any:
+    """Variables, each with its dimensions, as one group of ArviZ; of the coordinates those of these dimensions."""
+    used = {dim for dims, _ in variables.values() for dim in dims}
+    of_used = {name: value for name, value in coords.items() if name in used}
+    result = import_optional("xarray", "report").Dataset(variables, coords=of_used)
+    return result.assign_attrs(inference_library="hbm_fast", inference_library_version=__version__)
 
 
 def save(post: "Posterior", path: str | PathLike[str]) -> None:
     """Write a posterior to a netCDF file, which ArviZ opens too; see ``Posterior.save``."""
-    check_ending(path)
-    xarray = import_optional("xarray", "report")
-    import_optional("h5netcdf", "report")
+    check_target(path)
     tree = _tree(post)  # with its weights: `load` gives the same draws
     own: dict[str, Any] = {"key": ("word", post._key), "datasets": ("dataset_number", post._datasets)}
     if post._theta_draws is not None and post.counts is not None:
@@ -178,11 +182,9 @@ def save(post: "Posterior", path: str | PathLike[str]) -> None:
         "group_names": post.group_names,
         "dataset_names": post.dataset_names,
         "quadrature": post.moments is not None,
-        "stream_version": STREAM_VERSION,
-        "version": __version__,
+        **VERSIONS,
     }
-    tree[OWN] = xarray.DataTree(xarray.Dataset(own))
-    write(tree, path, metadata)
+    write(tree, path, metadata, own)
 
 
 def load(path: str | PathLike[str], kind: type[Kind]) -> Kind:
@@ -279,23 +281,29 @@ def _restored(value: Any, batch: bool) -> Any:
     return np.array(value) if batch and isinstance(value, list) else value
 
 
-def check_ending(path: Target) -> None:
-    """Refuse a name with the ending of another format."""
+def check_target(path: Target) -> None:
+    """Refuse a name with the ending of another format, and a missing library, before anything is computed."""
     file = Path(path)
     if file.suffix.lower() not in _ENDINGS and not (file.exists() and not file.is_file()):
         raise ValueError(
             f"path must end in {', '.join(_ENDINGS)}, as the file is netCDF; got {os.fspath(path)!r}. For a table of "
             "the draws write post.alpha and post.beta yourself, or use hbm-fast sample --out draws.csv"
         )
+    for library in ("xarray", "h5netcdf"):
+        import_optional(library, "report")
 
 
-def write(tree: Any, path: Target, metadata: dict[str, Any] | None = None) -> None:
-    """Write a DataTree; with metadata, kept as JSON in an attribute, and a checksum it is a file that `load` reads.
+def write(
+    tree: Any, path: Target, metadata: dict[str, Any] | None = None, own: Mapping[str, Any] | None = None
+) -> None:
+    """Write a DataTree; with metadata, the arrays ``own`` and a checksum it is a file that `load` reads.
 
-    The file is made in memory: where HDF5 itself meets a full disk, it ends the process later, at its exit. The
-    checksum is a last line behind what HDF5 reads.
+    The metadata are kept as JSON in an attribute. The file is made in memory: where HDF5 itself meets a full disk, it
+    ends the process later, at its exit. The checksum is a last line behind what HDF5 reads.
     """
     if metadata is not None:
+        xarray = import_optional("xarray", "report")
+        tree[OWN] = xarray.DataTree(xarray.Dataset(own))
         tree[OWN].attrs = {"facts": json.dumps(metadata), "checksum": _STATED.decode()}
     content = bytes(tree.to_netcdf(engine="h5netcdf"))
     write_bytes(path, content if metadata is None else content + _last_line(content))

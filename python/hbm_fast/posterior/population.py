@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _display, _random, _validate, models, priors
-from hbm_fast._config import STREAM_VERSION, __version__
+from hbm_fast import _display, _random, models, priors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel, PopulationModel
-from hbm_fast.posterior import diagnostics, netcdf
+from hbm_fast.posterior import netcdf
 from hbm_fast.posterior.new_dataset import NewDataset
 from hbm_fast.posterior.posterior import Posterior
-from hbm_fast.posterior.summary import Summary
+from hbm_fast.posterior.summary import Summary, of_draws
 
 _PARAMETERS = ("mu", "tau", "kappa", "m")
 
@@ -53,14 +52,8 @@ class Population(_display.Displayed):
         -------
         Summary
         """
-        levels = _validate.probabilities(quantiles, "quantiles").ravel()
-        draws = self._draws()
-        flat = draws.reshape(-1, draws.shape[-1])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0)}
-        columns |= zip((f"{100 * q:g}%" for q in levels), np.quantile(flat, levels, axis=0), strict=True)
-        columns |= diagnostics.diagnostics(draws)
         chains, n_draws = self.mu.shape
-        return Summary(self._names(), columns, f"{chains} x {n_draws} draws of the population")
+        return of_draws(self._names(), self._draws(), quantiles, f"{chains} x {n_draws} draws of the population")
 
     def _draws(self) -> Floats:
         single = [value[..., np.newaxis] for value in (self.mu, self.tau, self.kappa)]
@@ -200,12 +193,8 @@ class PopulationPosterior(_display.Displayed):
         ValueError, OSError, ImportError
             As `Posterior.save`.
         """
-        netcdf.check_ending(path)
-        xarray = import_optional("xarray", "report")
-        import_optional("h5netcdf", "report")
-        tree = self._tree()
+        netcdf.check_target(path)
         own = {"key": ("word", self._key), "datasets": ("dataset_number", self.datasets._datasets)}
-        tree[netcdf.OWN] = xarray.DataTree(xarray.Dataset(own))
         metadata = {
             "class": "PopulationPosterior",
             "model": models.to_dict(self.model),
@@ -214,10 +203,9 @@ class PopulationPosterior(_display.Displayed):
             "category_names": self.category_names,
             "group_names": self.datasets.group_names,
             "dataset_names": self.dataset_names,
-            "stream_version": STREAM_VERSION,
-            "version": __version__,
+            **netcdf.VERSIONS,
         }
-        netcdf.write(tree, path, metadata)
+        netcdf.write(self._tree(), path, metadata, own)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "PopulationPosterior":

@@ -21,7 +21,6 @@ from hbm_fast.tables.inputs import align
 
 Group = int | str | Sequence[int | str] | NDArray[np.integer] | None
 
-_VALUES_AT_ONCE = 4_000_000  # log likelihoods of 32 MB
 _SUM_TOLERANCE = 1e-4  # of beta: met by single precision, and by numbers rounded to four digits
 
 
@@ -763,9 +762,8 @@ class Posterior:
         log_alpha, log_beta = self._flat_alpha()[:, ::step], self._flat_beta()[:, ::step]
         log_weights = self._flat_weights()
         weights = None if log_weights is None else _weighted.normalise(log_weights[0, ::step])
-        size = max(1, _VALUES_AT_ONCE // log_alpha.size)
-        parts = (rows[np.newaxis, first : first + size] for first in range(0, len(rows), size))
-        pmf = (predictive.log_pmf(log_alpha, log_beta, part, True)[0] for part in parts)
+        parts = predictive.chunks(len(rows), log_alpha.size)
+        pmf = (predictive.log_pmf(log_alpha, log_beta, rows[np.newaxis, part], True)[0] for part in parts)
         return leave_one_out(pmf, "group", weights)
 
     @_weighted.far_tails
@@ -948,7 +946,7 @@ class Posterior:
                 expected = f"one for each of the B = {n_datasets} datasets" if self._batch else "one, of one dataset"
                 raise ValueError(f"group must be an index or a name, or {expected}; got {len(group)} of them")
             indices = np.array([self._index_of(one, b) for b, one in enumerate(group)])
-        elif not isinstance(group, str) and hasattr(group, "__index__") and operator.index(group) < 0:
+        elif _counts_from_end(group):
             indices = np.array([self._index_of(group, b) for b in range(n_datasets)])
         else:
             return self._index_of(group, 0)
@@ -958,17 +956,10 @@ class Posterior:
         """The index of one group of dataset b; negative numbers count from its last group that is not padding."""
         counts = self._data()
         n_groups: int = counts.shape[-2]
-        if isinstance(group, str):
-            return _validate.position(group, self.group_names, "group")
-        if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
-            raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
-        index = operator.index(group)
-        if index < 0:
+        if _counts_from_end(group):
             filled = np.flatnonzero((counts[b] if self._batch else counts).any(axis=-1))
             n_groups = int(filled[-1]) + 1 if filled.size else n_groups
-        if not -n_groups <= index < n_groups:
-            raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
-        return index % n_groups
+        return group_index(group, self.group_names, n_groups)
 
     def _integer_rows(self, rows: NDArray[Any], name: str) -> NDArray[np.int64]:
         if rows.shape[-1] != self.n_categories:
@@ -1002,6 +993,22 @@ class Posterior:
         for where, part in zip(wheres, parts, strict=True):
             result[where] = part
         return result
+
+
+def group_index(group: Any, names: tuple[str, ...] | None, n_groups: int) -> int:
+    """The index of a group that is given by its name, or by its number, which may count from the end."""
+    if isinstance(group, str):
+        return _validate.position(group, names, "group")
+    if isinstance(group, bool | np.bool_) or not hasattr(group, "__index__"):
+        raise TypeError(f"group must be an index, a name or None for a new group; got {group!r}")
+    index = operator.index(group)
+    if not -n_groups <= index < n_groups:
+        raise IndexError(f"group must be below N = {n_groups}; got {index}. For a group not seen use counts=row.")
+    return index % n_groups
+
+
+def _counts_from_end(group: Any) -> bool:
+    return not isinstance(group, str) and hasattr(group, "__index__") and operator.index(group) < 0
 
 
 def _sums_to_one(log_beta: Floats) -> Floats:

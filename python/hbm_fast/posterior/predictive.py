@@ -18,7 +18,6 @@ from hbm_fast.quadrature import Quadrature
 
 NEW_GROUP = 2**64 - 1  # the stream of a group without counts
 _MIN_ESS = 100.0  # of reweighted draws: with fewer, averages have errors of a tenth of a standard deviation
-_VALUES_AT_ONCE = 4_000_000  # log probabilities of 32 MB
 
 
 def stream_of_counts(rows: NDArray[np.int64]) -> int:
@@ -98,7 +97,7 @@ def log_mean_pmf(
     stacked = np.broadcast_to(rows, (log_alpha.shape[0], *rows.shape))
     total = np.zeros(log_alpha.shape)
     value, ess = np.empty((2, *stacked.shape[:2]))
-    for chunk in _chunks(rows.shape[0], log_alpha.shape[1]):
+    for chunk in chunks(rows.shape[0], log_alpha.shape[1]):
         each = log_pmf(log_alpha, log_beta, stacked[:, chunk], coefficient)
         if jointly:
             total += each.sum(axis=-1)
@@ -171,6 +170,7 @@ def warn_of_reweighting(ess: Floats, n_draws: int, name: str) -> None:
         )
 
 
-def _chunks(n: int, n_draws: int) -> Iterator[slice]:
-    size = max(1, _VALUES_AT_ONCE // n_draws)
-    return (slice(begin, begin + size) for begin in range(0, n, size))
+def chunks(n: int, n_values: int, most: int = 4_000_000) -> Iterator[slice]:
+    """Slices of n items of so many values each; one slice has at most 32 MB, unless ``most`` is another number."""
+    size = max(1, most // n_values)
+    return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))

@@ -14,14 +14,13 @@ from hbm_fast.likelihood import log_likelihood
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
-from hbm_fast.posterior import convergence, diagnostics, regression_files
+from hbm_fast.posterior import convergence, diagnostics, netcdf, predictive, regression_files
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.regression_coordinates import Coordinates
-from hbm_fast.posterior.summary import Summary
+from hbm_fast.posterior.summary import Summary, of_draws
 from hbm_fast.tables.inputs import align
 from hbm_fast.variates import dirichlet, multinomial
 
-_VALUES_AT_ONCE = 4_000_000  # of concentrations in one step: 32 MB
 _MOST_SUBJECT_DRAWS = 1000  # for the likelihood of whole subjects, an integral for each draw
 _SHOWN = 5
 
@@ -177,17 +176,12 @@ class RegressionPosterior:
         Summary
             Rows are named ``"column[category]"``, ``"log precision: column"`` and ``"random scale[category]"``.
         """
-        levels = _validate.probabilities(quantiles, "quantiles").ravel()
         names, draws = zip(*self._parameters(), strict=True)
-        joined = np.stack(draws, axis=-1)
-        flat = joined.reshape(-1, joined.shape[-1])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=min(1, len(flat) - 1))}
-        columns |= zip((f"{100 * q:g}%" for q in levels), np.quantile(flat, levels, axis=0), strict=True)
-        columns |= diagnostics.diagnostics(joined)
         note = f"{self.n_chains} x {self.n_draws} draws, method {self.method}"
         if self.log_evidence is not None:
             note += f"; log evidence {self.log_evidence:.4f}"
-        return Summary(tuple(names), columns, note)
+        ddof = min(1, self.n_chains * self.n_draws - 1)
+        return of_draws(names, np.stack(draws, axis=-1), quantiles, note, ddof=ddof)
 
     def to_frame(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Any:
         """The summary as a pandas table, one row a coefficient.
@@ -426,7 +420,8 @@ class RegressionPosterior:
         ImportError
             Without xarray, which the extra ``report`` installs.
         """
-        return regression_files.to_arviz(self, log_likelihood=log_likelihood, posterior_predictive=posterior_predictive)
+        parts = {"log_likelihood": log_likelihood, "posterior_predictive": posterior_predictive}
+        return netcdf.for_arviz(regression_files.tree(self, **parts))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the posterior to a netCDF file, which `load` reads and ArviZ opens.
@@ -463,8 +458,7 @@ class RegressionPosterior:
         return draws.reshape(-1, *draws.shape[2:])
 
     def _parts(self, n_rows: int) -> Iterator[slice]:
-        size = max(1, _VALUES_AT_ONCE // (self.n_chains * self.n_draws * self.n_categories))
-        return (slice(first, min(first + size, n_rows)) for first in range(0, n_rows, size))
+        return predictive.chunks(n_rows, self.n_chains * self.n_draws * self.n_categories)
 
     def _rows(
         self,

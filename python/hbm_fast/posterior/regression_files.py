@@ -1,12 +1,12 @@
 """Posteriors of regressions as the objects that ArviZ plots and compares, and as netCDF files."""
 
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hbm_fast import models
-from hbm_fast._config import STREAM_VERSION, __version__
 from hbm_fast._optional import import_optional
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
@@ -18,17 +18,9 @@ if TYPE_CHECKING:
 _DRAW = ("chain", "draw")
 
 
-def to_arviz(post: "RegressionPosterior", *, log_likelihood: bool, posterior_predictive: bool) -> Any:
-    """See ``RegressionPosterior.to_arviz``."""
-    return netcdf.for_arviz(_tree(post, log_likelihood=log_likelihood, posterior_predictive=posterior_predictive))
-
-
 def save(post: "RegressionPosterior", path: str | PathLike[str]) -> None:
     """See ``RegressionPosterior.save``."""
-    netcdf.check_ending(path)
-    xarray = import_optional("xarray", "report")
-    import_optional("h5netcdf", "report")
-    tree = _tree(post)
+    netcdf.check_target(path)
     own: dict[str, Any] = {"key": ("word", post._key)}
     if post._subjects is not None:
         own["subjects"] = ("group", post._subjects)
@@ -42,15 +34,13 @@ def save(post: "RegressionPosterior", path: str | PathLike[str]) -> None:
         "category_names": post.category_names,
         "group_names": post.group_names,
         "subject_names": post.subject_names,
-        "stream_version": STREAM_VERSION,
-        "version": __version__,
+        **netcdf.VERSIONS,
     }
     for name, design in (("design", post._design), ("precision_design", post._precision)):
         if design is not None:
             metadata[name] = {"column_names": design.column_names, "frame": _columns(design.frame)}
             own[name] = (("group", f"{name}_column"), design.matrix)
-    tree[netcdf.OWN] = xarray.DataTree(xarray.Dataset(own))
-    netcdf.write(tree, path, metadata)
+    netcdf.write(tree(post), path, metadata, own)
 
 
 def load(path: str | PathLike[str]) -> dict[str, Any]:
@@ -122,7 +112,7 @@ def _design(kept: dict[str, Any], matrix: Any, formula: str, name: str) -> Desig
     return designs.of_formula(formula, frame, name, len(matrix))
 
 
-def _tree(post: "RegressionPosterior", *, log_likelihood: bool = False, posterior_predictive: bool = False) -> Any:
+def tree(post: "RegressionPosterior", *, log_likelihood: bool = False, posterior_predictive: bool = False) -> Any:
     """An ``xarray.DataTree`` with the groups of ArviZ."""
     xarray = import_optional("xarray", "report")
     coords: dict[str, Any] = {
@@ -135,11 +125,7 @@ def _tree(post: "RegressionPosterior", *, log_likelihood: bool = False, posterio
         "subject": list(post.subject_names or ()),
     }
 
-    def dataset(variables: dict[str, tuple[tuple[str, ...], Any]]) -> Any:
-        used = {dim for dims, _ in variables.values() for dim in dims}
-        result = xarray.Dataset(variables, coords={name: value for name, value in coords.items() if name in used})
-        return result.assign_attrs(inference_library="hbm_fast", inference_library_version=__version__)
-
+    as_group = partial(netcdf.dataset, coords)
     variables: dict[str, tuple[tuple[str, ...], Any]] = {
         "coefficients": ((*_DRAW, "column", "category"), post.coefficients)
     }
@@ -149,16 +135,16 @@ def _tree(post: "RegressionPosterior", *, log_likelihood: bool = False, posterio
         last = "shared_scale" if post.model.shared_scale else "category"
         variables["random_scale"] = ((*_DRAW, last), post.random_scale)
         variables["random_intercepts"] = ((*_DRAW, "subject", "category"), post.random_intercepts)
-    tree = {
-        "posterior": dataset(variables),
-        "observed_data": dataset({"counts": (("group", "category"), post.counts)}),
+    groups = {
+        "posterior": as_group(variables),
+        "observed_data": as_group({"counts": (("group", "category"), post.counts)}),
     }
     stats: dict[str, tuple[tuple[str, ...], Any]] = {name: (_DRAW, value) for name, value in post.sample_stats.items()}
     if stats:
-        tree["sample_stats"] = dataset(stats)
+        groups["sample_stats"] = as_group(stats)
     if log_likelihood:
-        tree["log_likelihood"] = dataset({"counts": ((*_DRAW, "group"), post.log_likelihood())})
+        groups["log_likelihood"] = as_group({"counts": ((*_DRAW, "group"), post.log_likelihood())})
     if posterior_predictive:
         replicated = post.predictive_counts()
-        tree["posterior_predictive"] = dataset({"counts": ((*_DRAW, "group", "category"), replicated)})
-    return xarray.DataTree.from_dict(tree)
+        groups["posterior_predictive"] = as_group({"counts": ((*_DRAW, "group", "category"), replicated)})
+    return xarray.DataTree.from_dict(groups)

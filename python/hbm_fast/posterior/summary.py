@@ -10,13 +10,12 @@ import numpy as np
 from hbm_fast import _display, _validate, _weighted, errors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
-from hbm_fast.posterior import convergence, diagnostics
+from hbm_fast.posterior import convergence, diagnostics, predictive
 
 if TYPE_CHECKING:
     from hbm_fast.posterior.posterior import Posterior
 
 _MIN_WEIGHTED_ESS = 100.0
-_VALUES_AT_ONCE = 4_000_000  # draws of which the diagnostics are computed in one step: 32 MB
 _MOST_ROWS = 40  # that are printed
 
 
@@ -127,6 +126,15 @@ def _label(name: Any) -> str:
     return " ".join(_display.one_line(str(part)) for part in (name if isinstance(name, tuple) else (name,)))
 
 
+def of_draws(names: Sequence[str], draws: Floats, quantiles: Sequence[float], note: str, *, ddof: int = 0) -> Summary:
+    """The summary of chains (C, D, P) of P parameters, with the convergence diagnostics of each."""
+    levels = _validate.probabilities(quantiles, "quantiles").ravel()
+    flat = draws.reshape(-1, draws.shape[-1])
+    columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=ddof)}
+    columns |= zip((f"{100 * q:g}%" for q in levels), np.quantile(flat, levels, axis=0), strict=True)
+    return Summary(tuple(names), columns | diagnostics.diagnostics(draws), note)
+
+
 def summarise(post: "Posterior", quantiles: Sequence[float]) -> Summary:
     """The summary of one posterior or of a batch; see ``Posterior.summary``."""
     batch = post.log_alpha.ndim == 3
@@ -192,9 +200,7 @@ def _diagnostics_of_batch(post: "Posterior") -> dict[str, Floats]:
     n_datasets, k = len(post), post.n_categories
     n_single = 2 + len(post._learned)
     result = {name: np.empty((n_datasets, n_single + k)) for name in ("ess_bulk", "ess_tail", "r_hat")}
-    size = max(1, _VALUES_AT_ONCE // post.log_beta[0].size)
-    for first in range(0, n_datasets, size):
-        part = slice(first, first + size)
+    for part in predictive.chunks(n_datasets, post.log_beta[0].size):
         log_alpha, log_beta = (np.moveaxis(values[part], 0, 2) for values in (post.log_alpha, post.log_beta))
         of_log_alpha, of_alpha = diagnostics.of_pair(log_alpha, np.exp(log_alpha))
         beta = np.exp(log_beta)
