@@ -1,8 +1,6 @@
 """log_evidence beside exact values."""
 
 import math
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ from tests.mixture.exact_partitions import FINITE, OPEN
 import hbm_fast as hbm
 from hbm_fast.sampling.evidence import of_mixture
 
-ERRORS = Path(__file__).parents[2] / "benchmarks" / "checks" / "evidence_errors.py"
 PROCESS = hbm.MixtureModel(2, n_components=hbm.priors.DirichletProcess(1.0))
 
 
@@ -88,12 +85,11 @@ def test_coefficients(coefficient):
         assert (found.error, found.method) == (with_them.error, with_them.method)
 
 
-@pytest.mark.skipif(not ERRORS.exists(), reason="the tests run without the benchmarks")
-def test_errors_are_honest():
+def test_errors_are_honest(benchmark_check):
     """z, error over standard error, of importance and bridge sampling: a short version of
     benchmarks/checks/evidence_errors.py."""
-    check = runpy.run_path(str(ERRORS))
-    cases = [*check["cases"](20, ["K = 2"]), *check["cases"](1, ["K = 3"])]
+    check = benchmark_check("evidence_errors")
+    cases = [*check.cases(20, ["K = 2"]), *check.cases(1, ["K = 3"])]
     assert [(name, method) for name, method, *_ in cases] == [
         ("K = 2", "importance"),
         ("K = 2", "bridge"),
@@ -101,7 +97,7 @@ def test_errors_are_honest():
         ("K = 3", "bridge"),
     ]
     for name, method, model, counts, truths in cases:
-        z, errors = check["z_scores"](model, method, counts, truths)
+        z, errors = check.z_scores(model, method, counts, truths)
         assert np.abs(z).max() < 7, (name, method)
         assert errors.max() < (0.002 if method == "importance" else 0.03)
         if name == "K = 2":  # of chi-square with 20 degrees of freedom p < 1e-9 outside

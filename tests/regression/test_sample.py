@@ -1,6 +1,5 @@
 """sample with a RegressionModel: the density, references, quadrature, predictions, random intercepts, calibration."""
 
-import importlib.util
 import pickle
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from hbm_fast import _core
 from hbm_fast.sampling.regression_evidence import log_evidence
 
 HERE = Path(__file__).parent
-SBC = HERE.parents[1] / "benchmarks" / "checks" / "regression_sbc.py"
 NORMAL = hbm.priors.Normal
 # Means and standard deviations (P, K) of the posterior under Normal(0, 2) of every coefficient, by importance sampling
 # with 26,574 effective draws; the log evidence is that of 400,000.
@@ -333,14 +331,11 @@ def test_bad_input(reference):
         post.predict(probability=1.5)
 
 
-@pytest.mark.skipif(not SBC.exists(), reason="the tests run without the sources, beside an installed wheel")
 @pytest.mark.parametrize("case", ["softmax", "log", "random intercepts"])
-def test_ranks_are_uniform(case):
-    spec = importlib.util.spec_from_file_location("regression_sbc", SBC)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = module.ranks(module.CASES[case], 40, 1)
-    assert min(module.p_value(values) for values in found.values()) > 1e-9
+def test_ranks_are_uniform(case, benchmark_check):
+    check = benchmark_check("regression_sbc")
+    found = check.ranks(check.CASES[case], 40, 1)
+    assert min(check.p_value(values) for values in found.values()) > 1e-9
 
 
 def test_evidence_by_its_public_name():
