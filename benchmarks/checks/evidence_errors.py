@@ -8,15 +8,15 @@ mean square of z, error over standard error, must lie between 0.7 and 1.3.
     python benchmarks/checks/evidence_errors.py --datasets 20    # a first look
 """
 
-import argparse
 import math
 import time
 from pathlib import Path
 
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 GAMMA = hbm.priors.Gamma
 # The table, the model, the log evidence and its error, by importance sampling with tens of thousands of draws of
@@ -123,19 +123,17 @@ def z_scores(model, method, counts, truths):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--datasets", type=int, default=200)
     parser.add_argument("--twins", type=Path, help="the table of Turnbaugh et al. (2009), 278 samples x 130 taxa")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
 
     def record(one):
         records.append(one)
         print(one.case, one.method, one.seconds, one.metrics, flush=True)
-        if options.out is not None:
-            notes = ["z: difference from the true log evidence over the standard error given."]
-            measured_here("Errors of log_evidence", records, (), notes).write(options.out)
+        notes = ["z: difference from the true log evidence over the standard error given."]
+        checking.write(options.out, "Errors of log_evidence", records, notes)
 
     for name, counts in tables(options.twins).items():
         prior, value, error = REFERENCES[name]

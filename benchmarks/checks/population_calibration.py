@@ -8,16 +8,14 @@ every 12th of 600 draws is uniform on 0, ..., 50 where the sampler is right (Tal
     python benchmarks/checks/population_calibration.py --populations 200      # a first look
 """
 
-import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
+import checking
 import numpy as np
-from scipy import stats
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 CASES = ((8, 6, 2), (20, 10, 5))
 NAMES = ("mu", "tau", "kappa", "m_1", "log_alpha_1", "log_likelihood")
@@ -69,20 +67,10 @@ def timed_ranks(shape, number):
     return found, time.process_time() - start
 
 
-def p_values(found, n_ranks):
-    """Chi-square p-values of ranks (S, 6) on 0, ..., n_ranks - 1, in about 17 bins."""
-    bins = 17
-    edges = np.linspace(0, n_ranks, bins + 1).round().astype(int)
-    expected = np.diff(edges) / n_ranks * len(found)
-    observed = np.array([np.histogram(column, edges - 0.5)[0] for column in found.T])
-    return [float(stats.chisquare(row, expected).pvalue) for row in observed]
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--populations", type=int, default=4000)
     parser.add_argument("--processes", type=int, default=1, help="the ranks do not depend on it")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
     for shape in CASES:
@@ -90,18 +78,16 @@ def main():
             numbers = range(options.populations)
             pairs = list(pool.map(timed_ranks, [shape] * len(numbers), numbers, chunksize=20))
         found, seconds = np.array([each for each, _ in pairs]), sum(spent for _, spent in pairs)
-        values = dict(zip(NAMES, p_values(found, N_DRAWS // THIN + 1), strict=True))
+        p_values = [checking.uniform_p(column, N_DRAWS // THIN + 1, n_bins=17) for column in found.T]
+        values = dict(zip(NAMES, p_values, strict=True))
         print(
             shape, {name: round(value, 5) for name, value in values.items()}, f"{seconds:.0f} CPU seconds", flush=True
         )
         case = "B = {}, N = {}, K = {}".format(*shape)
         metrics = {f"p_{name}": value for name, value in values.items()} | {"cpu_seconds": seconds}
         records.append(Record(case, "PopulationModel", metrics=metrics))
-        if options.out is not None:
-            notes = [
-                f"{options.populations} simulated populations a case; p-values of the chi-square test of the ranks."
-            ]
-            measured_here("Calibration of populations", records, (), notes).write(options.out)
+        notes = [f"{options.populations} simulated populations a case; p-values of the chi-square test of the ranks."]
+        checking.write(options.out, "Calibration of populations", records, notes)
 
 
 if __name__ == "__main__":
