@@ -13,7 +13,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXTRAS = {"arviz", "arviz_stats", "dask", "distributed", "h5netcdf", "matplotlib", "numba", "pandas", "pyarrow"}
-EXTRAS |= {"rich", "safetensors", "scipy", "torch", "typer", "xarray", "zuko"}
+EXTRAS |= {"jax", "numpyro", "pymc", "rich", "safetensors", "scipy", "sklearn", "torch", "typer", "xarray", "zuko"}
 
 
 @contextlib.contextmanager
