@@ -12,6 +12,7 @@ STRETCHED = np.repeat(np.repeat(COUNTS, 3, axis=0), 2, axis=1)
 
 
 LAYOUTS = {
+    **{d: COUNTS.astype(d) for d in ("i1", "u1", "i2", "u8")},
     **{f"big-endian {d}": COUNTS.astype(f">{d}") for d in ("i2", "i4", "i8", "u2", "u4", "u8")},
     **{f"packed {d}": packed(COUNTS.astype(d)) for d in ("<i2", "<i4", ">i4", "<i8")},
     **{f"unaligned {d}": shifted(COUNTS.astype(d)) for d in ("<i2", "<i4", "<u8", ">i8")},
