@@ -12,6 +12,7 @@ from scipy import optimize, stats
 import hbm_fast as hbm
 from hbm_fast.fitting.objective import MomentSums, Objective
 from hbm_fast.fitting.profile import log_totals, profile
+from reference import differences
 
 HOLMES = hbm.priors.Gamma(0.1, rate=0.1)  # the prior of Holmes, Harris & Quince 2012
 
@@ -131,22 +132,12 @@ def test_information_criteria_and_standard_errors():
     logpmf = stats.dirichlet_multinomial.logpmf(counts, fit.concentration, totals).sum()
     assert fit.log_likelihood == pytest.approx(logpmf, rel=1e-12)
 
-    # the observed information by central differences of scipy's log pmf
-    def value(a):
-        return stats.dirichlet_multinomial.logpmf(counts, a, totals).sum()
+    # the observed information by central differences of scipy's log pmf, in units of the concentrations
+    def value(share):
+        return stats.dirichlet_multinomial.logpmf(counts, share * fit.concentration, totals).sum()
 
-    steps = 1e-3 * fit.concentration * np.eye(4)
-    hessian = np.array(
-        [
-            [
-                (value(fit.concentration + s + t) - value(fit.concentration + s - t))
-                - (value(fit.concentration - s + t) - value(fit.concentration - s - t))
-                for t in steps
-            ]
-            for s in steps
-        ]
-    ) / (4 * np.outer(steps.sum(0), steps.sum(0)))
-    np.testing.assert_allclose(fit.standard_error, np.sqrt(np.diag(np.linalg.inv(-hessian))), rtol=1e-3)
+    errors = np.sqrt(np.diag(np.linalg.inv(-differences(value, np.ones(4))[1])))
+    np.testing.assert_allclose(fit.standard_error, fit.concentration * errors, rtol=1e-3)
     with pytest.raises(ValueError, match="between 0 and 1"):
         fit.interval(1.0)
     lower, upper = fit.interval(0.5)

@@ -195,7 +195,10 @@ def repeated_columns():
 
 
 REFUSED = {
-    "fraction": (lambda: [[1, 2], [3, 0.5]], r"counts must be whole numbers; got 0\.5 at row 1, column 1: pass"),
+    "fraction": (
+        lambda: [[1, 2], [3, 0.5]],
+        r"counts must be whole numbers; got 0\.5 at row 1, column 1: pass the counts",
+    ),
     "fraction in a batch": (lambda: np.full((2, 1, 2), 0.5), r"got 0\.5 at dataset 0, row 0, column 0"),
     "fraction in a frame": (lambda: frame() / 3, r"got 6\.66\d+ at row 'first', column 'white'"),
     "fraction in a sparse matrix": (lambda: sparse("csr_array", COUNTS / 3), r"got 6\.66\d+ at row 0, column 0"),
