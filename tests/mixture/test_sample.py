@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.mixture.exact_partitions import OPEN
+from tests.mixture.exact_partitions import OPEN, partitions
 
 import hbm_fast as hbm
 
@@ -178,21 +178,10 @@ def variation(a, b):
     return 2 * entropy(joint.values()) - entropy(sizes[0]) - entropy(sizes[1])
 
 
-def partitions_of(n):
-    def extend(labels):
-        if len(labels) == n:
-            yield labels
-            return
-        for j in range(max(labels, default=-1) + 2):
-            yield from extend([*labels, j])
-
-    return list(extend([]))
-
-
 def test_partition_has_the_least_expected_variation_of_information():
     post = hbm.sample([[9, 0], [8, 1], [0, 9], [5, 5], [4, 6]], PROCESS, n_draws=100, n_chains=2, rng=5)
     draws = post.labels.reshape(-1, 5).tolist()
-    expected = {tuple(p): np.mean([variation(p, draw) for draw in draws]) for p in partitions_of(5)}
+    expected = {tuple(p): np.mean([variation(p, draw) for draw in draws]) for p in partitions(5)}
     found = post.partition()
     renumbered = [list(dict.fromkeys(found)).index(z) for z in found]
     assert expected[tuple(renumbered)] <= min(expected.values()) + 1e-12

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse
+from tests.mixture.exact_partitions import partitions
 
 import hbm_fast as hbm
 
@@ -43,17 +44,6 @@ def log_prior(labels, n_components, d=1.0):
 def log_process(labels, c):
     sizes = np.unique(labels, return_counts=True)[1]
     return len(sizes) * math.log(c) + sum(math.lgamma(n) for n in sizes) - log_rising(c, len(labels))
-
-
-def partitions(n):
-    def extend(labels):
-        if len(labels) == n:
-            yield labels
-            return
-        for j in range(max(labels, default=-1) + 2):
-            yield from extend([*labels, j])
-
-    return list(extend([]))
 
 
 def weighed(texts, kind):
