@@ -158,19 +158,6 @@ def test_a_training_that_is_not_calibrated_warns():
         hbm.amortize.train(hbm.HierarchicalModel(2), pause_at=15, **options)
 
 
-def test_misspelt_arguments_are_named():
-    with pytest.raises(TypeError, match=r"'widht'; did you mean 'width'"):
-        hbm.amortize.train(steps=1, widht=16)
-    with pytest.raises(TypeError, match=r"'step'; did you mean 'steps'"):
-        hbm.amortize.train(step=1)
-    with pytest.raises(TypeError, match=r"embedding\.train\(data="):
-        hbm.amortize.train(steps=1, data=[[[1, 2]]])
-    with pytest.raises(TypeError, match=r"'encoder_with'; did you mean 'encoder_width'"):
-        embedding.train(steps=1, encoder_with=16)
-    with pytest.raises(TypeError, match="model must be a HierarchicalModel"):
-        hbm.amortize.train(np.array([[1, 2]]))
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("train", [hbm.amortize.train, embedding.train])
 def test_a_gpu_that_is_not_there(train):
