@@ -254,23 +254,18 @@ def test_learned_concentration_of_beta():
 
 
 def test_refusals_and_repr():
-    bags = np.full((11, 2), 3)
-    with pytest.raises(ValueError, match="at most 10 groups"):
-        hbm.log_evidence(bags, PROCESS)
-    with pytest.raises(ValueError, match="enumeration"):
-        hbm.log_evidence(bags, PROCESS, method="bridge")
-    with pytest.raises(ValueError, match="K = 2"):
-        hbm.log_evidence([[1, 2, 3]], hbm.HierarchicalModel(3), method="quadrature")
-    with pytest.raises(ValueError, match="method must be"):
-        hbm.log_evidence(bags, hbm.HierarchicalModel(2), method="laplace")
-    with pytest.raises(TypeError, match="model must be"):
-        hbm.log_evidence(bags, 3)
-    with pytest.raises(TypeError, match="SufficientStatistics have no groups"):
-        hbm.log_evidence(hbm.SufficientStatistics(bags), hbm.MixtureModel(2, n_components=2))
-    with pytest.raises(ValueError, match="of one component"):
-        hbm.log_evidence(bags, hbm.MixtureModel(2, n_components=2), method="importance")
-    with pytest.raises(TypeError, match="data holds covariates"):
-        hbm.log_evidence(bags, hbm.HierarchicalModel(2), data=bags)
-    with pytest.raises(ValueError, match="at most 10 components"):
-        hbm.log_evidence(bags, hbm.MixtureModel(2, n_components=11))
-    assert repr(hbm.log_evidence([[0, 1]], hbm.HierarchicalModel(2))).startswith("Evidence(-0.6931")
+    bags, one, two = np.full((11, 2), 3), hbm.HierarchicalModel(2), hbm.MixtureModel(2, n_components=2)
+    for counts, model, options, error, message in (
+        (bags, PROCESS, {}, ValueError, "at most 10 groups"),
+        (bags, PROCESS, {"method": "bridge"}, ValueError, "enumeration"),
+        ([[1, 2, 3]], hbm.HierarchicalModel(3), {"method": "quadrature"}, ValueError, "K = 2"),
+        (bags, one, {"method": "laplace"}, ValueError, "method must be"),
+        (bags, 3, {}, TypeError, "model must be"),
+        (hbm.SufficientStatistics(bags), two, {}, TypeError, "SufficientStatistics have no groups"),
+        (bags, two, {"method": "importance"}, ValueError, "of one component"),
+        (bags, one, {"data": bags}, TypeError, "data holds covariates"),
+        (bags, hbm.MixtureModel(2, n_components=11), {}, ValueError, "at most 10 components"),
+    ):
+        with pytest.raises(error, match=message):
+            hbm.log_evidence(counts, model, **options)
+    assert repr(hbm.log_evidence([[0, 1]], one)).startswith("Evidence(-0.6931")

@@ -225,14 +225,14 @@ def test_a_multinomial_and_separation_are_outcomes():
 
 def test_refusals():
     counts, model = table(3)
-    with pytest.raises(ValueError, match="needs data"):
-        hbm.fit(counts, model, design=DESIGN)
-    with pytest.raises(ValueError, match="for K = 2"):
-        hbm.fit(counts, model, design=DESIGN, data=DATA, integration="quadrature")
-    with pytest.raises(ValueError, match="integration must be"):
-        hbm.fit(counts, model, design=DESIGN, data=DATA, integration="exact")
-    with pytest.raises(ValueError, match="models with random_intercept"):
-        hbm.fit(counts, hbm.RegressionModel(3), design=DESIGN, integration="quadrature")
+    for of, options, message in (
+        (model, {}, "needs data"),
+        (model, {"data": DATA, "integration": "quadrature"}, "for K = 2"),
+        (model, {"data": DATA, "integration": "exact"}, "integration must be"),
+        (hbm.RegressionModel(3), {"integration": "quadrature"}, "models with random_intercept"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            hbm.fit(counts, of, design=DESIGN, **options)
     plain = hbm.fit(counts, hbm.RegressionModel(3), design=DESIGN)
     with pytest.raises(AttributeError, match="no random intercepts"):
         _ = plain.random_scale

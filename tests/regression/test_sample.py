@@ -298,26 +298,22 @@ def test_files(tmp_path):
 def test_bad_input(reference):
     counts, design = reference
     model = hbm.RegressionModel(5)
-    for options, message in (
-        ({"method": "gibbs"}, "method must be"),
-        ({"start": (1, 2)}, "start is of a HierarchicalModel"),
-        ({"design": design[:3]}, "design must have shape"),
-        ({"design": np.ones((500, 2))}, "collinear"),
-        ({"designs": design}, "unexpected keyword"),
-    ):
-        with pytest.raises((TypeError, ValueError), match=message):
-            hbm.sample(counts, model, **options)
-    with pytest.raises(ValueError, match="every group is empty"):
-        hbm.sample(np.zeros((4, 5), int), model)
-    with pytest.raises(ValueError, match="needs data with that column"):
-        hbm.sample(counts, hbm.RegressionModel(5, random_intercept="subject"), design=design)
-    with pytest.raises(TypeError, match="unexpected keyword"):
-        hbm.sample(counts, design=design)
     post = hbm.sample(counts, model, design=design, n_draws=50, rng=1)
-    with pytest.raises(ValueError, match="new_counts must have shape"):
-        post.log_predictive(counts[:2], design=design[:3])
-    with pytest.raises(ValueError, match="probability"):
-        post.predict(probability=1.5)
+    subjects = hbm.RegressionModel(5, random_intercept="subject")
+    for call, error, message in (
+        (lambda: hbm.sample(counts, model, method="gibbs"), ValueError, "method must be"),
+        (lambda: hbm.sample(counts, model, start=(1, 2)), TypeError, "start is of a HierarchicalModel"),
+        (lambda: hbm.sample(counts, model, design=design[:3]), ValueError, "design must have shape"),
+        (lambda: hbm.sample(counts, model, design=np.ones((500, 2))), ValueError, "collinear"),
+        (lambda: hbm.sample(counts, model, designs=design), TypeError, "unexpected keyword"),
+        (lambda: hbm.sample(np.zeros((4, 5), int), model), ValueError, "every group is empty"),
+        (lambda: hbm.sample(counts, subjects, design=design), ValueError, "needs data with that column"),
+        (lambda: hbm.sample(counts, design=design), TypeError, "unexpected keyword"),
+        (lambda: post.log_predictive(counts[:2], design=design[:3]), ValueError, "new_counts must have shape"),
+        (lambda: post.predict(probability=1.5), ValueError, "probability"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
 
 
 @pytest.mark.parametrize("case", ["softmax", "log", "random intercepts"])
