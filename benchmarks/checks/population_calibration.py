@@ -1,8 +1,9 @@
 """Simulation-based calibration of the sampler of populations: ranks of the truth among its draws are uniform.
 
 Each population is drawn from the priors of a PopulationModel, then its B datasets of N groups with totals from 0 to 15;
-`hbm.sample` draws one chain. The rank of mu, tau, kappa, m_1, log alpha_1 and of the log-likelihood of all counts among
-every 12th of 600 draws is uniform on 0, ..., 50 where the sampler is right (Talts et al. 2018, arXiv:1804.06788).
+`hbm.sample` draws one chain. The rank of mu, tau, kappa, m_1, log alpha_1, log beta_11 and of the log-likelihood of all
+counts among every 12th of 600 draws is uniform on 0, ..., 50 where the sampler is right (Talts et al. 2018,
+arXiv:1804.06788).
 
     python benchmarks/checks/population_calibration.py --out benchmarks/results/population_calibration.json
     python benchmarks/checks/population_calibration.py --populations 200      # a first look
@@ -18,7 +19,7 @@ import hbm_fast as hbm
 from hbm_fast.benchmark.records import Record
 
 CASES = ((8, 6, 2), (20, 10, 5))
-NAMES = ("mu", "tau", "kappa", "m_1", "log_alpha_1", "log_likelihood")
+NAMES = ("mu", "tau", "kappa", "m_1", "log_alpha_1", "log_beta_11", "log_likelihood")
 N_DRAWS, THIN = 600, 12
 TOTALS = (0, 15)
 
@@ -52,11 +53,13 @@ def ranks(shape, number, n_draws=N_DRAWS, thin=THIN):
             p.kappa[0, kept],
             p.m[0, kept, 0],
             log_alpha[0],
+            log_beta[0, :, 0],
             log_likelihood(sims.counts, log_alpha, log_beta),
         ]
     )
     own = log_likelihood(sims.counts, sims.log_alpha[:, np.newaxis], sims.log_beta[:, np.newaxis])[0]
-    truth = np.array([true["mu"], true["tau"], true["kappa"], true["m"][0], sims.log_alpha[0], own])
+    first = sims.log_alpha[0], sims.log_beta[0, 0]
+    truth = np.array([true["mu"], true["tau"], true["kappa"], true["m"][0], *first, own])
     return (draws < truth[:, np.newaxis]).sum(axis=1)
 
 

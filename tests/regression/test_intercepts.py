@@ -257,30 +257,14 @@ def test_likelihood_ratio_tests_of_coefficients_and_of_the_scale():
     assert 0.4 < factor < 2.0
 
 
-def test_false_positives_of_a_covariate_between_subjects():
-    """A short version of benchmarks/checks/regression_repeated_measures.py."""
-    data = {"subject": np.arange(24).repeat(3)}
-    design = np.column_stack([np.ones(72), (np.arange(72) >= 36).astype(float)])
-    model = hbm.RegressionModel(2, random_intercept="subject")
-    sims = hbm.simulate(
-        model,
-        100,
-        design=design[:, :1],
-        data=data,
-        totals=(20, 60),
-        coefficients=[[0.4, 0.0]],
-        precision_coefficients=[np.log(20.0)],
-        random_scale=[0.5, 0.0],
-        rng=7,
-    )
-    rejected = {"subject": 0, "ignored": 0}
-    for counts in sims.counts:
-        for name, of, given in (("subject", model, {"data": data}), ("ignored", hbm.RegressionModel(2), {})):
-            large, small = (hbm.fit(counts, of, design=d, **given) for d in (design, design[:, :1]))
-            rejected[name] += large.likelihood_ratio_test(small, small_sample=True).p_value < 0.05
+def test_false_positives_of_a_covariate_between_subjects(benchmark_check):
+    """A short version of benchmarks/checks/regression_false_positives.py."""
+    records = benchmark_check("regression_false_positives").repeated_measures(100, 7)
+    rejected = {record.method: record.metrics["rejected"] for record in records}
     # binomial(100, 0.05): at most 22 with probability 1 - 1e-9
-    assert rejected["subject"] <= 22
-    assert rejected["subject"] < rejected["ignored"]
+    assert rejected["random intercept, Laplace"] <= 0.22
+    assert rejected["random intercept, quadrature"] <= 0.22
+    assert rejected["random intercept, Laplace"] < rejected["subjects ignored"]
 
 
 @pytest.mark.parametrize("gap", [None, np.nan, "pandas.NA"])
