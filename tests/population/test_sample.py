@@ -11,7 +11,6 @@ import pytest
 import hbm_fast as hbm
 from hbm_fast import models
 
-stats = pytest.importorskip("scipy.stats")
 special = pytest.importorskip("scipy.special")
 
 COUNTS = [[[5, 1], [4, 0]], [[1, 3], [0, 0], [2, 2]], [[0, 0]]]
