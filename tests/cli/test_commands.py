@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+import interpreter
+
 typer = pytest.importorskip("typer")
 from hbm_fast.cli import simulate as simulate_module  # noqa: E402
 from hbm_fast.cli.app import app  # noqa: E402
@@ -143,11 +145,9 @@ def test_a_reader_that_goes_away_is_no_traceback():
 )
 def test_shells_complete_the_commands(shell, words):
     program = "import sys; sys.argv = ['hbm-fast']; from hbm_fast.cli import main; main()"
-    environment = {**os.environ, "_HBM_FAST_COMPLETE": f"complete_{shell}", "COMP_WORDS": words, "COMP_CWORD": "1"}
+    environment = {"_HBM_FAST_COMPLETE": f"complete_{shell}", "COMP_WORDS": words, "COMP_CWORD": "1"}
     environment |= {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    found = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
-    )
+    found = interpreter.run(program, **environment)
     assert "simulate" in found.stdout
     assert "sample" not in found.stdout
     assert found.stderr == ""
@@ -214,7 +214,7 @@ def test_rows_of_another_origin_are_named(tmp_path, content):
 def test_without_typer_the_extra_is_named():
     hidden = "import sys; sys.modules['typer'] = None; sys.argv = ['hbm-fast']; "
     for program, code in (("import hbm_fast.cli.app", 1), ("from hbm_fast.cli import main; main()", 2)):
-        ran = subprocess.run([sys.executable, "-c", hidden + program], capture_output=True, text=True, check=False)
+        ran = interpreter.run(hidden + program)
         assert ran.returncode == code
         assert "typer is not installed: pip install 'hbm-fast[cli]'" in ran.stderr
     assert "Traceback" not in ran.stderr
@@ -224,8 +224,7 @@ def test_without_torch_the_extra_is_named(tmp_path):
     pytest.importorskip("matplotlib")
     program = "import sys; sys.modules['torch'] = None; sys.argv = ['hbm-fast', 'question2', '--out', sys.argv[1]]; "
     program += "from hbm_fast.cli import main; main()"
-    command = [sys.executable, "-c", program, str(tmp_path / "out")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = interpreter.run(program, tmp_path / "out")
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
     assert "torch is needed here and is not installed: pip install 'hbm-fast[amortize]'" in ran.stderr
 

@@ -1,12 +1,10 @@
 """sample: right against quadrature, the same bits for any number of threads, every prior, every edge."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import hbm_fast as hbm
+import interpreter
 
 METHODS = ("hmc", "gibbs", "mh")
 BAGS = hbm.datasets.load_marbles().counts  # of Le (2020): ten white, ten black, one black marble
@@ -133,8 +131,7 @@ def test_interrupt(method, n_threads):
         "except KeyboardInterrupt:\n"
         "    print('stopped')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "stopped\n"
+    assert interpreter.run(script, check=True).stdout == "stopped\n"
 
 
 @pytest.mark.parametrize(

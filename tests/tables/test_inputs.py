@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
+import interpreter
 from hbm_fast import tables
 
 COUNTS = np.array([[20, 0], [3, 17], [0, 4]])
@@ -449,11 +450,8 @@ def test_tables_by_label():
 
 
 def test_numpy_arrays_import_nothing():
-    import subprocess
-    import sys
-
     code = (
         "import sys, numpy as np, hbm_fast as hbm; x = np.array([[1, 2]]); hbm.fit(x); hbm.log_likelihood(x, [1., 1.]);"
         "print(sorted({'narwhals', 'pandas', 'zipfile', 'anndata', 'xarray'} & set(sys.modules)))"
     )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+    assert interpreter.run(code, check=True).stdout.strip() == "[]"
