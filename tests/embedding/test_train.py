@@ -135,17 +135,16 @@ def test_prior_density_is_a_density(marbles):
 
 
 def test_wrong_arguments_are_refused_by_name(marbles):
-    for bad, message in [({"correct": "yes"}, "correct must be"), ({"n_draws": 0}, "n_draws must be at least 1")]:
+    for call, message in (
+        (lambda: marbles.sample(BAGS, correct="yes"), "correct must be"),
+        (lambda: marbles.sample(BAGS, n_draws=0), "n_draws must be at least 1"),
+        (lambda: marbles.sample([[1, 2, 3]]), "K = 2"),
+        (lambda: marbles.sample(BAGS / 3), "whole numbers"),
+        (lambda: marbles.prior_density([0.0], [0.5]), "dim = 2"),
+        (lambda: marbles.prior_density([0.0, 0.0], [1.0]), "inside the simplex"),
+    ):
         with pytest.raises(ValueError, match=message):
-            marbles.sample(BAGS, **bad)
-    with pytest.raises(ValueError, match="K = 2"):
-        marbles.sample([[1, 2, 3]])
-    with pytest.raises(ValueError, match="whole numbers"):
-        marbles.sample(BAGS / 3)
-    with pytest.raises(ValueError, match="dim = 2"):
-        marbles.prior_density([0.0], [0.5])
-    with pytest.raises(ValueError, match="inside the simplex"):
-        marbles.prior_density([0.0, 0.0], [1.0])
+            call()
 
 
 # mixtures of Dirichlets ----------------------------------------------------------------------------------------------
