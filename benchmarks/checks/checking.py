@@ -1,4 +1,4 @@
-"""What the checks share: options and files of records, ranks that are uniform, and methods with one posterior."""
+"""What the checks share: options and files of records, CPU seconds, uniform ranks, and methods with one posterior."""
 
 import argparse
 import time
@@ -29,6 +29,13 @@ def write(
         measured_here(title, records, packages, notes).write(out)
 
 
+def timed(function: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, float]:
+    """What a call returns, and its CPU seconds."""
+    start = time.process_time()
+    result = function(*arguments, **options)
+    return result, time.process_time() - start
+
+
 def uniform_p(ranks: NDArray[np.int64], n_ranks: int, n_bins: int = 20) -> float:
     """p-value of the chi-squared test that ranks are uniform on 0, ..., n_ranks - 1."""
     edges = np.linspace(0, n_ranks, n_bins + 1).round().astype(int)
@@ -43,9 +50,7 @@ def side_by_side(methods: Mapping[str, Callable[[], NDArray[np.float64]]]) -> di
     """
     found: dict[str, dict[str, Any]] = {}
     for name, method in methods.items():
-        start = time.process_time()
-        draws = method()
-        seconds = time.process_time() - start
+        draws, seconds = timed(method)
         _, ess = diagnostics.convergence(draws)
         values = draws.reshape(-1, draws.shape[-1])
         own = {"mean": values.mean(axis=0), "error": values.std(axis=0) / np.sqrt(ess), "ess": ess, "seconds": seconds}

@@ -9,8 +9,8 @@ arXiv:1804.06788).
     python benchmarks/checks/population_calibration.py --populations 200      # a first look
 """
 
-import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import checking
 import numpy as np
@@ -63,13 +63,6 @@ def ranks(shape, number, n_draws=N_DRAWS, thin=THIN):
     return (draws < truth[:, np.newaxis]).sum(axis=1)
 
 
-def timed_ranks(shape, number):
-    """The ranks and the CPU seconds that they took."""
-    start = time.process_time()
-    found = ranks(shape, number)
-    return found, time.process_time() - start
-
-
 def main():
     parser = checking.parser(__doc__)
     parser.add_argument("--populations", type=int, default=4000)
@@ -79,7 +72,7 @@ def main():
     for shape in CASES:
         with ProcessPoolExecutor(options.processes) as pool:
             numbers = range(options.populations)
-            pairs = list(pool.map(timed_ranks, [shape] * len(numbers), numbers, chunksize=20))
+            pairs = list(pool.map(partial(checking.timed, ranks, shape), numbers, chunksize=20))
         found, seconds = np.array([each for each, _ in pairs]), sum(spent for _, spent in pairs)
         p_values = [checking.uniform_p(column, N_DRAWS // THIN + 1, n_bins=17) for column in found.T]
         values = dict(zip(NAMES, p_values, strict=True))

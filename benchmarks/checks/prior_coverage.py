@@ -8,8 +8,6 @@ Each table is simulated: alpha = 20, beta ~ Dirichlet(0.1, ..., 0.1) of K = 500 
     python benchmarks/checks/prior_coverage.py --tables 5             # a first look
 """
 
-import time
-
 import checking
 import numpy as np
 
@@ -51,9 +49,8 @@ def main():
         sims = hbm.simulate(truth, 1, n_groups=N_GROUPS, totals=TOTAL, rng=options.seed, first=number, theta=False)
         counts = sims.counts[0]
         for name, model in models(counts).items():
-            start = time.process_time()
-            post = hbm.sample(counts, model, rng=number, n_threads=options.threads, diagnostics=False)
-            seconds = time.process_time() - start
+            settings = {"rng": number, "n_threads": options.threads, "diagnostics": False}
+            post, seconds = checking.timed(hbm.sample, counts, model, **settings)
             beta, alpha = covered(post, sims.log_alpha[0], sims.log_beta[0])
             learned = "beta_concentration" in post.latent
             row = {

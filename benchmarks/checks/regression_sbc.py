@@ -8,8 +8,6 @@ The ranks of every quantity go into 20 bins, of which the chi-squared test gives
     python benchmarks/checks/regression_sbc.py --datasets 200         # a first look
 """
 
-import time
-
 import checking
 import numpy as np
 
@@ -97,10 +95,8 @@ def main():
     for name, model in CASES.items():
         if options.case not in (None, name):
             continue
-        start = time.process_time()
-        of_quantities = ranks(model, options.datasets, options.seed)
+        of_quantities, seconds = checking.timed(ranks, model, options.datasets, options.seed)
         found = {quantity: checking.uniform_p(values, N_RANKS + 1) for quantity, values in of_quantities.items()}
-        seconds = time.process_time() - start
         print(f"{name}: {options.datasets} datasets in {seconds:.0f} CPU s", flush=True)
         for quantity, p in found.items():
             print(f"  {quantity:<24} p = {p:.4f}", flush=True)
