@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 from scipy import stats
+from scipy.special import gammaln
 
 # Beyond this number of factors a log-gamma difference is cheaper than the product.
 MOST_FACTORS = 100
@@ -53,6 +54,24 @@ def log_pmf_gradient(x, a):
         a, x = [mpmath.mpf(float(v)) for v in a], [int(n) for n in x]
         own, shared = list(map(reciprocals, a, x)), reciprocals(mpmath.fsum(a), sum(x))
         return [v - shared for v in own], [v + shared for v in own]
+
+
+def log_pmf_rows(counts, concentration, coefficient=True):
+    """Log pmf of rows of counts (..., K) under their concentrations (..., K), by log-gammas in double precision."""
+    total, precision = counts.sum(axis=-1), concentration.sum(axis=-1)
+    value = gammaln(precision) - gammaln(precision + total)
+    value = value + (gammaln(concentration + counts) - gammaln(concentration)).sum(axis=-1)
+    return value + gammaln(total + 1) - gammaln(counts + 1).sum(axis=-1) if coefficient else value
+
+
+def differences(function, at, step=1e-3):
+    """Gradient and Hessian of a function of a vector, by central differences."""
+    steps = step * np.eye(len(at))
+    gradient = np.array([(function(at + s) - function(at - s)) / (2 * step) for s in steps])
+    corners = [
+        [sum(a * b * function(at + a * p + b * q) for a in (1, -1) for b in (1, -1)) for q in steps] for p in steps
+    ]
+    return gradient, np.array(corners) / (4 * step**2)
 
 
 def relative_error(value, expected):

@@ -8,15 +8,14 @@ mean square of z, error over standard error, must lie between 0.7 and 1.3.
     python benchmarks/checks/evidence_errors.py --datasets 20    # a first look
 """
 
-import argparse
 import math
-import time
 from pathlib import Path
 
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 GAMMA = hbm.priors.Gamma
 # The table, the model, the log evidence and its error, by importance sampling with tens of thousands of draws of
@@ -123,39 +122,32 @@ def z_scores(model, method, counts, truths):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--datasets", type=int, default=200)
     parser.add_argument("--twins", type=Path, help="the table of Turnbaugh et al. (2009), 278 samples x 130 taxa")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
 
     def record(one):
         records.append(one)
         print(one.case, one.method, one.seconds, one.metrics, flush=True)
-        if options.out is not None:
-            notes = ["z: difference from the true log evidence over the standard error given."]
-            measured_here("Errors of log_evidence", records, (), notes).write(options.out)
+        notes = ["z: difference from the true log evidence over the standard error given."]
+        checking.write(options.out, "Errors of log_evidence", records, notes)
 
     for name, counts in tables(options.twins).items():
         prior, value, error = REFERENCES[name]
-        start = time.process_time()
-        found = hbm.log_evidence(counts, hbm.HierarchicalModel(counts.shape[1], **prior), rng=1)
+        model = hbm.HierarchicalModel(counts.shape[1], **prior)
+        found, seconds = checking.timed(hbm.log_evidence, counts, model, rng=1)
         metrics = {"value": found.value, "error": found.error, "reference": value, "reference_error": error}
-        record(Record(name, found.method, seconds=time.process_time() - start, metrics=metrics))
+        record(Record(name, found.method, seconds=seconds, metrics=metrics))
     known = hbm.HierarchicalModel(1000, alpha=30.0)
     large = hbm.simulate(known, 1, n_groups=200, totals=5000, rng=1).counts[0]
     for method in ("importance", "bridge"):
-        start = time.process_time()
-        found = hbm.log_evidence(large, method=method, rng=1)
-        metrics = {"value": found.value, "error": found.error}
-        record(Record("K = 1000", method, seconds=time.process_time() - start, metrics=metrics))
-    start = time.process_time()
-    hbm.sample(large, rng=1)
-    record(Record("K = 1000", "sample", seconds=time.process_time() - start))
+        found, seconds = checking.timed(hbm.log_evidence, large, method=method, rng=1)
+        record(Record("K = 1000", method, seconds=seconds, metrics={"value": found.value, "error": found.error}))
+    record(Record("K = 1000", "sample", seconds=checking.timed(hbm.sample, large, rng=1)[1]))
     for name, method, model, counts, truths in cases(options.datasets):
-        start = time.process_time()
-        z, errors = z_scores(model, method, counts, truths)
+        (z, errors), seconds = checking.timed(z_scores, model, method, counts, truths)
         metrics = {
             "z_rms": float(np.sqrt((z**2).mean())),
             "z_mean": float(z.mean()),
@@ -163,8 +155,7 @@ def main():
             "median_error": float(np.median(errors)),
             "largest_error": float(errors.max()),
         }
-        seconds = (time.process_time() - start) / len(z)
-        record(Record(f"{name}, {len(z)} datasets", method, seconds=seconds, metrics=metrics))
+        record(Record(f"{name}, {len(z)} datasets", method, seconds=seconds / len(z), metrics=metrics))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,17 @@ concentration; the limits at alpha = 0 and infinity are candidates too. A miss i
 best.
 """
 
-import argparse
 import math
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import checking
 import numpy as np
 from numpy.typing import NDArray
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 SEED = 20261129
 N_TABLES = {"one or two large groups": 5000, "ragged with a prior": 1000, "fractional weights": 1000}
@@ -147,17 +146,15 @@ def compare(kind: str, n: int, seed: int) -> Record:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = checking.parser(__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the tables")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     records = [compare(kind, max(1, round(n * args.share)), args.seed) for kind, n in N_TABLES.items()]
     print(*records, sep="\n")
-    if args.out:
-        error = f"error: largest shortfall in nats below the best of {N_STARTS} starts; a miss is more than {MISS:g}."
-        notes = [f"{error} Seed {args.seed}."]
-        measured_here("Maximum likelihood and modes: fit against 30 starts", records, (), notes).write(args.out)
+    error = f"error: largest shortfall in nats below the best of {N_STARTS} starts; a miss is more than {MISS:g}."
+    notes = [f"{error} Seed {args.seed}."]
+    checking.write(args.out, "Maximum likelihood and modes: fit against 30 starts", records, notes)
 
 
 if __name__ == "__main__":

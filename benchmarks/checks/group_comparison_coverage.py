@@ -9,15 +9,13 @@ of p-values below 0.05 and of log Bayes factors above 0: errors of both tests.
     python benchmarks/checks/group_comparison_coverage.py --tables 20             # a first look
 """
 
-import argparse
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 TAILS = (0.05, 0.95)
 
@@ -64,9 +62,7 @@ def measured(setting, n_tables, seed):
     by = np.repeat(["first", "second"], setting.n_groups)
     for number in range(n_tables):
         log_beta, counts = simulated(setting, np.random.default_rng([seed, number]))
-        start = time.process_time()
-        found = hbm.compare_groups(counts, by=by, alpha=setting.prior, rng=number)
-        seconds = time.process_time() - start
+        found, seconds = checking.timed(hbm.compare_groups, counts, by=by, alpha=setting.prior, rng=number)
         seen = list(map(int, found.category_names))
         truth = (log_beta[1] - log_beta[0])[seen] / np.log(2.0)
         low, high = np.quantile(found.log2_ratio[0], TAILS, axis=0)
@@ -97,17 +93,15 @@ def note(n_tables):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--tables", type=int, default=500)
     parser.add_argument("--seed", type=int, default=26)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
     for setting in SETTINGS:
         records.append(record(setting, measured(setting, options.tables, options.seed)))
         print(setting.name, ", ".join(f"{k} {v:.4g}" for k, v in records[-1].metrics.items()), flush=True)
-    if options.out is not None:
-        measured_here("Coverage of compare_groups", records, (), [note(options.tables)]).write(options.out)
+    checking.write(options.out, "Coverage of compare_groups", records, [note(options.tables)])
 
 
 if __name__ == "__main__":

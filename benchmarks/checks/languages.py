@@ -10,10 +10,10 @@ reliability is also measured with each of five utterances as that example, over 
 """
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 
+import checking
 import numpy as np
 import torch
 
@@ -38,13 +38,6 @@ STUDY = Study()
 TRIAL = STUDY.trial
 QUERIES = TRIAL.queries
 OWNER = TRIAL.is_own.argmax(0)
-
-
-def learned(seed):
-    """The embedding, and the seconds of its training."""
-    begin = time.process_time()
-    emb = languages.network(seed)
-    return emb, time.process_time() - begin
 
 
 def record(name, n, scores):
@@ -110,9 +103,7 @@ def conditioning_seconds(emb):
     """CPU seconds of one posterior and of 100 probabilities, the median of five."""
     seconds = []
     for counts in TRIAL.held_out[:6, :1]:
-        begin = time.process_time()
-        emb.sample(counts, rng=0).probability_same(QUERIES[:100])
-        seconds.append(time.process_time() - begin)
+        seconds.append(checking.timed(lambda x=counts: emb.sample(x, rng=0).probability_same(QUERIES[:100]))[1])
     return float(np.median(seconds[1:]))
 
 
@@ -134,7 +125,7 @@ def others():
 def of_seed(seed):
     """Records of the embedding that a seed gives."""
     name = f"embedding, seed {seed}"
-    emb, seconds = learned(seed)
+    emb, seconds = checking.timed(languages.network, seed)
     records = [
         Record(case=TRAINING, method=name, seconds=seconds, metrics=emb.metrics),
         Record(case=SCORING, method=name, seconds=conditioning_seconds(emb)),

@@ -11,14 +11,11 @@ uniform.
 Of the larger tables it takes a quarter as many datasets.
 """
 
-import argparse
-import math
-from pathlib import Path
-
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 N_RANKS, THIN = 100, 10
 PROCESS = hbm.priors.DirichletProcess(1.0)
@@ -98,31 +95,19 @@ def ranks(case, n_datasets, seed=0):
     return {quantity: np.array(values) for quantity, values in result.items()}
 
 
-def chi_square_p(values, n_bins=20):
-    """p-value of uniform ranks, by Wilson & Hilferty's normal approximation of the chi-square distribution."""
-    found = np.bincount(values * n_bins // N_RANKS, minlength=n_bins)
-    expected = len(values) / n_bins
-    degrees = n_bins - 1
-    x = float(((found - expected) ** 2 / expected).sum())
-    z = ((x / degrees) ** (1 / 3) - (1 - 2 / (9 * degrees))) / math.sqrt(2 / (9 * degrees))
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--datasets", type=int, default=4000)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
     for case, (_, _, largest_total) in CASES.items():
         n = options.datasets if largest_total == 20 else options.datasets // 4
-        found = {quantity: chi_square_p(values) for quantity, values in ranks(case, n).items()}
+        found = {quantity: checking.uniform_p(values, N_RANKS) for quantity, values in ranks(case, n).items()}
         for quantity, p in found.items():
             print(f"{case:26s} {n} datasets, {quantity:26s} p = {p:.4g}", flush=True)
         records.append(Record(f"{n} datasets", case, metrics={"smallest_p": min(found.values()), **found}))
-        if options.out is not None:
-            notes = ["p-values of the chi-squared test that the ranks of each quantity are uniform."]
-            measured_here("Simulation-based calibration of mixtures", records, (), notes).write(options.out)
+        notes = ["p-values of the chi-squared test that the ranks of each quantity are uniform."]
+        checking.write(options.out, "Simulation-based calibration of mixtures", records, notes)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ draws, two of each number of components.
     python benchmarks/checks/mixture_evidence.py --out benchmarks/results/mixture_evidence.json --twins TABLE.csv
 """
 
-import argparse
-import time
 from pathlib import Path
 
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 # The log evidence of J = 1, 2, 3 components, weights ~ Dirichlet(1), alpha ~ Exponential(1), beta ~ Dirichlet(1).
 EXACT = {
@@ -31,17 +30,14 @@ TWINS = {1: (-39224.886, 0.02), 2: (-38847.2, 0.5), 3: (-38737.6, 0.5), 4: (-386
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--twins", type=Path)
     parser.add_argument("--keys", type=int, default=1, help="runs of each number of components of the twins")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
 
     def measure(case, counts, model, reference, *, method, key, tolerance):
-        start = time.process_time()
-        found = hbm.log_evidence(counts, model, method=method, rng=key)
-        seconds = time.process_time() - start
+        found, seconds = checking.timed(hbm.log_evidence, counts, model, method=method, rng=key)
         metrics = {
             "key": key,
             "value": found.value,
@@ -52,9 +48,7 @@ def main():
         }
         records.append(Record(case, found.method, seconds=seconds, error=abs(found.value - reference), metrics=metrics))
         print(f"{case:32s} {found!r}, {seconds:.1f} s; {reference:.4f} +- {tolerance}", flush=True)
-        if options.out is not None:
-            notes = ["Seconds are of the processor."]
-            measured_here("Evidences of mixtures", records, (), notes).write(options.out)
+        checking.write(options.out, "Evidences of mixtures", records, ["Seconds are of the processor."])
 
     for case, (bags, exact) in EXACT.items():
         for j, reference in enumerate(exact, 1):

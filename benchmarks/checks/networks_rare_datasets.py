@@ -7,18 +7,17 @@ corrected mean and each evidence is compared with a reference, in units of the s
 value of |z| above 4 without a warning is a silent error.
 """
 
-import argparse
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import checking
 import numpy as np
 from numpy.typing import NDArray
 
 import hbm_fast as hbm
 from hbm_fast.amortize.estimator import MIXED
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 from hbm_fast.nn.importance import weigh
 from hbm_fast.nn.proposal import Proposal
 
@@ -220,13 +219,12 @@ def from_prior(rng: Generator, k: int) -> Counts:
 
 def main() -> None:
     """Measure all shipped networks, print, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--datasets", type=int, default=1000, help="rare ones, for each network")
     parser.add_argument("--prior", type=int, default=300, help="datasets of the prior, for each network")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--networks", nargs="+", default=["marbles", "any-k", "marbles-bottom-up"])
-    parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     records = []
     for kind, draw, n in (("rare", rare, options.datasets), ("prior", from_prior, options.prior)):
@@ -234,8 +232,7 @@ def main() -> None:
             metrics = measure(name, draw, n, options.draws, options.seed)
             records.append(Record(f"corrected networks: {name}, {kind} datasets", "hbm_fast", metrics=metrics))
             print(records[-1], flush=True)
-            if options.out is not None:
-                measured_here("Corrected networks on rare datasets", records, ("torch",)).write(options.out)
+            checking.write(options.out, "Corrected networks on rare datasets", records, packages=("torch",))
 
 
 if __name__ == "__main__":

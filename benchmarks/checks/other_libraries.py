@@ -10,11 +10,11 @@ Posterior: K = 5, 500 groups of total 20, alpha ~ Exponential(1), beta ~ Dirichl
 must lie within four Monte Carlo standard errors of those of `hbm.sample`.
 """
 
-import argparse
 import os
 import time
-from pathlib import Path
+from functools import partial
 
+import checking
 import jax
 import numpy as np
 import numpyro
@@ -22,10 +22,9 @@ import numpyro.distributions as dist
 import pymc as pm
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 from hbm_fast.integrations.jax import log_likelihood
 from hbm_fast.integrations.pymc import DirichletMultinomial
-from hbm_fast.posterior import diagnostics
 
 GOALS = {("PyMC", "each"): 4.0, ("PyMC", "shared"): 50.0, ("NumPyro", "each"): 7.0, ("NumPyro", "shared"): 50.0}
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # its earlier place
@@ -111,9 +110,14 @@ def in_numpyro(statistics, n_categories):
     numpyro.factor("x", log_likelihood(statistics, alpha * beta))
 
 
+def joined(alpha, beta):
+    """The draws of alpha and of every beta side by side."""
+    return np.concatenate([alpha[..., np.newaxis], beta], axis=-1)
+
+
 def by_hbm(counts, n_draws):
     post = hbm.sample(counts, hbm.HierarchicalModel(counts.shape[1]), n_draws=n_draws, n_chains=2, rng=2, n_threads=1)
-    return post.alpha, post.beta
+    return joined(post.alpha, post.beta)
 
 
 def by_nutpie(counts, n_draws):
@@ -122,7 +126,7 @@ def by_nutpie(counts, n_draws):
         beta = pm.Dirichlet("beta", np.ones(counts.shape[1]))
         DirichletMultinomial("x", counts.sum(axis=1), alpha * beta, observed=counts)
         trace = pm.sample(n_draws, chains=2, cores=1, nuts_sampler="nutpie", random_seed=3, progressbar=False)
-    return trace.posterior["alpha"].values, trace.posterior["beta"].values
+    return joined(trace.posterior["alpha"].values, trace.posterior["beta"].values)
 
 
 def by_numpyro(counts, n_draws):
@@ -131,34 +135,20 @@ def by_numpyro(counts, n_draws):
     with enable_x64(True):
         chain.run(jax.random.key(4), hbm.SufficientStatistics(counts), counts.shape[1])
     samples = chain.get_samples(group_by_chain=True)
-    return np.asarray(samples["alpha"]), np.asarray(samples["beta"])
+    return joined(np.asarray(samples["alpha"]), np.asarray(samples["beta"]))
 
 
 def posteriors(n_draws, names=("PyMC, nutpie", "NumPyro"), n_categories=5, n_groups=500):
     """For each method the means of alpha and beta, effective draws, CPU seconds and z of its means against ours."""
     counts = hbm.simulate(hbm.HierarchicalModel(n_categories), 1, n_groups=n_groups, totals=20, rng=1).counts[0]
-    found = {}
-    for name, method in {"hbm.sample": by_hbm, "PyMC, nutpie": by_nutpie, "NumPyro": by_numpyro}.items():
-        if name not in ("hbm.sample", *names):
-            continue
-        start = time.process_time()
-        alpha, beta = method(counts, n_draws)
-        seconds = time.process_time() - start
-        draws = np.concatenate([alpha[..., np.newaxis], beta], axis=-1)
-        _, ess = diagnostics.convergence(draws)
-        values = draws.reshape(-1, draws.shape[-1])
-        mean, error = values.mean(axis=0), values.std(axis=0) / np.sqrt(ess)
-        ours = found["hbm.sample"] if found else {"mean": mean, "error": error}
-        z = (mean - ours["mean"]) / np.hypot(error, ours["error"])
-        found[name] = {"mean": mean, "error": error, "ess": ess, "seconds": seconds, "z": z}
-    return found
+    methods = {"hbm.sample": by_hbm, "PyMC, nutpie": by_nutpie, "NumPyro": by_numpyro}
+    return checking.side_by_side({name: partial(methods[name], counts, n_draws) for name in ("hbm.sample", *names)})
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # jax reads it when it computes first
     with enable_x64(True):
@@ -168,14 +158,13 @@ def main():
         print(f"{name:14} {row['seconds']:8.1f} CPU s, means {row['mean'].round(4)}, largest |z| {largest:.2f}")
         metrics = {"largest z": largest, "smallest effective draws": float(row["ess"].min())}
         records.append(Record("posterior of one model", name, row["seconds"], metrics=metrics))
-    if asked.out:
-        notes = [
-            "CPU seconds of one thread; of a posterior with compilation and warm-up.",
-            "Ratio: over hbm_fast in the same library. Error: the largest relative difference of the value, and of the "
-            "gradient from its largest entry.",
-        ]
-        packages = ("numpy", "pymc", "pytensor", "nutpie", "numpyro", "jax")
-        measured_here("PyMC, nutpie, JAX and NumPyro", records, packages, notes).write(asked.out)
+    notes = [
+        "CPU seconds of one thread; of a posterior with compilation and warm-up.",
+        "Ratio: over hbm_fast in the same library. Error: the largest relative difference of the value, and of the "
+        "gradient from its largest entry.",
+    ]
+    packages = ("numpy", "pymc", "pytensor", "nutpie", "numpyro", "jax")
+    checking.write(asked.out, "PyMC, nutpie, JAX and NumPyro", records, notes, packages)
 
 
 if __name__ == "__main__":

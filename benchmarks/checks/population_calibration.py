@@ -1,26 +1,25 @@
 """Simulation-based calibration of the sampler of populations: ranks of the truth among its draws are uniform.
 
 Each population is drawn from the priors of a PopulationModel, then its B datasets of N groups with totals from 0 to 15;
-`hbm.sample` draws one chain. The rank of mu, tau, kappa, m_1, log alpha_1 and of the log-likelihood of all counts among
-every 12th of 600 draws is uniform on 0, ..., 50 where the sampler is right (Talts et al. 2018, arXiv:1804.06788).
+`hbm.sample` draws one chain. The rank of mu, tau, kappa, m_1, log alpha_1, log beta_11 and of the log-likelihood of all
+counts among every 12th of 600 draws is uniform on 0, ..., 50 where the sampler is right (Talts et al. 2018,
+arXiv:1804.06788).
 
     python benchmarks/checks/population_calibration.py --out benchmarks/results/population_calibration.json
     python benchmarks/checks/population_calibration.py --populations 200      # a first look
 """
 
-import argparse
-import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from functools import partial
 
+import checking
 import numpy as np
-from scipy import stats
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 CASES = ((8, 6, 2), (20, 10, 5))
-NAMES = ("mu", "tau", "kappa", "m_1", "log_alpha_1", "log_likelihood")
+NAMES = ("mu", "tau", "kappa", "m_1", "log_alpha_1", "log_beta_11", "log_likelihood")
 N_DRAWS, THIN = 600, 12
 TOTALS = (0, 15)
 
@@ -54,54 +53,37 @@ def ranks(shape, number, n_draws=N_DRAWS, thin=THIN):
             p.kappa[0, kept],
             p.m[0, kept, 0],
             log_alpha[0],
+            log_beta[0, :, 0],
             log_likelihood(sims.counts, log_alpha, log_beta),
         ]
     )
     own = log_likelihood(sims.counts, sims.log_alpha[:, np.newaxis], sims.log_beta[:, np.newaxis])[0]
-    truth = np.array([true["mu"], true["tau"], true["kappa"], true["m"][0], sims.log_alpha[0], own])
+    first = sims.log_alpha[0], sims.log_beta[0, 0]
+    truth = np.array([true["mu"], true["tau"], true["kappa"], true["m"][0], *first, own])
     return (draws < truth[:, np.newaxis]).sum(axis=1)
 
 
-def timed_ranks(shape, number):
-    """The ranks and the CPU seconds that they took."""
-    start = time.process_time()
-    found = ranks(shape, number)
-    return found, time.process_time() - start
-
-
-def p_values(found, n_ranks):
-    """Chi-square p-values of ranks (S, 6) on 0, ..., n_ranks - 1, in about 17 bins."""
-    bins = 17
-    edges = np.linspace(0, n_ranks, bins + 1).round().astype(int)
-    expected = np.diff(edges) / n_ranks * len(found)
-    observed = np.array([np.histogram(column, edges - 0.5)[0] for column in found.T])
-    return [float(stats.chisquare(row, expected).pvalue) for row in observed]
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--populations", type=int, default=4000)
     parser.add_argument("--processes", type=int, default=1, help="the ranks do not depend on it")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
     for shape in CASES:
         with ProcessPoolExecutor(options.processes) as pool:
             numbers = range(options.populations)
-            pairs = list(pool.map(timed_ranks, [shape] * len(numbers), numbers, chunksize=20))
+            pairs = list(pool.map(partial(checking.timed, ranks, shape), numbers, chunksize=20))
         found, seconds = np.array([each for each, _ in pairs]), sum(spent for _, spent in pairs)
-        values = dict(zip(NAMES, p_values(found, N_DRAWS // THIN + 1), strict=True))
+        p_values = [checking.uniform_p(column, N_DRAWS // THIN + 1, n_bins=17) for column in found.T]
+        values = dict(zip(NAMES, p_values, strict=True))
         print(
             shape, {name: round(value, 5) for name, value in values.items()}, f"{seconds:.0f} CPU seconds", flush=True
         )
         case = "B = {}, N = {}, K = {}".format(*shape)
         metrics = {f"p_{name}": value for name, value in values.items()} | {"cpu_seconds": seconds}
         records.append(Record(case, "PopulationModel", metrics=metrics))
-        if options.out is not None:
-            notes = [
-                f"{options.populations} simulated populations a case; p-values of the chi-square test of the ranks."
-            ]
-            measured_here("Calibration of populations", records, (), notes).write(options.out)
+        notes = [f"{options.populations} simulated populations a case; p-values of the chi-square test of the ranks."]
+        checking.write(options.out, "Calibration of populations", records, notes)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,14 @@ non-centred log alpha_b = mu + tau z_b that both libraries' documents advise.
     python benchmarks/checks/population_peers.py --out benchmarks/results/population_peers.json
 """
 
-import argparse
 import math
-import time
-from pathlib import Path
+from functools import partial
 
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
-from hbm_fast.posterior import diagnostics
+from hbm_fast.benchmark.records import Record
 
 NAMES = ("mu", "log_tau", "log_kappa", "m_1")
 
@@ -86,27 +84,16 @@ def compare(n_datasets, n_groups, n_categories, n_draws, methods=tuple(METHODS),
     """For each method: CPU seconds with compilation and warm-up, effective draws, and z of its means against ours."""
     model = hbm.PopulationModel(n_categories)
     counts = hbm.simulate(model, n_datasets, n_groups=n_groups, totals=20, rng=seed, theta=False).counts.astype(int)
-    found, ours = {}, None
-    for name in methods:
-        start = time.process_time()
-        draws = METHODS[name](counts, 10 * n_draws if name == "hbm.sample" else n_draws, seed)
-        seconds = time.process_time() - start
-        _, ess = diagnostics.convergence(draws)
-        values = draws.reshape(-1, len(NAMES))
-        mean, error = values.mean(axis=0), values.std(axis=0) / np.sqrt(ess)
-        ours = (mean, error) if ours is None else ours
-        z = (mean - ours[0]) / np.hypot(error, ours[1])
-        found[name] = {"seconds": seconds, "ess": ess, "z": z}
-    return found
+    numbers = {name: 10 * n_draws if name == "hbm.sample" else n_draws for name in methods}
+    return checking.side_by_side({name: partial(METHODS[name], counts, n, seed) for name, n in numbers.items()})
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--datasets", type=int, default=100)
     parser.add_argument("--groups", type=int, default=20)
     parser.add_argument("--categories", type=int, default=5)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     case = f"{asked.datasets} datasets of {asked.groups} groups, K = {asked.categories}"
     records = []
@@ -115,10 +102,9 @@ def main():
         largest = float(np.abs(row["z"]).max())
         print(f"{name:14} {row['seconds']:8.1f} CPU s, largest |z| {largest:.2f}, {rates}", flush=True)
         records.append(Record(case, name, seconds=row["seconds"], metrics={"largest z": largest, **rates}))
-    if asked.out:
-        notes = ["CPU seconds with compilation and warm-up; hbm.sample draws ten times as many."]
-        packages = ("numpy", "pymc", "nutpie", "numpyro", "jax")
-        measured_here("Populations beside nutpie and NumPyro", records, packages, notes).write(asked.out)
+    notes = ["CPU seconds with compilation and warm-up; hbm.sample draws ten times as many."]
+    packages = ("numpy", "pymc", "nutpie", "numpyro", "jax")
+    checking.write(asked.out, "Populations beside nutpie and NumPyro", records, notes, packages)
 
 
 if __name__ == "__main__":

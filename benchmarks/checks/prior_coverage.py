@@ -8,14 +8,11 @@ Each table is simulated: alpha = 20, beta ~ Dirichlet(0.1, ..., 0.1) of K = 500 
     python benchmarks/checks/prior_coverage.py --tables 5             # a first look
 """
 
-import argparse
-import time
-from pathlib import Path
-
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 K, N_GROUPS, TOTAL, ALPHA, CONCENTRATION = 500, 300, 5000, 20.0, 0.1
 LEVELS = (0.05, 0.95)
@@ -40,11 +37,10 @@ def covered(post, log_alpha, log_beta):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--tables", type=int, default=200)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
 
     truth = hbm.HierarchicalModel(K, alpha=ALPHA, beta=CONCENTRATION)
@@ -53,9 +49,8 @@ def main():
         sims = hbm.simulate(truth, 1, n_groups=N_GROUPS, totals=TOTAL, rng=options.seed, first=number, theta=False)
         counts = sims.counts[0]
         for name, model in models(counts).items():
-            start = time.process_time()
-            post = hbm.sample(counts, model, rng=number, n_threads=options.threads, diagnostics=False)
-            seconds = time.process_time() - start
+            settings = {"rng": number, "n_threads": options.threads, "diagnostics": False}
+            post, seconds = checking.timed(hbm.sample, counts, model, **settings)
             beta, alpha = covered(post, sims.log_alpha[0], sims.log_beta[0])
             learned = "beta_concentration" in post.latent
             row = {
@@ -72,13 +67,12 @@ def main():
             records = [record(name, rows) for name, rows in found.items()]
             for each in records:
                 print(f"  {each.method:40s} " + ", ".join(f"{k} {v:.4g}" for k, v in each.metrics.items()), flush=True)
-    if options.out is not None:
-        notes = [
-            f"{options.tables} tables of {N_GROUPS} groups, totals {TOTAL:,}, K = {K}, alpha = {ALPHA:g}, beta ~ "
-            f"Dirichlet({CONCENTRATION:g}, ...). Shares of 90 % intervals that hold the truth, of beta over all "
-            "categories and tables, and their standard error over tables; CPU seconds of a run of hbm.sample."
-        ]
-        measured_here("Coverage under four priors, in wide tables", records, (), notes).write(options.out)
+    notes = [
+        f"{options.tables} tables of {N_GROUPS} groups, totals {TOTAL:,}, K = {K}, alpha = {ALPHA:g}, beta ~ "
+        f"Dirichlet({CONCENTRATION:g}, ...). Shares of 90 % intervals that hold the truth, of beta over all "
+        "categories and tables, and their standard error over tables; CPU seconds of a run of hbm.sample."
+    ]
+    checking.write(options.out, "Coverage under four priors, in wide tables", records, notes)
 
 
 def record(name, rows):

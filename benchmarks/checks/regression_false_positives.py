@@ -14,14 +14,13 @@ model.
     python benchmarks/checks/regression_false_positives.py --tables 100    # a first look
 """
 
-import argparse
 import time
-from pathlib import Path
 
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 
 def halves(n):
@@ -96,10 +95,9 @@ def rate(p_values):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--tables", type=int, help="of every case; default 1,000, and 4,000 for the last two")
     parser.add_argument("--seed", type=int, default=21)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     many = options.tables or 4000
     records = []
@@ -111,9 +109,8 @@ def main():
         for record in case:
             records.append(record)
             print(record.case, record.method, record.metrics, flush=True)
-    if options.out is not None:
-        notes = [__doc__.split("\n\n    python")[0]]
-        measured_here("False positives of regressions", records, (), notes).write(options.out)
+    notes = [__doc__.split("\n\n    python")[0]]
+    checking.write(options.out, "False positives of regressions", records, notes)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,14 @@ The ranks of every quantity go into 20 bins, of which the chi-squared test gives
     python benchmarks/checks/regression_sbc.py --datasets 200         # a first look
 """
 
-import argparse
-import time
-from pathlib import Path
-
+import checking
 import numpy as np
-from scipy.stats import chisquare
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 K, N_GROUPS, TOTAL, N_SUBJECTS = 3, 24, 30, 8
-N_RANKS, N_BINS = 99, 20
+N_RANKS = 99
 NORMAL = hbm.priors.Normal
 COMMON = {"precision_coefficients": NORMAL(1.5, 1.0), "mean": "~ x"}
 CASES = {
@@ -89,38 +85,29 @@ def ranks(model, n_datasets, seed):
     return {name: np.array(values) for name, values in result.items()}
 
 
-def p_value(of_ranks):
-    """That the ranks 0, ..., N_RANKS are uniform."""
-    counts = np.bincount(of_ranks * N_BINS // (N_RANKS + 1), minlength=N_BINS)
-    return float(chisquare(counts).pvalue)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--datasets", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=25)
     parser.add_argument("--case", choices=list(CASES))
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
     for name, model in CASES.items():
         if options.case not in (None, name):
             continue
-        start = time.process_time()
-        found = {quantity: p_value(values) for quantity, values in ranks(model, options.datasets, options.seed).items()}
-        seconds = time.process_time() - start
+        of_quantities, seconds = checking.timed(ranks, model, options.datasets, options.seed)
+        found = {quantity: checking.uniform_p(values, N_RANKS + 1) for quantity, values in of_quantities.items()}
         print(f"{name}: {options.datasets} datasets in {seconds:.0f} CPU s", flush=True)
         for quantity, p in found.items():
             print(f"  {quantity:<24} p = {p:.4f}", flush=True)
         metrics = {"smallest_p": min(found.values()), "cpu_seconds": seconds, **found}
         records.append(Record(f"{options.datasets} datasets", name, metrics=metrics))
-        if options.out is not None:
-            notes = [
-                f"K = {K}, {N_GROUPS} groups of {TOTAL} counts, one normal covariate, {N_SUBJECTS} subjects where "
-                "there are random intercepts. p-values of the chi-squared test that the ranks of each quantity are "
-                "uniform."
-            ]
-            measured_here("Simulation-based calibration of regressions", records, (), notes).write(options.out)
+        notes = [
+            f"K = {K}, {N_GROUPS} groups of {TOTAL} counts, one normal covariate, {N_SUBJECTS} subjects where "
+            "there are random intercepts. p-values of the chi-squared test that the ranks of each quantity are "
+            "uniform."
+        ]
+        checking.write(options.out, "Simulation-based calibration of regressions", records, notes)
 
 
 if __name__ == "__main__":

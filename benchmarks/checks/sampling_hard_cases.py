@@ -6,15 +6,13 @@ effective sample size, and whether `sample` warned.
     python benchmarks/checks/sampling_hard_cases.py --out benchmarks/results/sampling_hard_cases.json
 """
 
-import argparse
-import time
 import warnings
-from pathlib import Path
 
+import checking
 import numpy as np
 
 import hbm_fast as hbm
-from hbm_fast.benchmark.records import Record, measured_here
+from hbm_fast.benchmark.records import Record
 
 P = hbm.priors
 
@@ -79,9 +77,8 @@ def run(counts, prior, n_runs, first_seed):
     for seed in range(first_seed, first_seed + n_runs):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", hbm.ConvergenceWarning)
-            start = time.process_time()
-            post = hbm.sample(counts, model, rng=seed, n_threads=1)
-            seconds += time.process_time() - start
+            post, spent = checking.timed(hbm.sample, counts, model, rng=seed, n_threads=1)
+        seconds += spent
         found = post.diagnostics("log_alpha")
         z.append(float((post.mean("log_alpha") - exact) / found["mcse"]))
         ess.append(float(found["ess_bulk"]))
@@ -104,10 +101,9 @@ def run(counts, prior, n_runs, first_seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = checking.parser(__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     records = []
     for name, cases in (("two modes", TWO_MODES), ("priors with bounds", BOUNDED)):
@@ -124,9 +120,8 @@ def main():
                 flush=True,
             )
         print(f"{name}: silent beyond 4 in all: {silent}")
-    if options.out is not None:
-        notes = ["Draws: 4 x 1,000 a run. z: error of E[log alpha] in Monte Carlo standard errors."]
-        measured_here("hbm.sample against quadrature in hard cases", records, (), notes).write(options.out)
+    notes = ["Draws: 4 x 1,000 a run. z: error of E[log alpha] in Monte Carlo standard errors."]
+    checking.write(options.out, "hbm.sample against quadrature in hard cases", records, notes)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ import pytest
 
 import hbm_fast
 
-# The tests of the integrations and of the command line run the examples of modules that need extras.
+PEERS = tuple(f"hbm_fast.integrations.{name}" for name in ("jax", "numpyro", "pymc", "sklearn"))
+# The tests of dask run the examples of its modules, on a cluster.
 MODULES = [
-    module.name
+    pytest.param(module.name, marks=pytest.mark.peers if module.name in PEERS else ())
     for module in pkgutil.walk_packages(hbm_fast.__path__, "hbm_fast.")
-    if not module.name.endswith("__main__") and ".cli" not in module.name and ".integrations" not in module.name
+    if not module.name.endswith("__main__") and ".cli" not in module.name and ".dask" not in module.name
 ]
 
 

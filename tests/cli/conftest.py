@@ -1,5 +1,6 @@
 """A command line run in this process."""
 
+import re
 import sys
 
 import pytest
@@ -19,3 +20,16 @@ def run(monkeypatch, capsys):
         return exit_.value.code or 0, out, err
 
     return command
+
+
+@pytest.fixture
+def refuse(run):
+    """Check that a command line ends with code 2 and one line, which holds the message."""
+
+    def check(message, *arguments):
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, ""), arguments
+        assert re.fullmatch("hbm-fast: error: .+\n", err)
+        assert message in err
+
+    return check

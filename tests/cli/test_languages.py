@@ -40,10 +40,7 @@ def test_json(run):
         (["--page", "absent/page.md"], "--page: the folder 'absent' does not exist"),
     ],
 )
-def test_mistakes(run, tmp_path, monkeypatch, arguments, message):
+def test_mistakes(refuse, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    code, out, err = run("languages", *arguments)
-    assert (code, out) == (2, "")
-    assert message in err
-    assert err.count("\n") == 1
+    refuse(message, "languages", *arguments)
     assert list(tmp_path.iterdir()) == []

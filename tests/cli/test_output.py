@@ -25,7 +25,7 @@ def options(command):
     return {"sample": ["--draws", 200, "--quiet"], "infer": ["--draws", 200]}.get(command, [])
 
 
-def refuse(constant):
+def no_constant(constant):
     raise AssertionError(f"JSON has no {constant}")
 
 
@@ -72,7 +72,7 @@ def test_one_schema(run, files, command):
     folder, names, _ = files
     code, out, _ = run(command, folder / "wide.csv", "--json", *options(command))
     assert code == 0
-    found = json.loads(out, parse_constant=refuse)
+    found = json.loads(out, parse_constant=no_constant)
     check_record(found, command, 12, names)
     assert found["data"] == "wide.csv"
     assert found["parameters"]["alpha"]["sd"] > 0
@@ -81,10 +81,10 @@ def test_one_schema(run, files, command):
 def test_undefined_numbers_are_null(run, tmp_path):
     file = tmp_path / "even.csv"
     file.write_text("white,black\n5,5\n5,5\n4,6\n")
-    found = json.loads(run("fit", file, "--json")[1], parse_constant=refuse)
+    found = json.loads(run("fit", file, "--json")[1], parse_constant=no_constant)
     check_record(found, "fit", 3, ["white", "black"])
     assert found["parameters"]["alpha"]["mean"] is None
-    found = json.loads(run("sample", file, "--method", "exact", "--json")[1], parse_constant=refuse)
+    found = json.loads(run("sample", file, "--method", "exact", "--json")[1], parse_constant=no_constant)
     assert [found["parameters"]["alpha"][key] for key in ("ess", "r_hat")] == [None, None]
 
 
@@ -195,7 +195,7 @@ def test_layers_of_anndata(run, files):
     assert "--layer is for .h5ad; got --layer 'counts'" in run("fit", folder / "wide.csv", "--layer", "counts")[2]
 
 
-def test_mistakes_name_the_options(run, files):
+def test_mistakes_name_the_options(refuse, files):
     folder, _, _ = files
     for arguments, message in [
         (["kinds.csv"], "--drop 'kind'"),
@@ -204,9 +204,7 @@ def test_mistakes_name_the_options(run, files):
         (["wide.csv", "--metadata", folder / "meta.csv"], "--metadata needs --by"),
         (["wide.csv", "--metadata", folder / "meta.csv", "--by", "age"], "--by must name columns; got 'age'"),
     ]:
-        code, out, err = run("fit", folder / arguments[0], *arguments[1:])
-        assert (code, out, err.count("\n")) == (2, "", 1)
-        assert message in err
+        refuse(message, "fit", folder / arguments[0], *arguments[1:])
 
 
 def test_infer_writes_what_sample_writes(run, tmp_path):
@@ -224,7 +222,7 @@ def test_infer_writes_what_sample_writes(run, tmp_path):
     assert (tmp_path / "f.svg").stat().st_size > 1000
 
 
-def test_learned_concentration_and_priors_for_a_table(run, tmp_path):
+def test_learned_concentration_and_priors_for_a_table(run, refuse, tmp_path):
     twins = hbm.datasets.load_twins()
     file = tmp_path / "twins.npz"
     np.savez(file, counts=twins.counts[:10], category_names=twins.category_names)
@@ -257,8 +255,7 @@ def test_learned_concentration_and_priors_for_a_table(run, tmp_path):
         (["--beta", "exponential:x"], "--beta exponential:rate: could not convert"),
         (["--beta", "exponential:1", "--method", "exact"], "--method exact needs a known concentration of beta"),
     ):
-        code, _, err = run(*command, *options)
-        assert (code, err.count("\n"), message in err) == (2, 1, True)
+        refuse(message, *command, *options)
 
 
 def test_version_and_short_help(run):

@@ -59,7 +59,7 @@ def test_options_are_those_of_the_model(run, study):
     assert record["log_likelihood"] == pytest.approx(fit.log_likelihood, abs=1e-8)
 
 
-def test_mistakes_are_one_line(run, study):
+def test_mistakes_are_one_line(refuse, study):
     folder, _, data = study
     table, meta = folder / "counts.csv", folder / "meta.csv"
     cases = [
@@ -73,7 +73,4 @@ def test_mistakes_are_one_line(run, study):
     pandas.concat([data, data[:1]]).to_csv(folder / "twice.csv", index_label="name")
     cases.append(((table, "--data", folder / "twice.csv", "--mean", "~ group"), "name twice"))
     for arguments, message in cases:
-        code, out, err = run("regress", *arguments)
-        assert (code, out) == (2, "")
-        assert message in err
-        assert len(err.splitlines()) == 1
+        refuse(message, "regress", *arguments)

@@ -1,24 +1,19 @@
 """`import hbm_fast`: the modules that it loads and the names that it defines."""
 
 import ast
-import subprocess
-import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
 
 import hbm_fast
-
-
-def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+import interpreter
 
 
 def test_import_loads_numpy_and_nothing_heavier():
     heavy = "torch numba scipy arviz arviz_stats matplotlib pandas typer rich zuko dask pyarrow xarray sbi bayesflow"
-    out = run(f"import sys, hbm_fast; print(sorted(set({heavy.split()!r}) & set(sys.modules)))")
-    assert out.strip() == "[]"
+    ran = interpreter.run(f"import sys, hbm_fast; print(sorted(set({heavy.split()!r}) & set(sys.modules)))")
+    assert ran.stdout.strip() == "[]", ran.stderr
 
 
 def test_public_names_are_those_that_type_checkers_see():

@@ -18,6 +18,7 @@ from hbm_fast import priors
 
 WIDE = np.random.default_rng(3).multinomial(50, np.full(40, 1.0 / 40), 12)
 BAGS = np.array([[20, 0], [0, 20], [3, 1]])
+FOUR = np.array([[5, 1], [1, 5], [3, 3], [6, 0]])
 MANY = np.array([[[9, 1], [7, 3]], [[4, 6], [8, 2]], [[1, 9], [5, 5]], [[6, 4], [2, 8]]])
 MODEL = hbm.HierarchicalModel(2, alpha=priors.Gamma(2.0, rate=0.1), beta=[0.5, 1.5])
 
@@ -147,19 +148,14 @@ EXAMPLES = {
     "HierarchicalModel": (lambda: MODEL, lambda m: [repr(m)]),
     "SufficientStatistics": (lambda: hbm.SufficientStatistics(BAGS, weights=[1.0, 2.5, 1.0]), STATISTICS[1]),
     "Simulation": (lambda: hbm.simulate(MODEL, 3, n_groups=2, totals=4, rng=0), *FIELDS),
-    "FitResult": (
-        lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]])),
-        lambda f: [str(f), f.concentration, f.covariance()],
-    ),
+    "FitResult": (lambda: hbm.fit(FOUR), lambda f: [str(f), f.concentration, f.covariance()]),
     "MixtureModel": (lambda: hbm.MixtureModel(2, n_components=3), lambda m: [repr(m)]),
     "ComponentSelection": (
-        lambda: hbm.select_components(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), [1, 2]),
+        lambda: hbm.select_components(FOUR, [1, 2]),
         lambda s: [str(s), s.best("laplace").concentration, s.best().weights],
     ),
     "MixtureClassifier": (
-        lambda: hbm.fit(
-            np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=1), labels=[*"abab"]
-        ),
+        lambda: hbm.fit(FOUR, hbm.MixtureModel(2, n_components=1), labels=[*"abab"]),
         lambda c: [str(c), c.predict_proba(BAGS)],
     ),
     "MixtureSimulation": (
@@ -168,7 +164,7 @@ EXAMPLES = {
     ),
     "DirichletProcess": (lambda: priors.DirichletProcess(2.0), lambda p: [repr(p)]),
     "MixtureFit": (
-        lambda: hbm.fit(np.array([[5, 1], [1, 5], [3, 3], [6, 0]]), hbm.MixtureModel(2, n_components=2)),
+        lambda: hbm.fit(FOUR, hbm.MixtureModel(2, n_components=2)),
         lambda f: [str(f), f.concentration, f.standard_error, f.log_evidence, f.predict_proba(BAGS), str(f.summary())],
     ),
     "MixturePosterior": (

@@ -5,9 +5,6 @@ import importlib.util
 import itertools
 import pickle
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import weakref
 from collections.abc import Callable
@@ -19,6 +16,7 @@ import pytest
 
 import hbm_fast as hbm
 from hbm_fast import _core
+from interpreter import run
 from layouts import packed, shifted
 
 KEY = np.array([1, 2], np.uint64)
@@ -46,13 +44,6 @@ def run_threads(calls: list[Callable[[], object]]) -> None:
     for thread in threads:
         thread.join(120)
     assert not any(thread.is_alive() for thread in threads)
-
-
-def run(script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
-    """A script run in a new interpreter."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=timeout
-    )
 
 
 # --- values ---------------------------------------------------------------------------------------------------------

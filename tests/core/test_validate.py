@@ -9,13 +9,8 @@ import hbm_fast as hbm
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (np.array([[1.0, 2.5]]), ValueError, r"counts must be whole numbers; got 2\.5 at row 0, column 1"),
-        (np.array([[1.0, np.nan]]), ValueError, "counts must not be NaN; got NaN at row 0, column 1: write 0 for none"),
         (np.array([[1.0, 2.0**53 + 2]]), ValueError, r"counts must be at most 2\*\*53"),
         (np.array([[1.0, np.inf]]), ValueError, r"counts must be at most 2\*\*53; got inf at row 0, column 1"),
-        (np.array([[1.0, -2.0]]), ValueError, r"counts must not be negative; got -2 at index \(0, 1\)"),
-        (np.array([[True, False]]), TypeError, "counts must be integers; got bool"),
-        (np.array([["a", "b"]]), TypeError, r"counts must be an array of integers; got words.*from_lists"),
         (np.array([[3, 4], [2, -1]]), ValueError, r"counts must not be negative; got -1 at index \(1, 1\)"),
         (np.array([1, 2]), ValueError, r"counts must have shape \(N, K\); got \(2,\).*counts\[np\.newaxis, :\]"),
         (np.zeros((2, 2, 2), int), ValueError, r"counts must have shape \(N, K\); got \(2, 2, 2\)"),

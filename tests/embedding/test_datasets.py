@@ -253,8 +253,7 @@ def test_the_same_key_gives_the_same_bits(data):
         )
 
     first, second, third = trained(0), trained(0), trained(1)
-    for name, value in first.network.state_dict().items():
-        assert torch.equal(value, second.network.state_dict()[name]), name
+    torch.testing.assert_close(second.network.state_dict(), first.network.state_dict(), rtol=0, atol=0)
     assert not torch.equal(first.network.encoder.mlp.last.weight, third.network.encoder.mlp.last.weight)
     assert first.training["steps"] == 4
     assert first.training["inference_steps"] == 3
@@ -386,21 +385,17 @@ def test_bad_arguments_of_the_training_are_refused(data, change, message):
 
 
 def test_bad_bags_are_refused(emb, data):
-    post = emb.sample(data[0], rng=0)
-    with pytest.raises(ValueError, match=r"counts must have shape \(N, C, K\) for one dataset"):
-        emb.sample(data[0, 0])
-    with pytest.raises(ValueError, match=r"counts\[0\] must hold bags of C = 3 contexts and K = 4 categories; got"):
-        emb.sample(np.ones((2, 3, 5), int))
-    with pytest.raises(ValueError, match=r"counts\[1\] must hold a bag with counts"):
-        emb.sample([data[0], np.zeros((2, 3, 4), int)])
-    with pytest.raises(ValueError, match=r"correct must be"):
-        emb.sample(data[0], correct="yes")
-    with pytest.raises(ValueError, match=r"new_counts must have shape \(R, 3, 4\); got \(8, 3, 3\)"):
-        post.log_predictive(data[0, :, :, :3])
-    with pytest.raises(ValueError, match=r"totals must have shape \(R, C\) with C = 3; got \(2,\)"):
-        post.simulate([1, 2])
-    with pytest.raises(ValueError, match=r"group must be None"):
-        post.predict(3)
-    for prior in (0.0, 1.0):
-        with pytest.raises(ValueError, match=r"prior must lie strictly between 0 and 1"):
-            post.probability_same(data[0], prior=prior)
+    post, five = emb.sample(data[0], rng=0), np.ones((2, 3, 5), int)
+    for call, message in (
+        (lambda: emb.sample(data[0, 0]), r"counts must have shape \(N, C, K\) for one dataset"),
+        (lambda: emb.sample(five), r"counts\[0\] must hold bags of C = 3 contexts and K = 4 categories; got"),
+        (lambda: emb.sample([data[0], np.zeros((2, 3, 4), int)]), r"counts\[1\] must hold a bag with counts"),
+        (lambda: emb.sample(data[0], correct="yes"), "correct must be"),
+        (lambda: post.log_predictive(data[0, :, :, :3]), r"new_counts must have shape \(R, 3, 4\); got \(8, 3, 3\)"),
+        (lambda: post.simulate([1, 2]), r"totals must have shape \(R, C\) with C = 3; got \(2,\)"),
+        (lambda: post.predict(3), "group must be None"),
+        (lambda: post.probability_same(data[0], prior=0.0), "prior must lie strictly between 0 and 1"),
+        (lambda: post.probability_same(data[0], prior=1.0), "prior must lie strictly between 0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -1,8 +1,6 @@
 """log_evidence beside exact values."""
 
 import math
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ from tests.mixture.exact_partitions import FINITE, OPEN
 import hbm_fast as hbm
 from hbm_fast.sampling.evidence import of_mixture
 
-ERRORS = Path(__file__).parents[2] / "benchmarks" / "checks" / "evidence_errors.py"
 PROCESS = hbm.MixtureModel(2, n_components=hbm.priors.DirichletProcess(1.0))
 
 
@@ -88,12 +85,11 @@ def test_coefficients(coefficient):
         assert (found.error, found.method) == (with_them.error, with_them.method)
 
 
-@pytest.mark.skipif(not ERRORS.exists(), reason="the tests run without the benchmarks")
-def test_errors_are_honest():
+def test_errors_are_honest(benchmark_check):
     """z, error over standard error, of importance and bridge sampling: a short version of
     benchmarks/checks/evidence_errors.py."""
-    check = runpy.run_path(str(ERRORS))
-    cases = [*check["cases"](20, ["K = 2"]), *check["cases"](1, ["K = 3"])]
+    check = benchmark_check("evidence_errors")
+    cases = [*check.cases(20, ["K = 2"]), *check.cases(1, ["K = 3"])]
     assert [(name, method) for name, method, *_ in cases] == [
         ("K = 2", "importance"),
         ("K = 2", "bridge"),
@@ -101,7 +97,7 @@ def test_errors_are_honest():
         ("K = 3", "bridge"),
     ]
     for name, method, model, counts, truths in cases:
-        z, errors = check["z_scores"](model, method, counts, truths)
+        z, errors = check.z_scores(model, method, counts, truths)
         assert np.abs(z).max() < 7, (name, method)
         assert errors.max() < (0.002 if method == "importance" else 0.03)
         if name == "K = 2":  # of chi-square with 20 degrees of freedom p < 1e-9 outside
@@ -258,23 +254,18 @@ def test_learned_concentration_of_beta():
 
 
 def test_refusals_and_repr():
-    bags = np.full((11, 2), 3)
-    with pytest.raises(ValueError, match="at most 10 groups"):
-        hbm.log_evidence(bags, PROCESS)
-    with pytest.raises(ValueError, match="enumeration"):
-        hbm.log_evidence(bags, PROCESS, method="bridge")
-    with pytest.raises(ValueError, match="K = 2"):
-        hbm.log_evidence([[1, 2, 3]], hbm.HierarchicalModel(3), method="quadrature")
-    with pytest.raises(ValueError, match="method must be"):
-        hbm.log_evidence(bags, hbm.HierarchicalModel(2), method="laplace")
-    with pytest.raises(TypeError, match="model must be"):
-        hbm.log_evidence(bags, 3)
-    with pytest.raises(TypeError, match="SufficientStatistics have no groups"):
-        hbm.log_evidence(hbm.SufficientStatistics(bags), hbm.MixtureModel(2, n_components=2))
-    with pytest.raises(ValueError, match="of one component"):
-        hbm.log_evidence(bags, hbm.MixtureModel(2, n_components=2), method="importance")
-    with pytest.raises(TypeError, match="data holds covariates"):
-        hbm.log_evidence(bags, hbm.HierarchicalModel(2), data=bags)
-    with pytest.raises(ValueError, match="at most 10 components"):
-        hbm.log_evidence(bags, hbm.MixtureModel(2, n_components=11))
-    assert repr(hbm.log_evidence([[0, 1]], hbm.HierarchicalModel(2))).startswith("Evidence(-0.6931")
+    bags, one, two = np.full((11, 2), 3), hbm.HierarchicalModel(2), hbm.MixtureModel(2, n_components=2)
+    for counts, model, options, error, message in (
+        (bags, PROCESS, {}, ValueError, "at most 10 groups"),
+        (bags, PROCESS, {"method": "bridge"}, ValueError, "enumeration"),
+        ([[1, 2, 3]], hbm.HierarchicalModel(3), {"method": "quadrature"}, ValueError, "K = 2"),
+        (bags, one, {"method": "laplace"}, ValueError, "method must be"),
+        (bags, 3, {}, TypeError, "model must be"),
+        (hbm.SufficientStatistics(bags), two, {}, TypeError, "SufficientStatistics have no groups"),
+        (bags, two, {"method": "importance"}, ValueError, "of one component"),
+        (bags, one, {"data": bags}, TypeError, "data holds covariates"),
+        (bags, hbm.MixtureModel(2, n_components=11), {}, ValueError, "at most 10 components"),
+    ):
+        with pytest.raises(error, match=message):
+            hbm.log_evidence(counts, model, **options)
+    assert repr(hbm.log_evidence([[0, 1]], one)).startswith("Evidence(-0.6931")

@@ -8,6 +8,7 @@ from scipy import optimize
 from scipy.special import gammaln
 
 import hbm_fast as hbm
+from reference import differences
 
 TABLE = hbm.datasets.load_pollen()
 
@@ -26,12 +27,7 @@ def test_the_mode_is_that_of_the_density():
     assert fit.log_posterior == pytest.approx(log_posterior(here, TABLE.counts), abs=1e-9)
     found = optimize.minimize(lambda x: -log_posterior(x, TABLE.counts), here + 0.3, tol=1e-10)
     np.testing.assert_allclose(here, found.x, atol=1e-4)
-    steps = 1e-3 * np.eye(4)
-    signs = [(s, t) for s in (1, -1) for t in (1, -1)]
-    hessian = [
-        [sum(s * t * log_posterior(here + s * p + t * q, TABLE.counts) for s, t in signs) for q in steps] for p in steps
-    ]
-    covariance = np.linalg.inv(-np.array(hessian) / 4e-6)
+    covariance = np.linalg.inv(-differences(lambda x: log_posterior(x, TABLE.counts), here)[1])
     np.testing.assert_allclose(fit.covariance(), covariance, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(fit.standard_error, fit.concentration * np.sqrt(np.diag(covariance)), rtol=1e-3)
     assert fit.log_evidence == pytest.approx(-555.313, abs=0.02)

@@ -1,6 +1,5 @@
 """The likelihood in JAX: bits, transformations, and the declarations of XLA's interface."""
 
-import doctest
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +13,6 @@ import hbm_fast as hbm
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
 
-from hbm_fast.integrations import jax as integration  # noqa: E402
 from hbm_fast.integrations.jax import log_likelihood  # noqa: E402
 
 pytestmark = pytest.mark.peers
@@ -190,7 +188,3 @@ def test_our_declarations_are_those_of_the_installed_library():
     command = [compiler, "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'cpp'}", f"-I{jax.ffi.include_dir()}", str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_examples():
-    assert doctest.testmod(integration).failed == 0

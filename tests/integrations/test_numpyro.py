@@ -1,7 +1,5 @@
 """The distribution in NumPyro, and statistics as a factor."""
 
-import doctest
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,6 @@ import numpyro.distributions as dist  # noqa: E402
 from numpyro.infer import Predictive  # noqa: E402
 from numpyro.infer.util import log_density  # noqa: E402
 
-from hbm_fast.integrations import numpyro as integration  # noqa: E402
 from hbm_fast.integrations.jax import log_likelihood  # noqa: E402
 from hbm_fast.integrations.numpyro import DirichletMultinomial  # noqa: E402
 
@@ -78,7 +75,3 @@ def test_prediction():
     drawn = Predictive(with_plate, samples)(jax.random.key(2), DirichletMultinomial, None)["x"]
     assert drawn.shape == (2, 30, 4)
     assert (drawn.sum(-1) == 20).all()
-
-
-def test_examples():
-    assert doctest.testmod(integration).failed == 0

@@ -1,6 +1,5 @@
 """The likelihood and the distribution in PyMC."""
 
-import doctest
 import logging
 from importlib.util import find_spec
 
@@ -14,7 +13,6 @@ pm = pytest.importorskip("pymc")
 import pytensor  # noqa: E402
 import pytensor.tensor as pt  # noqa: E402
 
-from hbm_fast.integrations import pymc as integration  # noqa: E402
 from hbm_fast.integrations.pymc import DirichletMultinomial, log_likelihood  # noqa: E402
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
@@ -195,7 +193,3 @@ def test_sparse_counts_are_a_potential():
         model_of(DirichletMultinomial, scipy.sparse.csr_array(COUNTS[:, ::-1] * 2))
     with pytest.raises(TypeError, match="total_size"):
         model_of(DirichletMultinomial, scipy.sparse.csr_array(COUNTS), total_size=60)
-
-
-def test_examples():
-    assert doctest.testmod(integration).failed == 0

@@ -1,6 +1,5 @@
 """The mixture as an estimator of scikit-learn."""
 
-import doctest
 import pickle
 
 import numpy as np
@@ -121,7 +120,3 @@ def test_bad_input_is_refused():
         DirichletMultinomialMixture().fit(-COUNTS)
     with pytest.raises(sklearn.exceptions.NotFittedError):
         DirichletMultinomialMixture().predict(COUNTS)
-
-
-def test_examples():
-    assert doctest.testmod(integration).failed == 0

@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse
 
 import hbm_fast as hbm
+import interpreter
 import reference
 
 # Relative tolerance of each kind of group: it may only shrink.
@@ -416,8 +417,8 @@ def test_every_instruction_set_level(level):
     if os.environ.get("HBM_FAST_ISA"):
         return  # this is the run inside
     environment = {**os.environ, "HBM_FAST_ISA": level}
-    show = [sys.executable, "-c", "import hbm_fast; print(hbm_fast.show_config()['isa'])"]
-    if subprocess.check_output(show, env=environment, text=True).strip() == hbm.show_config()["isa"]:
+    show = "import hbm_fast; print(hbm_fast.show_config()['isa'])"
+    if interpreter.run(show, check=True, HBM_FAST_ISA=level).stdout.strip() == hbm.show_config()["isa"]:
         return  # the other tests of this run are of this level already
     tests = Path(__file__).parents[1]
     own = [__file__, str(tests / "statistics" / "test_sufficient_statistics.py")]

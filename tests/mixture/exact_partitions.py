@@ -30,3 +30,16 @@ FINITE = {
         "log_evidence": {1: -28.164413898800788, 2: -28.69690817267689, 3: -29.086544835022906},
     },
 }
+
+
+def partitions(n):
+    """Every partition of n groups, as labels in the order of their first group."""
+
+    def extend(labels):
+        if len(labels) == n:
+            yield labels
+            return
+        for j in range(max(labels, default=-1) + 2):
+            yield from extend([*labels, j])
+
+    return list(extend([]))

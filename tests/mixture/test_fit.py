@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import hbm_fast as hbm
+from reference import differences
 
 TWINS = hbm.datasets.load_twins()
 GAMMA = hbm.priors.Gamma(0.1, rate=0.1)
@@ -127,17 +128,7 @@ def test_standard_errors_are_those_of_the_observed_information():
         return np.logaddexp.reduce(joint, axis=1).sum() + sum(map(model_density, a))
 
     at = np.append(np.log(fit.concentration).ravel(), np.log(fit.weights[0] / fit.weights[1]))
-    step = 1e-3
-    units = np.eye(7) * step
-    hessian = np.array(
-        [
-            [
-                (value(at + i + j) - value(at + i - j) - value(at - i + j) + value(at - i - j)) / (4.0 * step**2)
-                for j in units
-            ]
-            for i in units
-        ]
-    )
+    hessian = differences(value, at)[1]
     errors = np.sqrt(np.diag(np.linalg.inv(-hessian)))[:6].reshape(2, 3)
     np.testing.assert_allclose(fit.standard_error / fit.concentration, errors, rtol=1e-4)
     lower, upper = fit.interval(0.9)

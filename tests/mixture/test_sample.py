@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.mixture.exact_partitions import OPEN
+from tests.mixture.exact_partitions import OPEN, partitions
 
 import hbm_fast as hbm
 
@@ -178,21 +178,10 @@ def variation(a, b):
     return 2 * entropy(joint.values()) - entropy(sizes[0]) - entropy(sizes[1])
 
 
-def partitions_of(n):
-    def extend(labels):
-        if len(labels) == n:
-            yield labels
-            return
-        for j in range(max(labels, default=-1) + 2):
-            yield from extend([*labels, j])
-
-    return list(extend([]))
-
-
 def test_partition_has_the_least_expected_variation_of_information():
     post = hbm.sample([[9, 0], [8, 1], [0, 9], [5, 5], [4, 6]], PROCESS, n_draws=100, n_chains=2, rng=5)
     draws = post.labels.reshape(-1, 5).tolist()
-    expected = {tuple(p): np.mean([variation(p, draw) for draw in draws]) for p in partitions_of(5)}
+    expected = {tuple(p): np.mean([variation(p, draw) for draw in draws]) for p in partitions(5)}
     found = post.partition()
     renumbered = [list(dict.fromkeys(found)).index(z) for z in found]
     assert expected[tuple(renumbered)] <= min(expected.values()) + 1e-12
@@ -300,25 +289,20 @@ def test_chains_that_disagree_are_reported():
 
 def test_refusals():
     model = hbm.MixtureModel(2, n_components=2)
-    with pytest.raises(TypeError, match="SufficientStatistics have no groups"):
-        hbm.sample(hbm.SufficientStatistics(BAGS), model)
-    with pytest.raises(TypeError, match="is of a HierarchicalModel"):
-        hbm.sample(BAGS, model, method="hmc")
-    with pytest.raises(ValueError, match="counts"):
-        hbm.sample(BAGS[np.newaxis], model)
-    with pytest.raises(ValueError, match="K = "):
-        hbm.sample(BAGS, hbm.MixtureModel(3, n_components=2))
-    with pytest.raises(ValueError, match="negative"):
-        hbm.sample([[1, -1]], model)
-    with pytest.raises(MemoryError, match="n_draws = 1000000000000 of the mixture takes"):
-        hbm.sample(BAGS, model, n_draws=10**12)
     post = hbm.sample(BAGS, model, n_draws=10, rng=1)
-    with pytest.raises(TypeError, match="either group or counts"):
-        post.predict(0, counts=[1, 0])
-    with pytest.raises(IndexError, match="below N"):
-        post.predict(9)
-    with pytest.raises(ValueError, match="K = 2"):
-        post.log_predictive([1, 2, 3])
+    for call, error, message in (
+        (lambda: hbm.sample(hbm.SufficientStatistics(BAGS), model), TypeError, "SufficientStatistics have no groups"),
+        (lambda: hbm.sample(BAGS, model, method="hmc"), TypeError, "is of a HierarchicalModel"),
+        (lambda: hbm.sample(BAGS[np.newaxis], model), ValueError, "counts"),
+        (lambda: hbm.sample(BAGS, hbm.MixtureModel(3, n_components=2)), ValueError, "K = "),
+        (lambda: hbm.sample([[1, -1]], model), ValueError, "negative"),
+        (lambda: hbm.sample(BAGS, model, n_draws=10**12), MemoryError, "n_draws = 1000000000000 of the mixture takes"),
+        (lambda: post.predict(0, counts=[1, 0]), TypeError, "either group or counts"),
+        (lambda: post.predict(9), IndexError, "below N"),
+        (lambda: post.log_predictive([1, 2, 3]), ValueError, "K = 2"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
 
 
 @pytest.mark.parametrize("model", [hbm.MixtureModel(2, n_components=2), PROCESS])

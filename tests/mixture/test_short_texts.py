@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse
+from tests.mixture.exact_partitions import partitions
 
 import hbm_fast as hbm
 
@@ -43,17 +44,6 @@ def log_prior(labels, n_components, d=1.0):
 def log_process(labels, c):
     sizes = np.unique(labels, return_counts=True)[1]
     return len(sizes) * math.log(c) + sum(math.lgamma(n) for n in sizes) - log_rising(c, len(labels))
-
-
-def partitions(n):
-    def extend(labels):
-        if len(labels) == n:
-            yield labels
-            return
-        for j in range(max(labels, default=-1) + 2):
-            yield from extend([*labels, j])
-
-    return list(extend([]))
 
 
 def weighed(texts, kind):
@@ -298,45 +288,36 @@ def test_a_table_without_counts():
 
 
 def test_bad_input():
-    learned = hbm.priors.Dirichlet(hbm.priors.Exponential(1))
+    learned, mixture = hbm.priors.Dirichlet(hbm.priors.Exponential(1)), model(2)
     for beta in (learned, hbm.priors.FixedBeta([0.2, 0.3, 0.5])):
         with pytest.raises(ValueError, match=r"alpha=math\.inf needs a Dirichlet prior of beta of known concentration"):
             model(2, beta)
-    with pytest.raises(ValueError, match="must be finite"):
-        hbm.MixtureModel(3, n_components=2, alpha=-math.inf)
-    with pytest.raises(ValueError, match="finite"):
-        hbm.HierarchicalModel(3, alpha=math.inf)
-    mixture = model(2)
-    with pytest.raises(ValueError, match="no HierarchicalModel; pass a finite alpha"):
-        mixture.component  # noqa: B018
     for function in (hbm.sample, hbm.fit):
-        with pytest.raises(ValueError, match="negative"):
-            function([[1, -1, 0]], mixture)
-        with pytest.raises(ValueError, match="K = "):
-            function([[1, 2]], mixture)
-        with pytest.raises(ValueError, match=r"sum of counts of multinomial components must be at most 2147483647"):
-            function([[2_000_000_000, 0, 0]] * 2, mixture)
+        for counts, message in (
+            ([[1, -1, 0]], "negative"),
+            ([[1, 2]], "K = "),
+            ([[2_000_000_000, 0, 0]] * 2, "sum of counts of multinomial components must be at most 2147483647"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                function(counts, mixture)
     with pytest.raises(MemoryError, match="n_draws = 1000000000000 of the mixture takes"):
         hbm.sample(TEXTS, mixture, n_draws=10**12)
-    with pytest.raises(ValueError, match="fixed number of components"):
-        hbm.fit(TEXTS, model(hbm.priors.DirichletProcess(1.0)))
-    with pytest.raises(ValueError, match="every group is empty"):
-        hbm.fit(np.zeros((2, 3), int), mixture)
-    with pytest.raises(ValueError, match="needs weights of at least 1"):
-        hbm.fit(TEXTS, model(2, weights=0.5))
-    with pytest.raises(ValueError, match="prior is of finite concentrations"):
-        hbm.fit(TEXTS, mixture, prior=GAMMA)
-    with pytest.raises(ValueError, match=r"start must be \(weights, proportions\) of shapes"):
-        hbm.fit(TEXTS, mixture, start=([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]]))
-    with pytest.raises(ValueError, match="rows that sum to 1"):
-        hbm.fit(TEXTS, mixture, start=([0.5, 0.5], np.full((2, 3), 0.5)))
-    with pytest.raises(ValueError, match="select_components compares mixtures by criteria of finite"):
-        hbm.select_components(TEXTS, [1, 2], alpha=math.inf)
-
-
-def test_the_evidence_is_refused_before_anything_is_drawn():
-    model = hbm.MixtureModel(3, n_components=2, alpha=math.inf)
-    with pytest.raises(ValueError, match="mixture of multinomials"):
-        hbm.log_evidence([[3, 1, 0], [0, 2, 2]], model)
-    with pytest.raises(ValueError, match="mixture of multinomials"):
-        hbm.sample([[3, 1, 0], [0, 2, 2]], model, evidence=True)
+    half = [0.5, 0.5]
+    square = half, [half, half]
+    for call, message in (
+        (lambda: hbm.MixtureModel(3, n_components=2, alpha=-math.inf), "must be finite"),
+        (lambda: hbm.HierarchicalModel(3, alpha=math.inf), "finite"),
+        (lambda: mixture.component, "no HierarchicalModel; pass a finite alpha"),
+        (lambda: hbm.fit(TEXTS, model(hbm.priors.DirichletProcess(1.0))), "fixed number of components"),
+        (lambda: hbm.fit(np.zeros((2, 3), int), mixture), "every group is empty"),
+        (lambda: hbm.fit(TEXTS, model(2, weights=0.5)), "needs weights of at least 1"),
+        (lambda: hbm.fit(TEXTS, mixture, prior=GAMMA), "prior is of finite concentrations"),
+        (lambda: hbm.fit(TEXTS, mixture, start=square), r"start must be \(weights, proportions\) of shapes"),
+        (lambda: hbm.fit(TEXTS, mixture, start=(half, np.full((2, 3), 0.5))), "rows that sum to 1"),
+        (lambda: hbm.select_components(TEXTS, [1, 2], alpha=math.inf), "select_components compares .* of finite"),
+        # before anything is drawn
+        (lambda: hbm.log_evidence(TEXTS, mixture), "mixture of multinomials"),
+        (lambda: hbm.sample(TEXTS, mixture, evidence=True), "mixture of multinomials"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -85,16 +85,11 @@ def test_trained_objects_and_their_posteriors_pickle_and_copy(name):
             same_draws(post[1], copied(post[1]))
 
 
-def test_other_public_objects_of_the_networks_pickle():
+def test_reports_of_calibration_pickle():
+    """Other public objects of the networks: core/test_pickle.py."""
     report = hbm.amortize.load("marbles").calibrate(20, rng=0)
     again = COPIES["pickle"](report)
     assert (again.kl, again.sbc.p_values) == (report.kl, report.sbc.p_values)
-    model = hbm.HierarchicalModel(2)
-    comparison = embedding.ModelComparison(model, hbm.simulate(model, 4, n_groups=3, totals=5, rng=0).counts)
-    again = COPIES["pickle"](comparison)
-    assert torch.equal(again.log_true, comparison.log_true)
-    gap = embedding.Gap(0.1, 0.2, 0.3, 0.4)
-    assert COPIES["deepcopy"](gap) == gap
 
 
 # files ---------------------------------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def test_a_file_for_inference_only_is_smaller_and_draws_the_same(trained, tmp_pa
     hbm.amortize.train(init_from=small, steps=1, batch_size=32)
 
 
-# misspelt arguments --------------------------------------------------------------------------------------------------
+# misspelt and misplaced arguments ------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -181,8 +181,13 @@ def test_a_file_for_inference_only_is_smaller_and_draws_the_same(trained, tmp_pa
         (lambda: embedding.load("marbles", map_location="cpu"), "'map_location'; it takes path"),
         (lambda: hbm.amortize.train(calback=print), "train .*'calback'; did you mean 'callback'"),
         (lambda: embedding.train(data=BAGS, shared="dataset", step=3), "train .*'step'; did you mean 'steps'"),
+        (lambda: hbm.amortize.train(steps=1, widht=16), "'widht'; did you mean 'width'"),
+        (lambda: hbm.amortize.train(step=1), "'step'; did you mean 'steps'"),
+        (lambda: hbm.amortize.train(steps=1, data=[[[1, 2]]]), r"embedding\.train\(data="),
+        (lambda: embedding.train(steps=1, encoder_with=16), "'encoder_with'; did you mean 'encoder_width'"),
+        (lambda: hbm.amortize.train(np.array([[1, 2]])), "model must be a HierarchicalModel"),
     ],
 )
-def test_misspelt_arguments_are_named_with_the_most_similar(call, message):
+def test_misspelt_and_misplaced_arguments_are_named_with_the_most_similar(call, message):
     with pytest.raises(TypeError, match=message):
         call()

@@ -11,7 +11,6 @@ import pytest
 import hbm_fast as hbm
 from hbm_fast import models
 
-stats = pytest.importorskip("scipy.stats")
 special = pytest.importorskip("scipy.special")
 
 COUNTS = [[[5, 1], [4, 0]], [[1, 3], [0, 0], [2, 2]], [[0, 0]]]
@@ -52,30 +51,12 @@ def test_against_the_definition():
 
 
 @pytest.mark.parametrize(("shape", "n"), [((8, 6, 2), 150), ((12, 5, 4), 60)])
-def test_calibration(shape, n):
-    n_datasets, n_groups, k = shape
-    model = hbm.PopulationModel(k)
-    ranks = []
-    for number in range(n):
-        seed = [*shape, number]
-        sims = hbm.simulate(
-            model, n_datasets, n_groups=n_groups, totals=(0, 15), rng=np.random.SeedSequence(seed), theta=False
-        )
-        post = hbm.sample(
-            sims.counts, model, n_chains=1, n_draws=190, n_warmup=100, rng=number, diagnostics=False, n_threads=1
-        )
-        p, kept = post.population, slice(9, None, 10)
-        pairs = [
-            (p.mu, sims.population["mu"]),
-            (p.tau, sims.population["tau"]),
-            (p.kappa, sims.population["kappa"]),
-            (p.m[..., 0], sims.population["m"][0]),
-            (post[0].log_alpha, sims.log_alpha[0]),
-            (post[0].log_beta[..., 0], sims.log_beta[0, 0]),
-        ]
-        ranks.append([int((draws[0, kept] < true).sum()) for draws, true in pairs])
-    for column in np.array(ranks).T:  # 19 draws: ranks 0 to 19, in ten bins
-        assert stats.chisquare(np.bincount(column // 2, minlength=10)).pvalue > 1e-9
+def test_calibration(shape, n, benchmark_check):
+    """A short version of benchmarks/checks/population_calibration.py: 19 draws, ranks 0 to 19."""
+    ranks = benchmark_check("population_calibration").ranks
+    uniform_p = benchmark_check("checking").uniform_p
+    for column in np.array([ranks(shape, number, n_draws=190, thin=10) for number in range(n)]).T:
+        assert uniform_p(column, 20, n_bins=10) > 1e-9
 
 
 def test_recovery():

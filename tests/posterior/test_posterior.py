@@ -628,14 +628,6 @@ def test_files_keep_the_details_of_a_batch(post, tmp_path):
     assert hbm.Posterior.load(tmp_path / "exact.nc")[1].details == exact[1].details
 
 
-def test_files_of_others_are_refused(tmp_path):
-    xarray = pytest.importorskip("xarray")
-    pytest.importorskip("h5netcdf")
-    xarray.Dataset({"x": 1.0}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match="not written by"):
-        hbm.Posterior.load(tmp_path / "other.nc")
-
-
 def test_threads_change_nothing(post, monkeypatch):
     found = []
     for n_threads in (1, 2, 3, 7):

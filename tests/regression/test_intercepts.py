@@ -6,22 +6,16 @@ import pickle
 import numpy as np
 import pytest
 from scipy import optimize
-from scipy.special import gammaln, logsumexp, softmax
+from scipy.special import logsumexp, softmax
 from scipy.stats import chi2
 
 import hbm_fast as hbm
 from hbm_fast import _core
+from reference import differences, log_pmf_rows
 
 SUBJECTS = np.repeat([f"s{i}" for i in range(10)], 6)
 DESIGN = np.column_stack([np.ones(60), np.random.default_rng(0).normal(size=60)])
 DATA = {"subject": SUBJECTS}
-
-
-def log_pmf(counts, concentration):
-    """Log pmf of rows of counts by log-gammas."""
-    total, precision = counts.sum(axis=-1), concentration.sum(axis=-1)
-    terms = gammaln(counts + concentration) - gammaln(concentration) - gammaln(counts + 1.0)
-    return gammaln(total + 1.0) + gammaln(precision) - gammaln(precision + total) + terms.sum(axis=-1)
 
 
 def table(k=2, scale=0.7, key=3, shared=False, link="softmax", design=DESIGN, data=DATA):
@@ -38,19 +32,9 @@ def by_integration(counts, theta):
     places = np.linspace(-12.0, 12.0, 401)
     eta = (DESIGN @ theta[:2])[:, None] + theta[3] * places  # (N, places)
     a = np.exp(theta[2]) * softmax(np.stack([eta, np.zeros_like(eta)], axis=-1), axis=-1)
-    of_subjects = log_pmf(counts[:, None], a).reshape(10, 6, -1).sum(axis=1)
+    of_subjects = log_pmf_rows(counts[:, None], a).reshape(10, 6, -1).sum(axis=1)
     step = places[1] - places[0]
     return float(logsumexp(of_subjects - 0.5 * places**2 + np.log(step / np.sqrt(2 * np.pi)), axis=1).sum())
-
-
-def differences(function, theta, step=1e-3):
-    """Gradient and Hessian by central differences."""
-    steps = step * np.eye(len(theta))
-    gradient = np.array([(function(theta + s) - function(theta - s)) / (2 * step) for s in steps])
-    corners = [
-        [sum(a * b * function(theta + a * p + b * q) for a in (1, -1) for b in (1, -1)) for q in steps] for p in steps
-    ]
-    return gradient, np.array(corners) / (4 * step**2)
 
 
 def test_quadrature_is_numerical_integration():
@@ -82,14 +66,11 @@ def test_laplace_is_the_determinant_at_the_mode(link, k, shared):
             eta = x @ fit.coefficients
             eta[:, free] += u
             a = np.exp(eta) if link == "log" else np.exp(fit.precision_coefficients[0]) * softmax(eta, axis=1)
-            return -log_pmf(rows, a).sum() + 0.5 * np.sum((u / fit.random_scale[free]) ** 2)
+            return -log_pmf_rows(rows, a).sum() + 0.5 * np.sum((u / fit.random_scale[free]) ** 2)
 
         mode = optimize.minimize(negative, np.zeros(len(free)), method="BFGS", options={"gtol": 1e-7}).x
         np.testing.assert_allclose(fit.random_intercepts[s, free], mode, atol=1e-4)
-        h = 1e-3 * np.eye(len(free))
-        hessian = [
-            [sum(a * b * negative(mode + a * p + b * q) for a in (1, -1) for b in (1, -1)) / 4e-6 for q in h] for p in h
-        ]
+        _, hessian = differences(negative, mode)
         total -= negative(mode) + 0.5 * np.linalg.slogdet(hessian)[1] + np.log(fit.random_scale[free]).sum()
     assert fit.log_likelihood == pytest.approx(total, abs=1e-4)
     if shared:
@@ -244,14 +225,14 @@ def test_a_multinomial_and_separation_are_outcomes():
 
 def test_refusals():
     counts, model = table(3)
-    with pytest.raises(ValueError, match="needs data"):
-        hbm.fit(counts, model, design=DESIGN)
-    with pytest.raises(ValueError, match="for K = 2"):
-        hbm.fit(counts, model, design=DESIGN, data=DATA, integration="quadrature")
-    with pytest.raises(ValueError, match="integration must be"):
-        hbm.fit(counts, model, design=DESIGN, data=DATA, integration="exact")
-    with pytest.raises(ValueError, match="models with random_intercept"):
-        hbm.fit(counts, hbm.RegressionModel(3), design=DESIGN, integration="quadrature")
+    for of, options, message in (
+        (model, {}, "needs data"),
+        (model, {"data": DATA, "integration": "quadrature"}, "for K = 2"),
+        (model, {"data": DATA, "integration": "exact"}, "integration must be"),
+        (hbm.RegressionModel(3), {"integration": "quadrature"}, "models with random_intercept"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            hbm.fit(counts, of, design=DESIGN, **options)
     plain = hbm.fit(counts, hbm.RegressionModel(3), design=DESIGN)
     with pytest.raises(AttributeError, match="no random intercepts"):
         _ = plain.random_scale
@@ -276,30 +257,14 @@ def test_likelihood_ratio_tests_of_coefficients_and_of_the_scale():
     assert 0.4 < factor < 2.0
 
 
-def test_false_positives_of_a_covariate_between_subjects():
-    """A short version of benchmarks/checks/regression_repeated_measures.py."""
-    data = {"subject": np.arange(24).repeat(3)}
-    design = np.column_stack([np.ones(72), (np.arange(72) >= 36).astype(float)])
-    model = hbm.RegressionModel(2, random_intercept="subject")
-    sims = hbm.simulate(
-        model,
-        100,
-        design=design[:, :1],
-        data=data,
-        totals=(20, 60),
-        coefficients=[[0.4, 0.0]],
-        precision_coefficients=[np.log(20.0)],
-        random_scale=[0.5, 0.0],
-        rng=7,
-    )
-    rejected = {"subject": 0, "ignored": 0}
-    for counts in sims.counts:
-        for name, of, given in (("subject", model, {"data": data}), ("ignored", hbm.RegressionModel(2), {})):
-            large, small = (hbm.fit(counts, of, design=d, **given) for d in (design, design[:, :1]))
-            rejected[name] += large.likelihood_ratio_test(small, small_sample=True).p_value < 0.05
+def test_false_positives_of_a_covariate_between_subjects(benchmark_check):
+    """A short version of benchmarks/checks/regression_false_positives.py."""
+    records = benchmark_check("regression_false_positives").repeated_measures(100, 7)
+    rejected = {record.method: record.metrics["rejected"] for record in records}
     # binomial(100, 0.05): at most 22 with probability 1 - 1e-9
-    assert rejected["subject"] <= 22
-    assert rejected["subject"] < rejected["ignored"]
+    assert rejected["random intercept, Laplace"] <= 0.22
+    assert rejected["random intercept, quadrature"] <= 0.22
+    assert rejected["random intercept, Laplace"] < rejected["subjects ignored"]
 
 
 @pytest.mark.parametrize("gap", [None, np.nan, "pandas.NA"])

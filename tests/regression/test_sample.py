@@ -1,20 +1,19 @@
 """sample with a RegressionModel: the density, references, quadrature, predictions, random intercepts, calibration."""
 
-import importlib.util
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 import hbm_fast as hbm
 from hbm_fast import _core
+from reference import log_pmf_rows
 
 HERE = Path(__file__).parent
-SBC = HERE.parents[1] / "benchmarks" / "checks" / "regression_sbc.py"
 NORMAL = hbm.priors.Normal
 # Means and standard deviations (P, K) of the posterior under Normal(0, 2) of every coefficient, by importance sampling
 # with 26,574 effective draws; the log evidence is that of 400,000.
@@ -39,18 +38,6 @@ LOG_EVIDENCE = -6186.4557
 def reference():
     table = np.loadtxt(HERE / "dmreg_500x5x3.csv", delimiter=",", skiprows=1)
     return table[:, :5].astype(int), np.column_stack([np.ones(500), table[:, 5:]])
-
-
-def log_pmf(counts, a):
-    """The Dirichlet-multinomial by log-gammas."""
-    total, precision = counts.sum(axis=-1), a.sum(axis=-1)
-    return (
-        gammaln(total + 1)
-        - gammaln(counts + 1).sum(axis=-1)
-        + gammaln(precision)
-        - gammaln(precision + total)
-        + (gammaln(a + counts) - gammaln(a)).sum(axis=-1)
-    )
 
 
 def visits(k=2, n_subjects=8, n_visits=3, key=3):
@@ -96,7 +83,7 @@ def test_the_density_has_its_gradient(link, of_all, shared):
         eta = np.column_stack([eta, np.zeros(24)])
         eta += (design @ y[4:6])[:, None] - logsumexp(eta, axis=1, keepdims=True)
         quadratic += 0.2 * (y[4:6] ** 2).sum() - 0.3 * (free.sum(axis=1) ** 2).sum() / 3
-    expected += log_pmf(counts, np.exp(eta)).sum() - 0.5 * quadratic
+    expected += log_pmf_rows(counts, np.exp(eta)).sum() - 0.5 * quadratic
     assert value == pytest.approx(expected, rel=1e-12)
 
 
@@ -130,7 +117,7 @@ def test_no_covariates_agree_with_quadrature():
     a, b = np.meshgrid(grid, grid, indexing="ij")
     concentration = np.exp(np.stack([a, b], axis=-1))
     log_density = norm.logpdf(a, 0.5, 1.5) + norm.logpdf(b, 0.5, 1.5)
-    log_density += sum(log_pmf(x, concentration) for x in counts)
+    log_density += sum(log_pmf_rows(x, concentration) for x in counts)
     log_evidence = logsumexp(log_density) + 2 * np.log(grid[1] - grid[0])
     weights = np.exp(log_density - logsumexp(log_density))
     model = hbm.RegressionModel(2, link="log", coefficients=NORMAL(0.5, 1.5))
@@ -201,7 +188,7 @@ def test_predictions(reference):
     flat = post.coefficients.reshape(-1, 3, 5)
     eta = np.einsum("p,spk->sk", new[0], flat)
     a = np.exp(eta - logsumexp(eta, axis=1, keepdims=True) + post.precision_coefficients.reshape(-1, 1))
-    expected = logsumexp(log_pmf(counts[0], a)) - np.log(4000)
+    expected = logsumexp(log_pmf_rows(counts[0], a)) - np.log(4000)
     assert post.log_predictive(counts[:3], design=new)[0] == pytest.approx(expected, rel=1e-10)
 
 
@@ -237,7 +224,7 @@ def test_subjects_are_integrated_out(k):
         def likelihood(z, coefficients=coefficients, precision=precision, scale=scale):
             eta = design @ coefficients + z[..., None, :] * scale
             a = precision * np.exp(eta - logsumexp(eta, axis=-1, keepdims=True))
-            return log_pmf(counts[rows], a).sum(axis=-1)
+            return log_pmf_rows(counts[rows], a).sum(axis=-1)
 
         if k == 2:
             value = quad(lambda z: np.exp(likelihood(np.array([z, 0.0]))) * norm.pdf(z), -9, 9, epsrel=1e-10, limit=200)
@@ -310,36 +297,29 @@ def test_files(tmp_path):
 def test_bad_input(reference):
     counts, design = reference
     model = hbm.RegressionModel(5)
-    for options, message in (
-        ({"method": "gibbs"}, "method must be"),
-        ({"start": (1, 2)}, "start is of a HierarchicalModel"),
-        ({"design": design[:3]}, "design must have shape"),
-        ({"design": np.ones((500, 2))}, "collinear"),
-        ({"designs": design}, "unexpected keyword"),
-    ):
-        with pytest.raises((TypeError, ValueError), match=message):
-            hbm.sample(counts, model, **options)
-    with pytest.raises(ValueError, match="every group is empty"):
-        hbm.sample(np.zeros((4, 5), int), model)
-    with pytest.raises(ValueError, match="needs data with that column"):
-        hbm.sample(counts, hbm.RegressionModel(5, random_intercept="subject"), design=design)
-    with pytest.raises(TypeError, match="unexpected keyword"):
-        hbm.sample(counts, design=design)
     post = hbm.sample(counts, model, design=design, n_draws=50, rng=1)
-    with pytest.raises(ValueError, match="new_counts must have shape"):
-        post.log_predictive(counts[:2], design=design[:3])
-    with pytest.raises(ValueError, match="probability"):
-        post.predict(probability=1.5)
+    subjects = hbm.RegressionModel(5, random_intercept="subject")
+    for call, error, message in (
+        (lambda: hbm.sample(counts, model, method="gibbs"), ValueError, "method must be"),
+        (lambda: hbm.sample(counts, model, start=(1, 2)), TypeError, "start is of a HierarchicalModel"),
+        (lambda: hbm.sample(counts, model, design=design[:3]), ValueError, "design must have shape"),
+        (lambda: hbm.sample(counts, model, design=np.ones((500, 2))), ValueError, "collinear"),
+        (lambda: hbm.sample(counts, model, designs=design), TypeError, "unexpected keyword"),
+        (lambda: hbm.sample(np.zeros((4, 5), int), model), ValueError, "every group is empty"),
+        (lambda: hbm.sample(counts, subjects, design=design), ValueError, "needs data with that column"),
+        (lambda: hbm.sample(counts, design=design), TypeError, "unexpected keyword"),
+        (lambda: post.log_predictive(counts[:2], design=design[:3]), ValueError, "new_counts must have shape"),
+        (lambda: post.predict(probability=1.5), ValueError, "probability"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
 
 
-@pytest.mark.skipif(not SBC.exists(), reason="the tests run without the sources, beside an installed wheel")
 @pytest.mark.parametrize("case", ["softmax", "log", "random intercepts"])
-def test_ranks_are_uniform(case):
-    spec = importlib.util.spec_from_file_location("regression_sbc", SBC)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = module.ranks(module.CASES[case], 40, 1)
-    assert min(module.p_value(values) for values in found.values()) > 1e-9
+def test_ranks_are_uniform(case, benchmark_check):
+    check, checking = benchmark_check("regression_sbc"), benchmark_check("checking")
+    found = check.ranks(check.CASES[case], 40, 1)
+    assert min(checking.uniform_p(values, check.N_RANKS + 1) for values in found.values()) > 1e-9
 
 
 def test_evidence_by_its_public_name():

@@ -74,20 +74,18 @@ def test_formulas_and_refusals():
     sims = hbm.simulate(hbm.RegressionModel(3, mean="~ x", precision="~ x"), 2, data=data, totals=9, rng=1)
     assert sims.column_names == ("Intercept", "x")
     assert sims.precision_coefficients.shape == (2, 2)
-    with pytest.raises(ValueError, match="row 2"):
-        hbm.simulate(hbm.RegressionModel(3, random_intercept="person"), 2, data=data, totals=9)
-    with pytest.raises(ValueError, match="lacks; it has x, person"):
-        hbm.simulate(hbm.RegressionModel(3, random_intercept="subject"), 2, data=data, totals=9)
-    with pytest.raises(TypeError, match="data= or design="):
-        hbm.simulate(hbm.RegressionModel(3), 2, totals=9)
-    with pytest.raises(ValueError, match="simulate takes alpha with"):
-        hbm.simulate(hbm.RegressionModel(3), 2, totals=9, n_groups=4, alpha=1.0)
-    with pytest.raises(ValueError, match="coefficients must have a shape"):
-        hbm.simulate(hbm.RegressionModel(3), 2, totals=9, n_groups=4, coefficients=np.ones((2, 4)))
-    with pytest.raises(ValueError, match="reference"):
-        hbm.RegressionModel(3, reference=None, random_intercept="person")
-    with pytest.raises(ValueError, match="shared_scale"):
-        hbm.RegressionModel(3, shared_scale=True)
+    matrix = np.ones((2, 4))
+    for model, options, error, message in (
+        ({"random_intercept": "person"}, {"data": data}, ValueError, "row 2"),
+        ({"random_intercept": "subject"}, {"data": data}, ValueError, "lacks; it has x, person"),
+        ({}, {}, TypeError, "data= or design="),
+        ({}, {"n_groups": 4, "alpha": 1.0}, ValueError, "simulate takes alpha with"),
+        ({}, {"n_groups": 4, "coefficients": matrix}, ValueError, "coefficients must have a shape"),
+        ({"reference": None, "random_intercept": "person"}, {}, ValueError, "reference"),
+        ({"shared_scale": True}, {}, ValueError, "shared_scale"),
+    ):
+        with pytest.raises(error, match=message):
+            hbm.simulate(hbm.RegressionModel(3, **model), 2, totals=9, **options)
 
 
 def test_models_go_through_json():

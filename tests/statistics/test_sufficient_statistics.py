@@ -216,18 +216,17 @@ def test_bad_counts_add_nothing(counts, error, message):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="n_categories"):
-        hbm.SufficientStatistics()
-    with pytest.raises(ValueError, match="weights must have shape"):
-        hbm.SufficientStatistics([[1, 2]], weights=[1.0, 2.0])
-    with pytest.raises(ValueError, match="weights must be non-negative"):
-        hbm.SufficientStatistics([[1, 2]], weights=[-1.0])
-    with pytest.raises(TypeError, match="SufficientStatistics"):
-        hbm.SufficientStatistics([[1, 2]]).merge(3)
-    with pytest.raises(ValueError, match="merge"):
-        hbm.SufficientStatistics([[1, 2]]).merge(hbm.SufficientStatistics([[1, 2, 3]]))
-    with pytest.raises(ValueError, match="non-negative"):
-        hbm.SufficientStatistics([[1, 2]]).log_likelihood([-1.0, 1.0])
+    stats = hbm.SufficientStatistics([[1, 2]])
+    for call, error, message in (
+        (hbm.SufficientStatistics, ValueError, "n_categories"),
+        (lambda: hbm.SufficientStatistics([[1, 2]], weights=[1.0, 2.0]), ValueError, "weights must have shape"),
+        (lambda: hbm.SufficientStatistics([[1, 2]], weights=[-1.0]), ValueError, "weights must be non-negative"),
+        (lambda: stats.merge(3), TypeError, "SufficientStatistics"),
+        (lambda: stats.merge(hbm.SufficientStatistics([[1, 2, 3]])), ValueError, "merge"),
+        (lambda: stats.log_likelihood([-1.0, 1.0]), ValueError, "non-negative"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 2), (3, 5, 2), (1, 5_000_000, 2), (3000, 700, 3)])
