@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #ifdef __GLIBCXX__
 #include <cxxabi.h>
@@ -174,6 +175,25 @@ std::size_t checked_csr(const py::array& values, const Contiguous<Index>& column
 inline void poll_signals() {
   const WithGil gil;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+// The poll of a sampler, which is given the share that is done: raises KeyboardInterrupt through the kernel, and calls
+// `progress` with the share unless that is None.
+inline auto poll_with_progress(const py::object& progress) {
+  return [&progress](double share) {
+    poll_signals();
+    if (progress.is_none()) return;
+    const WithGil gil;
+    progress(share);
+  };
+}
+
+// Adds a new array of this shape to a result, and returns where a kernel writes it.
+template <class T>
+T* add_array(py::dict& result, const char* name, std::vector<std::size_t> shape) {
+  Contiguous<T> array(std::move(shape));
+  result[name] = array;
+  return array.mutable_data();
 }
 
 // One submodule of _core each.

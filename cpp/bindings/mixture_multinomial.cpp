@@ -31,8 +31,9 @@ py::dict sample_multinomial(const CountSlots& slots, std::size_t n_empty, const 
   need_prior(slots, prior);
   const MixtureSamplerOptions options{n_components, weights, concentration, shape,       rate,     n_empty,
                                       n_chains,     n_draws, n_warmup,      to_key(key), n_threads};
-  const std::vector<MixtureChain> chains = chains_without_gil(progress, [&](const auto& poll) {
-    return sample_multinomial_mixture(MultinomialGroups(slots, prior.values), options, poll);
+  std::vector<MixtureChain> chains;
+  without_gil([&] {
+    chains = sample_multinomial_mixture(MultinomialGroups(slots, prior.values), options, poll_with_progress(progress));
   });
   return of_labels(chains, options, slots.n_groups() + n_empty, most_components(chains, n_components));
 }
