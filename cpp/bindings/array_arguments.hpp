@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <exception>
@@ -177,6 +178,16 @@ inline void poll_signals() {
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
+// Runs kernel(poll) without the GIL, for long loops; the poll raises KeyboardInterrupt through them.
+template <class Kernel>
+void without_gil_polled(Kernel&& kernel) {
+  without_gil([&] {
+    const Poll poll = poll_signals;
+    TimedPoll timed_poll(poll);
+    kernel(timed_poll);
+  });
+}
+
 // The poll of a sampler, which is given the share that is done: raises KeyboardInterrupt through the kernel, and calls
 // `progress` with the share unless that is None.
 inline auto poll_with_progress(const py::object& progress) {
@@ -186,6 +197,18 @@ inline auto poll_with_progress(const py::object& progress) {
     const WithGil gil;
     progress(share);
   };
+}
+
+// A copy as an array (n,), or of the shape that is given.
+template <class T, class Value>
+Contiguous<T> filled(const std::vector<Value>& values, std::vector<std::size_t> shape) {
+  Contiguous<T> result(std::move(shape));
+  std::copy(values.begin(), values.end(), result.mutable_data());
+  return result;
+}
+template <class T, class Value>
+Contiguous<T> filled(const std::vector<Value>& values) {
+  return filled<T>(values, {values.size()});
 }
 
 // Adds a new array of this shape to a result, and returns where a kernel writes it.

@@ -51,8 +51,7 @@ void register_regression(py::module_ m) {
               value = RegressionObjective(self.data, n_threads, poll_signals)
                           .derivatives(theta.data(), gradient.data(), information.data());
             });
-            const auto size = static_cast<py::ssize_t>(p);
-            return std::tuple(value, filled(gradient, {size}), filled(information, {size, size}));
+            return std::tuple(value, filled<double>(gradient), filled<double>(information, {p, p}));
           },
           py::arg("theta"), py::arg("n_threads"),
           "Value with the coefficient, gradient (p,) and minus the Hessian (p, p).")
@@ -67,8 +66,8 @@ void register_regression(py::module_ m) {
               const RegressionObjective objective(self.data, n_threads, poll_signals);
               found = maximize(objective, pooled_start(objective, unit.data(), precision_unit.data()), max_iterations);
             });
-            const auto size = static_cast<py::ssize_t>(found.theta.size());
-            return std::tuple(found.value, filled(found.theta, {size}), filled(found.information, {size, size}),
+            const std::size_t p = found.theta.size();
+            return std::tuple(found.value, filled<double>(found.theta), filled<double>(found.information, {p, p}),
                               std::string(name_of(found.ending)), found.n_iterations);
           },
           py::arg("unit"), py::arg("precision_unit"), py::arg("max_iterations"), py::arg("n_threads"),
@@ -105,10 +104,8 @@ void register_regression(py::module_ m) {
           value = marginal_likelihood(subjects, theta.data(), gradient.data(), found.data(), covariance.data(),
                                       n_threads, poll_signals);
         });
-        const auto s = static_cast<py::ssize_t>(n_subjects);
-        const auto j = static_cast<py::ssize_t>(free);
-        return std::tuple(value, filled(gradient, {static_cast<py::ssize_t>(p)}), filled(found, {s, j}),
-                          filled(covariance, {s, j, j}));
+        return std::tuple(value, filled<double>(gradient), filled<double>(found, {n_subjects, free}),
+                          filled<double>(covariance, {n_subjects, free, free}));
       },
       py::arg("theta"), py::arg("begins"), py::arg("modes"), py::arg("nodes"), py::arg("n_scales"),
       py::arg("n_threads"),

@@ -64,12 +64,6 @@ inline Link to_link(const std::string& name) {
   throw std::invalid_argument("link must be softmax, log or multinomial");
 }
 
-inline Doubles filled(const std::vector<double>& values, std::vector<py::ssize_t> shape) {
-  py::array_t<double> result(std::move(shape));
-  std::copy(values.begin(), values.end(), result.mutable_data());
-  return py::reinterpret_steal<Doubles>(result.release());
-}
-
 // Adds the samplers to the submodule.
 void register_regression_sampler(py::module_& m);
 

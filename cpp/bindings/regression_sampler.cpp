@@ -93,7 +93,7 @@ void register_regression_sampler(py::module_& m) {
             RegressionDensity density = self.density;
             std::vector<double> gradient(density.dimension());
             const double value = density.value(y.data(), gradient.data());
-            return std::tuple(value, filled(gradient, {static_cast<py::ssize_t>(gradient.size())}));
+            return std::tuple(value, filled<double>(gradient));
           },
           py::arg("y"), "With every constant, and its gradient: theta, scales of either sign, standardised intercepts.")
       .def(
@@ -128,10 +128,7 @@ void register_regression_sampler(py::module_& m) {
           py::arg("common"), py::arg("nodes"), py::arg("weights"), py::arg("key"), py::arg("n_threads"),
           "The log density (R,) of theta and log scales, with the random intercepts integrated out.")
       .def_property_readonly(
-          "centre",
-          [](const RegressionPosterior& self) {
-            return filled(self.whitening.centre, {static_cast<py::ssize_t>(self.whitening.centre.size())});
-          },
+          "centre", [](const RegressionPosterior& self) { return filled<double>(self.whitening.centre); },
           "Where the whitened coordinates are 0.")
       .def("sample", &draw, py::arg("independence"), py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"),
            py::arg("key"), py::arg("n_threads"), py::arg("progress"),
