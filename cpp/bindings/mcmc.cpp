@@ -26,7 +26,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   refuse_if(n_categories == 0, "there must be at least one category");
   Datasets datasets(given, n_categories);
   refuse_if(methods.size() != given.size(), "methods must name a sampler for each dataset");
-  SamplerOptions options{{}, n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  SamplerOptions options{{n_chains, n_draws, n_warmup, to_key(key), n_threads}, {}};
   for (const std::string& method : methods) options.kinds.push_back(sampler_kind(method));
   if (start) {
     const auto n = static_cast<py::ssize_t>(given.size() * n_chains);
@@ -64,19 +64,17 @@ py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior&
   Doubles log_beta(std::vector<py::ssize_t>{n_datasets, static_cast<py::ssize_t>(n_categories)});
   double *to_alpha = log_alpha.mutable_data(), *to_beta = log_beta.mutable_data(), *to_spread = spread.mutable_data();
   const ModelView model{alpha, beta};
-  without_gil([&] {
+  without_gil_polled([&](TimedPoll& poll) {
     const auto& statistics = datasets.build(n_threads);
     parallel_for(
         statistics.size(), 1, n_threads,
-        [&](std::size_t begin, std::size_t end) {
-          for (std::size_t b = begin; b < end; ++b) {
-            const Mode mode = highest_mode(*statistics[b], model);
-            to_alpha[b] = mode.log_alpha;
-            std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
-            to_spread[b] = mode.spread;
-          }
+        [&](std::size_t b, std::size_t) {
+          const Mode mode = highest_mode(*statistics[b], model, poll);
+          to_alpha[b] = mode.log_alpha;
+          std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
+          to_spread[b] = mode.spread;
         },
-        poll_signals);
+        [&] { poll(); });
   });
   return py::make_tuple(log_alpha, log_beta, spread);
 }

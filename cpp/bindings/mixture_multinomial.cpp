@@ -29,8 +29,8 @@ py::dict sample_multinomial(const CountSlots& slots, std::size_t n_empty, const 
                             int n_threads, const py::object& progress) {
   refuse_if(!(weights > 0.0) || !(concentration > 0.0), "weights and concentration must be positive");
   need_prior(slots, prior);
-  const MixtureSamplerOptions options{n_components, weights, concentration, shape,       rate,     n_empty,
-                                      n_chains,     n_draws, n_warmup,      to_key(key), n_threads};
+  const ChainOptions of_chains{n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  const MixtureSamplerOptions options{of_chains, n_components, weights, concentration, shape, rate, n_empty};
   std::vector<MixtureChain> chains;
   without_gil([&] {
     chains = sample_multinomial_mixture(MultinomialGroups(slots, prior.values), options, poll_with_progress(progress));

@@ -25,7 +25,7 @@ py::dict sample_posterior(const py::list& given, double mean, double sd, const A
       .acceptance = add_array<double>(result, "acceptance_rate", shape),
       .diverging = add_array<bool>(result, "diverging", shape)};
   const PopulationPriors priors{mean, sd, tau, {kappa, m}};
-  const PopulationOptions options{n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  const ChainOptions options{n_chains, n_draws, n_warmup, to_key(key), n_threads};
   without_gil(
       [&] { sample_population(datasets.build(n_threads), priors, options, out, poll_with_progress(progress)); });
   return result;

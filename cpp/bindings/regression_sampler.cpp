@@ -50,7 +50,7 @@ py::dict draw(const RegressionPosterior& self, bool independence, std::size_t n_
       .step_size = add_array<double>(result, "step_size", shape),
       .n_evaluations = add_array<std::int32_t>(result, "n_steps", shape),
       .diverging = add_array<bool>(result, "diverging", shape)};
-  const RegressionSamplerOptions options{independence, n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  const RegressionSamplerOptions options{{n_chains, n_draws, n_warmup, to_key(key), n_threads}, independence};
   without_gil([&] { sample_regression(density, self.whitening, options, out, poll_with_progress(progress)); });
   return result;
 }

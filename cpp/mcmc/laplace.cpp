@@ -120,11 +120,12 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
   return result;
 }
 
-void climb(PosteriorDensity& density, std::vector<double>& y, const KeepOn& keep_on) {
+void climb(PosteriorDensity& density, std::vector<double>& y, TimedPoll& poll) {
   const std::size_t dimension = density.dimension();
   std::vector<double> proposal(dimension), gradient(dimension), step(dimension);
   double value = density.value(y.data(), gradient.data());
-  for (int i = 0; i < max_newton_steps && keep_on(); ++i) {
+  for (int i = 0; i < max_newton_steps; ++i) {
+    poll();
     const Whitening here = whitening_at(density, y.data());
     Whitening linear = here;
     std::fill(linear.centre.begin(), linear.centre.end(), 0.0);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <memory>
 #include <numeric>
@@ -53,7 +52,7 @@ class Upper {
   bool diverging() const { return diverging_; }
 
   // One trajectory; in warm-up the coordinates are those of the posterior at some sweeps, and the step size adapts.
-  void draw(const SufficientStatistics& tables, Stream& stream, bool reshape, const KeepOn& keep_on) {
+  void draw(const SufficientStatistics& tables, Stream& stream, bool reshape, TimedPoll& poll) {
     PosteriorDensity density(tables, model_);
     density.use(coordinate_);
     std::vector<double> y(density.dimension());
@@ -64,7 +63,7 @@ class Upper {
     }
     if (reshape) {
       std::vector<double> mode = y;
-      climb(density, mode, keep_on);
+      climb(density, mode, poll);
       whitening_ = whitening_at(density, mode.data());
     }
     trajectory(density, stream, y);
@@ -342,10 +341,7 @@ class PopulationChain {
     SufficientStatistics statistics(n_categories_);
     const auto k = static_cast<std::ptrdiff_t>(n_categories_);
     statistics.add({whole_tables_.data(), CountType::int64, members_.size(), n_categories_, k, 1});
-    upper_.draw(statistics, stream_, reshape, [&] {
-      poll_();
-      return true;
-    });
+    upper_.draw(statistics, stream_, reshape, poll_);
     for (std::size_t i = 0; i < n_categories_; ++i) {
       concentration_[i] = std::exp(std::clamp(upper_.log_kappa() + upper_.log_m()[i], -690.0, log_alpha_range));
     }
@@ -562,47 +558,34 @@ class PopulationChain {
 }  // namespace
 
 void sample_population(const std::vector<const SufficientStatistics*>& datasets, const PopulationPriors& priors,
-                       const PopulationOptions& options, const PopulationArrays& out,
+                       const ChainOptions& options, const PopulationArrays& out,
                        const std::function<void(double)>& poll) {
   const std::size_t n_categories = priors.upper.beta.values.size();
-  const double n_sweeps = static_cast<double>(options.n_chains * (options.n_warmup + options.n_draws));
-  std::atomic<std::size_t> done{0};
-  const Poll poll_with_share = [&] { poll(static_cast<double>(done) / n_sweeps); };
-  TimedPoll timed_poll(poll_with_share);
   std::vector<DatasetTerms> terms;
   terms.reserve(datasets.size());
   for (const SufficientStatistics* dataset : datasets) terms.emplace_back(*dataset);
   const int outer = static_cast<int>(threads_for(options.n_chains, 1, options.n_threads));
   const int inner = std::max(options.n_threads / outer, 1);
-  parallel_for(
-      options.n_chains, 1, outer,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t c = begin; c < end; ++c) {
-          PopulationChain chain(terms, priors, options.key, c, inner, timed_poll);
-          // The loops over datasets drop Stopped, as every parallel_for: each sweep must look again.
-          for (std::size_t i = 0; i < options.n_warmup; ++i, ++done) {
-            chain.warm_up(i, options.n_warmup);
-            timed_poll();
-          }
-          for (std::size_t d = 0; d < options.n_draws; ++d, ++done) {
-            chain.step();
-            timed_poll();
-            const std::size_t at = c * options.n_draws + d;
-            out.mu[at] = chain.mu();
-            out.log_tau[at] = chain.log_tau();
-            out.log_kappa[at] = chain.upper().log_kappa();
-            std::copy(chain.upper().log_m().begin(), chain.upper().log_m().end(), out.log_m + at * n_categories);
-            out.acceptance[at] = chain.upper().acceptance();
-            out.diverging[at] = chain.upper().diverging();
-            for (std::size_t b = 0; b < datasets.size(); ++b) {
-              const std::size_t place = b * options.n_chains * options.n_draws + at;
-              out.log_alpha[place] = chain.log_alpha(b);
-              std::copy(chain.log_beta(b).begin(), chain.log_beta(b).end(), out.log_beta + place * n_categories);
-            }
-          }
-        }
-      },
-      poll_with_share);
+  const auto start = [&](std::size_t c, TimedPoll& timed_poll) {
+    return [&, c, chain = PopulationChain(terms, priors, options.key, c, inner, timed_poll)](std::size_t i) mutable {
+      if (i < options.n_warmup) return chain.warm_up(i, options.n_warmup);
+      chain.step();
+      const std::size_t at = c * options.n_draws + i - options.n_warmup;
+      out.mu[at] = chain.mu();
+      out.log_tau[at] = chain.log_tau();
+      out.log_kappa[at] = chain.upper().log_kappa();
+      std::copy(chain.upper().log_m().begin(), chain.upper().log_m().end(), out.log_m + at * n_categories);
+      out.acceptance[at] = chain.upper().acceptance();
+      out.diverging[at] = chain.upper().diverging();
+      for (std::size_t b = 0; b < datasets.size(); ++b) {
+        const std::size_t place = b * options.n_chains * options.n_draws + at;
+        out.log_alpha[place] = chain.log_alpha(b);
+        std::copy(chain.log_beta(b).begin(), chain.log_beta(b).end(), out.log_beta + place * n_categories);
+      }
+    };
+  };
+  // The loops over datasets drop Stopped, as every parallel_for; run_chains looks again.
+  run_chains(options.n_chains, options.n_warmup + options.n_draws, outer, start, poll);
 }
 
 }  // namespace hbm_fast

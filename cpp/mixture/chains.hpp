@@ -1,13 +1,11 @@
-// What the samplers of mixtures share: the loop over chains and sweeps, and the concentration of a Dirichlet process.
+// What the samplers of mixtures share: the loop over sweeps, and the concentration of a Dirichlet process.
 #pragma once
 
-#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <functional>
 #include <vector>
 
-#include "core/parallel.hpp"
 #include "mixture/sampler.hpp"
 #include "simulation/variates.hpp"
 
@@ -15,30 +13,16 @@ namespace hbm_fast {
 
 // make(c, poll) is chain c, which has sweep() and record(MixtureChain&).
 template <class MakeChain>
-std::vector<MixtureChain> run_chains(const MixtureSamplerOptions& options, const MakeChain& make,
-                                     const std::function<void(double)>& poll) {
-  const double n_sweeps =
-      static_cast<double>(options.n_chains) * static_cast<double>(options.n_warmup + options.n_draws);
-  std::atomic<std::size_t> done{0};
-  const Poll poll_with_share = [&] {
-    if (poll) poll(static_cast<double>(done) / n_sweeps);
-  };
-  TimedPoll timed_poll(poll_with_share);
+std::vector<MixtureChain> record_chains(const MixtureSamplerOptions& options, const MakeChain& make,
+                                        const std::function<void(double)>& poll) {
   std::vector<MixtureChain> chains(options.n_chains);
-  parallel_for(
-      options.n_chains, 1, options.n_threads,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t c = begin; c < end; ++c) {
-          auto chain = make(c, timed_poll);
-          for (std::size_t i = 0; i < options.n_warmup + options.n_draws; ++i) {
-            timed_poll();
-            chain.sweep();
-            if (i >= options.n_warmup) chain.record(chains[c]);
-            ++done;
-          }
-        }
-      },
-      [&] { timed_poll(); });
+  const auto start = [&](std::size_t c, TimedPoll& timed_poll) {
+    return [&, c, chain = make(c, timed_poll)](std::size_t i) mutable {
+      chain.sweep();
+      if (i >= options.n_warmup) chain.record(chains[c]);
+    };
+  };
+  run_chains(options.n_chains, options.n_warmup + options.n_draws, options.n_threads, start, poll);
   return chains;
 }
 

@@ -495,7 +495,7 @@ void MultinomialChain::record(MixtureChain& out) {
 std::vector<MixtureChain> sample_multinomial_mixture(const MultinomialGroups& groups,
                                                      const MixtureSamplerOptions& options,
                                                      const std::function<void(double)>& poll) {
-  return run_chains(
+  return record_chains(
       options, [&](std::size_t c, TimedPoll& timed_poll) { return MultinomialChain(groups, options, c, timed_poll); },
       poll);
 }

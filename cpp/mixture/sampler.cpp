@@ -487,7 +487,7 @@ void Chain::record(MixtureChain& out) {
 std::vector<MixtureChain> sample_mixture(const CountSlots& slots, const ModelView& component,
                                          const MixtureSamplerOptions& options,
                                          const std::function<void(double)>& poll) {
-  return run_chains(
+  return record_chains(
       options, [&](std::size_t c, TimedPoll& timed_poll) { return Chain(slots, component, options, c, timed_poll); },
       poll);
 }

@@ -1,10 +1,10 @@
 #include "regression/sampler.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "math/special.hpp"
@@ -209,33 +209,23 @@ class RegressionChain {
 void sample_regression(const RegressionDensity& density, const RegressionWhitening& whitening,
                        const RegressionSamplerOptions& options, const RegressionDraws& draws,
                        const std::function<void(double)>& poll) {
-  const std::size_t n_steps = options.n_warmup + options.n_draws;
-  std::atomic<std::size_t> done{0};
-  const Poll polled = [&] { poll(static_cast<double>(done) / static_cast<double>(options.n_chains * n_steps)); };
-  TimedPoll timed(polled);
-  const Poll poll_of_any = [&] { timed(); };
-  parallel_for(
-      options.n_chains, 1, options.n_threads,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t c = begin; c < end; ++c) {
-          RegressionChain chain(density, whitening, Stream(options.key, Site::chain, 0, c));
-          if (!options.independence) chain.start_hmc();
-          for (std::size_t i = 0; i < n_steps; ++i, ++done) {
-            timed();
-            double log_weight = std::numeric_limits<double>::quiet_NaN();
-            StepStatistics step;
-            if (options.independence) {
-              step = chain.independence_step(log_weight);
-            } else if (i < options.n_warmup) {
-              chain.warm_up_hmc(i + 1 == options.n_warmup);
-            } else {
-              step = chain.hmc_step();
-            }
-            if (i >= options.n_warmup) chain.write(c * options.n_draws + i - options.n_warmup, step, log_weight, draws);
-          }
-        }
-      },
-      poll_of_any);
+  const auto start = [&](std::size_t c, TimedPoll&) {
+    RegressionChain chain(density, whitening, Stream(options.key, Site::chain, 0, c));
+    if (!options.independence) chain.start_hmc();
+    return [&, c, chain = std::move(chain)](std::size_t i) mutable {
+      double log_weight = std::numeric_limits<double>::quiet_NaN();
+      StepStatistics step;
+      if (options.independence) {
+        step = chain.independence_step(log_weight);
+      } else if (i < options.n_warmup) {
+        chain.warm_up_hmc(i + 1 == options.n_warmup);
+      } else {
+        step = chain.hmc_step();
+      }
+      if (i >= options.n_warmup) chain.write(c * options.n_draws + i - options.n_warmup, step, log_weight, draws);
+    };
+  };
+  run_chains(options.n_chains, options.n_warmup + options.n_draws, options.n_threads, start, poll);
 }
 
 }  // namespace hbm_fast
