@@ -5,16 +5,13 @@
 // trajectory, with beta, given alpha.
 #pragma once
 
-#include <optional>
 #include <vector>
 
-#include "mcmc/chain.hpp"
-#include "mcmc/dual_averaging.hpp"
-#include "mcmc/start.hpp"
+#include "mcmc/whitened_chain.hpp"
 
 namespace hbm_fast {
 
-class Hmc final : public Chain {
+class Hmc final : public WhitenedChain {
  public:
   // `preparation` outlives the chain.
   Hmc(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
@@ -22,28 +19,14 @@ class Hmc final : public Chain {
 
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;
-  double parameters(double* log_beta) const override;
-  double log_concentration() const override;
 
  private:
-  void enter(std::size_t region, double log_alpha, const double* log_beta);
-  void arrive();  // at y_: the density and its gradient there
-  void jump_between_modes();
-  void draw_concentration();
+  void enter(double log_alpha, const double* log_beta) override;  // the region of log_alpha
+  void arrive() override;
 
-  PosteriorDensity density_;
-  PosteriorDensity plain_;  // in v = log alpha, for jumps
-  const Preparation& preparation_;
-  std::size_t region_ = 0;
-  const Whitening* whitening_ = nullptr;  // of the region
-  Stream stream_;
+  std::vector<double> momentum_;
   std::vector<DualAveraging> adaptation_;  // one for each region
   std::vector<double> step_size_;
-  double log_density_ = 0.0;
-  // current state, proposal; gradients are with respect to z
-  std::vector<double> z_, y_, gradient_, new_z_, new_y_, new_gradient_, momentum_;
-  std::vector<double> log_beta_;
-  std::optional<Concentration> concentration_;
 };
 
 }  // namespace hbm_fast

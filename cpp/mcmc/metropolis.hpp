@@ -7,16 +7,13 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <vector>
 
-#include "mcmc/chain.hpp"
-#include "mcmc/dual_averaging.hpp"
-#include "mcmc/start.hpp"
+#include "mcmc/whitened_chain.hpp"
 
 namespace hbm_fast {
 
-class Metropolis final : public Chain {
+class Metropolis final : public WhitenedChain {
  public:
   // `preparation` outlives the chain, which moves on the coordinates of the region that it starts in.
   Metropolis(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
@@ -24,27 +21,16 @@ class Metropolis final : public Chain {
 
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;
-  double parameters(double* log_beta) const override;
-  double log_concentration() const override;
 
  private:
-  void go_to(double log_alpha, const double* log_beta);
-  void arrive();  // at y_: the density there
-  void draw_concentration();
+  void arrive() override;
   void observe();
   void reshape();
   void propose();
 
-  PosteriorDensity density_;
-  PosteriorDensity plain_;  // in v = log alpha, for jumps
-  const Preparation& preparation_;
-  const Whitening& whitening_;
-  Stream stream_;
   DualAveraging adaptation_;
   double step_size_;
-  double log_density_;
-  std::vector<double> z_, y_, new_z_, new_y_, noise_, log_beta_;
-  std::optional<Concentration> concentration_;
+  std::vector<double> noise_;
 
   // Proposals are new z = z + step size * factor * noise: a lower triangle by rows, or the diagonal alone.
   bool full_;

@@ -11,7 +11,7 @@
 #include "core/parallel.hpp"
 #include "mcmc/crp_tables.hpp"
 #include "mcmc/dirichlet_block.hpp"
-#include "mcmc/dual_averaging.hpp"
+#include "mcmc/hamiltonian.hpp"
 #include "mcmc/laplace.hpp"
 #include "mcmc/level_terms.hpp"
 #include "mcmc/posterior_density.hpp"
@@ -43,13 +43,12 @@ class Upper {
         coordinate_(AlphaCoordinate::around(model.alpha, log_kappa)),
         log_kappa_(log_kappa),
         log_m_(std::move(log_m)),
-        adaptation_(1.5 * std::pow(static_cast<double>(log_m_.size()), -0.25), target_acceptance),
+        adaptation_(hamiltonian_adaptation(log_m_.size())),
         step_size_(adaptation_.step()) {}
 
   double log_kappa() const { return log_kappa_; }
   const std::vector<double>& log_m() const { return log_m_; }
-  double acceptance() const { return acceptance_; }
-  bool diverging() const { return diverging_; }
+  const StepStatistics& last_step() const { return last_step_; }
 
   // One trajectory; in warm-up the coordinates are those of the posterior at some sweeps, and the step size adapts.
   void draw(const SufficientStatistics& tables, Stream& stream, bool reshape, TimedPoll& poll) {
@@ -71,15 +70,12 @@ class Upper {
   }
 
   void adapt() {
-    adaptation_.add(acceptance_);
+    adaptation_.add(last_step_.acceptance);
     step_size_ = adaptation_.step();
   }
   void freeze() { step_size_ = adaptation_.average(); }
 
  private:
-  static constexpr double target_acceptance = 0.85;
-  static constexpr double divergence = 1000.0;
-
   void trajectory(PosteriorDensity& density, Stream& stream, std::vector<double>& y) {
     const std::size_t dimension = y.size();
     std::vector<double> z(dimension), momentum(dimension), gradient(dimension), new_y = y;
@@ -87,13 +83,8 @@ class Upper {
     const double start = density.value(y.data(), gradient.data());
     whitening_.pull_back(gradient.data(), gradient.data());
     for (double& p : momentum) p = normal(stream);
-    const auto kinetic = [&] {
-      return 0.5 * std::inner_product(momentum.begin(), momentum.end(), momentum.begin(), 0.0);
-    };
-    const double energy = kinetic() - start;
-    const double length = 1.5 + 1.5 * stream.uniform();
-    const int n_steps = static_cast<int>(std::clamp(std::ceil(length / step_size_), 1.0, 1000.0));
-    const double epsilon = std::min(length / n_steps, step_size_);
+    const double energy = half_square(momentum) - start;
+    const auto [n_steps, epsilon] = draw_leapfrog(stream, step_size_);
     double value = start;
     for (int i = 0; i < n_steps; ++i) {
       for (std::size_t k = 0; k < dimension; ++k) {
@@ -106,10 +97,7 @@ class Upper {
       whitening_.pull_back(gradient.data(), gradient.data());
       for (std::size_t k = 0; k < dimension; ++k) momentum[k] += 0.5 * epsilon * gradient[k];
     }
-    const double error = kinetic() - value - energy;
-    diverging_ = !(error < divergence);
-    acceptance_ = diverging_ ? 0.0 : std::min(1.0, std::exp(-error));
-    if (!diverging_ && stream.uniform() < acceptance_) y = new_y;
+    if (accepts(stream, half_square(momentum) - value - energy, last_step_)) y = new_y;
   }
 
   const ModelView& model_;
@@ -119,8 +107,7 @@ class Upper {
   Whitening whitening_;
   DualAveraging adaptation_;
   double step_size_;
-  double acceptance_ = 1.0;
-  bool diverging_ = false;
+  StepStatistics last_step_;
 };
 
 // What the chains of one dataset share.
@@ -575,8 +562,8 @@ void sample_population(const std::vector<const SufficientStatistics*>& datasets,
       out.log_tau[at] = chain.log_tau();
       out.log_kappa[at] = chain.upper().log_kappa();
       std::copy(chain.upper().log_m().begin(), chain.upper().log_m().end(), out.log_m + at * n_categories);
-      out.acceptance[at] = chain.upper().acceptance();
-      out.diverging[at] = chain.upper().diverging();
+      out.acceptance[at] = chain.upper().last_step().acceptance;
+      out.diverging[at] = chain.upper().last_step().diverging;
       for (std::size_t b = 0; b < datasets.size(); ++b) {
         const std::size_t place = b * options.n_chains * options.n_draws + at;
         out.log_alpha[place] = chain.log_alpha(b);
