@@ -218,16 +218,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
   std::vector<double> own(n_subjects() * n_free_ * n_free_);
   std::vector<double> with_theta(n_subjects() * n_free_ * n_theta_);
   std::vector<double> eta(k);
-  std::vector<double> memory(5 * k);
-  RowDerivatives row{0.0,
-                     memory.data(),
-                     memory.data() + k,
-                     memory.data() + 2 * k,
-                     memory.data() + 3 * k,
-                     0.0,
-                     0.0,
-                     memory.data() + 4 * k,
-                     0.0};
+  RowDerivatives row(k);
   const std::size_t n_filled = filled_.size();
   for (std::size_t i = 0; i < n_filled; ++i) {
     const std::size_t n = filled_[i];
@@ -239,8 +230,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
     const std::size_t s = has_subject ? subject_[i] : 0;
     for (std::size_t j = 0; j < n_free_; ++j) {
       for (std::size_t l = 0; l < n_free_; ++l) {
-        double h = row.cross[j] * row.mean[l] + row.cross[l] * row.mean[j] - row.factor * row.mean[j] * row.mean[l];
-        if (l == j) h += row.diagonal[j];
+        const double h = row.information(j, l);
         for (std::size_t a = 0; a < columns; ++a) {
           double* to = result.corner.data() + (j * columns + a) * common + l * columns;
           for (std::size_t b = 0; b < columns; ++b) to[b] += h * x[a] * x[b];

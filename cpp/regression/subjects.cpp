@@ -58,17 +58,9 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
   const std::size_t k = data_.n_categories;
   const std::size_t n = filled_.size();
   const std::size_t size = n_intercepts_;
-  std::vector<double> eta(k), scratch(5 * k), shift_slope(n_free_), shift_information(n_free_ * n_free_);
+  std::vector<double> eta(k), scratch(k), shift_slope(n_free_), shift_information(n_free_ * n_free_);
   std::vector<double> gradient(size), information(size * size), factor, step, z(size), next(size);
-  RowDerivatives row{0.0,
-                     scratch.data(),
-                     scratch.data() + k,
-                     scratch.data() + 2 * k,
-                     scratch.data() + 3 * k,
-                     0.0,
-                     0.0,
-                     scratch.data() + 4 * k,
-                     0.0};
+  RowDerivatives row(k);
   const auto sign = [&](std::size_t j, std::size_t i) { return i == j ? 1.0 : i == n_free_ ? -1.0 : 0.0; };
   const auto shifted = [&](std::size_t at, const std::vector<double>& here) {
     for (std::size_t j = 0; j < n_free_; ++j) {
@@ -94,11 +86,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
       evaluate_row(data_.link, data_.counts + filled_[at] * k, k, eta.data(), precision_[at], row);
       for (std::size_t j = 0; j < n_free_; ++j) {
         shift_slope[j] += row.slope[j];
-        for (std::size_t l = 0; l < n_free_; ++l) {
-          shift_information[j * n_free_ + l] += row.cross[j] * row.mean[l] + row.cross[l] * row.mean[j] -
-                                                row.factor * row.mean[j] * row.mean[l] +
-                                                (l == j ? row.diagonal[j] : 0.0);
-        }
+        for (std::size_t l = 0; l < n_free_; ++l) shift_information[j * n_free_ + l] += row.information(j, l);
       }
     }
     for (std::size_t i = 0; i < size; ++i) {
