@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "math/sum.hpp"
 #include "mcmc/chain.hpp"
 #include "mcmc/dual_averaging.hpp"
 #include "simulation/variates.hpp"
@@ -36,12 +37,6 @@ inline Leapfrog draw_leapfrog(Stream& stream, double step_size) {
   return {n_steps, std::min(length / n_steps, step_size)};
 }
 
-inline double half_square(const std::vector<double>& momentum) {
-  double sum = 0.0;
-  for (const double p : momentum) sum += p * p;
-  return 0.5 * sum;
-}
-
 // Whether the end of a trajectory is accepted, by its energy less that of the start.
 inline bool accepts(Stream& stream, double error, StepStatistics& result) {
   result.diverging = !(error < divergence);
@@ -64,7 +59,7 @@ template <class Evaluate, class Allowed>
 StepStatistics hamiltonian_step(Stream& stream, double step_size, WhitenedPoint& here, WhitenedPoint& there,
                                 std::vector<double>& momentum, const Evaluate& evaluate, const Allowed& allowed) {
   for (double& p : momentum) p = normal(stream);
-  const double energy = half_square(momentum) - here.log_density;
+  const double energy = 0.5 * dot(momentum, momentum) - here.log_density;
   const auto [n_steps, epsilon] = draw_leapfrog(stream, step_size);
   StepStatistics result;
   result.step_size = step_size;
@@ -79,7 +74,7 @@ StepStatistics hamiltonian_step(Stream& stream, double step_size, WhitenedPoint&
     const double kick = i == n_steps ? 0.5 * epsilon : epsilon;
     for (std::size_t k = 0; k < dimension; ++k) momentum[k] += kick * there.gradient[k];
   }
-  const double error = half_square(momentum) - there.log_density - energy;
+  const double error = 0.5 * dot(momentum, momentum) - there.log_density - energy;
   if (accepts(stream, error, result) && allowed(there)) std::swap(here, there);
   return result;
 }

@@ -83,7 +83,7 @@ class Upper {
     const double start = density.value(y.data(), gradient.data());
     whitening_.pull_back(gradient.data(), gradient.data());
     for (double& p : momentum) p = normal(stream);
-    const double energy = half_square(momentum) - start;
+    const double energy = 0.5 * dot(momentum, momentum) - start;
     const auto [n_steps, epsilon] = draw_leapfrog(stream, step_size_);
     double value = start;
     for (int i = 0; i < n_steps; ++i) {
@@ -97,7 +97,7 @@ class Upper {
       whitening_.pull_back(gradient.data(), gradient.data());
       for (std::size_t k = 0; k < dimension; ++k) momentum[k] += 0.5 * epsilon * gradient[k];
     }
-    if (accepts(stream, half_square(momentum) - value - energy, last_step_)) y = new_y;
+    if (accepts(stream, 0.5 * dot(momentum, momentum) - value - energy, last_step_)) y = new_y;
   }
 
   const ModelView& model_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "math/sum.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -27,13 +28,6 @@ constexpr double widest = 4.0;
 constexpr std::size_t most_categories_to_jump = 16;
 constexpr double newton_tolerance = 1e-3;  // of the log density, in nats
 constexpr int max_newton_steps = 200;
-
-double log_sum(const std::vector<double>& values) {
-  const double top = *std::max_element(values.begin(), values.end());
-  double sum = 0.0;
-  for (const double v : values) sum += std::exp(v - top);
-  return top + std::log(sum);
-}
 
 // Where the decreasing function f passes zero between a (f > 0) and b (f <= 0).
 template <class Function>
@@ -140,7 +134,7 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
     bool moved = false;
     for (double length = std::min(1.0, 8.0 / longest); length > 1e-6; length *= 0.5) {
       for (std::size_t k = 0; k < n_categories; ++k) next[k] = point.log_beta[k] + length * step[k];
-      const double total = log_sum(next);
+      const double total = log_sum_exp(next);
       for (double& x : next) x -= total;
       if (value_of(next, nullptr) >= value + 1e-4 * length * gain) {
         moved = true;
@@ -188,7 +182,7 @@ void Profile::scan(PosteriorDensity& density, TimedPoll& poll) {
   for (std::size_t k = 0; k < n_categories; ++k) {
     log_beta[k] = std::log(model_.beta.values[k] + (model_.beta.fixed ? 0.0 : statistics.n_positive(k)));
   }
-  const double sum = log_sum(log_beta);
+  const double sum = log_sum_exp(log_beta);
   for (double& x : log_beta) x -= sum;
   for (const double t : middle) {
     poll();
@@ -414,7 +408,7 @@ double Profile::draw_start(std::size_t c, std::size_t n, Stream& stream, double*
   std::vector<double> z(dimension_), y(dimension_);
   for (double& x : z) x = normal(stream);
   whitening_of(point).to_coordinates(z.data(), y.data());
-  const double total = log_sum(y);
+  const double total = log_sum_exp(y);
   for (std::size_t k = 0; k < dimension_; ++k) log_beta[k] = y[k] - total;
   return log_alpha;
 }
@@ -431,11 +425,9 @@ double Profile::log_density(const double* y) const {
   std::vector<double> z(dimension_), terms(normals_.size());
   for (std::size_t j = 0; j < normals_.size(); ++j) {
     normals_[j].from_coordinates(y, z.data());
-    double square = 0.0;
-    for (const double x : z) square += x * x;
-    terms[j] = log_heights_[j] - 0.5 * square;
+    terms[j] = log_heights_[j] - 0.5 * dot(z, z);
   }
-  return log_sum(terms);
+  return log_sum_exp(terms);
 }
 
 Region region_of_fixed_alpha(PosteriorDensity& density, TimedPoll& poll) {
@@ -475,9 +467,7 @@ Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model
     for (std::size_t k = 0; k < slope.size(); ++k) slope[k] = std::exp(mode.log_beta[k]);
   }
   highest->whitening.pull_back(slope.data(), z.data());
-  double variance = 0.0;
-  for (const double s : z) variance += s * s;
-  mode.spread = std::sqrt(variance) * highest->coordinate.slope(v);
+  mode.spread = std::sqrt(dot(z, z)) * highest->coordinate.slope(v);
   return mode;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "math/special.hpp"
+#include "math/sum.hpp"
 #include "mixture/chains.hpp"
 #include "mixture/component.hpp"
 #include "mixture/seeds.hpp"
@@ -258,10 +259,7 @@ class Chain {
   // From y = log(alpha beta) in the place of log beta.
   void to_parameters(Component& component) {
     std::vector<double>& y = component.log_beta;
-    const double largest = *std::max_element(y.begin(), y.end());
-    double sum = 0.0;
-    for (const double value : y) sum += std::exp(value - largest);
-    component.log_alpha = largest + std::log(sum);
+    component.log_alpha = log_sum_exp(y);
     for (double& value : y) value -= component.log_alpha;
     sampler_.evaluate(component, 0);
   }

@@ -7,18 +7,13 @@
 #include "core/limits.hpp"
 #include "likelihood/kernels.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 #include "regression/proportions_kernels.hpp"
 
 namespace hbm_fast {
 namespace {
 
 constexpr double log_two_pi = 1.8378770664093454836;
-
-double dot(const double* a, const double* b, std::size_t n) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -11,12 +12,6 @@ namespace {
 // Rows that are summed in one go: the sums do not depend on the number of threads, and there are few of them.
 constexpr std::size_t smallest_chunk = 2048;
 constexpr std::size_t most_chunks = 32;
-
-double dot(const double* a, const double* b, std::size_t n) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 // A row without counts, or without weight, has no part in the likelihood.
 bool is_empty(const RegressionData& data, std::size_t n) {
@@ -243,12 +238,6 @@ RegressionObjective::Change RegressionObjective::change(const double* theta, con
   std::vector<double> before(k);
   std::vector<double> after(k);
   Change result{0.0, 0.0};
-  const auto log_sum = [](const std::vector<double>& v) {
-    const double largest = *std::max_element(v.begin(), v.end());
-    double sum = 0.0;
-    for (const double e : v) sum += std::exp(e - largest);
-    return largest + std::log(sum);
-  };
   for (std::size_t n = 0; n < data_.n_rows; ++n) {
     if (is_empty(data_, n)) continue;
     const double* x = data_.design + n * columns;
@@ -258,7 +247,7 @@ RegressionObjective::Change RegressionObjective::change(const double* theta, con
     double moved = 0.0;
     after = before;
     for (std::size_t j = 0; j < free; ++j) after[j] += dot(x, step + j * columns, columns);
-    const double shift = log_sum(after) - log_sum(before);
+    const double shift = log_sum_exp(after) - log_sum_exp(before);
     double precision = data_.link == Link::log ? shift : 0.0;
     if (data_.n_precision != 0)
       precision = dot(data_.precision_design + n * data_.n_precision, step + free * columns, data_.n_precision);

@@ -60,7 +60,7 @@ class RegressionChain {
     for (int i = 0; i < degrees_of_freedom / 2; ++i) product *= stream_.uniform();
     const double spread = std::sqrt(degrees_of_freedom / (-2.0 * std::log(product)));
     for (double& x : there_.z) x = spread * normal(stream_);
-    const double square = 2.0 * half_square(there_.z);
+    const double square = dot(there_.z, there_.z);
     const auto dimension = static_cast<double>(there_.z.size());
     constexpr double nu = degrees_of_freedom;
     const double log_proposal = log_abs_gamma(0.5 * (nu + dimension)) - log_abs_gamma(0.5 * nu) -

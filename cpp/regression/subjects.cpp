@@ -6,6 +6,7 @@
 
 #include "math/cholesky.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 #include "regression/density.hpp"
 #include "regression/row.hpp"
 #include "simulation/variates.hpp"
@@ -111,9 +112,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
     }
     step = gradient;
     cholesky_solve(factor.data(), size, step.data());
-    double gain = 0.0;
-    for (std::size_t i = 0; i < size; ++i) gain += step[i] * gradient[i];
-    if (gain < settled_gain) break;
+    if (dot(step, gradient) < settled_gain) break;
     double fraction = 1.0;
     for (; fraction > 1e-8; fraction *= 0.5) {
       for (std::size_t i = 0; i < size; ++i) next[i] = z[i] + fraction * step[i];
@@ -131,17 +130,9 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
   for (std::size_t i = 0; i < size; ++i) log_determinant += std::log(factor[i * size + i]);
   const auto at_point = [&](const std::vector<double>& v) {
     next = v;
-    for (std::size_t i = size; i-- > 0;) {
-      next[i] /= factor[i * size + i];
-      for (std::size_t r = 0; r < i; ++r) next[r] -= factor[i * size + r] * next[i];
-    }
+    solve_upper(factor.data(), size, next.data());
     for (std::size_t i = 0; i < size; ++i) next[i] += z[i];
     return value(next);
-  };
-  const auto square_of = [](const std::vector<double>& v) {
-    double square = 0.0;
-    for (const double x : v) square += x * x;
-    return square;
   };
   LogSum sum;
   std::vector<double> v(size);
@@ -153,7 +144,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
         v[i] = nodes[index[i]];
         weight *= weights[index[i]];
       }
-      sum.add(std::log(weight) + at_point(v) + 0.5 * square_of(v));
+      sum.add(std::log(weight) + at_point(v) + 0.5 * dot(v, v));
       std::size_t i = 0;
       while (i < size && ++index[i] == nodes.size()) index[i++] = 0;
       if (i == size) break;
@@ -169,7 +160,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
     for (int i = 0; i < degrees_of_freedom / 2; ++i) product *= stream.uniform();
     const double spread = std::sqrt(nu / (-2.0 * std::log(product)));
     for (double& x : v) x = spread * normal(stream);
-    sum.add(at_point(v) - log_density + 0.5 * (nu + dimension) * std::log1p(square_of(v) / nu));
+    sum.add(at_point(v) - log_density + 0.5 * (nu + dimension) * std::log1p(dot(v, v) / nu));
   }
   return sum.value() - std::log(static_cast<double>(n_draws)) - log_determinant - 0.5 * dimension * log_two_pi;
 }
