@@ -200,14 +200,14 @@ inline auto poll_with_progress(const py::object& progress) {
 }
 
 // A copy as an array (n,), or of the shape that is given.
-template <class T, class Value>
-Contiguous<T> filled(const std::vector<Value>& values, std::vector<std::size_t> shape) {
+template <class T, class Values>
+Contiguous<T> filled(const Values& values, std::vector<std::size_t> shape) {
   Contiguous<T> result(std::move(shape));
   std::copy(values.begin(), values.end(), result.mutable_data());
   return result;
 }
-template <class T, class Value>
-Contiguous<T> filled(const std::vector<Value>& values) {
+template <class T, class Values>
+Contiguous<T> filled(const Values& values) {
   return filled<T>(values, {values.size()});
 }
 

@@ -29,13 +29,7 @@ Design to_design(const Doubles& values, const Doubles& unit, std::size_t n_rows)
 void register_regression(py::module_ m) {
   py::class_<Problem> problem(m, "Problem", "A regression of counts (N, K) on a design (N, P).");
   problem
-      .def(py::init([](const std::string& link, Doubles counts, Doubles design, Optional precision_design,
-                       Optional weights, Optional offset, Optional precision_offset, Optional penalty,
-                       Optional precision_penalty) {
-             return Problem(to_link(link), std::move(counts), std::move(design), std::move(precision_design),
-                            std::move(weights), std::move(offset), std::move(precision_offset), std::move(penalty),
-                            std::move(precision_penalty));
-           }),
+      .def(py::init<const std::string&, Doubles, Doubles, Optional, Optional, Optional, Optional, Optional, Optional>(),
            py::arg("link"), py::arg("counts"), py::arg("design"), py::arg("precision_design") = py::none(),
            py::arg("weights") = py::none(), py::arg("offset") = py::none(), py::arg("precision_offset") = py::none(),
            py::arg("penalty") = py::none(), py::arg("precision_penalty") = py::none())

@@ -92,11 +92,8 @@ const CountColumn& column_of(const SufficientStatistics& statistics, std::size_t
 }
 
 py::tuple pairs_of(const CountColumn& column) {
-  const auto copy = [](std::span<const double> values) {
-    return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
-  };
   const auto [values, weights] = column.value_weights();
-  return py::make_tuple(copy(values), copy(weights));
+  return py::make_tuple(filled<double>(values), filled<double>(weights));
 }
 
 py::tuple get_state(const SharedStatistics& self) {

@@ -10,10 +10,8 @@
 namespace hbm_fast {
 namespace {
 
-// Outside this range of log alpha the likelihood is a power of alpha (below) or free of it (above), to double
-// precision.
+// Below this log alpha the likelihood is a power of alpha, to double precision.
 constexpr double lowest_log_alpha = -log_alpha_range;
-constexpr double highest_log_alpha = 80.0;
 // A concentration below exp of this one enters only as a power too, by which the value is corrected.
 constexpr double floor_log = -660.0;
 

@@ -11,11 +11,7 @@
 #include "regression/proportions_kernels.hpp"
 
 namespace hbm_fast {
-namespace {
-
-constexpr double log_two_pi = 1.8378770664093454836;
-
-}  // namespace
+namespace {}  // namespace
 
 RegressionDensity::RegressionDensity(const RegressionData& data, const InterceptData& intercepts, double log_normalizer)
     : data_(data),
@@ -98,8 +94,8 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
     for (std::size_t r = 0; r < data.n_precision; ++r)
       penalty_[(first + q) * n_theta_ + first + r] = data.precision_penalty[q * data.n_precision + r];
   }
-  constant_ -= 0.5 * log_two_pi * static_cast<double>(n_subjects() * n_intercepts_);
-  constant_ -= static_cast<double>(n_scales_) * (std::log(intercepts.scale_sd) + 0.5 * log_two_pi);
+  constant_ -= half_log_two_pi * static_cast<double>(n_subjects() * n_intercepts_);
+  constant_ -= static_cast<double>(n_scales_) * (std::log(intercepts.scale_sd) + half_log_two_pi);
 }
 
 // Fills scale_ and shift_, and mean_ and precision_ with linear predictors; that of the last category of a softmax is

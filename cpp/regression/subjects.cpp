@@ -4,6 +4,7 @@
 #include <limits>
 #include <numbers>
 
+#include "core/limits.hpp"
 #include "math/cholesky.hpp"
 #include "math/special.hpp"
 #include "math/sum.hpp"
@@ -19,7 +20,6 @@ constexpr double settled_gain = 1e-12;
 constexpr double largest_damping = 1e300;
 constexpr int n_draws = 128;
 constexpr int degrees_of_freedom = 8;  // even: chi-squared is a sum of exponentials
-constexpr double log_two_pi = 1.8378770664093454836;
 
 // log sum exp of what is added.
 class LogSum {
@@ -49,7 +49,7 @@ double RegressionDensity::log_prior(const double* common) const {
   for (std::size_t t = 0; t < n_scales_; ++t) {
     const double ratio = std::exp(common[n_theta_ + t]) / intercepts_.scale_sd;
     result +=
-        common[n_theta_ + t] - 0.5 * ratio * ratio - std::log(intercepts_.scale_sd) + std::log(2.0) - 0.5 * log_two_pi;
+        common[n_theta_ + t] - 0.5 * ratio * ratio - std::log(intercepts_.scale_sd) + std::log(2.0) - half_log_two_pi;
   }
   return result;
 }
@@ -162,7 +162,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
     for (double& x : v) x = spread * normal(stream);
     sum.add(at_point(v) - log_density + 0.5 * (nu + dimension) * std::log1p(dot(v, v) / nu));
   }
-  return sum.value() - std::log(static_cast<double>(n_draws)) - log_determinant - 0.5 * dimension * log_two_pi;
+  return sum.value() - std::log(static_cast<double>(n_draws)) - log_determinant - dimension * half_log_two_pi;
 }
 
 void RegressionDensity::subject_log_likelihood(const double* common, const std::vector<double>& nodes,
