@@ -362,8 +362,7 @@ class PopulationChain {
       const double z = (at - mu_) / tau;
       return last - 0.5 * z * z;
     };
-    StepStatistics unused;
-    log_alpha_[b] = slice(member.stream, before, member.width.value(), density, unused);
+    log_alpha_[b] = slice(member.stream, before, member.width.value(), density);
     here_[b].value = log_alpha_[b] == before ? first : last;
     if (adapting_) member.width.observe(std::abs(log_alpha_[b] - before));
   }
@@ -413,8 +412,7 @@ class PopulationChain {
         return priors_.tau.log_density(log_tau) - (n - 1.0) * log_tau - 0.5 * squares / variance -
                0.5 * (std::log(spread) + away * away / spread);
       };
-      StepStatistics unused;
-      log_tau_ = slice(stream_, log_tau_, std::min(3.0 / std::sqrt(n), 1.0), density, unused);
+      log_tau_ = slice(stream_, log_tau_, std::min(3.0 / std::sqrt(n), 1.0), density);
     }
     const auto [center, spread] = of_mu();
     const double noise = std::sqrt(1.0 - overrelaxation * overrelaxation) * normal(stream_);
@@ -425,13 +423,12 @@ class PopulationChain {
   void slice_population() {
     double current = 0.0;
     for (const Expansion& here : here_) current += here.value;
-    StepStatistics unused;
     const double old_mu = mu_;
     const auto of_mu = [&](double mu) {
       const double away = (mu - priors_.mean) / priors_.sd;
       return (mu == old_mu ? current : log_likelihood(mu, log_tau_)) - 0.5 * away * away;
     };
-    mu_ = slice(stream_, old_mu, mu_width_.value(), of_mu, unused);
+    mu_ = slice(stream_, old_mu, mu_width_.value(), of_mu);
     if (mu_ != old_mu) current = sum_of_trial();
     if (adapting_) mu_width_.observe(std::abs(mu_ - old_mu));
     if (priors_.tau.kind != AlphaKind::fixed) {
@@ -441,7 +438,7 @@ class PopulationChain {
         if (!std::isfinite(prior)) return prior;
         return prior + (log_tau == old ? current : log_likelihood(mu_, log_tau));
       };
-      log_tau_ = slice(stream_, old, tau_width_.value(), of_tau, unused);
+      log_tau_ = slice(stream_, old, tau_width_.value(), of_tau);
       if (adapting_) tau_width_.observe(std::abs(log_tau_ - old));
     }
   }

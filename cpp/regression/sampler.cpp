@@ -129,14 +129,10 @@ class RegressionChain {
       const double log_scale = std::log(std::abs(scale));
       square *= scale * scale;
       const double precision = 1.0 / (density_.scale_sd() * density_.scale_sd());
-      StepStatistics ignored;
-      const double drawn = slice(
-          stream_, log_scale, 2.0 / std::sqrt(size + 1.0),
-          [&](double x) {
-            const double variance = std::exp(2.0 * x);
-            return (1.0 - size) * x - 0.5 * square / variance - 0.5 * precision * variance;
-          },
-          ignored);
+      const double drawn = slice(stream_, log_scale, 2.0 / std::sqrt(size + 1.0), [&](double x) {
+        const double variance = std::exp(2.0 * x);
+        return (1.0 - size) * x - 0.5 * square / variance - 0.5 * precision * variance;
+      });
       const double ratio = std::exp(log_scale - drawn);
       for (std::size_t i = 0; i < n_z; ++i) {
         if (density_.scale_of(i % n_intercepts) == t) z[i] *= ratio;
