@@ -31,9 +31,7 @@ double log_power_mass(double exponent, double lower, double upper) {
 
 double AlphaPrior::log_density(double t) const {
   const double alpha = std::exp(t);
-  if (kind == AlphaKind::log_uniform || kind == AlphaKind::power) {
-    if (t < std::log(lower) || t > std::log(upper)) return -infinity;
-  }
+  if (bounded() && (t < std::log(lower) || t > std::log(upper))) return -infinity;
   switch (kind) {
     case AlphaKind::fixed: return 0.0;
     case AlphaKind::exponential: return std::log(a) + t - a * alpha;
