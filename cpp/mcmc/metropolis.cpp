@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
+
+#include "simulation/variates.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -21,55 +22,89 @@ double target_acceptance(std::size_t dimension) { return 0.234 + 0.206 / static_
 
 Metropolis::Metropolis(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
                        const Start& start)
-    : WhitenedChain(statistics, model, preparation, start),
+    : density_(statistics, model),
+      plain_(statistics, model),
+      preparation_(preparation),
+      whitening_(preparation.regions[preparation.region_of(start.log_alpha)].whitening),
+      stream_(start.stream),
       adaptation_(first_step(density_.dimension()), target_acceptance(density_.dimension())),
       step_size_(adaptation_.step()),
-      noise_(density_.dimension()),
-      full_(noise_.size() <= most_dimensions),
-      mean_(noise_.size()) {
+      log_density_(0.0),
+      z_(density_.dimension()),
+      y_(z_),
+      new_z_(z_),
+      new_y_(z_),
+      noise_(z_),
+      log_beta_(start.log_beta),
+      concentration_(unknown_concentration(model, preparation, start)),
+      full_(z_.size() <= most_dimensions),
+      mean_(z_.size()) {
   reshape();  // without observations: the identity
-  use_region(preparation.region_of(start.log_alpha));
-  enter(start.log_alpha, start.log_beta.data());
+  density_.use(preparation.regions[preparation.region_of(start.log_alpha)].coordinate);
+  if (concentration_) density_.set_concentration(concentration_->value());
+  go_to(start.log_alpha, start.log_beta.data());
+}
+
+void Metropolis::go_to(double log_alpha, const double* log_beta) {
+  density_.coordinates(log_alpha, log_beta, y_.data());
+  arrive();
 }
 
 void Metropolis::arrive() {
-  here_.log_density = density_.value(here_.y.data(), nullptr);
-  whitening_->from_coordinates(here_.y.data(), here_.z.data());
+  log_density_ = density_.value(y_.data(), nullptr);
+  whitening_.from_coordinates(y_.data(), z_.data());
+}
+
+void Metropolis::draw_concentration() {
+  concentration_->draw(stream_, *preparation_.tables, density_, y_.data());
+  plain_.set_concentration(concentration_->value());
+  arrive();
 }
 
 StepStatistics Metropolis::step() {
-  const int n_proposals = static_cast<int>(std::min<std::size_t>(here_.z.size(), max_proposals));
+  const int n_proposals = static_cast<int>(std::min<std::size_t>(z_.size(), max_proposals));
   StepStatistics result;
   result.step_size = step_size_;
   result.n_evaluations = n_proposals;
-  begin_step();
+  if (concentration_) draw_concentration();
+  if (preparation_.jumps) {
+    double log_alpha = density_.parameters(y_.data(), log_beta_.data());
+    double log_posterior = log_density_ - density_.coordinate_part(y_.data());
+    if (jump(*preparation_.jumps, plain_, stream_, log_alpha, log_beta_.data(), log_posterior)) {
+      go_to(log_alpha, log_beta_.data());
+    }
+  }
   double accepted = 0.0;
   for (int i = 0; i < n_proposals; ++i) {
     propose();
-    whitening_->to_coordinates(there_.z.data(), there_.y.data());
-    there_.log_density = density_.value(there_.y.data(), nullptr);
-    const double gain = there_.log_density - here_.log_density;
-    const double probability = gain > 0.0 ? 1.0 : std::exp(gain);
+    whitening_.to_coordinates(new_z_.data(), new_y_.data());
+    const double proposed = density_.value(new_y_.data(), nullptr);
+    const double probability = proposed > log_density_ ? 1.0 : std::exp(proposed - log_density_);
     const double u = stream_.uniform();
-    if (!std::isnan(there_.log_density)) accepted += probability;
-    if (u < probability) std::swap(here_, there_);
+    if (!std::isnan(proposed)) accepted += probability;
+    if (u < probability) {
+      z_.swap(new_z_);
+      y_.swap(new_y_);
+      log_density_ = proposed;
+    }
   }
   result.acceptance = accepted / n_proposals;
-  result.log_density = log_posterior();
+  result.log_density = log_density_ - density_.coordinate_part(y_.data());
+  if (concentration_) result.log_density += concentration_->log_density();
   return result;
 }
 
 void Metropolis::propose() {
   for (double& e : noise_) e = step_size_ * normal(stream_);
   if (!full_) {
-    for (std::size_t k = 0; k < here_.z.size(); ++k) there_.z[k] = here_.z[k] + factor_[k] * noise_[k];
+    for (std::size_t k = 0; k < z_.size(); ++k) new_z_[k] = z_[k] + factor_[k] * noise_[k];
     return;
   }
   const double* row = factor_.data();
-  for (std::size_t k = 0; k < here_.z.size(); row += ++k) {
+  for (std::size_t k = 0; k < z_.size(); row += ++k) {
     double move = 0.0;
     for (std::size_t j = 0; j <= k; ++j) move += row[j] * noise_[j];
-    there_.z[k] = here_.z[k] + move;
+    new_z_[k] = z_[k] + move;
   }
 }
 
@@ -77,20 +112,20 @@ void Metropolis::observe() {
   n_observed_ += 1.0;
   // the last proposal's noise is no longer needed
   std::vector<double>& deviation = noise_;
-  for (std::size_t k = 0; k < here_.z.size(); ++k) {
-    deviation[k] = here_.z[k] - mean_[k];
+  for (std::size_t k = 0; k < z_.size(); ++k) {
+    deviation[k] = z_[k] - mean_[k];
     mean_[k] += deviation[k] / n_observed_;
   }
   const double weight = 1.0 - 1.0 / n_observed_;
   double* sum = products_.data();
-  for (std::size_t k = 0; k < here_.z.size(); ++k) {
+  for (std::size_t k = 0; k < z_.size(); ++k) {
     for (std::size_t j = full_ ? 0 : k; j <= k; ++j) *sum++ += weight * deviation[k] * deviation[j];
   }
 }
 
 // The factor of what was observed, shrunk towards the identity; then a fresh start of the observations.
 void Metropolis::reshape() {
-  const std::size_t dimension = here_.z.size();
+  const std::size_t dimension = z_.size();
   const std::size_t size = full_ ? dimension * (dimension + 1) / 2 : dimension;
   products_.resize(size);
   factor_ = products_;
@@ -123,10 +158,16 @@ void Metropolis::warm_up(std::size_t i, std::size_t n) {
   if (8 * i >= n && 8 * i < 6 * n) observe();
   if (i + 1 == 6 * n / 8) {
     reshape();
-    adaptation_ = DualAveraging(first_step(here_.z.size()), target_acceptance(here_.z.size()));
+    adaptation_ = DualAveraging(first_step(z_.size()), target_acceptance(z_.size()));
     step_size_ = adaptation_.step();
   }
   if (i + 1 == n) step_size_ = adaptation_.average();
 }
+
+double Metropolis::log_concentration() const {
+  return concentration_ ? concentration_->log_value() : Chain::log_concentration();
+}
+
+double Metropolis::parameters(double* log_beta) const { return density_.parameters(y_.data(), log_beta); }
 
 }  // namespace hbm_fast

@@ -7,13 +7,15 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
-#include "mcmc/whitened_chain.hpp"
+#include "mcmc/hamiltonian.hpp"
+#include "mcmc/start.hpp"
 
 namespace hbm_fast {
 
-class Metropolis final : public WhitenedChain {
+class Metropolis final : public Chain {
  public:
   // `preparation` outlives the chain, which moves on the coordinates of the region that it starts in.
   Metropolis(const SufficientStatistics& statistics, const ModelView& model, const Preparation& preparation,
@@ -21,16 +23,27 @@ class Metropolis final : public WhitenedChain {
 
   void warm_up(std::size_t i, std::size_t n) override;
   StepStatistics step() override;
+  double parameters(double* log_beta) const override;
+  double log_concentration() const override;
 
  private:
-  void arrive() override;
+  void go_to(double log_alpha, const double* log_beta);
+  void arrive();  // at y_: the density there
+  void draw_concentration();
   void observe();
   void reshape();
   void propose();
 
+  PosteriorDensity density_;
+  PosteriorDensity plain_;  // in v = log alpha, for jumps
+  const Preparation& preparation_;
+  const Whitening& whitening_;
+  Stream stream_;
   DualAveraging adaptation_;
   double step_size_;
-  std::vector<double> noise_;
+  double log_density_;
+  std::vector<double> z_, y_, new_z_, new_y_, noise_, log_beta_;
+  std::optional<Concentration> concentration_;
 
   // Proposals are new z = z + step size * factor * noise: a lower triangle by rows, or the diagonal alone.
   bool full_;

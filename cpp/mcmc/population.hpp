@@ -19,7 +19,7 @@
 #include <functional>
 #include <vector>
 
-#include "mcmc/run_chains.hpp"
+#include "mcmc/chain.hpp"
 #include "priors/prior.hpp"
 #include "statistics/sufficient_statistics.hpp"
 

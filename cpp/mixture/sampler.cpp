@@ -25,10 +25,10 @@ constexpr std::size_t fewest_counts = 40;
 constexpr double slice_share = 0.25;       // of the Gibbs steps that a slice step on alpha follows
 constexpr double independent_share = 0.9;  // of the sweeps, whose parameters come from independence steps
 
-class Chain {
+class ComponentChain {
  public:
-  Chain(const CountSlots& slots, const ModelView& model, const MixtureSamplerOptions& options, std::size_t number,
-        TimedPoll& poll)
+  ComponentChain(const CountSlots& slots, const ModelView& model, const MixtureSamplerOptions& options,
+                 std::size_t number, TimedPoll& poll)
       : slots_(slots),
         options_(options),
         sampler_(slots, model),
@@ -297,7 +297,7 @@ class Chain {
   std::vector<std::size_t> groups_;
 };
 
-void Chain::split_or_merge() {
+void ComponentChain::split_or_merge() {
   const auto last = static_cast<std::int64_t>(n_groups()) - 1;
   const auto i = static_cast<std::size_t>(uniform_integer(stream_, 0, last));
   auto j = static_cast<std::size_t>(uniform_integer(stream_, 0, last - 1));
@@ -411,7 +411,7 @@ void Chain::split_or_merge() {
   }
 }
 
-void Chain::record(MixtureChain& out) {
+void ComponentChain::record(MixtureChain& out) {
   auto [order, sizes, log_weights] = record_labels(stream_, labels_, pool_.size(),
                                                    open_ ? std::vector<std::size_t>() : active_, options_.weights, out);
   std::vector<std::size_t> added;
@@ -447,7 +447,8 @@ std::vector<MixtureChain> sample_mixture(const CountSlots& slots, const ModelVie
                                          const MixtureSamplerOptions& options,
                                          const std::function<void(double)>& poll) {
   return record_chains(
-      options, [&](std::size_t c, TimedPoll& timed_poll) { return Chain(slots, component, options, c, timed_poll); },
+      options,
+      [&](std::size_t c, TimedPoll& timed_poll) { return ComponentChain(slots, component, options, c, timed_poll); },
       poll);
 }
 

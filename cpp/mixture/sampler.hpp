@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "mcmc/run_chains.hpp"
+#include "mcmc/chain.hpp"
 #include "mixture/count_slots.hpp"
 #include "priors/prior.hpp"
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "mcmc/run_chains.hpp"
+#include "mcmc/chain.hpp"
 #include "regression/whitening.hpp"
 
 namespace hbm_fast {
