@@ -35,9 +35,7 @@ PriorOfScale prior_of_scale(const PosteriorDensity& density, double log_alpha) {
     const double slope = of_prior + curvature_part;
     return {slope, coordinate.log_slope_curvature(v) - of_prior * curvature_part + slope * curvature_part};
   }
-  constexpr double h = 1e-4;
-  return {prior.log_density_slope(log_alpha),
-          (prior.log_density_slope(log_alpha - h) - prior.log_density_slope(log_alpha + h)) / (2.0 * h)};
+  return {prior.log_density_slope(log_alpha), -prior.log_density_curvature(log_alpha)};
 }
 
 }  // namespace

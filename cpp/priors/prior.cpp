@@ -79,6 +79,11 @@ double AlphaPrior::log_density_slope(double t) const {
   return 0.0;
 }
 
+double AlphaPrior::log_density_curvature(double t) const {
+  constexpr double h = 1e-4;  // relative error 2e-9 for a gamma
+  return (log_density_slope(t + h) - log_density_slope(t - h)) / (2.0 * h);
+}
+
 double AlphaPrior::draw_log(Stream& stream) const {
   switch (kind) {
     case AlphaKind::fixed: return std::log(a);
