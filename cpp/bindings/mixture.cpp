@@ -61,12 +61,9 @@ py::tuple maximize_all(const CountSlots& slots, Doubles log_concentration, Doubl
                        int n_threads) {
   const auto [n, n_components] = need_solutions(slots, log_concentration, log_weights);
   const MixturePrior prior = to_prior(slots, alpha, beta, weights);
-  Doubles value(static_cast<py::ssize_t>(n));
-  Integers n_iterations(static_cast<py::ssize_t>(n));
-  Contiguous<bool> converged(static_cast<py::ssize_t>(n));
-  std::fill_n(value.mutable_data(), n, -std::numeric_limits<double>::infinity());
-  std::fill_n(n_iterations.mutable_data(), n, 0);
-  std::fill_n(converged.mutable_data(), n, false);
+  auto value = filled<double>(std::vector<double>(n, -std::numeric_limits<double>::infinity()));
+  auto n_iterations = filled<std::int64_t>(std::vector<std::int64_t>(n, 0));
+  auto converged = filled<bool>(std::vector<bool>(n, false));
   double *to_a = log_concentration.mutable_data(), *to_weights = log_weights.mutable_data();
   double* const to_value = value.mutable_data();
   std::int64_t* const to_iterations = n_iterations.mutable_data();
