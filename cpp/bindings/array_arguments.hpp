@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <exception>
@@ -14,6 +15,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #ifdef __GLIBCXX__
 #include <cxxabi.h>
@@ -174,6 +176,47 @@ std::size_t checked_csr(const py::array& values, const Contiguous<Index>& column
 inline void poll_signals() {
   const WithGil gil;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+// Runs kernel(poll) without the GIL, for long loops; the poll raises KeyboardInterrupt through them.
+template <class Kernel>
+void without_gil_polled(Kernel&& kernel) {
+  without_gil([&] {
+    const Poll poll = poll_signals;
+    TimedPoll timed_poll(poll);
+    kernel(timed_poll);
+  });
+}
+
+// The poll of a sampler, which is given the share that is done: raises KeyboardInterrupt through the kernel, and calls
+// `progress` with the share unless that is None.
+inline auto poll_with_progress(const py::object& progress) {
+  return [&progress](double share) {
+    poll_signals();
+    if (progress.is_none()) return;
+    const WithGil gil;
+    progress(share);
+  };
+}
+
+// A copy as an array (n,), or of the shape that is given.
+template <class T, class Values>
+Contiguous<T> filled(const Values& values, std::vector<std::size_t> shape) {
+  Contiguous<T> result(std::move(shape));
+  std::copy(values.begin(), values.end(), result.mutable_data());
+  return result;
+}
+template <class T, class Values>
+Contiguous<T> filled(const Values& values) {
+  return filled<T>(values, {values.size()});
+}
+
+// Adds a new array of this shape to a result, and returns where a kernel writes it.
+template <class T>
+T* add_array(py::dict& result, const char* name, std::vector<std::size_t> shape) {
+  Contiguous<T> array(std::move(shape));
+  result[name] = array;
+  return array.mutable_data();
 }
 
 // One submodule of _core each.

@@ -13,11 +13,14 @@ namespace hbm_fast::bindings {
 class Datasets {
  public:
   Datasets(const py::list& given, std::size_t n_categories)
-      : shared_(given.size()), built_(given.size()), all_(given.size()) {
-    std::vector<CountsView> counts(given.size());
+      : n_categories_(n_categories),
+        counts_(given.size()),
+        shared_(given.size()),
+        built_(given.size()),
+        all_(given.size()) {
     for (std::size_t b = 0; b < given.size(); ++b) {
       if (py::isinstance<py::array>(given[b])) {
-        counts[b] = to_counts(py::reinterpret_borrow<py::array>(given[b]));
+        counts_[b] = to_counts(py::reinterpret_borrow<py::array>(given[b]));
       } else {
         if (!py::isinstance<SharedStatistics>(given[b])) {
           throw py::type_error("each dataset must be an integer array (N, K) or SufficientStatistics");
@@ -29,8 +32,6 @@ class Datasets {
                   "weights and counts must be such that the sum of weight * count is at most 1e+18");
       }
     }
-    counts_ = std::move(counts);
-    n_categories_ = n_categories;
   }
 
   // Without the GIL; the arrays must stay alive.
@@ -53,7 +54,7 @@ class Datasets {
   }
 
  private:
-  std::size_t n_categories_ = 0;
+  std::size_t n_categories_;
   std::vector<CountsView> counts_;
   std::vector<std::shared_ptr<const SufficientStatistics>> shared_;
   std::vector<std::unique_ptr<SufficientStatistics>> built_;

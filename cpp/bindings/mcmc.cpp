@@ -11,9 +11,6 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using Integers32 = Contiguous<std::int32_t>;
-using Bools = Contiguous<bool>;
-
 SamplerKind sampler_kind(const std::string& method) {
   if (method == "hmc") return SamplerKind::hmc;
   if (method == "gibbs") return SamplerKind::gibbs;
@@ -29,7 +26,7 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
   refuse_if(n_categories == 0, "there must be at least one category");
   Datasets datasets(given, n_categories);
   refuse_if(methods.size() != given.size(), "methods must name a sampler for each dataset");
-  SamplerOptions options{{}, n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  SamplerOptions options{{n_chains, n_draws, n_warmup, to_key(key), n_threads}, {}};
   for (const std::string& method : methods) options.kinds.push_back(sampler_kind(method));
   if (start) {
     const auto n = static_cast<py::ssize_t>(given.size() * n_chains);
@@ -39,36 +36,19 @@ py::dict sample_posterior(const py::list& given, const AlphaPrior& alpha, const 
     options.start_log_beta = start->second.data();
   }
   const auto shape = std::vector<std::size_t>{given.size(), n_chains, n_draws};
-  const Doubles log_alpha(shape), log_density(shape), acceptance(shape), step_size(shape);
-  const Doubles log_beta(std::vector<std::size_t>{given.size(), n_chains, n_draws, n_categories});
-  const Integers32 n_evaluations(shape), n_modes(static_cast<py::ssize_t>(given.size()));
-  const Bools diverging(shape);
-  std::optional<Doubles> log_concentration;
-  if (beta.concentration) log_concentration.emplace(shape);
-  const auto data = [](auto array) { return array.mutable_data(); };
-  const SampleArrays out{data(log_alpha),  data(log_beta),  data(log_density),
-                         data(acceptance), data(step_size), data(n_evaluations),
-                         data(diverging),  data(n_modes),   log_concentration ? data(*log_concentration) : nullptr};
-  const ModelView model{alpha, beta};
-  without_gil([&] {
-    sample(datasets.build(n_threads), model, options, out, [&](double share) {
-      poll_signals();
-      if (!progress.is_none()) {
-        const WithGil gil;
-        progress(share);
-      }
-    });
-  });
   py::dict result;
-  result["log_alpha"] = log_alpha;
-  result["log_beta"] = log_beta;
-  result["log_density"] = log_density;
-  result["acceptance_rate"] = acceptance;
-  result["step_size"] = step_size;
-  result["n_steps"] = n_evaluations;
-  result["diverging"] = diverging;
-  result["n_modes"] = n_modes;
-  if (log_concentration) result["log_concentration"] = *log_concentration;
+  const SampleArrays out{
+      .log_alpha = add_array<double>(result, "log_alpha", shape),
+      .log_beta = add_array<double>(result, "log_beta", {given.size(), n_chains, n_draws, n_categories}),
+      .log_density = add_array<double>(result, "log_density", shape),
+      .acceptance = add_array<double>(result, "acceptance_rate", shape),
+      .step_size = add_array<double>(result, "step_size", shape),
+      .n_evaluations = add_array<std::int32_t>(result, "n_steps", shape),
+      .diverging = add_array<bool>(result, "diverging", shape),
+      .n_modes = add_array<std::int32_t>(result, "n_modes", {given.size()}),
+      .log_concentration = beta.concentration ? add_array<double>(result, "log_concentration", shape) : nullptr};
+  const ModelView model{alpha, beta};
+  without_gil([&] { sample(datasets.build(n_threads), model, options, out, poll_with_progress(progress)); });
   return result;
 }
 
@@ -84,19 +64,17 @@ py::tuple modes(const py::list& given, const AlphaPrior& alpha, const BetaPrior&
   Doubles log_beta(std::vector<py::ssize_t>{n_datasets, static_cast<py::ssize_t>(n_categories)});
   double *to_alpha = log_alpha.mutable_data(), *to_beta = log_beta.mutable_data(), *to_spread = spread.mutable_data();
   const ModelView model{alpha, beta};
-  without_gil([&] {
+  without_gil_polled([&](TimedPoll& poll) {
     const auto& statistics = datasets.build(n_threads);
     parallel_for(
         statistics.size(), 1, n_threads,
-        [&](std::size_t begin, std::size_t end) {
-          for (std::size_t b = begin; b < end; ++b) {
-            const Mode mode = highest_mode(*statistics[b], model);
-            to_alpha[b] = mode.log_alpha;
-            std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
-            to_spread[b] = mode.spread;
-          }
+        [&](std::size_t b, std::size_t) {
+          const Mode mode = highest_mode(*statistics[b], model, poll);
+          to_alpha[b] = mode.log_alpha;
+          std::copy(mode.log_beta.begin(), mode.log_beta.end(), to_beta + b * n_categories);
+          to_spread[b] = mode.spread;
         },
-        poll_signals);
+        [&] { poll(); });
   });
   return py::make_tuple(log_alpha, log_beta, spread);
 }

@@ -48,21 +48,12 @@ std::pair<std::size_t, std::size_t> need_solutions(const CountSlots& slots, cons
   return {extent(log_weights, 0), extent(log_weights, 1)};
 }
 
-// Runs body(s) for each of n solutions, one a chunk; returns whether Ctrl-C stopped the call.
+// Runs body(s, poll) for each of n solutions, one a chunk.
 template <class Body>
-bool each_solution(std::size_t n, int n_threads, Body&& body) {
-  try {
-    without_gil([&] {
-      const Poll poll = poll_signals;
-      TimedPoll timed_poll(poll);
-      parallel_for(
-          n, 1, n_threads, [&](std::size_t begin, std::size_t) { body(begin, timed_poll); }, [&] { timed_poll(); });
-    });
-  } catch (py::error_already_set& error) {
-    if (!error.matches(PyExc_KeyboardInterrupt)) throw;
-    return true;
-  }
-  return false;
+void each_solution(std::size_t n, int n_threads, Body&& body) {
+  without_gil_polled([&](TimedPoll& poll) {
+    parallel_for(n, 1, n_threads, [&](std::size_t s, std::size_t) { body(s, poll); }, [&] { poll(); });
+  });
 }
 
 py::tuple maximize_all(const CountSlots& slots, Doubles log_concentration, Doubles log_weights, const AlphaPrior& alpha,
@@ -70,18 +61,15 @@ py::tuple maximize_all(const CountSlots& slots, Doubles log_concentration, Doubl
                        int n_threads) {
   const auto [n, n_components] = need_solutions(slots, log_concentration, log_weights);
   const MixturePrior prior = to_prior(slots, alpha, beta, weights);
-  Doubles value(static_cast<py::ssize_t>(n));
-  Integers n_iterations(static_cast<py::ssize_t>(n));
-  Contiguous<bool> converged(static_cast<py::ssize_t>(n));
-  std::fill_n(value.mutable_data(), n, -std::numeric_limits<double>::infinity());
-  std::fill_n(n_iterations.mutable_data(), n, 0);
-  std::fill_n(converged.mutable_data(), n, false);
+  auto value = filled<double>(std::vector<double>(n, -std::numeric_limits<double>::infinity()));
+  auto n_iterations = filled<std::int64_t>(std::vector<std::int64_t>(n, 0));
+  auto converged = filled<bool>(std::vector<bool>(n, false));
   double *to_a = log_concentration.mutable_data(), *to_weights = log_weights.mutable_data();
   double* const to_value = value.mutable_data();
   std::int64_t* const to_iterations = n_iterations.mutable_data();
   bool* const to_converged = converged.mutable_data();
   const std::size_t size = n_components * slots.n_categories, width = n_components;
-  const bool interrupted = each_solution(n, n_threads, [&, width = width](std::size_t s, TimedPoll& poll) {
+  const auto maximize_one = [&, width = width](std::size_t s, TimedPoll& poll) {
     MixtureObjective objective(slots, prior, width);
     MixturePoint point = objective.point();
     objective.read(point, to_a + s * size, to_weights + s * width);
@@ -97,7 +85,14 @@ py::tuple maximize_all(const CountSlots& slots, Doubles log_concentration, Doubl
     objective.write(point, to_a + s * size, to_weights + s * width);
     to_value[s] = point.value;
     if (failure) std::rethrow_exception(failure);
-  });
+  };
+  bool interrupted = false;
+  try {
+    each_solution(n, n_threads, maximize_one);
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_KeyboardInterrupt)) throw;
+    interrupted = true;
+  }
   return py::make_tuple(value, n_iterations, converged, interrupted);
 }
 
@@ -113,16 +108,12 @@ py::tuple starts(const CountSlots& slots, const Labels& labels, std::size_t n_co
   Doubles log_concentration(std::vector<std::size_t>{n, n_components, slots.n_categories});
   Doubles log_weights(std::vector<std::size_t>{n, n_components});
   double *to_a = log_concentration.mutable_data(), *to_weights = log_weights.mutable_data();
-  const bool interrupted = each_solution(n, n_threads, [&](std::size_t s, TimedPoll& poll) {
+  each_solution(n, n_threads, [&](std::size_t s, TimedPoll& poll) {
     MixtureObjective objective(slots, prior, n_components);
     MixturePoint point = objective.point();
     start_from_labels(objective, at + s * slots.n_groups(), totals.data()[s], point, poll);
     objective.write(point, to_a + s * size, to_weights + s * n_components);
   });
-  if (interrupted) {
-    PyErr_SetNone(PyExc_KeyboardInterrupt);
-    throw py::error_already_set();
-  }
   return py::make_tuple(log_concentration, log_weights);
 }
 
@@ -133,14 +124,10 @@ Labels seeds(const CountSlots& slots, const Doubles& uniforms, std::size_t n_can
   const std::size_t n = extent(uniforms, 0), n_components = extent(uniforms, 1);
   Labels labels(std::vector<std::size_t>{n, slots.n_groups()});
   std::int32_t* const to = labels.mutable_data();
-  const bool interrupted = each_solution(n, n_threads, [&](std::size_t s, TimedPoll& poll) {
+  each_solution(n, n_threads, [&](std::size_t s, TimedPoll& poll) {
     hellinger_labels(slots, n_components, uniforms.data() + s * n_components, n_candidates, n_iterations,
                      to + s * slots.n_groups(), poll);
   });
-  if (interrupted) {
-    PyErr_SetNone(PyExc_KeyboardInterrupt);
-    throw py::error_already_set();
-  }
   return labels;
 }
 
@@ -159,11 +146,7 @@ Doubles log_joint(const CountSlots& slots, const Doubles& log_concentration, con
   MixtureObjective objective(slots, prior, n_components);
   MixturePoint point = objective.point();
   objective.read(point, log_concentration.data(), log_weights.data());
-  without_gil([&] {
-    const Poll poll = poll_signals;
-    TimedPoll timed_poll(poll);
-    objective.log_joint(point, timed_poll);
-  });
+  without_gil_polled([&](TimedPoll& poll) { objective.log_joint(point, poll); });
   return unpadded(objective.responsibilities(), slots.n_groups(), n_components, objective.stride());
 }
 
@@ -175,11 +158,9 @@ py::tuple information(const CountSlots& slots, const Doubles& log_concentration,
   MixtureObjective objective(slots, prior, n_components);
   MixturePoint point = objective.point();
   objective.read(point, log_concentration.data(), log_weights.data());
-  without_gil([&] {
-    const Poll poll = poll_signals;
-    TimedPoll timed_poll(poll);
-    objective.expect(point, timed_poll);
-    objective.derive(point, timed_poll);
+  without_gil_polled([&](TimedPoll& poll) {
+    objective.expect(point, poll);
+    objective.derive(point, poll);
   });
   const std::size_t stride = objective.stride();
   return py::make_tuple(unpadded(objective.responsibilities(), slots.n_groups(), n_components, stride),
@@ -197,16 +178,14 @@ Doubles scores(const CountSlots& slots, const Doubles& log_concentration, const 
   }
   Doubles result(std::vector<std::size_t>{n, n_components, n_categories});
   double* to = result.mutable_data();
-  without_gil([&] {
-    const Poll poll = poll_signals;
-    TimedPoll timed_poll(poll);
+  without_gil_polled([&](TimedPoll& poll) {
     std::vector<double> a(n_components * n_categories), total(n_components, 0.0);
     for (std::size_t i = 0; i < a.size(); ++i) {
       a[i] = std::exp(log_concentration.data()[i]);
       total[i / n_categories] += a[i];
     }
     for (std::size_t i = 0; i < n; ++i) {
-      timed_poll();
+      poll();
       const auto g = static_cast<std::size_t>(rows.data()[i]);
       for (std::size_t c = 0; c < n_components; ++c, to += n_categories) {
         const double* const here = a.data() + c * n_categories;
@@ -234,21 +213,9 @@ void register_mixture(py::module_ m) {
       .def_readonly("log_coefficient", &CountSlots::log_coefficient)
       .def_readonly("sum_of_weights", &CountSlots::sum_of_weights)
       .def_property_readonly(
-          "weights",
-          [](const CountSlots& s) {
-            Doubles weights(static_cast<py::ssize_t>(s.weights.size()));
-            std::copy(s.weights.begin(), s.weights.end(), weights.mutable_data());
-            return weights;
-          },
-          "Multiplicity (N,) of each group.")
+          "weights", [](const CountSlots& s) { return filled<double>(s.weights); }, "Multiplicity (N,) of each group.")
       .def_property_readonly(
-          "order",
-          [](const CountSlots& s) {
-            Integers order(static_cast<py::ssize_t>(s.order.size()));
-            std::copy(s.order.begin(), s.order.end(), order.mutable_data());
-            return order;
-          },
-          "The row of each group.")
+          "order", [](const CountSlots& s) { return filled<std::int64_t>(s.order); }, "The row of each group.")
       .def_property_readonly(
           "hash", [](const CountSlots& s) { return py::make_tuple(s.hash.high, s.hash.low); },
           "Of the groups, whatever the order of the rows.")

@@ -39,22 +39,6 @@ Contiguous<T> joined(const std::vector<MixtureChain>& chains, std::vector<T> Mix
   return result;
 }
 
-// draw(poll) without the GIL; the poll reports the share done and raises for Ctrl-C.
-template <class Draw>
-std::vector<MixtureChain> chains_without_gil(const py::object& progress, Draw&& draw) {
-  std::vector<MixtureChain> chains;
-  without_gil([&] {
-    chains = draw([&](double share) {
-      poll_signals();
-      if (!progress.is_none()) {
-        const WithGil gil;
-        progress(share);
-      }
-    });
-  });
-  return chains;
-}
-
 // J, or the largest number of components of a draw.
 inline std::size_t most_components(const std::vector<MixtureChain>& chains, std::size_t n_components) {
   std::size_t most = std::max<std::size_t>(n_components, 1);

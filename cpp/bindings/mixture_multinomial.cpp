@@ -29,10 +29,11 @@ py::dict sample_multinomial(const CountSlots& slots, std::size_t n_empty, const 
                             int n_threads, const py::object& progress) {
   refuse_if(!(weights > 0.0) || !(concentration > 0.0), "weights and concentration must be positive");
   need_prior(slots, prior);
-  const MixtureSamplerOptions options{n_components, weights, concentration, shape,       rate,     n_empty,
-                                      n_chains,     n_draws, n_warmup,      to_key(key), n_threads};
-  const std::vector<MixtureChain> chains = chains_without_gil(progress, [&](const auto& poll) {
-    return sample_multinomial_mixture(MultinomialGroups(slots, prior.values), options, poll);
+  const ChainOptions of_chains{n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  const MixtureSamplerOptions options{of_chains, n_components, weights, concentration, shape, rate, n_empty};
+  std::vector<MixtureChain> chains;
+  without_gil([&] {
+    chains = sample_multinomial_mixture(MultinomialGroups(slots, prior.values), options, poll_with_progress(progress));
   });
   return of_labels(chains, options, slots.n_groups() + n_empty, most_components(chains, n_components));
 }
@@ -42,10 +43,8 @@ Doubles log_joint_of_multinomials(const CountSlots& slots, const Doubles& beta, 
   const std::vector<double> prior(slots.n_categories, 1.0);
   Doubles result(std::vector<std::size_t>{slots.n_groups(), n_components});
   double* const to = result.mutable_data();
-  without_gil([&] {
-    const Poll poll = poll_signals;
-    TimedPoll timed_poll(poll);
-    multinomial_log_joint(MultinomialGroups(slots, prior), n_components, beta.data(), weights.data(), to, timed_poll);
+  without_gil_polled([&](TimedPoll& poll) {
+    multinomial_log_joint(MultinomialGroups(slots, prior), n_components, beta.data(), weights.data(), to, poll);
   });
   return result;
 }
@@ -64,17 +63,15 @@ Doubles log_predictive_of_labels(const CountSlots& slots, const Contiguous<std::
   const std::size_t n_draws = extent(labels, 0), size = n_components * rows.n_groups();
   Doubles result(std::vector<std::size_t>{n_draws, n_components, rows.n_groups()});
   double* const to = result.mutable_data();
-  without_gil([&] {
-    const Poll poll = poll_signals;
-    TimedPoll timed_poll(poll);
+  without_gil_polled([&](TimedPoll& poll) {
     const MultinomialGroups groups(slots, prior.values), new_groups(rows, prior.values);
     parallel_for(
         n_draws, 1, n_threads,
         [&](std::size_t s, std::size_t) {
           log_predictive_given_labels(groups, at + s * groups.n_groups(), n_components, new_groups, to + s * size,
-                                      timed_poll);
+                                      poll);
         },
-        [&] { timed_poll(); });
+        [&] { poll(); });
   });
   return result;
 }
@@ -86,11 +83,9 @@ py::tuple maximize_multinomials(const CountSlots& slots, Doubles beta, Doubles w
   need_prior(slots, prior);
   double *const to_beta = beta.mutable_data(), *const to_weights = weights.mutable_data();
   MultinomialMode mode;
-  without_gil([&] {
-    const Poll poll = poll_signals;
-    TimedPoll timed_poll(poll);
+  without_gil_polled([&](TimedPoll& poll) {
     mode = maximize_multinomial(MultinomialGroups(slots, prior.values), d, n_components, to_beta, to_weights, tolerance,
-                                max_iterations, timed_poll);
+                                max_iterations, poll);
   });
   return py::make_tuple(mode.value, mode.n_iterations, mode.converged);
 }

@@ -12,11 +12,11 @@ py::dict sample(const CountSlots& slots, std::size_t n_empty, const AlphaPrior& 
                 const py::object& progress) {
   refuse_if(beta.values.size() != slots.n_categories, "table and model differ in K");
   refuse_if(!(weights > 0.0) || !(concentration > 0.0), "weights and concentration must be positive");
-  const MixtureSamplerOptions options{n_components, weights, concentration, shape,       rate,     n_empty,
-                                      n_chains,     n_draws, n_warmup,      to_key(key), n_threads};
+  const ChainOptions of_chains{n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  const MixtureSamplerOptions options{of_chains, n_components, weights, concentration, shape, rate, n_empty};
   const ModelView model{alpha, beta};
-  const std::vector<MixtureChain> chains =
-      chains_without_gil(progress, [&](const auto& poll) { return sample_mixture(slots, model, options, poll); });
+  std::vector<MixtureChain> chains;
+  without_gil([&] { chains = sample_mixture(slots, model, options, poll_with_progress(progress)); });
   const std::size_t k = slots.n_categories, most = most_components(chains, n_components);
   py::dict result = of_labels(chains, options, slots.n_groups() + n_empty, most);
   result["log_alpha"] = padded(chains, &MixtureChain::log_alpha, n_draws, most, 1, false);

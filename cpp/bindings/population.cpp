@@ -14,36 +14,20 @@ py::dict sample_posterior(const py::list& given, double mean, double sd, const A
   Datasets datasets(given, n_categories);
   const std::vector<std::size_t> shape{n_chains, n_draws};
   const std::vector<std::size_t> of_datasets{given.size(), n_chains, n_draws};
-  const auto with_categories = [&](std::vector<std::size_t> lead) {
-    lead.push_back(n_categories);
-    return Doubles(lead);
-  };
-  const Doubles mu(shape), log_tau(shape), log_kappa(shape), acceptance(shape), log_alpha(of_datasets);
-  const Doubles log_m = with_categories(shape), log_beta = with_categories(of_datasets);
-  const Contiguous<bool> diverging(shape);
-  const auto data = [](auto array) { return array.mutable_data(); };
-  const PopulationArrays out{data(mu),        data(log_tau),  data(log_kappa),  data(log_m),
-                             data(log_alpha), data(log_beta), data(acceptance), data(diverging)};
-  const PopulationPriors priors{mean, sd, tau, {kappa, m}};
-  const PopulationOptions options{n_chains, n_draws, n_warmup, to_key(key), n_threads};
-  without_gil([&] {
-    sample_population(datasets.build(n_threads), priors, options, out, [&](double share) {
-      poll_signals();
-      if (!progress.is_none()) {
-        const WithGil gil;
-        progress(share);
-      }
-    });
-  });
   py::dict result;
-  result["mu"] = mu;
-  result["log_tau"] = log_tau;
-  result["log_kappa"] = log_kappa;
-  result["log_m"] = log_m;
-  result["log_alpha"] = log_alpha;
-  result["log_beta"] = log_beta;
-  result["acceptance_rate"] = acceptance;
-  result["diverging"] = diverging;
+  const PopulationArrays out{
+      .mu = add_array<double>(result, "mu", shape),
+      .log_tau = add_array<double>(result, "log_tau", shape),
+      .log_kappa = add_array<double>(result, "log_kappa", shape),
+      .log_m = add_array<double>(result, "log_m", {n_chains, n_draws, n_categories}),
+      .log_alpha = add_array<double>(result, "log_alpha", of_datasets),
+      .log_beta = add_array<double>(result, "log_beta", {given.size(), n_chains, n_draws, n_categories}),
+      .acceptance = add_array<double>(result, "acceptance_rate", shape),
+      .diverging = add_array<bool>(result, "diverging", shape)};
+  const PopulationPriors priors{mean, sd, tau, {kappa, m}};
+  const ChainOptions options{n_chains, n_draws, n_warmup, to_key(key), n_threads};
+  without_gil(
+      [&] { sample_population(datasets.build(n_threads), priors, options, out, poll_with_progress(progress)); });
   return result;
 }
 

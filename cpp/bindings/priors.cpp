@@ -9,11 +9,10 @@ namespace {
 
 // What the densities divide by and the draws need: where it fails a rejection sampler would never end.
 void need_parameters(const AlphaPrior& p) {
-  const bool is_bounded = p.kind == AlphaKind::log_uniform || p.kind == AlphaKind::power;
   const bool two = p.kind == AlphaKind::gamma || p.kind == AlphaKind::log_normal || p.kind == AlphaKind::lomax;
-  const bool any_a = is_bounded || p.kind == AlphaKind::log_normal;
+  const bool any_a = p.bounded() || p.kind == AlphaKind::log_normal;
   refuse_if(!std::isfinite(p.a) || !(any_a || p.a > 0.0) || (two && !(p.b > 0.0 && std::isfinite(p.b))) ||
-                (is_bounded && !(p.lower > 0.0 && p.lower < p.upper && std::isfinite(p.upper))),
+                (p.bounded() && !(p.lower > 0.0 && p.lower < p.upper && std::isfinite(p.upper))),
             "a, b, lower and upper are no parameters of this prior of alpha");
 }
 

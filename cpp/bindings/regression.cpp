@@ -29,13 +29,7 @@ Design to_design(const Doubles& values, const Doubles& unit, std::size_t n_rows)
 void register_regression(py::module_ m) {
   py::class_<Problem> problem(m, "Problem", "A regression of counts (N, K) on a design (N, P).");
   problem
-      .def(py::init([](const std::string& link, Doubles counts, Doubles design, Optional precision_design,
-                       Optional weights, Optional offset, Optional precision_offset, Optional penalty,
-                       Optional precision_penalty) {
-             return Problem(to_link(link), std::move(counts), std::move(design), std::move(precision_design),
-                            std::move(weights), std::move(offset), std::move(precision_offset), std::move(penalty),
-                            std::move(precision_penalty));
-           }),
+      .def(py::init<const std::string&, Doubles, Doubles, Optional, Optional, Optional, Optional, Optional, Optional>(),
            py::arg("link"), py::arg("counts"), py::arg("design"), py::arg("precision_design") = py::none(),
            py::arg("weights") = py::none(), py::arg("offset") = py::none(), py::arg("precision_offset") = py::none(),
            py::arg("penalty") = py::none(), py::arg("precision_penalty") = py::none())
@@ -51,8 +45,7 @@ void register_regression(py::module_ m) {
               value = RegressionObjective(self.data, n_threads, poll_signals)
                           .derivatives(theta.data(), gradient.data(), information.data());
             });
-            const auto size = static_cast<py::ssize_t>(p);
-            return std::tuple(value, filled(gradient, {size}), filled(information, {size, size}));
+            return std::tuple(value, filled<double>(gradient), filled<double>(information, {p, p}));
           },
           py::arg("theta"), py::arg("n_threads"),
           "Value with the coefficient, gradient (p,) and minus the Hessian (p, p).")
@@ -67,8 +60,8 @@ void register_regression(py::module_ m) {
               const RegressionObjective objective(self.data, n_threads, poll_signals);
               found = maximize(objective, pooled_start(objective, unit.data(), precision_unit.data()), max_iterations);
             });
-            const auto size = static_cast<py::ssize_t>(found.theta.size());
-            return std::tuple(found.value, filled(found.theta, {size}), filled(found.information, {size, size}),
+            const std::size_t p = found.theta.size();
+            return std::tuple(found.value, filled<double>(found.theta), filled<double>(found.information, {p, p}),
                               std::string(name_of(found.ending)), found.n_iterations);
           },
           py::arg("unit"), py::arg("precision_unit"), py::arg("max_iterations"), py::arg("n_threads"),
@@ -105,10 +98,8 @@ void register_regression(py::module_ m) {
           value = marginal_likelihood(subjects, theta.data(), gradient.data(), found.data(), covariance.data(),
                                       n_threads, poll_signals);
         });
-        const auto s = static_cast<py::ssize_t>(n_subjects);
-        const auto j = static_cast<py::ssize_t>(free);
-        return std::tuple(value, filled(gradient, {static_cast<py::ssize_t>(p)}), filled(found, {s, j}),
-                          filled(covariance, {s, j, j}));
+        return std::tuple(value, filled<double>(gradient), filled<double>(found, {n_subjects, free}),
+                          filled<double>(covariance, {n_subjects, free, free}));
       },
       py::arg("theta"), py::arg("begins"), py::arg("modes"), py::arg("nodes"), py::arg("n_scales"),
       py::arg("n_threads"),

@@ -17,14 +17,21 @@ inline const double* data_of(const Optional& array, std::size_t size, const char
   return array->data();
 }
 
+inline Link to_link(const std::string& name) {
+  if (name == "softmax") return Link::softmax;
+  if (name == "log") return Link::log;
+  if (name == "multinomial") return Link::multinomial;
+  throw std::invalid_argument("link must be softmax, log or multinomial");
+}
+
 // The arrays of one regression, kept alive; only `softmax` has a design of the precision.
 struct Problem {
   Doubles counts, design;
   Optional precision_design, weights, offset, precision_offset, penalty, precision_penalty;
   RegressionData data;
 
-  Problem(Link link, Doubles counts_, Doubles design_, Optional precision_design_, Optional weights_, Optional offset_,
-          Optional precision_offset_, Optional penalty_, Optional precision_penalty_)
+  Problem(const std::string& link_name, Doubles counts_, Doubles design_, Optional precision_design_, Optional weights_,
+          Optional offset_, Optional precision_offset_, Optional penalty_, Optional precision_penalty_)
       : counts(std::move(counts_)),
         design(std::move(design_)),
         precision_design(std::move(precision_design_)),
@@ -33,6 +40,7 @@ struct Problem {
         precision_offset(std::move(precision_offset_)),
         penalty(std::move(penalty_)),
         precision_penalty(std::move(precision_penalty_)) {
+    const Link link = to_link(link_name);
     refuse_if(counts.ndim() != 2 || design.ndim() != 2 || counts.shape(0) != design.shape(0) || counts.shape(1) < 2,
               "counts and design must have shapes (N, K) and (N, P)");
     refuse_if((link == Link::softmax) != precision_design.has_value(), "the softmax link has a precision_design");
@@ -56,19 +64,6 @@ struct Problem {
             .precision_penalty = data_of(precision_penalty, q * q, "precision_penalty")};
   }
 };
-
-inline Link to_link(const std::string& name) {
-  if (name == "softmax") return Link::softmax;
-  if (name == "log") return Link::log;
-  if (name == "multinomial") return Link::multinomial;
-  throw std::invalid_argument("link must be softmax, log or multinomial");
-}
-
-inline Doubles filled(const std::vector<double>& values, std::vector<py::ssize_t> shape) {
-  py::array_t<double> result(std::move(shape));
-  std::copy(values.begin(), values.end(), result.mutable_data());
-  return py::reinterpret_steal<Doubles>(result.release());
-}
 
 // Adds the samplers to the submodule.
 void register_regression_sampler(py::module_& m);

@@ -4,9 +4,6 @@
 namespace hbm_fast::bindings {
 namespace {
 
-using Bools = Contiguous<bool>;
-using Integers32 = Contiguous<std::int32_t>;
-
 // The posterior of a regression with its arrays kept alive, and the coordinates in which it is sampled.
 struct RegressionPosterior {
   py::object problem;
@@ -41,39 +38,20 @@ py::dict draw(const RegressionPosterior& self, bool independence, std::size_t n_
               std::size_t n_warmup, const Words& key, int n_threads, const py::object& progress) {
   const RegressionDensity& density = self.density;
   const std::vector<std::size_t> shape{n_chains, n_draws};
-  const auto with = [&](std::vector<std::size_t> more) {
-    more.insert(more.begin(), shape.begin(), shape.end());
-    return Doubles(more);
-  };
-  const Doubles theta = with({density.n_theta()});
-  const Doubles log_scale = with({density.n_scales()});
-  const Doubles intercepts = with({density.n_subjects(), density.n_intercepts()});
-  const Doubles log_density(shape), log_weight(shape), acceptance(shape), step_size(shape);
-  const Integers32 n_evaluations(shape);
-  const Bools diverging(shape);
-  const auto data = [](auto array) { return array.mutable_data(); };
-  const RegressionDraws out{data(theta),      data(log_scale), data(intercepts),    data(log_density), data(log_weight),
-                            data(acceptance), data(step_size), data(n_evaluations), data(diverging)};
-  const RegressionSamplerOptions options{independence, n_chains, n_draws, n_warmup, to_key(key), n_threads};
-  without_gil([&] {
-    sample_regression(density, self.whitening, options, out, [&](double share) {
-      poll_signals();
-      if (!progress.is_none()) {
-        const WithGil gil;
-        progress(share);
-      }
-    });
-  });
+  const std::vector<std::size_t> of_intercepts{n_chains, n_draws, density.n_subjects(), density.n_intercepts()};
   py::dict result;
-  result["theta"] = theta;
-  result["log_scale"] = log_scale;
-  result["intercepts"] = intercepts;
-  result["log_density"] = log_density;
-  result["log_weight"] = log_weight;
-  result["acceptance_rate"] = acceptance;
-  result["step_size"] = step_size;
-  result["n_steps"] = n_evaluations;
-  result["diverging"] = diverging;
+  const RegressionDraws out{
+      .theta = add_array<double>(result, "theta", {n_chains, n_draws, density.n_theta()}),
+      .log_scale = add_array<double>(result, "log_scale", {n_chains, n_draws, density.n_scales()}),
+      .intercepts = add_array<double>(result, "intercepts", of_intercepts),
+      .log_density = add_array<double>(result, "log_density", shape),
+      .log_weight = add_array<double>(result, "log_weight", shape),
+      .acceptance = add_array<double>(result, "acceptance_rate", shape),
+      .step_size = add_array<double>(result, "step_size", shape),
+      .n_evaluations = add_array<std::int32_t>(result, "n_steps", shape),
+      .diverging = add_array<bool>(result, "diverging", shape)};
+  const RegressionSamplerOptions options{{n_chains, n_draws, n_warmup, to_key(key), n_threads}, independence};
+  without_gil([&] { sample_regression(density, self.whitening, options, out, poll_with_progress(progress)); });
   return result;
 }
 
@@ -115,7 +93,7 @@ void register_regression_sampler(py::module_& m) {
             RegressionDensity density = self.density;
             std::vector<double> gradient(density.dimension());
             const double value = density.value(y.data(), gradient.data());
-            return std::tuple(value, filled(gradient, {static_cast<py::ssize_t>(gradient.size())}));
+            return std::tuple(value, filled<double>(gradient));
           },
           py::arg("y"), "With every constant, and its gradient: theta, scales of either sign, standardised intercepts.")
       .def(
@@ -150,10 +128,7 @@ void register_regression_sampler(py::module_& m) {
           py::arg("common"), py::arg("nodes"), py::arg("weights"), py::arg("key"), py::arg("n_threads"),
           "The log density (R,) of theta and log scales, with the random intercepts integrated out.")
       .def_property_readonly(
-          "centre",
-          [](const RegressionPosterior& self) {
-            return filled(self.whitening.centre, {static_cast<py::ssize_t>(self.whitening.centre.size())});
-          },
+          "centre", [](const RegressionPosterior& self) { return filled<double>(self.whitening.centre); },
           "Where the whitened coordinates are 0.")
       .def("sample", &draw, py::arg("independence"), py::arg("n_draws"), py::arg("n_chains"), py::arg("n_warmup"),
            py::arg("key"), py::arg("n_threads"), py::arg("progress"),

@@ -74,11 +74,9 @@ std::size_t chunk_of(const SufficientStatistics& statistics) {
 // body(begin, end, poll) on chunks of n concentrations, without the interpreter's lock.
 template <class Body>
 void for_chunks(const SufficientStatistics& statistics, std::size_t n, int n_threads, const Body& body) {
-  without_gil([&] {
-    const Poll poll = poll_signals;
-    TimedPoll timed_poll(poll);
+  without_gil_polled([&](TimedPoll& poll) {
     parallel_for(
-        n, chunk_of(statistics), n_threads, [&](std::size_t begin, std::size_t end) { body(begin, end, timed_poll); },
+        n, chunk_of(statistics), n_threads, [&](std::size_t begin, std::size_t end) { body(begin, end, poll); },
         poll_signals);
   });
 }
@@ -94,11 +92,8 @@ const CountColumn& column_of(const SufficientStatistics& statistics, std::size_t
 }
 
 py::tuple pairs_of(const CountColumn& column) {
-  const auto copy = [](std::span<const double> values) {
-    return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
-  };
   const auto [values, weights] = column.value_weights();
-  return py::make_tuple(copy(values), copy(weights));
+  return py::make_tuple(filled<double>(values), filled<double>(weights));
 }
 
 py::tuple get_state(const SharedStatistics& self) {

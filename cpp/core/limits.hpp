@@ -34,6 +34,9 @@ inline constexpr double smallest_concentration = 1e-300;
 // alpha (below), or all factors alpha + j are alpha (above).
 inline constexpr double log_alpha_range = 300.0;
 
+// Above it all factors alpha + j are alpha, to double precision, and the likelihood is free of alpha.
+inline constexpr double highest_log_alpha = 80.0;
+
 // log(2 pi) / 2
 inline constexpr double half_log_two_pi = 0.91893853320467274178;
 

@@ -121,6 +121,20 @@ inline std::int64_t count_at(const CountsArray& counts, std::size_t b, std::size
   });
 }
 
+// In how many rows of a dataset the count of category k, or the total where k is K, is above j.
+inline std::int64_t exceedance(const CountsArray& counts, std::size_t b, std::size_t k, std::int64_t j) {
+  const std::size_t n_categories = counts.view.n_categories;
+  std::int64_t result = 0;
+  for (std::size_t n = 0; n < counts.view.n_rows; ++n) {
+    std::int64_t x = 0;
+    for (std::size_t c = 0; c < n_categories; ++c) {
+      if (c == k || k == n_categories) x += count_at(counts, b, n, c);
+    }
+    result += x > j;
+  }
+  return result;
+}
+
 // An array of exactly n elements: one too many is seen.
 template <class T>
 std::unique_ptr<T[]> exact(std::size_t n) {

@@ -241,23 +241,6 @@ void evaluate(const Source& source, const std::optional<SharedConcentration>& sh
   }
 }
 
-template <class Index>
-void sparse_log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
-  std::optional<SharedConcentration> shared;
-  std::optional<SumMin> shared_sum;
-  if (rows.concentration_row_stride == 0) {
-    if (rows.n_rows >= SharedConcentration::fewest_rows) {
-      shared.emplace(rows.concentration, 1, rows.n_categories, rows.n_rows,
-                     static_cast<double>(rows.offsets[rows.n_rows] - rows.offsets[0]), coefficient);
-    }
-    shared_sum = shared ? shared->sum_min : RowBlocks::sum_of(rows.concentration, 1, rows.n_categories);
-  }
-  visit(rows.counts, [&]<class T>(const TypedCounts<T>& values) {
-    const SparseSource<T, Index> source(rows, values, shared_sum ? &*shared_sum : nullptr);
-    evaluate(source, shared, coefficient, out, n_threads, poll);
-  });
-}
-
 }  // namespace
 
 std::size_t Rows::size() const {
@@ -281,13 +264,25 @@ void log_pmf(const Rows& rows, bool coefficient, double* out, int n_threads, con
   });
 }
 
-void log_pmf(const SparseRows<std::int32_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
-  sparse_log_pmf(rows, coefficient, out, n_threads, poll);
+template <class Index>
+void log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
+  std::optional<SharedConcentration> shared;
+  std::optional<SumMin> shared_sum;
+  if (rows.concentration_row_stride == 0) {
+    if (rows.n_rows >= SharedConcentration::fewest_rows) {
+      shared.emplace(rows.concentration, 1, rows.n_categories, rows.n_rows,
+                     static_cast<double>(rows.offsets[rows.n_rows] - rows.offsets[0]), coefficient);
+    }
+    shared_sum = shared ? shared->sum_min : RowBlocks::sum_of(rows.concentration, 1, rows.n_categories);
+  }
+  visit(rows.counts, [&]<class T>(const TypedCounts<T>& values) {
+    const SparseSource<T, Index> source(rows, values, shared_sum ? &*shared_sum : nullptr);
+    evaluate(source, shared, coefficient, out, n_threads, poll);
+  });
 }
 
-void log_pmf(const SparseRows<std::int64_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll) {
-  sparse_log_pmf(rows, coefficient, out, n_threads, poll);
-}
+template void log_pmf(const SparseRows<std::int32_t>&, bool, double*, int, const Poll&);
+template void log_pmf(const SparseRows<std::int64_t>&, bool, double*, int, const Poll&);
 
 void log_pmf_rows(const std::int64_t* counts, const double* concentration, std::int64_t n_rows,
                   std::int64_t n_categories, std::int64_t concentration_row_stride, std::int64_t coefficient,

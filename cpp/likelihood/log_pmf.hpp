@@ -46,8 +46,8 @@ struct SparseRows {
   std::ptrdiff_t concentration_row_stride;  // 0: one concentration for all rows
 };
 
-void log_pmf(const SparseRows<std::int32_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll);
-void log_pmf(const SparseRows<std::int64_t>& rows, bool coefficient, double* out, int n_threads, const Poll& poll);
+template <class Index>  // std::int32_t or std::int64_t
+void log_pmf(const SparseRows<Index>& rows, bool coefficient, double* out, int n_threads, const Poll& poll);
 
 // For callers compiled elsewhere (numba), by address: contiguous counts (N, K) and concentrations (rows apart by
 // `concentration_row_stride`, 0 for a shared one). Bad values give NaN: of one group, or of every group.

@@ -143,9 +143,10 @@ class RowBlocks {
     pure_.row[pure_.n] = row;
     ++pure_.n;
   }
-  template <class T>
-  std::size_t gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride,
-                             std::uint64_t* total);
+  // Writes those of n counts that are not 0, count(i), with their concentrations, a(i), behind the elements there are.
+  // Returns how many; their sum, or what check_total refuses, goes to *total.
+  template <class Count, class Concentration>
+  std::size_t gather(std::size_t n, const Count& count, const Concentration& a, std::uint64_t* total);
   bool full() const { return n_ + n_categories_ + 1 > size_ || rows_ == lane_count || pure_.n == lane_count; }
 
   void evaluate();
@@ -217,23 +218,22 @@ void RowBlocks::push(std::size_t row, std::size_t n, const RowRun<T>& run, Exact
   }
 }
 
-template <class T>
-std::size_t RowBlocks::gather_strided(const T* x, std::ptrdiff_t x_stride, const double* a, std::ptrdiff_t a_stride,
-                                      std::uint64_t* total) {
+template <class Count, class Concentration>
+std::size_t RowBlocks::gather(std::size_t n, const Count& count, const Concentration& a, std::uint64_t* total) {
   std::uint64_t sum = 0;
   std::uint64_t any = 0;
-  std::size_t n = n_;
-  for (std::size_t k = 0; k < n_categories_; ++k) {
-    const T value = x[static_cast<std::ptrdiff_t>(k) * x_stride];
+  std::size_t end = n_;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto value = count(i);
     any |= static_cast<std::uint64_t>(value);
     sum += static_cast<std::uint64_t>(value);
     if (any > largest_exact_integer || sum > largest_exact_integer) break;
-    counts_[n] = static_cast<double>(value);
-    concentration_[n] = a[static_cast<std::ptrdiff_t>(k) * a_stride];
-    n += value != 0;
+    counts_[end] = static_cast<double>(value);
+    concentration_[end] = a(i);
+    end += value != 0;
   }
   *total = any > largest_exact_integer ? any : sum;
-  return n - n_;
+  return end - n_;
 }
 
 template <class T>
@@ -243,17 +243,17 @@ bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, c
     last_sum_ = sum_of(a, a_stride, n_categories_);
     last_ = a;
   }
+  const auto count = [=](std::size_t k) { return x[static_cast<std::ptrdiff_t>(k) * x_stride]; };
+  const auto concentration = [=](std::size_t k) { return a[static_cast<std::ptrdiff_t>(k) * a_stride]; };
   std::uint64_t total = 0;
   const std::size_t n = x_stride == 1
                             ? kernels_.gather[type_index<T>()](x, a, a_stride, n_categories_, counts_.get() + n_,
                                                                concentration_.get() + n_, &total)
-                            : gather_strided(x, x_stride, a, a_stride, &total);
+                            : gather(n_categories_, count, concentration, &total);
   check_total(total, std::is_signed_v<T>);
   if (n == 1) {
     double others = 0.0;
-    for (std::size_t k = 0; k < n_categories_; ++k) {
-      others += x[static_cast<std::ptrdiff_t>(k) * x_stride] == 0 ? a[static_cast<std::ptrdiff_t>(k) * a_stride] : 0.0;
-    }
+    for (std::size_t k = 0; k < n_categories_; ++k) others += count(k) == 0 ? concentration(k) : 0.0;
     return push_pure(row, concentration_[n_], others, counts_[n_]);
   }
   return close_row(row, n, total, last_sum_);
@@ -262,24 +262,14 @@ bool RowBlocks::push_one(std::size_t row, const T* x, std::ptrdiff_t x_stride, c
 template <class T, class Index, class Exact>
 void RowBlocks::push_stored(std::size_t row, const T* values, std::ptrdiff_t value_stride, const Index* columns,
                             std::size_t n_stored, const double* a, SumMin of_row, Exact&& exact) {
+  const auto count = [=](std::size_t i) { return values[static_cast<std::ptrdiff_t>(i) * value_stride]; };
   std::uint64_t total = 0;
-  std::uint64_t any = 0;
-  std::size_t n = n_;
-  for (std::size_t i = 0; i < n_stored; ++i) {
-    const T value = values[static_cast<std::ptrdiff_t>(i) * value_stride];
-    any |= static_cast<std::uint64_t>(value);
-    total += static_cast<std::uint64_t>(value);
-    if (any > largest_exact_integer || total > largest_exact_integer) break;
-    counts_[n] = static_cast<double>(value);
-    concentration_[n] = a[columns[i]];
-    n += value != 0;
-  }
-  n -= n_;
-  check_total(any > largest_exact_integer ? any : total, std::is_signed_v<T>);
+  const std::size_t n = gather(n_stored, count, [=](std::size_t i) { return a[columns[i]]; }, &total);
+  check_total(total, std::is_signed_v<T>);
   bool done;
   if (n == 1) {
     std::size_t own = 0;
-    while (values[static_cast<std::ptrdiff_t>(own) * value_stride] == 0) ++own;
+    while (count(own) == 0) ++own;
     double others = 0.0;
     for (std::size_t k = 0; k < n_categories_; ++k) others += k == static_cast<std::size_t>(columns[own]) ? 0.0 : a[k];
     done = push_pure(row, a[columns[own]], others, counts_[n_]);

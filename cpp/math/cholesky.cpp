@@ -32,6 +32,13 @@ void solve_lower(const double* factor, std::size_t n, double* b) {
   }
 }
 
+void solve_upper(const double* factor, std::size_t n, double* b) {
+  for (std::size_t i = n; i-- > 0;) {
+    b[i] /= factor[i * n + i];
+    for (std::size_t k = 0; k < i; ++k) b[k] -= factor[i * n + k] * b[i];
+  }
+}
+
 void cholesky_solve(const double* factor, std::size_t n, double* b) {
   solve_lower(factor, n, b);
   for (std::size_t i = n; i-- > 0;) {

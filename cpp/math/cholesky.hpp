@@ -9,6 +9,8 @@ namespace hbm_fast {
 bool cholesky(double* matrix, std::size_t n, double lost_pivot = 1e-14);
 // Solves L x = b in place.
 void solve_lower(const double* factor, std::size_t n, double* b);
+// Solves L' x = b in place.
+void solve_upper(const double* factor, std::size_t n, double* b);
 // Solves L L' x = b in place.
 void cholesky_solve(const double* factor, std::size_t n, double* b);
 

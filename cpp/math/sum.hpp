@@ -1,7 +1,10 @@
 // Sums of doubles.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <vector>
 
 namespace hbm_fast {
 
@@ -16,6 +19,24 @@ inline double sum_of_four(const double* x, std::ptrdiff_t stride, std::size_t n)
   for (; k < n; ++k, x += stride) sum[0] += *x;
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
+
+inline double dot(const double* a, const double* b, std::size_t n) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+inline double dot(const std::vector<double>& a, const std::vector<double>& b) {
+  return dot(a.data(), b.data(), a.size());
+}
+
+// log(exp(x[0]) + ... + exp(x[n - 1])), n > 0.
+inline double log_sum_exp(const double* x, std::size_t n) {
+  const double largest = *std::max_element(x, x + n);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += std::exp(x[i] - largest);
+  return largest + std::log(sum);
+}
+inline double log_sum_exp(const std::vector<double>& x) { return log_sum_exp(x.data(), x.size()); }
 
 // A sum in twice the precision of a double.
 struct ExactSum {

@@ -71,8 +71,7 @@ ConcentrationScale concentration_scale(const SufficientStatistics& statistics, c
 }
 
 void Concentration::draw(Stream& stream, std::vector<double>& tables, double* log_beta) {
-  StepStatistics unused;
-  log_concentration_ = slice(stream, log_concentration_, width_, GivenTables(prior_, tables), unused);
+  log_concentration_ = slice(stream, log_concentration_, width_, GivenTables(prior_, tables));
   for (double& m : tables) m += value();
   log_dirichlet_block(stream, tables.data(), tables.size(), log_beta);
 }

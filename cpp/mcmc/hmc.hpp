@@ -8,8 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "mcmc/chain.hpp"
-#include "mcmc/dual_averaging.hpp"
+#include "mcmc/hamiltonian.hpp"
 #include "mcmc/start.hpp"
 
 namespace hbm_fast {
@@ -27,7 +26,7 @@ class Hmc final : public Chain {
 
  private:
   void enter(std::size_t region, double log_alpha, const double* log_beta);
-  void arrive();  // at y_: the density and its gradient there
+  void arrive();  // at here_.y: the density and its gradient there
   void jump_between_modes();
   void draw_concentration();
 
@@ -39,10 +38,8 @@ class Hmc final : public Chain {
   Stream stream_;
   std::vector<DualAveraging> adaptation_;  // one for each region
   std::vector<double> step_size_;
-  double log_density_ = 0.0;
-  // current state, proposal; gradients are with respect to z
-  std::vector<double> z_, y_, gradient_, new_z_, new_y_, new_gradient_, momentum_;
-  std::vector<double> log_beta_;
+  WhitenedPoint here_, there_;
+  std::vector<double> momentum_, log_beta_;
   std::optional<Concentration> concentration_;
 };
 

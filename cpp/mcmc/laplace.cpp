@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/limits.hpp"
+#include "math/sum.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -12,14 +13,8 @@ namespace {
 
 constexpr int max_newton_steps = 1000;  // a handful, but for priors far from alpha = 1
 
-double dot(const double* a, const double* b, std::size_t n) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 void normalise(std::vector<double>& direction) {
-  const double length = std::sqrt(dot(direction.data(), direction.data(), direction.size()));
+  const double length = std::sqrt(dot(direction, direction));
   for (double& w : direction) w /= length;
 }
 
@@ -40,9 +35,7 @@ PriorOfScale prior_of_scale(const PosteriorDensity& density, double log_alpha) {
     const double slope = of_prior + curvature_part;
     return {slope, coordinate.log_slope_curvature(v) - of_prior * curvature_part + slope * curvature_part};
   }
-  constexpr double h = 1e-4;
-  return {prior.log_density_slope(log_alpha),
-          (prior.log_density_slope(log_alpha - h) - prior.log_density_slope(log_alpha + h)) / (2.0 * h)};
+  return {prior.log_density_slope(log_alpha), -prior.log_density_curvature(log_alpha)};
 }
 
 }  // namespace
@@ -120,16 +113,17 @@ Whitening whitening_at(const PosteriorDensity& density, const double* y) {
   return result;
 }
 
-void climb(PosteriorDensity& density, std::vector<double>& y, const KeepOn& keep_on) {
+void climb(PosteriorDensity& density, std::vector<double>& y, TimedPoll& poll) {
   const std::size_t dimension = density.dimension();
   std::vector<double> proposal(dimension), gradient(dimension), step(dimension);
   double value = density.value(y.data(), gradient.data());
-  for (int i = 0; i < max_newton_steps && keep_on(); ++i) {
+  for (int i = 0; i < max_newton_steps; ++i) {
+    poll();
     const Whitening here = whitening_at(density, y.data());
     Whitening linear = here;
     std::fill(linear.centre.begin(), linear.centre.end(), 0.0);
     here.pull_back(gradient.data(), step.data());
-    const double expected = dot(step.data(), step.data(), dimension);  // twice the gain of a full step
+    const double expected = dot(step, step);  // twice the gain of a full step
     if (expected < 1e-8) break;
     linear.to_coordinates(step.data(), step.data());
     // No coordinate moves by more than 8 (a factor e^8) at once.

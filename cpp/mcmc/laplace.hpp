@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <vector>
 
+#include "core/parallel.hpp"
 #include "mcmc/posterior_density.hpp"
 
 namespace hbm_fast {
@@ -30,10 +30,7 @@ struct Whitening {
 // The whitening by the curvature at y (its centre is y).
 Whitening whitening_at(const PosteriorDensity& density, const double* y);
 
-// Called between evaluations; where it returns false, a computation ends early and its result is not used.
-using KeepOn = std::function<bool()>;
-
-// Moves y to a mode of the density by damped Newton steps.
-void climb(PosteriorDensity& density, std::vector<double>& y, const KeepOn& keep_on);
+// Moves y to a mode of the density by damped Newton steps; polls before each.
+void climb(PosteriorDensity& density, std::vector<double>& y, TimedPoll& poll);
 
 }  // namespace hbm_fast

@@ -11,8 +11,6 @@ namespace {
 
 constexpr double largest_float = 0x1.0p24;  // up to here whole numbers are exact
 constexpr std::size_t most_at_once = 128;
-// Above it all factors alpha + j are alpha, to double precision.
-constexpr double highest_log_alpha = 80.0;
 
 }  // namespace
 

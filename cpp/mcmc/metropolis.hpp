@@ -10,8 +10,7 @@
 #include <optional>
 #include <vector>
 
-#include "mcmc/chain.hpp"
-#include "mcmc/dual_averaging.hpp"
+#include "mcmc/hamiltonian.hpp"
 #include "mcmc/start.hpp"
 
 namespace hbm_fast {

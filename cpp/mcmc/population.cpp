@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <memory>
 #include <numeric>
@@ -12,7 +11,7 @@
 #include "core/parallel.hpp"
 #include "mcmc/crp_tables.hpp"
 #include "mcmc/dirichlet_block.hpp"
-#include "mcmc/dual_averaging.hpp"
+#include "mcmc/hamiltonian.hpp"
 #include "mcmc/laplace.hpp"
 #include "mcmc/level_terms.hpp"
 #include "mcmc/posterior_density.hpp"
@@ -44,16 +43,15 @@ class Upper {
         coordinate_(AlphaCoordinate::around(model.alpha, log_kappa)),
         log_kappa_(log_kappa),
         log_m_(std::move(log_m)),
-        adaptation_(1.5 * std::pow(static_cast<double>(log_m_.size()), -0.25), target_acceptance),
+        adaptation_(hamiltonian_adaptation(log_m_.size())),
         step_size_(adaptation_.step()) {}
 
   double log_kappa() const { return log_kappa_; }
   const std::vector<double>& log_m() const { return log_m_; }
-  double acceptance() const { return acceptance_; }
-  bool diverging() const { return diverging_; }
+  const StepStatistics& last_step() const { return last_step_; }
 
   // One trajectory; in warm-up the coordinates are those of the posterior at some sweeps, and the step size adapts.
-  void draw(const SufficientStatistics& tables, Stream& stream, bool reshape, const KeepOn& keep_on) {
+  void draw(const SufficientStatistics& tables, Stream& stream, bool reshape, TimedPoll& poll) {
     PosteriorDensity density(tables, model_);
     density.use(coordinate_);
     std::vector<double> y(density.dimension());
@@ -64,7 +62,7 @@ class Upper {
     }
     if (reshape) {
       std::vector<double> mode = y;
-      climb(density, mode, keep_on);
+      climb(density, mode, poll);
       whitening_ = whitening_at(density, mode.data());
     }
     trajectory(density, stream, y);
@@ -72,15 +70,12 @@ class Upper {
   }
 
   void adapt() {
-    adaptation_.add(acceptance_);
+    adaptation_.add(last_step_.acceptance);
     step_size_ = adaptation_.step();
   }
   void freeze() { step_size_ = adaptation_.average(); }
 
  private:
-  static constexpr double target_acceptance = 0.85;
-  static constexpr double divergence = 1000.0;
-
   void trajectory(PosteriorDensity& density, Stream& stream, std::vector<double>& y) {
     const std::size_t dimension = y.size();
     std::vector<double> z(dimension), momentum(dimension), gradient(dimension), new_y = y;
@@ -88,13 +83,8 @@ class Upper {
     const double start = density.value(y.data(), gradient.data());
     whitening_.pull_back(gradient.data(), gradient.data());
     for (double& p : momentum) p = normal(stream);
-    const auto kinetic = [&] {
-      return 0.5 * std::inner_product(momentum.begin(), momentum.end(), momentum.begin(), 0.0);
-    };
-    const double energy = kinetic() - start;
-    const double length = 1.5 + 1.5 * stream.uniform();
-    const int n_steps = static_cast<int>(std::clamp(std::ceil(length / step_size_), 1.0, 1000.0));
-    const double epsilon = std::min(length / n_steps, step_size_);
+    const double energy = 0.5 * dot(momentum, momentum) - start;
+    const auto [n_steps, epsilon] = draw_leapfrog(stream, step_size_);
     double value = start;
     for (int i = 0; i < n_steps; ++i) {
       for (std::size_t k = 0; k < dimension; ++k) {
@@ -107,10 +97,7 @@ class Upper {
       whitening_.pull_back(gradient.data(), gradient.data());
       for (std::size_t k = 0; k < dimension; ++k) momentum[k] += 0.5 * epsilon * gradient[k];
     }
-    const double error = kinetic() - value - energy;
-    diverging_ = !(error < divergence);
-    acceptance_ = diverging_ ? 0.0 : std::min(1.0, std::exp(-error));
-    if (!diverging_ && stream.uniform() < acceptance_) y = new_y;
+    if (accepts(stream, 0.5 * dot(momentum, momentum) - value - energy, last_step_)) y = new_y;
   }
 
   const ModelView& model_;
@@ -120,8 +107,7 @@ class Upper {
   Whitening whitening_;
   DualAveraging adaptation_;
   double step_size_;
-  double acceptance_ = 1.0;
-  bool diverging_ = false;
+  StepStatistics last_step_;
 };
 
 // What the chains of one dataset share.
@@ -342,10 +328,7 @@ class PopulationChain {
     SufficientStatistics statistics(n_categories_);
     const auto k = static_cast<std::ptrdiff_t>(n_categories_);
     statistics.add({whole_tables_.data(), CountType::int64, members_.size(), n_categories_, k, 1});
-    upper_.draw(statistics, stream_, reshape, [&] {
-      poll_();
-      return true;
-    });
+    upper_.draw(statistics, stream_, reshape, poll_);
     for (std::size_t i = 0; i < n_categories_; ++i) {
       concentration_[i] = std::exp(std::clamp(upper_.log_kappa() + upper_.log_m()[i], -690.0, log_alpha_range));
     }
@@ -379,8 +362,7 @@ class PopulationChain {
       const double z = (at - mu_) / tau;
       return last - 0.5 * z * z;
     };
-    StepStatistics unused;
-    log_alpha_[b] = slice(member.stream, before, member.width.value(), density, unused);
+    log_alpha_[b] = slice(member.stream, before, member.width.value(), density);
     here_[b].value = log_alpha_[b] == before ? first : last;
     if (adapting_) member.width.observe(std::abs(log_alpha_[b] - before));
   }
@@ -430,8 +412,7 @@ class PopulationChain {
         return priors_.tau.log_density(log_tau) - (n - 1.0) * log_tau - 0.5 * squares / variance -
                0.5 * (std::log(spread) + away * away / spread);
       };
-      StepStatistics unused;
-      log_tau_ = slice(stream_, log_tau_, std::min(3.0 / std::sqrt(n), 1.0), density, unused);
+      log_tau_ = slice(stream_, log_tau_, std::min(3.0 / std::sqrt(n), 1.0), density);
     }
     const auto [center, spread] = of_mu();
     const double noise = std::sqrt(1.0 - overrelaxation * overrelaxation) * normal(stream_);
@@ -442,13 +423,12 @@ class PopulationChain {
   void slice_population() {
     double current = 0.0;
     for (const Expansion& here : here_) current += here.value;
-    StepStatistics unused;
     const double old_mu = mu_;
     const auto of_mu = [&](double mu) {
       const double away = (mu - priors_.mean) / priors_.sd;
       return (mu == old_mu ? current : log_likelihood(mu, log_tau_)) - 0.5 * away * away;
     };
-    mu_ = slice(stream_, old_mu, mu_width_.value(), of_mu, unused);
+    mu_ = slice(stream_, old_mu, mu_width_.value(), of_mu);
     if (mu_ != old_mu) current = sum_of_trial();
     if (adapting_) mu_width_.observe(std::abs(mu_ - old_mu));
     if (priors_.tau.kind != AlphaKind::fixed) {
@@ -458,7 +438,7 @@ class PopulationChain {
         if (!std::isfinite(prior)) return prior;
         return prior + (log_tau == old ? current : log_likelihood(mu_, log_tau));
       };
-      log_tau_ = slice(stream_, old, tau_width_.value(), of_tau, unused);
+      log_tau_ = slice(stream_, old, tau_width_.value(), of_tau);
       if (adapting_) tau_width_.observe(std::abs(log_tau_ - old));
     }
   }
@@ -562,47 +542,34 @@ class PopulationChain {
 }  // namespace
 
 void sample_population(const std::vector<const SufficientStatistics*>& datasets, const PopulationPriors& priors,
-                       const PopulationOptions& options, const PopulationArrays& out,
+                       const ChainOptions& options, const PopulationArrays& out,
                        const std::function<void(double)>& poll) {
   const std::size_t n_categories = priors.upper.beta.values.size();
-  const double n_sweeps = static_cast<double>(options.n_chains * (options.n_warmup + options.n_draws));
-  std::atomic<std::size_t> done{0};
-  const Poll poll_with_share = [&] { poll(static_cast<double>(done) / n_sweeps); };
-  TimedPoll timed_poll(poll_with_share);
   std::vector<DatasetTerms> terms;
   terms.reserve(datasets.size());
   for (const SufficientStatistics* dataset : datasets) terms.emplace_back(*dataset);
   const int outer = static_cast<int>(threads_for(options.n_chains, 1, options.n_threads));
   const int inner = std::max(options.n_threads / outer, 1);
-  parallel_for(
-      options.n_chains, 1, outer,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t c = begin; c < end; ++c) {
-          PopulationChain chain(terms, priors, options.key, c, inner, timed_poll);
-          // The loops over datasets drop Stopped, as every parallel_for: each sweep must look again.
-          for (std::size_t i = 0; i < options.n_warmup; ++i, ++done) {
-            chain.warm_up(i, options.n_warmup);
-            timed_poll();
-          }
-          for (std::size_t d = 0; d < options.n_draws; ++d, ++done) {
-            chain.step();
-            timed_poll();
-            const std::size_t at = c * options.n_draws + d;
-            out.mu[at] = chain.mu();
-            out.log_tau[at] = chain.log_tau();
-            out.log_kappa[at] = chain.upper().log_kappa();
-            std::copy(chain.upper().log_m().begin(), chain.upper().log_m().end(), out.log_m + at * n_categories);
-            out.acceptance[at] = chain.upper().acceptance();
-            out.diverging[at] = chain.upper().diverging();
-            for (std::size_t b = 0; b < datasets.size(); ++b) {
-              const std::size_t place = b * options.n_chains * options.n_draws + at;
-              out.log_alpha[place] = chain.log_alpha(b);
-              std::copy(chain.log_beta(b).begin(), chain.log_beta(b).end(), out.log_beta + place * n_categories);
-            }
-          }
-        }
-      },
-      poll_with_share);
+  const auto start = [&](std::size_t c, TimedPoll& timed_poll) {
+    return [&, c, chain = PopulationChain(terms, priors, options.key, c, inner, timed_poll)](std::size_t i) mutable {
+      if (i < options.n_warmup) return chain.warm_up(i, options.n_warmup);
+      chain.step();
+      const std::size_t at = c * options.n_draws + i - options.n_warmup;
+      out.mu[at] = chain.mu();
+      out.log_tau[at] = chain.log_tau();
+      out.log_kappa[at] = chain.upper().log_kappa();
+      std::copy(chain.upper().log_m().begin(), chain.upper().log_m().end(), out.log_m + at * n_categories);
+      out.acceptance[at] = chain.upper().last_step().acceptance;
+      out.diverging[at] = chain.upper().last_step().diverging;
+      for (std::size_t b = 0; b < datasets.size(); ++b) {
+        const std::size_t place = b * options.n_chains * options.n_draws + at;
+        out.log_alpha[place] = chain.log_alpha(b);
+        std::copy(chain.log_beta(b).begin(), chain.log_beta(b).end(), out.log_beta + place * n_categories);
+      }
+    };
+  };
+  // The loops over datasets drop Stopped, as every parallel_for; run_chains looks again.
+  run_chains(options.n_chains, options.n_warmup + options.n_draws, outer, start, poll);
 }
 
 }  // namespace hbm_fast

@@ -19,7 +19,7 @@
 #include <functional>
 #include <vector>
 
-#include "core/stream.hpp"
+#include "mcmc/chain.hpp"
 #include "priors/prior.hpp"
 #include "statistics/sufficient_statistics.hpp"
 
@@ -30,14 +30,6 @@ struct PopulationPriors {
   double sd = 1.0;
   AlphaPrior tau;
   ModelView upper;  // kappa and m, as alpha and beta
-};
-
-struct PopulationOptions {
-  std::size_t n_chains = 4;
-  std::size_t n_draws = 1000;
-  std::size_t n_warmup = 200;
-  Key key{};
-  int n_threads = 1;
 };
 
 // Where the draws go: (C, D), (C, D, K), (B, C, D) and (B, C, D, K).
@@ -55,7 +47,7 @@ struct PopulationArrays {
 // Dataset b of chain c draws from Stream(key, Site::chain, b, c), and what the datasets share from that of b = B:
 // nothing depends on n_threads. `poll` is called with the share of sweeps done.
 void sample_population(const std::vector<const SufficientStatistics*>& datasets, const PopulationPriors& priors,
-                       const PopulationOptions& options, const PopulationArrays& out,
+                       const ChainOptions& options, const PopulationArrays& out,
                        const std::function<void(double)>& poll);
 
 }  // namespace hbm_fast

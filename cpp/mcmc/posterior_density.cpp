@@ -5,14 +5,13 @@
 #include <limits>
 
 #include "core/limits.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
 
-// Outside this range of log alpha the likelihood is a power of alpha (below) or free of it (above), to double
-// precision.
+// Below this log alpha the likelihood is a power of alpha, to double precision.
 constexpr double lowest_log_alpha = -log_alpha_range;
-constexpr double highest_log_alpha = 80.0;
 // A concentration below exp of this one enters only as a power too, by which the value is corrected.
 constexpr double floor_log = -660.0;
 
@@ -139,13 +138,7 @@ double PosteriorDensity::value(const double* y, double* gradient) {
 
 double PosteriorDensity::coordinate_part(const double* y) const {
   if (!alpha_fixed_ && !coordinate_.bounded) return 0.0;
-  double v = y[0];
-  if (!model_.beta.fixed) {
-    const double top = *std::max_element(y, y + n_categories_);
-    double sum = 0.0;
-    for (std::size_t k = 0; k < n_categories_; ++k) sum += std::exp(y[k] - top);
-    v = top + std::log(sum);
-  }
+  const double v = model_.beta.fixed ? y[0] : log_sum_exp(y, n_categories_);
   return alpha_fixed_ ? -0.5 * v * v : coordinate_.log_slope(v);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "math/sum.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
@@ -27,13 +28,6 @@ constexpr double widest = 4.0;
 constexpr std::size_t most_categories_to_jump = 16;
 constexpr double newton_tolerance = 1e-3;  // of the log density, in nats
 constexpr int max_newton_steps = 200;
-
-double log_sum(const std::vector<double>& values) {
-  const double top = *std::max_element(values.begin(), values.end());
-  double sum = 0.0;
-  for (const double v : values) sum += std::exp(v - top);
-  return top + std::log(sum);
-}
 
 // Where the decreasing function f passes zero between a (f > 0) and b (f <= 0).
 template <class Function>
@@ -83,17 +77,17 @@ void add_tail(std::vector<double>& points, const AlphaPrior& prior, double edge,
 
 }  // namespace
 
-Profile::Profile(const SufficientStatistics& statistics, const ModelView& model, const KeepOn& keep_on)
+Profile::Profile(const SufficientStatistics& statistics, const ModelView& model, TimedPoll& poll)
     : model_(model), dimension_(model.beta.fixed ? 1 : statistics.n_categories()) {
   PosteriorDensity density(statistics, model);
-  scan(density, keep_on);
-  if (keep_on()) divide(density, keep_on);
+  scan(density, poll);
+  divide(density, poll);
 }
 
 // Newton steps on log beta with sum beta = 1: with the gradient g of log beta's density and the diagonal d of minus its
 // Hessian, u = D^-1 (g - beta (beta^T D^-1 g) / (beta^T D^-1 beta)).
 Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta,
-                                 const KeepOn& keep_on) const {
+                                 TimedPoll& poll) const {
   const std::size_t n_categories = density.n_categories();
   Point point{log_alpha, model_.alpha.log_density(log_alpha), std::move(log_beta), {}};
   if (model_.beta.fixed) {
@@ -111,7 +105,8 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
   };
   double value = value_of(point.log_beta, slopes.data());
   double q = 0.0;
-  for (int i = 0; i < max_newton_steps && keep_on(); ++i) {
+  for (int i = 0; i < max_newton_steps; ++i) {
+    poll();
     double mass = 0.0;
     for (std::size_t k = 0; k < n_categories; ++k) {
       concentration[k] = std::exp(std::clamp(log_alpha + point.log_beta[k], -300.0, 300.0));
@@ -139,7 +134,7 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
     bool moved = false;
     for (double length = std::min(1.0, 8.0 / longest); length > 1e-6; length *= 0.5) {
       for (std::size_t k = 0; k < n_categories; ++k) next[k] = point.log_beta[k] + length * step[k];
-      const double total = log_sum(next);
+      const double total = log_sum_exp(next);
       for (double& x : next) x -= total;
       if (value_of(next, nullptr) >= value + 1e-4 * length * gain) {
         moved = true;
@@ -158,7 +153,7 @@ Profile::Point Profile::point_at(PosteriorDensity& density, double log_alpha, st
   return point;
 }
 
-void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
+void Profile::scan(PosteriorDensity& density, TimedPoll& poll) {
   // Below `first` and above `last` the likelihood is a power of alpha to within exp(-3).
   const SufficientStatistics& statistics = density.statistics();
   const auto totals = statistics.total_value_weights();
@@ -187,11 +182,11 @@ void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
   for (std::size_t k = 0; k < n_categories; ++k) {
     log_beta[k] = std::log(model_.beta.values[k] + (model_.beta.fixed ? 0.0 : statistics.n_positive(k)));
   }
-  const double sum = log_sum(log_beta);
+  const double sum = log_sum_exp(log_beta);
   for (double& x : log_beta) x -= sum;
   for (const double t : middle) {
-    if (!keep_on()) return;
-    points_.push_back(point_at(density, t, points_.empty() ? log_beta : points_.back().log_beta, keep_on));
+    poll();
+    points_.push_back(point_at(density, t, points_.empty() ? log_beta : points_.back().log_beta, poll));
   }
   // In the tails the prior and the power alone change.
   const Point ends[] = {points_.front(), points_.back()};
@@ -231,9 +226,9 @@ void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
       const double reach = std::max(height(i), height(i + 1)) + (is_peak(i) || is_peak(i + 1) ? rise : 0.0);
       if (!(rise > largest_rise && reach > best - looked_at)) continue;
       if (before[i + 1].log_alpha - before[i].log_alpha < 1e-9 * (1.0 + std::abs(before[i].log_alpha))) continue;
-      if (!keep_on()) return;
+      poll();
       const double half_way = 0.5 * (before[i].log_alpha + before[i + 1].log_alpha);
-      points_.push_back(point_at(density, half_way, before[i].log_beta, keep_on));
+      points_.push_back(point_at(density, half_way, before[i].log_beta, poll));
       added = true;
     }
   }
@@ -251,7 +246,7 @@ void Profile::scan(PosteriorDensity& density, const KeepOn& keep_on) {
   for (Point& p : points_) p.share /= sum_of_shares;
 }
 
-void Profile::divide(PosteriorDensity& density, const KeepOn& keep_on) {
+void Profile::divide(PosteriorDensity& density, TimedPoll& poll) {
   // Heights on the scale on which chains move: under a prior with bounds the coordinate is the logit.
   const std::size_t n = points_.size();
   std::vector<double> height(n);
@@ -305,7 +300,7 @@ void Profile::divide(PosteriorDensity& density, const KeepOn& keep_on) {
     const Point& top = points_[hill.top];
     density.use(AlphaCoordinate::around(model_.alpha, top.log_alpha));
     density.coordinates(top.log_alpha, top.log_beta.data(), y.data());
-    climb(density, y, keep_on);
+    climb(density, y, poll);
     double log_alpha = density.parameters(y.data(), log_beta.data());
     if (!(log_alpha > lower && log_alpha <= upper)) {
       log_alpha = top.log_alpha;
@@ -413,7 +408,7 @@ double Profile::draw_start(std::size_t c, std::size_t n, Stream& stream, double*
   std::vector<double> z(dimension_), y(dimension_);
   for (double& x : z) x = normal(stream);
   whitening_of(point).to_coordinates(z.data(), y.data());
-  const double total = log_sum(y);
+  const double total = log_sum_exp(y);
   for (std::size_t k = 0; k < dimension_; ++k) log_beta[k] = y[k] - total;
   return log_alpha;
 }
@@ -430,32 +425,29 @@ double Profile::log_density(const double* y) const {
   std::vector<double> z(dimension_), terms(normals_.size());
   for (std::size_t j = 0; j < normals_.size(); ++j) {
     normals_[j].from_coordinates(y, z.data());
-    double square = 0.0;
-    for (const double x : z) square += x * x;
-    terms[j] = log_heights_[j] - 0.5 * square;
+    terms[j] = log_heights_[j] - 0.5 * dot(z, z);
   }
-  return log_sum(terms);
+  return log_sum_exp(terms);
 }
 
-Region region_of_fixed_alpha(PosteriorDensity& density, const KeepOn& keep_on) {
+Region region_of_fixed_alpha(PosteriorDensity& density, TimedPoll& poll) {
   std::vector<double> y(density.dimension(), 0.0);
   if (!density.model().beta.fixed) {
     for (std::size_t k = 0; k < density.n_categories(); ++k) {
       y[k] = std::log(density.model().beta.values[k] + density.statistics().n_positive(k));
     }
   }
-  climb(density, y, keep_on);
+  climb(density, y, poll);
   return {infinity, {}, whitening_at(density, y.data())};
 }
 
-Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model) {
+Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model, TimedPoll& poll) {
   PosteriorDensity density(statistics, model);
-  const KeepOn always = [] { return true; };
   std::vector<Region> regions;
   if (density.alpha_fixed()) {
-    regions.push_back(region_of_fixed_alpha(density, always));
+    regions.push_back(region_of_fixed_alpha(density, poll));
   } else {
-    regions = Profile(statistics, model, always).regions();
+    regions = Profile(statistics, model, poll).regions();
   }
   const auto height = [&](const Region& region) {
     density.use(region.coordinate);
@@ -475,9 +467,7 @@ Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model
     for (std::size_t k = 0; k < slope.size(); ++k) slope[k] = std::exp(mode.log_beta[k]);
   }
   highest->whitening.pull_back(slope.data(), z.data());
-  double variance = 0.0;
-  for (const double s : z) variance += s * s;
-  mode.spread = std::sqrt(variance) * highest->coordinate.slope(v);
+  mode.spread = std::sqrt(dot(z, z)) * highest->coordinate.slope(v);
   return mode;
 }
 

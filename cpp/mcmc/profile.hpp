@@ -22,8 +22,8 @@ struct Region {
 
 class Profile {
  public:
-  // `keep_on` is called between evaluations; where it returns false, the scan ends and there are no regions.
-  Profile(const SufficientStatistics& statistics, const ModelView& model, const KeepOn& keep_on);
+  // Polls between evaluations.
+  Profile(const SufficientStatistics& statistics, const ModelView& model, TimedPoll& poll);
 
   // By increasing log alpha; one where there is one mode.
   const std::vector<Region>& regions() const { return regions_; }
@@ -49,10 +49,9 @@ class Profile {
     double share = 0.0;            // its probability
   };
 
-  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta,
-                 const KeepOn& keep_on) const;
-  void scan(PosteriorDensity& density, const KeepOn& keep_on);
-  void divide(PosteriorDensity& density, const KeepOn& keep_on);
+  Point point_at(PosteriorDensity& density, double log_alpha, std::vector<double> log_beta, TimedPoll& poll) const;
+  void scan(PosteriorDensity& density, TimedPoll& poll);
+  void divide(PosteriorDensity& density, TimedPoll& poll);
   bool is_uneven() const;
   Whitening whitening_of(const Point& point) const;
 
@@ -67,7 +66,7 @@ class Profile {
 };
 
 // The one region of a posterior whose alpha is fixed: Newton steps arrive at its only mode.
-Region region_of_fixed_alpha(PosteriorDensity& density, const KeepOn& keep_on);
+Region region_of_fixed_alpha(PosteriorDensity& density, TimedPoll& poll);
 
 // The highest mode of the posterior, and the standard deviation of log alpha by the curvature there (0 where alpha is
 // fixed).
@@ -76,6 +75,6 @@ struct Mode {
   std::vector<double> log_beta;
   double spread;
 };
-Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model);
+Mode highest_mode(const SufficientStatistics& statistics, const ModelView& model, TimedPoll& poll);
 
 }  // namespace hbm_fast

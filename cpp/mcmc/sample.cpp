@@ -1,11 +1,9 @@
 #include "mcmc/sample.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include "mcmc/gibbs.hpp"
@@ -29,9 +27,8 @@ void draw_start(PosteriorDensity& density, const Whitening& whitening, Start& st
   start.log_alpha = density.parameters(y.data(), start.log_beta.data());
 }
 
-void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts,
-                   const KeepOn& keep_on) {
-  preparation.regions.push_back(region_of_fixed_alpha(density, keep_on));
+void prepare_fixed(PosteriorDensity& density, Preparation& preparation, std::vector<Start>& starts, TimedPoll& poll) {
+  preparation.regions.push_back(region_of_fixed_alpha(density, poll));
   for (Start& start : starts) draw_start(density, preparation.regions[0].whitening, start);
 }
 
@@ -57,36 +54,10 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
             const SamplerOptions& options, const SampleArrays& out, const std::function<void(double)>& poll) {
   const std::size_t n_chains = options.n_chains;
   const std::size_t n_draws = options.n_draws;
-  const std::size_t n_jobs = datasets.size() * n_chains;
-  const double n_iterations = static_cast<double>(n_jobs) * static_cast<double>(options.n_warmup + n_draws);
-  std::atomic<std::size_t> done{0};
-  std::atomic<bool> stop{false};
-  const auto caller = std::this_thread::get_id();
-
-  // parallel_for polls between chunks; a long chain polls by itself, and the chains of other threads stop quietly.
-  const Poll poll_or_stop = [&] {
-    try {
-      poll(static_cast<double>(done) / n_iterations);
-    } catch (...) {
-      stop = true;
-      throw;
-    }
+  const Poll poll_before = [&] {
+    if (poll) poll(0.0);
   };
-  auto last = std::chrono::steady_clock::now();  // touched by the caller's thread alone
-  const auto keep_on = [&](std::size_t iterations) {
-    done += iterations;
-    if (stop) return false;
-    if (std::this_thread::get_id() == caller) {
-      const auto now = std::chrono::steady_clock::now();
-      if (now - last > std::chrono::milliseconds(50)) {
-        last = now;
-        poll_or_stop();
-      }
-    }
-    return true;
-  };
-
-  const KeepOn asked = [&] { return keep_on(0); };
+  TimedPoll timed_poll(poll_before);
   std::vector<Preparation> prepared(datasets.size());
   // Where the concentration of beta is unknown, the chains of each dataset start from another one.
   std::vector<ModelView> models(model.beta.concentration ? datasets.size() : 1, model);
@@ -107,10 +78,9 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
             starts[b].push_back({Stream(options.key, Site::chain, b, c), 0.0, std::vector<double>(n_categories)});
           }
           if (density.alpha_fixed()) {
-            prepare_fixed(density, prepared[b], starts[b], asked);
+            prepare_fixed(density, prepared[b], starts[b], timed_poll);
           } else {
-            Profile profile(*datasets[b], model_of(b), asked);
-            if (profile.regions().empty()) return;  // asked to stop
+            Profile profile(*datasets[b], model_of(b), timed_poll);
             for (std::size_t c = 0; c < n_chains; ++c) {
               Start& start = starts[b][c];
               start.log_alpha = profile.draw_start(c, n_chains, start.stream, start.log_beta.data());
@@ -138,48 +108,26 @@ void sample(const std::vector<const SufficientStatistics*>& datasets, const Mode
           }
         }
       },
-      poll_or_stop);
-  if (stop) return;
+      [&] { timed_poll(); });
 
-  parallel_for(
-      n_jobs, 1, options.n_threads,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t job = begin; job < end; ++job) {
-          const std::size_t b = job / n_chains;
-          const std::size_t n_categories = datasets[b]->n_categories();
-          const auto chain =
-              make_chain(options.kinds[b], *datasets[b], model_of(b), prepared[b], starts[b][job % n_chains]);
-          // a look at the clock after 32 iterations, or after fewer where they take long
-          std::size_t block = 1;
-          std::size_t since = 0;
-          auto looked = std::chrono::steady_clock::now();
-          const auto go_on = [&] {
-            if (since++ < block) return true;
-            const auto now = std::chrono::steady_clock::now();
-            block = now - looked < std::chrono::milliseconds(1) ? std::min<std::size_t>(2 * block, 32)
-                                                                : std::max<std::size_t>(block / 2, 1);
-            looked = now;
-            return keep_on(std::exchange(since, 1) - 1);
-          };
-          for (std::size_t i = 0; i < options.n_warmup; ++i) {
-            if (!go_on()) return;
-            chain->warm_up(i, options.n_warmup);
-          }
-          for (std::size_t d = 0; d < n_draws; ++d) {
-            if (!go_on()) return;
-            const StepStatistics step = chain->step();
-            const std::size_t at = job * n_draws + d;
-            out.log_alpha[at] = chain->parameters(out.log_beta + at * n_categories);
-            if (out.log_concentration != nullptr) out.log_concentration[at] = chain->log_concentration();
-            out.log_density[at] = step.log_density;
-            out.acceptance[at] = step.acceptance;
-            out.step_size[at] = step.step_size;
-            out.n_evaluations[at] = step.n_evaluations;
-            out.diverging[at] = step.diverging;
-          }
-        }
-      },
-      poll_or_stop);
+  const auto start_chain = [&](std::size_t job, TimedPoll&) {
+    const std::size_t b = job / n_chains;
+    return [&, job, n_categories = datasets[b]->n_categories(),
+            chain = make_chain(options.kinds[b], *datasets[b], model_of(b), prepared[b], starts[b][job % n_chains])](
+               std::size_t i) {
+      if (i < options.n_warmup) return chain->warm_up(i, options.n_warmup);
+      const StepStatistics step = chain->step();
+      const std::size_t at = job * n_draws + i - options.n_warmup;
+      out.log_alpha[at] = chain->parameters(out.log_beta + at * n_categories);
+      if (out.log_concentration != nullptr) out.log_concentration[at] = chain->log_concentration();
+      out.log_density[at] = step.log_density;
+      out.acceptance[at] = step.acceptance;
+      out.step_size[at] = step.step_size;
+      out.n_evaluations[at] = step.n_evaluations;
+      out.diverging[at] = step.diverging;
+    };
+  };
+  run_chains(datasets.size() * n_chains, options.n_warmup + n_draws, options.n_threads, start_chain, poll);
 }
 
 }  // namespace hbm_fast

@@ -1,14 +1,12 @@
 // Many datasets, many chains, one call.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
-#include "core/parallel.hpp"
-#include "core/stream.hpp"
+#include "mcmc/chain.hpp"
 #include "priors/prior.hpp"
 #include "statistics/sufficient_statistics.hpp"
 
@@ -16,13 +14,8 @@ namespace hbm_fast {
 
 enum class SamplerKind : std::uint8_t { hmc, gibbs, metropolis };
 
-struct SamplerOptions {
+struct SamplerOptions : ChainOptions {
   std::vector<SamplerKind> kinds;  // one for each dataset
-  std::size_t n_chains = 4;
-  std::size_t n_draws = 1000;
-  std::size_t n_warmup = 100;
-  Key key{};
-  int n_threads = 1;
   // Where the chains start, (B, C) and (B, C, K), if not at draws from the profile of log alpha; where the density is
   // not finite there, the draws serve.
   const double* start_log_alpha = nullptr;

@@ -32,4 +32,10 @@ double slice(Stream& stream, double x, double width, LogDensity&& log_density, S
   }
 }
 
+template <class LogDensity>
+double slice(Stream& stream, double x, double width, LogDensity&& log_density) {
+  StepStatistics unused;
+  return slice(stream, x, width, log_density, unused);
+}
+
 }  // namespace hbm_fast

@@ -128,9 +128,8 @@ void ComponentSampler::slice_alpha(Stream& stream, Component& component, const s
     for (const std::size_t g : groups) value += sum_of_terms(g);
     return value;
   };
-  StepStatistics unused;
   constexpr double width = 2.0;
-  component.log_alpha = slice(stream, component.log_alpha, width, density, unused);
+  component.log_alpha = slice(stream, component.log_alpha, width, density);
 }
 
 void ComponentSampler::count_tables(Stream& stream, const std::vector<std::int32_t>& labels,
@@ -169,10 +168,9 @@ void ComponentSampler::update(Stream& stream, Component& component) const {
       }
       return value;
     };
-    StepStatistics unused;
     // the tables beyond the first of each group determine log alpha to about one over their root
     const double width = 4.0 / std::sqrt(1.0 + n_tables - n_groups);
-    component.log_alpha = slice(stream, component.log_alpha, width, density, unused);
+    component.log_alpha = slice(stream, component.log_alpha, width, density);
   }
   if (model_.beta.fixed) return;
   if (component.concentration) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "math/sum.hpp"
+
 namespace hbm_fast {
 namespace {
 
@@ -21,12 +23,6 @@ struct Pair {
   double inverse;  // of their inner product
 };
 
-double inner(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 double largest(const std::vector<double>& a) {
   double result = 0.0;
   for (const double x : a) result = std::max(result, std::abs(x));
@@ -38,12 +34,12 @@ void direction_of(const MixtureObjective& objective, const MixturePoint& point, 
                   std::vector<double>& direction) {
   std::vector<double> q = point.gradient, share(pairs.size());
   for (std::size_t i = pairs.size(); i-- > 0;) {
-    share[i] = pairs[i].inverse * inner(pairs[i].step, q);
+    share[i] = pairs[i].inverse * dot(pairs[i].step, q);
     for (std::size_t j = 0; j < q.size(); ++j) q[j] -= share[i] * pairs[i].change[j];
   }
   objective.precondition(point, q.data(), direction.data());
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const double other = share[i] - pairs[i].inverse * inner(pairs[i].change, direction);
+    const double other = share[i] - pairs[i].inverse * dot(pairs[i].change, direction);
     for (std::size_t j = 0; j < q.size(); ++j) direction[j] += other * pairs[i].step[j];
   }
 }
@@ -60,11 +56,11 @@ MixtureStop maximize(MixtureObjective& objective, MixturePoint& point, double to
   MixturePoint next = point;
   for (; stop.n_iterations < max_iterations; ++stop.n_iterations) {
     objective.precondition(point, point.gradient.data(), direction.data());
-    const double plain_gain = inner(direction, point.gradient);
+    const double plain_gain = dot(direction, point.gradient);
     double gain = plain_gain;
     if (!pairs.empty()) {
       direction_of(objective, point, pairs, direction);
-      gain = inner(direction, point.gradient);
+      gain = dot(direction, point.gradient);
       if (!(gain > 0.0)) {
         pairs.clear();
         objective.precondition(point, point.gradient.data(), direction.data());
@@ -95,7 +91,7 @@ MixtureStop maximize(MixtureObjective& objective, MixturePoint& point, double to
       pair.step[j] = 2.0 * step * direction[j];  // the loop has halved the step that was taken
       pair.change[j] = point.gradient[j] - next.gradient[j];
     }
-    const double curvature = inner(pair.step, pair.change);
+    const double curvature = dot(pair.step, pair.change);
     if (curvature > 1e-8 * 2.0 * step * gain) {
       pair.inverse = 1.0 / curvature;
       if (pairs.size() == memory) pairs.pop_front();

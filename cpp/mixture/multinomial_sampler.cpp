@@ -399,13 +399,8 @@ void MultinomialChain::split_or_merge() {
 
   // log of the probability of the two parts over that of the whole, and of the choices
   const double size[2] = {parts_[0].size, parts_[1].size}, all = size[0] + size[1];
-  const double more = open_ ? 0.0 : options_.weights, sum = groups_.sum_of_prior;
-  double gain = log_abs_gamma(size[0] + more) + log_abs_gamma(size[1] + more) - log_abs_gamma(all + more);
-  if (open_) {
-    gain += std::log(process_concentration_);
-  } else {
-    gain += std::log(static_cast<double>(empty.size() + (split ? 0 : 1))) - log_abs_gamma(more);
-  }
+  const double sum = groups_.sum_of_prior;
+  double gain = log_prior_of_split(size, empty.size() + (split ? 0 : 1), options_, process_concentration_);
   gain += log_rising(sum, parts_[0].total + parts_[1].total) - log_rising(sum, parts_[0].total) -
           log_rising(sum, parts_[1].total);
   const auto empty_out = [&](std::size_t g) {
@@ -442,29 +437,12 @@ void MultinomialChain::split_or_merge() {
   }
 }
 
-// Components of a process are numbered in the order in which the groups use them.
 void MultinomialChain::record(MixtureChain& out) {
-  std::vector<double> sizes;
-  std::vector<std::int32_t> number(held_.stride, -1);
-  if (!open_) {
-    sizes.assign(options_.n_components, 0.0);
-    std::iota(number.begin(), number.begin() + static_cast<std::ptrdiff_t>(sizes.size()), 0);
-  }
-  for (const std::int32_t column : labels_) {
-    std::int32_t& own = number[static_cast<std::size_t>(column)];
-    if (own < 0) {
-      own = static_cast<std::int32_t>(sizes.size());
-      sizes.push_back(0.0);
-    }
-    sizes[static_cast<std::size_t>(own)] += 1.0;
-    out.labels.push_back(own);
-  }
-  std::vector<double> log_weights(sizes.size()), shares;
-  if (!open_) {
-    for (const double n : sizes) shares.push_back(n + options_.weights);
-    log_dirichlet(stream_, shares.data(), shares.size(), log_weights.data());
-    for (std::size_t j = 0; j < shares.size(); ++j) shares[j] = std::exp(log_weights[j]);
-  }
+  std::vector<std::size_t> columns(options_.n_components);  // none of a process
+  std::iota(columns.begin(), columns.end(), std::size_t{0});
+  auto [places, sizes, log_weights] = record_labels(stream_, labels_, held_.stride, columns, options_.weights, out);
+  std::vector<double> shares;
+  for (const double w : log_weights) shares.push_back(std::exp(w));
   for (std::size_t e = 0; e < options_.n_empty; ++e) {
     if (open_) {
       shares = sizes;
@@ -477,17 +455,8 @@ void MultinomialChain::record(MixtureChain& out) {
     sizes[j] += 1.0;
     out.labels.push_back(static_cast<std::int32_t>(j));
   }
-  if (open_) {
-    log_weights.resize(sizes.size());
-    const double all = static_cast<double>(groups_.n_groups() + options_.n_empty) + process_concentration_;
-    for (std::size_t j = 0; j < sizes.size(); ++j) log_weights[j] = std::log(sizes[j] / all);
-  }
-  out.log_weights.insert(out.log_weights.end(), log_weights.begin(), log_weights.end());
-  out.n_components.push_back(static_cast<std::int32_t>(sizes.size()));
-  out.n_used.push_back(static_cast<std::int32_t>(sizes.size()) -
-                       static_cast<std::int32_t>(std::count(sizes.begin(), sizes.end(), 0.0)));
+  record_weights(sizes, std::move(log_weights), options_, process_concentration_, out);
   out.log_likelihood.push_back(log_likelihood());
-  out.process_concentration.push_back(process_concentration_);
 }
 
 }  // namespace
@@ -495,7 +464,7 @@ void MultinomialChain::record(MixtureChain& out) {
 std::vector<MixtureChain> sample_multinomial_mixture(const MultinomialGroups& groups,
                                                      const MixtureSamplerOptions& options,
                                                      const std::function<void(double)>& poll) {
-  return run_chains(
+  return record_chains(
       options, [&](std::size_t c, TimedPoll& timed_poll) { return MultinomialChain(groups, options, c, timed_poll); },
       poll);
 }

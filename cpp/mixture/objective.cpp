@@ -15,17 +15,9 @@ constexpr double absent = -1e300;  // log weight of the lanes that pad a block
 constexpr double largest_log_concentration = 40.0;
 constexpr double smallest_log_concentration = -200.0;
 
-// Half of a step in log alpha by which the slope of a prior's density is differenced; relative error 2e-9 for a gamma.
-constexpr double difference_step = 1e-4;
-
 // What is left of the information along the rank-one direction, as a share, below which that term is dropped: it is
 // indefinite, or nearly so, far from the maximum.
 constexpr double least_reserve = 1e-3;
-
-double slope_of_slope(const AlphaPrior& prior, double log_alpha) {
-  return (prior.log_density_slope(log_alpha + difference_step) - prior.log_density_slope(log_alpha - difference_step)) /
-         (2.0 * difference_step);
-}
 
 }  // namespace
 
@@ -183,7 +175,7 @@ void MixtureObjective::derive(MixturePoint& point, TimedPoll& poll) {
       const double density_slope = prior_.alpha.log_density_slope(log_total) - sum_beta_;
       slope[l] = density_slope / total - first_[l];
       point.rank_one[from + l] =
-          (slope_of_slope(prior_.alpha, log_total) - density_slope) / (total * total) + second_[l];
+          (prior_.alpha.log_density_curvature(log_total) - density_slope) / (total * total) + second_[l];
     }
     for (std::size_t k = 0; k < n_categories; ++k) {
       if (k % lane_count == 0) poll();

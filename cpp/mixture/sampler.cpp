@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "math/special.hpp"
+#include "math/sum.hpp"
 #include "mixture/chains.hpp"
 #include "mixture/component.hpp"
 #include "mixture/seeds.hpp"
@@ -24,10 +25,10 @@ constexpr std::size_t fewest_counts = 40;
 constexpr double slice_share = 0.25;       // of the Gibbs steps that a slice step on alpha follows
 constexpr double independent_share = 0.9;  // of the sweeps, whose parameters come from independence steps
 
-class Chain {
+class ComponentChain {
  public:
-  Chain(const CountSlots& slots, const ModelView& model, const MixtureSamplerOptions& options, std::size_t number,
-        TimedPoll& poll)
+  ComponentChain(const CountSlots& slots, const ModelView& model, const MixtureSamplerOptions& options,
+                 std::size_t number, TimedPoll& poll)
       : slots_(slots),
         options_(options),
         sampler_(slots, model),
@@ -258,10 +259,7 @@ class Chain {
   // From y = log(alpha beta) in the place of log beta.
   void to_parameters(Component& component) {
     std::vector<double>& y = component.log_beta;
-    const double largest = *std::max_element(y.begin(), y.end());
-    double sum = 0.0;
-    for (const double value : y) sum += std::exp(value - largest);
-    component.log_alpha = largest + std::log(sum);
+    component.log_alpha = log_sum_exp(y);
     for (double& value : y) value -= component.log_alpha;
     sampler_.evaluate(component, 0);
   }
@@ -297,12 +295,9 @@ class Chain {
   std::vector<std::int32_t> sets_;  // of each group: which of some sets it is in, or -1
   std::vector<double> y_;
   std::vector<std::size_t> groups_;
-  // of `record`
-  std::vector<std::int32_t> number_;
-  std::vector<double> sizes_;
 };
 
-void Chain::split_or_merge() {
+void ComponentChain::split_or_merge() {
   const auto last = static_cast<std::int64_t>(n_groups()) - 1;
   const auto i = static_cast<std::size_t>(uniform_integer(stream_, 0, last));
   auto j = static_cast<std::size_t>(uniform_integer(stream_, 0, last - 1));
@@ -372,13 +367,8 @@ void Chain::split_or_merge() {
   const auto whole = finder_->find(sets_, 1);
   if (!parts[0] || !parts[1] || !whole[0]) return;
 
-  // log prior probability of the two parts over that of the whole, with the choice of an empty place
-  double log_prior = log_abs_gamma(sizes[0] + more) + log_abs_gamma(sizes[1] + more) - log_abs_gamma(all + more);
-  if (open_) {
-    log_prior += std::log(process_concentration_);
-  } else {
-    log_prior += std::log(static_cast<double>(empty.size() + (split ? 0 : 1))) - log_abs_gamma(more);
-  }
+  const std::size_t n_unused = empty.size() + (split ? 0 : 1);
+  const double log_prior = log_prior_of_split(sizes, n_unused, options_, process_concentration_);
   double gain = log_prior - log_allocation;
   if (split) {
     gain -= log_ratio(*whole[0], pool_[own_i], 0);
@@ -421,34 +411,12 @@ void Chain::split_or_merge() {
   }
 }
 
-// Components of a process are numbered in the order in which the groups use them.
-void Chain::record(MixtureChain& out) {
-  number_.assign(pool_.size(), -1);
-  std::vector<std::size_t> order;
-  if (!open_) {
-    order = active_;
-    for (std::size_t i = 0; i < order.size(); ++i) number_[order[i]] = static_cast<std::int32_t>(i);
-  }
-  sizes_.assign(order.size(), 0.0);
-  for (std::size_t g = 0; g < n_groups(); ++g) {
-    const auto place = static_cast<std::size_t>(labels_[g]);
-    if (number_[place] < 0) {
-      number_[place] = static_cast<std::int32_t>(order.size());
-      order.push_back(place);
-      sizes_.push_back(0.0);
-    }
-    sizes_[static_cast<std::size_t>(number_[place])] += 1.0;
-    out.labels.push_back(number_[place]);
-  }
-  std::vector<double> log_weights(order.size());
-  if (!open_) {
-    scores_.resize(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i) scores_[i] = sizes_[i] + options_.weights;
-    log_dirichlet(stream_, scores_.data(), order.size(), log_weights.data());
-  }
+void ComponentChain::record(MixtureChain& out) {
+  auto [order, sizes, log_weights] = record_labels(stream_, labels_, pool_.size(),
+                                                   open_ ? std::vector<std::size_t>() : active_, options_.weights, out);
   std::vector<std::size_t> added;
   for (std::size_t e = 0; e < options_.n_empty; ++e) {
-    scores_ = open_ ? sizes_ : log_weights;
+    scores_ = open_ ? sizes : log_weights;
     if (open_) {
       for (double& s : scores_) s = std::log(s);
       scores_.push_back(std::log(process_concentration_));
@@ -457,15 +425,10 @@ void Chain::record(MixtureChain& out) {
     if (i == order.size()) {
       order.push_back(fresh(n_groups()));
       added.push_back(order.back());
-      sizes_.push_back(0.0);
+      sizes.push_back(0.0);
     }
-    sizes_[i] += 1.0;
+    sizes[i] += 1.0;
     out.labels.push_back(static_cast<std::int32_t>(i));
-  }
-  if (open_) {
-    log_weights.resize(order.size());
-    const double all = static_cast<double>(n_groups() + options_.n_empty) + process_concentration_;
-    for (std::size_t i = 0; i < order.size(); ++i) log_weights[i] = std::log(sizes_[i] / all);
   }
   for (const std::size_t place : order) {
     const Component& component = pool_[place];
@@ -473,12 +436,8 @@ void Chain::record(MixtureChain& out) {
     out.log_beta.insert(out.log_beta.end(), component.log_beta.begin(), component.log_beta.end());
     if (component.concentration) out.log_concentration.push_back(component.concentration->log_value());
   }
-  out.log_weights.insert(out.log_weights.end(), log_weights.begin(), log_weights.end());
-  out.n_components.push_back(static_cast<std::int32_t>(order.size()));
-  out.n_used.push_back(static_cast<std::int32_t>(sizes_.size()) -
-                       static_cast<std::int32_t>(std::count(sizes_.begin(), sizes_.end(), 0.0)));
+  record_weights(sizes, std::move(log_weights), options_, process_concentration_, out);
   out.log_likelihood.push_back(log_likelihood());
-  out.process_concentration.push_back(process_concentration_);
   free_.insert(free_.end(), added.begin(), added.end());
 }
 
@@ -487,8 +446,9 @@ void Chain::record(MixtureChain& out) {
 std::vector<MixtureChain> sample_mixture(const CountSlots& slots, const ModelView& component,
                                          const MixtureSamplerOptions& options,
                                          const std::function<void(double)>& poll) {
-  return run_chains(
-      options, [&](std::size_t c, TimedPoll& timed_poll) { return Chain(slots, component, options, c, timed_poll); },
+  return record_chains(
+      options,
+      [&](std::size_t c, TimedPoll& timed_poll) { return ComponentChain(slots, component, options, c, timed_poll); },
       poll);
 }
 

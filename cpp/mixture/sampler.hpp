@@ -6,24 +6,19 @@
 #include <functional>
 #include <vector>
 
-#include "core/stream.hpp"
+#include "mcmc/chain.hpp"
 #include "mixture/count_slots.hpp"
 #include "priors/prior.hpp"
 
 namespace hbm_fast {
 
-struct MixtureSamplerOptions {
+struct MixtureSamplerOptions : ChainOptions {
   std::size_t n_components = 0;  // J, or 0 for a Dirichlet process
   double weights = 1.0;          // weights ~ Dirichlet(weights, ..., weights), of a finite J
   double concentration = 1.0;    // of the Dirichlet process; where `rate` is positive its prior is Gamma(shape, rate)
   double shape = 0.0;
   double rate = 0.0;
   std::size_t n_empty = 0;  // groups without counts: their labels are drawn from the others'
-  std::size_t n_chains = 4;
-  std::size_t n_draws = 1000;
-  std::size_t n_warmup = 200;
-  Key key{};
-  int n_threads = 1;
 };
 
 // The draws of one chain. Parameters of the components of all draws lie one after the other: n_components[d] of draw d.

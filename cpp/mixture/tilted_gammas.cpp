@@ -133,10 +133,8 @@ std::vector<std::optional<TiltedGammas>> TiltedGammasFinder::find(const std::vec
     for (std::size_t l = 0; l < lanes; ++l) {
       if (done[l]) continue;
       const double log_total = std::log(total[l]);
-      constexpr double h = 1e-4;
       const double slope = model_.alpha.log_density_slope(log_total);
-      const double curvature =
-          (model_.alpha.log_density_slope(log_total + h) - model_.alpha.log_density_slope(log_total - h)) / (2.0 * h);
+      const double curvature = model_.alpha.log_density_curvature(log_total);
       const double of_total = (slope - sum_beta_) / total[l] - total_first[l];
       const double bend = (curvature - slope + sum_beta_) / (total[l] * total[l]) + total_second[l];
       double along = 0.0, square = 0.0, decrement = 0.0;

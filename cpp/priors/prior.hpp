@@ -35,6 +35,8 @@ struct AlphaPrior {
   double log_density(double log_alpha) const;
   // its derivative with respect to log(alpha)
   double log_density_slope(double log_alpha) const;
+  // and its second derivative, by a difference of slopes
+  double log_density_curvature(double log_alpha) const;
   // log of a draw
   double draw_log(Stream& stream) const;
 };

@@ -4,18 +4,12 @@
 #include <utility>
 
 #include "math/cholesky.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
 
 constexpr double lost_pivot = 1e-13;
-
-void solve_upper(const double* l, std::size_t n, double* v) {
-  for (std::size_t i = n; i-- > 0;) {
-    v[i] /= l[i * n + i];
-    for (std::size_t k = 0; k < i; ++k) v[k] -= l[i * n + k] * v[i];
-  }
-}
 
 void multiply_upper(const double* l, std::size_t n, double* v) {
   for (std::size_t i = 0; i < n; ++i) {
@@ -126,8 +120,7 @@ void ArrowFactor::block_variances(std::size_t s, double* variances) const {
     column.assign(block, 0.0);
     column[i] = 1.0;
     solve_lower(own, block, column.data());
-    variances[i] = 0.0;
-    for (const double c : column) variances[i] += c * c;
+    variances[i] = dot(column, column);
   }
 }
 

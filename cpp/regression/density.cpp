@@ -7,20 +7,11 @@
 #include "core/limits.hpp"
 #include "likelihood/kernels.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 #include "regression/proportions_kernels.hpp"
 
 namespace hbm_fast {
-namespace {
-
-constexpr double log_two_pi = 1.8378770664093454836;
-
-double dot(const double* a, const double* b, std::size_t n) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 RegressionDensity::RegressionDensity(const RegressionData& data, const InterceptData& intercepts, double log_normalizer)
     : data_(data),
@@ -103,8 +94,8 @@ RegressionDensity::RegressionDensity(const RegressionData& data, const Intercept
     for (std::size_t r = 0; r < data.n_precision; ++r)
       penalty_[(first + q) * n_theta_ + first + r] = data.precision_penalty[q * data.n_precision + r];
   }
-  constant_ -= 0.5 * log_two_pi * static_cast<double>(n_subjects() * n_intercepts_);
-  constant_ -= static_cast<double>(n_scales_) * (std::log(intercepts.scale_sd) + 0.5 * log_two_pi);
+  constant_ -= half_log_two_pi * static_cast<double>(n_subjects() * n_intercepts_);
+  constant_ -= static_cast<double>(n_scales_) * (std::log(intercepts.scale_sd) + half_log_two_pi);
 }
 
 // Fills scale_ and shift_, and mean_ and precision_ with linear predictors; that of the last category of a softmax is
@@ -218,16 +209,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
   std::vector<double> own(n_subjects() * n_free_ * n_free_);
   std::vector<double> with_theta(n_subjects() * n_free_ * n_theta_);
   std::vector<double> eta(k);
-  std::vector<double> memory(5 * k);
-  RowDerivatives row{0.0,
-                     memory.data(),
-                     memory.data() + k,
-                     memory.data() + 2 * k,
-                     memory.data() + 3 * k,
-                     0.0,
-                     0.0,
-                     memory.data() + 4 * k,
-                     0.0};
+  RowDerivatives row(k);
   const std::size_t n_filled = filled_.size();
   for (std::size_t i = 0; i < n_filled; ++i) {
     const std::size_t n = filled_[i];
@@ -239,8 +221,7 @@ ArrowMatrix RegressionDensity::information(const double* y, bool frozen) {
     const std::size_t s = has_subject ? subject_[i] : 0;
     for (std::size_t j = 0; j < n_free_; ++j) {
       for (std::size_t l = 0; l < n_free_; ++l) {
-        double h = row.cross[j] * row.mean[l] + row.cross[l] * row.mean[j] - row.factor * row.mean[j] * row.mean[l];
-        if (l == j) h += row.diagonal[j];
+        const double h = row.information(j, l);
         for (std::size_t a = 0; a < columns; ++a) {
           double* to = result.corner.data() + (j * columns + a) * common + l * columns;
           for (std::size_t b = 0; b < columns; ++b) to[b] += h * x[a] * x[b];

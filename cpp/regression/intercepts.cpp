@@ -24,8 +24,7 @@ class Subject {
         theta_(theta),
         free_(rows_.free()),
         scale_(free_),
-        row_memory_(5 * rows_.n_categories),
-        row_{0.0, at(0), at(1), at(2), at(3), 0.0, 0.0, at(4), 0.0},
+        row_(rows_.n_categories),
         scratch_(4 * rows_.n_categories),
         shifted_(free_),
         slopes_(free_),
@@ -45,7 +44,6 @@ class Subject {
   }
 
  private:
-  double* at(std::size_t i) { return row_memory_.data() + i * rows_.n_categories; }
   double* fixed(std::size_t n) { return fixed_.data() + (n - begin_) * (free_ + 1); }
   double weight(std::size_t n) const { return rows_.weights != nullptr ? rows_.weights[n] : 1.0; }
   const double* counts(std::size_t n) const { return rows_.counts + n * rows_.n_categories; }
@@ -57,12 +55,6 @@ class Subject {
 
   void evaluate(std::size_t n, const double* v) {
     evaluate_row(rows_.link, counts(n), rows_.n_categories, shifted(n, v), fixed(n)[free_], row_);
-  }
-
-  double row_information(std::size_t j, std::size_t l) const {
-    const double h =
-        row_.cross[j] * row_.mean[l] + row_.cross[l] * row_.mean[j] - row_.factor * row_.mean[j] * row_.mean[l];
-    return j == l ? h + row_.diagonal[j] : h;
   }
 
   // Log density of the rows and of v at v, up to a constant; slopes and information of the rows in eta, summed.
@@ -77,7 +69,7 @@ class Subject {
       value += w * row_.value;
       for (std::size_t j = 0; j < free_; ++j) {
         slopes_[j] += w * row_.slope[j];
-        for (std::size_t l = 0; l < free_; ++l) information_[j * free_ + l] += w * row_information(j, l);
+        for (std::size_t l = 0; l < free_; ++l) information_[j * free_ + l] += w * row_.information(j, l);
       }
     }
     return value;
@@ -199,7 +191,7 @@ class Subject {
       double zeta_slope = row_.zeta_slope - 0.5 * own[free_];
       for (std::size_t j = 0; j < free_; ++j) {
         double shift = 0.0;
-        for (std::size_t l = 0; l < free_; ++l) shift += row_information(j, l) * through[l];
+        for (std::size_t l = 0; l < free_; ++l) shift += row_.information(j, l) * through[l];
         slope[j] = weight(n) * (row_.slope[j] - 0.5 * own[j] - shift);
         if (rows_.n_precision != 0) zeta_slope -= row_.zeta_eta[j] * through[j];
       }
@@ -252,7 +244,6 @@ class Subject {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::vector<double> scale_;
-  std::vector<double> row_memory_;
   RowDerivatives row_;
   std::vector<double> scratch_;
   std::vector<double> shifted_;

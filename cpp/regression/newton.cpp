@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "math/cholesky.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -17,12 +18,6 @@ constexpr double drifting_gain = 1e-3;
 constexpr double limit_gain = 1e-9;
 constexpr double smallest_damping = 1e-4;
 constexpr double largest_damping = 1e8;
-
-double dot(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 // The Newton step with the least damping, from `least` on, at which minus the Hessian is positive definite; returns the
 // damping, which is negative where there is none.

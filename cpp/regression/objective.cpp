@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "math/special.hpp"
+#include "math/sum.hpp"
 
 namespace hbm_fast {
 namespace {
@@ -12,31 +13,12 @@ namespace {
 constexpr std::size_t smallest_chunk = 2048;
 constexpr std::size_t most_chunks = 32;
 
-double dot(const double* a, const double* b, std::size_t n) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 // A row without counts, or without weight, has no part in the likelihood.
 bool is_empty(const RegressionData& data, std::size_t n) {
   const double* x = data.counts + n * data.n_categories;
   return (data.weights != nullptr && data.weights[n] == 0.0) ||
          std::all_of(x, x + data.n_categories, [](double count) { return count == 0.0; });
 }
-
-// Of what a row needs, for one thread at a time.
-struct Scratch {
-  explicit Scratch(const RegressionData& data)
-      : memory(6 * data.n_categories),
-        eta(memory.data()),
-        row{0.0, at(1, data), at(2, data), at(3, data), at(4, data), 0.0, 0.0, at(5, data), 0.0} {}
-  double* at(std::size_t i, const RegressionData& data) { return memory.data() + i * data.n_categories; }
-
-  std::vector<double> memory;
-  double* eta;
-  RowDerivatives row;
-};
 
 }  // namespace
 
@@ -91,8 +73,8 @@ void RegressionObjective::add_rows(std::size_t begin, std::size_t end, const dou
   sums.blocks.assign(free * (free + 1) / 2 * square, 0.0);
   sums.precision_cross.assign(free * n_precision * columns, 0.0);
   sums.precision.assign(n_precision * n_precision, 0.0);
-  Scratch scratch(data_);
-  RowDerivatives& row = scratch.row;
+  RowDerivatives row(data_.n_categories);
+  std::vector<double> eta(data_.n_categories);
   std::vector<double> products(square);
   std::vector<double> mixed(n_precision * columns);
   double zeta = 0.0;
@@ -100,8 +82,8 @@ void RegressionObjective::add_rows(std::size_t begin, std::size_t end, const dou
     const double weight = data_.weights != nullptr ? data_.weights[n] : 1.0;
     const double* x = data_.design + n * columns;
     const double* z = data_.precision_design + n * n_precision;
-    linear_predictors(data_, n, theta, scratch.eta, zeta);
-    evaluate_row(data_.link, data_.counts + n * data_.n_categories, data_.n_categories, scratch.eta, zeta, row);
+    linear_predictors(data_, n, theta, eta.data(), zeta);
+    evaluate_row(data_.link, data_.counts + n * data_.n_categories, data_.n_categories, eta.data(), zeta, row);
     sums.value += weight * row.value;
     for (std::size_t p = 0; p < columns; ++p) {
       for (std::size_t q = 0; q < columns; ++q) products[p * columns + q] = weight * x[p] * x[q];
@@ -115,8 +97,7 @@ void RegressionObjective::add_rows(std::size_t begin, std::size_t end, const dou
       double* gradient = sums.gradient.data() + j * columns;
       for (std::size_t p = 0; p < columns; ++p) gradient[p] += slope * x[p];
       for (std::size_t l = 0; l <= j; ++l, block += square) {
-        double h = row.cross[j] * row.mean[l] + row.cross[l] * row.mean[j] - row.factor * row.mean[j] * row.mean[l];
-        if (l == j) h += row.diagonal[j];
+        const double h = row.information(j, l);
         for (std::size_t i = 0; i < square; ++i) block[i] += h * products[i];
       }
     }
@@ -257,12 +238,6 @@ RegressionObjective::Change RegressionObjective::change(const double* theta, con
   std::vector<double> before(k);
   std::vector<double> after(k);
   Change result{0.0, 0.0};
-  const auto log_sum = [](const std::vector<double>& v) {
-    const double largest = *std::max_element(v.begin(), v.end());
-    double sum = 0.0;
-    for (const double e : v) sum += std::exp(e - largest);
-    return largest + std::log(sum);
-  };
   for (std::size_t n = 0; n < data_.n_rows; ++n) {
     if (is_empty(data_, n)) continue;
     const double* x = data_.design + n * columns;
@@ -272,7 +247,7 @@ RegressionObjective::Change RegressionObjective::change(const double* theta, con
     double moved = 0.0;
     after = before;
     for (std::size_t j = 0; j < free; ++j) after[j] += dot(x, step + j * columns, columns);
-    const double shift = log_sum(after) - log_sum(before);
+    const double shift = log_sum_exp(after) - log_sum_exp(before);
     double precision = data_.link == Link::log ? shift : 0.0;
     if (data_.n_precision != 0)
       precision = dot(data_.precision_design + n * data_.n_precision, step + free * columns, data_.n_precision);

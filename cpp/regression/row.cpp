@@ -27,7 +27,7 @@ double log_mean(Link link, std::size_t n_categories, const double* eta, double* 
 void evaluate_row(Link link, const double* counts, std::size_t n_categories, const double* eta, double zeta,
                   RowDerivatives& row) {
   const std::size_t free = n_free(link, n_categories);
-  double* log_share = row.cross;  // replaced by what it is for, category by category
+  double* log_share = row.cross.data();  // replaced by what it is for, category by category
   const double log_sum = log_mean(link, n_categories, eta, log_share);
   const double log_total = link == Link::log ? log_sum : zeta;
   const double precision = std::exp(log_total);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace hbm_fast {
 
@@ -18,15 +19,24 @@ constexpr std::size_t n_free(Link link, std::size_t n_categories) {
 
 // What evaluate_row writes; arrays of K.
 struct RowDerivatives {
-  double value;      // without the multinomial coefficient
-  double* mean;      // mean proportions
-  double* slope;     // d value / d eta_j, J
-  double* diagonal;  // minus the Hessian in eta is diag(diagonal) - factor m m' + m c' + c m', m the mean, c `cross`
-  double* cross;
-  double factor;
-  double zeta_slope;  // d value / d zeta
-  double* zeta_eta;   // minus d^2 value / d zeta d eta_j, J
-  double zeta_zeta;   // minus d^2 value / d zeta^2
+  explicit RowDerivatives(std::size_t n_categories)
+      : mean(n_categories), slope(n_categories), diagonal(n_categories), cross(n_categories), zeta_eta(n_categories) {}
+
+  // Minus d^2 value / d eta_j d eta_l.
+  double information(std::size_t j, std::size_t l) const {
+    const double h = cross[j] * mean[l] + cross[l] * mean[j] - factor * mean[j] * mean[l];
+    return j == l ? h + diagonal[j] : h;
+  }
+
+  double value = 0.0;         // without the multinomial coefficient
+  std::vector<double> mean;   // mean proportions
+  std::vector<double> slope;  // d value / d eta_j, J
+  // minus the Hessian in eta is diag(diagonal) - factor m m' + m c' + c m', m the mean, c `cross`
+  std::vector<double> diagonal, cross;
+  double factor = 0.0;
+  double zeta_slope = 0.0;       // d value / d zeta
+  std::vector<double> zeta_eta;  // minus d^2 value / d zeta d eta_j, J
+  double zeta_zeta = 0.0;        // minus d^2 value / d zeta^2
 };
 
 // counts of K categories; eta of J; zeta is read for softmax only.

@@ -1,35 +1,23 @@
 #include "regression/sampler.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "math/special.hpp"
-#include "mcmc/chain.hpp"
-#include "mcmc/dual_averaging.hpp"
+#include "mcmc/hamiltonian.hpp"
 #include "mcmc/slice.hpp"
 #include "simulation/variates.hpp"
 
 namespace hbm_fast {
 namespace {
 
-// As those of mcmc/hmc.cpp: the whitened posterior is nearly a standard normal.
-constexpr double target_acceptance = 0.85;
-constexpr double shortest = 1.5;
-constexpr double longest = 3.0;
-constexpr double divergence = 1000.0;
 // Even, so that chi-squared is a sum of exponentials. At 500 groups, 5 categories and 15 parameters the efficiency of
 // importance sampling is 0.95, at 30 degrees of freedom 0.91.
 constexpr int degrees_of_freedom = 100;
-
-double half_square(const std::vector<double>& v) {
-  double sum = 0.0;
-  for (const double x : v) sum += x * x;
-  return 0.5 * sum;
-}
 
 class RegressionChain {
  public:
@@ -37,60 +25,29 @@ class RegressionChain {
       : density_(density),
         whitening_(whitening),
         stream_(stream),
-        w_(density.dimension()),
-        y_(w_),
-        new_w_(w_),
-        new_y_(w_),
-        gradient_(w_),
-        new_gradient_(w_),
-        momentum_(w_),
-        adaptation_(1.5 * std::pow(static_cast<double>(w_.size()), -0.25), target_acceptance),
+        here_(density.dimension()),
+        there_(here_),
+        momentum_(density.dimension()),
+        adaptation_(hamiltonian_adaptation(momentum_.size())),
         step_size_(adaptation_.step()),
         log_determinant_(whitening.factor.log_determinant()) {
-    to_coordinates(w_, y_);
+    to_coordinates(here_);
   }
 
   void start_hmc() {
     for (double spread = 1.0;; spread *= 0.7) {
       const bool last = spread < 1e-3;
-      for (double& x : w_) x = last ? 0.0 : spread * normal(stream_);
-      log_density_ = evaluate(w_, y_, gradient_);
-      if (std::isfinite(log_density_) || last) return;
+      for (double& x : here_.z) x = last ? 0.0 : spread * normal(stream_);
+      evaluate(here_);
+      if (std::isfinite(here_.log_density) || last) return;
     }
   }
 
   StepStatistics hmc_step() {
     if (density_.n_scales() != 0) draw_scales();
-    for (double& p : momentum_) p = normal(stream_);
-    const double energy = half_square(momentum_) - log_density_;
-    const double length = shortest + (longest - shortest) * stream_.uniform();
-    const int n_steps = static_cast<int>(std::clamp(std::ceil(length / step_size_), 1.0, 1000.0));
-    const double epsilon = std::min(length / n_steps, step_size_);
-    StepStatistics result;
-    result.step_size = step_size_;
-    new_w_ = w_;
-    new_gradient_ = gradient_;
-    double new_log_density = log_density_;
-    const std::size_t dimension = w_.size();
-    for (std::size_t i = 0; i < dimension; ++i) momentum_[i] += 0.5 * epsilon * new_gradient_[i];
-    for (int step = 1; step <= n_steps; ++step) {
-      for (std::size_t i = 0; i < dimension; ++i) new_w_[i] += epsilon * momentum_[i];
-      new_log_density = evaluate(new_w_, new_y_, new_gradient_);
-      result.n_evaluations = step;
-      if (!(std::abs(new_log_density - log_density_) < divergence)) break;
-      const double kick = step == n_steps ? 0.5 * epsilon : epsilon;
-      for (std::size_t i = 0; i < dimension; ++i) momentum_[i] += kick * new_gradient_[i];
-    }
-    const double error = half_square(momentum_) - new_log_density - energy;
-    result.diverging = !(error < divergence);
-    result.acceptance = result.diverging ? 0.0 : std::min(1.0, std::exp(-error));
-    if (!result.diverging && stream_.uniform() < result.acceptance) {
-      w_.swap(new_w_);
-      y_.swap(new_y_);
-      gradient_.swap(new_gradient_);
-      log_density_ = new_log_density;
-    }
-    return result;
+    return hamiltonian_step(
+        stream_, step_size_, here_, there_, momentum_, [&](WhitenedPoint& point) { evaluate(point); },
+        [](const WhitenedPoint&) { return true; });
   }
 
   void warm_up_hmc(bool last) {
@@ -102,22 +59,21 @@ class RegressionChain {
     double product = 1.0;  // of uniforms: minus two times its logarithm is chi-squared
     for (int i = 0; i < degrees_of_freedom / 2; ++i) product *= stream_.uniform();
     const double spread = std::sqrt(degrees_of_freedom / (-2.0 * std::log(product)));
-    for (double& x : new_w_) x = spread * normal(stream_);
-    const double square = 2.0 * half_square(new_w_);
-    const auto dimension = static_cast<double>(new_w_.size());
+    for (double& x : there_.z) x = spread * normal(stream_);
+    const double square = dot(there_.z, there_.z);
+    const auto dimension = static_cast<double>(there_.z.size());
     constexpr double nu = degrees_of_freedom;
     const double log_proposal = log_abs_gamma(0.5 * (nu + dimension)) - log_abs_gamma(0.5 * nu) -
                                 0.5 * dimension * std::log(nu * std::numbers::pi) + log_determinant_ -
                                 0.5 * (nu + dimension) * std::log1p(square / nu);
-    to_coordinates(new_w_, new_y_);
-    const double new_log_density = density_.value(new_y_.data(), nullptr);
-    log_weight = new_log_density - log_proposal;
+    to_coordinates(there_);
+    there_.log_density = density_.value(there_.y.data(), nullptr);
+    log_weight = there_.log_density - log_proposal;
     StepStatistics result;
     result.n_evaluations = 1;
     result.acceptance = log_weight > log_weight_ ? 1.0 : std::exp(log_weight - log_weight_);
     if (stream_.uniform() < result.acceptance) {
-      y_.swap(new_y_);
-      log_density_ = new_log_density;
+      std::swap(here_, there_);
       log_weight_ = log_weight;
     }
     return result;
@@ -128,13 +84,14 @@ class RegressionChain {
     const std::size_t n_scales = density_.n_scales();
     const std::size_t n_intercepts = density_.n_intercepts();
     const std::size_t n_subjects = density_.n_subjects();
-    std::copy_n(y_.data(), p, out.theta + at * p);
-    for (std::size_t t = 0; t < n_scales; ++t) out.log_scale[at * n_scales + t] = std::log(std::abs(y_[p + t]));
-    const double* z = y_.data() + density_.n_common();
+    const std::vector<double>& y = here_.y;
+    std::copy_n(y.data(), p, out.theta + at * p);
+    for (std::size_t t = 0; t < n_scales; ++t) out.log_scale[at * n_scales + t] = std::log(std::abs(y[p + t]));
+    const double* z = y.data() + density_.n_common();
     double* to = out.intercepts + at * n_subjects * n_intercepts;
     for (std::size_t i = 0; i < n_subjects * n_intercepts; ++i)
-      to[i] = y_[p + density_.scale_of(i % n_intercepts)] * z[i];
-    out.log_density[at] = log_density_;
+      to[i] = y[p + density_.scale_of(i % n_intercepts)] * z[i];
+    out.log_density[at] = here_.log_density;
     out.log_weight[at] = log_weight;
     out.acceptance[at] = step.acceptance;
     out.step_size[at] = step.step_size;
@@ -143,24 +100,23 @@ class RegressionChain {
   }
 
  private:
-  void to_coordinates(const std::vector<double>& w, std::vector<double>& y) const {
-    y = w;
-    whitening_.factor.solve_transposed(y.data());
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] += whitening_.centre[i];
+  void to_coordinates(WhitenedPoint& point) const {
+    point.y = point.z;
+    whitening_.factor.solve_transposed(point.y.data());
+    for (std::size_t i = 0; i < point.y.size(); ++i) point.y[i] += whitening_.centre[i];
   }
 
-  double evaluate(const std::vector<double>& w, std::vector<double>& y, std::vector<double>& gradient) {
-    to_coordinates(w, y);
-    const double value = density_.value(y.data(), gradient.data());
-    whitening_.factor.solve(gradient.data());
-    return value;
+  void evaluate(WhitenedPoint& point) {
+    to_coordinates(point);
+    point.log_density = density_.value(point.y.data(), point.gradient.data());
+    whitening_.factor.solve(point.gradient.data());
   }
 
   // Given the intercepts, which do not change: z does.
   void draw_scales() {
     const std::size_t n_intercepts = density_.n_intercepts();
     const std::size_t n_z = density_.n_subjects() * n_intercepts;
-    double* z = y_.data() + density_.n_common();
+    double* z = here_.y.data() + density_.n_common();
     for (std::size_t t = 0; t < density_.n_scales(); ++t) {
       double square = 0.0;
       double size = 0.0;
@@ -169,38 +125,34 @@ class RegressionChain {
         square += z[i] * z[i];
         size += 1.0;
       }
-      double& scale = y_[density_.n_theta() + t];
+      double& scale = here_.y[density_.n_theta() + t];
       const double log_scale = std::log(std::abs(scale));
       square *= scale * scale;
       const double precision = 1.0 / (density_.scale_sd() * density_.scale_sd());
-      StepStatistics ignored;
-      const double drawn = slice(
-          stream_, log_scale, 2.0 / std::sqrt(size + 1.0),
-          [&](double x) {
-            const double variance = std::exp(2.0 * x);
-            return (1.0 - size) * x - 0.5 * square / variance - 0.5 * precision * variance;
-          },
-          ignored);
+      const double drawn = slice(stream_, log_scale, 2.0 / std::sqrt(size + 1.0), [&](double x) {
+        const double variance = std::exp(2.0 * x);
+        return (1.0 - size) * x - 0.5 * square / variance - 0.5 * precision * variance;
+      });
       const double ratio = std::exp(log_scale - drawn);
       for (std::size_t i = 0; i < n_z; ++i) {
         if (density_.scale_of(i % n_intercepts) == t) z[i] *= ratio;
       }
       scale /= ratio;
     }
-    w_ = y_;
-    for (std::size_t i = 0; i < w_.size(); ++i) w_[i] -= whitening_.centre[i];
-    whitening_.factor.multiply_transposed(w_.data());
-    log_density_ = evaluate(w_, y_, gradient_);
+    here_.z = here_.y;
+    for (std::size_t i = 0; i < here_.z.size(); ++i) here_.z[i] -= whitening_.centre[i];
+    whitening_.factor.multiply_transposed(here_.z.data());
+    evaluate(here_);
   }
 
   RegressionDensity density_;  // a copy: it has memory of its own
   const RegressionWhitening& whitening_;
   Stream stream_;
-  std::vector<double> w_, y_, new_w_, new_y_, gradient_, new_gradient_, momentum_;
+  WhitenedPoint here_, there_;
+  std::vector<double> momentum_;
   DualAveraging adaptation_;
   double step_size_;
   double log_determinant_;
-  double log_density_ = -std::numeric_limits<double>::infinity();
   double log_weight_ = -std::numeric_limits<double>::infinity();
 };
 
@@ -209,33 +161,23 @@ class RegressionChain {
 void sample_regression(const RegressionDensity& density, const RegressionWhitening& whitening,
                        const RegressionSamplerOptions& options, const RegressionDraws& draws,
                        const std::function<void(double)>& poll) {
-  const std::size_t n_steps = options.n_warmup + options.n_draws;
-  std::atomic<std::size_t> done{0};
-  const Poll polled = [&] { poll(static_cast<double>(done) / static_cast<double>(options.n_chains * n_steps)); };
-  TimedPoll timed(polled);
-  const Poll poll_of_any = [&] { timed(); };
-  parallel_for(
-      options.n_chains, 1, options.n_threads,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t c = begin; c < end; ++c) {
-          RegressionChain chain(density, whitening, Stream(options.key, Site::chain, 0, c));
-          if (!options.independence) chain.start_hmc();
-          for (std::size_t i = 0; i < n_steps; ++i, ++done) {
-            timed();
-            double log_weight = std::numeric_limits<double>::quiet_NaN();
-            StepStatistics step;
-            if (options.independence) {
-              step = chain.independence_step(log_weight);
-            } else if (i < options.n_warmup) {
-              chain.warm_up_hmc(i + 1 == options.n_warmup);
-            } else {
-              step = chain.hmc_step();
-            }
-            if (i >= options.n_warmup) chain.write(c * options.n_draws + i - options.n_warmup, step, log_weight, draws);
-          }
-        }
-      },
-      poll_of_any);
+  const auto start = [&](std::size_t c, TimedPoll&) {
+    RegressionChain chain(density, whitening, Stream(options.key, Site::chain, 0, c));
+    if (!options.independence) chain.start_hmc();
+    return [&, c, chain = std::move(chain)](std::size_t i) mutable {
+      double log_weight = std::numeric_limits<double>::quiet_NaN();
+      StepStatistics step;
+      if (options.independence) {
+        step = chain.independence_step(log_weight);
+      } else if (i < options.n_warmup) {
+        chain.warm_up_hmc(i + 1 == options.n_warmup);
+      } else {
+        step = chain.hmc_step();
+      }
+      if (i >= options.n_warmup) chain.write(c * options.n_draws + i - options.n_warmup, step, log_weight, draws);
+    };
+  };
+  run_chains(options.n_chains, options.n_warmup + options.n_draws, options.n_threads, start, poll);
 }
 
 }  // namespace hbm_fast

@@ -8,18 +8,13 @@
 #include <cstdint>
 #include <functional>
 
-#include "core/stream.hpp"
+#include "mcmc/chain.hpp"
 #include "regression/whitening.hpp"
 
 namespace hbm_fast {
 
-struct RegressionSamplerOptions {
+struct RegressionSamplerOptions : ChainOptions {
   bool independence = false;
-  std::size_t n_chains = 4;
-  std::size_t n_draws = 1000;
-  std::size_t n_warmup = 100;
-  Key key{};
-  int n_threads = 1;
 };
 
 // (C, D), and (C, D, p), (C, D, T), (C, D, S, I). log_weight is that of the proposal of an independence step, the

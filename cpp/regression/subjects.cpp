@@ -4,8 +4,10 @@
 #include <limits>
 #include <numbers>
 
+#include "core/limits.hpp"
 #include "math/cholesky.hpp"
 #include "math/special.hpp"
+#include "math/sum.hpp"
 #include "regression/density.hpp"
 #include "regression/row.hpp"
 #include "simulation/variates.hpp"
@@ -18,7 +20,6 @@ constexpr double settled_gain = 1e-12;
 constexpr double largest_damping = 1e300;
 constexpr int n_draws = 128;
 constexpr int degrees_of_freedom = 8;  // even: chi-squared is a sum of exponentials
-constexpr double log_two_pi = 1.8378770664093454836;
 
 // log sum exp of what is added.
 class LogSum {
@@ -48,7 +49,7 @@ double RegressionDensity::log_prior(const double* common) const {
   for (std::size_t t = 0; t < n_scales_; ++t) {
     const double ratio = std::exp(common[n_theta_ + t]) / intercepts_.scale_sd;
     result +=
-        common[n_theta_ + t] - 0.5 * ratio * ratio - std::log(intercepts_.scale_sd) + std::log(2.0) - 0.5 * log_two_pi;
+        common[n_theta_ + t] - 0.5 * ratio * ratio - std::log(intercepts_.scale_sd) + std::log(2.0) - half_log_two_pi;
   }
   return result;
 }
@@ -58,17 +59,9 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
   const std::size_t k = data_.n_categories;
   const std::size_t n = filled_.size();
   const std::size_t size = n_intercepts_;
-  std::vector<double> eta(k), scratch(5 * k), shift_slope(n_free_), shift_information(n_free_ * n_free_);
+  std::vector<double> eta(k), scratch(k), shift_slope(n_free_), shift_information(n_free_ * n_free_);
   std::vector<double> gradient(size), information(size * size), factor, step, z(size), next(size);
-  RowDerivatives row{0.0,
-                     scratch.data(),
-                     scratch.data() + k,
-                     scratch.data() + 2 * k,
-                     scratch.data() + 3 * k,
-                     0.0,
-                     0.0,
-                     scratch.data() + 4 * k,
-                     0.0};
+  RowDerivatives row(k);
   const auto sign = [&](std::size_t j, std::size_t i) { return i == j ? 1.0 : i == n_free_ ? -1.0 : 0.0; };
   const auto shifted = [&](std::size_t at, const std::vector<double>& here) {
     for (std::size_t j = 0; j < n_free_; ++j) {
@@ -94,11 +87,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
       evaluate_row(data_.link, data_.counts + filled_[at] * k, k, eta.data(), precision_[at], row);
       for (std::size_t j = 0; j < n_free_; ++j) {
         shift_slope[j] += row.slope[j];
-        for (std::size_t l = 0; l < n_free_; ++l) {
-          shift_information[j * n_free_ + l] += row.cross[j] * row.mean[l] + row.cross[l] * row.mean[j] -
-                                                row.factor * row.mean[j] * row.mean[l] +
-                                                (l == j ? row.diagonal[j] : 0.0);
-        }
+        for (std::size_t l = 0; l < n_free_; ++l) shift_information[j * n_free_ + l] += row.information(j, l);
       }
     }
     for (std::size_t i = 0; i < size; ++i) {
@@ -123,9 +112,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
     }
     step = gradient;
     cholesky_solve(factor.data(), size, step.data());
-    double gain = 0.0;
-    for (std::size_t i = 0; i < size; ++i) gain += step[i] * gradient[i];
-    if (gain < settled_gain) break;
+    if (dot(step, gradient) < settled_gain) break;
     double fraction = 1.0;
     for (; fraction > 1e-8; fraction *= 0.5) {
       for (std::size_t i = 0; i < size; ++i) next[i] = z[i] + fraction * step[i];
@@ -143,17 +130,9 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
   for (std::size_t i = 0; i < size; ++i) log_determinant += std::log(factor[i * size + i]);
   const auto at_point = [&](const std::vector<double>& v) {
     next = v;
-    for (std::size_t i = size; i-- > 0;) {
-      next[i] /= factor[i * size + i];
-      for (std::size_t r = 0; r < i; ++r) next[r] -= factor[i * size + r] * next[i];
-    }
+    solve_upper(factor.data(), size, next.data());
     for (std::size_t i = 0; i < size; ++i) next[i] += z[i];
     return value(next);
-  };
-  const auto square_of = [](const std::vector<double>& v) {
-    double square = 0.0;
-    for (const double x : v) square += x * x;
-    return square;
   };
   LogSum sum;
   std::vector<double> v(size);
@@ -165,7 +144,7 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
         v[i] = nodes[index[i]];
         weight *= weights[index[i]];
       }
-      sum.add(std::log(weight) + at_point(v) + 0.5 * square_of(v));
+      sum.add(std::log(weight) + at_point(v) + 0.5 * dot(v, v));
       std::size_t i = 0;
       while (i < size && ++index[i] == nodes.size()) index[i++] = 0;
       if (i == size) break;
@@ -181,9 +160,9 @@ double RegressionDensity::subject_integral(std::size_t s, const std::vector<doub
     for (int i = 0; i < degrees_of_freedom / 2; ++i) product *= stream.uniform();
     const double spread = std::sqrt(nu / (-2.0 * std::log(product)));
     for (double& x : v) x = spread * normal(stream);
-    sum.add(at_point(v) - log_density + 0.5 * (nu + dimension) * std::log1p(square_of(v) / nu));
+    sum.add(at_point(v) - log_density + 0.5 * (nu + dimension) * std::log1p(dot(v, v) / nu));
   }
-  return sum.value() - std::log(static_cast<double>(n_draws)) - log_determinant - 0.5 * dimension * log_two_pi;
+  return sum.value() - std::log(static_cast<double>(n_draws)) - log_determinant - dimension * half_log_two_pi;
 }
 
 void RegressionDensity::subject_log_likelihood(const double* common, const std::vector<double>& nodes,

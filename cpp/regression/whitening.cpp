@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "math/sum.hpp"
+
 namespace hbm_fast {
 namespace {
 
@@ -26,8 +28,7 @@ double newton_step(RegressionDensity& density, std::vector<double>& y, const Arr
   std::vector<double> step = gradient;
   factor.solve(step.data());
   factor.solve_transposed(step.data());
-  double gain = 0.0;
-  for (std::size_t i = 0; i < y.size(); ++i) gain += step[i] * gradient[i];
+  const double gain = dot(step, gradient);
   std::vector<double> next(y.size());
   for (double fraction = 1.0; fraction > 1e-6; fraction *= 0.5) {
     for (std::size_t i = 0; i < y.size(); ++i) next[i] = y[i] + fraction * step[i];

@@ -507,6 +507,15 @@ class SimulationWorker {
     deliver(group, [&](std::size_t k) { return counts[k]; });
   }
 
+  // Of each category, the sum over the categories after it.
+  void add_suffixes(const std::vector<double>& of) {
+    for (std::size_t i = 0; i < lane_count; ++i) suffix_sum_[(k_n_ - 1) * lane_count + i] = 0.0;
+    for (std::size_t k = k_n_ - 1; k > 0; --k) {
+      double* out = suffix_sum_.data() + (k - 1) * lane_count;
+      for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + of[k * lane_count + i];
+    }
+  }
+
   // Counts of the first n lanes, by splitting off one category after the other; adds them to the shapes.
   void urns(const Group* groups, std::size_t n) {
     alignas(64) double left[lane_count];
@@ -514,11 +523,7 @@ class SimulationWorker {
     alignas(64) std::uint64_t b[lane_count];
     LaneStates lanes;
     for (std::size_t i = 0; i < lane_count; ++i) left[i] = i < n ? static_cast<double>(groups[i].total) : 0.0;
-    for (std::size_t i = 0; i < lane_count; ++i) suffix_sum_[(k_n_ - 1) * lane_count + i] = 0.0;
-    for (std::size_t k = k_n_ - 1; k > 0; --k) {
-      double* out = suffix_sum_.data() + (k - 1) * lane_count;
-      for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + shape_[k * lane_count + i];
-    }
+    add_suffixes(shape_);
     addresses(group_bases_, groups, n, a, b);
     for (std::size_t k = 0; k + 1 < k_n_; ++k) {
       // How far the lock-step runs depends on the neighbours: each category starts from an address of its own.
@@ -555,11 +560,7 @@ class SimulationWorker {
       const std::int32_t total = groups[i].total;
       if (total > urn_limit(k_n_) && total <= search_limit) left[i] = static_cast<double>(total);
     }
-    for (std::size_t i = 0; i < lane_count; ++i) suffix_sum_[(k_n_ - 1) * lane_count + i] = 0.0;
-    for (std::size_t k = k_n_ - 1; k > 0; --k) {
-      double* out = suffix_sum_.data() + (k - 1) * lane_count;
-      for (std::size_t i = 0; i < lane_count; ++i) out[i] = out[i + lane_count] + theta_[k * lane_count + i];
-    }
+    add_suffixes(theta_);
     addresses(group_bases_, groups, end, a, b);
     LaneStates lanes;
     kernels_.seed(a, b, &lanes);

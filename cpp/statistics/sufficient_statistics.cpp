@@ -130,6 +130,18 @@ void poll_now_and_then(TimedPoll* poll, std::size_t i) {
   if (poll != nullptr && i % items_per_poll == 0) (*poll)();
 }
 
+// sum over the column of f(count): over its distinct counts, each times its weight
+template <class F>
+double weighted_sum(const CountColumn& column, TimedPoll* poll, const F& f) {
+  const auto [values, weights] = column.value_weights();
+  double sum = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    poll_now_and_then(poll, i);
+    sum += weights[i] * f(values[i]);
+  }
+  return sum;
+}
+
 // sum over the column of log(a (a+1) ... (a+x-1)), less log(x!) where the column subtracts factorials, and its
 // derivative
 Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
@@ -148,14 +160,11 @@ Slopes evaluate(const CountColumn& column, double a, TimedPoll* poll) {
     kernels.rising_terms(view(column.terms()), a, &sum.value, &sum.slope);
     return {sum.value + first.value, sum.slope + first.slope};
   }
-  const auto [values, weights] = column.value_weights();
   if (column.subtracts_factorials()) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      poll_now_and_then(poll, i);
-      sum.value += weights[i] * log_choose(a, values[i]);
-      sum.slope += weights[i] * digamma_difference(a, values[i]);
-    }
+    sum.value = weighted_sum(column, poll, [&](double x) { return log_choose(a, x); });
+    sum.slope = weighted_sum(column, poll, [&](double x) { return digamma_difference(a, x); });
   } else {
+    const auto [values, weights] = column.value_weights();
     kernels.value_weights(values.data(), weights.data(), values.size(), a, &sum.value, &sum.slope);
   }
   return {sum.value + first.value, sum.slope + first.slope};
@@ -186,19 +195,12 @@ void evaluate(const CountColumn& column, const double* a, std::size_t size, doub
 
 double curvature(const CountColumn& column, double a, TimedPoll* poll) {
   poll_now_and_then(poll, 0);
+  if (!column.has_table()) return weighted_sum(column, poll, [&](double x) { return trigamma_difference(a, x); });
   double sum = 0.0;
-  const auto [values, weights] = column.value_weights();
-  if (column.has_table()) {
-    const auto c = column.exceedances();
-    for (std::size_t j = 0; j < c.size(); ++j) {
-      const double r = 1.0 / (a + static_cast<double>(j));
-      sum += c[j] * r * r;
-    }
-  } else {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      poll_now_and_then(poll, i);
-      sum += weights[i] * trigamma_difference(a, values[i]);
-    }
+  const auto c = column.exceedances();
+  for (std::size_t j = 0; j < c.size(); ++j) {
+    const double r = 1.0 / (a + static_cast<double>(j));
+    sum += c[j] * r * r;
   }
   return sum;
 }
@@ -209,13 +211,7 @@ constexpr double least_left = 1e-6;
 constexpr double shortfall_from = 1e4;
 
 double shortfalls(const CountColumn& column, double a, TimedPoll* poll) {
-  const auto [values, weights] = column.value_weights();
-  double sum = 0.0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    poll_now_and_then(poll, i);
-    sum += weights[i] * digamma_shortfall(a, values[i]);
-  }
-  return sum;
+  return weighted_sum(column, poll, [&](double x) { return digamma_shortfall(a, x); });
 }
 
 // How many groups have at least each value.
@@ -445,13 +441,8 @@ double SufficientStatistics::log_likelihood_of_one(const double* concentration, 
     others += concentration[k];
     scaled += concentration[k] * concentration_scale;
   }
-  const auto [values, weights] = totals_.value_weights();
-  double value = 0.0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    poll_now_and_then(poll, i);
-    value += weights[i] * log_pmf_of_pure(concentration[only_column_], others, scaled, values[i]);
-  }
-  return value;
+  return weighted_sum(
+      totals_, poll, [&](double total) { return log_pmf_of_pure(concentration[only_column_], others, scaled, total); });
 }
 
 // Where the rising factorials of the sum, and of large concentrations, are powers to the last digit.
@@ -512,12 +503,8 @@ double SufficientStatistics::exact_slope(const double* concentration, std::size_
     const double leading = excess / (a * scale) / sum * scale;
     return scale < 1.0 ? leading : leading - (shortfalls(column, a, poll) - shortfalls(totals_, sum, poll));
   }
-  const auto [values, weights] = column.value_weights();
-  double own = 0.0;  // beside the same counts as totals
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    poll_now_and_then(poll, i);
-    own += weights[i] * digamma_shift(a, r, values[i]);
-  }
+  // beside the same counts as totals
+  const double own = weighted_sum(column, poll, [&](double x) { return digamma_shift(a, r, x); });
   return own - reciprocals_between(totals_, column, sum, poll);
 }
 

@@ -1,8 +1,11 @@
 // The samplers without Python: gradient against differences, table counts against their exact mean, each chain against
 // the exact posterior of Le (2020), the same bits for any number of threads.
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <memory>
+#include <stdexcept>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -87,7 +90,9 @@ void profile_finds_two_modes() {
   const auto statistics = statistics_of(counts, 2);
   ModelView model = model_of(2);
   model.alpha = {AlphaKind::lomax, 0.5, 1.0, 0.0, 0.0};
-  const Profile profile(statistics, model, [] { return true; });
+  const Poll none;
+  TimedPoll poll(none);
+  const Profile profile(statistics, model, poll);
   CHECK(profile.regions().size() == 2);
   CHECK(profile.has_proposal());
   CHECK(profile.regions()[0].upper > 1.0 && profile.regions()[0].upper < 8.0);
@@ -107,8 +112,10 @@ void profile_finds_two_modes() {
   CHECK(profile.draw_start(0, 4, stream, log_beta.data()) < profile.regions()[0].upper);
   CHECK(profile.draw_start(3, 4, stream, log_beta.data()) > profile.regions()[0].upper);
   CHECK_CLOSE(std::exp(log_beta[0]) + std::exp(log_beta[1]), 1.0, 1e-12);
-  const Profile stopped(statistics, model, [] { return false; });
-  CHECK(stopped.regions().empty());
+  const Poll interrupt = [] { throw std::logic_error("interrupt"); };
+  TimedPoll interrupting(interrupt);
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));  // from then on it polls
+  CHECK(check::throws<std::logic_error>([&] { const Profile stopped(statistics, model, interrupting); }));
 }
 
 void density_is_a_power_where_concentrations_underflow() {
@@ -242,7 +249,7 @@ void chains_find_the_exact_posterior(bool known_concentration) {
       std::vector<std::int32_t> evaluations(n);
       std::int32_t n_modes = 0;
       const std::unique_ptr<bool[]> diverging(new bool[n]);
-      sample({&statistics}, model, {{kind}, n_chains, n_draws, 200, {7, 8}, n_threads},
+      sample({&statistics}, model, {{n_chains, n_draws, 200, {7, 8}, n_threads}, {kind}},
              {draws.data(), log_beta.data(), log_density.data(), acceptance.data(), step_size.data(),
               evaluations.data(), diverging.get(), &n_modes, known_concentration ? nullptr : log_concentration.data()},
              [](double) {});
