@@ -39,6 +39,7 @@ void solve_upper(const double* factor, std::size_t n, double* b) {
   }
 }
 
+// The subtractions of its second half are those of solve_upper in another order, which the last bits depend on.
 void cholesky_solve(const double* factor, std::size_t n, double* b) {
   solve_lower(factor, n, b);
   for (std::size_t i = n; i-- > 0;) {

@@ -11,7 +11,6 @@
 #include "regression/proportions_kernels.hpp"
 
 namespace hbm_fast {
-namespace {}  // namespace
 
 RegressionDensity::RegressionDensity(const RegressionData& data, const InterceptData& intercepts, double log_normalizer)
     : data_(data),
