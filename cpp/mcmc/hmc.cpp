@@ -56,10 +56,7 @@ StepStatistics Hmc::step() {
   const auto evaluate = [&](WhitenedPoint& point) {
     whitening_->to_coordinates(point.z.data(), point.y.data());
     point.log_density = density_.value(point.y.data(), point.gradient.data());
-    // where the density differs by more the trajectory ends, and the gradient stays as it is
-    if (std::abs(point.log_density - here_.log_density) < divergence) {
-      whitening_->pull_back(point.gradient.data(), point.gradient.data());
-    }
+    whitening_->pull_back(point.gradient.data(), point.gradient.data());
   };
   const auto stays_in_region = [&](const WhitenedPoint& point) {
     if (!preparation_.jumps) return true;
