@@ -1,7 +1,8 @@
-"""Allocation of large results."""
+"""Allocation of large results, and the division of large computations."""
 
 import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,15 @@ def check_fits(n_bytes: int, what: str) -> None:
         raise MemoryError(
             f"{what} takes {n_bytes / 2**30:,.1f} GiB of memory, and this machine has {installed / 2**30:,.1f} GiB"
         )
+
+
+def chunks(n: int, n_values: int, most: int = 4_000_000) -> Iterator[slice]:
+    """Slices of n items of ``n_values`` values each: a slice has at most ``most`` values, or a single item.
+
+    The default is 32 MB of doubles.
+    """
+    size = max(1, most // n_values)
+    return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -21,7 +21,7 @@ from hbm_fast.amortize.top_down import TopDown
 from hbm_fast.calibration import Calibration, simulation_based_calibration
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.data import TrainingStream
-from hbm_fast.nn.draws import Draws, chunks, generator, one_chain
+from hbm_fast.nn.draws import Draws, generator, one_chain
 from hbm_fast.nn.estimator import Correct, TrainedNetwork, check_arguments
 from hbm_fast.nn.importance import CHUNK, corrected, exact_draws, log_coefficient, warn_of_weights
 from hbm_fast.nn.training import memory_for, torch_threads
@@ -355,8 +355,8 @@ class Estimator(TrainedNetwork):
         rng = generator(key)
         with torch_threads(threads), torch.no_grad(), memory_for(f"n_draws = {n_draws}"):
             parts = (
-                self.network.draw(part, n_draws, rng, weigh=False, n_threads=threads)
-                for part in chunks(data, n_draws, CHUNK)
+                self.network.draw(data[part], n_draws, rng, weigh=False, n_threads=threads)
+                for part in _memory.chunks(len(data), n_draws, CHUNK)
             )
             return Draws.gathered(parts, data.shape[0])
 

@@ -220,8 +220,8 @@ class DatasetEmbedding(LatentModel):
         return self.network.head.unpack(parameters)[1][:, 0].double()  # type: ignore[no-any-return]
 
     def _parts(self, pooled: NDArray[np.int64], n_draws: int) -> list[Tensor]:
-        size = max(1, _CHUNK // (n_draws * int(np.prod(pooled.shape[1:]))))
-        return [torch.from_numpy(pooled[i : i + size]) for i in range(0, len(pooled), size)]
+        chunks = _memory.chunks(len(pooled), n_draws * int(np.prod(pooled.shape[1:])), _CHUNK)
+        return [torch.from_numpy(pooled[chunk]) for chunk in chunks]
 
     def _with_context(self, pooled: NDArray[np.int64]) -> NDArray[np.int64]:
         return pooled.reshape(len(pooled), -1, self.n_categories)

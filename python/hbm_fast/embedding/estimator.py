@@ -18,7 +18,7 @@ from hbm_fast.embedding.network import EmbeddingNetwork
 from hbm_fast.embedding.posterior import EmbeddingPosterior
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
-from hbm_fast.nn.draws import chunks, generator
+from hbm_fast.nn.draws import generator
 from hbm_fast.nn.estimator import Correct, check_arguments
 from hbm_fast.nn.importance import HIGHEST_K, Weights, log_coefficient, weigh
 from hbm_fast.nn.training import memory_for, torch_threads
@@ -263,7 +263,7 @@ class Embedding(LatentModel):
         self, counts: NDArray[Any], n_draws: int, generator: torch.Generator, *, weighted: bool
     ) -> tuple[Tensor, Tensor]:
         z, ratios = [], []
-        for part in chunks(counts, n_draws, _CHUNK):
+        for part in (counts[chunk] for chunk in _memory.chunks(len(counts), n_draws, _CHUNK)):
             parameters = self.network(self.network.encoder_input(part).to(self.device))
             drawn = self.network.head.sample(parameters, n_draws, generator).cpu()
             z.append(drawn.double())

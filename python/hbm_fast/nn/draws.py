@@ -1,9 +1,8 @@
 """Draws of (alpha, beta) that a network returns for a batch of datasets."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -63,10 +62,3 @@ def _concatenated(parts: Sequence[LogTheta], group: int) -> NDArray[np.float64]:
 def generator(key: Key) -> torch.Generator:
     """The generator of a network's draws."""
     return torch.Generator().manual_seed(int(key[0] >> np.uint64(1)))
-
-
-def chunks(data: NDArray[Any], n_draws: int, largest: int) -> Iterator[NDArray[Any]]:
-    """Parts of a batch of datasets, with at most ``largest`` (dataset, draw) pairs each."""
-    size = max(1, largest // n_draws)
-    for i in range(0, data.shape[0], size):
-        yield data[i : i + size]

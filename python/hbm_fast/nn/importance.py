@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hbm_fast import errors
+from hbm_fast import _memory, errors
 from hbm_fast._typing import Floats
 from hbm_fast._weighted import pareto_k
 from hbm_fast.errors import ConvergenceWarning
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.nn.data import TrainingStream
-from hbm_fast.nn.draws import Draws, chunks, generator
+from hbm_fast.nn.draws import Draws, generator
 from hbm_fast.nn.proposal import Points, Proposal, log_sum_exp
 from hbm_fast.sampling import sample
 
@@ -100,9 +100,9 @@ def corrected(
     found: list[Weights] = []
 
     def parts() -> Iterator[Draws]:
-        for part in chunks(counts, n, CHUNK):
-            drawn = network.draw(part, n, first, weigh=True, n_threads=n_threads)
-            found.append(_correct(drawn, Proposal(part, model, n_threads), second))
+        for part in _memory.chunks(len(counts), n, CHUNK):
+            drawn = network.draw(counts[part], n, first, weigh=True, n_threads=n_threads)
+            found.append(_correct(drawn, Proposal(counts[part], model, n_threads), second))
             yield Draws(drawn.log_alpha, drawn.log_beta, torch.from_numpy(found[-1].log_weights))
 
     draws = Draws.gathered(parts(), counts.shape[0])

@@ -504,6 +504,7 @@ class MixturePosterior(Displayed):
         >>> list(post.summary())[:4]
         ['log_likelihood', 'n_components_used', 'largest_weight', 'weight[0]']
         """
+        _validate.probabilities(quantiles, "quantiles")  # before the partition is searched for
         rows = dict(self.label_free())
         weights = self._flat(self.weights)
         for j in range(int(self._partition.max(initial=-1)) + 1):
@@ -589,7 +590,7 @@ class MixturePosterior(Displayed):
         return np.ascontiguousarray(rows, dtype=np.int64)
 
     def _parts(self, n_rows: int) -> Iterator[slice]:
-        return predictive.chunks(n_rows, self.log_alpha.size + self.n_chains * self.n_draws)
+        return _memory.chunks(n_rows, self.log_alpha.size + self.n_chains * self.n_draws)
 
     def _joint(self, rows: NDArray[np.int64]) -> tuple[Floats, list[NewComponent]]:
         """log weight plus log pmf (S, J, R) of each component; of a Dirichlet process, J + 1 with a new one last."""

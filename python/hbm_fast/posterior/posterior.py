@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbm_fast import _random, _validate, _weighted, errors
+from hbm_fast import _memory, _random, _validate, _weighted, errors
 from hbm_fast._typing import Floats, Key
 from hbm_fast.models import HierarchicalModel
 from hbm_fast.posterior import card, diagnostics, netcdf, predictive, proportions
@@ -762,7 +762,7 @@ class Posterior:
         log_alpha, log_beta = self._flat_alpha()[:, ::step], self._flat_beta()[:, ::step]
         log_weights = self._flat_weights()
         weights = None if log_weights is None else _weighted.normalise(log_weights[0, ::step])
-        parts = predictive.chunks(len(rows), log_alpha.size)
+        parts = _memory.chunks(len(rows), log_alpha.size)
         pmf = (predictive.log_pmf(log_alpha, log_beta, rows[np.newaxis, part], True)[0] for part in parts)
         return leave_one_out(pmf, "group", weights)
 

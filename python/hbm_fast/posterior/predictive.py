@@ -6,13 +6,13 @@ Random streams are addressed by a key, the number ``stream`` of the group, and t
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _core, _validate, _weighted, errors
+from hbm_fast import _core, _memory, _validate, _weighted, errors
 from hbm_fast._typing import Floats, Key
 from hbm_fast.quadrature import Quadrature
 
@@ -97,7 +97,7 @@ def log_mean_pmf(
     stacked = np.broadcast_to(rows, (log_alpha.shape[0], *rows.shape))
     total = np.zeros(log_alpha.shape)
     value, ess = np.empty((2, *stacked.shape[:2]))
-    for chunk in chunks(rows.shape[0], log_alpha.shape[1]):
+    for chunk in _memory.chunks(rows.shape[0], log_alpha.shape[1]):
         each = log_pmf(log_alpha, log_beta, stacked[:, chunk], coefficient)
         if jointly:
             total += each.sum(axis=-1)
@@ -168,9 +168,3 @@ def warn_of_reweighting(ess: Floats, n_draws: int, name: str) -> None:
             "Draw more (n_draws), or infer again from old and new groups together.",
             errors.ConvergenceWarning,
         )
-
-
-def chunks(n: int, n_values: int, most: int = 4_000_000) -> Iterator[slice]:
-    """Slices of n items of so many values each; one slice has at most 32 MB, unless ``most`` is another number."""
-    size = max(1, most // n_values)
-    return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))

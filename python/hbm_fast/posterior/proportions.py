@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm_fast import _weighted
+from hbm_fast import _memory, _weighted
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
-from hbm_fast.posterior import predictive
 
 if TYPE_CHECKING:
     from hbm_fast.posterior.posterior import Posterior
@@ -80,7 +79,7 @@ def _of_dataset(post: "Posterior", tails: Floats) -> Floats:
     error = np.sqrt(variance) * unlike
     for k in range(counts.shape[1]):
         rows = np.flatnonzero(error[:, k] > _TOLERANCE)
-        for part in predictive.chunks(rows.size, alpha.size, _VALUES_AT_ONCE):
+        for part in _memory.chunks(rows.size, alpha.size, _VALUES_AT_ONCE):
             chosen = rows[part]
             pairs = np.stack([counts[chosen, k], counts[chosen].sum(axis=1)], axis=1)
             parts = _binned(alpha, beta[:, k], weights, pairs)
@@ -106,7 +105,7 @@ def _moments(log_alpha: Floats, beta: Floats, weights: Floats, counts: NDArray[A
     linear = np.empty((2, 2, totals.size, beta.shape[1] + 1))  # of s beta and s^2 beta, without and with 1 / (A + 1)
     quadratic = np.empty((2, totals.size, beta.shape[1]))  # of s^2 beta^2
     scale, spread = np.empty((2, totals.size, 1))
-    for part in predictive.chunks(totals.size, weights.size, _VALUES_AT_ONCE):
+    for part in _memory.chunks(totals.size, weights.size, _VALUES_AT_ONCE):
         total = totals[part, np.newaxis].astype(np.float64)
         with np.errstate(divide="ignore"):
             shrink = 1.0 / (1.0 + np.exp(np.log(total) - log_alpha))

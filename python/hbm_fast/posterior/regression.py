@@ -14,7 +14,7 @@ from hbm_fast.likelihood import log_likelihood
 from hbm_fast.models import RegressionModel
 from hbm_fast.models import design as designs
 from hbm_fast.models.design import Design
-from hbm_fast.posterior import convergence, diagnostics, netcdf, predictive, regression_files
+from hbm_fast.posterior import convergence, diagnostics, netcdf, regression_files
 from hbm_fast.posterior.loo import MOST_DRAWS, LeaveOneOut, leave_one_out
 from hbm_fast.posterior.regression_coordinates import Coordinates
 from hbm_fast.posterior.summary import Summary, of_draws
@@ -176,6 +176,7 @@ class RegressionPosterior:
         Summary
             Rows are named ``"column[category]"``, ``"log precision: column"`` and ``"random scale[category]"``.
         """
+        _validate.probabilities(quantiles, "quantiles")  # before the parameters are joined
         names, draws = zip(*self._parameters(), strict=True)
         note = f"{self.n_chains} x {self.n_draws} draws, method {self.method}"
         if self.log_evidence is not None:
@@ -458,7 +459,7 @@ class RegressionPosterior:
         return draws.reshape(-1, *draws.shape[2:])
 
     def _parts(self, n_rows: int) -> Iterator[slice]:
-        return predictive.chunks(n_rows, self.n_chains * self.n_draws * self.n_categories)
+        return _memory.chunks(n_rows, self.n_chains * self.n_draws * self.n_categories)
 
     def _rows(
         self,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_fast import _display, _validate, _weighted, errors
+from hbm_fast import _display, _memory, _validate, _weighted, errors
 from hbm_fast._optional import import_optional
 from hbm_fast._typing import Floats
-from hbm_fast.posterior import convergence, diagnostics, predictive
+from hbm_fast.posterior import convergence, diagnostics
 
 if TYPE_CHECKING:
     from hbm_fast.posterior.posterior import Posterior
@@ -200,7 +200,7 @@ def _diagnostics_of_batch(post: "Posterior") -> dict[str, Floats]:
     n_datasets, k = len(post), post.n_categories
     n_single = 2 + len(post._learned)
     result = {name: np.empty((n_datasets, n_single + k)) for name in ("ess_bulk", "ess_tail", "r_hat")}
-    for part in predictive.chunks(n_datasets, post.log_beta[0].size):
+    for part in _memory.chunks(n_datasets, post.log_beta[0].size):
         log_alpha, log_beta = (np.moveaxis(values[part], 0, 2) for values in (post.log_alpha, post.log_beta))
         of_log_alpha, of_alpha = diagnostics.of_pair(log_alpha, np.exp(log_alpha))
         beta = np.exp(log_beta)
