@@ -7,7 +7,18 @@ from hbm_fast.models import HierarchicalModel
 from hbm_fast.tables import CountTable
 
 _KINDS: dict[str, type[priors.AlphaPrior]] = {
-    cls.kind.replace("_", "-"): cls for cls in sorted(priors.AlphaPrior.__subclasses__(), key=lambda cls: cls.kind)
+    cls.kind.replace("_", "-"): cls
+    for cls in (
+        priors.Exponential,
+        priors.Fixed,
+        priors.Gamma,
+        priors.HalfCauchy,
+        priors.HalfNormal,
+        priors.LogNormal,
+        priors.LogUniform,
+        priors.Lomax,
+        priors.Power,
+    )
 }
 
 
