@@ -314,7 +314,10 @@ def test_bad_input():
         (lambda: hbm.fit(TEXTS, mixture, prior=GAMMA), "prior is of finite concentrations"),
         (lambda: hbm.fit(TEXTS, mixture, start=square), r"start must be \(weights, proportions\) of shapes"),
         (lambda: hbm.fit(TEXTS, mixture, start=(half, np.full((2, 3), 0.5))), "rows that sum to 1"),
-        (lambda: hbm.select_components(TEXTS, [1, 2], alpha=math.inf), "select_components compares .* of finite"),
+        (
+            lambda: hbm.select_components(TEXTS, [1, 2], alpha=math.inf),
+            "select_components compares mixtures by criteria of finite",
+        ),
         # before anything is drawn
         (lambda: hbm.log_evidence(TEXTS, mixture), "mixture of multinomials"),
         (lambda: hbm.sample(TEXTS, mixture, evidence=True), "mixture of multinomials"),

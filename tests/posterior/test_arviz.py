@@ -33,7 +33,11 @@ def test_arviz_takes_it(az, post):
     assert row["r_hat"] == pytest.approx(post.summary()["alpha"]["r_hat"], rel=1e-6)
     assert row["ess_bulk"] == pytest.approx(post.summary()["alpha"]["ess_bulk"], rel=1e-6)
     assert f"beta[{post.category_names[0]}]" in summary.index
-    assert az.loo(data).n_data_points == 73
+    loo = az.loo(data)
+    assert loo.n_data_points == 73
+    # the leave-one-out predictive density is below the density of the data under the whole posterior
+    elpd = loo.elpd_loo if hasattr(loo, "elpd_loo") else loo.elpd  # before ArviZ 1.0, and since
+    assert elpd < post.log_predictive(post.counts).sum()
 
 
 @pytest.mark.filterwarnings("ignore")
