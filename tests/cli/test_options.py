@@ -58,6 +58,8 @@ def test_an_option_has_one_meaning_in_all_commands():
 
 def test_values_are_named_in_one_style():
     documented = Path(__file__).parents[2] / "docs" / "reference" / "command_line.md"
+    if not documented.exists():
+        pytest.skip("the tests run without the documents, beside an installed wheel")
     rows = re.findall(r"^\| `([A-Z][A-Z,:\\|]*)` \|", documented.read_text(), re.MULTILINE)
     assert [row.replace("\\|", "|") for row in rows] == list(METAVARS)
     for command, parameter in parameters():
